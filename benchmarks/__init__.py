@@ -1,0 +1,1 @@
+"""Times of KnotCluster beside those of LocalCluster and of a bare process pool."""

@@ -1,0 +1,43 @@
+"""The command `python -m benchmarks`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import dask
+
+from benchmarks import ready, report, rounds
+from benchmarks.cases import make_cases
+
+
+def main() -> None:
+    cases = make_cases()
+    names = [ready.NAME, *(case.name for case in cases)]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="times each case runs on each peer")
+    only = f"run these cases only: {', '.join(names)}"
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", choices=names, default=names, help=only
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every time to this file")
+    args = parser.parse_args()
+    chosen = [case for case in cases if case.name in args.only]
+    # The same for all: no dashboard, and no peer-to-peer rechunking, which needs workers that stay.
+    same = {
+        "array.rechunk.method": "tasks",
+        "dataframe.shuffle.method": "tasks",
+        "knot.dashboard-address": None,
+    }
+    times: report.Times = {name: {} for name in names if name in args.only}
+    try:
+        with dask.config.set(same):
+            rounds.time_all(times, chosen, args.rounds)
+    finally:
+        print(report.table(times))
+        if args.json:
+            report.write_json(args.json, times)
+
+
+if __name__ == "__main__":
+    main()

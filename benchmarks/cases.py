@@ -1,0 +1,133 @@
+"""What is timed: each case builds a new graph, so that no result of a round before can serve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask import delayed
+from distributed import Client
+
+from benchmarks import work
+from examples import heat, pi
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to time.
+
+    Parameters
+    ----------
+    name
+        As given to ``--only`` and printed in the table.
+    dask
+        Does the work with a Dask client and checks the result.
+    pool
+        Does the same with a process pool, where a pool can.
+    once_on
+        Names of peers for which this takes minutes: timed in the first round only.
+    """
+
+    name: str
+    dask: Callable[[Client], None]
+    pool: Callable[[Executor], None] | None = None
+    once_on: frozenset[str] = frozenset()
+
+
+def make_cases() -> list[Case]:
+    """List all cases, in the order of the table."""
+    return [
+        map_case("noop-1000", work.noop, range(1_000), chunk=64),
+        map_case("noop-10000", work.noop, range(10_000), chunk=640),
+        map_case("pi", pi.count_inside, range(100), samples=1_000_000),
+        map_case("heat-4", heat.solve, range(4), side=10),
+        map_case("heat-64", heat.solve, range(64), side=10),
+        map_case("heat-1024", heat.solve, range(1024), side=10),
+        map_case("heat-side-40", heat.solve, range(5), side=40),
+        map_case("skewed", work.spin, skewed_iterations()),
+        Case("pipeline", pipeline),
+        Case("array-mean", array_mean),
+        Case("rechunk", rechunk),
+        Case("climatology", climatology),
+        Case("array-sum", array_sum, once_on=frozenset({"LocalCluster"})),
+    ]
+
+
+def map_case(
+    name: str, function: Callable[..., Any], inputs: Iterable[Any], *, chunk: int = 1, **fixed: Any
+) -> Case:
+    """Make a case of one function over many inputs; `chunk` is the pool's own `chunksize`."""
+    inputs = list(inputs)
+
+    def with_dask(client: Client) -> None:
+        check(client.gather(client.map(function, inputs, pure=False, **fixed)))
+
+    def with_pool(pool: Executor) -> None:
+        check(list(pool.map(Fixed(function, fixed), inputs, chunksize=chunk)))
+
+    def check(results: list[Any]) -> None:
+        assert len(results) == len(inputs)
+
+    return Case(name, with_dask, with_pool)
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A function with some keywords fixed, as `Client.map` has it; the pool's `map` has not."""
+
+    function: Callable[..., Any]
+    keywords: dict[str, Any]
+
+    def __call__(self, value: Any) -> Any:
+        return self.function(value, **self.keywords)
+
+
+def skewed_iterations() -> list[int]:
+    """List the work of 400 tasks from 1 to 100 ms, in order: slow ones are neighbours."""
+    rate = work.iterations_per_millisecond()
+    return [int(rate * milliseconds) for milliseconds in np.geomspace(1, 100, 400)]
+
+
+def pipeline(client: Client) -> None:
+    """Run a thousand chains of three delayed tasks and one total: 3,001 tasks."""
+    chains = []
+    for number in range(1_000):
+        values = delayed(work.load, pure=False)(number)
+        chains.append(delayed(work.summarise)(delayed(work.clean)(values)))
+    total = client.compute(delayed(sum)(chains)).result()
+    assert total == 100 * sum(range(1, 1_001))
+
+
+def array_mean(client: Client) -> None:
+    """Compute the mean of ``x + x.T`` for 8000² numbers in chunks of 500²."""
+    x = da.random.default_rng().random((8_000, 8_000), chunks=(500, 500))
+    mean = client.compute((x + x.T).mean()).result()
+    assert abs(mean - 1) < 0.01
+
+
+def rechunk(client: Client) -> None:
+    """Turn 8000² numbers from bands of rows into bands of columns, then sum."""
+    x = da.random.default_rng().random((8_000, 8_000), chunks=(500, 8_000))
+    total = client.compute(x.rechunk((8_000, 500)).sum()).result()
+    assert abs(total / 8_000**2 - 0.5) < 0.01
+
+
+def climatology(client: Client) -> None:
+    """Average ten years of daily maps by month of the year: shape (12, 60, 120)."""
+    days = np.arange(np.datetime64("2001-01-01"), np.datetime64("2011-01-01"))
+    values = da.random.default_rng().random((days.size, 60, 120), chunks=(30, 60, 60))
+    daily = xr.DataArray(values, dims=("time", "lat", "lon"), coords={"time": days})
+    means = client.compute(daily.groupby("time.month").mean()).result()
+    assert means.shape == (12, 60, 120)
+    assert abs(means.mean() - 0.5) < 0.01
+
+
+def array_sum(client: Client) -> None:
+    """Sum 2200² numbers in chunks of 10²: 64,574 tiny tasks."""
+    total = client.compute((da.ones((2_200, 2_200), chunks=(10, 10)) + 1).sum()).result()
+    assert total == 2 * 2_200**2

@@ -1,0 +1,68 @@
+"""The order of timing: several rounds, in which the peers take turns, one at a time."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from benchmarks import peers, ready
+from benchmarks.cases import Case
+from benchmarks.report import Times
+
+Run = Callable[[peers.Session], None]
+
+
+def time_all(times: Times, cases: Sequence[Case], rounds: int) -> None:
+    """Time every case on every peer that can run it, and `ready` where `times` has a place for it.
+
+    What was timed is in `times` at once: an interrupted run can still show it.
+    """
+    for round_number in range(rounds):
+        for peer in turns(list(peers.PEERS), round_number):
+            say(f"round {round_number + 1} of {rounds}: {peer}")
+            if peer in ready.PEERS and ready.NAME in times:
+                keep(times, ready.NAME, peer, ready.seconds_until_ready(peer))
+            time_peer(times, peer, runs_of(peer, cases, first=round_number == 0))
+
+
+def turns(names: list[str], round_number: int) -> list[str]:
+    """Let another peer begin each round: what is slow about being first is shared."""
+    first = round_number % len(names)
+    return names[first:] + names[:first]
+
+
+def runs_of(peer: str, cases: Sequence[Case], first: bool) -> dict[str, Run]:
+    """Pick what this peer can run in this round."""
+    return {
+        case.name: run
+        for case in cases
+        if (run := case.pool if peer == "pool" else case.dask) is not None
+        and (first or peer not in case.once_on)
+    }
+
+
+def time_peer(times: Times, peer: str, runs: dict[str, Run]) -> None:
+    """Open the peer, let it warm up, and time each case once."""
+    if not runs:
+        return
+    with peers.PEERS[peer]() as session:
+        peers.warm(session)
+        for name, run in runs.items():
+            peers.settle(session)
+            gc.collect()
+            start = time.perf_counter()
+            run(session)
+            keep(times, name, peer, time.perf_counter() - start)
+
+
+def keep(times: Times, name: str, peer: str, seconds: float) -> None:
+    """Keep one time, and tell it to whoever waits."""
+    times[name].setdefault(peer, []).append(seconds)
+    say(f"  {name}: {seconds:.3f} s")
+
+
+def say(text: str) -> None:
+    """Tell of progress, beside what the program prints as its result."""
+    print(text, file=sys.stderr, flush=True)

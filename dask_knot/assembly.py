@@ -1,0 +1,132 @@
+"""Puts a cluster's parts together, from settings to a driver that is ready to start."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+from dask_knot.batch.service import JobService, JobTemplate
+from dask_knot.driver import Driver, Parts
+from dask_knot.engines import Engine, open_engine
+from dask_knot.planning import Limits, Resources, Shard, Stage
+from dask_knot.running.work import Options
+from dask_knot.settings import Settings
+from dask_knot.store import names
+from dask_knot.store.names import StageId
+from dask_knot.store.store import Store
+from dask_knot.submission import Submitter
+from dask_knot.tracking.tracker import Pace, Tracker
+from dask_knot.values import ValueReader
+from dask_knot.watching import Watcher
+
+
+@dataclass(slots=True)
+class Assembly:
+    """All parts of an open cluster."""
+
+    settings: Settings
+    engine: Engine
+    store: Store
+    service: JobService
+    tracker: Tracker
+    driver: Driver
+    resources: Resources
+    jobs: int
+
+    def resize(self, jobs: int) -> None:
+        """Let another number of jobs run at once."""
+        self.jobs = jobs
+        self.engine.resize(jobs)
+        self.tracker.resize(replace(self.tracker.state.limits, slots=jobs))
+
+    def job_script(self) -> str:
+        """Show the requests for a stage of two shards."""
+        id = StageId(0, 0)
+        empty = Shard((), (), (), (), 0.0)
+        url = f"{self.store.url}/{names.pack(self.settings.name, id)}"
+        stage = Stage((empty, empty), self.resources)
+        definition = self.service.definition(self.resources)
+        requests = {
+            "RegisterJobDefinition": definition,
+            "SubmitJob": {
+                **self.service.request(id, stage, url, definition["jobDefinitionName"]),
+            },
+        }
+        return json.dumps(requests, indent=2)
+
+    def close(self) -> None:
+        """End the engine, and delete an unnamed run."""
+        try:
+            if not self.settings.is_named:
+                self.store.delete_all(f"{self.settings.name}/")
+        finally:
+            self.engine.close()
+
+
+def assemble(settings: Settings) -> Assembly:
+    """Start the engine and make the parts that work with it. Blocks for some milliseconds.
+
+    Raises
+    ------
+    EngineError
+        If the engine can't run here.
+    StoreError
+        If the store can't be written.
+    """
+    engine = open_engine(settings)
+    try:
+        return _assemble(settings, engine)
+    except BaseException:
+        engine.close()
+        raise
+
+
+def _assemble(settings: Settings, engine: Engine) -> Assembly:
+    run, tempo = settings.name, settings.tempo
+    store = Store(settings.store or engine.store_url)
+    store.check_writable(names.probe(run))
+    template = JobTemplate(
+        name=run,
+        queue="dask-knot",
+        image="dask-knot",
+        environment=settings.environment,
+        attempts=settings.attempts,
+    )
+    service = JobService(engine.client, template, engine.tail)
+    resources = Resources(
+        vcpus=settings.cores, memory=settings.memory, gpus=settings.gpus, timeout=settings.timeout
+    )
+    limits = Limits(
+        slots=settings.jobs,
+        shards_per_slot=tempo.shards_per_slot,
+        target_seconds=tempo.target,
+        job_start_seconds=tempo.job_start,
+        unknown_seconds=tempo.unknown_task,
+    )
+    pace = Pace(tempo.gather_quiet, tempo.gather_longest)
+    tracker = Tracker(run, limits, resources, pace)
+    if settings.is_named:
+        tracker.state.plans = _first_free_plan(store, run)
+    values = ValueReader(store)
+    options = Options(settings.cores, settings.processes, settings.part_interval)
+    parts = Parts(
+        tracker,
+        store,
+        service,
+        values,
+        Submitter(store, run, service, options),
+        Watcher(store, run, service, values),
+        tempo,
+    )
+    return Assembly(
+        settings, engine, store, service, tracker, Driver(parts), resources, settings.jobs
+    )
+
+
+def _first_free_plan(store: Store, run: str) -> int:
+    """Count on after the plans that a run has in the store from an earlier time."""
+    used = [names.parse_pack(f"{store.url}/{name}")[2].plan for name in store.list(f"{run}/packs/")]
+    used += [
+        names.parse_manifest(run, name)[0].stage.plan for name in store.list(names.manifests(run))
+    ]
+    return max(used, default=-1) + 1

@@ -1,0 +1,125 @@
+"""Batch's words about a job that ended, turned into an ending and an error that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from dask_knot.errors import (
+    JobError,
+    JobMemoryError,
+    JobStartError,
+    JobTerminatedError,
+    JobTimeoutError,
+    KilledTaskError,
+)
+from dask_knot.tracking.events import Ending
+
+#: `dask_knot.job` could not read its shard or write its outcome: worth another try.
+EXIT_NOT_RUN = 75
+
+
+class Rule(NamedTuple):
+    """A pattern of Batch's `statusReason` or `container.reason`, and what it means."""
+
+    field: str
+    pattern: str
+    ending: Ending
+
+
+#: The first rule that matches counts. Patterns are those of Batch's troubleshooting guide.
+RULES = (
+    Rule("status", "Dependent Job failed*", Ending.DEPENDENCY_FAILED),
+    Rule("status", "Host EC2*", Ending.HOST_LOST),
+    Rule("status", "Job attempt duration exceeded timeout*", Ending.TIMEOUT),
+    Rule("container", "OutOfMemory*", Ending.MEMORY),
+    Rule("container", "Cannot*", Ending.NOT_STARTED),
+    Rule("container", "ResourceInitializationError*", Ending.NOT_STARTED),
+    Rule("container", "DockerTimeoutError*", Ending.HOST_LOST),
+    Rule("status", "Task failed to start*", Ending.NOT_STARTED),
+)
+
+
+class Ended(NamedTuple):
+    """How a job or child ended."""
+
+    ending: Ending
+    error: Exception
+
+
+def explain(job: Mapping[str, Any], log: Sequence[str]) -> Ended:
+    """Explain a job that ended without the manifest that it should have left.
+
+    Parameters
+    ----------
+    job : mapping
+        What ``describe_jobs`` says of it.
+    log : sequence of str
+        The last lines of its log.
+    """
+    container = job.get("container", {})
+    reasons = {"status": job.get("statusReason", ""), "container": container.get("reason", "")}
+    code = container.get("exitCode")
+    ending = _ending(job, reasons, code)
+    kind, text = _WORDS[ending]
+    reason = reasons["container"] or reasons["status"]
+    message = f"job {job.get('jobId')} {text.format(exit=_exit(code), reason=reason)}"
+    if log:
+        message += "\nThe last lines of its log:\n  " + "\n  ".join(log)
+    return Ended(ending, kind(message, str(job.get("jobId", "")), reason, tuple(log)))
+
+
+def _ending(job: Mapping[str, Any], reasons: Mapping[str, str], code: int | None) -> Ending:
+    for rule in RULES:
+        if fnmatchcase(reasons[rule.field], rule.pattern):
+            return rule.ending
+    if job.get("isTerminated") or job.get("isCancelled"):
+        return Ending.TERMINATED
+    if code is None:
+        return Ending.NOT_STARTED
+    return Ending.HOST_LOST if code == EXIT_NOT_RUN else Ending.KILLED
+
+
+def _exit(code: int | None) -> str:
+    if code is None:
+        return "without an exit code"
+    if code > 128:
+        return f"by signal {code - 128} (exit code {code})"
+    return f"with exit code {code}"
+
+
+_WORDS: dict[Ending, tuple[type[JobError], str]] = {
+    Ending.KILLED: (
+        KilledTaskError,
+        "ended {exit} while a task ran, so the task has no outcome. It called os._exit, was "
+        "killed, or crashed the interpreter; run it alone with the synchronous scheduler to see",
+    ),
+    Ending.MEMORY: (
+        JobMemoryError,
+        "used more memory than it may ({reason}). Give jobs more with KnotCluster(memory=...), "
+        "or use smaller chunks",
+    ),
+    Ending.TIMEOUT: (
+        JobTimeoutError,
+        "ran longer than it may ({reason}). Allow more with KnotCluster(timeout=...), or split "
+        "the task",
+    ),
+    Ending.NOT_STARTED: (
+        JobStartError,
+        "never started: {reason}. Check its image, its roles and the resources it asks for",
+    ),
+    Ending.TERMINATED: (
+        JobTerminatedError,
+        "was terminated: {reason}. Submit again if that wasn't meant",
+    ),
+    Ending.HOST_LOST: (
+        JobError,
+        "lost its machine or could not reach the store, several times ({reason}). Try again; on "
+        "Spot capacity, on-demand instances help",
+    ),
+    Ending.DEPENDENCY_FAILED: (
+        JobError,
+        "did not start because a job before it failed ({reason})",
+    ),
+}

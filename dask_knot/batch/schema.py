@@ -1,0 +1,59 @@
+"""botocore's own description of AWS Batch: what a request may contain, and how Batch refuses."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from botocore.model import ServiceModel
+    from botocore.validate import ParamValidator
+
+# botocore is imported inside the functions: it takes 0.1 s, and a cluster that has not yet
+# submitted a job need not wait for it.
+
+
+@functools.cache
+def service_model() -> ServiceModel:
+    """Return botocore's model of AWS Batch; it is read once per process (20 ms)."""
+    from botocore.loaders import Loader
+    from botocore.model import ServiceModel
+
+    return ServiceModel(Loader().load_service_model("batch", "service-2"))
+
+
+@functools.cache
+def _validator() -> ParamValidator:
+    from botocore.validate import ParamValidator
+
+    return ParamValidator()
+
+
+def check_parameters(operation: str, parameters: Mapping[str, Any]) -> None:
+    """Raise ``botocore.exceptions.ParamValidationError`` where boto3 would.
+
+    Parameters
+    ----------
+    operation
+        The name in the service model, such as ``SubmitJob``.
+    parameters
+        The keyword arguments of the call.
+    """
+    from botocore.exceptions import ParamValidationError
+
+    shape = service_model().operation_model(operation).input_shape
+    report = _validator().validate(parameters, shape)
+    if report.has_errors():
+        raise ParamValidationError(report=report.generate_report())
+
+
+def refuse(operation: str, message: str) -> NoReturn:
+    """Raise the ``ClientError`` with which Batch refuses a request that breaks a limit."""
+    from botocore.exceptions import ClientError
+
+    response: Any = {
+        "Error": {"Code": "ClientException", "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": 400},
+    }
+    raise ClientError(response, operation)

@@ -1,0 +1,264 @@
+"""Stages to array jobs: submit, poll, terminate, through boto3's Batch calls and nothing else."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from dask_knot.batch.endings import Ended, explain
+from dask_knot.errors import SubmissionError
+from dask_knot.planning import DependencyType, External, Resources, Stage
+from dask_knot.store.names import ShardId, StageId
+
+#: `DescribeJobs` takes so many ids.
+IDS_AT_ONCE = 100
+#: Lines of a failed child's log that are kept with its error.
+LOG_LINES = 20
+MIB = 2**20
+
+
+class BatchClient(Protocol):
+    """The calls of boto3's Batch client that are used."""
+
+    def register_job_definition(self, **request: Any) -> Mapping[str, Any]: ...
+    def submit_job(self, **request: Any) -> Mapping[str, Any]: ...
+    def describe_jobs(self, *, jobs: Sequence[str]) -> Mapping[str, Any]: ...
+    def list_jobs(self, **request: Any) -> Mapping[str, Any]: ...
+    def terminate_job(self, *, jobId: str, reason: str) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobTemplate:
+    """What all jobs of a cluster have in common.
+
+    Attributes
+    ----------
+    name : str
+        Beginning of job and job definition names.
+    queue : str
+        The job queue.
+    image : str
+        The container image.
+    environment : mapping of str to str
+        Variables of the containers.
+    attempts : int
+        How often Batch may start a child whose machine is lost.
+    """
+
+    name: str
+    queue: str
+    image: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    attempts: int = 3
+
+
+@dataclass(slots=True)
+class Job:
+    """A job or array job that was submitted: `ended` are the children that are accounted for."""
+
+    id: str
+    size: int
+    ended: set[int] = field(default_factory=set)
+    is_over: bool = False
+    counts: dict[str, int] = field(default_factory=dict)
+    reason: str = ""
+
+
+class JobService:
+    """Submits stages and watches their jobs.
+
+    Parameters
+    ----------
+    client : BatchClient
+        boto3's Batch client, or the local engine.
+    template : JobTemplate
+        What the jobs have in common.
+    tail : callable
+        Gives the last lines of a log: ``tail(log_stream_name, lines)``.
+    """
+
+    def __init__(
+        self,
+        client: BatchClient,
+        template: JobTemplate,
+        tail: Callable[[str, int], Sequence[str]],
+    ) -> None:
+        self._client = client
+        self._template = template
+        self._tail = tail
+        self._definitions: dict[Resources, str] = {}
+        self.jobs: dict[StageId, Job] = {}
+
+    def submit(self, id: StageId, stage: Stage, url: str) -> None:
+        """Submit a stage whose pack is at `url`, behind the stages that it depends on.
+
+        Raises
+        ------
+        SubmissionError
+            If Batch refuses it, or a stage before it has no job.
+        """
+        try:
+            request = self.request(id, stage, url, self._definition(stage.resources))
+            response = self._client.submit_job(**request)
+        except KeyError as error:
+            raise SubmissionError(
+                f"stage {id} can't be submitted because {error.args[0]}, which it depends on, "
+                "was not"
+            ) from error
+        except Exception as error:  # botocore makes its exceptions as it goes
+            raise SubmissionError(f"Batch refused stage {id}: {error}") from error
+        self.jobs[id] = Job(str(response["jobId"]), len(stage.shards))
+
+    def request(self, id: StageId, stage: Stage, url: str, definition: str) -> dict[str, Any]:
+        """Make the parameters of the ``submit_job`` call for a stage."""
+        request: dict[str, Any] = {
+            "jobName": f"{self._template.name}-{id}",
+            "jobQueue": self._template.queue,
+            "jobDefinition": definition,
+            "containerOverrides": {"command": ["python", "-m", "dask_knot.job", url]},
+        }
+        if len(stage.shards) > 1:
+            request["arrayProperties"] = {"size": len(stage.shards)}
+        depends_on = [self._dependency(id, d) for d in stage.depends_on]
+        if depends_on:
+            request["dependsOn"] = depends_on
+        return request
+
+    def definition(self, resources: Resources) -> dict[str, Any]:
+        """Make the parameters of the ``register_job_definition`` call for a resource class."""
+        template = self._template
+        needs = [{"type": "VCPU", "value": f"{resources.vcpus:g}"}]
+        needs.append({"type": "MEMORY", "value": str(math.ceil((resources.memory or 0) / MIB))})
+        if resources.gpus:
+            needs.append({"type": "GPU", "value": str(resources.gpus)})
+        container = {
+            "image": template.image,
+            "command": ["python", "-m", "dask_knot.job"],
+            "resourceRequirements": needs,
+            "environment": [
+                {"name": name, "value": value} for name, value in template.environment.items()
+            ],
+        }
+        request: dict[str, Any] = {
+            "jobDefinitionName": _definition_name(template.name, resources),
+            "type": "container",
+            "containerProperties": container,
+            "retryStrategy": {"attempts": template.attempts, "evaluateOnExit": RETRIES},
+        }
+        if resources.timeout:
+            request["timeout"] = {"attemptDurationSeconds": math.ceil(resources.timeout)}
+        return request
+
+    def poll(self, stages: Sequence[StageId]) -> list[tuple[ShardId, Ended]]:
+        """Ask how stages are, and name the children that failed since the last time.
+
+        Updates `jobs`: the counts of children by state, and whether all have ended.
+        """
+        by_id = {self.jobs[id].id: id for id in stages if id in self.jobs}
+        failed: list[tuple[ShardId, Ended]] = []
+        for detail in self._describe(list(by_id)):
+            id = by_id[detail["jobId"]]
+            job = self.jobs[id]
+            job.is_over = detail["status"] in ("SUCCEEDED", "FAILED")
+            job.reason = detail.get("statusReason", "")
+            if job.size == 1:
+                job.counts = {detail["status"]: 1}
+                if detail["status"] == "FAILED" and not job.ended:
+                    job.ended.add(0)
+                    failed.append((ShardId(id, 0), self._explain(detail)))
+                continue
+            job.counts = dict(detail.get("arrayProperties", {}).get("statusSummary", {}))
+            if job.counts.get("FAILED", 0) > len(job.ended):
+                failed += self._failed_children(id, job)
+        return failed
+
+    def explain(self, shard: ShardId) -> Ended:
+        """Explain a child that ended without leaving its manifest, whatever Batch says of it."""
+        job = self.jobs[shard.stage]
+        child = job.id if job.size == 1 else f"{job.id}:{shard.index}"
+        details = self._describe([child])
+        return self._explain(details[0] if details else {"jobId": child})
+
+    def terminate(self, stages: Iterable[StageId], reason: str) -> None:
+        """End the jobs of stages, running and waiting ones."""
+        for id in stages:
+            if id in self.jobs:
+                self._client.terminate_job(jobId=self.jobs[id].id, reason=reason)
+
+    def logs(self, chosen: Collection[str] | None = None, lines: int = 200) -> dict[str, str]:
+        """Read the last lines of the logs of jobs that ran, or of those that are named."""
+        ids: list[str] = []
+        for job in self.jobs.values():
+            children = [job.id] if job.size == 1 else [f"{job.id}:{n}" for n in range(job.size)]
+            ids += [child for child in children if chosen is None or child in chosen]
+        found = {}
+        for detail in self._describe(ids):
+            stream = detail.get("container", {}).get("logStreamName")
+            if stream and (tail := self._tail(stream, lines)):
+                found[detail["jobId"]] = "\n".join(tail)
+        return found
+
+    def forget(self, id: StageId) -> None:
+        """Stop remembering a stage that is over and that no later stage will depend on."""
+        self.jobs.pop(id, None)
+
+    def _definition(self, resources: Resources) -> str:
+        if resources not in self._definitions:
+            response = self._client.register_job_definition(**self.definition(resources))
+            self._definitions[resources] = str(response["jobDefinitionArn"])
+        return self._definitions[resources]
+
+    def _dependency(self, id: StageId, dependency: Any) -> dict[str, str]:
+        upstream = dependency.upstream
+        stage = upstream.id if isinstance(upstream, External) else StageId(id.plan, upstream)
+        found = {"jobId": self.jobs[stage].id}
+        if dependency.type is DependencyType.N_TO_N:
+            found["type"] = "N_TO_N"
+        return found
+
+    def _failed_children(self, id: StageId, job: Job) -> Iterator[tuple[ShardId, Ended]]:
+        names = [
+            child["jobId"]
+            for child in self._list(job.id, "FAILED")
+            if child["arrayProperties"]["index"] not in job.ended
+        ]
+        for detail in self._describe(names):
+            index = detail["arrayProperties"]["index"]
+            job.ended.add(index)
+            yield ShardId(id, index), self._explain(detail)
+
+    def _list(self, parent: str, status: str) -> Iterator[Mapping[str, Any]]:
+        token: dict[str, str] = {}
+        while True:
+            page = self._client.list_jobs(arrayJobId=parent, jobStatus=status, **token)
+            yield from page["jobSummaryList"]
+            if not page.get("nextToken"):
+                return
+            token = {"nextToken": page["nextToken"]}
+
+    def _describe(self, ids: Sequence[str]) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
+        for start in range(0, len(ids), IDS_AT_ONCE):
+            found += self._client.describe_jobs(jobs=ids[start : start + IDS_AT_ONCE])["jobs"]
+        return found
+
+    def _explain(self, detail: Mapping[str, Any]) -> Ended:
+        stream = detail.get("container", {}).get("logStreamName")
+        return explain(detail, self._tail(stream, LOG_LINES) if stream else ())
+
+
+#: Lost machines and failed pulls are tried again; what a task did isn't. Without a last rule
+#: Batch would retry everything else.
+RETRIES = [
+    {"onStatusReason": "Host EC2*", "action": "RETRY"},
+    {"onReason": "CannotPull*", "action": "RETRY"},
+    {"onReason": "*", "action": "EXIT"},
+]
+
+
+def _definition_name(name: str, resources: Resources) -> str:
+    needs = f"{resources.vcpus:g}c-{math.ceil((resources.memory or 0) / MIB)}m-{resources.gpus}g"
+    return re.sub(r"[^A-Za-z0-9_-]", "_", f"{name}-{needs}-{resources.timeout or 0:g}s")

@@ -1,0 +1,133 @@
+"""What the fork server has imported in advance, so that its children need not: it learns that."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import site
+import sys
+import sysconfig
+import threading
+import warnings
+from collections.abc import Collection, Iterable, Iterator
+
+# A pipe takes up to this many bytes at once (POSIX guarantees 512): reports of children that end
+# at the same moment must not be mixed.
+_ATOMIC_WRITE = 512
+
+
+def installed_folders() -> tuple[str, ...]:
+    """Return the folders of installed packages: their code does not change while we run."""
+    paths = sysconfig.get_paths()
+    folders = {paths["purelib"], paths["platlib"], site.getusersitepackages()}
+    folders.update(site.getsitepackages())
+    return tuple(sorted(os.path.join(folder, "") for folder in folders))
+
+
+def new_installed_modules(before: Collection[str]) -> list[str]:
+    """Return the installed modules that were imported since, in the order of their import.
+
+    Modules elsewhere are the user's own: a child must read them anew, as they may have changed.
+    """
+    folders = installed_folders()
+    names = []
+    for name, module in list(sys.modules.items()):
+        if name in before or name == "__main__":
+            continue
+        spec = getattr(module, "__dict__", {}).get("__spec__")
+        if str(getattr(spec, "origin", "")).startswith(folders):
+            names.append(name)
+    return names
+
+
+def report(descriptor: int, names: Iterable[str]) -> None:
+    """Write module names into the pipe to the server, a line each, never a part of a line."""
+    for piece in _pieces(f"{name}\n".encode() for name in names):
+        try:
+            os.write(descriptor, piece)
+        except OSError:
+            # The pipe is full while the server is busy: another child will tell it.
+            return
+
+
+def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
+    piece = b""
+    for line in lines:
+        if len(piece) + len(line) > _ATOMIC_WRITE:
+            yield piece
+            piece = b""
+        if len(line) <= _ATOMIC_WRITE:
+            piece += line
+    yield piece
+
+
+class Warmth:
+    """Imports modules into the server, and notices one that leaves a thread behind.
+
+    Parameters
+    ----------
+    forbidden
+        Modules that are never imported here, nor what is inside them.
+    """
+
+    def __init__(self, forbidden: Iterable[str] = ()) -> None:
+        self._forbidden = tuple(forbidden)
+        self._tried: set[str] = set()
+
+    def take(self, names: Iterable[str]) -> str | None:
+        """Import modules; return the first after which a fork is no longer safe, if any."""
+        try:
+            for name in names:
+                if not self._should_import(name):
+                    continue
+                self._tried.add(name)
+                _import(name)
+                if not is_safe_to_fork():
+                    return name
+            return None
+        finally:
+            gc.collect()
+            # The collector writes into every object it visits, which would copy shared pages.
+            gc.freeze()
+
+    def _should_import(self, name: str) -> bool:
+        if name in self._tried or name in sys.modules:
+            return False
+        return not any(name == bad or name.startswith(f"{bad}.") for bad in self._forbidden)
+
+
+def _import(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except (Exception, SystemExit):
+        # The child that needs this module will say what is wrong with it.
+        return
+
+
+def is_safe_to_fork() -> bool:
+    """Return whether this process has one thread only, or only such as end by themselves at a fork.
+
+    A fork copies the calling thread alone: locks that others hold would stay locked for ever.
+    """
+    if threading.active_count() > 1:
+        return False
+    # BLAS libraries end their threads when a fork begins and start them again on demand.
+    return _count_threads() == 1 or _count_threads_after_fork() == 1
+
+
+def _count_threads() -> int:
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return 1
+
+
+def _count_threads_after_fork() -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return _count_threads()

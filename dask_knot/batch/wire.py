@@ -1,0 +1,36 @@
+"""How the launcher and the fork server talk: JSON messages, each after its length in four bytes."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+Message = dict[str, Any]
+_LENGTH = struct.Struct("!I")
+
+
+def pack(message: Message) -> bytes:
+    """Return the bytes of a message."""
+    body = json.dumps(message).encode()
+    return _LENGTH.pack(len(body)) + body
+
+
+class Unpacker:
+    """Puts the pieces that arrive together into messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Take the next piece and yield every message that is complete with it."""
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer)
+            end = _LENGTH.size + length
+            if len(self._buffer) < end:
+                return
+            message = json.loads(self._buffer[_LENGTH.size : end])
+            del self._buffer[:end]
+            yield message

@@ -1,0 +1,234 @@
+"""The driver: carries out what the tracker decides, and tells it what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from dask_knot.batch.service import JobService
+from dask_knot.errors import KnotError, StoreError
+from dask_knot.planning import make_plan
+from dask_knot.settings import Tempo
+from dask_knot.store.manifest import Place
+from dask_knot.store.names import ShardId, StageId
+from dask_knot.store.store import Store
+from dask_knot.submission import Submitter
+from dask_knot.tracking import actions, events
+from dask_knot.tracking.tracker import Tracker
+from dask_knot.values import ValueReader
+from dask_knot.watching import Watcher
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+Outcome = actions.FinishKey | actions.FailKey
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the driver works with."""
+
+    tracker: Tracker
+    store: Store
+    service: JobService
+    values: ValueReader
+    submitter: Submitter
+    watcher: Watcher
+    tempo: Tempo
+
+
+class Driver:
+    """Joins the pure tracker with the world; lives in the event loop of Dask's scheduler.
+
+    Blocking work is done in three threads: one plans and submits, in order; one looks at jobs and
+    manifests; one deletes.
+
+    Parameters
+    ----------
+    parts : Parts
+        What it works with.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._tell: Callable[[Sequence[Outcome]], None] = _tell_nobody
+        self._submits = ThreadPoolExecutor(1, "dask-knot-submit")
+        self._looks = ThreadPoolExecutor(1, "dask-knot-watch")
+        self._deletes = ThreadPoolExecutor(1, "dask-knot-delete")
+        self._tasks: set[asyncio.Future[None]] = set()
+        self._wake = asyncio.Event()
+        self._terminated: set[StageId] = set()
+        self._trouble_since: float | None = None
+        self._is_closing = False
+
+    def start(self, tell: Callable[[Sequence[Outcome]], None]) -> None:
+        """Begin to watch; `tell` takes the outcomes of keys to Dask."""
+        self._tell = tell
+        self._background(self._watch())
+
+    def handle(self, happened: Iterable[events.Event]) -> None:
+        """Tell the tracker what happened, and do what it decides."""
+        outcomes: list[Outcome] = []
+        now = time.monotonic()
+        for event in happened:
+            for action in self.parts.tracker.handle(event, now):
+                if isinstance(action, actions.FinishKey | actions.FailKey):
+                    outcomes.append(action)
+                else:
+                    self._do(action)
+        if outcomes:
+            self._tell(outcomes)
+        self._wake.set()
+
+    async def close(self) -> None:
+        """End all jobs and threads."""
+        self._is_closing = True
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.get_running_loop().run_in_executor(None, self._shut_down)
+
+    def _shut_down(self) -> None:
+        self._submits.shutdown(cancel_futures=True)
+        self._looks.shutdown()
+        self._terminate(self.parts.tracker.open_stages(), "the cluster was closed")
+        self._deletes.shutdown()
+        self.parts.watcher.close()
+        self.parts.values.close()
+
+    def _do(self, action: actions.Action) -> None:
+        if isinstance(action, actions.MakePlan):
+            self._background(self._make_plan(action))
+        elif isinstance(action, actions.SubmitPlan):
+            self._background(self._submit_plan(action))
+        elif isinstance(action, actions.TerminateStage):
+            self._terminated.add(action.stage)
+            # Behind the submission of the stage, which may still be under way.
+            self._background(self._in(self._submits, self._terminate, [action.stage], _UNNEEDED))
+        elif isinstance(action, actions.DeleteObjects):
+            self._background(self._in(self._deletes, self._delete, action.names))
+
+    async def _make_plan(self, action: actions.MakePlan) -> None:
+        event: events.Event
+        try:
+            plan = await self._in(self._submits, make_plan, action.request)
+            for reason in plan.reasons:
+                logger.debug("plan %d: %s", action.number, reason)
+            event = events.PlanMade(action.number, plan)
+        except Exception as error:
+            logger.debug("plan %d failed", action.number, exc_info=True)
+            event = events.PlanningFailed(action.number, error)
+        self.handle([event])
+
+    async def _submit_plan(self, action: actions.SubmitPlan) -> None:
+        def submit() -> list[events.Event]:
+            return list(self.parts.submitter.submit(action))
+
+        try:
+            failed = await self._in(self._submits, submit)
+        except Exception as error:  # a mistake of ours must not leave futures pending
+            logger.exception("plan %d could not be submitted", action.number)
+            ids = [StageId(action.number, n) for n in range(len(action.plan.stages))]
+            failed = [events.SubmissionFailed(id, error) for id in ids]
+        self.handle(failed)
+
+    def _terminate(self, stages: Sequence[StageId], reason: str) -> None:
+        try:
+            self.parts.service.terminate(stages, reason)
+        except Exception as error:
+            logger.warning("jobs could not be terminated: %s", error)
+
+    def _delete(self, names: Sequence[str]) -> None:
+        self.parts.values.forget(names)
+        try:
+            self.parts.store.delete(names)
+        except StoreError as error:
+            logger.warning("objects could not be deleted: %s", error)
+
+    async def _watch(self) -> None:
+        tempo = self.parts.tempo
+        delay = tempo.poll_fastest
+        while True:
+            await self._wait(delay)
+            changed = await self._look()
+            delay = tempo.poll_fastest if changed else min(delay * 1.3, tempo.poll_slowest)
+            if self._trouble_since is not None:
+                delay = min(1.0, tempo.patience / 5)
+            self.handle([events.Ticked()])
+
+    async def _wait(self, delay: float) -> None:
+        """Sleep until the next look or the next plan is due; for ever while there is neither."""
+        start = time.monotonic()
+        while True:
+            ends = [start + delay] if self._watched() else []
+            if (due := self.parts.tracker.due()) is not None:
+                ends.append(due)
+            left = max(0.0, min(ends) - time.monotonic()) if ends else None
+            self._wake.clear()
+            try:
+                await asyncio.wait_for(self._wake.wait(), left)
+            except asyncio.TimeoutError:
+                return
+
+    def _watched(self) -> list[StageId]:
+        return sorted({*self.parts.tracker.open_stages(), *self._terminated})
+
+    async def _look(self) -> bool:
+        """Look at all open stages once; tell whether anything changed."""
+        jobs = self.parts.service.jobs
+        stages = [id for id in self._watched() if id in jobs]
+        if not stages:
+            return False
+        try:
+            found = await self._in(self._looks, self.parts.watcher.look, stages)
+            self._trouble_since = None
+            self.handle(found)
+            lost = self.parts.tracker.open_shards(id for id in stages if jobs[id].is_over)
+            if lost:
+                self.handle(await self._in(self._looks, self.parts.watcher.lost, lost))
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # the network, the store or Batch is away for a while
+            self._endure(error, stages)
+            return False
+        for id in [id for id in self._terminated if id not in jobs or jobs[id].is_over]:
+            self._terminated.discard(id)
+        return bool(found or lost)
+
+    def _endure(self, error: Exception, stages: Sequence[StageId]) -> None:
+        """Bear with trouble for a while, then let the futures know."""
+        now = time.monotonic()
+        if self._trouble_since is None:
+            self._trouble_since = now
+            logger.warning("jobs can't be watched at the moment, trying again: %s", error)
+        elif now - self._trouble_since > self.parts.tempo.patience:
+            known = error if isinstance(error, KnotError) else KnotError(str(error))
+            self.handle([events.SubmissionFailed(id, known) for id in stages])
+            self._trouble_since = None
+
+    def read_failure(self, place: Place) -> memoryview:
+        """Give the bytes of a failure; it nearly always is in a manifest that was just read."""
+        return self.parts.values.read(place)
+
+    async def _in(self, pool: ThreadPoolExecutor, call: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(pool, call, *arguments)
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._is_closing:
+            work.close()
+            return
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+_UNNEEDED = "nobody needs its results any more"
+
+
+def _tell_nobody(outcomes: Sequence[Outcome]) -> None:
+    """Take outcomes before Dask is there."""

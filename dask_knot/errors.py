@@ -1,0 +1,131 @@
+"""Every exception that dask_knot raises, by who can mend it.
+
+KnotError
+├── ConfigurationError (ValueError)   a wrong setting: the message names the valid ones
+├── EngineError                       the engine can't be used here
+├── PlanningError                     a graph that can't be cut into shards
+│   ├── UnknownInputError             a task reads a key that nobody makes
+│   └── UnsupportedGraphError         a graph that needs live workers (P2P shuffle, actors)
+├── SubmissionError                   a job could not be handed to Batch
+│   └── PicklingError (TypeError)     a task can't be sent to a job
+├── StoreError                        the store can't be read or written
+│   ├── MissingObjectError            an object is gone
+│   └── CorruptObjectError            an object is not what was written
+└── JobError                          a job ended without saying what its tasks did
+    ├── KilledTaskError               a task ended its process (exit, signal)
+    ├── JobMemoryError (MemoryError)  a task needed more memory than its job may use
+    ├── JobTimeoutError (TimeoutError)  a job ran longer than it may
+    ├── JobStartError                 the job never started (image, resources, queue)
+    └── JobTerminatedError            somebody terminated the job
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigurationError",
+    "CorruptObjectError",
+    "EngineError",
+    "JobError",
+    "JobMemoryError",
+    "JobStartError",
+    "JobTerminatedError",
+    "JobTimeoutError",
+    "KilledTaskError",
+    "KnotError",
+    "MissingObjectError",
+    "PicklingError",
+    "PlanningError",
+    "StoreError",
+    "SubmissionError",
+    "UnknownInputError",
+    "UnsupportedGraphError",
+]
+
+
+class KnotError(Exception):
+    """The root of all errors that dask_knot raises."""
+
+
+class ConfigurationError(KnotError, ValueError):
+    """A setting is unknown or has a wrong value; the message names the valid ones."""
+
+
+class EngineError(KnotError):
+    """The engine can't be used on this machine or failed to start."""
+
+
+class PlanningError(KnotError):
+    """A graph can't be cut into shards."""
+
+
+class UnknownInputError(PlanningError):
+    """A task reads a key that no task of the graph and no earlier graph makes."""
+
+
+class UnsupportedGraphError(PlanningError):
+    """A graph needs live Dask workers, which jobs are not."""
+
+
+class SubmissionError(KnotError):
+    """A job could not be handed to Batch."""
+
+
+class PicklingError(SubmissionError, TypeError):
+    """A task can't be pickled, so it can't be sent to a job."""
+
+
+class StoreError(KnotError):
+    """The store can't be read or written."""
+
+
+class MissingObjectError(StoreError):
+    """An object that should be in the store is not there."""
+
+
+class CorruptObjectError(StoreError):
+    """An object in the store is not what was written: its checksum or format is wrong."""
+
+
+class JobError(KnotError):
+    """A job ended without saying what its tasks did.
+
+    Attributes
+    ----------
+    job_id : str
+        The Batch id of the job or child.
+    reason : str
+        What Batch gave as the reason.
+    log : tuple of str
+        The last lines of the job's log.
+    """
+
+    def __init__(
+        self, message: str, job_id: str = "", reason: str = "", log: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        self.reason = reason
+        self.log = log
+
+    def __reduce__(self) -> tuple[type[JobError], tuple[object, ...]]:
+        return type(self), (self.args[0], self.job_id, self.reason, self.log)
+
+
+class KilledTaskError(JobError):
+    """A task ended the process it ran in: an exit, a signal, a crash of the interpreter."""
+
+
+class JobMemoryError(JobError, MemoryError):
+    """A task needed more memory than its job may use."""
+
+
+class JobTimeoutError(JobError, TimeoutError):
+    """A job ran longer than it may."""
+
+
+class JobStartError(JobError):
+    """A job never started: its image, its resources or its queue are at fault."""
+
+
+class JobTerminatedError(JobError):
+    """A job was terminated from outside, by a person or another program."""

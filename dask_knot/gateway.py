@@ -1,0 +1,82 @@
+"""The gateway: the one Dask worker, in the client's process, that stands for all jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from dask.sizeof import sizeof
+from dask.typing import Key
+from distributed import Status, Worker
+from distributed.comm import Comm
+from distributed.protocol import to_serialize
+from distributed.utils import offload
+
+from dask_knot.store import codec, names
+from dask_knot.store.manifest import Place
+from dask_knot.store.store import Store
+from dask_knot.tracking.events import ValuesScattered
+
+if TYPE_CHECKING:
+    from dask_knot.scheduler import KnotScheduler
+
+GATEWAY = "gateway"
+
+
+class Gateway(Worker):  # type: ignore[misc]
+    """A Dask worker that runs nothing: it serves the values that jobs made.
+
+    Parameters
+    ----------
+    scheduler : KnotScheduler
+        The scheduler in this process.
+    store : Store
+        Where scattered values go.
+    run : str
+        The run that they belong to.
+    **options
+        As for `distributed.Worker`.
+    """
+
+    def __init__(self, scheduler: KnotScheduler, store: Store, run: str, **options: Any) -> None:
+        super().__init__(scheduler.address, name=GATEWAY, **options)
+        self._knot = scheduler
+        self._store = store
+        self._run = run
+        self._scattered = count()
+        self.handlers["update_data"] = self.update_data
+
+    async def get_data(
+        self, comm: Comm, keys: Collection[Key], who: str | None = None, **options: Any
+    ) -> Any:
+        """Give values to a client that asks workers itself (``direct=True``)."""
+        values, lost = await self._knot.read_values(keys)
+        if lost:
+            return {"status": "OK", "data": {}}  # the client then asks the scheduler, which knows
+        await comm.write({"status": "OK", "data": to_serialize(values)})
+        await comm.read()
+        return Status.dont_reply
+
+    async def update_data(
+        self, data: Mapping[Key, object], stimulus_id: str | None = None
+    ) -> dict[str, Any]:
+        """Put values that a client scatters into the store, once, before any shard reads them."""
+        name = names.scattered(self._run, next(self._scattered))
+        places = await offload(self._put, name, data)
+        self._knot.scattered(ValuesScattered(places))
+        return {"nbytes": {key: sizeof(value) for key, value in data.items()}, "status": "OK"}
+
+    def _put(self, name: str, data: Mapping[Key, object]) -> dict[Key, Place]:
+        pieces: list[codec.Bytes] = []
+        places: dict[Key, Place] = {}
+        position = 0
+        for key, value in data.items():
+            padding = -position % codec.ALIGNMENT
+            frames = codec.encode(value)
+            size = codec.size(frames)
+            pieces += [bytes(padding), *frames]
+            places[key] = Place(name, position + padding, size)
+            position += padding + size
+        self._store.put(name, pieces)
+        return places

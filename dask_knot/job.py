@@ -1,0 +1,47 @@
+"""The program inside every job: ``python -m dask_knot.job STAGE-URL`` runs one shard of a stage."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from dask_knot.errors import KnotError
+from dask_knot.running.printed import Printed
+from dask_knot.running.shard import run_shard
+from dask_knot.store import names
+from dask_knot.store.names import ShardId
+from dask_knot.store.store import Store
+
+#: Exit code when the shard could not be run at all: nothing was committed, Batch may try again.
+EXIT_NOT_RUN = 75  # EX_TEMPFAIL of sysexits.h
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run the shard that Batch's environment variables name.
+
+    Returns
+    -------
+    int
+        The exit code: 0 whenever every task has its outcome in a manifest, errors included.
+    """
+    try:
+        (url,) = arguments
+        root, run, stage = names.parse_pack(url)
+    except ValueError as error:
+        print(f"usage: python -m dask_knot.job STAGE-URL ({error})", file=sys.stderr)
+        return 2
+    shard = ShardId(stage, int(environment.get("AWS_BATCH_JOB_ARRAY_INDEX", "0")))
+    attempt = int(environment.get("AWS_BATCH_JOB_ATTEMPT", "1"))
+    printed = Printed()
+    printed.install()
+    try:
+        run_shard(Store(root), run, shard, attempt, printed)
+    except KnotError as error:
+        print(f"shard {shard} of {run} could not be run: {error}", file=sys.stderr)
+        return EXIT_NOT_RUN
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

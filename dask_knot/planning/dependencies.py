@@ -1,0 +1,73 @@
+"""What each stage waits for, in as few dependencies as say it; child by child where possible."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dask_knot.planning.plan import Dependency, DependencyType, External
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the shards of one stage read.
+
+    Attributes
+    ----------
+    size : int
+        The number of shards.
+    upstream : dict of int to bool
+        The earlier stages that make inputs; True while every shard reads only from the shard
+        of the same index there.
+    external : dict
+        The ids of running stages of earlier plans (a dict keeps their order).
+    """
+
+    size: int
+    upstream: dict[int, bool] = field(default_factory=dict)
+    external: dict[Hashable, None] = field(default_factory=dict)
+
+    def add(self, stage: int, is_same_index: bool) -> None:
+        """Note that a shard reads from a shard of an earlier stage."""
+        self.upstream[stage] = self.upstream.get(stage, True) and is_same_index
+
+
+def link_stages(readings: Sequence[Reading]) -> list[tuple[Dependency, ...]]:
+    """Derive what each stage must wait for, without what follows from the rest.
+
+    A dependency follows from another if that one's stage can't start before the whole upstream
+    stage is done; that of child i on child i (N_TO_N) passes on only what came before the pair.
+    """
+    bits = _external_bits(readings)
+    complete: list[int] = []  # by stage: what is done when a child starts, as bits
+    linked = []
+    for reading in readings:
+        kept: list[Dependency] = []
+        done = 0
+        # Late stages first: what one of them waited for is never later than itself.
+        for stage in sorted(reading.upstream, reverse=True):
+            if done >> stage & 1:
+                continue
+            if _is_paired(reading, stage, readings):
+                kept.append(Dependency(stage, DependencyType.N_TO_N))
+            else:
+                kept.append(Dependency(stage))
+                done |= 1 << stage
+            done |= complete[stage]
+        kept.reverse()
+        for outside in reading.external:
+            if not done >> bits[outside] & 1:
+                kept.append(Dependency(External(outside)))
+                done |= 1 << bits[outside]
+        complete.append(done)
+        linked.append(tuple(kept))
+    return linked
+
+
+def _is_paired(reading: Reading, stage: int, readings: Sequence[Reading]) -> bool:
+    return reading.upstream[stage] and reading.size == readings[stage].size > 1
+
+
+def _external_bits(readings: Sequence[Reading]) -> Mapping[Hashable, int]:
+    outside = dict.fromkeys(found for reading in readings for found in reading.external)
+    return {found: bit for bit, found in enumerate(outside, start=len(readings))}

@@ -1,0 +1,121 @@
+"""Small late levels become one shard, where running them in turn costs less than their starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dask_knot.planning.partition import Block, Partition
+from dask_knot.planning.request import Limits
+
+# Part of the plan's estimated time that folding may cost in all: fewer jobs, fewer values in the
+# store and fewer ways to fail are worth it, and estimates are no better than this.
+_TOLERATED = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Levels ``first`` to ``last`` as one shard, and the seconds that it costs more."""
+
+    first: int
+    last: int
+    added: float = 0.0
+    is_folded: bool = False
+
+
+def fold(cut: Partition, limits: Limits) -> tuple[Partition, tuple[str, ...]]:
+    """Fold runs of small levels of the same resources, from the last level to the first.
+
+    Returns
+    -------
+    tuple
+        The partition with fewer shards, and a line for each run of levels that says why.
+    """
+    if limits.tasks_per_shard is not None:
+        return cut, ("nothing folded: the tasks of a shard are limited",)
+    costs = _Costs(cut, limits)
+    runs: list[_Run] = []
+    reasons: list[str] = []
+    last = len(cut.levels) - 1
+    while last >= 0:
+        run = costs.longest_run(last)
+        runs.append(run)
+        if line := costs.explain(run):
+            reasons.append(line)
+        last = run.first - 1
+    return _rebuild(cut, runs[::-1]), tuple(reasons[::-1])
+
+
+class _Costs:
+    def __init__(self, cut: Partition, limits: Limits) -> None:
+        self._cut = cut
+        self._limits = limits
+        # On one slot all is serial anyway, but shards still show progress and fail apart.
+        self._lanes = max(2, limits.slots)
+        self._left = _TOLERATED * sum(cut.loads) / self._lanes
+
+    def longest_run(self, last: int) -> _Run:
+        """Find how far back the levels up to one can be folded, and take it from what is left."""
+        run = _Run(last, last)
+        serial = parallel = 0.0
+        starts = -1
+        for first in range(last, -1, -1):
+            if not self._is_foldable(first, last):
+                break
+            loads = self._loads(first)
+            serial += sum(loads)
+            parallel += max(sum(loads) / self._lanes, max(loads))
+            starts += -(-len(loads) // self._limits.slots)
+            added = serial - parallel - starts * self._limits.job_start_seconds
+            if added > self._left:
+                break
+            run = _Run(first, last, added, first < last or self._pays_alone(added, starts))
+        if run.is_folded:
+            self._left -= max(0.0, run.added)
+        return run
+
+    def explain(self, run: _Run) -> str:
+        counts = ", ".join(str(len(self._loads(n))) for n in range(run.first, run.last + 1))
+        if run.is_folded:
+            levels = (
+                f"levels {run.first} to {run.last}" if run.first < run.last else f"level {run.last}"
+            )
+            return f"{levels} ({counts} shards) folded into one shard: {run.added:+.3g} s"
+        if run.last:
+            return f"level {run.last} ({counts} shards) not folded: it would cost too much"
+        return ""
+
+    def _pays_alone(self, added: float, starts: int) -> bool:
+        """Tell whether a lone level gains: it saves rounds of jobs, but no stage."""
+        return starts > 0 and added <= self._left / 10
+
+    def _is_foldable(self, level: int, last: int) -> bool:
+        kinds = {block.kind for number in (level, last) for block in self._cut.levels[number]}
+        return len(kinds) == 1
+
+    def _loads(self, level: int) -> Sequence[float]:
+        blocks = self._cut.levels[level]
+        return [self._cut.loads[shard] for block in blocks for shard in block.shards]
+
+
+def _rebuild(cut: Partition, runs: Sequence[_Run]) -> Partition:
+    folded = Partition([])
+    new = [0] * len(cut.loads)
+    for run in runs:
+        blocks = [block for level in cut.levels[run.first : run.last + 1] for block in level]
+        groups = [[shard] for block in blocks for shard in block.shards]
+        if run.is_folded:
+            groups = [[shard for group in groups for shard in group]]
+            blocks = [Block(blocks[0].kind, range(1))]
+        level = []
+        for block in blocks:
+            first = len(folded.loads)
+            for group in groups[: len(block.shards)]:
+                for shard in group:
+                    new[shard] = len(folded.loads)
+                folded.loads.append(sum(cut.loads[shard] for shard in group))
+            del groups[: len(block.shards)]
+            level.append(Block(block.kind, range(first, len(folded.loads))))
+        folded.levels.append(level)
+    folded.shard_of = [new[shard] for shard in cut.shard_of]
+    return folded

@@ -1,0 +1,166 @@
+"""Keys become integers: the needed tasks in running order, with what each reads and is read by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from math import isfinite
+from operator import eq
+
+from dask.typing import Key
+from dask.utils import key_split
+
+from dask_knot.errors import PlanningError, UnknownInputError
+from dask_knot.planning.adjacency import Adjacency
+from dask_knot.planning.order import CycleError, depth_first
+from dask_knot.planning.request import PlanRequest
+from dask_knot.planning.resources import Resources
+
+# Calling even an empty task takes about this long, and a weight above 0 keeps ratios defined.
+_LEAST_SECONDS = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The tasks of a plan, numbered in running order: inputs have lower numbers than readers."""
+
+    keys: list[Key]
+    inputs: Adjacency
+    readers: Adjacency
+    literals: dict[int, list[Key]]
+    external: dict[int, list[Key]]
+    weights: list[float]
+    kinds: list[int]
+    resources: list[Resources]
+    wanted: list[int]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def build_graph(request: PlanRequest) -> Graph:
+    """Number the needed tasks of a request depth-first from its wanted keys."""
+    reading = _Reading(request)
+    starts = [reading.task_number(key) for key in request.wanted]
+    try:
+        order = depth_first(starts, reading.inputs_of, len(reading.keys))
+    except CycleError as error:
+        key = reading.keys[error.task]
+        raise PlanningError(f"task {key!r} reads its own value over other tasks") from None
+    number = [0] * len(reading.keys)
+    for new, old in enumerate(order):
+        number[old] = new
+    inputs = Adjacency()
+    for task in order:
+        inputs.append(map(number.__getitem__, reading.noted(task)))
+    keys = [reading.keys[task] for task in order]
+    resources, kinds = _resource_classes(keys, request)
+    return Graph(
+        keys=keys,
+        inputs=inputs,
+        readers=inputs.reversed_edges(),
+        literals={number[task]: found for task, found in reading.literals.items()},
+        external={number[task]: found for task, found in reading.external.items()},
+        weights=_weights(keys, request.durations, request.limits.unknown_seconds),
+        kinds=kinds,
+        resources=resources,
+        wanted=[number[task] for task in starts],
+    )
+
+
+class _Reading:
+    """Looks up what each task reads, and notes it by task."""
+
+    def __init__(self, request: PlanRequest) -> None:
+        self._dependencies = request.dependencies
+        self.keys = [*request.dependencies]
+        self._tasks = len(self.keys)
+        self.keys += [key for key in request.external if key not in request.dependencies]
+        self._number = {key: number for number, key in enumerate(self.keys)}
+        self._is_literal = bytearray(len(self.keys))
+        for key in request.literals:
+            if key in self._number:
+                self._is_literal[self._number[key]] = 1
+        self._only_tasks = not any(self._is_literal) and len(self.keys) == self._tasks
+        self._inputs = Adjacency()
+        self._place = [0] * self._tasks
+        self.literals: dict[int, list[Key]] = {}
+        self.external: dict[int, list[Key]] = {}
+
+    def task_number(self, key: Key) -> int:
+        number = self._number.get(key, self._tasks)
+        if number >= self._tasks or self._is_literal[number]:
+            raise UnknownInputError(f"{key!r} is wanted, but no task of the graph makes it")
+        return number
+
+    def inputs_of(self, task: int) -> Sequence[int]:
+        try:
+            found = [*map(self._number.__getitem__, self._dependencies[self.keys[task]])]
+        except KeyError as error:
+            raise UnknownInputError(
+                f"task {self.keys[task]!r} reads {error.args[0]!r}, which no task of the graph"
+                " and no earlier graph makes"
+            ) from None
+        if len(found) > 1:
+            found.sort()
+            if any(map(eq, found, islice(found, 1, None))):
+                found = sorted(set(found))
+        if found and not self._only_tasks:
+            found = self._set_apart(task, found)
+        self._place[task] = len(self._inputs)
+        self._inputs.append(found)
+        return found
+
+    def noted(self, task: int) -> Sequence[int]:
+        return self._inputs[self._place[task]]
+
+    def _set_apart(self, task: int, found: list[int]) -> list[int]:
+        tasks: list[int] = []
+        for number in found:
+            if number >= self._tasks:
+                self.external.setdefault(task, []).append(self.keys[number])
+            elif self._is_literal[number]:
+                self.literals.setdefault(task, []).append(self.keys[number])
+            else:
+                tasks.append(number)
+        return tasks
+
+
+def _resource_classes(
+    keys: Sequence[Key], request: PlanRequest
+) -> tuple[list[Resources], list[int]]:
+    if not request.resources:
+        return [request.default], [0] * len(keys)
+    number: dict[Resources, int] = {}
+    kinds = [
+        number.setdefault(request.resources.get(key, request.default), len(number)) for key in keys
+    ]
+    return [*number], kinds
+
+
+def _weights(keys: Sequence[Key], durations: Mapping[str, float], unknown: float) -> list[float]:
+    if not durations:
+        return [max(unknown, _LEAST_SECONDS)] * len(keys)
+    weigh = _weigher(durations, unknown)
+    by_name: dict[Key, float] = {}
+    weights = []
+    for key in keys:
+        # Tuple keys of a collection share their first element, so splitting it once is enough.
+        name = key[0] if type(key) is tuple and key else key
+        weight = by_name.get(name)
+        if weight is None:
+            weight = weigh(name)
+            if name is not key:
+                by_name[name] = weight
+        weights.append(weight)
+    return weights
+
+
+def _weigher(durations: Mapping[str, float], unknown: float) -> Callable[[Key], float]:
+    def weigh(name: Key) -> float:
+        seconds = durations.get(key_split(name), unknown)
+        known = isfinite(seconds) and seconds >= 0
+        return max(seconds if known else unknown, _LEAST_SECONDS)
+
+    return weigh

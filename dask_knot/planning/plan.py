@@ -1,0 +1,87 @@
+"""The plan: stages of shards, and what each stage waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from enum import Enum
+
+from dask.typing import Key
+
+from dask_knot.planning.resources import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The tasks that one child runs, in order.
+
+    Attributes
+    ----------
+    tasks : tuple of keys
+        In running order: inputs before readers.
+    inputs : tuple of keys
+        Values to read from shards of earlier stages or from outside of the plan.
+    outputs : tuple of keys
+        Those of ``tasks`` that are wanted or that other shards read.
+    literals : tuple of keys
+        Plain values that the tasks read, to be copied into the shard.
+    weight : float
+        Estimated seconds of work.
+    """
+
+    tasks: tuple[Key, ...]
+    inputs: tuple[Key, ...]
+    outputs: tuple[Key, ...]
+    literals: tuple[Key, ...]
+    weight: float
+
+
+class DependencyType(Enum):
+    """How the children of a stage wait for another stage."""
+
+    ARRAY = "ARRAY"  # every child waits for all children
+    N_TO_N = "N_TO_N"  # child i waits for child i
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """A stage of an earlier plan that is still running."""
+
+    id: Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """One thing that a stage waits for: an earlier stage of this plan (by index) or External."""
+
+    upstream: int | External
+    type: DependencyType = DependencyType.ARRAY
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Shards that are submitted together: one array job, or a plain job if there is only one.
+
+    A joining stage has exactly one shard, and that has no tasks: it stands between a stage and
+    more upstream stages than one job may depend on.
+    """
+
+    shards: tuple[Shard, ...]
+    resources: Resources
+    depends_on: tuple[Dependency, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is submitted for one request.
+
+    Attributes
+    ----------
+    stages : tuple of Stage
+        A stage depends on earlier ones only.
+    reasons : tuple of str
+        Why it was cut where it was, a line each.
+    """
+
+    stages: tuple[Stage, ...]
+    reasons: tuple[str, ...] = ()

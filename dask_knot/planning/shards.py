@@ -1,0 +1,95 @@
+"""Integers become keys again: the shards of a partition, and what each stage reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dask.typing import Key
+
+from dask_knot.planning.dependencies import Reading
+from dask_knot.planning.graph import Graph
+from dask_knot.planning.partition import Block, Partition
+from dask_knot.planning.plan import Shard
+from dask_knot.planning.request import PlanRequest
+
+
+def split_blocks(cut: Partition, most: int) -> list[Block]:
+    """Give the blocks of all levels in order, those of more than ``most`` shards split evenly."""
+    return [
+        Block(block.kind, part)
+        for level in cut.levels
+        for block in level
+        for part in _split(block.shards, most)
+    ]
+
+
+def _split(shards: range, most: int) -> Iterator[range]:
+    parts = -(-len(shards) // most)
+    for part in range(parts):
+        yield shards[len(shards) * part // parts : len(shards) * (part + 1) // parts]
+
+
+class ShardBuilder:
+    """Collects in one pass over the tasks what every shard runs, reads and gives away."""
+
+    def __init__(self, graph: Graph, cut: Partition) -> None:
+        self._graph = graph
+        self._cut = cut
+        self._tasks: list[list[int]] = [[] for _ in cut.loads]
+        # Dicts keep the order of arrival, as sets would not.
+        self._inputs: list[dict[int, None]] = [{} for _ in cut.loads]
+        self._external: list[dict[Key, None]] = [{} for _ in cut.loads]
+        self._literals: list[dict[Key, None]] = [{} for _ in cut.loads]
+        self._is_output = bytearray(len(graph))
+        self._collect()
+
+    def shard(self, number: int) -> Shard:
+        """Make one shard, with keys in place of numbers."""
+        keys = self._graph.keys
+        tasks = self._tasks[number]
+        return Shard(
+            tasks=tuple([keys[task] for task in tasks]),
+            inputs=(*(keys[made] for made in self._inputs[number]), *self._external[number]),
+            outputs=tuple([keys[task] for task in tasks if self._is_output[task]]),
+            literals=tuple(self._literals[number]),
+            weight=self._cut.loads[number],
+        )
+
+    def readings(self, blocks: Sequence[Block], request: PlanRequest) -> list[Reading]:
+        """Find what the shards of each stage read, from which stages."""
+        stage_of = [0] * len(self._cut.loads)
+        for stage, block in enumerate(blocks):
+            for shard in block.shards:
+                stage_of[shard] = stage
+        return [self._reading(block, blocks, stage_of, request) for block in blocks]
+
+    def _reading(
+        self, block: Block, blocks: Sequence[Block], stage_of: Sequence[int], request: PlanRequest
+    ) -> Reading:
+        reading = Reading(len(block.shards))
+        for index, shard in enumerate(block.shards):
+            for source in {self._cut.shard_of[made] for made in self._inputs[shard]}:
+                stage = stage_of[source]
+                reading.add(stage, source - blocks[stage].shards.start == index)
+            for key in self._external[shard]:
+                if (running := request.external[key]) is not None:
+                    reading.external[running] = None
+        return reading
+
+    def _collect(self) -> None:
+        shard_of = self._cut.shard_of
+        for task, upstream in enumerate(self._graph.inputs):
+            shard = shard_of[task]
+            self._tasks[shard].append(task)
+            for made in upstream:
+                if shard_of[made] != shard:
+                    self._inputs[shard][made] = None
+                    self._is_output[made] = 1
+        for task in self._graph.wanted:
+            self._is_output[task] = 1
+        for found, into in (
+            (self._graph.external, self._external),
+            (self._graph.literals, self._literals),
+        ):
+            for task, keys in sorted(found.items()):
+                into[shard_of[task]].update(dict.fromkeys(keys))

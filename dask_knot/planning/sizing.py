@@ -1,0 +1,84 @@
+"""How many columns some work is worth, and which tasks go into which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heapify, heapreplace
+from math import ceil
+
+from dask_knot.planning.request import Limits
+
+# More shards than this for each slot balance no better and cost a job start each.
+_MOST_SHARDS_PER_SLOT = 8
+
+
+def widest(limits: Limits) -> int:
+    """Give the columns that a stage has at most."""
+    return limits.slots * min(limits.shards_per_slot, _MOST_SHARDS_PER_SLOT)
+
+
+def count_columns(seconds: float, tasks: int, limits: Limits) -> int:
+    """Decide how many columns share some seconds of work that begins with some tasks."""
+    columns = min(ceil(seconds / limits.target_seconds), widest(limits))
+    if columns > limits.slots:
+        # Rounds of jobs should be full: 3 equal shards on 2 slots take as long as 4.
+        columns = -(-columns // limits.slots) * limits.slots
+    return max(1, min(columns, tasks))
+
+
+def spread(
+    tasks: Sequence[int], flow: Sequence[float], components: Sequence[int], columns: int
+) -> list[list[int]]:
+    """Deal tasks into columns of about the same weight.
+
+    Small independent components go whole to the least loaded column, heaviest first, ties by
+    arrival: slow tasks that are neighbours don't end in one shard. All that is larger than
+    a column is cut into contiguous ranges, because neighbours read each other.
+    """
+    totals: dict[int, float] = {}
+    for task in tasks:
+        part = components[task]
+        totals[part] = totals.get(part, 0.0) + flow[task]
+    fair = sum(totals.values()) / columns
+    small = {part: total for part, total in totals.items() if total <= 1.001 * fair}
+    pool = sum(totals.values()) - sum(small.values()) if len(small) < len(totals) else 0.0
+    ranges = max(1, round(pool / fair))
+    # The ranges come first: they are about as heavy as a column, so each gets one to itself.
+    places = _balance([pool / ranges] * ranges + [*small.values()], columns)
+    column_of = dict(zip(small, places[ranges:], strict=True))
+    dealt: list[list[int]] = [[] for _ in range(columns)]
+    passed = 0.0
+    for task in tasks:
+        column = column_of.get(components[task])
+        if column is None:
+            middle = passed + flow[task] / 2
+            passed += flow[task]
+            column = places[min(int(middle * ranges / pool), ranges - 1)]
+        dealt[column].append(task)
+    return [column for column in dealt if column]
+
+
+def chunk(tasks: Sequence[int], flow: Sequence[float], columns: int, most: int) -> list[list[int]]:
+    """Cut tasks into contiguous columns of about the same weight and at most so many tasks."""
+    fair = sum(flow[task] for task in tasks) / columns
+    cut: list[list[int]] = [[]]
+    load = 0.0
+    for task in tasks:
+        if cut[-1] and (len(cut[-1]) >= most or load + flow[task] / 2 > fair):
+            cut.append([])
+            load = 0.0
+        cut[-1].append(task)
+        load += flow[task]
+    return cut
+
+
+def _balance(weights: Sequence[float], columns: int) -> list[int]:
+    """Place each weight, heaviest first, on the column that has least so far."""
+    loads = [(0.0, column) for column in range(columns)]
+    heapify(loads)
+    places = [0] * len(weights)
+    for unit in sorted(range(len(weights)), key=lambda unit: -weights[unit]):
+        load, column = loads[0]
+        places[unit] = column
+        heapreplace(loads, (load + weights[unit], column))
+    return places

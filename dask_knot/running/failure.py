@@ -1,0 +1,82 @@
+"""Why a task has no value: its exception and traceback as bytes, ready for Dask and for the store."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgpack
+from distributed.core import error_message
+from distributed.protocol import pickle
+
+from dask_knot.store.codec import Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception that was raised elsewhere.
+
+    Attributes
+    ----------
+    exception, traceback : bytes
+        Pickled as Dask pickles them; the traceback may be missing when it is too large.
+    exception_text, traceback_text : str
+        The same for people.
+    key : str
+        The task that raised it.
+    """
+
+    exception: bytes
+    traceback: bytes | None
+    exception_text: str
+    traceback_text: str
+    key: str
+
+    def encode(self) -> bytes:
+        """Turn it into bytes."""
+        data: bytes = msgpack.packb(asdict(self))
+        return data
+
+    @classmethod
+    def decode(cls, data: Bytes) -> Failure:
+        """Read what `encode` wrote."""
+        return cls(**msgpack.unpackb(data))
+
+    def load(self) -> BaseException:
+        """Build the exception again."""
+        error: BaseException = pickle.loads(self.exception)
+        return error
+
+
+def describe(error: BaseException, key: object, printed: str = "") -> Failure:
+    """Describe an exception that is being handled.
+
+    Parameters
+    ----------
+    error : BaseException
+        To be called inside its ``except`` block, which is where the traceback is.
+    key : Key
+        The task that raised it.
+    printed : str
+        What the task wrote to stdout and stderr; it becomes a note of the exception where Python
+        has them (3.11).
+    """
+    if printed and hasattr(error, "add_note"):
+        error.add_note(f"The task had printed:\n{printed}")
+    message: dict[str, Any] = dict(error_message(error))
+    traceback = message["traceback"]
+    return Failure(
+        message["exception"].data,
+        None if traceback is None else traceback.data,
+        message["exception_text"],
+        message["traceback_text"],
+        str(key),
+    )
+
+
+def fail(error: BaseException, key: object) -> Failure:
+    """Describe an exception that was made but never raised."""
+    try:
+        raise error
+    except type(error) as raised:
+        return describe(raised, key)

@@ -1,0 +1,162 @@
+"""The values that a shard reads: found through manifests, fetched ahead of the tasks by range."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from dask.typing import Key
+
+from dask_knot.errors import StoreError
+from dask_knot.running.failure import Failure, describe
+from dask_knot.running.work import Made, Source
+from dask_knot.store import codec, manifest, names
+from dask_knot.store.manifest import Kind, Manifest, Place
+from dask_knot.store.store import Store
+
+#: Requests under way at once; S3 serves one at about 50-100 MB/s.
+AT_ONCE = 8
+#: How many reads run ahead of the tasks, so that inputs don't fill the memory.
+AHEAD = 16
+#: Neighbouring values up to this size together are read in one request.
+TOGETHER_BYTES = 8 * 2**20
+
+NOWHERE = Place("", 0, 0)
+
+#: An input on its way: what it is, and a call that waits for its bytes.
+Read = tuple[Kind, Callable[[], memoryview]]
+
+
+class Inputs:
+    """Inputs of one shard, fetched in the order in which its tasks need them.
+
+    Parameters
+    ----------
+    store : Store
+        Where they are.
+    run : str
+        The run whose manifests tell where.
+    sources : mapping of Key to Source
+        Per input its place, or the shard that makes it.
+    """
+
+    def __init__(self, store: Store, run: str, sources: Mapping[Key, Source]) -> None:
+        self._store = store
+        self._run = run
+        self._sources = sources
+        self._reads: dict[Key, Read] = {}
+        self._queue: deque[Sequence[tuple[Key, Kind, Place]]] = deque()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._sources
+
+    def start(self, order: Iterable[Key]) -> None:
+        """Look all inputs up and begin to fetch them in `order`."""
+        if not self._sources:
+            return
+        self._pool = ThreadPoolExecutor(AT_ONCE, "dask-knot-inputs")
+        found = self._look_up()
+        apart = []
+        for key in order:
+            kind, place, data = found[key]
+            if data is None:
+                apart.append((key, kind, place))
+            else:
+                self._reads[key] = (kind, partial(memoryview, data))
+        for _, group in groupby(apart, _by_object()):
+            self._queue.append(list(group))
+        self._fetch_ahead()
+
+    def take(self, key: Key) -> Any:
+        """Wait for an input: its value, or the Failure that stands for it."""
+        while key not in self._reads:
+            self._fetch(self._queue.popleft())
+        kind, wait = self._reads.pop(key)
+        try:
+            data = wait()
+            self._fetch_ahead()
+            return Failure.decode(data) if kind is Kind.ERRED else codec.decode(data)
+        except StoreError as error:
+            return describe(_about(error, key), key)
+        except Exception as error:  # unpickling runs user code: anything may come out
+            return describe(error, key)
+
+    def close(self) -> None:
+        """End the threads that fetch."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def _look_up(self) -> dict[Key, tuple[Kind, Place, memoryview | None]]:
+        assert self._pool is not None
+        shards = sorted({s.shard for s in self._sources.values() if isinstance(s, Made)})
+        read = dict(zip(shards, self._pool.map(self._read_manifest, shards), strict=True))
+        found: dict[Key, tuple[Kind, Place, memoryview | None]] = {}
+        for key, source in self._sources.items():
+            if isinstance(source, Failure):
+                found[key] = (Kind.ERRED, NOWHERE, memoryview(source.encode()))
+                continue
+            if isinstance(source, Place):
+                found[key] = (Kind.FINISHED, source, None)
+                continue
+            name, data, outputs = read[source.shard]
+            output = outputs[source.ordinal]
+            place = output.place
+            inside = data[place.offset :][: place.length] if place.name == name else None
+            found[key] = (output.kind, place, inside)
+        return found
+
+    def _read_manifest(
+        self, shard: names.ShardId
+    ) -> tuple[str, memoryview, Mapping[int, manifest.Output]]:
+        name = names.manifest(self._run, shard)
+        data = self._store.get(name)
+        read: Manifest = manifest.decode(name, data)
+        return name, data, {output.ordinal: output for output in read.outputs}
+
+    def _fetch_ahead(self) -> None:
+        while self._queue and len(self._reads) < AHEAD:
+            self._fetch(self._queue.popleft())
+
+    def _fetch(self, group: Sequence[tuple[Key, Kind, Place]]) -> None:
+        assert self._pool is not None
+        future = self._pool.submit(self._read, [place for _, _, place in group])
+        for number, (key, kind, _) in enumerate(group):
+            self._reads[key] = (kind, partial(_pick, future, number))
+
+    def _read(self, places: Sequence[Place]) -> list[memoryview]:
+        first, last = places[0], places[-1]
+        whole = self._store.get_range(
+            first.name, first.offset, last.offset + last.length - first.offset
+        )
+        return [whole[p.offset - first.offset :][: p.length] for p in places]
+
+
+def _pick(read: Future[list[memoryview]], number: int) -> memoryview:
+    return read.result()[number]
+
+
+def _by_object() -> Any:
+    """Group neighbours: values that follow one another closely in the same object."""
+    state: dict[str, Any] = {"group": 0, "place": None, "size": 0}
+
+    def group(entry: tuple[Key, Kind, Place]) -> int:
+        place, before = entry[2], state["place"]
+        gap = place.offset - (before.offset + before.length) if before else -1
+        state["size"] += place.length
+        together = before is not None and place.name == before.name
+        if not (together and 0 <= gap < codec.ALIGNMENT and state["size"] <= TOGETHER_BYTES):
+            state["group"] += 1
+            state["size"] = place.length
+        state["place"] = place
+        return int(state["group"])
+
+    return group
+
+
+def _about(error: StoreError, key: Key) -> StoreError:
+    return type(error)(f"the value of {key!r}, which this task reads, is lost: {error}")

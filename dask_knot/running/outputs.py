@@ -1,0 +1,206 @@
+"""The values that leave a shard: small ones into the manifest, large ones into one object before."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+
+from dask.sizeof import sizeof
+from dask.typing import Key
+from dask.utils import key_split, typename
+from distributed.protocol import pickle
+
+from dask_knot.running.failure import Failure, describe
+from dask_knot.store import codec, manifest, names
+from dask_knot.store.codec import Bytes
+from dask_knot.store.manifest import INLINE_BYTES, Kind, Manifest, Output, Place, Work
+from dask_knot.store.names import ShardId
+from dask_knot.store.store import Store
+
+#: Values waiting to be written: at this size they are committed as a part.
+PENDING_BYTES = 256 * 2**20
+
+
+class Superseded(Exception):
+    """Another attempt of the same child has committed; this one must stop."""
+
+
+class Outputs:
+    """Collects a shard's outcomes and commits them.
+
+    Parameters
+    ----------
+    store : Store
+        Where they go.
+    run : str
+        The run they belong to.
+    shard : ShardId
+        The shard.
+    keys : sequence of Key
+        The shard's outputs.
+    attempt : int
+        Which attempt of the child this is, from 1.
+    """
+
+    def __init__(
+        self, store: Store, run: str, shard: ShardId, keys: Sequence[Key], attempt: int
+    ) -> None:
+        self._store = store
+        self._run = run
+        self._shard = shard
+        self._ordinals: Mapping[Key, int] = {key: number for number, key in enumerate(keys)}
+        self._attempt = attempt
+        self._committed: list[Output] = []
+        self._parts = 0
+        self._types: dict[type, int] = {}
+        self._recovered_types: list[tuple[bytes, str]] = []
+        self._clear()
+
+    def _clear(self) -> None:
+        self._new: list[Output] = []
+        self._inline: list[bytes] = []
+        self._inline_size = 0
+        self._large: list[tuple[Output, list[Bytes]]] = []
+        self._large_size = 0
+        self._failures: dict[int, tuple[Failure, Place]] = {}
+        self._work: dict[str, Work] = {}
+        self._times = array("d")
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._ordinals
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits to be written that it should be committed."""
+        return self._large_size >= PENDING_BYTES
+
+    def recover(self, parts: Sequence[Manifest]) -> None:
+        """Take over what an earlier attempt of the same child has committed."""
+        self._parts = len(parts)
+        for part in parts:
+            shift = len(self._recovered_types)
+            self._recovered_types += part.types
+            self._committed += [o._replace(type=o.type + shift) for o in part.outputs]
+
+    def note(self, key: Key, start: float, stop: float, nbytes: int = 0) -> None:
+        """Count a task that ran, whether or not its value leaves the shard."""
+        self._times.extend((start, stop))
+        prefix = key_split(key)
+        work = self._work.get(prefix)
+        if work is None:
+            work = self._work[prefix] = Work()
+        work.tasks += 1
+        work.seconds += stop - start
+        work.nbytes += nbytes
+
+    def add(self, key: Key, value: object, start: float, stop: float) -> int:
+        """Keep a value, or the Failure in its place, for the next commit; give its size in memory."""
+        ordinal = self._ordinals[key]
+        if isinstance(value, Failure):
+            self._add_failure(ordinal, value, (0, 0, start, stop))
+            return 0
+        nbytes = sizeof(value)
+        try:
+            parts = codec.pickled(value)
+        except Exception as error:  # pickling runs user code: anything may come out
+            return self.add(key, describe(_unpicklable(error, key), key), start, stop)
+        facts = (nbytes, self._type(value), start, stop)
+        size = codec.framed_size(parts)
+        if size <= INLINE_BYTES:
+            self._add_small(ordinal, Kind.FINISHED, b"".join(codec.frame(parts)), facts)
+        else:
+            output = Output(ordinal, Kind.FINISHED, Place("", 0, size), *facts)
+            self._large.append((output, parts))
+            self._large_size += size
+        return nbytes
+
+    def commit(self, final: bool) -> None:
+        """Write what was added since the last commit; the manifest goes last.
+
+        Raises
+        ------
+        Superseded
+            If another attempt was faster.
+        """
+        if not (final or self._new or self._large):
+            return
+        self._write_large()
+        name = names.manifest(self._run, self._shard, None if final else self._parts)
+        new = [o if o.place.name else self._placed(o, name) for o in self._new]
+        self._committed += new
+        written = Manifest(
+            final,
+            self._attempt,
+            self._committed if final else new,
+            self._type_table(),
+            self._work,
+            self._times.tobytes(),
+        )
+        if not self._store.put_new(name, manifest.encode(name, written, self._inline)):
+            raise Superseded(name)
+        self._parts += 1
+        self._clear()
+
+    def _placed(self, output: Output, name: str) -> Output:
+        return output._replace(place=output.place._replace(name=name))
+
+    def _add_small(
+        self, ordinal: int, kind: Kind, data: bytes, facts: tuple[int, int, float, float]
+    ) -> None:
+        place = Place("", self._inline_size, len(data))
+        self._new.append(Output(ordinal, kind, place, *facts))
+        self._inline.append(data)
+        self._inline_size += len(data)
+
+    def _add_failure(
+        self, ordinal: int, failure: Failure, facts: tuple[int, int, float, float]
+    ) -> None:
+        """Keep one copy of a failure, however many tasks it kept from running."""
+        known = self._failures.get(id(failure))
+        if known is None:
+            self._add_small(ordinal, Kind.ERRED, failure.encode(), facts)
+            self._failures[id(failure)] = (failure, self._new[-1].place)
+        else:
+            self._new.append(Output(ordinal, Kind.ERRED, known[1], *facts))
+
+    def _write_large(self) -> None:
+        if not self._large:
+            return
+        name = names.data(self._run, self._shard, self._parts, self._attempt)
+        pieces: list[Bytes] = []
+        position = 0
+        for output, parts in self._large:
+            padding = -position % codec.ALIGNMENT
+            pieces += [bytes(padding), *codec.frame(parts)]
+            position += padding
+            place = Place(name, position, output.place.length)
+            self._new.append(output._replace(place=place))
+            position += output.place.length
+        self._store.put(name, pieces)
+
+    def _type(self, value: object) -> int:
+        kind = type(value)
+        return len(self._recovered_types) + self._types.setdefault(kind, len(self._types))
+
+    def _type_table(self) -> list[tuple[bytes, str]]:
+        return [
+            *self._recovered_types,
+            *((_pickled_type(kind), typename(kind)) for kind in self._types),
+        ]
+
+
+def _pickled_type(kind: type) -> bytes:
+    try:
+        return bytes(pickle.dumps(kind))
+    except Exception:  # a type that only lives in the job: the future's type is for show
+        return bytes(pickle.dumps(object))
+
+
+def _unpicklable(error: Exception, key: Key) -> Exception:
+    text = (
+        f"the result of {key!r} can't leave its job, because pickling it raised "
+        f"{type(error).__name__}: {error}. Return what it is made from, or use it in the same task"
+    )
+    unpicklable = TypeError(text)
+    unpicklable.__cause__ = error
+    return unpicklable

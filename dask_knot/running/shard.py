@@ -1,0 +1,165 @@
+"""One shard from its bytes in the pack to its last manifest."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+
+from dask._task_spec import GraphNode
+from dask.typing import Key
+
+from dask_knot.running.failure import Failure
+from dask_knot.running.inputs import Inputs
+from dask_knot.running.outputs import Outputs, Superseded
+from dask_knot.running.printed import Printed
+from dask_knot.running.tasks import Ended, Pool, Shelf, run_at_once, run_in_order
+from dask_knot.running.work import ShardWork
+from dask_knot.store import codec, manifest, names, pack
+from dask_knot.store.manifest import Kind, Manifest
+from dask_knot.store.names import ShardId
+from dask_knot.store.store import Store
+
+
+def run_shard(store: Store, run: str, shard: ShardId, attempt: int, printed: Printed) -> None:
+    """Run the tasks of a shard and commit their outcomes.
+
+    Parameters
+    ----------
+    store : Store
+        Where pack, inputs, outputs and manifests are.
+    run : str
+        The run that the shard belongs to.
+    shard : ShardId
+        Which shard.
+    attempt : int
+        Which attempt of the child this is, from 1; a later one goes on after the parts that an
+        earlier one committed.
+    printed : Printed
+        What tasks print.
+
+    Raises
+    ------
+    StoreError
+        If the store can't be read or written.
+    """
+    work = _read_work(store, run, shard)
+    outputs = Outputs(store, run, shard, work.outputs, attempt)
+    if attempt > 1:
+        parts = _read_parts(store, run, shard)
+        if parts is None:
+            return
+        outputs.recover(parts)
+        work = without_committed(work, parts)
+    inputs = Inputs(store, run, work.inputs)
+    try:
+        inputs.start(_first_use(work))
+        _run(work, inputs, outputs, printed)
+        outputs.commit(final=True)
+    except Superseded:
+        return
+    finally:
+        inputs.close()
+
+
+def without_committed(work: ShardWork, parts: Iterable[Manifest]) -> ShardWork:
+    """Leave out the tasks whose values are committed, and those that only they needed.
+
+    Values that are left out become inputs of the tasks that remain.
+    """
+    stored = {
+        work.outputs[output.ordinal]: output
+        for part in parts
+        for output in part.outputs
+    }
+    nodes = {node.key: node for node in work.tasks}
+    wanted = [key for key in work.outputs if key not in stored]
+    needed: set[Key] = set()
+    inputs = dict(work.inputs)
+    while wanted:
+        key = wanted.pop()
+        if key in stored and stored[key].kind is Kind.FINISHED:
+            inputs[key] = stored[key].place
+        elif key in nodes and key not in needed:
+            needed.add(key)
+            wanted.extend(nodes[key].dependencies)
+    tasks = [node for node in work.tasks if node.key in needed]
+    read = {key for node in tasks for key in node.dependencies}
+    return replace(
+        work, tasks=tasks, inputs={key: place for key, place in inputs.items() if key in read}
+    )
+
+
+def _read_work(store: Store, run: str, shard: ShardId) -> ShardWork:
+    data = pack.read_shard(store, names.pack(run, shard.stage), shard.index)
+    # Loading makes many small objects and no garbage: the collector would only walk them.
+    gc.disable()
+    try:
+        work: ShardWork = codec.decode(data)
+        gc.freeze()
+    finally:
+        gc.enable()
+    return work
+
+
+def _read_parts(store: Store, run: str, shard: ShardId) -> Sequence[Manifest] | None:
+    """Read the parts of a shard, or None if it is done."""
+    parts = []
+    prefix = f"{names.manifests(run)}{shard.stage}/"
+    for name in store.list(prefix):
+        found, part = names.parse_manifest(run, name)
+        if found != shard:
+            continue
+        if part is None:
+            return None
+        parts.append(manifest.decode(name, store.get(name)))
+    return parts
+
+
+def _first_use(work: ShardWork) -> list[Key]:
+    order: dict[Key, None] = {}
+    for node in work.tasks:
+        for key in node.dependencies:
+            if key in work.inputs:
+                order[key] = None
+    return list(order)
+
+
+def _run(work: ShardWork, inputs: Inputs, outputs: Outputs, printed: Printed) -> None:
+    shelf = Shelf(work.tasks, work.literals, inputs)
+    sink = _Sink(outputs, work.options.part_seconds)
+    cores = min(work.options.cores, len(work.tasks))
+    if cores <= 1:
+        run_in_order(work.tasks, shelf, sink, printed)
+    elif work.options.processes:
+        # Threads of this process make a fork unsafe.
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(cores, mp_context=spawn) as executor:
+            run_at_once(work.tasks, shelf, sink, Pool(executor, cores, processes=True))
+    else:
+        with ThreadPoolExecutor(cores, "dask-knot-task") as executor:
+            run_at_once(work.tasks, shelf, sink, Pool(executor, cores, processes=False))
+
+
+class _Sink:
+    """Takes what tasks give, and commits a part now and then."""
+
+    def __init__(self, outputs: Outputs, part_seconds: float) -> None:
+        self._outputs = outputs
+        self._part_seconds = part_seconds
+        self._last = time.monotonic()
+
+    def __call__(self, node: GraphNode, ended: Ended) -> None:
+        outputs, key = self._outputs, node.key
+        nbytes = 0
+        if key in outputs:
+            nbytes = outputs.add(key, ended.value, ended.start, ended.stop)
+        if not isinstance(ended.value, Failure) or ended.stop > ended.start:
+            outputs.note(key, ended.start, ended.stop, nbytes)
+        now = time.monotonic()
+        if now - self._last > self._part_seconds or outputs.is_full:
+            outputs.commit(final=False)
+            self._last = time.monotonic()

@@ -1,0 +1,182 @@
+"""Runs the tasks of a shard: one after another, or several at once when the job has cores."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import inspect
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from typing import Any, NamedTuple
+
+from dask._task_spec import GraphNode
+from dask.typing import Key
+from distributed.protocol import pickle
+
+from dask_knot.running.failure import Failure, describe
+from dask_knot.running.inputs import Inputs
+from dask_knot.running.printed import Printed
+
+Values = dict[Key, Any]
+
+
+class Ended(NamedTuple):
+    """A task that ran: its value or the Failure in its place, and when (seconds since the epoch)."""
+
+    value: Any
+    start: float
+    stop: float
+
+
+def run_task(node: GraphNode, values: Values, printed: Printed | None = None) -> Ended:
+    """Run one task; whatever it raises becomes a Failure."""
+    if printed is not None:
+        printed.clear()
+    start = time.time()
+    try:
+        value = node(values)
+        if inspect.iscoroutine(value):
+            value = asyncio.run(_awaited(value))
+    except BaseException as error:  # SystemExit and KeyboardInterrupt of a task are its own
+        value = describe(error, node.key, printed.tail() if printed else "")
+    return Ended(value, start, time.time())
+
+
+def run_pickled(data: bytes) -> bytes:
+    """Run one task in another process: pickled node and values in, pickled Ended out."""
+    node, values = pickle.loads(data)
+    ended = run_task(node, values)
+    try:
+        return bytes(pickle.dumps(ended))
+    except Exception as error:  # pickling runs user code: anything may come out
+        return bytes(pickle.dumps(ended._replace(value=describe(error, node.key))))
+
+
+class Shelf:
+    """The values in memory: each is given back as soon as no task of the shard reads it.
+
+    Parameters
+    ----------
+    tasks : sequence of GraphNode
+        The shard's tasks.
+    literals : sequence of GraphNode
+        Constants that they read.
+    inputs : Inputs
+        Values from elsewhere.
+    """
+
+    def __init__(
+        self, tasks: Sequence[GraphNode], literals: Sequence[GraphNode], inputs: Inputs
+    ) -> None:
+        self._inputs = inputs
+        self._values: Values = {}
+        self._constants: Values = {node.key: node({}) for node in literals}
+        self._readers: dict[Key, int] = {}
+        for node in tasks:
+            for key in node.dependencies:
+                self._readers[key] = self._readers.get(key, 0) + 1
+
+    def values_for(self, node: GraphNode) -> Values | Failure:
+        """Collect what a task reads, or the Failure of one of them."""
+        found = {}
+        for key in node.dependencies:
+            value = found[key] = self._value(key)
+            if type(value) is Failure:
+                return value
+        return found
+
+    def put(self, key: Key, value: object) -> None:
+        """Keep a value if a task of the shard reads it."""
+        if key in self._readers:
+            self._values[key] = value
+
+    def let_go(self, node: GraphNode) -> None:
+        """Note that a task has read its inputs."""
+        for key in node.dependencies:
+            left = self._readers[key] = self._readers[key] - 1
+            if not left:
+                self._values.pop(key, None)
+
+    def _value(self, key: Key) -> Any:
+        if key in self._values:
+            return self._values[key]
+        if key in self._constants:
+            return self._constants[key]
+        value = self._values[key] = self._inputs.take(key)
+        return value
+
+
+Sink = Callable[[GraphNode, Ended], None]
+
+
+def run_in_order(
+    tasks: Iterable[GraphNode], shelf: Shelf, sink: Sink, printed: Printed | None
+) -> None:
+    """Run tasks one after another, in the order in which they stand."""
+    for node in tasks:
+        values = shelf.values_for(node)
+        if type(values) is Failure:
+            now = time.time()
+            ended = Ended(values, now, now)
+        else:
+            ended = run_task(node, values, printed)
+        del values  # or the last reader would keep its inputs alive during the next task
+        shelf.put(node.key, ended.value)
+        shelf.let_go(node)
+        sink(node, ended)
+
+
+def run_at_once(tasks: Sequence[GraphNode], shelf: Shelf, sink: Sink, pool: Pool) -> None:
+    """Run tasks on a pool, each as soon as what it reads is there; earlier ones first."""
+    places = {node.key: number for number, node in enumerate(tasks)}
+    waiting = {n.key: sum(key in places for key in n.dependencies) for n in tasks}
+    readers: dict[Key, list[Key]] = {}
+    for node in tasks:
+        for key in node.dependencies:
+            readers.setdefault(key, []).append(node.key)
+    ready = [places[key] for key, count in waiting.items() if not count]
+    running: dict[Future[Any], GraphNode] = {}
+
+    def finish(node: GraphNode, ended: Ended) -> None:
+        shelf.put(node.key, ended.value)
+        shelf.let_go(node)
+        sink(node, ended)
+        for reader in readers.get(node.key, ()):
+            waiting[reader] -= 1
+            if not waiting[reader]:
+                heapq.heappush(ready, places[reader])
+
+    while ready or running:
+        while ready and len(running) < pool.size:
+            node = tasks[heapq.heappop(ready)]
+            values = shelf.values_for(node)
+            if type(values) is Failure:
+                finish(node, Ended(values, time.time(), time.time()))
+            else:
+                running[pool.submit(node, values)] = node
+        done, _ = wait(running, return_when=FIRST_COMPLETED) if running else ((), None)
+        for future in done:
+            finish(running.pop(future), pool.result(future))
+
+
+class Pool:
+    """Threads or processes that run single tasks."""
+
+    def __init__(self, executor: Executor, size: int, processes: bool) -> None:
+        self.executor, self.size, self.processes = executor, size, processes
+
+    def submit(self, node: GraphNode, values: Values) -> Future[Any]:
+        """Start a task."""
+        if self.processes:
+            return self.executor.submit(run_pickled, bytes(pickle.dumps((node, values))))
+        return self.executor.submit(run_task, node, values)
+
+    def result(self, future: Future[Any]) -> Ended:
+        """Read how a task ended."""
+        ended: Ended = pickle.loads(future.result()) if self.processes else future.result()
+        return ended
+
+
+async def _awaited(coroutine: Any) -> Any:
+    return await coroutine

@@ -1,0 +1,288 @@
+"""KnotScheduler: a graph comes in, wanted keys go to Dask, tasks go to the tracker.
+
+Dask's scheduler keeps what clients asked for. Its one worker, the gateway, never computes: a
+``compute-task`` message to it becomes a question to the tracker, without a way over the network.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from itertools import count
+from time import time
+from typing import Any
+
+from dask.typing import Key
+from distributed import Scheduler
+from distributed.core import error_message
+from distributed.diagnostics.plugin import SchedulerPlugin
+from distributed.protocol import to_serialize
+from distributed.utils import offload
+
+from dask_knot.driver import Driver, Outcome
+from dask_knot.errors import KnotError
+from dask_knot.gateway import GATEWAY
+from dask_knot.graphs import OpenedGraph, compact, open_graph
+from dask_knot.planning import Resources
+from dask_knot.running.failure import Failure, fail
+from dask_knot.tracking import actions, events
+from dask_knot.values import EncodedValues
+
+logger = logging.getLogger(__name__)
+
+HUB = "knot-inputs"
+
+
+class KnotScheduler(Scheduler):  # type: ignore[misc]
+    """Dask's scheduler, which plans before it schedules.
+
+    Parameters
+    ----------
+    driver : Driver
+        Runs the tasks.
+    resources : Resources
+        What a job has unless its tasks ask for something else.
+    **options
+        As for `distributed.Scheduler`.
+    """
+
+    def __init__(self, driver: Driver, resources: Resources, **options: Any) -> None:
+        super().__init__(**options)
+        self._driver = driver
+        self._resources = resources
+        self._news: list[events.Event] = []
+        self._asked_hubs: list[tuple[Key, int]] = []
+        self._hubs = count()
+        self.add_plugin(_Releases(self), name="knot-releases")
+
+    async def start_unsafe(self) -> KnotScheduler:
+        """Start the scheduler, and the driver with it."""
+        await super().start_unsafe()
+        self._driver.start(self._tell)
+        return self
+
+    async def update_graph(
+        self,
+        client: str,
+        expr_ser: Any,
+        keys: set[Key],
+        annotations: Mapping[str, Any] | None = None,
+        **rest: Any,
+    ) -> None:
+        """Take a graph from a client: plan its tasks, and let Dask know of the wanted keys only."""
+        everywhere = dict(annotations or {})
+        try:
+            if rest.pop("actors", None):
+                raise KnotError(
+                    "actors live in a worker, and jobs come and go: keep the state in the values "
+                    "that tasks return, or use a LocalCluster"
+                )
+            opened = await offload(open_graph, expr_ser, keys, everywhere, self._resources)
+        except Exception as error:
+            self._refuse(client, keys, error)
+            return
+        graph = opened.graph
+        self._flush()
+        # A graph that reads what nobody has is cancelled by Dask, when it looks at the hub.
+        if all(key in self.tasks for key in graph.external):
+            self._driver.handle([events.GraphSubmitted(graph)])
+        hub = f"{HUB}-{next(self._hubs)}"
+        packed, order = compact(graph.wanted, graph.external, hub)
+        await super().update_graph(
+            client=client,
+            expr_ser=packed,
+            keys=keys,
+            annotations=_for_dask(opened, everywhere),
+            **{**rest, "internal_priority": order},
+        )
+        self._note_cancelled(graph.wanted)
+
+    def send_all(self, client_msgs: dict[str, Any], worker_msgs: dict[str, Any]) -> None:
+        """Send messages; those that would start a task at the gateway go to the tracker."""
+        for address in list(worker_msgs):
+            rest = []
+            for message in worker_msgs[address]:
+                if message["op"] == "compute-task":
+                    self._ask(message["key"], message["run_id"])
+                else:
+                    rest.append(message)
+            worker_msgs[address] = rest
+        super().send_all(client_msgs, {a: some for a, some in worker_msgs.items() if some})
+
+    async def gather(
+        self, keys: Collection[Key], serializers: list[str] | None = None
+    ) -> dict[str, Any]:
+        """Give a client values: their bytes are read here and decoded there."""
+        values, lost = await self.read_values(keys)
+        if lost:
+            return {"status": "error", "keys": lost}
+        self.log_event("all", {"action": "gather", "count": len(keys)})
+        return {"status": "OK", "data": to_serialize(values)}
+
+    async def read_values(self, keys: Collection[Key]) -> tuple[EncodedValues, list[Key]]:
+        """Read the bytes of values, and name the keys that have none."""
+        tracker, reader = self._driver.parts.tracker, self._driver.parts.values
+        places = {key: place for key in keys if (place := tracker.place_of(key))}
+        found, damaged = await offload(reader.read_values, places)
+        for key, error in damaged.items():
+            self._lose(key, error)
+        return EncodedValues(found), [key for key in keys if key not in found]
+
+    def scattered(self, event: events.ValuesScattered) -> None:
+        """Learn of values that the gateway has put into the store."""
+        self._flush()
+        self._driver.handle([event])
+
+    def resize_gateway(self, nthreads: int) -> None:
+        """Report another capacity: programs read it from `Client.nthreads`."""
+        worker = self.workers.get(self.gateway_address)
+        if worker is not None:
+            self.total_nthreads += nthreads - worker.nthreads
+            worker.nthreads = nthreads
+
+    def _lose(self, key: Key, error: Exception) -> None:
+        """Err a key whose value can't be read: Dask asks for it again, and is told why."""
+        self._driver.handle([events.ValueLost(key, error)])
+        if key in self.tasks:
+            self.transitions({key: "released"}, f"knot-value-lost-{time()}")
+
+    def _ask(self, key: Key, run_id: int) -> None:
+        if isinstance(key, str) and key.startswith(f"{HUB}-"):
+            self._asked_hubs.append((key, run_id))
+        else:
+            self._news.append(events.KeyAsked(key, run_id))
+        if len(self._news) + len(self._asked_hubs) == 1:
+            # Not now: Dask is in the midst of its transitions.
+            self.loop.add_callback(self._flush)
+
+    def _note_release(self, key: Key, is_forgotten: bool) -> None:
+        self._news.append(events.KeyReleased(key, is_forgotten))
+        if len(self._news) + len(self._asked_hubs) == 1:
+            self.loop.add_callback(self._flush)
+
+    def _flush(self) -> None:
+        """Tell the tracker, in order, what Dask has done."""
+        news, self._news = self._news, []
+        hubs, self._asked_hubs = self._asked_hubs, []
+        if news:
+            self._driver.handle(news)
+        for key, run_id in hubs:
+            facts = actions.Facts(0, _NONE_TYPE, "NoneType", time(), time())
+            self._finish(key, run_id, facts)
+
+    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        """Tell Dask how keys ended."""
+        for outcome in outcomes:
+            if isinstance(outcome, actions.FinishKey):
+                self._finish(outcome.key, outcome.run_id, outcome.facts)
+            else:
+                self._err(outcome)
+
+    def _is_stale(self, key: Key, run_id: int) -> bool:
+        task = self.tasks.get(key)
+        return task is None or task.state != "processing" or task.run_id != run_id
+
+    def _finish(self, key: Key, run_id: int, facts: actions.Facts) -> None:
+        if self._is_stale(key, run_id):
+            return
+        self.handle_task_finished(
+            key=key,
+            worker=self.gateway_address,
+            stimulus_id="knot-task-finished",
+            run_id=run_id,
+            metadata={},
+            nbytes=facts.nbytes,
+            type=facts.type,
+            typename=facts.typename,
+            startstops=[{"action": "compute", "start": facts.start, "stop": facts.stop}],
+            thread=0,
+        )
+
+    def _err(self, outcome: actions.FailKey) -> None:
+        if self._is_stale(outcome.key, outcome.run_id):
+            return
+        failure = self._failure(outcome)
+        self.handle_task_erred(
+            key=outcome.key,
+            worker=self.gateway_address,
+            stimulus_id="knot-task-erred",
+            run_id=outcome.run_id,
+            exception=to_serialize(failure.exception),
+            traceback=None if failure.traceback is None else to_serialize(failure.traceback),
+            exception_text=failure.exception_text,
+            traceback_text=failure.traceback_text,
+        )
+
+    def _failure(self, outcome: actions.FailKey) -> Failure:
+        if isinstance(outcome.failure, Exception):
+            return fail(outcome.failure, outcome.key)
+        try:
+            return Failure.decode(self._driver.read_failure(outcome.failure))
+        except Exception as error:  # the error itself is lost: say that, rather than nothing
+            return fail(error, outcome.key)
+
+    @property
+    def gateway_address(self) -> str:
+        """The address of the one worker."""
+        return str(self.aliases.get(GATEWAY, ""))
+
+    def _refuse(self, client: str, keys: Collection[Key], error: Exception) -> None:
+        """Err keys that can't be planned; an exception would close the client's connection."""
+        logger.debug("a graph was refused", exc_info=error)
+        message = error_message(error)
+        for key in keys:
+            self.report(
+                {
+                    "op": "task-erred",
+                    "key": key,
+                    "exception": message["exception"],
+                    "traceback": message["traceback"],
+                },
+                client=client,
+            )
+
+    def _note_cancelled(self, wanted: Sequence[Key]) -> None:
+        """Let the tracker forget keys that Dask didn't take."""
+        gone = [events.KeyReleased(key, True) for key in wanted if key not in self.tasks]
+        if gone:
+            self._driver.handle(gone)
+
+
+class _Releases(SchedulerPlugin):  # type: ignore[misc]
+    """Hears of keys that Dask lets go, at the moment when it does."""
+
+    def __init__(self, scheduler: KnotScheduler) -> None:
+        self._scheduler = scheduler
+
+    def transition(self, key: Key, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
+        """Note a key that is released or forgotten."""
+        if finish in ("released", "forgotten"):
+            self._scheduler._note_release(key, finish == "forgotten")
+
+
+_NONE_TYPE = b""
+
+
+def _for_dask(opened: OpenedGraph, everywhere: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the annotations that Dask acts on: which job runs a task is not its business."""
+    kept = {"priority": 0, "retries": 0}
+    ours = ("resources", "workers", "allow_other_workers", *kept)
+    result = {name: value for name, value in everywhere.items() if name not in ours}
+    for name, default in kept.items():
+        by_key, general = opened.annotations.get(name, {}), everywhere.get(name, default)
+        if by_key:
+            result[name] = _Lookup(by_key, general)
+        elif name in everywhere:
+            result[name] = general
+    return result
+
+
+class _Lookup:
+    """An annotation that differs by key, in the form of a call, which Dask takes for a whole graph."""
+
+    def __init__(self, by_key: Mapping[Key, Any], general: Any) -> None:
+        self._by_key, self._general = by_key, general
+
+    def __call__(self, key: Key) -> Any:
+        general = self._general(key) if callable(self._general) else self._general
+        return self._by_key.get(key, general)

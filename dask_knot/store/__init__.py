@@ -1,0 +1,1 @@
+"""Where values, shards and manifests are kept between jobs."""

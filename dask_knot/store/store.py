@@ -1,0 +1,216 @@
+"""The object store: a folder, memory or S3 behind one small interface over obstore."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import LocalStore, MemoryStore, S3Store
+
+from dask_knot.errors import ConfigurationError, MissingObjectError, StoreError
+from dask_knot.store.codec import Bytes
+
+T = TypeVar("T")
+
+#: Objects of this size and more go to S3 in several parts at once (S3's own smallest part: 5 MiB).
+PART_BYTES = 16 * 2**20
+#: Keys that one S3 DeleteObjects request takes.
+DELETE_AT_ONCE = 1000
+
+
+class Store:
+    """A place for objects: bytes under names, written whole or not at all.
+
+    Parameters
+    ----------
+    url : str
+        ``file:///folder``, ``s3://bucket/prefix`` or ``memory://``; a plain path is a folder.
+
+    Attributes
+    ----------
+    url : str
+        The address under which another process finds the same store (a memory store: none does).
+    requests : dict of str to int
+        How often each operation was asked of the store by this object.
+
+    Raises
+    ------
+    ConfigurationError
+        If the URL is of no kind that is known.
+    StoreError
+        If the folder can't be made.
+    """
+
+    def __init__(self, url: str | os.PathLike[str]) -> None:
+        self.url, self._store = _open(os.fspath(url))
+        self.requests: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"<Store {self.url}>"
+
+    def put(self, name: str, data: Iterable[Bytes]) -> None:
+        """Write an object; one that is there already is replaced.
+
+        Parameters
+        ----------
+        name : str
+            The object's name.
+        data : iterable of bytes-like
+            Its bytes, one piece after another; none is copied or joined.
+        """
+        with self._asking("put", name):
+            obstore.put(self._store, name, _pieces(data), chunk_size=PART_BYTES)
+
+    def put_new(self, name: str, data: Iterable[Bytes]) -> bool:
+        """Write an object unless one of that name is there; tell whether it was written."""
+        with self._asking("put", name):
+            try:
+                whole = b"".join(data)
+                obstore.put(self._store, name, whole, mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                return False
+        return True
+
+    def get(self, name: str) -> memoryview:
+        """Read a whole object.
+
+        Raises
+        ------
+        MissingObjectError
+            If there is none of that name.
+        """
+        with self._asking("get", name):
+            return memoryview(obstore.get(self._store, name).bytes())
+
+    def get_range(self, name: str, offset: int, length: int) -> memoryview:
+        """Read `length` bytes of an object from byte `offset` on."""
+        if not length:
+            return memoryview(b"")
+        with self._asking("get", name):
+            data = obstore.get_range(self._store, name, start=offset, length=length)
+        if len(data) != length:
+            raise StoreError(f"{name} in {self.url} is shorter than {offset + length} bytes")
+        return memoryview(data)
+
+    def list(self, prefix: str, offset: str | None = None) -> list[str]:
+        """Name the objects below a folder, sorted, those after `offset` if it is given."""
+        with self._asking("list", prefix):
+            pages = obstore.list(self._store, prefix=prefix, offset=offset, chunk_size=1000)
+            names = [entry["path"] for page in pages for entry in page]
+        # A folder lists in any order, and without the offset's exactness that S3 promises.
+        return sorted(name for name in names if offset is None or name > offset)
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Remove objects; those that are gone already don't matter."""
+        wanted = list(names)
+        for start in range(0, len(wanted), DELETE_AT_ONCE):
+            some = wanted[start : start + DELETE_AT_ONCE]
+            with self._asking("delete", some[0]):
+                self._delete(some)
+
+    def delete_all(self, prefix: str) -> None:
+        """Remove every object below a folder."""
+        self.delete(self.list(prefix))
+        if isinstance(self._store, LocalStore):
+            _prune(_folder(self.url) / prefix)
+
+    def check_writable(self, name: str) -> None:
+        """Write and remove one object, so that a store that can't be used is found out at once."""
+        self.put(name, [b"dask_knot"])
+        self.delete([name])
+
+    def _delete(self, names: list[str]) -> None:
+        if isinstance(self._store, LocalStore):
+            for name in names:  # a folder refuses the whole request for one that is gone
+                with _ignoring_missing():
+                    obstore.delete(self._store, name)
+        else:
+            obstore.delete(self._store, names)
+
+    @contextmanager
+    def _asking(self, operation: str, name: str) -> Iterator[None]:
+        self.requests[operation] = self.requests.get(operation, 0) + 1
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise MissingObjectError(
+                f"{name} is not in the store {self.url}: it was deleted, or never written"
+            ) from error
+        except (BaseError, OSError, ValueError) as error:
+            raise StoreError(
+                f"the store {self.url} failed to {operation} {name}: {error}. "
+                "Check that it exists, that you may write there, and that it isn't full"
+            ) from error
+
+
+def _open(url: str) -> tuple[str, Any]:
+    if "://" not in url:
+        url = Path(url).expanduser().absolute().as_uri()
+    scheme = urlsplit(url).scheme
+    if scheme not in _OPENERS:
+        kinds = ", ".join(f"{kind}://" for kind in _OPENERS)
+        raise ConfigurationError(
+            f"{url!r} is not a store: use a folder or one of {kinds}"
+        )
+    url = url.rstrip("/") if scheme != "memory" else url
+    try:
+        return url, _OPENERS[scheme](url)
+    except (BaseError, OSError, ValueError) as error:
+        raise StoreError(f"the store {url} can't be opened: {error}") from error
+
+
+def _folder(url: str) -> Path:
+    path = unquote(urlsplit(url).path)
+    return Path(path[1:] if os.name == "nt" else path)
+
+
+def _open_folder(url: str) -> LocalStore:
+    folder = _folder(url)
+    folder.mkdir(parents=True, exist_ok=True)
+    return LocalStore(folder)
+
+
+def _open_s3(url: str) -> S3Store:
+    return S3Store.from_url(url)
+
+
+def _open_memory(url: str) -> MemoryStore:
+    return MemoryStore()
+
+
+_OPENERS: dict[str, Callable[[str], Any]] = {
+    "file": _open_folder,
+    "s3": _open_s3,
+    "memory": _open_memory,
+}
+
+
+def _pieces(data: Iterable[Bytes]) -> Any:
+    pieces = [memoryview(piece).cast("B") for piece in data if memoryview(piece).nbytes]
+    # One piece goes as it is: an iterable would make S3 start a multipart upload.
+    if sum(piece.nbytes for piece in pieces) < PART_BYTES:
+        return b"".join(pieces)
+    return pieces
+
+
+@contextmanager
+def _ignoring_missing() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        return
+
+
+def _prune(folder: Path) -> None:
+    """Remove a folder that has only empty folders in it."""
+    for path in sorted(folder.rglob("*"), reverse=True) if folder.is_dir() else []:
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()

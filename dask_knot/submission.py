@@ -1,0 +1,69 @@
+"""A plan goes out: its packs into the store, its stages to Batch, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from dask._task_spec import GraphNode
+from dask.typing import Key
+
+from dask_knot.batch.service import JobService
+from dask_knot.errors import KnotError
+from dask_knot.planning import Shard
+from dask_knot.running import work
+from dask_knot.running.failure import fail
+from dask_knot.running.work import Made, Options, ShardWork, Source
+from dask_knot.store import names, pack
+from dask_knot.store.manifest import Place
+from dask_knot.store.names import ShardId, StageId
+from dask_knot.store.store import Store
+from dask_knot.tracking.actions import SubmitPlan
+from dask_knot.tracking.events import SubmissionFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Submitter:
+    """Writes packs and submits stages; everything here blocks, so call it in a thread."""
+
+    store: Store
+    run: str
+    service: JobService
+    options: Options
+
+    def submit(self, action: SubmitPlan) -> Iterator[SubmissionFailed]:
+        """Submit all stages of a plan; yield those that could not be."""
+        sources = {key: _source(key, value) for key, value in action.inputs.items()}
+        for index, stage in enumerate(action.plan.stages):
+            id = StageId(action.number, index)
+            name = names.pack(self.run, id)
+            try:
+                works = [self._encode(shard, action, sources) for shard in stage.shards]
+                self.store.put(name, pack.build(works))
+                self.service.submit(id, stage, f"{self.store.url}/{name}")
+            except KnotError as error:
+                yield SubmissionFailed(id, error)
+            for child, shard in enumerate(stage.shards):
+                made = ShardId(id, child)
+                sources.update((key, Made(made, n)) for n, key in enumerate(shard.outputs))
+
+    def _encode(
+        self, shard: Shard, action: SubmitPlan, sources: Mapping[Key, Source]
+    ) -> list[work.Bytes]:
+        tasks = cast(Mapping[Key, GraphNode], action.tasks)
+        return work.encode(
+            ShardWork(
+                [tasks[key] for key in shard.tasks],
+                [tasks[key] for key in shard.literals],
+                {key: sources[key] for key in shard.inputs},
+                shard.outputs,
+                self.options,
+            )
+        )
+
+
+def _source(key: Key, value: Place | tuple[ShardId, int] | Exception) -> Source:
+    if isinstance(value, Exception):
+        return fail(value, key)
+    return value if isinstance(value, Place) else Made(*value)

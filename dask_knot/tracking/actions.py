@@ -1,0 +1,87 @@
+"""What is to be done: the only way in which the tracker changes anything outside of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dask.typing import Key
+
+from dask_knot.planning import Plan, PlanRequest
+from dask_knot.store.manifest import Place
+from dask_knot.store.names import ShardId, StageId
+from dask_knot.tracking.events import Node
+
+
+@dataclass(frozen=True, slots=True)
+class MakePlan:
+    """Cut tasks into stages of shards; answer with PlanMade or PlanningFailed."""
+
+    number: int
+    request: PlanRequest
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitPlan:
+    """Write a plan's packs and submit its stages, in order.
+
+    Attributes
+    ----------
+    tasks : mapping of Key to Node
+        The plan's tasks and literals.
+    inputs : mapping of Key to Place, (ShardId, int) or Exception
+        Values made outside of the plan: where they are, or which output of which shard they will
+        be, or why there is none.
+    """
+
+    number: int
+    plan: Plan
+    tasks: Mapping[Key, Node]
+    inputs: Mapping[Key, Place | tuple[ShardId, int] | Exception]
+
+
+@dataclass(frozen=True, slots=True)
+class TerminateStage:
+    """End a stage's jobs: nobody needs what they would make."""
+
+    stage: StageId
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What Dask wants to know of a value: bytes in memory, type, times in seconds since the epoch."""
+
+    nbytes: int
+    type: bytes
+    typename: str
+    start: float
+    stop: float
+
+
+@dataclass(frozen=True, slots=True)
+class FinishKey:
+    """Tell Dask that a wanted key is done; its value stays at `place`."""
+
+    key: Key
+    run_id: int
+    place: Place
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class FailKey:
+    """Tell Dask that a wanted key erred: the failure is at a place, or known here."""
+
+    key: Key
+    run_id: int
+    failure: Place | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteObjects:
+    """Remove objects that hold nothing that is needed."""
+
+    names: Sequence[str]
+
+
+Action = MakePlan | SubmitPlan | TerminateStage | FinishKey | FailKey | DeleteObjects

@@ -1,0 +1,160 @@
+"""What happened: the only way in which the tracker learns of anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Protocol
+
+from dask.typing import Key
+
+from dask_knot.planning import Plan, Resources
+from dask_knot.store.manifest import Manifest, Place
+from dask_knot.store.names import ShardId, StageId
+
+
+class Node(Protocol):
+    """The little that the tracker knows of a task."""
+
+    @property
+    def dependencies(self) -> Set[Key]:
+        """The keys it reads."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """A culled graph.
+
+    Attributes
+    ----------
+    tasks : mapping of Key to Node
+        Every task that a wanted key needs, literals included.
+    wanted : sequence of Key
+        What the client asked for.
+    literals : set of Key
+        Tasks that are constants.
+    external : sequence of Key
+        Keys that tasks read and that are not in `tasks`.
+    resources : mapping of Key to Resources
+        What tasks need that is not the usual.
+    """
+
+    tasks: Mapping[Key, Node]
+    wanted: Sequence[Key]
+    literals: Set[Key] = frozenset()
+    external: Sequence[Key] = ()
+    resources: Mapping[Key, Resources] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSubmitted:
+    """A client asked for values."""
+
+    graph: Graph
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAsked:
+    """Dask asks for the outcome of a wanted key; once more after an outcome means: run it again."""
+
+    key: Key
+    run_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReleased:
+    """Dask holds a key's value no longer; when it is forgotten, it will never ask again."""
+
+    key: Key
+    forgotten: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesScattered:
+    """The client put values into the store itself."""
+
+    places: Mapping[Key, Place]
+
+
+@dataclass(frozen=True, slots=True)
+class ValueLost:
+    """A value that was stored can't be read any more."""
+
+    key: Key
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class PlanMade:
+    """The planner is done."""
+
+    number: int
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningFailed:
+    """The planner could not cut the tasks."""
+
+    number: int
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionFailed:
+    """A stage was not taken by Batch, so those that depend on it weren't sent either."""
+
+    stage: StageId
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFound:
+    """A child has committed a part of its shard, or all of it."""
+
+    shard: ShardId
+    name: str
+    manifest: Manifest
+
+
+class Ending(Enum):
+    """Why a child ended without a last manifest."""
+
+    KILLED = auto()
+    MEMORY = auto()
+    TIMEOUT = auto()
+    NOT_STARTED = auto()
+    TERMINATED = auto()
+    HOST_LOST = auto()
+    DEPENDENCY_FAILED = auto()
+    UNREADABLE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class ChildFailed:
+    """A child ended without a last manifest."""
+
+    shard: ShardId
+    ending: Ending
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """Time has passed."""
+
+
+Event = (
+    GraphSubmitted
+    | KeyAsked
+    | KeyReleased
+    | ValuesScattered
+    | ValueLost
+    | PlanMade
+    | PlanningFailed
+    | SubmissionFailed
+    | ManifestFound
+    | ChildFailed
+    | Ticked
+)

@@ -1,0 +1,78 @@
+"""What children leave: manifests, or nothing, and then what must be done again."""
+
+from __future__ import annotations
+
+from dask_knot.tracking import gathering
+from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound, SubmissionFailed
+from dask_knot.tracking.actions import DeleteObjects
+from dask_knot.tracking.records import KeyRecord, ShardRecord
+from dask_knot.tracking.recovery import SUSPICIOUS, Verdict, judge, narrowed
+from dask_knot.tracking.state import State
+from dask_knot.tracking.states import KeyState, ShardState
+
+
+def take_manifest(state: State, event: ManifestFound) -> None:
+    """Note what a child has committed."""
+    manifest = event.manifest
+    stage = state.stages.get(event.shard.stage)
+    written = {event.name, *(output.place.name for output in manifest.outputs)}
+    shard = stage.shards[event.shard.index] if stage else None
+    state.durations.learn(manifest.work)
+    if shard is None or shard.objects is None:
+        state.actions.append(DeleteObjects(sorted(written)))
+        return
+    shard.objects |= written
+    if shard.state is not ShardState.OPEN:
+        return
+    for output in manifest.outputs:
+        record = shard.outputs[output.ordinal]
+        if record.shard is shard and record.state is KeyState.PLANNED:
+            record.move(KeyState.ERRED if output.kind else KeyState.STORED)
+            record.output = output
+            record.type = manifest.types[output.type] if not output.kind else record.type
+            state.answer(record)
+    if manifest.final:
+        state.close(shard, ShardState.DONE)
+
+
+def take_failed_child(state: State, event: ChildFailed, now: float) -> None:
+    """Plan again what a child should have made, or err the keys that are to blame."""
+    stage = state.stages.get(event.shard.stage)
+    shard = stage.shards[event.shard.index] if stage else None
+    if shard is None or shard.state is not ShardState.OPEN:
+        return
+    missing = [r for r in shard.outputs if r.shard is shard and r.state is KeyState.PLANNED]
+    attempts = max((record.attempts for record in missing), default=0)
+    verdict = judge(event.ending, shard.size, attempts)
+    if verdict is Verdict.FAIL:
+        _fail(state, missing, event.error)
+    else:
+        _plan_again(state, shard, missing, event.ending, now)
+    state.close(shard, ShardState.FAILED)
+
+
+def take_failed_submission(state: State, event: SubmissionFailed) -> None:
+    """Err the keys of a stage that Batch didn't take."""
+    stage = state.stages.get(event.stage)
+    for shard in stage.shards if stage else ():
+        if shard.state is ShardState.OPEN:
+            missing = [r for r in shard.outputs if r.shard is shard]
+            _fail(state, [r for r in missing if r.state is KeyState.PLANNED], event.error)
+            state.close(shard, ShardState.FAILED)
+
+
+def _fail(state: State, records: list[KeyRecord], error: Exception) -> None:
+    for record in records:
+        state.fail(record, error)
+
+
+def _plan_again(
+    state: State, shard: ShardRecord, missing: list[KeyRecord], ending: Ending, now: float
+) -> None:
+    for record in missing:
+        record.attempts += 1
+        record.move(KeyState.WAITING)
+    tasks_per_shard = narrowed(shard.size) if ending in SUSPICIOUS else None
+    gathering.gather(state, missing, now, tasks_per_shard)
+    for record in missing:
+        state.detach(record)

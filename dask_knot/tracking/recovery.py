@@ -1,0 +1,52 @@
+"""What a lost child means: whom to blame, and how finely to plan again. Rules only."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from dask_knot.tracking.events import Ending
+
+#: Endings that a task of the shard may have caused.
+SUSPICIOUS = frozenset({Ending.KILLED, Ending.MEMORY, Ending.TIMEOUT})
+#: Endings that planning again can't mend.
+HOPELESS = frozenset({Ending.NOT_STARTED, Ending.TERMINATED, Ending.UNREADABLE})
+#: Into how many shards a suspicious one is cut: two rounds find one task among 256.
+PIECES = 16
+#: How often a key is planned again; Dask's own `allowed-failures` is 3, and the search for a task
+#: among thousands needs as many rounds again.
+ATTEMPTS = 8
+#: How often a key may lose its machine; beyond that it isn't bad luck.
+HOSTS_LOST = 3
+
+
+class Verdict(Enum):
+    """What follows for the keys that a lost child should have made."""
+
+    PLAN_AGAIN = auto()
+    FAIL = auto()
+
+
+def judge(ending: Ending, size: int, attempts: int) -> Verdict:
+    """Decide about the keys of a lost child.
+
+    Parameters
+    ----------
+    ending : Ending
+        How it ended.
+    size : int
+        How many tasks its shard had: a task that was alone is to blame.
+    attempts : int
+        How often the keys were planned again already.
+    """
+    if ending in HOPELESS or attempts >= ATTEMPTS:
+        return Verdict.FAIL
+    if ending in SUSPICIOUS and size <= 1:
+        return Verdict.FAIL
+    if ending is Ending.HOST_LOST and attempts >= HOSTS_LOST:
+        return Verdict.FAIL
+    return Verdict.PLAN_AGAIN
+
+
+def narrowed(size: int) -> int:
+    """Give the number of tasks per shard with which a suspicious shard is planned again."""
+    return max(1, -(-size // PIECES))

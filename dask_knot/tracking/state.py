@@ -1,0 +1,168 @@
+"""All that the tracker knows, and the one way in which a value, a shard or a stage goes away."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from dask.typing import Key
+
+from dask_knot.planning import Limits, Resources
+from dask_knot.store.names import StageId
+from dask_knot.tracking.actions import (
+    Action,
+    DeleteObjects,
+    Facts,
+    FailKey,
+    FinishKey,
+    TerminateStage,
+)
+from dask_knot.tracking.durations import Durations
+from dask_knot.tracking.records import Batch, KeyRecord, ShardRecord, StageRecord
+from dask_knot.tracking.states import KeyState, ShardState, moved
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long graphs are gathered, in seconds.
+
+    Attributes
+    ----------
+    quiet : float
+        When slots are idle, a graph that follows closely on another waits until no more has come
+        for so long.
+    longest : float
+        No graph waits longer than this, idle or busy.
+    """
+
+    quiet: float
+    longest: float
+
+
+@dataclass(slots=True, eq=False)
+class State:
+    """Records and what is to be done about them.
+
+    Attributes
+    ----------
+    keys : dict of Key to KeyRecord
+        Wanted keys, and values that go from shard to shard.
+    stages : dict of StageId to StageRecord
+        Stages that run, or whose objects are still needed.
+    running : set of StageId
+        Stages with shards that aren't done.
+    batches : deque of Batch
+        What waits to be planned, in the order in which it will be.
+    planning : (int, Batch), optional
+        The plan that is being made; one at a time, so that the next one knows its stages.
+    """
+
+    run: str
+    limits: Limits
+    default: Resources
+    pace: Pace
+    keys: dict[Key, KeyRecord] = field(default_factory=dict)
+    stages: dict[StageId, StageRecord] = field(default_factory=dict)
+    running: set[StageId] = field(default_factory=set)
+    batches: deque[Batch] = field(default_factory=deque)
+    planning: tuple[int, Batch] | None = None
+    plans: int = 0
+    open_shards: int = 0
+    last_arrival: float = float("-inf")
+    durations: Durations = field(default_factory=Durations)
+    actions: list[Action] = field(default_factory=list)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether every slot has a shard."""
+        return self.open_shards >= self.limits.slots
+
+    def answer(self, record: KeyRecord) -> None:
+        """Tell Dask the outcome of a key, if there is one and Dask asked."""
+        if record.asked is None:
+            return
+        if record.state is KeyState.STORED and record.output is not None:
+            output = record.output
+            facts = Facts(output.nbytes, *record.type, output.start, output.stop)
+            self.actions.append(FinishKey(record.key, record.asked, output.place, facts))
+        elif record.state is KeyState.ERRED:
+            failure = record.error or (record.output and record.output.place)
+            assert failure is not None
+            self.actions.append(FailKey(record.key, record.asked, failure))
+        else:
+            return
+        record.asked, record.is_answered = None, True
+
+    def fail(self, record: KeyRecord, error: Exception) -> None:
+        """Put an error in the place of a key's value."""
+        record.move(KeyState.ERRED)
+        record.error, record.output, record.is_answered = error, None, False
+        self.answer(record)
+
+    def drop_if_unneeded(self, record: KeyRecord) -> None:
+        """Let a value go that neither Dask nor any shard needs."""
+        if record.is_needed:
+            return
+        untold = record.state is KeyState.ERRED and record.is_known and not record.is_answered
+        if record.state is not KeyState.GONE and not untold:
+            record.move(KeyState.GONE)
+            record.output = record.error = None
+            self.detach(record)
+        if not record.is_known and self.keys.get(record.key) is record:
+            del self.keys[record.key]
+
+    def detach(self, record: KeyRecord) -> None:
+        """Take a key from the shard that makes it or made it."""
+        shard, record.shard = record.shard, None
+        if shard is not None:
+            shard.alive -= 1
+            self._drop_if_useless(shard)
+
+    def close(self, shard: ShardRecord, state: ShardState) -> None:
+        """Note that a shard runs no longer, and let go of what it read."""
+        shard.state = moved(shard.state, state)
+        assert shard.stage is not None
+        shard.stage.open -= 1
+        if not shard.stage.open:
+            self.running.discard(shard.stage.id)
+        self.open_shards -= 1
+        self.let_go(shard.inputs)
+        shard.inputs = []
+        self._drop_if_useless(shard)
+
+    def let_go(self, records: Iterable[KeyRecord]) -> None:
+        """Count one reader less of each."""
+        for record in records:
+            record.readers -= 1
+            self.drop_if_unneeded(record)
+
+    def _drop_if_useless(self, shard: ShardRecord) -> None:
+        if shard.alive:
+            return
+        if shard.state is ShardState.OPEN:
+            assert shard.stage is not None
+            self._terminate_if_useless(shard.stage)
+        elif shard.objects is not None:
+            self._delete(shard)
+
+    def _terminate_if_useless(self, stage: StageRecord) -> None:
+        """End a stage when none of its shards makes anything that is needed."""
+        running = [shard for shard in stage.shards if shard.state is ShardState.OPEN]
+        if any(shard.alive for shard in running):
+            return
+        self.actions.append(TerminateStage(stage.id))
+        for shard in running:
+            if shard.state is ShardState.OPEN:  # closing one may close others
+                self.close(shard, ShardState.DROPPED)
+
+    def _delete(self, shard: ShardRecord) -> None:
+        names, shard.objects = sorted(shard.objects or ()), None
+        stage = shard.stage
+        if stage is not None:
+            stage.kept -= 1
+            if not stage.kept:
+                names.append(stage.pack)
+                del self.stages[stage.id]
+        if names:
+            self.actions.append(DeleteObjects(names))

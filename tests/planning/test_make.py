@@ -1,0 +1,198 @@
+"""The plans of graphs that everybody knows."""
+
+from __future__ import annotations
+
+import pytest
+
+from dask_knot.errors import PlanningError, UnknownInputError
+from dask_knot.planning import (
+    Dependency,
+    DependencyType,
+    External,
+    Limits,
+    Plan,
+    PlanRequest,
+    Resources,
+    make_plan,
+)
+
+from .graphs import Dependencies, chain, check_plan, request, tree, widths
+
+
+def test_nothing_wanted() -> None:
+    assert make_plan(request(chain(3), [])) == Plan(())
+
+
+def test_chain_is_one_shard() -> None:
+    plan = make_plan(request(chain(50), [("link", 49)]))
+    assert widths(plan) == [1]
+    assert plan.stages[0].shards[0].tasks == tuple(chain(50))
+    assert plan.stages[0].shards[0].outputs == (("link", 49),)
+
+
+def test_only_what_is_needed_is_planned() -> None:
+    plan = make_plan(request(chain(50), [("link", 9)]))
+    assert len(plan.stages[0].shards[0].tasks) == 10
+
+
+def test_map_is_one_stage() -> None:
+    tasks: Dependencies = {f"inc-{n}": () for n in range(10_000)}
+    plan = make_plan(request(tasks, tasks))
+    assert len(plan.stages) == 1
+    assert 2 <= len(plan.stages[0].shards) <= 16
+    assert {len(shard.tasks) for shard in plan.stages[0].shards} == {1250}
+
+
+def test_few_unknown_tasks_are_one_shard_each() -> None:
+    tasks: Dependencies = {f"inc-{n}": () for n in range(6)}
+    assert widths(make_plan(request(tasks, tasks))) == [6]
+
+
+def test_short_tasks_are_one_shard() -> None:
+    tasks: Dependencies = {f"inc-{n}": () for n in range(100)}
+    short = PlanRequest(tasks, [*tasks], Limits(2), durations={"inc": 0.001})
+    assert widths(make_plan(short)) == [1]
+
+
+def test_slow_neighbours_are_spread() -> None:
+    tasks: Dependencies = {f"work-{n}": () for n in range(400)}
+    plan = make_plan(request(tasks, tasks))
+    seconds = [
+        sum(int(str(key).split("-")[1]) for key in shard.tasks) for shard in plan.stages[0].shards
+    ]
+    assert max(seconds) < 1.05 * min(seconds)
+
+
+def test_slow_neighbours_are_spread_before_a_sum_too() -> None:
+    tasks: Dependencies = {f"work-{n}": () for n in range(400)}
+    plan = make_plan(request({**tasks, "total": [*tasks]}, ["total"]))
+    assert [n % 8 for n in range(400)] == [
+        next(i for i, shard in enumerate(plan.stages[0].shards) if key in shard.tasks)
+        for key in tasks
+    ]
+
+
+def test_tree_reduction_is_two_stages() -> None:
+    tasks, last = tree(4096)
+    plan = make_plan(request(tasks, [last], slots=4))
+    assert widths(plan) == [16, 1]
+    assert len(plan.stages[1].shards[0].inputs) <= 32
+    assert plan.stages[1].depends_on == (Dependency(0),)
+    assert any("folded into one shard" in reason for reason in plan.reasons)
+
+
+def test_nothing_is_folded_where_tasks_are_isolated() -> None:
+    tasks, last = tree(8)
+    plan = make_plan(request(tasks, [last], tasks_per_shard=1))
+    assert widths(plan) == [8, 4, 2, 1]
+    assert any("nothing folded" in reason for reason in plan.reasons)
+
+
+def test_long_late_levels_are_kept() -> None:
+    tasks, last = tree(8)
+    slow = PlanRequest(tasks, [last], Limits(4), durations={"leaf": 100, "sum1": 100})
+    assert len(make_plan(slow).stages) > 2
+
+
+def test_what_follows_a_mean_runs_side_by_side() -> None:
+    chunks = [("x", n) for n in range(64)]
+    tasks: Dependencies = dict.fromkeys(chunks, ())
+    tasks["mean"] = chunks
+    tasks.update({("sub", n): [("x", n), "mean"] for n in range(64)})
+    plan = make_plan(request(tasks, [("sub", n) for n in range(64)]))
+    assert widths(plan) == [8, 1, 8]
+
+
+def test_what_follows_one_load_runs_side_by_side() -> None:
+    tasks: Dependencies = {"load": (), **{f"use-{n}": ["load"] for n in range(100)}}
+    plan = make_plan(request(tasks, [f"use-{n}" for n in range(100)]))
+    assert widths(plan) == [1, 8]
+
+
+def two_classes(columns: int) -> PlanRequest:
+    cpu: Dependencies = {("load", n): () for n in range(columns)}
+    gpu: Dependencies = {("fit", n): [("load", n)] for n in range(columns)}
+    return PlanRequest(
+        {**cpu, **gpu}, [*gpu], Limits(2), resources=dict.fromkeys(gpu, Resources(gpus=1))
+    )
+
+
+@pytest.mark.parametrize("columns", [2, 8, 100])
+def test_columns_of_two_classes_are_paired(columns: int) -> None:
+    plan = make_plan(two_classes(columns))
+    assert widths(plan) == [min(columns, 8)] * 2
+    assert [stage.resources.gpus for stage in plan.stages] == [0, 1]
+    assert plan.stages[1].depends_on == (Dependency(0, DependencyType.N_TO_N),)
+
+
+def test_one_shard_each_is_not_paired() -> None:
+    assert make_plan(two_classes(1)).stages[1].depends_on == (Dependency(0),)
+
+
+def test_many_shards_are_split() -> None:
+    tasks: Dependencies = {f"inc-{n}": () for n in range(10_001)}
+    plan = make_plan(request(tasks, tasks, tasks_per_shard=1))
+    assert len(plan.stages) == 2
+    assert sum(widths(plan)) == 10_001
+    assert max(widths(plan)) <= 10_000
+
+
+def test_25_upstream_arrays_get_a_joining_stage() -> None:
+    tasks: Dependencies = {("inc", n): () for n in range(100)}
+    sums: Dependencies = {("sum", n): [*tasks] for n in range(8)}
+    asked = request({**tasks, **sums}, sums, tasks_per_shard=1, array_size=4)
+    plan = make_plan(asked)
+    check_plan(asked, plan)
+    joining = [stage for stage in plan.stages if not stage.shards[0].tasks]
+    assert len(joining) == 1  # both halves of the sums share it
+    assert widths(plan) == [4] * 25 + [1, 4, 4]
+
+
+def test_running_stages_are_waited_for_once() -> None:
+    tasks: Dependencies = {f"use-{n}": [f"old-{n % 4}"] for n in range(100)}
+    external = {"old-0": "job-1", "old-1": "job-1", "old-2": None, "old-3": "job-2"}
+    asked = PlanRequest(tasks, [*tasks], Limits(2), external=external)
+    plan = make_plan(asked)
+    check_plan(asked, plan)
+    assert {found.upstream for found in plan.stages[0].depends_on} == {
+        External("job-1"),
+        External("job-2"),
+    }
+    assert len(plan.stages) == 1
+
+
+def test_literals_are_copied_into_their_readers() -> None:
+    tasks: Dependencies = {"size": (), **{f"use-{n}": ["size"] for n in range(8)}}
+    asked = PlanRequest(tasks, [f"use-{n}" for n in range(8)], Limits(2), literals={"size"})
+    plan = make_plan(asked)
+    assert [shard.literals for shard in plan.stages[0].shards] == [("size",)] * 8
+    assert [shard.inputs for shard in plan.stages[0].shards] == [()] * 8
+
+
+@pytest.mark.parametrize(
+    ("tasks", "wanted"),
+    [({"a": ["missing"]}, "a"), ({"a": ()}, "missing")],
+    ids=["read", "wanted"],
+)
+def test_unknown_keys_are_named(tasks: Dependencies, wanted: str) -> None:
+    with pytest.raises(UnknownInputError, match="'missing'"):
+        make_plan(request(tasks, [wanted]))
+
+
+def test_a_literal_can_not_be_wanted() -> None:
+    with pytest.raises(UnknownInputError, match="'size'"):
+        make_plan(PlanRequest({"size": ()}, ["size"], Limits(2), literals={"size"}))
+
+
+def test_a_circle_is_an_error() -> None:
+    with pytest.raises(PlanningError, match="reads its own value"):
+        make_plan(request({"a": ["b"], "b": ["c"], "c": ["b"]}, ["a"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("slots", 0), ("tasks_per_shard", 0), ("upstream_arrays", 1), ("target_seconds", 0)],
+)
+def test_impossible_limits_are_named(name: str, value: int) -> None:
+    with pytest.raises(ValueError, match=name):
+        Limits(**{"slots": 2, name: value})

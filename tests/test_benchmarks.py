@@ -1,0 +1,41 @@
+"""The benchmarks' table says what was timed; the peers take turns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from benchmarks import report, rounds
+
+TIMES = {
+    "noop": {"KnotCluster": [2.0, 1.0, 9.0], "LocalCluster": [4.0, 8.0, 9.0], "pool": [1.0]},
+    "array": {"KnotCluster": [3.0], "LocalCluster": [6.0]},
+    "failed": {"LocalCluster": [1.0]},
+}
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_table_has_medians_and_shares() -> None:
+    header, rule, *rows = report.table(TIMES).splitlines()
+    assert cells(header)[1:4] == ["KnotCluster", "LocalCluster", "pool"]
+    assert set("".join(cells(rule))) == {"-"}
+    assert [cells(row) for row in rows] == [
+        ["noop", "2.000", "8.000", "1.000", "0.25", "2.00"],
+        ["array", "3.000", "6.000", "-", "0.50", "-"],
+        ["failed", "-", "1.000", "-", "-", "-"],
+    ]
+
+
+def test_json_has_every_time(tmp_path: Path) -> None:
+    report.write_json(tmp_path / "times.json", TIMES)
+    document = json.loads((tmp_path / "times.json").read_text())
+    assert document["seconds"] == TIMES
+    assert document["versions"].keys() == set(report.PACKAGES)
+
+
+def test_another_peer_begins_each_round() -> None:
+    firsts = [rounds.turns(["a", "b", "c"], number)[0] for number in range(4)]
+    assert firsts == ["a", "b", "c", "a"]

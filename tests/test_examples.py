@@ -1,0 +1,151 @@
+"""Every example prints a right result, and its parts are right with any Dask client."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import xarray as xr
+from distributed import Client
+
+EXAMPLES = ["array_mean", "climatology", "heat", "pi", "pipeline"]
+
+
+@pytest.fixture
+def example(
+    request: pytest.FixtureRequest, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> ModuleType:
+    """Import the example that the test is marked with."""
+    monkeypatch.syspath_prepend(project / "examples")
+    return importlib.import_module(request.param)
+
+
+def printed(project: Path, name: str, *arguments: str) -> str:
+    """Run an example as a user does and return what it printed."""
+    command = [sys.executable, f"examples/{name}.py", *arguments]
+    done = subprocess.run(
+        command, cwd=project, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_every_example_is_tested(project: Path) -> None:
+    assert sorted(path.stem for path in (project / "examples").glob("*.py")) == EXAMPLES
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example_tells_its_options(project: Path, name: str) -> None:
+    assert "--engine" in printed(project, name, "--help")
+
+
+def test_pi_prints_pi(project: Path) -> None:
+    found = re.fullmatch(r"pi ≈ (\d\.\d{4})\n", printed(project, "pi"))
+    assert found is not None
+    # A hundred million points: the standard error is 0.00016.
+    assert float(found[1]) == pytest.approx(np.pi, abs=1e-3)
+
+
+def test_heat_prints_small_residuals(project: Path) -> None:
+    header, *rows = printed(
+        project, "heat", "--constraints", "8", "--sides", "5", "12"
+    ).splitlines()
+    assert header.split() == ["constraints", "side", "seconds", "max", "residual"]
+    cells = [row.split() for row in rows]
+    assert [(row[0], row[1]) for row in cells] == [("8", "10"), ("5", "5"), ("5", "12")]
+    assert all(float(row[3]) <= 1e-8 for row in cells)
+
+
+def test_pipeline_prints_the_warmest_station(project: Path) -> None:
+    # A station's mean is its number, give or take a hundredth.
+    found = re.fullmatch(
+        r"warmest of 40 stations: number 39, (39|38)\.(\d\d) degrees\n",
+        printed(project, "pipeline"),
+    )
+    assert found is not None
+    assert float(f"{found[1]}.{found[2]}") == pytest.approx(39, abs=0.06)
+
+
+def test_array_mean_prints_the_mean(project: Path) -> None:
+    found = re.fullmatch(
+        r"mean of x \+ x\.T: (\d\.\d{5})\n", printed(project, "array_mean", "--side", "2000")
+    )
+    assert found is not None
+    # Four million uniform numbers, each counted twice: the standard error is 0.0003.
+    assert float(found[1]) == pytest.approx(1, abs=0.002)
+
+
+def test_climatology_prints_twelve_months(project: Path) -> None:
+    rows = re.findall(r"month +(\d+): +(-?\d+\.\d\d) degrees", printed(project, "climatology"))
+    assert [int(month) for month, _ in rows] == list(range(1, 13))
+    means = [float(mean) for _, mean in rows]
+    assert np.argmax(means) == 6
+    assert np.argmin(means) == 0
+    assert means[6] - means[0] == pytest.approx(19.4, abs=0.5)
+
+
+@pytest.mark.parametrize("example", ["pi"], indirect=True)
+def test_pi_estimate(example: ModuleType, threads_client: Client) -> None:
+    assert example.estimate(threads_client, 10, 100_000) == pytest.approx(np.pi, abs=0.01)
+
+
+@pytest.mark.parametrize("example", ["heat"], indirect=True)
+@pytest.mark.parametrize("side", [1, 2, 10])
+def test_heat_equals_direct_solution(
+    example: ModuleType, threads_client: Client, side: int
+) -> None:
+    solutions = example.solve_all(threads_client, 3, side)
+    assert len(solutions) == 3
+    for seed, grid in enumerate(solutions):
+        expected = directly_solved(example.random_border(seed, side))
+        np.testing.assert_allclose(grid, expected, atol=1e-5)
+
+
+def directly_solved(grid: np.ndarray) -> np.ndarray:
+    """Solve the same heat equation as one dense linear system."""
+    side = grid.shape[0] - 2
+    second = 2 * np.eye(side) - np.eye(side, k=1) - np.eye(side, k=-1)
+    laplacian = np.kron(second, np.eye(side)) + np.kron(np.eye(side), second)
+    border = grid.copy()
+    border[1:-1, 1:-1] = 0
+    source = border[:-2, 1:-1] + border[2:, 1:-1] + border[1:-1, :-2] + border[1:-1, 2:]
+    solved = grid.copy()
+    solved[1:-1, 1:-1] = np.linalg.solve(laplacian, source.ravel()).reshape(side, side)
+    return solved
+
+
+@pytest.mark.parametrize("example", ["pipeline"], indirect=True)
+def test_pipeline_finds_the_warmest(example: ModuleType, threads_client: Client) -> None:
+    station, mean = example.find_warmest(threads_client, 5)
+    assert station == 4
+    assert mean == pytest.approx(float(example.clean(example.load(4)).mean()))
+
+
+@pytest.mark.parametrize("example", ["pipeline"], indirect=True)
+def test_pipeline_fills_gaps(example: ModuleType) -> None:
+    np.testing.assert_allclose(example.clean(np.array([1, np.nan, 3])), [1, 2, 3])
+
+
+@pytest.mark.parametrize("example", ["array_mean"], indirect=True)
+def test_array_mean_equals_the_synchronous_one(example: ModuleType, threads_client: Client) -> None:
+    expected = example.build(300, 100).compute(scheduler="synchronous")
+    assert example.array_mean(threads_client, 300, 100) == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize("example", ["climatology"], indirect=True)
+def test_climatology_equals_the_unchunked_one(
+    example: ModuleType, threads_client: Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "temperatures.zarr"
+    example.write_temperatures(path, 1)
+    means = example.monthly_means(threads_client, path)
+    with xr.open_zarr(path, chunks=None, consolidated=False) as data:
+        expected = data.temperature.groupby("time.month").mean().mean(("lat", "lon"))
+    xr.testing.assert_allclose(means, expected)
