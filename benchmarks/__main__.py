@@ -23,12 +23,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every time to this file")
     args = parser.parse_args()
     chosen = [case for case in cases if case.name in args.only]
-    # The same for all: no dashboard, and no peer-to-peer rechunking, which needs workers that stay.
-    same = {
-        "array.rechunk.method": "tasks",
-        "dataframe.shuffle.method": "tasks",
-        "knot.dashboard-address": None,
-    }
+    # The same for all: peer-to-peer rechunking needs workers that stay, which jobs are not.
+    same = {"array.rechunk.method": "tasks", "dataframe.shuffle.method": "tasks"}
     times: report.Times = {name: {} for name in names if name in args.only}
     try:
         with dask.config.set(same):

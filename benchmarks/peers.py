@@ -8,6 +8,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeAlias
 
+import dask
 from distributed import Client, LocalCluster
 
 from benchmarks import work
@@ -21,8 +22,12 @@ Session: TypeAlias = Client | Executor
 
 @contextmanager
 def knot() -> Iterator[Client]:
-    """Open a KnotCluster on this machine."""
-    with KnotCluster(engine="local", jobs=PROCESSES, cores=1) as cluster, Client(cluster) as client:
+    """Open a KnotCluster on this machine, without its dashboard."""
+    with (
+        dask.config.set({"knot.dashboard-address": None}),
+        KnotCluster(engine="local", jobs=PROCESSES, cores=1) as cluster,
+        Client(cluster) as client,
+    ):
         yield client
 
 

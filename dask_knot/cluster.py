@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import logging
 import weakref
 from collections.abc import Generator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import dask
 from dask.utils import format_bytes
 from distributed.core import Status, rpc
 from distributed.deploy.cluster import Cluster
 from distributed.security import Security
+from distributed.utils import silence_logging_cmgr
 
 from dask_knot import settings as configuration
 from dask_knot.assembly import Assembly, assemble
@@ -58,6 +60,8 @@ class KnotCluster(Cluster):  # type: ignore[misc]
         Whether this is used with ``async with`` inside an event loop.
     security : Security, optional
         TLS for Dask's own connections.
+    silence_logs : int or bool
+        Level below which Dask's own log lines are not shown while the cluster is open.
     **others
         Any other setting of ``knot.yaml``, with ``_`` for ``-``: attempts, host,
         dashboard_address, part_interval.
@@ -77,7 +81,7 @@ class KnotCluster(Cluster):  # type: ignore[misc]
     3
     """
 
-    _open: weakref.WeakSet[KnotCluster] = weakref.WeakSet()
+    _open: ClassVar[weakref.WeakSet[KnotCluster]] = weakref.WeakSet()
 
     def __init__(
         self,
@@ -86,6 +90,7 @@ class KnotCluster(Cluster):  # type: ignore[misc]
         asynchronous: bool = False,
         loop: Any = None,
         security: Security | None = None,
+        silence_logs: int | bool = logging.WARNING,
         **others: Any,
     ) -> None:
         self.settings = configuration.resolve({"engine": engine, **others})
@@ -93,7 +98,9 @@ class KnotCluster(Cluster):  # type: ignore[misc]
         self.scheduler: KnotScheduler | None = None
         self._gateway: Gateway | None = None
         self._parts: Assembly | None = None
-        self._restore: contextlib.ExitStack = contextlib.ExitStack()
+        self._restore = contextlib.ExitStack()
+        for root in ("distributed", "bokeh") if silence_logs else ():
+            self._restore.enter_context(silence_logging_cmgr(silence_logs, root))
         super().__init__(asynchronous=asynchronous, loop=loop, name=self.settings.name, quiet=True)
         if not self.called_from_running_loop:
             self._loop_runner.start()
@@ -143,6 +150,7 @@ class KnotCluster(Cluster):  # type: ignore[misc]
             )
             await super()._start()
         except BaseException:
+            self._restore.close()
             await self._end()
             self.status = Status.closed
             raise
@@ -154,9 +162,9 @@ class KnotCluster(Cluster):  # type: ignore[misc]
             return
         self.status = Status.closing
         KnotCluster._open.discard(self)
-        self._restore.close()
         await self._end()
         await super()._close()
+        self._restore.close()
 
     async def _end(self) -> None:
         if self._parts is not None:

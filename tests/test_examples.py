@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -29,8 +30,16 @@ def example(
 def printed(project: Path, name: str, *arguments: str) -> str:
     """Run an example as a user does and return what it printed."""
     command = [sys.executable, f"examples/{name}.py", *arguments]
+    # Another program may have the dashboard's port, which Dask would warn of.
+    environment = os.environ | {"DASK_KNOT__DASHBOARD_ADDRESS": "None"}
     done = subprocess.run(
-        command, cwd=project, capture_output=True, text=True, timeout=100, check=False
+        command,
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

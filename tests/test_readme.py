@@ -62,7 +62,9 @@ def test_every_setting_is_documented_with_its_default(project: Path) -> None:
     assert list(documented) == list(flat)
     del documented["preload"]
     for name, text in documented.items():
-        assert yaml.safe_load(f'"{text}"' if text[0] == ":" else text.strip("`")) == flat[name], name
+        assert yaml.safe_load(f'"{text}"' if text[0] == ":" else text.strip("`")) == flat[name], (
+            name
+        )
 
 
 def test_the_tour_runs(readme: str, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from dask._task_spec import GraphNode
 from dask.typing import Key
 from distributed.protocol import pickle
 
-from dask_knot.running.failure import Failure, describe
+from dask_knot.errors import KilledTaskError
+from dask_knot.running.failure import Failure, describe, fail
 from dask_knot.running.inputs import Inputs
 from dask_knot.running.printed import Printed
 
@@ -38,8 +39,11 @@ def run_task(node: GraphNode, values: Values, printed: Printed | None = None) ->
         value = node(values)
         if inspect.iscoroutine(value):
             value = asyncio.run(_awaited(value))
-    except BaseException as error:  # SystemExit and KeyboardInterrupt of a task are its own
+    except Exception as error:
         value = describe(error, node.key, printed.tail() if printed else "")
+    except BaseException as error:  # SystemExit and the like: raised in a client, it would end it
+        message = f"task {node.key!r} raised {error!r}, which ends a program: raise an Exception"
+        value = fail(KilledTaskError(message), node.key)
     return Ended(value, start, time.time())
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dask_knot.errors import JobError
 from dask_knot.tracking import gathering
-from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound, SubmissionFailed
 from dask_knot.tracking.actions import DeleteObjects
+from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound, SubmissionFailed
 from dask_knot.tracking.records import KeyRecord, ShardRecord
 from dask_knot.tracking.recovery import SUSPICIOUS, Verdict, judge, narrowed
 from dask_knot.tracking.state import State
@@ -46,9 +47,9 @@ def take_failed_child(state: State, event: ChildFailed, now: float) -> None:
     verdict = judge(event.ending, shard.size, attempts)
     if verdict is Verdict.FAIL:
         _fail(state, missing, event.error)
+        state.close(shard, ShardState.FAILED)
     else:
         _plan_again(state, shard, missing, event.ending, now)
-    state.close(shard, ShardState.FAILED)
 
 
 def take_failed_submission(state: State, event: SubmissionFailed) -> None:
@@ -63,7 +64,15 @@ def take_failed_submission(state: State, event: SubmissionFailed) -> None:
 
 def _fail(state: State, records: list[KeyRecord], error: Exception) -> None:
     for record in records:
-        state.fail(record, error)
+        state.fail(record, _naming(error, record))
+
+
+def _naming(error: Exception, record: KeyRecord) -> Exception:
+    """Say in the error of a job which key it stands for."""
+    if isinstance(error, JobError):
+        text = f"the value of {record.key!r} could not be made: {error}"
+        return type(error)(text, error.job_id, error.reason, error.log)
+    return error
 
 
 def _plan_again(
@@ -74,5 +83,7 @@ def _plan_again(
         record.move(KeyState.WAITING)
     tasks_per_shard = narrowed(shard.size) if ending in SUSPICIOUS else None
     gathering.gather(state, missing, now, tasks_per_shard)
+    # The new batch holds what the shard read by now, so closing it lets nothing go that is needed.
+    state.close(shard, ShardState.FAILED)
     for record in missing:
         state.detach(record)
