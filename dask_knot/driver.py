@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from dask_knot.batch.service import JobService
+from dask_knot.collector import paused_collector
 from dask_knot.errors import KnotError, StoreError
-from dask_knot.planning import make_plan
+from dask_knot.planning import Plan, PlanRequest, make_plan
 from dask_knot.settings import Tempo
 from dask_knot.store.manifest import Place
 from dask_knot.store.names import ShardId, StageId
@@ -116,7 +117,7 @@ class Driver:
     async def _make_plan(self, action: actions.MakePlan) -> None:
         event: events.Event
         try:
-            plan = await self._in(self._submits, make_plan, action.request)
+            plan = await self._in(self._submits, _plan, action.request)
             for reason in plan.reasons:
                 logger.debug("plan %d: %s", action.number, reason)
             event = events.PlanMade(action.number, plan)
@@ -127,7 +128,8 @@ class Driver:
 
     async def _submit_plan(self, action: actions.SubmitPlan) -> None:
         def submit() -> list[events.Event]:
-            return list(self.parts.submitter.submit(action))
+            with paused_collector():
+                return list(self.parts.submitter.submit(action))
 
         try:
             failed = await self._in(self._submits, submit)
@@ -225,6 +227,11 @@ class Driver:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _plan(request: PlanRequest) -> Plan:
+    with paused_collector():
+        return make_plan(request)
 
 
 _UNNEEDED = "nobody needs its results any more"

@@ -16,6 +16,7 @@ from dask.utils import parse_bytes
 from distributed.protocol import Serialized, deserialize, serialize, to_serialize
 from distributed.scheduler import _cull, _materialize_graph
 
+from dask_knot.collector import paused_collector
 from dask_knot.errors import UnsupportedGraphError
 from dask_knot.planning import Resources
 from dask_knot.tracking.events import Graph
@@ -54,6 +55,13 @@ def open_graph(
     Exception
         Whatever deserializing the client's objects raises.
     """
+    with paused_collector():
+        return _open(expr_ser, keys, everywhere, default)
+
+
+def _open(
+    expr_ser: Any, keys: Collection[Key], everywhere: Mapping[str, Any], default: Resources
+) -> OpenedGraph:
     expr = deserialize(expr_ser.header, expr_ser.frames)
     tasks, annotations = _materialize_graph(expr, validate=False)
     if isinstance(expr, LLGExpr):
@@ -85,7 +93,7 @@ def compact(
     at a cost of inputs + outputs.
     """
     tasks: dict[Key, GraphNode] = {}
-    reads = ()
+    reads: tuple[TaskRef, ...] = ()
     if external:
         tasks[hub] = Task(hub, _gather_inputs, *(TaskRef(key) for key in external))
         reads = (TaskRef(hub),)
@@ -114,7 +122,10 @@ def _refuse_unsupported(nodes: Iterable[GraphNode]) -> None:
 
 
 def _resources(
-    tasks: Iterable[Key], annotations: Annotations, everywhere: Mapping[str, Any], default: Resources
+    tasks: Iterable[Key],
+    annotations: Annotations,
+    everywhere: Mapping[str, Any],
+    default: Resources,
 ) -> dict[Key, Resources]:
     """Read `resources=` as what a job needs: CPU, GPU, and MEMORY in bytes."""
     found: dict[Key, Resources] = {}

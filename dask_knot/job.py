@@ -29,7 +29,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         (url,) = arguments
         root, run, stage = names.parse_pack(url)
     except ValueError as error:
-        print(f"usage: python -m dask_knot.job STAGE-URL ({error})", file=sys.stderr)
+        sys.stderr.write(f"usage: python -m dask_knot.job STAGE-URL ({error})\n")
         return 2
     shard = ShardId(stage, int(environment.get("AWS_BATCH_JOB_ARRAY_INDEX", "0")))
     attempt = int(environment.get("AWS_BATCH_JOB_ATTEMPT", "1"))
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     try:
         run_shard(Store(root), run, shard, attempt, printed)
     except KnotError as error:
-        print(f"shard {shard} of {run} could not be run: {error}", file=sys.stderr)
+        sys.stderr.write(f"shard {shard} of {run} could not be run: {error}\n")
         return EXIT_NOT_RUN
     return 0
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import dask
 import yaml
-from dask.utils import parse_bytes, parse_timedelta
 from dask.system import CPU_COUNT
+from dask.utils import parse_bytes, parse_timedelta
 from distributed.system import MEMORY_LIMIT
 
 from dask_knot.errors import ConfigurationError
@@ -97,6 +97,8 @@ def resolve(given: Mapping[str, Any]) -> Settings:
     merged = {name: configured.get(name.replace("_", "-")) for name in known}
     merged |= {name: configured[name] for name in known if name in configured}
     merged |= {name: value for name, value in given.items() if value is not None}
+    if "dashboard_address" in given:  # here None says something: no dashboard
+        merged["dashboard_address"] = given["dashboard_address"]
     engine = _one_of("engine", merged["engine"], ENGINES)
     values = {name: _CHECKS[name](name, merged[name]) for name in _CHECKS}
     cores = values["cores"]

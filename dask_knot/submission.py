@@ -16,6 +16,7 @@ from dask_knot.running import work
 from dask_knot.running.failure import fail
 from dask_knot.running.work import Made, Options, ShardWork, Source
 from dask_knot.store import names, pack
+from dask_knot.store.codec import Bytes
 from dask_knot.store.manifest import Place
 from dask_knot.store.names import ShardId, StageId
 from dask_knot.store.store import Store
@@ -50,7 +51,7 @@ class Submitter:
 
     def _encode(
         self, shard: Shard, action: SubmitPlan, sources: Mapping[Key, Source]
-    ) -> list[work.Bytes]:
+    ) -> list[Bytes]:
         tasks = cast(Mapping[Key, GraphNode], action.tasks)
         return work.encode(
             ShardWork(

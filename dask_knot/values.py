@@ -108,7 +108,7 @@ class ValueReader:
 
 
 class EncodedValues:
-    """Values on their way to a client: encoded as they were stored, decoded when unpickled there."""
+    """Values on their way to a client: encoded as they were stored, decoded on unpickling there."""
 
     def __init__(self, values: Mapping[Key, memoryview]) -> None:
         self._values = values

@@ -31,7 +31,7 @@ def printed(project: Path, name: str, *arguments: str) -> str:
     """Run an example as a user does and return what it printed."""
     command = [sys.executable, f"examples/{name}.py", *arguments]
     # Another program may have the dashboard's port, which Dask would warn of.
-    environment = os.environ | {"DASK_KNOT__DASHBOARD_ADDRESS": "None"}
+    environment = os.environ | {"DASK_KNOT__DASHBOARD_ADDRESS": ":0"}
     done = subprocess.run(
         command,
         cwd=project,

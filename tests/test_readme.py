@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import yaml
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 ROOT = Path(__file__).parent.parent
+IMPORT_NAMES = {"PyYAML": "yaml"}
 PAGES = [ROOT / "README.md", ROOT / "benchmarks/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -45,10 +47,24 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert missing == []
 
 
-def test_every_dependency_has_its_reason(project: Path, readme: str) -> None:
+@pytest.fixture
+def required(project: Path) -> set[str]:
+    """Return the packages that setup.cfg requires."""
     setup = configparser.ConfigParser()
     setup.read(project / "setup.cfg")
-    required = re.findall(r"^[\w-]+", setup["options"]["install_requires"].strip(), re.MULTILINE)
+    return set(re.findall(r"^[\w-]+", setup["options"]["install_requires"], re.MULTILINE))
+
+
+def test_every_dependency_is_imported_and_declared(project: Path, required: set[str]) -> None:
+    line = re.compile(r"^ *(?:from|import) (\w+)", re.MULTILINE)
+    files = (project / "dask_knot").rglob("*.py")
+    imported = {name for file in files for name in line.findall(file.read_text())}
+    assert imported - sys.stdlib_module_names - {"dask_knot"} == {
+        IMPORT_NAMES.get(name, name) for name in required
+    }
+
+
+def test_every_dependency_has_its_reason(readme: str, required: set[str]) -> None:
     rows = re.findall(r"^\| (`.*) \|", section(readme, "Dependencies, and why each"), re.MULTILINE)
     explained = [name for row in rows for name in re.findall(r"`([\w-]+)`", row.split("|")[0])]
     assert sorted(explained) == sorted(required)
@@ -78,7 +94,12 @@ def test_the_tour_runs(readme: str, tmp_path: Path) -> None:
     script = tmp_path / "tour.py"
     script.write_text(f'{functions}if __name__ == "__main__":\n{body}')
     done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, str(script)],
+        env=os.environ | {"DASK_KNOT__DASHBOARD_ADDRESS": ":0"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     squares, total, largest = done.stdout.split()

@@ -13,7 +13,7 @@ from pathlib import Path
 import dask_knot
 from dask_knot.batch.wire import Message, Unpacker, pack
 
-# A server that is asked to end kills its children and does so at once, unless it is busy with an import.
+# A server that is asked to end does so at once, unless it is busy with an import.
 _END_TIMEOUT = 1.0
 
 

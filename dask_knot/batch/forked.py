@@ -145,7 +145,7 @@ def _is_module_run(command: Sequence[str]) -> bool:
 
 
 def _run_module(module: str, arguments: Sequence[str], lessons: int) -> int:
-    known = frozenset(sys.modules)
+    known = len(sys.modules)
     sys.argv = [module, *arguments]
     # The program itself may be one of the modules that the server has imported in advance.
     warnings.filterwarnings("ignore", ".*found in sys.modules", RuntimeWarning)
@@ -188,7 +188,7 @@ def _print_traceback(error: BaseException) -> None:
     frame = error.__traceback__
     while frame is not None and frame.tb_frame.f_code.co_filename == __file__:
         frame = frame.tb_next
-    sys.excepthook(type(error), error, frame)
+    sys.excepthook(type(error), error.with_traceback(frame), frame)
 
 
 def _execute(command: Sequence[str]) -> int:

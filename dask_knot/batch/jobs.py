@@ -78,7 +78,7 @@ class Job:
 
     @property
     def child_id(self) -> str:
-        """The name of the current attempt's process: late news of an older one can't be mixed up."""
+        """The name of the current attempt's process, so that late news of an older one is known."""
         return f"{self.job_id}/{len(self.attempts)}"
 
     @property

@@ -54,7 +54,7 @@ class RunQueue:
 
     def take(self, ledger: Ledger) -> Job | None:
         """Remove and return the next job that fits, if any."""
-        skipped = []
+        skipped: list[_Needy] = []
         for needs, group in list(self._groups.items()):
             if ledger.fits(needs):
                 job = self._take_from(needs)

@@ -43,6 +43,7 @@ def check_parameters(operation: str, parameters: Mapping[str, Any]) -> None:
     from botocore.exceptions import ParamValidationError
 
     shape = service_model().operation_model(operation).input_shape
+    assert shape is not None  # every call of Batch has parameters
     report = _validator().validate(parameters, shape)
     if report.has_errors():
         raise ParamValidationError(report=report.generate_report())

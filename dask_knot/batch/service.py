@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from dask_knot.batch.endings import Ended, explain
 from dask_knot.errors import SubmissionError
@@ -213,7 +213,11 @@ class JobService:
 
     def _dependency(self, id: StageId, dependency: Any) -> dict[str, str]:
         upstream = dependency.upstream
-        stage = upstream.id if isinstance(upstream, External) else StageId(id.plan, upstream)
+        stage = (
+            cast(StageId, upstream.id)
+            if isinstance(upstream, External)
+            else StageId(id.plan, upstream)
+        )
         found = {"jobId": self.jobs[stage].id}
         if dependency.type is DependencyType.N_TO_N:
             found["type"] = "N_TO_N"

@@ -1,7 +1,8 @@
-"""All jobs that are known, and what follows for the others when one ends: pure, ``now`` passed in."""
+"""All jobs, and what follows for the others when one ends: pure, ``now`` passed in."""
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
 
@@ -134,7 +135,7 @@ class JobTable:
         jobs = members(node)
         for dependency in node.submission.depends_on:
             if dependency.get("type") == "SEQUENTIAL":
-                yield from zip(jobs, jobs[1:], strict=False)
+                yield from itertools.pairwise(jobs)
                 continue
             upstream = self.find(dependency["jobId"])
             if upstream is None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import importlib
+import itertools
 import os
 import site
 import sys
 import sysconfig
 import threading
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 # A pipe takes up to this many bytes at once (POSIX guarantees 512): reports of children that end
 # at the same moment must not be mixed.
@@ -25,20 +26,21 @@ def installed_folders() -> tuple[str, ...]:
     return tuple(sorted(os.path.join(folder, "") for folder in folders))
 
 
-def new_installed_modules(before: Collection[str]) -> list[str]:
-    """Return the installed modules that were imported since, in the order of their import.
+def new_installed_modules(known: int) -> list[str]:
+    """Return the installed modules after the first ``known`` ones, in the order of their import.
 
     Modules elsewhere are the user's own: a child must read them anew, as they may have changed.
     """
-    folders = installed_folders()
-    names = []
-    for name, module in list(sys.modules.items()):
-        if name in before or name == "__main__":
-            continue
-        spec = getattr(module, "__dict__", {}).get("__spec__")
-        if str(getattr(spec, "origin", "")).startswith(folders):
-            names.append(name)
-    return names
+    # From the end: to touch a module that the server has imported copies its page, and to touch
+    # all of them takes a child longer than its start.
+    names = list(itertools.islice(reversed(sys.modules), max(0, len(sys.modules) - known)))
+    folders = installed_folders() if names else ()
+    return [name for name in reversed(names) if _origin(name).startswith(folders)]
+
+
+def _origin(name: str) -> str:
+    spec = getattr(sys.modules[name], "__dict__", {}).get("__spec__")
+    return str(getattr(spec, "origin", ""))
 
 
 def report(descriptor: int, names: Iterable[str]) -> None:

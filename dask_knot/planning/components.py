@@ -18,7 +18,7 @@ def find_components(graph: Graph, hubs: bytearray, fan_in: int) -> list[int]:
         label = -1
         if len(upstream) <= fan_in or readers[task]:
             for made in upstream:
-                if not hubs[made]:
+                if labels[made] != label and not hubs[made]:
                     label = _unite(parents, label, labels[made])
         if label < 0:
             label = len(parents)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from math import isfinite
-from operator import eq
 
 from dask.typing import Key
 from dask.utils import key_split
@@ -104,8 +102,6 @@ class _Reading:
             ) from None
         if len(found) > 1:
             found.sort()
-            if any(map(eq, found, islice(found, 1, None))):
-                found = sorted(set(found))
         if found and not self._only_tasks:
             found = self._set_apart(task, found)
         self._place[task] = len(self._inputs)

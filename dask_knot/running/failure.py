@@ -1,4 +1,4 @@
-"""Why a task has no value: its exception and traceback as bytes, ready for Dask and for the store."""
+"""Why a task has no value: its exception and traceback as bytes, for Dask and for the store."""
 
 from __future__ import annotations
 

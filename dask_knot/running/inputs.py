@@ -67,7 +67,7 @@ class Inputs:
             if data is None:
                 apart.append((key, kind, place))
             else:
-                self._reads[key] = (kind, partial(memoryview, data))
+                self._reads[key] = (kind, partial(_at_hand, data))
         for _, group in groupby(apart, _by_object()):
             self._queue.append(list(group))
         self._fetch_ahead()
@@ -134,6 +134,10 @@ class Inputs:
             first.name, first.offset, last.offset + last.length - first.offset
         )
         return [whole[p.offset - first.offset :][: p.length] for p in places]
+
+
+def _at_hand(data: memoryview) -> memoryview:
+    return data
 
 
 def _pick(read: Future[list[memoryview]], number: int) -> memoryview:

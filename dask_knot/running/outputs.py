@@ -1,4 +1,4 @@
-"""The values that leave a shard: small ones into the manifest, large ones into one object before."""
+"""The values that leave a shard: small ones in the manifest, large ones in one object before it."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ class Outputs:
         work.nbytes += nbytes
 
     def add(self, key: Key, value: object, start: float, stop: float) -> int:
-        """Keep a value, or the Failure in its place, for the next commit; give its size in memory."""
+        """Keep a value, or the Failure in its place, for the next commit; tell its size in memory."""
         ordinal = self._ordinals[key]
         if isinstance(value, Failure):
             self._add_failure(ordinal, value, (0, 0, start, stop))
             return 0
-        nbytes = sizeof(value)
+        nbytes: int = sizeof(value)
         try:
             parts = codec.pickled(value)
         except Exception as error:  # pickling runs user code: anything may come out

@@ -12,6 +12,7 @@ from dataclasses import replace
 from dask._task_spec import GraphNode
 from dask.typing import Key
 
+from dask_knot.collector import paused_collector
 from dask_knot.running.failure import Failure
 from dask_knot.running.inputs import Inputs
 from dask_knot.running.outputs import Outputs, Superseded
@@ -70,11 +71,7 @@ def without_committed(work: ShardWork, parts: Iterable[Manifest]) -> ShardWork:
 
     Values that are left out become inputs of the tasks that remain.
     """
-    stored = {
-        work.outputs[output.ordinal]: output
-        for part in parts
-        for output in part.outputs
-    }
+    stored = {work.outputs[output.ordinal]: output for part in parts for output in part.outputs}
     nodes = {node.key: node for node in work.tasks}
     wanted = [key for key in work.outputs if key not in stored]
     needed: set[Key] = set()
@@ -95,13 +92,9 @@ def without_committed(work: ShardWork, parts: Iterable[Manifest]) -> ShardWork:
 
 def _read_work(store: Store, run: str, shard: ShardId) -> ShardWork:
     data = pack.read_shard(store, names.pack(run, shard.stage), shard.index)
-    # Loading makes many small objects and no garbage: the collector would only walk them.
-    gc.disable()
-    try:
+    with paused_collector():
         work: ShardWork = codec.decode(data)
-        gc.freeze()
-    finally:
-        gc.enable()
+        gc.freeze()  # it lives as long as the job: the collector needs never look at it
     return work
 
 

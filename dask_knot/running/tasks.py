@@ -16,6 +16,7 @@ from distributed.protocol import pickle
 
 from dask_knot.errors import KilledTaskError
 from dask_knot.running.failure import Failure, describe, fail
+from dask_knot.running.fused import call
 from dask_knot.running.inputs import Inputs
 from dask_knot.running.printed import Printed
 
@@ -23,7 +24,7 @@ Values = dict[Key, Any]
 
 
 class Ended(NamedTuple):
-    """A task that ran: its value or the Failure in its place, and when (seconds since the epoch)."""
+    """A task that ran: its value or the Failure in its place, and when (seconds of the epoch)."""
 
     value: Any
     start: float
@@ -36,7 +37,7 @@ def run_task(node: GraphNode, values: Values, printed: Printed | None = None) ->
         printed.clear()
     start = time.time()
     try:
-        value = node(values)
+        value = call(node, values)
         if inspect.iscoroutine(value):
             value = asyncio.run(_awaited(value))
     except Exception as error:
@@ -86,7 +87,7 @@ class Shelf:
         found = {}
         for key in node.dependencies:
             value = found[key] = self._value(key)
-            if type(value) is Failure:
+            if isinstance(value, Failure):
                 return value
         return found
 
@@ -120,7 +121,7 @@ def run_in_order(
     """Run tasks one after another, in the order in which they stand."""
     for node in tasks:
         values = shelf.values_for(node)
-        if type(values) is Failure:
+        if isinstance(values, Failure):
             now = time.time()
             ended = Ended(values, now, now)
         else:
@@ -155,7 +156,7 @@ def run_at_once(tasks: Sequence[GraphNode], shelf: Shelf, sink: Sink, pool: Pool
         while ready and len(running) < pool.size:
             node = tasks[heapq.heappop(ready)]
             values = shelf.values_for(node)
-            if type(values) is Failure:
+            if isinstance(values, Failure):
                 finish(node, Ended(values, time.time(), time.time()))
             else:
                 running[pool.submit(node, values)] = node

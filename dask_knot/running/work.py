@@ -71,9 +71,7 @@ def encode(work: ShardWork) -> list[Bytes]:
     except Exception:  # pickling runs user code: anything may come out
         tasks = [_checked(node) for node in work.tasks]
         literals = [_checked(node) for node in work.literals]
-        return codec.encode(
-            ShardWork(tasks, literals, work.inputs, work.outputs, work.options)
-        )
+        return codec.encode(ShardWork(tasks, literals, work.inputs, work.outputs, work.options))
 
 
 def _checked(node: GraphNode) -> GraphNode:

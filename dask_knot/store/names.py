@@ -50,7 +50,9 @@ def parse_pack(url: str) -> tuple[str, str, StageId]:
     root, run, folder, name = (url.rsplit("/", 3) + [""] * 3)[:4]
     plan, _, stage = name.partition("-")
     if folder != "packs" or not (plan.isdigit() and stage.isdigit()):
-        raise ValueError(f"{url!r} is not the URL of a stage: it should end in RUN/packs/PLAN-STAGE")
+        raise ValueError(
+            f"{url!r} is not the URL of a stage: it should end in RUN/packs/PLAN-STAGE"
+        )
     return root, run, StageId(int(plan), int(stage))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -125,7 +125,7 @@ class Store:
         self.put(name, [b"dask_knot"])
         self.delete([name])
 
-    def _delete(self, names: list[str]) -> None:
+    def _delete(self, names: Sequence[str]) -> None:
         if isinstance(self._store, LocalStore):
             for name in names:  # a folder refuses the whole request for one that is gone
                 with _ignoring_missing():
@@ -155,9 +155,7 @@ def _open(url: str) -> tuple[str, Any]:
     scheme = urlsplit(url).scheme
     if scheme not in _OPENERS:
         kinds = ", ".join(f"{kind}://" for kind in _OPENERS)
-        raise ConfigurationError(
-            f"{url!r} is not a store: use a folder or one of {kinds}"
-        )
+        raise ConfigurationError(f"{url!r} is not a store: use a folder or one of {kinds}")
     url = url.rstrip("/") if scheme != "memory" else url
     try:
         return url, _OPENERS[scheme](url)
@@ -177,7 +175,12 @@ def _open_folder(url: str) -> LocalStore:
 
 
 def _open_s3(url: str) -> S3Store:
-    return S3Store.from_url(url)
+    # boto3 takes an endpoint without TLS as it is; obstore wants to be told.
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+    is_plain = endpoint.startswith("http://")
+    options: dict[str, Any] = {"client_options": {"allow_http": True}} if is_plain else {}
+    store: S3Store = S3Store.from_url(url, **options)
+    return store
 
 
 def _open_memory(url: str) -> MemoryStore:
