@@ -20,7 +20,7 @@ from distributed.utils import silence_logging_cmgr
 from dask_knot import settings as configuration
 from dask_knot.assembly import Assembly, assemble
 from dask_knot.gateway import Gateway
-from dask_knot.jobtable import JobTable, job_rows
+from dask_knot.jobtable import JobTable, job_table
 from dask_knot.scheduler import KnotScheduler
 
 #: Dask must hand every ready key to the gateway at once: Batch does the queueing.
@@ -218,7 +218,7 @@ class KnotCluster(Cluster):  # type: ignore[misc]
     def jobs(self) -> JobTable:
         """A table of the array jobs and their counts of children by state."""
         assert self._parts is not None
-        return JobTable(job_rows(self._parts.service))
+        return job_table(self._parts.service)
 
     def job_script(self) -> str:
         """Show the exact requests that the cluster sends to Batch for a stage of two shards."""

@@ -62,9 +62,10 @@ class JobTable(Sequence[JobRow]):
         return [list(zip(row, widths, strict=True)) for row in cells]
 
 
-def job_rows(service: JobService) -> list[JobRow]:
-    """List what a service has submitted."""
-    return [
-        JobRow(str(id), job.id, job.size, dict(job.counts))
-        for id, job in sorted(service.jobs.items())
-    ]
+def job_table(service: JobService) -> JobTable:
+    """List what a service has submitted, as Batch has it now."""
+    jobs = dict(service.jobs)
+    service.refresh(id for id, job in jobs.items() if not job.is_over)
+    return JobTable(
+        [JobRow(str(id), job.id, job.size, dict(job.counts)) for id, job in sorted(jobs.items())]
+    )

@@ -157,23 +157,29 @@ class JobService:
 
         Updates `jobs`: the counts of children by state, and whether all have ended.
         """
-        by_id = {self.jobs[id].id: id for id in stages if id in self.jobs}
         failed: list[tuple[ShardId, Ended]] = []
+        for id, job, detail in self.refresh(stages):
+            if job.size > 1:
+                if job.counts.get("FAILED", 0) > len(job.ended):
+                    failed += self._failed_children(id, job)
+            elif detail["status"] == "FAILED" and not job.ended:
+                job.ended.add(0)
+                failed.append((ShardId(id, 0), self._explain(detail)))
+        return failed
+
+    def refresh(self, stages: Iterable[StageId]) -> list[tuple[StageId, Job, Mapping[str, Any]]]:
+        """Update the counts of the jobs of stages; give what Batch said of each."""
+        by_id = {self.jobs[id].id: id for id in stages if id in self.jobs}
+        found = []
         for detail in self._describe(list(by_id)):
             id = by_id[detail["jobId"]]
             job = self.jobs[id]
             job.is_over = detail["status"] in ("SUCCEEDED", "FAILED")
             job.reason = detail.get("statusReason", "")
-            if job.size == 1:
-                job.counts = {detail["status"]: 1}
-                if detail["status"] == "FAILED" and not job.ended:
-                    job.ended.add(0)
-                    failed.append((ShardId(id, 0), self._explain(detail)))
-                continue
-            job.counts = dict(detail.get("arrayProperties", {}).get("statusSummary", {}))
-            if job.counts.get("FAILED", 0) > len(job.ended):
-                failed += self._failed_children(id, job)
-        return failed
+            summary = detail.get("arrayProperties", {}).get("statusSummary", {})
+            job.counts = dict(summary) if job.size > 1 else {detail["status"]: 1}
+            found.append((id, job, detail))
+        return found
 
     def explain(self, shard: ShardId) -> Ended:
         """Explain a child that ended without leaving its manifest, whatever Batch says of it."""

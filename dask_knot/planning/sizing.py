@@ -18,8 +18,13 @@ def widest(limits: Limits) -> int:
 
 
 def count_columns(seconds: float, tasks: int, limits: Limits) -> int:
-    """Decide how many columns share some seconds of work that begins with some tasks."""
-    columns = min(ceil(seconds / limits.target_seconds), widest(limits))
+    """Decide how many columns share some seconds of work that begins with some tasks.
+
+    Idle slots are used as long as a shard works for longer than it takes to start; beyond them
+    shards are as long as the target says.
+    """
+    idle = min(limits.slots, int(seconds / max(limits.job_start_seconds, 1e-9)))
+    columns = max(idle, min(ceil(seconds / limits.target_seconds), widest(limits)))
     if columns > limits.slots:
         # Rounds of jobs should be full: 3 equal shards on 2 slots take as long as 4.
         columns = -(-columns // limits.slots) * limits.slots

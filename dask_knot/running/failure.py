@@ -9,6 +9,7 @@ import msgpack
 from distributed.core import error_message
 from distributed.protocol import pickle
 
+from dask_knot.errors import CorruptObjectError
 from dask_knot.store.codec import Bytes
 
 
@@ -39,8 +40,17 @@ class Failure:
 
     @classmethod
     def decode(cls, data: Bytes) -> Failure:
-        """Read what `encode` wrote."""
-        return cls(**msgpack.unpackb(data))
+        """Read what `encode` wrote.
+
+        Raises
+        ------
+        CorruptObjectError
+            If the bytes aren't those that were written.
+        """
+        try:
+            return cls(**msgpack.unpackb(data))
+        except (ValueError, TypeError, msgpack.UnpackException) as error:
+            raise CorruptObjectError(f"these bytes are not a failure: {error!r}") from error
 
     def load(self) -> BaseException:
         """Build the exception again."""

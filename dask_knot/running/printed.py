@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections import deque
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 #: How many writes are kept; enough for a traceback and some lines before it.
 KEPT = 60
@@ -23,6 +23,11 @@ class Tee(io.TextIOBase):
         """Write through, and remember."""
         self._kept.append(text[-CHARACTERS:])
         return self._stream.write(text)
+
+    @property
+    def buffer(self) -> BinaryIO:
+        """The bytes behind; what is written there is passed on only."""
+        return self._stream.buffer
 
     def flush(self) -> None:
         """Flush the stream behind."""

@@ -1,7 +1,7 @@
 """Values to bytes and back: pickle 5 with buffers out of band, a format version and a checksum.
 
 A value is ``HEAD · lengths · pickle · padding · buffer · padding · buffer …``; HEAD is the magic
-``KV``, the version, flags, the number of frames and the CRC-32 of all that follows it. Buffers
+``KV``, the version, flags, the number of frames and the CRC-32 of everything else. Buffers
 start at multiples of 64 bytes, so that arrays are aligned when the value's own start is.
 """
 
@@ -21,6 +21,8 @@ VERSION = 1
 ALIGNMENT = 64
 
 _HEAD = struct.Struct("<2sBBII")
+#: HEAD without the checksum.
+_START = struct.Struct("<2sBBI")
 _MAGIC = b"KV"
 #: In a frame's length: the buffer was writable, and must be so again.
 _WRITABLE = 1 << 63
@@ -81,10 +83,11 @@ def frame(parts: Sequence[Bytes]) -> list[Bytes]:
             position += padding
         frames.append(view)
         position += view.nbytes
-    checksum = 0
+    start = _START.pack(_MAGIC, VERSION, 0, len(views))
+    checksum = zlib.crc32(start)
     for part in frames:
         checksum = zlib.crc32(part, checksum)
-    return [_HEAD.pack(_MAGIC, VERSION, 0, len(views), checksum), *frames]
+    return [start + checksum.to_bytes(4, "little"), *frames]
 
 
 def decode(data: Bytes, is_checked: bool = False) -> Any:
@@ -146,7 +149,7 @@ def check(data: Bytes) -> None:
             f"a value in format {version} can't be read by this version of dask_knot, "
             f"which reads format {VERSION}: use the same version here and in the jobs"
         )
-    if zlib.crc32(view[_HEAD.size :]) != checksum:
+    if zlib.crc32(view[_HEAD.size :], zlib.crc32(view[: _START.size])) != checksum:
         raise CorruptObjectError(
             f"the checksum of a value of {view.nbytes} bytes is wrong: "
             "the object was changed or damaged after it was written"

@@ -144,7 +144,7 @@ class Store:
             ) from error
         except (BaseError, OSError, ValueError) as error:
             raise StoreError(
-                f"the store {self.url} failed to {operation} {name}: {error}. "
+                f"the store {self.url} failed to {operation} {name}: {_text(error)}. "
                 "Check that it exists, that you may write there, and that it isn't full"
             ) from error
 
@@ -160,7 +160,12 @@ def _open(url: str) -> tuple[str, Any]:
     try:
         return url, _OPENERS[scheme](url)
     except (BaseError, OSError, ValueError) as error:
-        raise StoreError(f"the store {url} can't be opened: {error}") from error
+        raise StoreError(f"the store {url} can't be opened: {_text(error)}") from error
+
+
+def _text(error: Exception) -> str:
+    """Leave out the inner workings that obstore appends."""
+    return str(error).partition("\n\nDebug source:")[0]
 
 
 def _folder(url: str) -> Path:
