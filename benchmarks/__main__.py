@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dask
 
-from benchmarks import ready, report, rounds
+from benchmarks import peers, ready, report, rounds
 from benchmarks.cases import make_cases
 
 
@@ -20,6 +20,11 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="+", metavar="NAME", choices=names, default=names, help=only
     )
+    everyone = list(peers.PEERS)
+    who = f"time these only: {', '.join(everyone)}"
+    parser.add_argument(
+        "--peers", nargs="+", metavar="PEER", choices=everyone, default=everyone, help=who
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every time to this file")
     args = parser.parse_args()
     chosen = [case for case in cases if case.name in args.only]
@@ -28,7 +33,7 @@ def main() -> None:
     times: report.Times = {name: {} for name in names if name in args.only}
     try:
         with dask.config.set(same):
-            rounds.time_all(times, chosen, args.rounds)
+            rounds.time_all(times, chosen, args.peers, args.rounds)
     finally:
         print(report.table(times))
         if args.json:

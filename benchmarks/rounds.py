@@ -14,23 +14,23 @@ from benchmarks.report import Times
 Run = Callable[[peers.Session], None]
 
 
-def time_all(times: Times, cases: Sequence[Case], rounds: int) -> None:
-    """Time every case on every peer that can run it, and `ready` where `times` has a place for it.
+def time_all(times: Times, cases: Sequence[Case], who: Sequence[str], rounds: int) -> None:
+    """Time every case on every named peer that can run it, and `ready` if `times` has it.
 
     What was timed is in `times` at once: an interrupted run can still show it.
     """
     for round_number in range(rounds):
-        for peer in turns(list(peers.PEERS), round_number):
+        for peer in turns(who, round_number):
             say(f"round {round_number + 1} of {rounds}: {peer}")
             if peer in ready.PEERS and ready.NAME in times:
                 keep(times, ready.NAME, peer, ready.seconds_until_ready(peer))
             time_peer(times, peer, runs_of(peer, cases, first=round_number == 0))
 
 
-def turns(names: list[str], round_number: int) -> list[str]:
+def turns(names: Sequence[str], round_number: int) -> list[str]:
     """Let another peer begin each round: what is slow about being first is shared."""
     first = round_number % len(names)
-    return names[first:] + names[:first]
+    return [*names[first:], *names[:first]]
 
 
 def runs_of(peer: str, cases: Sequence[Case], first: bool) -> dict[str, Run]:

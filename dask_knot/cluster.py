@@ -183,7 +183,7 @@ class KnotCluster(Cluster):  # type: ignore[misc]
             self._loop_runner.stop()
         return closing
 
-    def scale(self, n: int | None = None, *, jobs: int | None = None) -> None:
+    def scale(self, n: int | None = None, *, jobs: int | None = None) -> Any:
         """Let another number of jobs run at once.
 
         Parameters
@@ -192,7 +192,7 @@ class KnotCluster(Cluster):  # type: ignore[misc]
             How many; the two names mean the same, as in dask-jobqueue.
         """
         wanted = configuration.resolve({"jobs": jobs if jobs is not None else n})
-        self.sync(self._scale, wanted.jobs)
+        return self.sync(self._scale, wanted.jobs)
 
     async def _scale(self, jobs: int) -> None:
         assert self._parts is not None
@@ -203,13 +203,13 @@ class KnotCluster(Cluster):  # type: ignore[misc]
 
     def adapt(
         self, *, minimum_jobs: int | None = None, maximum_jobs: int | None = None, **_: Any
-    ) -> None:
+    ) -> Any:
         """Let as many jobs run as there is work for, up to `maximum_jobs`.
 
         Jobs exist only while they have work, so there is nothing to start or stop: the maximum is
         the only number that matters.
         """
-        self.scale(jobs=maximum_jobs or self.settings.jobs)
+        return self.scale(jobs=maximum_jobs or self.settings.jobs)
 
     async def _wait_for_workers(self, n_workers: int = 0, timeout: float | None = None) -> None:
         """Return at once: jobs start when there is work, and never before."""
@@ -253,9 +253,13 @@ class KnotCluster(Cluster):  # type: ignore[misc]
         return logs  # type: ignore[no-any-return]
 
 
-def _dashboard(host: str, address: str | None) -> str | None:
-    """Keep a dashboard address that names no host to the host of the scheduler."""
-    return f"{host}{address}" if address and address.startswith(":") else address
+def _dashboard(host: str, address: str | None) -> str:
+    """Keep an address that names no host to the host of the scheduler; any port is as good as none.
+
+    Dask serves health and metrics in any case.
+    """
+    address = address or ":0"
+    return f"{host}{address}" if address.startswith(":") else address
 
 
 @atexit.register

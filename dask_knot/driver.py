@@ -16,7 +16,7 @@ from dask_knot.errors import KnotError, StoreError
 from dask_knot.planning import Plan, PlanRequest, make_plan
 from dask_knot.settings import Tempo
 from dask_knot.store.manifest import Place
-from dask_knot.store.names import ShardId, StageId
+from dask_knot.store.names import StageId
 from dask_knot.store.store import Store
 from dask_knot.submission import Submitter
 from dask_knot.tracking import actions, events

@@ -19,17 +19,30 @@ from distributed.scheduler import _cull, _materialize_graph
 from dask_knot.collector import paused_collector
 from dask_knot.errors import UnsupportedGraphError
 from dask_knot.planning import Resources
+from dask_knot.planning.reads import Reads, outside_reads
 from dask_knot.tracking.events import Graph
 
 Annotations = Mapping[str, Mapping[Key, Any]]
 
+#: A wanted key depends on up to so many values without a hub.
+DIRECT_READS = 2
+
 
 @dataclass(frozen=True, slots=True)
 class OpenedGraph:
-    """What a client sent, ready to be planned; `annotations` by type for each key."""
+    """What a client sent, ready to be planned.
+
+    Attributes
+    ----------
+    annotations : mapping of str to mapping
+        By type for each key.
+    reads : mapping of Key to set of Key, or None
+        The values from outside that each wanted key needs; None when there are too many ways.
+    """
 
     graph: Graph
     annotations: Annotations
+    reads: Mapping[Key, Reads | None]
 
 
 def open_graph(
@@ -80,27 +93,35 @@ def _open(
         external=sorted(read.difference(tasks), key=str),
         resources=_resources(tasks, annotations, everywhere, default),
     )
-    return OpenedGraph(graph, annotations)
+    dependencies = {key: node.dependencies for key, node in tasks.items()}
+    reads = outside_reads(dependencies, wanted, graph.external) if graph.external else {}
+    return OpenedGraph(graph, annotations, reads)
 
 
-def compact(
-    wanted: Collection[Key], external: Collection[Key], hub: str
-) -> tuple[Serialized, dict[Key, int]]:
+def compact(opened: OpenedGraph, hub: str) -> tuple[Serialized, dict[Key, int]]:
     """Make the graph that Dask's scheduler sees, and the order of its keys.
 
-    It has the wanted keys only. If values from outside are read, one more key, the hub, depends on
-    all of them, and every wanted key on the hub: so Dask's own rules for lost and erred inputs hold
-    at a cost of inputs + outputs.
+    It has the wanted keys only. A wanted key that needs values from outside depends on them, so
+    that Dask's own rules for lost, erred and retried inputs hold for exactly the keys concerned.
+    Many keys that need the same many values do so through one more key, a hub: the cost is
+    inputs + outputs, not their product.
     """
     tasks: dict[Key, GraphNode] = {}
-    reads: tuple[TaskRef, ...] = ()
-    if external:
-        tasks[hub] = Task(hub, _gather_inputs, *(TaskRef(key) for key in external))
-        reads = (TaskRef(hub),)
-    for key in wanted:
-        tasks[key] = Task(key, _run_in_a_job, *reads)
+    hubs: dict[Reads, Key] = {}
+    for key in opened.graph.wanted:
+        reads = opened.reads.get(key) or frozenset()
+        if len(reads) > DIRECT_READS:
+            if reads not in hubs:
+                name = hubs[reads] = f"{hub}-{len(hubs)}"
+                tasks[name] = Task(name, _gather_inputs, *_references(reads))
+            reads = frozenset((hubs[reads],))
+        tasks[key] = Task(key, _run_in_a_job, *_references(reads))
     order = {key: number for number, key in enumerate(tasks)}
     return Serialized(*serialize(to_serialize(LLGExpr(tasks)))), order
+
+
+def _references(keys: Collection[Key]) -> list[TaskRef]:
+    return [TaskRef(key) for key in keys]
 
 
 def _gather_inputs(*inputs: object) -> None:

@@ -83,11 +83,11 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
             return
         graph = opened.graph
         self._flush()
-        # A graph that reads what nobody has is cancelled by Dask, when it looks at the hub.
-        if all(key in self.tasks for key in graph.external):
-            self._driver.handle([events.GraphSubmitted(graph)])
-        hub = f"{HUB}-{next(self._hubs)}"
-        packed, order = compact(graph.wanted, graph.external, hub)
+        if lost := [key for key in graph.external if key not in self.tasks]:
+            self._cancel(client, keys, lost)
+            return
+        self._driver.handle([events.GraphSubmitted(graph)])
+        packed, order = compact(opened, f"{HUB}-{next(self._hubs)}")
         await super().update_graph(
             client=client,
             expr_ser=packed,
@@ -240,6 +240,14 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
                 },
                 client=client,
             )
+
+    def _cancel(self, client: str, keys: Collection[Key], lost: Sequence[Key]) -> None:
+        """Cancel keys that need values which nobody has any more, as Dask does."""
+        logger.debug("a graph reads lost keys: %s", lost[:10])
+        self.report(
+            {"op": "cancelled-keys", "keys": keys, "reason": "lost dependencies"}, client=client
+        )
+        self.client_releases_keys(keys=keys, client=client, stimulus_id=f"knot-lost-{time()}")
 
     def _note_cancelled(self, wanted: Sequence[Key]) -> None:
         """Let the tracker forget keys that Dask didn't take."""

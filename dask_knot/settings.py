@@ -124,12 +124,14 @@ def reconfigure_if_wiped() -> None:
 
 
 def _tempo(engine: str, configured: Mapping[str, Any]) -> Tempo:
+    if not isinstance(configured, Mapping):
+        raise _wrong(engine, configured, "a mapping of settings, as in knot.yaml")
     known = {field.name for field in fields(Tempo)}
     given = {name.replace("-", "_"): value for name, value in configured.items()}
     _check_names(given, sorted(known), f"the configuration has no setting knot.{engine}.")
     default = {name.replace("-", "_"): value for name, value in DEFAULTS[engine].items()}
     merged = default | given
-    preload = tuple(str(name) for name in merged.pop("preload") or ())
+    preload = _names(f"{engine}.preload", merged.pop("preload") or [])
     per_slot = _count(f"{engine}.shards-per-slot", merged.pop("shards_per_slot"))
     times = {name: _seconds(f"{engine}.{name}", value) for name, value in merged.items()}
     return Tempo(preload=preload, shards_per_slot=per_slot, **times)
@@ -206,6 +208,12 @@ def _timeout(name: str, value: Any) -> float | None:
     if seconds < SHORTEST_TIMEOUT:
         raise _wrong(name, value, "60 seconds at least: Batch takes no shorter timeout")
     return seconds
+
+
+def _names(name: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
+        raise _wrong(name, value, "a list of modules")
+    return tuple(value)
 
 
 def _flag(name: str, value: object) -> bool:

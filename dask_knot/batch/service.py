@@ -177,7 +177,8 @@ class JobService:
             job.is_over = detail["status"] in ("SUCCEEDED", "FAILED")
             job.reason = detail.get("statusReason", "")
             summary = detail.get("arrayProperties", {}).get("statusSummary", {})
-            job.counts = dict(summary) if job.size > 1 else {detail["status"]: 1}
+            counts = summary if job.size > 1 else {detail["status"]: 1}
+            job.counts = {status: count for status, count in counts.items() if count}
             found.append((id, job, detail))
         return found
 

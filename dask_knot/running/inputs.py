@@ -11,11 +11,11 @@ from typing import Any
 
 from dask.typing import Key
 
-from dask_knot.errors import StoreError
-from dask_knot.running.failure import Failure, describe
+from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
+from dask_knot.running.failure import Failure, describe, fail
 from dask_knot.running.work import Made, Source
 from dask_knot.store import codec, manifest, names
-from dask_knot.store.manifest import Kind, Manifest, Place
+from dask_knot.store.manifest import Kind, Output, Place
 from dask_knot.store.store import Store
 
 #: Requests under way at once; S3 serves one at about 50-100 MB/s.
@@ -29,6 +29,8 @@ NOWHERE = Place("", 0, 0)
 
 #: An input on its way: what it is, and a call that waits for its bytes.
 Read = tuple[Kind, Callable[[], memoryview]]
+#: What was found out of an input, and its bytes if they are here already.
+Found = tuple[Kind, Place, memoryview | None]
 
 
 class Inputs:
@@ -48,6 +50,7 @@ class Inputs:
         self._store = store
         self._run = run
         self._sources = sources
+        self._here: dict[Key, tuple[Kind, memoryview]] = {}
         self._reads: dict[Key, Read] = {}
         self._queue: deque[Sequence[tuple[Key, Kind, Place]]] = deque()
         self._pool: ThreadPoolExecutor | None = None
@@ -67,56 +70,59 @@ class Inputs:
             if data is None:
                 apart.append((key, kind, place))
             else:
-                self._reads[key] = (kind, partial(_at_hand, data))
+                self._here[key] = (kind, data)
         for _, group in groupby(apart, _by_object()):
             self._queue.append(list(group))
         self._fetch_ahead()
 
     def take(self, key: Key) -> Any:
         """Wait for an input: its value, or the Failure that stands for it."""
-        while key not in self._reads:
-            self._fetch(self._queue.popleft())
-        kind, wait = self._reads.pop(key)
         try:
-            data = wait()
-            self._fetch_ahead()
+            kind, data = self._here.pop(key) if key in self._here else self._wait(key)
             return Failure.decode(data) if kind is Kind.ERRED else codec.decode(data)
         except StoreError as error:
             return describe(_about(error, key), key)
         except Exception as error:  # unpickling runs user code: anything may come out
             return describe(error, key)
 
+    def _wait(self, key: Key) -> tuple[Kind, memoryview]:
+        while key not in self._reads:
+            self._fetch(self._queue.popleft())
+        kind, read = self._reads.pop(key)
+        self._fetch_ahead()
+        return kind, read()
+
     def close(self) -> None:
         """End the threads that fetch."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def _look_up(self) -> dict[Key, tuple[Kind, Place, memoryview | None]]:
+    def _look_up(self) -> dict[Key, Found]:
         assert self._pool is not None
         shards = sorted({s.shard for s in self._sources.values() if isinstance(s, Made)})
         read = dict(zip(shards, self._pool.map(self._read_manifest, shards), strict=True))
-        found: dict[Key, tuple[Kind, Place, memoryview | None]] = {}
+        found: dict[Key, Found] = {}
         for key, source in self._sources.items():
-            if isinstance(source, Failure):
-                found[key] = (Kind.ERRED, NOWHERE, memoryview(source.encode()))
-                continue
             if isinstance(source, Place):
                 found[key] = (Kind.FINISHED, source, None)
-                continue
-            name, data, outputs = read[source.shard]
-            output = outputs[source.ordinal]
-            place = output.place
-            inside = data[place.offset :][: place.length] if place.name == name else None
-            found[key] = (output.kind, place, inside)
+            elif isinstance(source, Failure):
+                found[key] = _failed(source)
+            else:
+                made = read[source.shard]
+                if isinstance(made, StoreError):
+                    found[key] = _failed(fail(_about(made, key), key))
+                else:
+                    found[key] = made[source.ordinal]
         return found
 
-    def _read_manifest(
-        self, shard: names.ShardId
-    ) -> tuple[str, memoryview, Mapping[int, manifest.Output]]:
+    def _read_manifest(self, shard: names.ShardId) -> Mapping[int, Found] | StoreError:
         name = names.manifest(self._run, shard)
-        data = self._store.get(name)
-        read: Manifest = manifest.decode(name, data)
-        return name, data, {output.ordinal: output for output in read.outputs}
+        try:
+            data = self._store.get(name)
+            outputs = manifest.decode(name, data).outputs
+        except (MissingObjectError, CorruptObjectError) as error:
+            return error  # trying again wouldn't help, as it may when the store is away
+        return {output.ordinal: _found(output, name, data) for output in outputs}
 
     def _fetch_ahead(self) -> None:
         while self._queue and len(self._reads) < AHEAD:
@@ -134,10 +140,6 @@ class Inputs:
             first.name, first.offset, last.offset + last.length - first.offset
         )
         return [whole[p.offset - first.offset :][: p.length] for p in places]
-
-
-def _at_hand(data: memoryview) -> memoryview:
-    return data
 
 
 def _pick(read: Future[list[memoryview]], number: int) -> memoryview:
@@ -160,6 +162,16 @@ def _by_object() -> Any:
         return int(state["group"])
 
     return group
+
+
+def _found(output: Output, name: str, manifest: memoryview) -> Found:
+    place = output.place
+    inside = manifest[place.offset :][: place.length] if place.name == name else None
+    return output.kind, place, inside
+
+
+def _failed(failure: Failure) -> Found:
+    return Kind.ERRED, NOWHERE, memoryview(failure.encode())
 
 
 def _about(error: StoreError, key: Key) -> StoreError:

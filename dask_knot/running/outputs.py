@@ -94,7 +94,7 @@ class Outputs:
         work.nbytes += nbytes
 
     def add(self, key: Key, value: object, start: float, stop: float) -> int:
-        """Keep a value, or the Failure in its place, for the next commit; tell its size in memory."""
+        """Keep a value, or the Failure in its place, for the next commit; tell its memory size."""
         ordinal = self._ordinals[key]
         if isinstance(value, Failure):
             self._add_failure(ordinal, value, (0, 0, start, stop))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import time
-from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import replace
 
 from dask._task_spec import GraphNode
 from dask.typing import Key
@@ -17,10 +15,10 @@ from dask_knot.running.failure import Failure
 from dask_knot.running.inputs import Inputs
 from dask_knot.running.outputs import Outputs, Superseded
 from dask_knot.running.printed import Printed
+from dask_knot.running.resume import read_parts, without_committed
 from dask_knot.running.tasks import Ended, Pool, Shelf, run_at_once, run_in_order
 from dask_knot.running.work import ShardWork
-from dask_knot.store import codec, manifest, names, pack
-from dask_knot.store.manifest import Kind, Manifest
+from dask_knot.store import codec, names, pack
 from dask_knot.store.names import ShardId
 from dask_knot.store.store import Store
 
@@ -50,10 +48,10 @@ def run_shard(store: Store, run: str, shard: ShardId, attempt: int, printed: Pri
     work = _read_work(store, run, shard)
     outputs = Outputs(store, run, shard, work.outputs, attempt)
     if attempt > 1:
-        parts = _read_parts(store, run, shard)
+        parts = read_parts(store, run, shard)
         if parts is None:
             return
-        outputs.recover(parts)
+        outputs.recover([part.manifest for part in parts])
         work = without_committed(work, parts)
     inputs = Inputs(store, run, work.inputs)
     try:
@@ -66,50 +64,12 @@ def run_shard(store: Store, run: str, shard: ShardId, attempt: int, printed: Pri
         inputs.close()
 
 
-def without_committed(work: ShardWork, parts: Iterable[Manifest]) -> ShardWork:
-    """Leave out the tasks whose values are committed, and those that only they needed.
-
-    Values that are left out become inputs of the tasks that remain.
-    """
-    stored = {work.outputs[output.ordinal]: output for part in parts for output in part.outputs}
-    nodes = {node.key: node for node in work.tasks}
-    wanted = [key for key in work.outputs if key not in stored]
-    needed: set[Key] = set()
-    inputs = dict(work.inputs)
-    while wanted:
-        key = wanted.pop()
-        if key in stored and stored[key].kind is Kind.FINISHED:
-            inputs[key] = stored[key].place
-        elif key in nodes and key not in needed:
-            needed.add(key)
-            wanted.extend(nodes[key].dependencies)
-    tasks = [node for node in work.tasks if node.key in needed]
-    read = {key for node in tasks for key in node.dependencies}
-    return replace(
-        work, tasks=tasks, inputs={key: place for key, place in inputs.items() if key in read}
-    )
-
-
 def _read_work(store: Store, run: str, shard: ShardId) -> ShardWork:
     data = pack.read_shard(store, names.pack(run, shard.stage), shard.index)
     with paused_collector():
         work: ShardWork = codec.decode(data)
         gc.freeze()  # it lives as long as the job: the collector needs never look at it
     return work
-
-
-def _read_parts(store: Store, run: str, shard: ShardId) -> Sequence[Manifest] | None:
-    """Read the parts of a shard, or None if it is done."""
-    parts = []
-    prefix = f"{names.manifests(run)}{shard.stage}/"
-    for name in store.list(prefix):
-        found, part = names.parse_manifest(run, name)
-        if found != shard:
-            continue
-        if part is None:
-            return None
-        parts.append(manifest.decode(name, store.get(name)))
-    return parts
 
 
 def _first_use(work: ShardWork) -> list[Key]:

@@ -126,10 +126,10 @@ def run_in_order(
             ended = Ended(values, now, now)
         else:
             ended = run_task(node, values, printed)
-        del values  # or the last reader would keep its inputs alive during the next task
         shelf.put(node.key, ended.value)
         shelf.let_go(node)
         sink(node, ended)
+        del values, ended  # or they would stay alive while the next task runs
 
 
 def run_at_once(tasks: Sequence[GraphNode], shelf: Shelf, sink: Sink, pool: Pool) -> None:
@@ -152,17 +152,23 @@ def run_at_once(tasks: Sequence[GraphNode], shelf: Shelf, sink: Sink, pool: Pool
             if not waiting[reader]:
                 heapq.heappush(ready, places[reader])
 
+    # Functions of their own, so that no variable keeps a value alive while other tasks run.
+    def start(node: GraphNode) -> None:
+        values = shelf.values_for(node)
+        if isinstance(values, Failure):
+            finish(node, Ended(values, time.time(), time.time()))
+        else:
+            running[pool.submit(node, values)] = node
+
+    def collect() -> None:
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            finish(running.pop(future), pool.result(future))
+
     while ready or running:
         while ready and len(running) < pool.size:
-            node = tasks[heapq.heappop(ready)]
-            values = shelf.values_for(node)
-            if isinstance(values, Failure):
-                finish(node, Ended(values, time.time(), time.time()))
-            else:
-                running[pool.submit(node, values)] = node
-        done, _ = wait(running, return_when=FIRST_COMPLETED) if running else ((), None)
-        for future in done:
-            finish(running.pop(future), pool.result(future))
+            start(tasks[heapq.heappop(ready)])
+        if running:
+            collect()
 
 
 class Pool:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from dask_knot.errors import ConfigurationError, MissingObjectError, StoreError
@@ -22,6 +22,8 @@ T = TypeVar("T")
 PART_BYTES = 16 * 2**20
 #: Keys that one S3 DeleteObjects request takes.
 DELETE_AT_ONCE = 1000
+#: How obstore says that an object isn't there.
+MISSING = (FileNotFoundError, NotFoundError)
 
 
 class Store:
@@ -138,7 +140,7 @@ class Store:
         self.requests[operation] = self.requests.get(operation, 0) + 1
         try:
             yield
-        except FileNotFoundError as error:
+        except MISSING as error:
             raise MissingObjectError(
                 f"{name} is not in the store {self.url}: it was deleted, or never written"
             ) from error
@@ -211,7 +213,7 @@ def _pieces(data: Iterable[Bytes]) -> Any:
 def _ignoring_missing() -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
+    except MISSING:
         return
 
 

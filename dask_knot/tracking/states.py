@@ -58,9 +58,7 @@ def moved(old: State, new: State) -> State:
     IllegalMoveError
         If the table doesn't list it.
     """
-    legal: object = (
-        new in KEY_MOVES[old] if isinstance(old, KeyState) else new in SHARD_MOVES[old]
-    )
+    legal: object = new in KEY_MOVES[old] if isinstance(old, KeyState) else new in SHARD_MOVES[old]
     if not legal:
         raise IllegalMoveError(f"{old} -> {new}")
     return new

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from batch.desk import Desk
-from batch.fakes import FakeLauncher
+
 from dask_knot.batch.fork import ForkLauncher
 from dask_knot.batch.launcher import Exit
+from tests.batch.desk import Desk
+from tests.batch.fakes import FakeLauncher
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 

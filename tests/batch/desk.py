@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from botocore.validate import ParamValidator
+
 from dask_knot.batch.capacity import Capacity
 from dask_knot.batch.launcher import Launcher
 from dask_knot.batch.local import LocalBatch
@@ -114,7 +114,9 @@ class Desk:
 
     def run(self, program: str, *arguments: str, **parameters: Any) -> str:
         """Submit one of the small programs of these tests; return the job's id."""
-        return self.submit("python", "-m", "batch.programs", program, *arguments, **parameters)
+        return self.submit(
+            "python", "-m", "tests.batch.programs", program, *arguments, **parameters
+        )
 
     def job(self, job_id: str) -> dict[str, Any]:
         """Describe a job."""
@@ -144,8 +146,3 @@ def needs(vcpus: str = "1", memory: str = "1000", gpus: str | None = None) -> li
     """Return ``resourceRequirements``."""
     values = {"VCPU": vcpus, "MEMORY": memory} | ({} if gpus is None else {"GPU": gpus})
     return [{"type": kind, "value": value} for kind, value in values.items()]
-
-
-def python() -> str:
-    """Return the interpreter as a command that is not run in the fork."""
-    return f"{sys.executable}"

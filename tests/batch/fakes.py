@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from dask_knot.batch.launcher import ChildProcess, Exit, Listener
+from tests.batch.desk import wait_until
 
 
 class FakeLauncher:
@@ -48,3 +49,9 @@ class FakeLauncher:
 
     def close(self) -> None:
         self.is_closed = True
+
+
+def running(launcher: FakeLauncher, count: int) -> list[str]:
+    """Wait until so many children run; return their ids."""
+    wait_until(lambda: len(launcher.running) == count)
+    return list(launcher.running)

@@ -1,4 +1,4 @@
-"""Small programs for jobs: ``python -m batch.programs NAME ARGUMENTS...``."""
+"""Small programs for jobs: ``python -m tests.batch.programs NAME ARGUMENTS...``."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def draws() -> None:
     """Print a random number of NumPy's shared generator."""
     import numpy as np
 
-    print(np.random.random())  # noqa: NPY002
+    print(np.random.random())
 
 
 def knows(module: str) -> None:

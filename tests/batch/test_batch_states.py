@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from dask_knot.batch.states import MOVES, JobStatus, check_move, roll_up, status_summary
 
 S = JobStatus

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from dask_knot.batch.retry import RetryStrategy
 
 SPOT = [

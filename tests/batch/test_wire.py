@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dask_knot.batch.wire import Unpacker, pack
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dask_knot.batch.wire import Unpacker, pack
 
 MESSAGES = [{"do": "start", "path": "/tmp/\udcff", "number": 1}, {}, {"x": ["ä"] * 50}]
 

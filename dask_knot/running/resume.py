@@ -1,0 +1,69 @@
+"""What an earlier attempt of the same child has committed, so that it isn't computed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from dask.typing import Key
+
+from dask_knot.running.failure import Failure
+from dask_knot.running.work import ShardWork, Source
+from dask_knot.store import manifest, names
+from dask_knot.store.manifest import Kind, Manifest, Output
+from dask_knot.store.names import ShardId
+from dask_knot.store.store import Store
+
+
+class Part(NamedTuple):
+    """A manifest that an earlier attempt has written, and the object it was read from."""
+
+    manifest: Manifest
+    data: memoryview
+
+    def source(self, output: Output) -> Source:
+        """Tell where a later attempt finds one of its outputs."""
+        place = output.place
+        if output.kind is Kind.FINISHED:
+            return place
+        return Failure.decode(self.data[place.offset :][: place.length])
+
+
+def read_parts(store: Store, run: str, shard: ShardId) -> Sequence[Part] | None:
+    """Read the parts of a shard, or None if it is done."""
+    parts = []
+    prefix = f"{names.manifests(run)}{shard.stage}/"
+    for name in store.list(prefix):
+        found, part = names.parse_manifest(run, name)
+        if found != shard:
+            continue
+        if part is None:
+            return None
+        data = store.get(name)
+        parts.append(Part(manifest.decode(name, data), data))
+    return parts
+
+
+def without_committed(work: ShardWork, parts: Iterable[Part]) -> ShardWork:
+    """Leave out the tasks whose outcomes are committed, and those that only they needed.
+
+    Values and failures that are left out become inputs of the tasks that remain.
+    """
+    stored = {
+        work.outputs[output.ordinal]: part.source(output)
+        for part in parts
+        for output in part.manifest.outputs
+    }
+    nodes = {node.key: node for node in work.tasks}
+    wanted = [key for key in work.outputs if key not in stored]
+    needed: set[Key] = set()
+    while wanted:
+        key = wanted.pop()
+        if key in nodes and key not in needed and key not in stored:
+            needed.add(key)
+            wanted.extend(nodes[key].dependencies)
+    tasks = [node for node in work.tasks if node.key in needed]
+    read = {key for node in tasks for key in node.dependencies}
+    inputs = {key: source for key, source in {**work.inputs, **stored}.items() if key in read}
+    return replace(work, tasks=tasks, inputs=inputs)

@@ -1,0 +1,117 @@
+"""The fork server learns what children import, and stays safe to fork from."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from dask_knot.batch import warmth
+from dask_knot.batch.fork import ForkLauncher
+from tests.batch.conftest import THREADS
+from tests.batch.desk import Desk, wait_until
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the local engine forks")
+
+Open = Callable[..., Desk]
+
+
+@pytest.fixture
+def open_desk(tmp_path: Path) -> Iterator[Open]:
+    opened = []
+
+    def open_with(preload: Sequence[str] = (), **environment: str) -> Desk:
+        launcher = ForkLauncher(preload=preload, environment={**THREADS, **environment})
+        opened.append(Desk(launcher, tmp_path))
+        opened[-1].define()
+        return opened[-1]
+
+    yield open_with
+    for desk in opened:
+        desk.batch.close()
+
+
+def knows(desk: Desk, module: str) -> bool:
+    """Run a child; return whether it found the module imported."""
+    return desk.printed(desk.run("knows", module))[0] == "True"
+
+
+def test_what_a_child_imports_the_next_ones_have(open_desk: Open) -> None:
+    desk = open_desk()
+    assert not knows(desk, "sympy")
+    wait_until(lambda: knows(desk, "sympy"))
+
+
+def test_the_users_own_modules_are_read_anew(
+    open_desk: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text("print('version 1')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    desk = open_desk()
+    assert desk.printed(desk.run("knows", "mine")) == ["False", "version 1"]
+    (tmp_path / "mine.py").write_text("print('version two')")
+    assert desk.printed(desk.run("knows", "mine")) == ["False", "version two"]
+
+
+def test_a_module_with_threads_is_left_to_the_children(
+    open_desk: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "threaded.py").write_text(
+        "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    desk = open_desk(["threaded", "numpy"])
+    assert not knows(desk, "threaded")
+    assert knows(desk, "numpy")
+
+
+def test_modules_that_can_not_be_imported_are_left_out(open_desk: Open) -> None:
+    desk = open_desk(["no_such_module", "numpy.no_such_module", "antigravity.x", "numpy"])
+    assert knows(desk, "numpy")
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_libraries_with_threads_of_their_own_work_after_the_fork(
+    open_desk: Open, tmp_path: Path, threads: str
+) -> None:
+    environment = dict.fromkeys(THREADS, threads)
+    modules = ["obstore", "numpy", "pandas", "xarray", "distributed"]
+    desk = open_desk(modules, **environment)
+    assert all(knows(desk, module) for module in modules)
+    stored = desk.run("stores", str(tmp_path / "store"), size=4)
+    product = desk.run("multiplies", size=4)
+    assert desk.end(stored)["status"] == "SUCCEEDED"
+    assert desk.end(product)["status"] == "SUCCEEDED"
+    assert desk.printed(f"{stored}:3") == ["100000"]
+    assert desk.printed(f"{product}:3") == [str(300.0**3)]
+
+
+def test_installed_modules_are_told_from_others() -> None:
+    folders = warmth.installed_folders()
+    assert os.path.join(sysconfig.get_paths()["purelib"], "") in folders
+    names = warmth.new_installed_modules(0)
+    assert "pytest" in names
+    assert "json" not in names
+    assert __name__ not in names
+    assert warmth.new_installed_modules(len(sys.modules)) == []
+
+
+def test_reports_are_whole_lines() -> None:
+    reading, writing = os.pipe()
+    names = [f"package.module_{number}" for number in range(300)]
+    warmth.report(writing, [*names, "x" * 1000])
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        assert pipe.read().split() == names
+
+
+def test_a_full_pipe_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    warmth.report(writing, ["a" * 100] * 10_000)
+    os.close(reading)
+    os.close(writing)

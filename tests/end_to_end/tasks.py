@@ -1,0 +1,64 @@
+"""Tasks for end-to-end tests: importable in jobs, as a user's own module is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+
+def inc(x: int) -> int:
+    """Add one."""
+    return x + 1
+
+
+def fail(x: object) -> None:
+    """Print, then raise."""
+    print("before the failure")
+    raise ValueError(f"cannot use {x}")
+
+
+def exit_at(x: int, at: int) -> int:
+    """End the interpreter for one of the inputs."""
+    if x == at:
+        os._exit(3)
+    return x
+
+
+def kill_at(x: int, at: int) -> int:
+    """Be killed for one of the inputs."""
+    if x == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+
+def fill_memory_at(x: int, at: int) -> int:
+    """Take memory without end for one of the inputs."""
+    held = []
+    while x == at:
+        held.append(b"x" * 2**24)
+    return x
+
+
+def wait_for(path: str, seconds: float = 60) -> str:
+    """Wait until a file is there."""
+    deadline = time.monotonic() + seconds
+    while not Path(path).exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(path)
+        time.sleep(0.01)
+    return path
+
+
+def touch(path: str, *after: object) -> str:
+    """Make a file."""
+    Path(path).touch()
+    return path
+
+
+def count_call(folder: str, x: int) -> int:
+    """Leave a trace of having run."""
+    with open(Path(folder) / str(x), "a") as file:
+        file.write("x")
+    return x

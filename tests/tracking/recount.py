@@ -1,0 +1,100 @@
+"""Counts from scratch what the tracker counts as it goes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from dask_knot.tracking.records import Batch, KeyRecord, ShardRecord
+from dask_knot.tracking.state import State
+from dask_knot.tracking.states import KeyState, ShardState
+
+
+def check(state: State) -> None:
+    """Assert that all counters are right and that every record is where it belongs."""
+    _check_stages(state)
+    batches = list(state.batches) + ([state.planning[1]] if state.planning else [])
+    _check_readers(state, batches)
+    for key, record in state.keys.items():
+        assert record.key == key
+        assert record.is_known or record.is_needed, f"{key} is kept for nobody"
+        if record.asked is not None:
+            assert record.state in (KeyState.WAITING, KeyState.PLANNED), f"{key} isn't answered"
+        if record.state is KeyState.WAITING:
+            assert any(record.batch is batch for batch in batches), f"{key} waits for nothing"
+            assert record.batch is not None
+            assert any(record is other for other in record.batch.wanted)
+            assert key in record.batch.tasks
+    for record in _records(state, batches):
+        _check_record(record)
+
+
+def needed_objects(state: State) -> set[str]:
+    """Name the objects that hold values that are needed."""
+    batches = list(state.batches) + ([state.planning[1]] if state.planning else [])
+    return {
+        record.output.place.name
+        for record in _records(state, batches)
+        if record.is_needed and record.output is not None
+    }
+
+
+def _shards(state: State) -> Iterator[ShardRecord]:
+    for stage in state.stages.values():
+        yield from stage.shards
+
+
+def _records(state: State, batches: list[Batch]) -> list[KeyRecord]:
+    found = {id(record): record for record in state.keys.values()}
+    for shard in _shards(state):
+        found |= {id(r): r for r in shard.outputs if r.shard is shard}
+        found |= {id(r): r for r in shard.inputs}
+    for batch in batches:
+        found |= {id(r): r for r in batch.reads.values()}
+    return list(found.values())
+
+
+def _check_stages(state: State) -> None:
+    running = set()
+    open_shards = 0
+    for id, stage in state.stages.items():
+        left = sum(shard.state is ShardState.OPEN for shard in stage.shards)
+        assert stage.open == left
+        assert stage.kept == sum(shard.objects is not None for shard in stage.shards) > 0
+        open_shards += left
+        if left:
+            running.add(id)
+    assert state.running == running
+    assert state.open_shards == open_shards
+    for shard in _shards(state):
+        assert shard.alive == sum(record.shard is shard for record in shard.outputs)
+        assert shard.state is ShardState.OPEN or not shard.inputs
+        assert shard.state is ShardState.OPEN or shard.alive or shard.objects is None
+
+
+def _check_readers(state: State, batches: list[Batch]) -> None:
+    counts = Counter(
+        id(record) for shard in _shards(state) for record in shard.inputs
+    )
+    counts.update(id(record) for batch in batches for record in batch.reads.values())
+    for record in _records(state, batches):
+        assert record.readers == counts[id(record)], f"readers of {record.key}"
+
+
+def _check_record(record: KeyRecord) -> None:
+    shard = record.shard
+    if record.state is KeyState.PLANNED:
+        assert shard is not None
+        assert shard.state is ShardState.OPEN
+        assert record.is_needed
+        assert not record.is_answered or record.asked is None
+    elif record.state is KeyState.STORED:
+        assert shard is not None
+        assert shard.objects is not None
+        assert record.output is not None
+        assert record.output.place.name in shard.objects
+        assert record.is_needed
+    elif record.state is KeyState.ERRED:
+        assert record.error is not None or record.output is not None
+    else:
+        assert shard is None

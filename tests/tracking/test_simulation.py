@@ -1,0 +1,72 @@
+"""Random clients, jobs and mishaps: what holds after every event, and at the end."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from .scheduler import Status
+from .simulation import World
+from .universe import random_universe
+
+
+def act(world: World) -> None:
+    """Let the client or the world do something, at random."""
+    random, dask = world.random, world.dask
+    tasks = [key for key in world.universe.tasks if key not in world.universe.literals]
+    held = [key for key, entry in dask.entries.items() if entry.is_held]
+    erred = [key for key, entry in dask.entries.items() if entry.status is Status.ERRED]
+    what = random.random()
+    if what < 0.12:
+        known = [key for key in tasks if key in dask.entries]
+        outside = random.sample(known, random.randint(0, len(known)))
+        world.submit(random.sample(tasks, min(len(tasks), random.randint(1, 4))), outside)
+    elif what < 0.17 and held:
+        dask.release(random.choice(held))
+    elif what < 0.20 and erred:
+        mend(world)
+        dask.retry(random.choice(erred))
+    elif what < 0.23 and world.universe.scattered:
+        count = random.randint(1, len(world.universe.scattered))
+        world.scatter(random.sample(world.universe.scattered, count))
+    elif what < 0.24 and held and random.random() < world.trouble * 5:
+        world.lose(random.choice(held))
+    elif what < 0.26:
+        world.now += random.choice((0.01, 0.2, 1.0))
+    else:
+        steps = (dask.settle, dask.settle, world.plan, world.send, world.run, world.run, world.look)
+        random.choice(steps)()
+
+
+def mend(world: World) -> None:
+    """Sometimes a task that raised raises no more."""
+    if world.universe.raising and world.random.random() < 0.5:
+        world.universe.raising.pop()
+
+
+def live(seed: int, trouble: float, steps: int = 250) -> World:
+    """Run a world until everything is forgotten and at rest."""
+    random = Random(seed)
+    world = World(random, random_universe(random), trouble)
+    for _ in range(steps):
+        act(world)
+    world.come_to_rest()
+    world.check_answers()
+    for key in list(world.dask.entries):
+        world.dask.release(key)
+        if random.random() < 0.3:
+            world.dask.settle()
+    world.come_to_rest()
+    world.check_clean()
+    return world
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_every_question_has_one_answer_and_nothing_is_left(seed: int) -> None:
+    live(seed, trouble=0.0)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_refused_stages_failed_plans_and_lost_values_hang_nothing(seed: int) -> None:
+    live(seed, trouble=0.05)
