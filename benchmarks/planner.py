@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 
 from dask.typing import Key
 
+from dask_knot.collector import paused_collector
 from dask_knot.planning import Limits, PlanRequest, make_plan
 
 Dependencies = dict[Key, Collection[Key]]
@@ -68,7 +69,8 @@ def measure(make_graph: Callable[[int], tuple[Dependencies, list[Key]]], tasks: 
     """Plan one graph and print a line about it."""
     dependencies, wanted = make_graph(tasks)
     started = time.perf_counter()
-    plan = make_plan(PlanRequest(dependencies, wanted, Limits(slots=4)))
+    with paused_collector():  # as the driver does
+        plan = make_plan(PlanRequest(dependencies, wanted, Limits(slots=4)))
     seconds = time.perf_counter() - started
     shards = [len(stage.shards) for stage in plan.stages]
     print(

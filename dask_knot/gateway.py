@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from dask.sizeof import sizeof
 from dask.typing import Key
@@ -17,11 +17,21 @@ from dask_knot.store import codec, names
 from dask_knot.store.manifest import Place
 from dask_knot.store.store import Store
 from dask_knot.tracking.events import ValuesScattered
-
-if TYPE_CHECKING:
-    from dask_knot.scheduler import KnotScheduler
+from dask_knot.values import EncodedValues
 
 GATEWAY = "gateway"
+
+
+class Values(Protocol):
+    """What the gateway needs of the scheduler beside it."""
+
+    address: str
+
+    async def read_values(self, keys: Collection[Key]) -> tuple[EncodedValues, list[Key]]:
+        """Read the bytes of values, and name the keys that have none."""
+
+    def scattered(self, event: ValuesScattered) -> None:
+        """Learn of values that the gateway has put into the store."""
 
 
 class Gateway(Worker):  # type: ignore[misc]
@@ -29,7 +39,7 @@ class Gateway(Worker):  # type: ignore[misc]
 
     Parameters
     ----------
-    scheduler : KnotScheduler
+    scheduler : Values
         The scheduler in this process.
     store : Store
         Where scattered values go.
@@ -39,7 +49,7 @@ class Gateway(Worker):  # type: ignore[misc]
         As for `distributed.Worker`.
     """
 
-    def __init__(self, scheduler: KnotScheduler, store: Store, run: str, **options: Any) -> None:
+    def __init__(self, scheduler: Values, store: Store, run: str, **options: Any) -> None:
         super().__init__(scheduler.address, name=GATEWAY, **options)
         self._knot = scheduler
         self._store = store

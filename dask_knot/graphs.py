@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from dask._expr import LLGExpr
 from dask._task_spec import DataNode, GraphNode, Task, TaskRef
@@ -17,7 +17,7 @@ from distributed.protocol import Serialized, deserialize, serialize, to_serializ
 from distributed.scheduler import _cull, _materialize_graph
 
 from dask_knot.collector import paused_collector
-from dask_knot.errors import UnsupportedGraphError
+from dask_knot.errors import KnotError, UnsupportedGraphError
 from dask_knot.planning import Resources
 from dask_knot.planning.reads import Reads, outside_reads
 from dask_knot.tracking.events import Graph
@@ -128,8 +128,9 @@ def _gather_inputs(*inputs: object) -> None:
     """Stand for the values that a graph reads."""
 
 
-def _run_in_a_job(*inputs: object) -> None:
+def _run_in_a_job(*inputs: object) -> NoReturn:
     """Stand for a wanted key: Dask's scheduler has its name, a job has its task."""
+    raise KnotError("this key is computed by jobs: a Dask worker of your own can't take part")
 
 
 def _refuse_unsupported(nodes: Iterable[GraphNode]) -> None:

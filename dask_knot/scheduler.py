@@ -286,7 +286,7 @@ def _for_dask(opened: OpenedGraph, everywhere: Mapping[str, Any]) -> dict[str, A
 
 
 class _Lookup:
-    """An annotation that differs by key, in the form of a call, which Dask takes for a whole graph."""
+    """An annotation that differs by key, as a call: the form that Dask takes for a whole graph."""
 
     def __init__(self, by_key: Mapping[Key, Any], general: Any) -> None:
         self._by_key, self._general = by_key, general

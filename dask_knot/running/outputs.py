@@ -127,17 +127,19 @@ class Outputs:
         self._write_large()
         name = names.manifest(self._run, self._shard, None if final else self._parts)
         new = [o if o.place.name else self._placed(o, name) for o in self._new]
-        self._committed += new
         written = Manifest(
             final,
             self._attempt,
-            self._committed if final else new,
+            [*self._committed, *new] if final else new,
             self._type_table(),
             self._work,
             self._times.tobytes(),
         )
-        if not self._store.put_new(name, manifest.encode(name, written, self._inline)):
+        frames = manifest.encode(name, written, self._inline)
+        if not self._store.put_new(name, frames):
             raise Superseded(name)
+        start = manifest.inline_start(frames)
+        self._committed += [_moved(o, start) if o.place.name == name else o for o in new]
         self._parts += 1
         self._clear()
 
@@ -187,6 +189,12 @@ class Outputs:
             *self._recovered_types,
             *((_pickled_type(kind), typename(kind)) for kind in self._types),
         ]
+
+
+def _moved(output: Output, start: int) -> Output:
+    """Count the place of a value inside a manifest from the start of that object."""
+    place = output.place
+    return output._replace(place=place._replace(offset=place.offset + start))
 
 
 def _pickled_type(kind: type) -> bytes:

@@ -122,8 +122,7 @@ def run_in_order(
     for node in tasks:
         values = shelf.values_for(node)
         if isinstance(values, Failure):
-            now = time.time()
-            ended = Ended(values, now, now)
+            ended = _not_run(values)
         else:
             ended = run_task(node, values, printed)
         shelf.put(node.key, ended.value)
@@ -156,7 +155,7 @@ def run_at_once(tasks: Sequence[GraphNode], shelf: Shelf, sink: Sink, pool: Pool
     def start(node: GraphNode) -> None:
         values = shelf.values_for(node)
         if isinstance(values, Failure):
-            finish(node, Ended(values, time.time(), time.time()))
+            finish(node, _not_run(values))
         else:
             running[pool.submit(node, values)] = node
 
@@ -187,6 +186,12 @@ class Pool:
         """Read how a task ended."""
         ended: Ended = pickle.loads(future.result()) if self.processes else future.result()
         return ended
+
+
+def _not_run(failure: Failure) -> Ended:
+    """Say of a task that what it reads has failed: it took no time at all."""
+    now = time.time()
+    return Ended(failure, now, now)
 
 
 async def _awaited(coroutine: Any) -> Any:

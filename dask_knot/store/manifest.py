@@ -122,6 +122,12 @@ def encode(name: str, manifest: Manifest, inline: Sequence[Bytes]) -> list[Bytes
     return [_HEAD.pack(_MAGIC, VERSION, len(index), zlib.crc32(index)), index, *inline]
 
 
+def inline_start(frames: Sequence[Bytes]) -> int:
+    """Tell where the small values begin in the object whose frames `encode` made."""
+    head, index, *_ = frames
+    return len(head) + len(index)
+
+
 def decode(name: str, data: Bytes) -> Manifest:
     """Read the manifest that is the object `name`.
 

@@ -49,7 +49,7 @@ class TerminateStage:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What Dask wants to know of a value: bytes in memory, type, times in seconds since the epoch."""
+    """What Dask wants to know of a value: bytes in memory, type, seconds since the epoch."""
 
     nbytes: int
     type: bytes

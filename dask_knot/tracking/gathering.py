@@ -5,33 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from dask.typing import Key
-
 from dask_knot.planning import PlanRequest
 from dask_knot.store.names import StageId
 from dask_knot.tracking.actions import MakePlan
 from dask_knot.tracking.events import Graph
+from dask_knot.tracking.missing import must_make, read, take_missing
 from dask_knot.tracking.records import Batch, KeyRecord
+from dask_knot.tracking.settling import settle
 from dask_knot.tracking.state import State
-from dask_knot.tracking.states import KeyState
+from dask_knot.tracking.states import KeyState, ShardState
 
 
-def gather(
-    state: State, records: Iterable[KeyRecord], now: float, tasks_per_shard: int | None = None
-) -> None:
+def gather(state: State, records: Iterable[KeyRecord], now: float) -> None:
     """Put keys, and all tasks that are missing to make them, where the planner will take them."""
-    batch = _batch(state, now, tasks_per_shard)
-    batch.last = state.last_arrival = now
-    fresh = list(records)
-    for record in fresh:
-        record.batch = batch
-    batch.wanted += fresh
-    for record in fresh:
+    batch = _join_batch(state, records, now, None)
+    mixed: set[Graph] = set()
+    for record in records:
         assert record.graph is not None
         if record.key in batch.origin:
             continue
-        if not _take_whole(state, batch, record.graph):
-            _take_missing(state, batch, record.graph, record.key)
+        if record.graph not in mixed and _take_whole(state, batch, record.graph):
+            continue
+        mixed.add(record.graph)
+        take_missing(state, batch, record.graph, record.key)
+
+
+def gather_again(
+    state: State, records: Iterable[KeyRecord], now: float, tasks_per_shard: int | None = None
+) -> None:
+    """Put keys whose shard was lost where the planner will take them; failures stay as they are."""
+    batch = _join_batch(state, records, now, tasks_per_shard)
+    for record in records:
+        assert record.graph is not None
+        take_missing(state, batch, record.graph, record.key, keeps_failures=True)
 
 
 def due(state: State) -> float | None:
@@ -49,14 +55,39 @@ def plan_if_due(state: State, now: float) -> None:
     """Ask for a plan of the first batch when it is time."""
     while (when := due(state)) is not None and when <= now:
         batch = state.batches.popleft()
-        _merge_unplanned(state, batch)
+        settle(state, batch)
         wanted = [r for r in batch.wanted if r.batch is batch and r.is_needed]
         if wanted:
             state.planning = (state.plans, batch)
             state.actions.append(MakePlan(state.plans, _request(state, batch, wanted)))
             state.plans += 1
         else:
-            state.let_go(batch.reads.values())
+            end(state, batch, now)
+
+
+def end(state: State, batch: Batch, now: float) -> None:
+    """Let go of a batch that was planned; what it didn't need to make waits no longer."""
+    again = []
+    for record in batch.wanted:
+        if record.batch is batch:  # the plan had no need to make it
+            record.batch = None
+            state.drop_if_unneeded(record)
+            if record.state is KeyState.WAITING and state.is_current(record):
+                again.append(record)  # and needed again since
+    if again:
+        gather(state, again, now)
+    state.let_go(batch.reads.values())
+
+
+def _join_batch(
+    state: State, records: Iterable[KeyRecord], now: float, tasks_per_shard: int | None
+) -> Batch:
+    batch = _batch(state, now, tasks_per_shard)
+    batch.last = state.last_arrival = now
+    for record in records:
+        record.batch = batch
+        batch.wanted.append(record)
+    return batch
 
 
 def _batch(state: State, now: float, tasks_per_shard: int | None) -> Batch:
@@ -78,84 +109,15 @@ def _take_whole(state: State, batch: Batch, graph: Graph) -> bool:
     known = tasks.keys() & state.keys.keys()
     if any(state.keys[key].batch is not batch for key in known):
         return False
+    if any(must_make(state, batch, key) for key in graph.external):
+        return False
     batch.tasks.update(tasks)
     batch.origin.update(dict.fromkeys(tasks, graph))
     batch.literals.update(graph.literals)
     batch.resources.update(graph.resources)
     for key in graph.external:
-        _read(state, batch, key)
+        read(state, batch, key)
     return True
-
-
-def _take_missing(state: State, batch: Batch, graph: Graph, key: Key) -> None:
-    """Take a task, and of what it reads only the tasks whose values aren't there or coming."""
-    stack = [(graph, key)]
-    while stack:
-        graph, key = stack.pop()
-        if key in batch.origin:
-            continue
-        batch.tasks[key] = node = graph.tasks[key]
-        batch.origin[key] = graph
-        if key in graph.literals:
-            batch.literals.add(key)
-        if key in graph.resources:
-            batch.resources[key] = graph.resources[key]
-        for read in node.dependencies:
-            source = _graph_to_make(state, batch, read, graph)
-            if source is None:
-                _read(state, batch, read)
-            else:
-                stack.append((source, read))
-
-
-def _graph_to_make(state: State, batch: Batch, key: Key, graph: Graph) -> Graph | None:
-    """Name the graph by which a key is to be made now, or None if its value is there or coming."""
-    record = state.keys.get(key)
-    if record is None:
-        return graph if key in graph.tasks else None
-    failed = record.state is KeyState.ERRED and not record.is_wanted
-    if record.state is KeyState.GONE or record.batch is batch or failed:
-        return record.graph if record.graph and key in record.graph.tasks else graph
-    return None
-
-
-def _read(state: State, batch: Batch, key: Key) -> None:
-    record = state.keys.get(key)
-    if record is not None and record.batch is not batch and key not in batch.reads:
-        batch.reads[key] = record
-        record.readers += 1
-
-
-def _merge_unplanned(state: State, batch: Batch) -> None:
-    """Take in the batches that make what this one reads: they would be planned too late."""
-    while True:
-        others = {id(r.batch): r.batch for r in batch.reads.values() if r.batch is not None}
-        if not others:
-            return
-        for other in others.values():
-            _merge(state, batch, other)
-
-
-def _merge(state: State, batch: Batch, other: Batch) -> None:
-    state.batches.remove(other)
-    batch.tasks.update(other.tasks)
-    batch.origin.update(other.origin)
-    batch.literals |= other.literals
-    batch.resources.update(other.resources)
-    for record in other.wanted:
-        if record.batch is other:
-            record.batch = batch
-            batch.wanted.append(record)
-    for key, record in other.reads.items():
-        if key in batch.reads:
-            record.readers -= 1
-        else:
-            batch.reads[key] = record
-    inside = [key for key, record in batch.reads.items() if record.batch is batch]
-    for key in inside:
-        batch.reads.pop(key).readers -= 1
-    sizes = [b.tasks_per_shard for b in (batch, other) if b.tasks_per_shard is not None]
-    batch.tasks_per_shard = min(sizes, default=None)
 
 
 def _request(state: State, batch: Batch, wanted: list[KeyRecord]) -> PlanRequest:
@@ -173,7 +135,11 @@ def _request(state: State, batch: Batch, wanted: list[KeyRecord]) -> PlanRequest
 
 
 def _maker(record: KeyRecord) -> StageId | None:
-    """Name the running stage that makes a value, or None when the value is there."""
-    if record.state is KeyState.PLANNED and record.shard is not None and record.shard.id:
-        return record.shard.id.stage
-    return None
+    """Name the running stage that makes a value, or None when the value is there.
+
+    A failure, too, can be read only when the shard's last manifest is written.
+    """
+    shard = record.shard
+    if record.state is KeyState.STORED or record.error is not None:
+        return None
+    return shard.id.stage if shard and shard.id and shard.state is ShardState.OPEN else None

@@ -7,7 +7,7 @@ from dask_knot.tracking import gathering
 from dask_knot.tracking.actions import DeleteObjects
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound, SubmissionFailed
 from dask_knot.tracking.records import KeyRecord, ShardRecord
-from dask_knot.tracking.recovery import SUSPICIOUS, Verdict, judge, narrowed
+from dask_knot.tracking.recovery import SUSPICIOUS, Verdict, is_own_fault, judge, narrowed
 from dask_knot.tracking.state import State
 from dask_knot.tracking.states import KeyState, ShardState
 
@@ -44,12 +44,13 @@ def take_failed_child(state: State, event: ChildFailed, now: float) -> None:
         return
     missing = [r for r in shard.outputs if r.shard is shard and r.state is KeyState.PLANNED]
     attempts = max((record.attempts for record in missing), default=0)
-    verdict = judge(event.ending, shard.size, attempts)
-    if verdict is Verdict.FAIL:
+    if judge(event.ending, shard.size, attempts) is Verdict.FAIL:
         _fail(state, missing, event.error)
         state.close(shard, ShardState.FAILED)
     else:
-        _plan_again(state, shard, missing, event.ending, now)
+        # What has been replaced meanwhile is not made again for its last readers.
+        _fail(state, [r for r in missing if not state.is_current(r)], event.error)
+        _plan_again(state, shard, [r for r in missing if state.is_current(r)], event.ending, now)
 
 
 def take_failed_submission(state: State, event: SubmissionFailed) -> None:
@@ -79,10 +80,11 @@ def _plan_again(
     state: State, shard: ShardRecord, missing: list[KeyRecord], ending: Ending, now: float
 ) -> None:
     for record in missing:
-        record.attempts += 1
-        record.move(KeyState.WAITING)
-    tasks_per_shard = narrowed(shard.size) if ending in SUSPICIOUS else None
-    gathering.gather(state, missing, now, tasks_per_shard)
+        record.attempts += is_own_fault(ending)
+        record.start_over()
+    if missing:  # a joining shard makes nothing
+        tasks_per_shard = narrowed(shard.size) if ending in SUSPICIOUS else None
+        gathering.gather_again(state, missing, now, tasks_per_shard)
     # The new batch holds what the shard read by now, so closing it lets nothing go that is needed.
     state.close(shard, ShardState.FAILED)
     for record in missing:

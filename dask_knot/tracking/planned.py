@@ -2,52 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from dask.typing import Key
 
+from dask_knot.errors import MissingObjectError
 from dask_knot.planning import Plan, Shard
 from dask_knot.store import names
 from dask_knot.store.manifest import Place
 from dask_knot.store.names import ShardId, StageId
+from dask_knot.tracking import gathering
 from dask_knot.tracking.actions import SubmitPlan
 from dask_knot.tracking.records import Batch, KeyRecord, ShardRecord, StageRecord
+from dask_knot.tracking.settling import is_stale
 from dask_knot.tracking.state import State
 from dask_knot.tracking.states import KeyState
 
 Source = Place | tuple[ShardId, int] | Exception
 
 
-def record_plan(state: State, number: int, plan: Plan) -> None:
-    """Take a plan in, and have it submitted."""
-    assert state.planning is not None
-    assert state.planning[0] == number
-    _, batch = state.planning
-    state.planning = None
+def record_plan(state: State, number: int, plan: Plan, now: float) -> None:
+    """Take a plan in, and have it submitted; or plan again if what it reads was lost meanwhile."""
+    batch = _planned(state)
+    if is_stale(state, batch):
+        batch.first = float("-inf")
+        state.batches.appendleft(batch)
+        return
     inputs = {key: source_of(record) for key, record in batch.reads.items()}
     for index, stage in enumerate(plan.stages):
         _record_stage(state, batch, StageId(number, index), stage.shards)
     state.actions.append(SubmitPlan(number, plan, batch.tasks, inputs))
-    _end(state, batch)
+    gathering.end(state, batch, now)
     for index in range(len(plan.stages)):
         record = state.stages.get(StageId(number, index))
         for shard in record.shards if record else ():
-            for output in list(shard.outputs):
+            for output in shard.outputs:
                 if output.shard is shard:
                     state.drop_if_unneeded(output)
 
 
-def refuse_plan(state: State, error: Exception) -> None:
+def refuse_plan(state: State, error: Exception, now: float) -> None:
     """Err everything that a plan should have made."""
-    assert state.planning is not None
-    _, batch = state.planning
-    state.planning = None
+    batch = _planned(state)
     for record in batch.wanted:
         if record.batch is batch:
             record.batch = None
             state.fail(record, error)
             state.drop_if_unneeded(record)
-    _end(state, batch)
+    gathering.end(state, batch, now)
+
+
+def _planned(state: State) -> Batch:
+    assert state.planning is not None
+    _, batch = state.planning
+    state.planning = None
+    return batch
 
 
 def source_of(record: KeyRecord) -> Source:
@@ -56,18 +63,11 @@ def source_of(record: KeyRecord) -> Source:
         return record.output.place
     if record.error is not None:
         return record.error
+    if record.state is KeyState.GONE:
+        return MissingObjectError(f"the value of {record.key!r} is gone, and nothing makes it")
     assert record.shard is not None
     assert record.shard.id is not None
     return record.shard.id, record.ordinal
-
-
-def _end(state: State, batch: Batch) -> None:
-    """Let go of a batch that was planned; what it didn't need to make waits no longer."""
-    for record in batch.wanted:
-        if record.batch is batch:  # released while the plan was made
-            record.batch = None
-            state.drop_if_unneeded(record)
-    state.let_go(batch.reads.values())
 
 
 def _record_stage(state: State, batch: Batch, id: StageId, shards: tuple[Shard, ...]) -> None:
@@ -84,11 +84,11 @@ def _record_stage(state: State, batch: Batch, id: StageId, shards: tuple[Shard, 
             output.move(KeyState.PLANNED)
             made.outputs.append(output)
         made.alive = len(made.outputs)
-        made.inputs = [_reader(state.keys, key) for key in shard.inputs]
+        made.inputs = [_reader(state, batch, key) for key in shard.inputs]
 
 
-def _reader(keys: Mapping[Key, KeyRecord], key: Key) -> KeyRecord:
-    record = keys[key]
+def _reader(state: State, batch: Batch, key: Key) -> KeyRecord:
+    record = batch.reads.get(key) or state.keys[key]
     record.readers += 1
     return record
 
@@ -98,11 +98,12 @@ def _output(state: State, batch: Batch, key: Key) -> KeyRecord:
     record = state.keys.get(key)
     if record is None:
         record = state.keys[key] = KeyRecord(key, batch.origin[key])
-    elif record.state is not KeyState.WAITING:
+    elif record.state is KeyState.GONE:
         # Its value went while others still may ask for it; now it comes again.
-        if record.state is not KeyState.GONE:
-            record.move(KeyState.GONE)
-            state.detach(record)
-        record.output, record.error, record.is_answered = None, None, False
-        record.move(KeyState.WAITING)
+        record.graph = batch.origin[key]
+        record.start_over()
+    elif record.state is not KeyState.WAITING:
+        old, record = record, KeyRecord(key, batch.origin[key], attempts=record.attempts)
+        record.is_answered = old.is_answered
+        state.replace(old, record)
     return record

@@ -94,9 +94,27 @@ class KeyRecord:
         """Whether Dask or a shard still needs the value."""
         return self.is_wanted or self.readers > 0
 
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether its failure is in a part of a shard that never ended: shards read last manifests.
+
+        Dask was told of it, or can be; a shard that reads the key has to make it again.
+        """
+        return (
+            self.state is KeyState.ERRED
+            and self.error is None
+            and self.shard is not None
+            and self.shard.state in (ShardState.FAILED, ShardState.DROPPED)
+        )
+
     def move(self, state: KeyState) -> None:
         """Take another state."""
         self.state = moved(self.state, state)
+
+    def start_over(self) -> None:
+        """Wait to be made again."""
+        self.move(KeyState.WAITING)
+        self.output, self.error, self.is_answered = None, None, False
 
 
 @dataclass(slots=True, eq=False)

@@ -38,6 +38,8 @@ def judge(ending: Ending, size: int, attempts: int) -> Verdict:
     attempts : int
         How often the keys were planned again already.
     """
+    if not is_own_fault(ending):
+        return Verdict.PLAN_AGAIN
     if ending in HOPELESS or attempts >= ATTEMPTS:
         return Verdict.FAIL
     if ending in SUSPICIOUS and size <= 1:
@@ -45,6 +47,15 @@ def judge(ending: Ending, size: int, attempts: int) -> Verdict:
     if ending is Ending.HOST_LOST and attempts >= HOSTS_LOST:
         return Verdict.FAIL
     return Verdict.PLAN_AGAIN
+
+
+def is_own_fault(ending: Ending) -> bool:
+    """Whether an ending counts against the keys of the shard.
+
+    A shard that others have failed has done nothing yet, and they are planned or err themselves: so
+    it comes to an end, however many stages before it fail one after another.
+    """
+    return ending is not Ending.DEPENDENCY_FAILED
 
 
 def narrowed(size: int) -> int:

@@ -72,6 +72,8 @@ class State:
     last_arrival: float = float("-inf")
     durations: Durations = field(default_factory=Durations)
     actions: list[Action] = field(default_factory=list)
+    _let_go: deque[KeyRecord] = field(default_factory=deque)
+    _is_letting_go: bool = False
 
     @property
     def is_busy(self) -> bool:
@@ -107,10 +109,22 @@ class State:
         untold = record.state is KeyState.ERRED and record.is_known and not record.is_answered
         if record.state is not KeyState.GONE and not untold:
             record.move(KeyState.GONE)
-            record.output = record.error = None
+            record.output = record.error = record.batch = None
             self.detach(record)
-        if not record.is_known and self.keys.get(record.key) is record:
+        if not record.is_known and self.is_current(record):
             del self.keys[record.key]
+
+    def is_current(self, record: KeyRecord) -> bool:
+        """Whether nothing took the place of a record."""
+        return self.keys.get(record.key) is record
+
+    def replace(self, old: KeyRecord, new: KeyRecord) -> None:
+        """Let a key begin anew; shards that read its old value, or failure, still find it."""
+        new.is_wanted, new.is_known, new.asked = old.is_wanted, old.is_known, old.asked
+        self.keys[old.key] = new
+        old.is_wanted, old.is_known, old.asked = False, False, None
+        old.batch = None
+        self.drop_if_unneeded(old)
 
     def detach(self, record: KeyRecord) -> None:
         """Take a key from the shard that makes it or made it."""
@@ -132,10 +146,16 @@ class State:
         self._drop_if_useless(shard)
 
     def let_go(self, records: Iterable[KeyRecord]) -> None:
-        """Count one reader less of each."""
-        for record in records:
+        """Count one reader less of each; a queue, since chains of stages outgrow the stack."""
+        self._let_go.extend(records)
+        if self._is_letting_go:
+            return
+        self._is_letting_go = True
+        while self._let_go:
+            record = self._let_go.popleft()
             record.readers -= 1
             self.drop_if_unneeded(record)
+        self._is_letting_go = False
 
     def _drop_if_useless(self, shard: ShardRecord) -> None:
         if shard.alive:

@@ -104,8 +104,10 @@ def _submit(state: State, event: events.GraphSubmitted, now: float) -> None:
             missing.append(record)
         elif record.state is KeyState.GONE:
             record.graph = event.graph
-            record.move(KeyState.WAITING)
+            record.start_over()
             missing.append(record)
+        elif not record.is_known:
+            record.graph = event.graph  # Dask no longer keeps what the old one reads
         record.is_wanted = record.is_known = True
     if missing:
         gathering.gather(state, missing, now)
@@ -122,15 +124,17 @@ def _ask(state: State, event: events.KeyAsked, now: float) -> None:
     told = record.state is KeyState.ERRED and record.is_answered
     if record.state is KeyState.GONE or told:
         _make_again(state, record, now)
-    state.answer(record)
+    else:
+        state.answer(record)
 
 
 def _make_again(state: State, record: KeyRecord, now: float) -> None:
-    if record.state is KeyState.ERRED:
-        record.move(KeyState.GONE)
-        state.detach(record)
-    record.output, record.error, record.is_answered, record.attempts = None, None, False, 0
-    record.move(KeyState.WAITING)
+    if record.state is KeyState.GONE:
+        record.start_over()
+        record.attempts = 0
+    else:
+        old, record = record, KeyRecord(record.key, record.graph)
+        state.replace(old, record)
     if record.graph is None:
         lost = f"the scattered value {record.key!r} is gone: scatter it again"
         state.fail(record, MissingObjectError(lost))
@@ -149,17 +153,17 @@ def _release(state: State, event: events.KeyReleased, now: float) -> None:
 def _scatter(state: State, event: events.ValuesScattered, now: float) -> None:
     group = ShardRecord(None, 0, state=ShardState.DONE)
     for key, place in event.places.items():
-        old = state.keys.pop(key, None)
-        if old is not None:
-            state.detach(old)
         output = Output(len(group.outputs), Kind.FINISHED, place, place.length, 0, now, now)
-        record = KeyRecord(key, None, KeyState.STORED, is_wanted=True, is_known=True)
-        record.shard, record.output, record.is_answered = group, output, True
-        state.keys[key] = record
+        record = KeyRecord(key, None, KeyState.STORED, shard=group, output=output)
         group.outputs.append(record)
         group.alive += 1
         assert group.objects is not None
         group.objects.add(place.name)
+        if key in state.keys:
+            state.replace(state.keys[key], record)
+        state.keys[key] = record
+        record.is_wanted = record.is_known = record.is_answered = True
+        state.answer(record)
 
 
 def _lose(state: State, event: events.ValueLost, now: float) -> None:
@@ -169,11 +173,11 @@ def _lose(state: State, event: events.ValueLost, now: float) -> None:
 
 
 def _record_plan(state: State, event: events.PlanMade, now: float) -> None:
-    planned.record_plan(state, event.number, event.plan)
+    planned.record_plan(state, event.number, event.plan, now)
 
 
 def _refuse_plan(state: State, event: events.PlanningFailed, now: float) -> None:
-    planned.refuse_plan(state, event.error)
+    planned.refuse_plan(state, event.error, now)
 
 
 def _take_manifest(state: State, event: events.ManifestFound, now: float) -> None:

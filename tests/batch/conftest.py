@@ -9,7 +9,7 @@ import pytest
 
 from dask_knot.batch.fork import ForkLauncher
 from dask_knot.batch.launcher import Exit
-from tests.batch.desk import Desk
+from tests.batch.desk import CAPACITY, Desk
 from tests.batch.fakes import FakeLauncher
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -30,13 +30,25 @@ def desk(launcher: FakeLauncher, tmp_path: Path) -> Iterator[Desk]:
     desk.batch.close()
 
 
-@pytest.fixture
-def real(tmp_path: Path) -> Iterator[Desk]:
-    """Give a LocalBatch with processes."""
-    server_log = tmp_path / "server.log"
-    launcher = ForkLauncher(environment=THREADS, log_path=server_log)
-    desk = Desk(launcher, tmp_path)
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """Give a LocalBatch with processes: its server takes a second to start, so tests share it."""
+    folder = tmp_path_factory.mktemp("logs")
+    server_log = folder / "server.log"
+    desk = Desk(ForkLauncher(environment=THREADS, log_path=server_log), folder)
     desk.define()
     yield desk
     desk.batch.close()
-    assert server_log.read_text() == "" if server_log.exists() else True
+    assert not server_log.exists() or server_log.read_text() == ""
+
+
+@pytest.fixture
+def real(processes: Desk) -> Iterator[Desk]:
+    """Give a LocalBatch with processes, on which nothing runs."""
+    yield processes
+    processes.batch.resize(CAPACITY)
+    for status in ("RUNNABLE", "RUNNING"):
+        found = processes.call("list_jobs", jobQueue="queue", jobStatus=status)
+        for job in found["jobSummaryList"]:
+            processes.call("terminate_job", jobId=job["jobId"], reason="the test is over")
+            processes.end(job["jobId"])

@@ -15,6 +15,7 @@ from dask_knot.batch.local import LocalBatch
 from dask_knot.batch.schema import service_model
 
 DEADLINE = 30.0
+CAPACITY = Capacity(2, 2000)
 ENDED = ("SUCCEEDED", "FAILED")
 # Batch leaves it out of what has not started, though its own model says that it is required.
 OPTIONAL = "startedAt"
@@ -75,11 +76,10 @@ class Desk:
         self,
         launcher: Launcher,
         folder: Path,
-        capacity: Capacity | None = None,
+        capacity: Capacity = CAPACITY,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.launcher = launcher
-        capacity = capacity or Capacity(2, 2000)
         self.batch = LocalBatch(
             capacity, launcher, log_folder=folder, minimum_timeout=1, clock=clock
         )

@@ -52,6 +52,14 @@ def parents(path: str) -> None:
         child.wait()
 
 
+def leaves() -> None:
+    """End, and leave a process behind that does not."""
+    child = subprocess.Popen(["sleep", "1000"])
+    print(child.pid)
+    sys.stdout.flush()
+    os._exit(0)
+
+
 def stubborn(path: str) -> None:
     """Wait and ignore the polite signal."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -87,7 +87,6 @@ def _check_record(record: KeyRecord) -> None:
         assert shard is not None
         assert shard.state is ShardState.OPEN
         assert record.is_needed
-        assert not record.is_answered or record.asked is None
     elif record.state is KeyState.STORED:
         assert shard is not None
         assert shard.objects is not None

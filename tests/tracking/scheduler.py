@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -25,7 +25,7 @@ class Status(Enum):
 class Entry:
     """A key that Dask knows; `inputs` are those of its hub, `is_held` by a client."""
 
-    inputs: frozenset[Key]
+    inputs: Sequence[Key]
     is_data: bool = False
     status: Status = Status.WAITING
     is_held: bool = True
@@ -44,14 +44,14 @@ class Scheduler:
     def update_graph(self, wanted: Collection[Key], external: Collection[Key]) -> None:
         """Take in a compact graph."""
         for key in wanted:
-            entry = self.entries.setdefault(key, Entry(frozenset(external)))
+            entry = self.entries.setdefault(key, Entry(list(external)))
             entry.is_held = True
             if entry.status is Status.RELEASED:
                 entry.status = Status.WAITING
 
     def scattered(self, key: Key) -> None:
         """Take in a value of the client."""
-        self.entries[key] = Entry(frozenset(), True, Status.MEMORY)
+        self.entries[key] = Entry((), True, Status.MEMORY)
 
     def release(self, key: Key) -> None:
         """Let a client's future go."""

@@ -42,7 +42,7 @@ def act(world: World) -> None:
 def mend(world: World) -> None:
     """Sometimes a task that raised raises no more."""
     if world.universe.raising and world.random.random() < 0.5:
-        world.universe.raising.pop()
+        world.universe.raising.discard(world.random.choice(sorted(world.universe.raising, key=str)))
 
 
 def live(seed: int, trouble: float, steps: int = 250) -> World:
