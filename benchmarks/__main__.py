@@ -9,6 +9,11 @@ import dask
 
 from benchmarks import peers, ready, report, rounds
 from benchmarks.cases import make_cases
+from benchmarks.counts import count_requests
+
+OURS = report.COLUMNS[0]
+#: Cases whose requests are counted, and how many tasks they have.
+COUNTED = {"noop-10000": 10_000, "array-sum": 64_574}
 
 
 def main() -> None:
@@ -36,6 +41,9 @@ def main() -> None:
             rounds.time_all(times, chosen, args.peers, args.rounds)
     finally:
         print(report.table(times))
+        for name, tasks in COUNTED.items():
+            for case in [case for case in chosen if case.name == name and OURS in args.peers]:
+                print(count_requests(case, tasks))
         if args.json:
             report.write_json(args.json, times)
 

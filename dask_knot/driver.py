@@ -70,7 +70,7 @@ class Driver:
     def start(self, tell: Callable[[Sequence[Outcome]], None]) -> None:
         """Begin to watch; `tell` takes the outcomes of keys to Dask."""
         self._tell = tell
-        self._background(self._watch())
+        self._background(self._watch_on())
 
     def handle(self, happened: Iterable[events.Event]) -> None:
         """Tell the tracker what happened, and do what it decides."""
@@ -152,6 +152,14 @@ class Driver:
         except StoreError as error:
             logger.warning("objects could not be deleted: %s", error)
 
+    async def _watch_on(self) -> None:
+        """Watch until the end; a mistake ends what waits, not the watching."""
+        try:
+            await self._watch()
+        except Exception:
+            self._background(self._watch_on())
+            raise
+
     async def _watch(self) -> None:
         tempo = self.parts.tempo
         delay = tempo.poll_fastest
@@ -226,7 +234,17 @@ class Driver:
             return
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._note_end)
+
+    def _note_end(self, task: asyncio.Future[None]) -> None:
+        """Let no future wait for ever when the driver itself has a fault."""
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        logger.critical("dask_knot made a mistake, please report it", exc_info=error)
+        fault = KnotError(f"dask_knot made a mistake, please report it: {error!r}")
+        open_questions = self.parts.tracker.open_questions()
+        self._tell([actions.FailKey(key, run_id, fault) for key, run_id in open_questions])
 
 
 def _plan(request: PlanRequest) -> Plan:

@@ -60,6 +60,7 @@ class LocalEngine:
         launcher = ForkLauncher(
             preload=(*ALWAYS_WARM, *_imported(settings.tempo.preload)),
             environment={name: str(settings.cores) for name in THREADS if name not in os.environ},
+            log_path=logs / "server.log",
         )
         launcher.warm()
         self.client = LocalBatch(self._capacity(settings.jobs), launcher, log_folder=logs)

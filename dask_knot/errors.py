@@ -14,6 +14,7 @@ KnotError
 └── JobError                          a job ended without saying what its tasks did
     ├── KilledTaskError               a task ended its process (exit, signal)
     ├── JobMemoryError (MemoryError)  a task needed more memory than its job may use
+    ├── NotLoadedError                a job has no means to unpickle its tasks
     ├── JobTimeoutError (TimeoutError)  a job ran longer than it may
     ├── JobStartError                 the job never started (image, resources, queue)
     └── JobTerminatedError            somebody terminated the job
@@ -33,6 +34,7 @@ __all__ = [
     "KilledTaskError",
     "KnotError",
     "MissingObjectError",
+    "NotLoadedError",
     "PicklingError",
     "PlanningError",
     "StoreError",
@@ -113,6 +115,10 @@ class JobError(KnotError):
 
 class KilledTaskError(JobError):
     """A task ended the process it ran in: an exit, a signal, a crash of the interpreter."""
+
+
+class NotLoadedError(JobError):
+    """A job could not unpickle its tasks: a module that they need is missing where jobs run."""
 
 
 class JobMemoryError(JobError, MemoryError):

@@ -6,15 +6,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from dask_knot.errors import KnotError
+from dask_knot.errors import KnotError, NotLoadedError
+from dask_knot.running import exits
 from dask_knot.running.printed import Printed
 from dask_knot.running.shard import run_shard
 from dask_knot.store import names
 from dask_knot.store.names import ShardId
 from dask_knot.store.store import Store
-
-#: Exit code when the shard could not be run at all: nothing was committed, Batch may try again.
-EXIT_NOT_RUN = 75  # EX_TEMPFAIL of sysexits.h
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -37,9 +35,12 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     printed.install()
     try:
         run_shard(Store(root), run, shard, attempt, printed)
+    except NotLoadedError as error:
+        sys.stderr.write(f"{error}\n")
+        return exits.NOT_LOADED
     except KnotError as error:
         sys.stderr.write(f"shard {shard} of {run} could not be run: {error}\n")
-        return EXIT_NOT_RUN
+        return exits.NOT_RUN
     return 0
 
 

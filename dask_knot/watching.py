@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -30,6 +31,11 @@ class Watcher:
         Knows the jobs.
     values : ValueReader
         Keeps the manifests for the values in them.
+
+    Attributes
+    ----------
+    job_requests : Counter
+        How often jobs that are done have asked the store, by operation.
     """
 
     def __init__(self, store: Store, run: str, service: JobService, values: ValueReader) -> None:
@@ -37,6 +43,7 @@ class Watcher:
         self._run = run
         self._service = service
         self._values = values
+        self.job_requests: Counter[str] = Counter()
         self._seen: dict[StageId, set[str]] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE, "dask-knot-manifests")
 
@@ -54,6 +61,9 @@ class Watcher:
         failed = self._service.poll(stages)
         found: list[ManifestFound | ChildFailed] = []
         found += self._read(self._new(stages))
+        for event in found:
+            if isinstance(event, ManifestFound) and event.manifest.final:
+                self.job_requests += Counter(event.manifest.requests)
         found += [ChildFailed(shard, *ended) for shard, ended in failed]
         return found
 

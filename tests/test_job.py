@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dask_knot import job
-from dask_knot.batch.endings import EXIT_NOT_RUN
+from dask_knot.running import exits
 from dask_knot.store import names
 from dask_knot.store.names import ShardId
 from dask_knot.store.store import Store
@@ -84,7 +84,7 @@ def test_a_shard_that_cannot_be_run_asks_for_another_try(
         run.store.put(names.pack(run.name, FIRST), [b"x" * 100])
     if kind == "unreachable":
         where = f"gs://bucket/{names.pack(run.name, FIRST)}"
-    assert job.main([where], {}) == job.EXIT_NOT_RUN == EXIT_NOT_RUN
+    assert job.main([where], {}) == exits.NOT_RUN
     assert "could not be run" in capsys.readouterr().err
     assert run.files("manifests/") == []
 

@@ -13,11 +13,10 @@ from dask_knot.errors import (
     JobTerminatedError,
     JobTimeoutError,
     KilledTaskError,
+    NotLoadedError,
 )
+from dask_knot.running import exits
 from dask_knot.tracking.events import Ending
-
-#: `dask_knot.job` could not read its shard or write its outcome: worth another try.
-EXIT_NOT_RUN = 75
 
 
 class Rule(NamedTuple):
@@ -78,7 +77,7 @@ def _ending(job: Mapping[str, Any], reasons: Mapping[str, str], code: int | None
         return Ending.TERMINATED
     if code is None:
         return Ending.NOT_STARTED
-    return Ending.HOST_LOST if code == EXIT_NOT_RUN else Ending.KILLED
+    return _EXITS.get(code, Ending.KILLED)
 
 
 def _exit(code: int | None) -> str:
@@ -88,6 +87,8 @@ def _exit(code: int | None) -> str:
         return f"by signal {code - 128} (exit code {code})"
     return f"with exit code {code}"
 
+
+_EXITS = {exits.NOT_RUN: Ending.HOST_LOST, exits.NOT_LOADED: Ending.NOT_LOADED}
 
 _WORDS: dict[Ending, tuple[type[JobError], str]] = {
     Ending.KILLED: (
@@ -99,6 +100,11 @@ _WORDS: dict[Ending, tuple[type[JobError], str]] = {
         JobMemoryError,
         "used more memory than it may ({reason}). Give jobs more with KnotCluster(memory=...), "
         "or use smaller chunks",
+    ),
+    Ending.NOT_LOADED: (
+        NotLoadedError,
+        "could not unpickle its tasks. Install what is missing where jobs run, or define the "
+        "function in the script itself, from where it is sent along",
     ),
     Ending.TIMEOUT: (
         JobTimeoutError,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from dask.sizeof import sizeof
@@ -134,6 +135,7 @@ class Outputs:
             self._type_table(),
             self._work,
             self._times.tobytes(),
+            Counter(self._store.requests) + Counter(put=1),
         )
         frames = manifest.encode(name, written, self._inline)
         if not self._store.put_new(name, frames):

@@ -11,6 +11,7 @@ from dask._task_spec import GraphNode
 from dask.typing import Key
 
 from dask_knot.collector import paused_collector
+from dask_knot.errors import NotLoadedError, StoreError
 from dask_knot.running.failure import Failure
 from dask_knot.running.inputs import Inputs
 from dask_knot.running.outputs import Outputs, Superseded
@@ -44,6 +45,8 @@ def run_shard(store: Store, run: str, shard: ShardId, attempt: int, printed: Pri
     ------
     StoreError
         If the store can't be read or written.
+    NotLoadedError
+        If the tasks can't be unpickled here.
     """
     work = _read_work(store, run, shard)
     outputs = Outputs(store, run, shard, work.outputs, attempt)
@@ -67,7 +70,13 @@ def run_shard(store: Store, run: str, shard: ShardId, attempt: int, printed: Pri
 def _read_work(store: Store, run: str, shard: ShardId) -> ShardWork:
     data = pack.read_shard(store, names.pack(run, shard.stage), shard.index)
     with paused_collector():
-        work: ShardWork = codec.decode(data)
+        try:
+            work: ShardWork = codec.decode(data)
+        except StoreError:
+            raise
+        except Exception as error:  # unpickling runs user code: anything may come out
+            text = f"shard {shard} could not be unpickled: {type(error).__name__}: {error}"
+            raise NotLoadedError(text) from error
         gc.freeze()  # it lives as long as the job: the collector needs never look at it
     return work
 

@@ -121,10 +121,7 @@ def run_in_order(
     """Run tasks one after another, in the order in which they stand."""
     for node in tasks:
         values = shelf.values_for(node)
-        if isinstance(values, Failure):
-            ended = _not_run(values)
-        else:
-            ended = run_task(node, values, printed)
+        ended = _not_run(values) if isinstance(values, Failure) else run_task(node, values, printed)
         shelf.put(node.key, ended.value)
         shelf.let_go(node)
         sink(node, ended)

@@ -82,6 +82,8 @@ class Manifest:
         Per key prefix what ran since the manifest before.
     times : bytes
         Start and stop of each task that ran since then, in running order: float64 pairs.
+    requests : mapping of str to int
+        How often the child has asked the store, by operation, this manifest included.
     """
 
     final: bool
@@ -90,6 +92,7 @@ class Manifest:
     types: Sequence[tuple[bytes, str]] = ()
     work: Mapping[str, Work] = field(default_factory=dict)
     times: bytes = b""
+    requests: Mapping[str, int] = field(default_factory=dict)
 
 
 def encode(name: str, manifest: Manifest, inline: Sequence[Bytes]) -> list[Bytes]:
@@ -117,6 +120,7 @@ def encode(name: str, manifest: Manifest, inline: Sequence[Bytes]) -> list[Bytes
             "types": list(manifest.types),
             "work": {p: (w.tasks, w.seconds, w.nbytes) for p, w in manifest.work.items()},
             "times": manifest.times,
+            "requests": dict(manifest.requests),
         }
     )
     return [_HEAD.pack(_MAGIC, VERSION, len(index), zlib.crc32(index)), index, *inline]
@@ -160,5 +164,11 @@ def decode(name: str, data: Bytes) -> Manifest:
     ]
     work = {prefix: Work(*row) for prefix, row in fields["work"].items()}
     return Manifest(
-        fields["final"], fields["attempt"], outputs, fields["types"], work, fields["times"]
+        fields["final"],
+        fields["attempt"],
+        outputs,
+        fields["types"],
+        work,
+        fields["times"],
+        fields["requests"],
     )

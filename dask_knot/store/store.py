@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,7 @@ class Store:
     ----------
     url : str
         The address under which another process finds the same store (a memory store: none does).
-    requests : dict of str to int
+    requests : Counter
         How often each operation was asked of the store by this object.
 
     Raises
@@ -51,7 +52,7 @@ class Store:
 
     def __init__(self, url: str | os.PathLike[str]) -> None:
         self.url, self._store = _open(os.fspath(url))
-        self.requests: dict[str, int] = {}
+        self.requests: Counter[str] = Counter()
 
     def __repr__(self) -> str:
         return f"<Store {self.url}>"
@@ -137,7 +138,7 @@ class Store:
 
     @contextmanager
     def _asking(self, operation: str, name: str) -> Iterator[None]:
-        self.requests[operation] = self.requests.get(operation, 0) + 1
+        self.requests[operation] += 1
         try:
             yield
         except MISSING as error:

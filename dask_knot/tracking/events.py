@@ -124,6 +124,7 @@ class Ending(Enum):
     KILLED = auto()
     MEMORY = auto()
     TIMEOUT = auto()
+    NOT_LOADED = auto()
     NOT_STARTED = auto()
     TERMINATED = auto()
     HOST_LOST = auto()

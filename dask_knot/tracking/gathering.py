@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
 from dask_knot.planning import PlanRequest
 from dask_knot.store.names import StageId
 from dask_knot.tracking.actions import MakePlan
 from dask_knot.tracking.events import Graph
-from dask_knot.tracking.missing import must_make, read, take_missing
+from dask_knot.tracking.missing import Again, must_make, read, take_missing
 from dask_knot.tracking.records import Batch, KeyRecord
 from dask_knot.tracking.settling import settle
 from dask_knot.tracking.state import State
 from dask_knot.tracking.states import KeyState, ShardState
 
 
-def gather(state: State, records: Iterable[KeyRecord], now: float) -> None:
+def gather(state: State, records: Sequence[KeyRecord], now: float) -> None:
     """Put keys, and all tasks that are missing to make them, where the planner will take them."""
     batch = _join_batch(state, records, now, None)
     mixed: set[Graph] = set()
@@ -30,14 +30,21 @@ def gather(state: State, records: Iterable[KeyRecord], now: float) -> None:
         take_missing(state, batch, record.graph, record.key)
 
 
+def gather_retried(state: State, record: KeyRecord, now: float) -> None:
+    """Put a key that is retried, and whatever failed before it, where the planner will take it."""
+    batch = _join_batch(state, [record], now, None)
+    assert record.graph is not None
+    take_missing(state, batch, record.graph, record.key, Again.ALL)
+
+
 def gather_again(
-    state: State, records: Iterable[KeyRecord], now: float, tasks_per_shard: int | None = None
+    state: State, records: Sequence[KeyRecord], now: float, tasks_per_shard: int | None = None
 ) -> None:
     """Put keys whose shard was lost where the planner will take them; failures stay as they are."""
     batch = _join_batch(state, records, now, tasks_per_shard)
     for record in records:
         assert record.graph is not None
-        take_missing(state, batch, record.graph, record.key, keeps_failures=True)
+        take_missing(state, batch, record.graph, record.key, Again.NONE)
 
 
 def due(state: State) -> float | None:
@@ -62,25 +69,11 @@ def plan_if_due(state: State, now: float) -> None:
             state.actions.append(MakePlan(state.plans, _request(state, batch, wanted)))
             state.plans += 1
         else:
-            end(state, batch, now)
-
-
-def end(state: State, batch: Batch, now: float) -> None:
-    """Let go of a batch that was planned; what it didn't need to make waits no longer."""
-    again = []
-    for record in batch.wanted:
-        if record.batch is batch:  # the plan had no need to make it
-            record.batch = None
-            state.drop_if_unneeded(record)
-            if record.state is KeyState.WAITING and state.is_current(record):
-                again.append(record)  # and needed again since
-    if again:
-        gather(state, again, now)
-    state.let_go(batch.reads.values())
+            state.let_go(batch.reads.values())
 
 
 def _join_batch(
-    state: State, records: Iterable[KeyRecord], now: float, tasks_per_shard: int | None
+    state: State, records: Sequence[KeyRecord], now: float, tasks_per_shard: int | None
 ) -> Batch:
     batch = _batch(state, now, tasks_per_shard)
     batch.last = state.last_arrival = now

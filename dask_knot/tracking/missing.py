@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
+
 from dask.typing import Key
 
 from dask_knot.tracking.events import Graph
@@ -10,8 +12,16 @@ from dask_knot.tracking.state import State
 from dask_knot.tracking.states import KeyState
 
 
+class Again(Enum):
+    """Which keys that erred are made again for what reads them; the others' failures are read."""
+
+    NONE = auto()  # they erred just now: recovery goes on from what is known
+    UNASKED = auto()  # Dask never asked for them, so it can't retry them either: a new graph
+    ALL = auto()  # a retry, which begins with whatever failed first
+
+
 def take_missing(
-    state: State, batch: Batch, graph: Graph, key: Key, keeps_failures: bool = False
+    state: State, batch: Batch, graph: Graph, key: Key, again: Again = Again.UNASKED
 ) -> None:
     """Take a task, and of what it reads only the tasks whose values aren't there or coming.
 
@@ -25,9 +35,8 @@ def take_missing(
         Has the task.
     key : Key
         Names the task.
-    keeps_failures : bool
-        A failure that nobody was told of is read, too: it has just happened. Otherwise the client
-        asks anew for what reads it, so it is made again.
+    again : Again
+        What of that which erred is made again.
     """
     stack = [(graph, key)]
     while stack:
@@ -36,7 +45,7 @@ def take_missing(
             continue
         take(batch, graph, key)
         for needed in graph.tasks[key].dependencies:
-            source = _graph_to_make(state, batch, needed, graph, keeps_failures)
+            source = _graph_to_make(state, batch, needed, graph, again)
             if source is None:
                 read(state, batch, needed)
             else:
@@ -78,17 +87,17 @@ def must_make(state: State, batch: Batch, key: Key) -> bool:
     record = state.keys.get(key)
     if record is None or record.batch is batch or record.graph is None:
         return False
-    return _is_missing(record, keeps_failures=False)
+    return _is_missing(record, Again.UNASKED)
 
 
 def _graph_to_make(
-    state: State, batch: Batch, key: Key, graph: Graph, keeps_failures: bool
+    state: State, batch: Batch, key: Key, graph: Graph, again: Again
 ) -> Graph | None:
     """Name the graph by which a key is to be made now, or None if its value is there or coming."""
     record = state.keys.get(key)
     if record is None:
         return graph if key in graph.tasks else None
-    if not (record.batch is batch or _is_missing(record, keeps_failures)):
+    if not (record.batch is batch or _is_missing(record, again)):
         return None
     own = record.graph
     if own is not None and key in own.tasks:
@@ -96,7 +105,9 @@ def _graph_to_make(
     return graph if key in graph.tasks else None
 
 
-def _is_missing(record: KeyRecord, keeps_failures: bool) -> bool:
+def _is_missing(record: KeyRecord, again: Again) -> bool:
     if record.state is KeyState.GONE or record.is_unreadable:
         return True
-    return record.state is KeyState.ERRED and not (record.is_wanted or keeps_failures)
+    if record.state is not KeyState.ERRED or again is Again.NONE:
+        return False
+    return again is Again.ALL or not record.is_wanted

@@ -9,7 +9,6 @@ from dask_knot.planning import Plan, Shard
 from dask_knot.store import names
 from dask_knot.store.manifest import Place
 from dask_knot.store.names import ShardId, StageId
-from dask_knot.tracking import gathering
 from dask_knot.tracking.actions import SubmitPlan
 from dask_knot.tracking.records import Batch, KeyRecord, ShardRecord, StageRecord
 from dask_knot.tracking.settling import is_stale
@@ -19,7 +18,7 @@ from dask_knot.tracking.states import KeyState
 Source = Place | tuple[ShardId, int] | Exception
 
 
-def record_plan(state: State, number: int, plan: Plan, now: float) -> None:
+def record_plan(state: State, number: int, plan: Plan) -> None:
     """Take a plan in, and have it submitted; or plan again if what it reads was lost meanwhile."""
     batch = _planned(state)
     if is_stale(state, batch):
@@ -30,7 +29,7 @@ def record_plan(state: State, number: int, plan: Plan, now: float) -> None:
     for index, stage in enumerate(plan.stages):
         _record_stage(state, batch, StageId(number, index), stage.shards)
     state.actions.append(SubmitPlan(number, plan, batch.tasks, inputs))
-    gathering.end(state, batch, now)
+    state.let_go(batch.reads.values())
     for index in range(len(plan.stages)):
         record = state.stages.get(StageId(number, index))
         for shard in record.shards if record else ():
@@ -39,7 +38,7 @@ def record_plan(state: State, number: int, plan: Plan, now: float) -> None:
                     state.drop_if_unneeded(output)
 
 
-def refuse_plan(state: State, error: Exception, now: float) -> None:
+def refuse_plan(state: State, error: Exception) -> None:
     """Err everything that a plan should have made."""
     batch = _planned(state)
     for record in batch.wanted:
@@ -47,7 +46,7 @@ def refuse_plan(state: State, error: Exception, now: float) -> None:
             record.batch = None
             state.fail(record, error)
             state.drop_if_unneeded(record)
-    gathering.end(state, batch, now)
+    state.let_go(batch.reads.values())
 
 
 def _planned(state: State) -> Batch:

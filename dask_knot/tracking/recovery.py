@@ -7,7 +7,7 @@ from enum import Enum, auto
 from dask_knot.tracking.events import Ending
 
 #: Endings that a task of the shard may have caused.
-SUSPICIOUS = frozenset({Ending.KILLED, Ending.MEMORY, Ending.TIMEOUT})
+SUSPICIOUS = frozenset({Ending.KILLED, Ending.MEMORY, Ending.TIMEOUT, Ending.NOT_LOADED})
 #: Endings that planning again can't mend.
 HOPELESS = frozenset({Ending.NOT_STARTED, Ending.TERMINATED, Ending.UNREADABLE})
 #: Into how many shards a suspicious one is cut: two rounds find one task among 256.

@@ -7,6 +7,8 @@ from dask_knot.tracking.records import Batch, KeyRecord
 from dask_knot.tracking.state import State
 from dask_knot.tracking.states import KeyState
 
+THERE_OR_COMING = frozenset({KeyState.PLANNED, KeyState.STORED})
+
 
 def settle(state: State, batch: Batch) -> None:
     """Bring a batch up to date when it is going to be planned.
@@ -19,7 +21,7 @@ def settle(state: State, batch: Batch) -> None:
                 _replace(state, batch, record)
     for key in [key for key in batch.tasks if key in state.keys]:
         record = state.keys[key]
-        if record.batch is not batch and _is_there_or_coming(record):
+        if record.batch is not batch and record.state in THERE_OR_COMING:
             leave(batch, key)
             read(state, batch, key)
 
@@ -49,12 +51,6 @@ def _replace(state: State, batch: Batch, record: KeyRecord) -> None:
     batch.reads.pop(key, None)
     read(state, batch, key)
     state.let_go([record])
-
-
-def _is_there_or_coming(record: KeyRecord) -> bool:
-    if record.state is KeyState.ERRED:
-        return record.is_wanted and not record.is_unreadable
-    return record.state in (KeyState.PLANNED, KeyState.STORED)
 
 
 def _merge(state: State, batch: Batch, other: Batch) -> None:

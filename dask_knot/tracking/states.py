@@ -34,7 +34,7 @@ KEY_MOVES = {
     KeyState.WAITING: {KeyState.PLANNED, KeyState.ERRED, KeyState.GONE},
     KeyState.PLANNED: {KeyState.STORED, KeyState.ERRED, KeyState.WAITING, KeyState.GONE},
     KeyState.STORED: {KeyState.GONE, KeyState.ERRED},
-    KeyState.ERRED: {KeyState.WAITING, KeyState.GONE},
+    KeyState.ERRED: {KeyState.GONE},
     KeyState.GONE: {KeyState.WAITING},
 }
 

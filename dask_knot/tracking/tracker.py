@@ -90,6 +90,10 @@ class Tracker:
             return None
         return record.output.place
 
+    def open_questions(self) -> list[tuple[Key, int]]:
+        """List the keys that Dask asked for and that have no outcome, with their run ids."""
+        return [(r.key, r.asked) for r in self.state.keys.values() if r.asked is not None]
+
     def resize(self, limits: Limits) -> None:
         """Plan for another number of slots from now on."""
         self.state.limits = limits
@@ -129,15 +133,18 @@ def _ask(state: State, event: events.KeyAsked, now: float) -> None:
 
 
 def _make_again(state: State, record: KeyRecord, now: float) -> None:
-    if record.state is KeyState.GONE:
-        record.start_over()
-        record.attempts = 0
-    else:
+    is_retry = record.state is KeyState.ERRED
+    if is_retry:
         old, record = record, KeyRecord(record.key, record.graph)
         state.replace(old, record)
+    else:
+        record.start_over()
+        record.attempts = 0
     if record.graph is None:
         lost = f"the scattered value {record.key!r} is gone: scatter it again"
         state.fail(record, MissingObjectError(lost))
+    elif is_retry:
+        gathering.gather_retried(state, record, now)
     else:
         gathering.gather(state, [record], now)
 
@@ -173,11 +180,11 @@ def _lose(state: State, event: events.ValueLost, now: float) -> None:
 
 
 def _record_plan(state: State, event: events.PlanMade, now: float) -> None:
-    planned.record_plan(state, event.number, event.plan, now)
+    planned.record_plan(state, event.number, event.plan)
 
 
 def _refuse_plan(state: State, event: events.PlanningFailed, now: float) -> None:
-    planned.refuse_plan(state, event.error, now)
+    planned.refuse_plan(state, event.error)
 
 
 def _take_manifest(state: State, event: events.ManifestFound, now: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from dask_knot.errors import (
     KilledTaskError,
     KnotError,
     MissingObjectError,
+    NotLoadedError,
     UnsupportedGraphError,
 )
 from tests.end_to_end.tasks import (
@@ -138,7 +140,7 @@ def test_a_result_that_cant_be_pickled(client: Client) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")
 def test_an_argument_that_cant_be_pickled(client: Client) -> None:
-    with pytest.raises(TypeError, match="[Cc]ould not serialize|pickle"):
+    with pytest.raises(TypeError, match=r"[Cc]ould not serialize|pickle"):
         client.submit(id, threading.Lock())
 
 
@@ -155,7 +157,7 @@ def test_a_damaged_object(open_cluster: Callable[..., KnotCluster]) -> None:
         wait([large, small])
         (stored,) = stored_files(cluster, "data")
         stored.write_bytes(b"\1" + stored.read_bytes()[1:-1] + b"\1")
-        with pytest.raises(CorruptObjectError, match="checksum|not a value"):
+        with pytest.raises(CorruptObjectError, match=r"checksum|not a value"):
             client.submit(len, large).result(timeout=30)
         with pytest.raises(CorruptObjectError):
             large.result(timeout=30)
@@ -173,6 +175,32 @@ def test_a_lost_object(open_cluster: Callable[..., KnotCluster]) -> None:
         stored.unlink()
         with pytest.raises(MissingObjectError, match="lost"):
             large.result(timeout=30)
+
+
+class Unloadable:
+    """Can be pickled, but raises where it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _only_here, (os.getpid(),)
+
+    def __call__(self) -> int:
+        return 1
+
+
+def _only_here(pid: int) -> Unloadable:
+    if pid != os.getpid():
+        raise ImportError("No module named 'only_on_the_laptop'")
+    return Unloadable()
+
+
+def test_a_task_that_cant_be_unpickled_in_a_job(client: Client) -> None:
+    from dask import delayed
+
+    parts = [delayed(inc)(n) for n in range(10)]
+    futures = client.compute([*parts, delayed(Unloadable())(), delayed(inc)(10)])
+    assert statuses(futures) == ["finished"] * 10 + ["error", "finished"]
+    with pytest.raises(NotLoadedError, match="only_on_the_laptop"):
+        futures[10].result()
 
 
 def test_actors_are_refused(client: Client) -> None:

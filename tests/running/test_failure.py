@@ -24,7 +24,9 @@ def test_a_failure_comes_back() -> None:
 
 
 def test_an_exception_that_was_never_raised_has_a_traceback() -> None:
-    error = JobMemoryError("too much", "job-1", "OutOfMemoryError: Container killed", ("last line",))
+    error = JobMemoryError(
+        "too much", "job-1", "OutOfMemoryError: Container killed", ("last line",)
+    )
     back = fail(error, "key").load()
     assert isinstance(back, MemoryError)
     assert isinstance(back, JobMemoryError)

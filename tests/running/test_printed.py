@@ -7,6 +7,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -14,41 +15,41 @@ from dask_knot.running import printed as printed_module
 from dask_knot.running.printed import Printed
 
 
-@pytest.fixture
-def printed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Printed]:
-    """Keep what is printed during a test, on top of what pytest captures."""
-    with monkeypatch.context() as patch:
-        patch.setattr(sys, "stdout", sys.stdout)
-        patch.setattr(sys, "stderr", sys.stderr)
-        found = Printed()
-        found.install()
-        yield found
+@contextmanager
+def installed() -> Iterator[Printed]:
+    """Keep what is printed meanwhile."""
+    streams = sys.stdout, sys.stderr
+    printed = Printed()
+    printed.install()
+    try:
+        yield printed
+    finally:
+        sys.stdout, sys.stderr = streams
 
 
-def test_both_streams_are_kept_in_order(
-    printed: Printed, capsys: pytest.CaptureFixture[str]
-) -> None:
-    sys.stdout.write("one\n")
-    sys.stderr.write("two\n")
-    sys.stdout.write("three\n")
+def test_both_streams_are_kept_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    with installed() as printed:
+        sys.stdout.write("one\n")
+        sys.stderr.write("two\n")
+        sys.stdout.write("three\n")
     assert printed.tail() == "one\ntwo\nthree"
     assert capsys.readouterr() == ("one\nthree\n", "two\n")
 
 
-def test_clear_forgets(printed: Printed) -> None:
-    sys.stdout.write("before")
-    printed.clear()
+def test_clear_forgets() -> None:
+    with installed() as printed:
+        sys.stdout.write("before")
+        printed.clear()
     assert printed.tail() == ""
 
 
-def test_only_the_end_is_kept(printed: Printed) -> None:
-    for number in range(10_000):
-        sys.stdout.write(f"{number:09}\n")
-    assert printed.tail().endswith("\n000009999")
-    assert len(printed.tail()) <= printed_module.KEPT * 10
-    sys.stdout.write("x" * 10**6)
+def test_only_the_end_is_kept() -> None:
+    with installed() as printed:
+        for number in range(10_000):
+            sys.stdout.write(f"{number:09}\n")
+        assert printed.tail().endswith("\n000009999")
+        assert len(printed.tail()) <= printed_module.KEPT * 10
+        sys.stdout.write("x" * 10**5)
     assert printed.tail() == "x" * printed_module.CHARACTERS
 
 

@@ -82,9 +82,7 @@ def test_parts_are_committed_as_tasks_end(run: Run) -> None:
 
 
 def test_parts_name_types_of_all_that_came_before(run: Run) -> None:
-    content = shard(
-        [task("i", int, 1), task("f", float, 1), task("j", int, 2)], options=IN_PARTS
-    )
+    content = shard([task("i", int, 1), task("f", float, 1), task("j", int, 2)], options=IN_PARTS)
     run.outcomes(content)
     final = run.manifest(ID)
     assert [final.types[output.type][1] for output in final.outputs] == ["int", "float", "int"]

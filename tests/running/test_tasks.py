@@ -92,5 +92,3 @@ class Loaded(Value):
 
     def __getstate__(self) -> str:
         return "something, or it would not be set"
-
-

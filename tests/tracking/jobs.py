@@ -134,7 +134,9 @@ class Jobs:
         self._advance(shard, is_needed.get(shard, False))
         return True
 
-    def look(self, stages: list[StageId], asked: list[StageId]) -> list[ManifestFound | ChildFailed]:
+    def look(
+        self, stages: list[StageId], asked: list[StageId]
+    ) -> list[ManifestFound | ChildFailed]:
         """See new manifests of `stages`, and failed children of `asked`."""
         failed = [found for id in asked for found in self._failed(id)]
         new = [name for name in self.manifests if name not in self.seen]

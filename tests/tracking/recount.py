@@ -73,9 +73,7 @@ def _check_stages(state: State) -> None:
 
 
 def _check_readers(state: State, batches: list[Batch]) -> None:
-    counts = Counter(
-        id(record) for shard in _shards(state) for record in shard.inputs
-    )
+    counts = Counter(id(record) for shard in _shards(state) for record in shard.inputs)
     counts.update(id(record) for batch in batches for record in batch.reads.values())
     for record in _records(state, batches):
         assert record.readers == counts[id(record)], f"readers of {record.key}"

@@ -163,7 +163,9 @@ class World:
     def look(self) -> bool:
         """Look at all jobs, as the watcher does; sometimes not all of them are asked for."""
         stages = sorted({*self.tracker.open_stages(), *self.watched})
-        asked = stages if self.random.random() < 0.8 else self.random.sample(stages, len(stages) // 2)
+        asked = (
+            stages if self.random.random() < 0.8 else self.random.sample(stages, len(stages) // 2)
+        )
         found = self.jobs.look(stages, asked)
         for event in found:
             self.handle(event)

@@ -1,0 +1,8 @@
+"""Exit codes of the program inside a job, for Batch and for whoever explains them."""
+
+from __future__ import annotations
+
+#: The store could not be read or written: nothing is lost, another attempt may succeed.
+NOT_RUN = 75  # EX_TEMPFAIL of sysexits.h
+#: The tasks could not be unpickled: something that they need isn't installed where jobs run.
+NOT_LOADED = 78  # EX_CONFIG of sysexits.h

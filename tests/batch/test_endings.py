@@ -1,0 +1,197 @@
+"""Batch's reasons, and what they are for the futures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dask_knot.batch.endings import explain
+from dask_knot.errors import (
+    JobError,
+    JobMemoryError,
+    JobStartError,
+    JobTerminatedError,
+    JobTimeoutError,
+    KilledTaskError,
+    NotLoadedError,
+)
+from dask_knot.running import exits
+from dask_knot.tracking.events import Ending
+
+#: What Batch says: statusReason, container.reason, exitCode. Then ending, error, words of it.
+REASONS: list[tuple[str, str, int | None, Ending, type[JobError], str]] = [
+    (
+        "Essential container in task exited",
+        "",
+        3,
+        Ending.KILLED,
+        KilledTaskError,
+        "ended with exit code 3 while a task ran",
+    ),
+    ("Essential container in task exited", "", 1, Ending.KILLED, KilledTaskError, "exit code 1"),
+    (
+        "Essential container in task exited",
+        "",
+        139,
+        Ending.KILLED,
+        KilledTaskError,
+        r"by signal 11 \(exit code 139\)",
+    ),
+    ("Essential container in task exited", "", 0, Ending.KILLED, KilledTaskError, "exit code 0"),
+    (
+        "Essential container in task exited",
+        "OutOfMemoryError: Container killed due to memory usage",
+        137,
+        Ending.MEMORY,
+        JobMemoryError,
+        r"Container killed due to memory usage\).*KnotCluster\(memory=",
+    ),
+    (
+        "Essential container in task exited",
+        "",
+        137,
+        Ending.KILLED,
+        KilledTaskError,
+        r"by signal 9",
+    ),
+    (
+        "Job attempt duration exceeded timeout",
+        "",
+        137,
+        Ending.TIMEOUT,
+        JobTimeoutError,
+        r"exceeded timeout\).*KnotCluster\(timeout=",
+    ),
+    (
+        "Host EC2 (instance i-0abc) terminated.",
+        "",
+        None,
+        Ending.HOST_LOST,
+        JobError,
+        "Spot",
+    ),
+    (
+        "Essential container in task exited",
+        "",
+        exits.NOT_RUN,
+        Ending.HOST_LOST,
+        JobError,
+        "could not reach the store",
+    ),
+    (
+        "Essential container in task exited",
+        "",
+        exits.NOT_LOADED,
+        Ending.NOT_LOADED,
+        NotLoadedError,
+        "Install what is missing",
+    ),
+    (
+        "Task failed to start",
+        "CannotPullContainerError: pull image manifest has been retried 5 time(s)",
+        None,
+        Ending.NOT_STARTED,
+        JobStartError,
+        "never started: CannotPullContainerError.*image",
+    ),
+    (
+        "Task failed to start",
+        "CannotStartContainerError: Error response from daemon",
+        None,
+        Ending.NOT_STARTED,
+        JobStartError,
+        "Error response from daemon",
+    ),
+    (
+        "Task failed to start",
+        "ResourceInitializationError: unable to pull secrets",
+        None,
+        Ending.NOT_STARTED,
+        JobStartError,
+        "unable to pull secrets",
+    ),
+    (
+        "Task failed to start",
+        "DockerTimeoutError: Could not transition to created; timed out",
+        None,
+        Ending.HOST_LOST,
+        JobError,
+        "DockerTimeoutError",
+    ),
+    ("Task failed to start", "", None, Ending.NOT_STARTED, JobStartError, "Task failed to start"),
+    (
+        "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - no instance is large enough",
+        "",
+        None,
+        Ending.NOT_STARTED,
+        JobStartError,
+        "no instance is large enough",
+    ),
+    (
+        "Dependent Job failed",
+        "",
+        None,
+        Ending.DEPENDENCY_FAILED,
+        JobError,
+        "a job before it failed",
+    ),
+    ("", "", None, Ending.NOT_STARTED, JobStartError, "never started"),
+]
+
+
+def detail(status: str, container: str, code: int | None, **more: Any) -> dict[str, Any]:
+    """Say what describe_jobs says of a job that ended."""
+    found: dict[str, Any] = {"jobId": "a1b2:7", "status": "FAILED", "container": {}, **more}
+    if status:
+        found["statusReason"] = status
+    if container:
+        found["container"]["reason"] = container
+    if code is not None:
+        found["container"]["exitCode"] = code
+    return found
+
+
+@pytest.mark.parametrize(("status", "container", "code", "ending", "kind", "words"), REASONS)
+def test_reasons(
+    status: str, container: str, code: int | None, ending: Ending, kind: type[JobError], words: str
+) -> None:
+    found = explain(detail(status, container, code), ())
+    assert found.ending is ending
+    assert type(found.error) is kind
+    with pytest.raises(kind, match=rf"^job a1b2:7 .*{words}"):
+        raise found.error
+    assert isinstance(found.error, JobError)
+    assert (found.error.job_id, found.error.reason) == ("a1b2:7", container or status)
+
+
+@pytest.mark.parametrize("how", ["isTerminated", "isCancelled"])
+@pytest.mark.parametrize("code", [None, 143])
+def test_a_job_that_somebody_ended(how: str, code: int | None) -> None:
+    found = explain(detail("stop it", "", code, **{how: True}), ())
+    assert found.ending is Ending.TERMINATED
+    assert isinstance(found.error, JobTerminatedError)
+    assert "was terminated: stop it" in str(found.error)
+
+
+def test_a_timeout_counts_more_than_the_termination_that_it_is() -> None:
+    job = detail("Job attempt duration exceeded timeout", "", 137, isTerminated=True)
+    assert explain(job, ()).ending is Ending.TIMEOUT
+
+
+def test_the_log_is_told_and_kept() -> None:
+    found = explain(detail("", "", 1), ["first line", "last line"])
+    assert str(found.error).endswith("The last lines of its log:\n  first line\n  last line")
+    assert isinstance(found.error, JobError)
+    assert found.error.log == ("first line", "last line")
+
+
+def test_a_job_that_batch_has_forgotten() -> None:
+    found = explain({"jobId": "gone"}, ())
+    assert found.ending is Ending.NOT_STARTED
+    assert "job gone" in str(found.error)
+
+
+def test_every_ending_that_batch_knows_can_be_told() -> None:
+    told = {row[3] for row in REASONS} | {Ending.TERMINATED}
+    assert told == set(Ending) - {Ending.UNREADABLE}  # the store's word, not Batch's

@@ -1,0 +1,259 @@
+"""Stages to requests, and answers to what became of children, in few calls."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import ClientError
+
+from dask_knot.batch.service import IDS_AT_ONCE, JobService, JobTemplate
+from dask_knot.errors import KilledTaskError, SubmissionError
+from dask_knot.planning import Dependency, DependencyType, External, Resources, Shard, Stage
+from dask_knot.store.names import ShardId, StageId
+from dask_knot.tracking.events import Ending
+from tests.batch.recording import RecordingBatch
+
+SMALL = Resources(vcpus=1, memory=2**30)
+URL = "s3://bucket/run/packs/000001-000"
+ID = StageId(1, 0)
+
+
+class Logs:
+    """Logs by name of the stream, and which were read."""
+
+    def __init__(self) -> None:
+        self.read: list[tuple[str, int]] = []
+
+    def __call__(self, stream: str, lines: int) -> list[str]:
+        self.read.append((stream, lines))
+        return [f"last line of {stream}"]
+
+
+@pytest.fixture
+def client() -> RecordingBatch:
+    return RecordingBatch()
+
+
+@pytest.fixture
+def logs() -> Logs:
+    return Logs()
+
+
+@pytest.fixture
+def service(client: RecordingBatch, logs: Logs) -> JobService:
+    template = JobTemplate("knot-1", "queue", "image:latest", {"A": "1"}, attempts=4)
+    return JobService(client, template, logs)
+
+
+def stage(width: int, *depends_on: Dependency, resources: Resources = SMALL) -> Stage:
+    """Make a stage of so many shards."""
+    shards = [Shard((number,), (), (number,), (), 1.0) for number in range(width)]
+    return Stage(tuple(shards), resources, depends_on)
+
+
+def test_several_shards_are_an_array(service: JobService, client: RecordingBatch) -> None:
+    service.submit(ID, stage(3), URL)
+    (request,) = client.requests("SubmitJob")
+    assert request == {
+        "jobName": "knot-1-000001-000",
+        "jobQueue": "queue",
+        "jobDefinition": "arn:aws:batch:::job-definition/1:1",
+        "containerOverrides": {"command": ["python", "-m", "dask_knot.job", URL]},
+        "arrayProperties": {"size": 3},
+    }
+    assert service.jobs[ID].id == "job-1"
+
+
+def test_one_shard_is_a_plain_job(service: JobService, client: RecordingBatch) -> None:
+    service.submit(ID, stage(1), URL)
+    (request,) = client.requests("SubmitJob")
+    assert "arrayProperties" not in request
+
+
+def test_stages_wait_for_each_other(service: JobService, client: RecordingBatch) -> None:
+    service.submit(StageId(0, 4), stage(2), URL)
+    service.submit(StageId(1, 0), stage(3), URL)
+    waits = (
+        Dependency(0, DependencyType.N_TO_N),
+        Dependency(External(StageId(0, 4))),
+    )
+    service.submit(StageId(1, 1), stage(3, *waits), URL)
+    assert client.requests("SubmitJob")[-1]["dependsOn"] == [
+        {"jobId": "job-2", "type": "N_TO_N"},
+        {"jobId": "job-1"},
+    ]
+    assert all("dependsOn" not in request for request in client.requests("SubmitJob")[:2])
+
+
+def test_there_is_one_definition_for_all_that_need_the_same(
+    service: JobService, client: RecordingBatch
+) -> None:
+    large = Resources(vcpus=0.5, memory=3 * 2**30 + 1, gpus=2, timeout=90.5)
+    for number, resources in enumerate([SMALL, large, SMALL, large]):
+        service.submit(StageId(number, 0), stage(2, resources=resources), URL)
+    small, other = client.requests("RegisterJobDefinition")
+    assert small["jobDefinitionName"] == "knot-1-1c-1024m-0g-0s"
+    assert small["containerProperties"] == {
+        "image": "image:latest",
+        "command": ["python", "-m", "dask_knot.job"],
+        "resourceRequirements": [
+            {"type": "VCPU", "value": "1"},
+            {"type": "MEMORY", "value": "1024"},
+        ],
+        "environment": [{"name": "A", "value": "1"}],
+    }
+    assert "timeout" not in small
+    assert other["jobDefinitionName"] == "knot-1-0_5c-3073m-2g-90_5s"
+    assert other["containerProperties"]["resourceRequirements"] == [
+        {"type": "VCPU", "value": "0.5"},
+        {"type": "MEMORY", "value": "3073"},
+        {"type": "GPU", "value": "2"},
+    ]
+    assert other["timeout"] == {"attemptDurationSeconds": 91}
+    used = [request["jobDefinition"] for request in client.requests("SubmitJob")]
+    assert used[0] == used[2] != used[1] == used[3]
+
+
+def test_lost_machines_are_retried_and_nothing_else(
+    service: JobService, client: RecordingBatch
+) -> None:
+    strategy = service.definition(SMALL)["retryStrategy"]
+    assert strategy["attempts"] == 4
+    *retried, last = strategy["evaluateOnExit"]
+    assert {rule["action"] for rule in retried} == {"RETRY"}
+    assert last == {"onReason": "*", "action": "EXIT"}
+    assert len(retried) < 5
+
+
+def test_a_refusal_says_what_batch_said(service: JobService, client: RecordingBatch) -> None:
+    client.refusal = ClientError(
+        {"Error": {"Code": "ClientException", "Message": "no such queue"}}, "SubmitJob"
+    )
+    with pytest.raises(SubmissionError, match=r"refused stage 000001-000.*no such queue"):
+        service.submit(ID, stage(2), URL)
+    assert ID not in service.jobs
+
+
+def test_wrong_parameters_are_a_refusal_too(service: JobService) -> None:
+    with pytest.raises(SubmissionError, match="containerOverrides"):
+        service.submit(ID, stage(2), 5)  # type: ignore[arg-type]
+
+
+def test_nothing_is_submitted_behind_what_was_not(
+    service: JobService, client: RecordingBatch
+) -> None:
+    with pytest.raises(SubmissionError, match="000001-001 can't be submitted because 000001-000"):
+        service.submit(StageId(1, 1), stage(2, Dependency(0)), URL)
+    assert client.requests("SubmitJob") == []
+
+
+def test_many_arrays_are_asked_for_in_few_calls(
+    service: JobService, client: RecordingBatch
+) -> None:
+    ids = [StageId(number, 0) for number in range(250)]
+    for id in ids:
+        service.submit(id, stage(2), URL)
+    assert service.poll(ids) == []
+    sizes = [len(request["jobs"]) for request in client.requests("DescribeJobs")]
+    assert sizes == [IDS_AT_ONCE, IDS_AT_ONCE, 50]
+
+
+def test_stages_that_have_no_job_are_left_out(service: JobService, client: RecordingBatch) -> None:
+    assert service.poll([ID]) == []
+    assert client.calls == []
+
+
+def test_polling_updates_the_table_of_jobs(service: JobService, client: RecordingBatch) -> None:
+    plain, array = StageId(1, 0), StageId(1, 1)
+    service.submit(plain, stage(1), URL)
+    service.submit(array, stage(3, Dependency(0)), URL)
+    client.details["job-1"] |= {"status": "RUNNABLE", "statusReason": "CAPACITY:none"}
+    counts = {"PENDING": 1, "SUCCEEDED": 2}
+    client.details["job-2"] |= {"status": "PENDING"}
+    client.details["job-2"]["arrayProperties"]["statusSummary"] = counts
+    assert service.poll([plain, array]) == []
+    assert service.jobs[plain].counts == {"RUNNABLE": 1}
+    assert service.jobs[plain].reason == "CAPACITY:none"
+    assert service.jobs[array].counts == counts
+    assert not service.jobs[plain].is_over
+    for id in ("job-1", "job-2"):
+        client.details[id]["status"] = "SUCCEEDED"
+    assert service.poll([plain, array]) == []
+    assert service.jobs[plain].is_over
+    assert service.jobs[array].is_over
+
+
+def test_a_failed_plain_job_is_found_once(
+    service: JobService, client: RecordingBatch, logs: Logs
+) -> None:
+    service.submit(ID, stage(1), URL)
+    client.details["job-1"] |= {
+        "status": "FAILED",
+        "container": {"exitCode": 3, "logStreamName": "stream-1"},
+    }
+    ((shard, ended),) = service.poll([ID])
+    assert shard == ShardId(ID, 0)
+    assert ended.ending is Ending.KILLED
+    assert isinstance(ended.error, KilledTaskError)
+    assert ended.error.log == ("last line of stream-1",)
+    assert service.poll([ID]) == []
+    assert len(logs.read) == 1
+
+
+def test_failed_children_are_found_once(service: JobService, client: RecordingBatch) -> None:
+    service.submit(ID, stage(500), URL)
+    client.page = 70
+    for index in range(0, 400, 2):
+        client.fail_child("job-1", index)
+    found = service.poll([ID])
+    assert [shard for shard, _ in found] == [ShardId(ID, index) for index in range(0, 400, 2)]
+    assert len(client.requests("ListJobs")) == 3
+    client.calls.clear()
+    assert service.poll([ID]) == []
+    assert [name for name, _ in client.calls] == ["DescribeJobs"]
+    client.fail_child("job-1", 1, container={"exitCode": 137, "reason": "OutOfMemoryError: x"})
+    ((shard, ended),) = service.poll([ID])
+    assert (shard, ended.ending) == (ShardId(ID, 1), Ending.MEMORY)
+
+
+def test_the_logs_of_children_that_did_not_fail_are_not_read(
+    service: JobService, client: RecordingBatch, logs: Logs
+) -> None:
+    service.submit(ID, stage(3), URL)
+    client.fail_child("job-1", 2, container={"exitCode": 1, "logStreamName": "two"})
+    service.poll([ID])
+    assert [stream for stream, _ in logs.read] == ["two"]
+
+
+@pytest.mark.parametrize(("width", "child"), [(1, "job-1"), (3, "job-1:0")])
+def test_a_child_can_be_explained(
+    service: JobService, client: RecordingBatch, width: int, child: str
+) -> None:
+    service.submit(ID, stage(width), URL)
+    client.details[child] = {"jobId": child, "status": "SUCCEEDED", "container": {"exitCode": 0}}
+    assert f"job {child} ended with exit code 0" in str(service.explain(ShardId(ID, 0)).error)
+    del client.details[child]
+    assert child in str(service.explain(ShardId(ID, 0)).error)
+
+
+def test_terminate_ends_those_that_have_jobs(service: JobService, client: RecordingBatch) -> None:
+    service.submit(ID, stage(3), URL)
+    service.terminate([ID, StageId(9, 9)], "nobody needs it")
+    assert client.requests("TerminateJob") == [{"jobId": "job-1", "reason": "nobody needs it"}]
+
+
+def test_logs_of_all_or_of_some(service: JobService, client: RecordingBatch) -> None:
+    service.submit(StageId(0, 0), stage(1), URL)
+    service.submit(StageId(0, 1), stage(3), URL)
+    for id in ("job-1", "job-2:0", "job-2:2"):
+        client.details[id] = {"jobId": id, "container": {"logStreamName": f"of {id}"}}
+    client.details["job-2:1"] = {"jobId": "job-2:1", "container": {}}
+    assert service.logs() == {id: f"last line of of {id}" for id in ("job-1", "job-2:0", "job-2:2")}
+    assert set(service.logs(["job-2:2", "unknown"])) == {"job-2:2"}
+
+
+def test_a_forgotten_stage_is_not_asked_for(service: JobService, client: RecordingBatch) -> None:
+    service.submit(ID, stage(2), URL)
+    service.forget(ID)
+    service.forget(ID)
+    assert service.poll([ID]) == []
+    assert client.requests("DescribeJobs") == []

@@ -1,0 +1,160 @@
+"""Which room may know of what: read from the imports, held for every file."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dask_knot import errors
+from dask_knot.errors import KnotError
+
+PACKAGE = Path(errors.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+PURE = [file for file in FILES if file.parent.name in ("planning", "tracking")]
+#: Clocks, files, networks, threads, processes and the environment.
+IMPURE = [
+    "time",
+    "datetime",
+    "os",
+    "sys",
+    "socket",
+    "ssl",
+    "asyncio",
+    "threading",
+    "_thread",
+    "concurrent",
+    "multiprocessing",
+    "pathlib",
+    "io",
+    "tempfile",
+    "shutil",
+    "subprocess",
+    "signal",
+    "random",
+    "secrets",
+    "uuid",
+    "urllib",
+    "http",
+    "boto3",
+    "botocore",
+    "obstore",
+    "distributed",
+    "dask.config",
+    "dask.system",
+    "psutil",
+    "yaml",
+]
+#: What the pure rooms may know of the store: names, and what is in manifests.
+STORE = ("dask_knot.store.names", "dask_knot.store.manifest")
+OWN = ("dask_knot.planning", "dask_knot.tracking", "dask_knot.errors")
+
+
+def imported(file: Path) -> Iterator[str]:
+    """Name everything that a file imports, wherever in the file it stands."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports here are absolute"
+            assert node.module is not None
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def is_below(name: str, modules: tuple[str, ...] | list[str]) -> bool:
+    """Tell whether a name is one of the modules, or in one."""
+    return any(f"{name}.".startswith(f"{module}.") for module in modules)
+
+
+def label(file: Path) -> str:
+    return str(file.relative_to(PACKAGE))
+
+
+def test_there_are_pure_rooms() -> None:
+    assert len(PURE) > 15
+
+
+@pytest.mark.parametrize("file", PURE, ids=label)
+def test_pure_rooms_know_no_clock_file_or_network(file: Path) -> None:
+    names = list(imported(file))
+    assert [name for name in names if is_below(name, IMPURE)] == []
+    own = [name for name in names if is_below(name, ["dask_knot"])]
+    allowed = OWN + (STORE if file.parent.name == "tracking" else ())
+    assert [name for name in own if not is_below(name, allowed)] == []
+
+
+def test_the_planner_knows_nothing_of_the_tracker() -> None:
+    names = {name for file in PURE if file.parent.name == "planning" for name in imported(file)}
+    assert not [name for name in names if is_below(name, ["dask_knot.tracking"])]
+
+
+@pytest.mark.parametrize("name", ["time", "dask.config.get", "os.environ", "distributed.Client"])
+def test_the_test_would_notice(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "file.py"
+    module, _, attribute = name.rpartition(".")
+    statement = f"from {module} import {attribute}" if module else f"import {name}"
+    file.write_text(f"def f():\n    {statement}\n")
+    (found,) = imported(file)
+    assert is_below(found, IMPURE)
+
+
+@pytest.mark.parametrize("file", FILES, ids=label)
+def test_only_one_room_knows_boto3(file: Path) -> None:
+    if "aws" not in file.relative_to(PACKAGE).parts:
+        assert not [name for name in imported(file) if is_below(name, ["boto3"])]
+
+
+@pytest.mark.parametrize("file", FILES, ids=label)
+def test_only_one_file_knows_private_names_of_distributed(file: Path) -> None:
+    private = [name for name in imported(file) if re.match(r"distributed\..*\b_", name)]
+    assert not private or file.name == "graphs.py"
+
+
+@pytest.mark.parametrize("file", FILES, ids=label)
+def test_every_file_says_what_its_room_is(file: Path) -> None:
+    text = file.read_text()
+    assert ast.get_docstring(ast.parse(text))
+    assert len(text.splitlines()) <= 300
+
+
+def test_every_exception_is_in_the_tree() -> None:
+    kinds = {
+        name: kind
+        for name, kind in vars(errors).items()
+        if inspect.isclass(kind) and issubclass(kind, BaseException)
+    }
+    assert sorted(kinds) == sorted(errors.__all__) == errors.__all__
+    assert all(issubclass(kind, KnotError) for kind in kinds.values())
+    assert errors.__doc__ is not None
+    drawn = re.findall(r"^[│ ├└─]*(\w+Error)\b", errors.__doc__, re.MULTILINE)
+    assert sorted(drawn) == errors.__all__
+
+
+def test_the_tree_is_drawn_as_it_is() -> None:
+    assert errors.__doc__ is not None
+    above: list[str] = []
+    for line in errors.__doc__.splitlines():
+        match = re.match(r"([│ ├└─]*)(\w+Error)\b(?: \((\w+)\))?", line)
+        if match is None:
+            continue
+        branches, name, builtin = match.groups()
+        depth = len(branches) // 4
+        kind = getattr(errors, name)
+        bases = {base.__name__ for base in kind.__bases__}
+        expected = {above[depth - 1] if depth else "Exception"} | ({builtin} if builtin else set())
+        assert bases == expected, name
+        above[depth:] = [name]
+    assert len(above) > 1
+
+
+@pytest.mark.parametrize("file", FILES, ids=label)
+def test_every_error_that_is_raised_by_name_is_ours_or_translated(file: Path) -> None:
+    """Files that raise a bare Exception tell nobody what to catch."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            called = node.exc.func
+            assert not (isinstance(called, ast.Name) and called.id in ("Exception", "RuntimeError"))

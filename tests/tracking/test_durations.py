@@ -1,0 +1,25 @@
+"""What tasks cost, learned from manifests."""
+
+from __future__ import annotations
+
+from dask_knot.store.manifest import Work
+from dask_knot.tracking.durations import Durations
+
+
+def test_the_first_shard_gives_the_mean() -> None:
+    durations = Durations()
+    durations.learn({"add": Work(tasks=4, seconds=2.0), "sum": Work(tasks=1, seconds=3.0)})
+    assert durations.seconds == {"add": 0.5, "sum": 3.0}
+
+
+def test_old_numbers_fade() -> None:
+    durations = Durations()
+    for seconds in (8.0, 0.0, 0.0):
+        durations.learn({"add": Work(tasks=1, seconds=seconds)})
+    assert durations.seconds == {"add": 2.0}
+
+
+def test_work_without_tasks_says_nothing() -> None:
+    durations = Durations()
+    durations.learn({"add": Work()})
+    assert durations.seconds == {}

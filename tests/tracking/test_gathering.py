@@ -1,0 +1,70 @@
+"""When gathered graphs are planned: at once when idle, together when they come in a stream."""
+
+from __future__ import annotations
+
+import pytest
+
+from dask_knot.planning import Limits, Resources
+from dask_knot.tracking import actions, events
+from dask_knot.tracking.gathering import due
+from dask_knot.tracking.records import Batch
+from dask_knot.tracking.state import Pace, State
+from dask_knot.tracking.tracker import Tracker
+
+from .hands import graph
+
+PACE = Pace(quiet=0.1, longest=2.0)
+
+
+@pytest.mark.parametrize(
+    ("open_shards", "is_urgent", "first", "last", "expected"),
+    [
+        (0, True, 10.0, 10.0, 10.0),  # idle, and nothing came shortly before
+        (3, True, 10.0, 10.0, 10.0),  # a slot is free
+        (0, False, 10.0, 10.0, 10.1),  # in a stream: until it pauses
+        (0, False, 10.0, 10.5, 10.6),
+        (0, False, 10.0, 11.95, 12.0),  # but not for ever
+        (4, True, 10.0, 10.0, 12.0),  # busy: no hurry
+        (4, False, 10.0, 10.5, 12.0),
+        (9, False, 10.0, 10.5, 12.0),
+    ],
+)
+def test_due(open_shards: int, is_urgent: bool, first: float, last: float, expected: float) -> None:
+    state = State("run", Limits(slots=4), Resources(), PACE, open_shards=open_shards)
+    state.batches.append(Batch(first, last, is_urgent))
+    assert due(state) == pytest.approx(expected)
+
+
+def test_nothing_is_due_without_a_graph_or_while_a_plan_is_made() -> None:
+    state = State("run", Limits(slots=4), Resources(), PACE)
+    assert due(state) is None
+    state.batches.append(Batch(0.0, 0.0))
+    state.planning = (0, Batch(0.0, 0.0))
+    assert due(state) is None
+
+
+def submit(tracker: Tracker, key: str, now: float) -> list[actions.Action]:
+    return tracker.handle(events.GraphSubmitted(graph({key: []}, [key])), now)
+
+
+def test_a_stream_of_small_graphs_becomes_two_plans() -> None:
+    tracker = Tracker("run", Limits(slots=4), Resources(), PACE)
+    (first,) = submit(tracker, "a", 10.0)
+    assert isinstance(first, actions.MakePlan)
+    tracker.handle(events.PlanningFailed(first.number, ValueError("over")), 10.0)
+    assert submit(tracker, "b", 10.05) == []
+    assert submit(tracker, "c", 10.1) == []
+    assert tracker.due() == pytest.approx(10.2)
+    assert tracker.handle(events.Ticked(), 10.15) == []
+    (second,) = tracker.handle(events.Ticked(), 10.2)
+    assert isinstance(second, actions.MakePlan)
+    assert second.request.wanted == ["b", "c"]
+    assert tracker.due() is None
+
+
+def test_after_a_pause_a_graph_goes_at_once_again() -> None:
+    tracker = Tracker("run", Limits(slots=4), Resources(), PACE)
+    (first,) = submit(tracker, "a", 10.0)
+    assert isinstance(first, actions.MakePlan)
+    tracker.handle(events.PlanningFailed(first.number, ValueError("over")), 10.0)
+    assert len(submit(tracker, "b", 10.2)) == 1

@@ -1,0 +1,42 @@
+"""Large graphs go through: a step per key, not per pair of keys."""
+
+from __future__ import annotations
+
+from dask.typing import Key
+
+from dask_knot.planning import Limits, Resources, make_plan
+from dask_knot.tracking import actions, events
+from dask_knot.tracking.tracker import Pace, Tracker
+
+from .hands import graph
+
+
+def step(tracker: Tracker, event: events.Event) -> list[actions.Action]:
+    return tracker.handle(event, 0.0)
+
+
+def test_a_hundred_thousand_tasks() -> None:
+    tracker = Tracker("run", Limits(slots=8), Resources(), Pace(0.0, 0.0))
+    reads: dict[Key, list[Key]] = {("load", n): [] for n in range(50_000)}
+    reads |= {("add", n): [("load", n)] for n in range(50_000)}
+    wanted: list[Key] = [("add", n) for n in range(50_000)]
+    (asked,) = step(tracker, events.GraphSubmitted(graph(reads, wanted)))
+    assert isinstance(asked, actions.MakePlan)
+    assert len(asked.request.dependencies) == 100_000
+    (sent,) = step(tracker, events.PlanMade(asked.number, make_plan(asked.request)))
+    assert isinstance(sent, actions.SubmitPlan)
+    assert tracker.state.keys.keys() == set(wanted)
+
+
+def test_ten_thousand_readers_of_keys_that_are_known() -> None:
+    tracker = Tracker("run", Limits(slots=8), Resources(), Pace(0.0, 0.0))
+    first: dict[Key, list[Key]] = {("load", n): [] for n in range(10_000)}
+    (asked,) = step(tracker, events.GraphSubmitted(graph(first, list(first))))
+    assert isinstance(asked, actions.MakePlan)
+    step(tracker, events.PlanMade(asked.number, make_plan(asked.request)))
+    second: dict[Key, list[Key]] = {("add", n): [("load", n)] for n in range(10_000)}
+    tracker.resize(Limits(slots=8))
+    step(tracker, events.GraphSubmitted(graph({**first, **second}, list(second))))
+    (asked,) = tracker.handle(events.Ticked(), 1.0) or tracker.state.actions or [None]
+    request = asked.request if isinstance(asked, actions.MakePlan) else None
+    assert request is None or set(request.dependencies) == set(second)
