@@ -6,7 +6,10 @@ import json
 from dataclasses import dataclass, replace
 
 from dask_knot.batch.service import JobService, JobTemplate
-from dask_knot.driver import Driver, Parts
+from dask_knot.driving.driver import Driver, Parts
+from dask_knot.driving.submission import Submitter
+from dask_knot.driving.values import ValueReader
+from dask_knot.driving.watching import Watcher
 from dask_knot.engines import Engine, open_engine
 from dask_knot.planning import Limits, Resources, Shard, Stage
 from dask_knot.running.work import Options
@@ -14,10 +17,7 @@ from dask_knot.settings import Settings
 from dask_knot.store import names
 from dask_knot.store.names import StageId
 from dask_knot.store.store import Store
-from dask_knot.submission import Submitter
 from dask_knot.tracking.tracker import Pace, Tracker
-from dask_knot.values import ValueReader
-from dask_knot.watching import Watcher
 
 
 @dataclass(slots=True)

@@ -13,11 +13,11 @@ from distributed.comm import Comm
 from distributed.protocol import to_serialize
 from distributed.utils import offload
 
+from dask_knot.driving.values import EncodedValues
 from dask_knot.store import codec, names
 from dask_knot.store.manifest import Place
 from dask_knot.store.store import Store
 from dask_knot.tracking.events import ValuesScattered
-from dask_knot.values import EncodedValues
 
 GATEWAY = "gateway"
 

@@ -19,14 +19,14 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol import to_serialize
 from distributed.utils import offload
 
-from dask_knot.driver import Driver, Outcome
+from dask_knot.driving.driver import Driver, Outcome
+from dask_knot.driving.values import EncodedValues
 from dask_knot.errors import KnotError
 from dask_knot.gateway import GATEWAY
 from dask_knot.graphs import OpenedGraph, compact, open_graph
 from dask_knot.planning import Resources
 from dask_knot.running.failure import Failure, fail
 from dask_knot.tracking import actions, events
-from dask_knot.values import EncodedValues
 
 logger = logging.getLogger(__name__)
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from dask_knot.batch.service import JobService, JobTemplate
+from dask_knot.driving.values import ValueReader
+from dask_knot.driving.watching import Watcher
 from dask_knot.errors import CorruptObjectError
 from dask_knot.planning import Resources, Shard, Stage
 from dask_knot.store import codec, manifest, names
@@ -14,8 +16,6 @@ from dask_knot.store.manifest import Kind, Manifest, Output, Place
 from dask_knot.store.names import ShardId, StageId
 from dask_knot.store.store import Store
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
-from dask_knot.values import ValueReader
-from dask_knot.watching import Watcher
 from tests.batch.recording import RecordingBatch
 
 RUN = "run"

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from distributed.protocol import pickle
 
-from dask_knot import values as values_module
+from dask_knot.driving import values as values_module
+from dask_knot.driving.values import EncodedValues, ValueReader
 from dask_knot.errors import CorruptObjectError, MissingObjectError
 from dask_knot.store import codec
 from dask_knot.store.manifest import Place
 from dask_knot.store.store import Store
-from dask_knot.values import EncodedValues, ValueReader
 
 
 @pytest.fixture

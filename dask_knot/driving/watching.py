@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from dask_knot.batch.service import JobService
+from dask_knot.driving.values import ValueReader
 from dask_knot.errors import StoreError
 from dask_knot.store import manifest, names
 from dask_knot.store.names import ShardId, StageId
 from dask_knot.store.store import Store
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
-from dask_knot.values import ValueReader
 
 #: Manifests that are fetched at once.
 AT_ONCE = 8

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from dask._task_spec import DataNode, Task, TaskRef
 
 from dask_knot.batch.service import JobService, JobTemplate
+from dask_knot.driving.submission import Submitter
 from dask_knot.errors import JobMemoryError, StoreError, SubmissionError
 from dask_knot.planning import Dependency, Plan, Resources, Shard, Stage
 from dask_knot.running.failure import Failure
@@ -20,7 +21,6 @@ from dask_knot.store import codec, names, pack
 from dask_knot.store.manifest import Place
 from dask_knot.store.names import ShardId, StageId
 from dask_knot.store.store import Store
-from dask_knot.submission import Submitter
 from dask_knot.tracking.actions import SubmitPlan
 from dask_knot.tracking.events import SubmissionFailed
 from tests.batch.recording import RecordingBatch

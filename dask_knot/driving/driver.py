@@ -12,17 +12,17 @@ from typing import Any, TypeVar
 
 from dask_knot.batch.service import JobService
 from dask_knot.collector import paused_collector
+from dask_knot.driving.submission import Submitter
+from dask_knot.driving.values import ValueReader
+from dask_knot.driving.watching import Watcher
 from dask_knot.errors import KnotError, StoreError
 from dask_knot.planning import Plan, PlanRequest, make_plan
 from dask_knot.settings import Tempo
 from dask_knot.store.manifest import Place
 from dask_knot.store.names import StageId
 from dask_knot.store.store import Store
-from dask_knot.submission import Submitter
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.tracker import Tracker
-from dask_knot.values import ValueReader
-from dask_knot.watching import Watcher
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
