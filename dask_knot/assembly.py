@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 
-from dask_knot.batch.service import JobService, JobTemplate
+from dask.typing import Key
+
+from dask_knot.batch.service import JobService
 from dask_knot.driving.driver import Driver, Parts
+from dask_knot.driving.stuck import StuckWatch
 from dask_knot.driving.submission import Submitter
 from dask_knot.driving.values import ValueReader
 from dask_knot.driving.watching import Watcher
@@ -39,6 +42,21 @@ class Assembly:
         self.engine.resize(jobs)
         self.tracker.resize(replace(self.tracker.state.limits, slots=jobs))
 
+    def logs(self, what: Key) -> dict[str, str]:
+        """Read the logs of a job, a child, or the child that made the value of a key.
+
+        Raises
+        ------
+        KeyError
+            If no job has that id, or is to make the value of that key.
+        """
+        if isinstance(what, str) and self.service.is_job(what):
+            return self.service.logs([what])
+        shard = self.tracker.shard_of(what)
+        if shard is None or shard.stage not in self.service.jobs:
+            raise KeyError(f"{what!r} is neither a job of this cluster nor a key that a job makes")
+        return self.service.logs([self.service.jobs[shard.stage].child(shard.index)])
+
     def job_script(self) -> str:
         """Show the requests for a stage of two shards."""
         id = StageId(0, 0)
@@ -70,32 +88,31 @@ def assemble(settings: Settings) -> Assembly:
     ------
     EngineError
         If the engine can't run here.
+    AwsError
+        If AWS refuses, or can't be reached.
+    ConfigurationError
+        If the engine has no jobs of that size.
     StoreError
         If the store can't be written.
     """
     engine = open_engine(settings)
     try:
-        return _assemble(settings, engine)
+        return _assemble(engine)
     except BaseException:
         engine.close()
         raise
 
 
-def _assemble(settings: Settings, engine: Engine) -> Assembly:
+def _assemble(engine: Engine) -> Assembly:
+    settings = engine.settings
     run, tempo = settings.name, settings.tempo
-    store = Store(settings.store or engine.store_url)
-    store.check_writable(names.probe(run))
-    template = JobTemplate(
-        name=run,
-        queue="dask-knot",
-        image="dask-knot",
-        environment=settings.environment,
-        attempts=settings.attempts,
-    )
-    service = JobService(engine.client, template, engine.tail)
+    service = JobService(engine.client, engine.template, engine.tail)
     resources = Resources(
         vcpus=settings.cores, memory=settings.memory, gpus=settings.gpus, timeout=settings.timeout
     )
+    service.definition(resources)  # a size that there isn't is refused now, not with the first job
+    store = engine.open_store(settings.store or engine.store_url)
+    store.check_writable(names.probe(run))
     limits = Limits(
         slots=settings.jobs,
         shards_per_slot=tempo.shards_per_slot,
@@ -116,6 +133,7 @@ def _assemble(settings: Settings, engine: Engine) -> Assembly:
         values,
         Submitter(store, run, service, options),
         Watcher(store, run, service, values),
+        StuckWatch(service, tempo.stuck_after),
         tempo,
     )
     return Assembly(

@@ -36,8 +36,8 @@ class KnotCluster(Cluster):  # type: ignore[misc]
 
     Parameters
     ----------
-    engine : {"local"}, optional
-        What runs the jobs.
+    engine : {"local", "docker", "aws"}, optional
+        What runs the jobs: processes or containers on this machine, or AWS Batch.
     name : str, optional
         Name of the run; a named run stays in the store after `close`.
     jobs : int, optional
@@ -64,7 +64,9 @@ class KnotCluster(Cluster):  # type: ignore[misc]
         Level below which Dask's own log lines are not shown while the cluster is open.
     **others
         Any other setting of ``knot.yaml``, with ``_`` for ``-``: attempts, host,
-        dashboard_address, part_interval.
+        dashboard_address, part_interval; with engine="docker" image, with engine="aws" stack,
+        region, profile, image, queue, job_role, share_identifier, scheduling_priority, secrets and
+        tags.
 
     Raises
     ------
@@ -122,6 +124,8 @@ class KnotCluster(Cluster):  # type: ignore[misc]
         settings = self.settings
         try:
             parts = self._parts = await asyncio.to_thread(assemble, settings)
+            self.settings = settings = parts.settings
+            parts.driver.notice = self._log
             with dask.config.set(SCHEDULING):
                 self.scheduler = KnotScheduler(
                     parts.driver,
@@ -219,6 +223,22 @@ class KnotCluster(Cluster):  # type: ignore[misc]
         """A table of the array jobs and their counts of children by state."""
         assert self._parts is not None
         return job_table(self._parts.service)
+
+    def logs(self, what: Any) -> Any:
+        """Read the log of a job by its id, or of the job that makes a key or future.
+
+        Returns
+        -------
+        dict of str to str
+            The last lines of the log, by the id of the job or child that wrote them.
+
+        Raises
+        ------
+        KeyError
+            If there is no such job.
+        """
+        assert self._parts is not None
+        return self.sync(asyncio.to_thread, self._parts.logs, getattr(what, "key", what))
 
     def job_script(self) -> str:
         """Show the exact requests that the cluster sends to Batch for a stage of two shards."""

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
 from dask_knot.batch.capacity import Capacity
-from dask_knot.batch.fork import ForkLauncher
+from dask_knot.batch.launcher import Launcher
 from dask_knot.batch.local import LocalBatch
-from dask_knot.batch.service import MIB, BatchClient
+from dask_knot.batch.request import MIB, JobTemplate
+from dask_knot.batch.service import BatchClient
 from dask_knot.settings import Settings
+from dask_knot.store.store import Store
+
+logger = logging.getLogger(__name__)
 
 #: Imported by the server that forks jobs, so that no job has to.
 ALWAYS_WARM = ("dask_knot.job", "distributed.protocol.numpy")
@@ -26,12 +32,23 @@ class Engine(Protocol):
     """What a cluster needs of an engine."""
 
     @property
+    def settings(self) -> Settings:
+        """The settings, with what only the engine knows: how many jobs may run at once."""
+
+    @property
     def client(self) -> BatchClient:
         """The calls of boto3's Batch client."""
 
     @property
+    def template(self) -> JobTemplate:
+        """What all jobs have in common."""
+
+    @property
     def store_url(self) -> str:
         """Where values are kept when the user names no store."""
+
+    def open_store(self, url: str) -> Store:
+        """Open a store with the engine's own credentials, if it has any."""
 
     def tail(self, log_stream: str, lines: int) -> Sequence[str]:
         """Give the last lines of a job's log."""
@@ -44,34 +61,53 @@ class Engine(Protocol):
 
 
 class LocalEngine:
-    """Jobs are processes of this machine.
+    """Jobs are processes or containers of this machine.
 
     Parameters
     ----------
     settings : Settings
         How many jobs, with how many cores and how much memory.
+    launch : callable
+        Makes what starts them, from the settings, the folder of the logs and the URL of the store.
+    image : str
+        The image of the containers.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        launch: Callable[[Settings, Path, str], Launcher],
+        image: str = "dask-knot",
+    ) -> None:
+        self.settings = settings
         self._folder = Path(tempfile.mkdtemp(prefix="dask-knot-"))
         logs = self._folder / "logs"
         logs.mkdir()
-        launcher = ForkLauncher(
-            preload=(*ALWAYS_WARM, *_imported(settings.tempo.preload)),
-            environment={name: str(settings.cores) for name in THREADS if name not in os.environ},
-            log_path=logs / "server.log",
+        try:
+            launcher = launch(settings, logs, settings.store or self.store_url)
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        self.template = JobTemplate(
+            name=settings.name,
+            queue="dask-knot",
+            image=image,
+            environment=settings.environment,
+            attempts=settings.attempts,
         )
-        launcher.warm()
         self.client = LocalBatch(self._capacity(settings.jobs), launcher, log_folder=logs)
 
     @property
     def store_url(self) -> str:
         """A temporary folder; for a named run one that stays."""
-        if self._settings.is_named:
+        if self.settings.is_named:
             home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
             return (Path(home) / "dask_knot").as_uri()
         return (self._folder / "store").as_uri()
+
+    def open_store(self, url: str) -> Store:
+        """Open a store."""
+        return Store(url)
 
     def tail(self, log_stream: str, lines: int) -> Sequence[str]:
         """Give the last lines of a job's log."""
@@ -87,7 +123,7 @@ class LocalEngine:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _capacity(self, jobs: int) -> Capacity:
-        settings = self._settings
+        settings = self.settings
         return Capacity(
             vcpus=jobs * settings.cores,
             memory=jobs * -(-settings.memory // MIB),
@@ -96,12 +132,83 @@ class LocalEngine:
 
 
 def open_engine(settings: Settings) -> Engine:
-    """Start the engine that the settings name."""
+    """Start the engine that the settings name.
+
+    Raises
+    ------
+    EngineError
+        If it can't run here.
+    AwsError
+        If AWS refuses, or can't be reached.
+    """
     return _ENGINES[settings.engine](settings)
 
 
-_ENGINES = {"local": LocalEngine}
+def _fork(settings: Settings, logs: Path, store_url: str) -> Launcher:
+    from dask_knot.batch.fork import ForkLauncher
+
+    launcher = ForkLauncher(
+        preload=(*ALWAYS_WARM, *_imported(settings.tempo.preload)),
+        environment={n: v for n, v in _threads(settings).items() if n not in os.environ},
+        log_path=logs / "server.log",
+    )
+    launcher.warm()
+    return launcher
+
+
+def _open_local(settings: Settings) -> Engine:
+    return LocalEngine(settings, _fork)
+
+
+def _open_docker(settings: Settings) -> Engine:
+    # Imported when used: they take a part of a second.
+    from dask_knot.aws.image import ensure_local_image, resolve_spec
+    from dask_knot.batch.docker import DockerLauncher, find_image, open_docker
+
+    assert settings.docker is not None
+    client = open_docker()
+    image = settings.docker.image or ensure_local_image(resolve_spec({}), report_progress)
+    find_image(client, image)
+
+    def launch(settings: Settings, logs: Path, store_url: str) -> Launcher:
+        folder = _folder(store_url)
+        folders = [] if folder is None else [folder]
+        return DockerLauncher(client, image, folders, environment=_threads(settings))
+
+    return LocalEngine(settings, launch, image)
+
+
+def _open_aws(settings: Settings) -> Engine:
+    from dask_knot.aws.engine import open_aws
+
+    return open_aws(settings, _threads(settings), report_progress)
+
+
+_ENGINES: dict[str, Callable[[Settings], Engine]] = {
+    "local": _open_local,
+    "docker": _open_docker,
+    "aws": _open_aws,
+}
+
+
+def report_progress(line: str) -> None:
+    """Say what is done while an image is built: in the log, and to whoever sits before it."""
+    logger.info("%s", line)
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{line}\n")
+
+
+def _threads(settings: Settings) -> dict[str, str]:
+    return dict.fromkeys(THREADS, str(settings.cores))
 
 
 def _imported(names: Sequence[str]) -> list[str]:
     return [name for name in names if name in sys.modules]
+
+
+def _folder(url: str) -> Path | None:
+    """Give the folder of a store that is one."""
+    if "://" not in url:
+        return Path(url).expanduser().absolute()
+    parts = urlsplit(url)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None

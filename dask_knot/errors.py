@@ -1,8 +1,14 @@
 """Every exception that dask_knot raises, by who can mend it.
 
 KnotError
+├── AwsError                          AWS refused something, or can't be reached
+│   ├── AccessError                   a permission is missing: the message names the action
+│   ├── CredentialsError              no credentials, or they have expired or are wrong
+│   ├── QuotaError                    a quota of the account is used up
+│   └── StackError                    the stack is missing, broken, or could not be made
 ├── ConfigurationError (ValueError)   a wrong setting: the message names the valid ones
 ├── EngineError                       the engine can't be used here
+├── ImageError                        the image of the jobs can't be built, pushed or found
 ├── PlanningError                     a graph that can't be cut into shards
 │   ├── UnknownInputError             a task reads a key that nobody makes
 │   └── UnsupportedGraphError         a graph that needs live workers (P2P shuffle, actors)
@@ -17,15 +23,20 @@ KnotError
     ├── NotLoadedError                a job has no means to unpickle its tasks
     ├── JobTimeoutError (TimeoutError)  a job ran longer than it may
     ├── JobStartError                 the job never started (image, resources, queue)
+    │   └── VersionsError             the job's image has other versions than the client
     └── JobTerminatedError            somebody terminated the job
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "AccessError",
+    "AwsError",
     "ConfigurationError",
     "CorruptObjectError",
+    "CredentialsError",
     "EngineError",
+    "ImageError",
     "JobError",
     "JobMemoryError",
     "JobStartError",
@@ -37,15 +48,38 @@ __all__ = [
     "NotLoadedError",
     "PicklingError",
     "PlanningError",
+    "QuotaError",
+    "StackError",
     "StoreError",
     "SubmissionError",
     "UnknownInputError",
     "UnsupportedGraphError",
+    "VersionsError",
 ]
 
 
 class KnotError(Exception):
     """The root of all errors that dask_knot raises."""
+
+
+class AwsError(KnotError):
+    """AWS refused something, or can't be reached."""
+
+
+class AccessError(AwsError):
+    """The credentials lack a permission; the message names the action."""
+
+
+class CredentialsError(AwsError):
+    """There are no AWS credentials, or they have expired or are wrong."""
+
+
+class QuotaError(AwsError):
+    """A quota of the AWS account is used up."""
+
+
+class StackError(AwsError):
+    """A stack is missing or broken, or CloudFormation could not make, change or delete it."""
 
 
 class ConfigurationError(KnotError, ValueError):
@@ -54,6 +88,10 @@ class ConfigurationError(KnotError, ValueError):
 
 class EngineError(KnotError):
     """The engine can't be used on this machine or failed to start."""
+
+
+class ImageError(KnotError):
+    """The image of the jobs can't be built, pushed or found."""
 
 
 class PlanningError(KnotError):
@@ -131,6 +169,10 @@ class JobTimeoutError(JobError, TimeoutError):
 
 class JobStartError(JobError):
     """A job never started: its image, its resources or its queue are at fault."""
+
+
+class VersionsError(JobStartError):
+    """A job's image has other versions of Python or of packages than the client."""
 
 
 class JobTerminatedError(JobError):

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from dask_knot.errors import KnotError, NotLoadedError
+from dask_knot.errors import KnotError, NotLoadedError, VersionsError
 from dask_knot.running import exits
 from dask_knot.running.printed import Printed
 from dask_knot.running.shard import run_shard
@@ -35,6 +35,9 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     printed.install()
     try:
         run_shard(Store(root), run, shard, attempt, printed)
+    except VersionsError as error:
+        sys.stderr.write(f"{error}\n")
+        return exits.OTHER_VERSIONS
     except NotLoadedError as error:
         sys.stderr.write(f"{error}\n")
         return exits.NOT_LOADED

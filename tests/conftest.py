@@ -9,6 +9,10 @@ import dask
 import pytest
 from distributed import Client, LocalCluster
 
+from tests.rig.fixtures import in_rig, job_image, rig
+
+__all__ = ["in_rig", "job_image", "project", "rig", "threads_client"]
+
 
 @pytest.fixture(scope="session")
 def project() -> Path:

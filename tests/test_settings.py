@@ -214,6 +214,87 @@ def test_defaults_come_back_after_distributed_resets() -> None:
 
 
 def test_every_setting_is_checked() -> None:
-    names = {name.replace("-", "_") for name in DEFAULTS} - {"engine", "local"}
+    names = {name.replace("-", "_") for name in DEFAULTS} - {"engine", *settings.SECTIONS}
     assert names == set(settings._CHECKS)
     assert {keyword for keyword, _, _ in WRONG} == names | {"engine"}
+
+
+@pytest.mark.parametrize("engine", settings.ENGINES)
+def test_every_engine_has_all_numbers(engine: str) -> None:
+    found = resolve({"engine": engine})
+    assert found.tempo.stuck_after > 0
+    assert (found.aws is not None) == (engine == "aws")
+    assert (found.docker is not None) == (engine == "docker")
+
+
+def test_defaults_of_the_engine_aws() -> None:
+    found = resolve({"engine": "aws", "cores": 4})
+    assert found.aws is not None
+    assert (found.aws.stack, found.aws.region, found.aws.image) == ("dask-knot", None, None)
+    assert found.jobs == 0  # the queue knows
+    assert found.memory == 8 * 2**30
+    assert (found.tempo.target, found.tempo.job_start) == (240, 60)
+
+
+def test_what_only_an_engine_has_can_be_a_keyword() -> None:
+    configured = {"knot.engine": "aws", "knot.aws.stack": "mine", "knot.aws.job-role": "arn:a"}
+    with dask.config.set(configured):
+        found = resolve({"region": "eu-west-1", "stack": "other", "tags": {"project": 7}})
+    assert found.aws is not None
+    assert (found.aws.stack, found.aws.region) == ("other", "eu-west-1")
+    assert (found.aws.job_role, found.aws.tags) == ("arn:a", {"project": "7"})
+    docker = resolve({"engine": "docker", "image": "mine:1"}).docker
+    assert docker is not None
+    assert docker.image == "mine:1"
+
+
+def test_the_environment_configures_an_engine() -> None:
+    found = dask.config.collect_env(
+        {"DASK_KNOT__AWS__JOB_ROLE": "arn:b", "DASK_KNOT__AWS__POLL_FASTEST": "3s"}
+    )
+    with dask.config.set(found):
+        aws = resolve({"engine": "aws"})
+    assert aws.aws is not None
+    assert aws.aws.job_role == "arn:b"
+    assert aws.tempo.poll_fastest == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"region": "eu-west-1"}, "engine='aws' has it"),
+        ({"engine": "local", "image": "a"}, "engine='docker' has it"),
+        ({"engine": "docker", "profile": "p"}, "engine='aws' has it"),
+        ({"engine": "aws", "regoin": "x"}, "Did you mean 'region'"),
+        ({"engine": "aws", "target": "1s"}, "takes no argument 'target'"),
+        ({"engine": "aws", "up": {}}, "takes no argument 'up'"),
+    ],
+)
+def test_arguments_of_another_engine_are_refused(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        resolve(given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("stack", "", "a text"),
+        ("region", 5, "a text"),
+        ("image", "", "a text"),
+        ("scheduling_priority", 10_000, "from 0 to 9999"),
+        ("scheduling_priority", -1, "a whole number from 0"),
+        ("share_identifier", "my-share", "letters and digits"),
+        ("secrets", {"TOKEN": "hunter2"}, "ARNs of Secrets Manager"),
+        ("secrets", {"1": "arn:aws:ssm:x"}, "letters, digits and _"),
+        ("tags", {"aws:x": "y"}, "not aws:"),
+        ("tags", ["a"], "a mapping"),
+        ("tags", {str(n): "" for n in range(41)}, "at most 40"),
+    ],
+)
+def test_a_wrong_value_of_the_engine_aws_is_answered(name: str, value: object, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says) as caught:
+        resolve({"engine": "aws", name: value})
+    assert "hunter2" not in str(caught.value)
+    configured = {f"knot.aws.{name.replace('_', '-')}": value}
+    with dask.config.set(configured), pytest.raises(ConfigurationError, match=says):
+        resolve({"engine": "aws"})

@@ -11,6 +11,8 @@ from dask_knot.batch.states import JobStatus, status_summary
 
 Response = dict[str, Any]
 
+ENVIRONMENT = f"{ARN}compute-environment/local"
+
 # Batch names the resource that is short in the same words.
 TOO_LARGE = (
     "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource requirement "
@@ -53,6 +55,36 @@ def job_summary(node: Node, capacity: Capacity) -> Response:
         reason=attempts[-1].reason if attempts else None,
     )
     return _common(node, capacity) | ({"container": end} if end else {})
+
+
+def queue_detail(name: str) -> Response:
+    """Return the entry of ``describe_job_queues``: there is no queue but this."""
+    return {
+        "jobQueueName": name,
+        "jobQueueArn": f"{ARN}job-queue/{name}",
+        "state": "ENABLED",
+        "status": "VALID",
+        "priority": 1,
+        "computeEnvironmentOrder": [{"order": 1, "computeEnvironment": ENVIRONMENT}],
+    }
+
+
+def environment_detail(capacity: Capacity) -> Response:
+    """Return the entry of ``describe_compute_environments``: this machine."""
+    return {
+        "computeEnvironmentName": "local",
+        "computeEnvironmentArn": ENVIRONMENT,
+        "type": "MANAGED",
+        "state": "ENABLED",
+        "status": "VALID",
+        "computeResources": {
+            "type": "EC2",
+            "minvCpus": int(capacity.vcpus),
+            "maxvCpus": int(capacity.vcpus),
+            "desiredvCpus": int(capacity.vcpus),
+            "subnets": [],
+        },
+    }
 
 
 def definition_detail(definition: JobDefinition) -> Response:

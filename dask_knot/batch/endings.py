@@ -14,6 +14,7 @@ from dask_knot.errors import (
     JobTimeoutError,
     KilledTaskError,
     NotLoadedError,
+    VersionsError,
 )
 from dask_knot.running import exits
 from dask_knot.tracking.events import Ending
@@ -31,12 +32,21 @@ class Rule(NamedTuple):
 RULES = (
     Rule("status", "Dependent Job failed*", Ending.DEPENDENCY_FAILED),
     Rule("status", "Host EC2*", Ending.HOST_LOST),
+    Rule("status", "Your Spot Task was interrupted*", Ending.HOST_LOST),
     Rule("status", "Job attempt duration exceeded timeout*", Ending.TIMEOUT),
     Rule("container", "OutOfMemory*", Ending.MEMORY),
     Rule("container", "Cannot*", Ending.NOT_STARTED),
     Rule("container", "ResourceInitializationError*", Ending.NOT_STARTED),
     Rule("container", "DockerTimeoutError*", Ending.HOST_LOST),
     Rule("status", "Task failed to start*", Ending.NOT_STARTED),
+)
+
+
+#: What the kernel says of a program of another architecture, and what that means.
+WRONG_FORMAT = "exec format error"
+OTHER_ARCHITECTURE = (
+    "the image is for another architecture than the compute environment; build it again with "
+    "`dask knot image`"
 )
 
 
@@ -61,6 +71,8 @@ def explain(job: Mapping[str, Any], log: Sequence[str]) -> Ended:
     reasons = {"status": job.get("statusReason", ""), "container": container.get("reason", "")}
     code = container.get("exitCode")
     ending = _ending(job, reasons, code)
+    if ending is Ending.KILLED and log and log[-1].startswith("exec ") and WRONG_FORMAT in log[-1]:
+        ending, reasons["container"] = Ending.NOT_STARTED, f"{log[-1]}: {OTHER_ARCHITECTURE}"
     kind, text = _WORDS[ending]
     reason = reasons["container"] or reasons["status"]
     message = f"job {job.get('jobId')} {text.format(exit=_exit(code), reason=reason)}"
@@ -88,7 +100,11 @@ def _exit(code: int | None) -> str:
     return f"with exit code {code}"
 
 
-_EXITS = {exits.NOT_RUN: Ending.HOST_LOST, exits.NOT_LOADED: Ending.NOT_LOADED}
+_EXITS = {
+    exits.NOT_RUN: Ending.HOST_LOST,
+    exits.NOT_LOADED: Ending.NOT_LOADED,
+    exits.OTHER_VERSIONS: Ending.OTHER_VERSIONS,
+}
 
 _WORDS: dict[Ending, tuple[type[JobError], str]] = {
     Ending.KILLED: (
@@ -114,6 +130,11 @@ _WORDS: dict[Ending, tuple[type[JobError], str]] = {
     Ending.NOT_STARTED: (
         JobStartError,
         "never started: {reason}. Check its image, its roles and the resources it asks for",
+    ),
+    Ending.OTHER_VERSIONS: (
+        VersionsError,
+        "has other versions of Python or of packages than the client. Build its image again with "
+        "`dask knot image`, or install the same versions here",
     ),
     Ending.TERMINATED: (
         JobTerminatedError,

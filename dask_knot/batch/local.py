@@ -15,9 +15,11 @@ from dask_knot.batch.definitions import JobDefinitions, join, needs_of
 from dask_knot.batch.describe import (
     Response,
     definition_detail,
+    environment_detail,
     job_arn,
     job_detail,
     job_summary,
+    queue_detail,
 )
 from dask_knot.batch.dispatch import Dispatcher
 from dask_knot.batch.jobs import ArrayJob, Node, members
@@ -74,6 +76,16 @@ class LocalBatch:
             "jobDefinitionArn": definition.arn,
             "revision": definition.revision,
         }
+
+    def describe_job_queues(self, **parameters: Any) -> Response:
+        """Describe the one queue, whatever it is called, as ``boto3`` does."""
+        check_parameters("DescribeJobQueues", parameters)
+        return {"jobQueues": [queue_detail(name) for name in parameters.get("jobQueues", ())]}
+
+    def describe_compute_environments(self, **parameters: Any) -> Response:
+        """Describe this machine as a compute environment, as ``boto3`` does."""
+        check_parameters("DescribeComputeEnvironments", parameters)
+        return {"computeEnvironments": [environment_detail(self._dispatcher.capacity)]}
 
     def describe_job_definitions(self, **parameters: Any) -> Response:
         """Describe job definitions, as ``boto3`` does (all on one page)."""

@@ -2,57 +2,39 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any, Protocol, cast
 
 from dask_knot.batch.endings import Ended, explain
-from dask_knot.errors import SubmissionError
+from dask_knot.batch.queues import Description, QueueClient, describe_queue
+from dask_knot.batch.request import JobTemplate, job_definition, submission
+from dask_knot.errors import KnotError, SubmissionError
 from dask_knot.planning import DependencyType, External, Resources, Stage
 from dask_knot.store.names import ShardId, StageId
+
+__all__ = ["BatchClient", "Job", "JobService", "JobTemplate"]
 
 #: `DescribeJobs` takes so many ids.
 IDS_AT_ONCE = 100
 #: Lines of a failed child's log that are kept with its error.
 LOG_LINES = 20
-MIB = 2**20
+#: So many logs of failed children are read at each look: CloudWatch answers 10 times a second.
+LOGS_PER_LOOK = 20
+#: So many logs are read when all are asked for.
+LOGS_AT_ONCE = 100
 
 
-class BatchClient(Protocol):
+class BatchClient(QueueClient, Protocol):
     """The calls of boto3's Batch client that are used."""
 
+    def describe_job_definitions(self, **request: Any) -> Mapping[str, Any]: ...
     def register_job_definition(self, **request: Any) -> Mapping[str, Any]: ...
     def submit_job(self, **request: Any) -> Mapping[str, Any]: ...
     def describe_jobs(self, *, jobs: Sequence[str]) -> Mapping[str, Any]: ...
     def list_jobs(self, **request: Any) -> Mapping[str, Any]: ...
     def terminate_job(self, *, jobId: str, reason: str) -> Mapping[str, Any]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class JobTemplate:
-    """What all jobs of a cluster have in common.
-
-    Attributes
-    ----------
-    name : str
-        Beginning of job and job definition names.
-    queue : str
-        The job queue.
-    image : str
-        The container image.
-    environment : mapping of str to str
-        Variables of the containers.
-    attempts : int
-        How often Batch may start a child whose machine is lost.
-    """
-
-    name: str
-    queue: str
-    image: str
-    environment: Mapping[str, str] = field(default_factory=dict)
-    attempts: int = 3
 
 
 @dataclass(slots=True)
@@ -61,10 +43,19 @@ class Job:
 
     id: str
     size: int
+    resources: Resources
     ended: set[int] = field(default_factory=set)
     is_over: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     reason: str = ""
+
+    def child(self, index: int) -> str:
+        """Name the child that runs a shard: a job of one shard is its own child."""
+        return self.id if self.size == 1 else f"{self.id}:{index}"
+
+    def children(self) -> Iterator[str]:
+        """Name all children."""
+        return map(self.child, range(self.size))
 
 
 class JobService:
@@ -90,6 +81,7 @@ class JobService:
         self._template = template
         self._tail = tail
         self._definitions: dict[Resources, str] = {}
+        self._unread_logs = LOGS_PER_LOOK
         self.jobs: dict[StageId, Job] = {}
 
     def submit(self, id: StageId, stage: Stage, url: str) -> None:
@@ -108,49 +100,31 @@ class JobService:
                 f"stage {id} can't be submitted because {error.args[0]}, which it depends on, "
                 "was not"
             ) from error
+        except KnotError:
+            raise
         except Exception as error:  # botocore makes its exceptions as it goes
             raise SubmissionError(f"Batch refused stage {id}: {error}") from error
-        self.jobs[id] = Job(str(response["jobId"]), len(stage.shards))
+        self.jobs[id] = Job(str(response["jobId"]), len(stage.shards), stage.resources)
 
     def request(self, id: StageId, stage: Stage, url: str, definition: str) -> dict[str, Any]:
         """Make the parameters of the ``submit_job`` call for a stage."""
-        request: dict[str, Any] = {
-            "jobName": f"{self._template.name}-{id}",
-            "jobQueue": self._template.queue,
-            "jobDefinition": definition,
-            "containerOverrides": {"command": ["python", "-m", "dask_knot.job", url]},
-        }
-        if len(stage.shards) > 1:
-            request["arrayProperties"] = {"size": len(stage.shards)}
+        command = ("python", "-m", "dask_knot.job", url)
+        request = submission(self._template, str(id), command, len(stage.shards))
+        request["jobDefinition"] = definition
         depends_on = [self._dependency(id, d) for d in stage.depends_on]
         if depends_on:
             request["dependsOn"] = depends_on
         return request
 
     def definition(self, resources: Resources) -> dict[str, Any]:
-        """Make the parameters of the ``register_job_definition`` call for a resource class."""
-        template = self._template
-        needs = [{"type": "VCPU", "value": f"{resources.vcpus:g}"}]
-        needs.append({"type": "MEMORY", "value": str(math.ceil((resources.memory or 0) / MIB))})
-        if resources.gpus:
-            needs.append({"type": "GPU", "value": str(resources.gpus)})
-        container = {
-            "image": template.image,
-            "command": ["python", "-m", "dask_knot.job"],
-            "resourceRequirements": needs,
-            "environment": [
-                {"name": name, "value": value} for name, value in template.environment.items()
-            ],
-        }
-        request: dict[str, Any] = {
-            "jobDefinitionName": _definition_name(template.name, resources),
-            "type": "container",
-            "containerProperties": container,
-            "retryStrategy": {"attempts": template.attempts, "evaluateOnExit": RETRIES},
-        }
-        if resources.timeout:
-            request["timeout"] = {"attemptDurationSeconds": math.ceil(resources.timeout)}
-        return request
+        """Make the parameters of the ``register_job_definition`` call for a resource class.
+
+        Raises
+        ------
+        ConfigurationError
+            If the platform has no jobs of that size.
+        """
+        return job_definition(self._template, resources)
 
     def poll(self, stages: Sequence[StageId]) -> list[tuple[ShardId, Ended]]:
         """Ask how stages are, and name the children that failed since the last time.
@@ -158,6 +132,7 @@ class JobService:
         Updates `jobs`: the counts of children by state, and whether all have ended.
         """
         failed: list[tuple[ShardId, Ended]] = []
+        self._unread_logs = LOGS_PER_LOOK
         for id, job, detail in self.refresh(stages):
             if job.size > 1:
                 if job.counts.get("FAILED", 0) > len(job.ended):
@@ -185,7 +160,7 @@ class JobService:
     def explain(self, shard: ShardId) -> Ended:
         """Explain a child that ended without leaving its manifest, whatever Batch says of it."""
         job = self.jobs[shard.stage]
-        child = job.id if job.size == 1 else f"{job.id}:{shard.index}"
+        child = job.child(shard.index)
         details = self._describe([child])
         return self._explain(details[0] if details else {"jobId": child})
 
@@ -195,12 +170,16 @@ class JobService:
             if id in self.jobs:
                 self._client.terminate_job(jobId=self.jobs[id].id, reason=reason)
 
+    def is_job(self, id: str) -> bool:
+        """Tell whether an id is that of a job, an array job or a child that was submitted here."""
+        parent = id.partition(":")[0]
+        return any(job.id in (id, parent) for job in list(self.jobs.values()))
+
     def logs(self, chosen: Collection[str] | None = None, lines: int = 200) -> dict[str, str]:
-        """Read the last lines of the logs of jobs that ran, or of those that are named."""
-        ids: list[str] = []
-        for job in self.jobs.values():
-            children = [job.id] if job.size == 1 else [f"{job.id}:{n}" for n in range(job.size)]
-            ids += [child for child in children if chosen is None or child in chosen]
+        """Read the last lines of the logs of jobs or children: of those that are named, or of the
+        newest that ran, those that failed first.
+        """
+        ids = self._children(chosen) if chosen is not None else self._newest(LOGS_AT_ONCE)
         found = {}
         for detail in self._describe(ids):
             stream = detail.get("container", {}).get("logStreamName")
@@ -208,15 +187,45 @@ class JobService:
                 found[detail["jobId"]] = "\n".join(tail)
         return found
 
+    def waiting_reason(self, job: Job) -> str:
+        """Tell what Batch says of a job that waits; of an array, of the child that it names."""
+        if job.size == 1:
+            return job.reason
+        page = self._client.list_jobs(arrayJobId=job.id, jobStatus="RUNNABLE")
+        reasons = (child.get("statusReason", "") for child in page["jobSummaryList"])
+        return next(filter(None, reasons), "")
+
+    def surroundings(self) -> tuple[Description | None, list[Description]]:
+        """Describe the job queue and its compute environments."""
+        return describe_queue(self._client, self._template.queue)
+
     def forget(self, id: StageId) -> None:
         """Stop remembering a stage that is over and that no later stage will depend on."""
         self.jobs.pop(id, None)
 
     def _definition(self, resources: Resources) -> str:
+        """Give the ARN of a definition, which an earlier run may have registered."""
         if resources not in self._definitions:
-            response = self._client.register_job_definition(**self.definition(resources))
-            self._definitions[resources] = str(response["jobDefinitionArn"])
+            request = self.definition(resources)
+            known = self._client.describe_job_definitions(
+                jobDefinitionName=request["jobDefinitionName"], status="ACTIVE"
+            )["jobDefinitions"]
+            found = known[0] if known else self._client.register_job_definition(**request)
+            self._definitions[resources] = str(found["jobDefinitionArn"])
         return self._definitions[resources]
+
+    def _children(self, chosen: Collection[str]) -> list[str]:
+        """Name what runs of jobs, array jobs and children that are named."""
+        ids: list[str] = []
+        for job in list(self.jobs.values()):
+            ids += [id for id in job.children() if id in chosen or job.id in chosen]
+        return ids
+
+    def _newest(self, count: int) -> list[str]:
+        jobs = list(self.jobs.values())[::-1]
+        failed = [job.child(index) for job in jobs for index in sorted(job.ended)]
+        rest = (id for job in jobs for id in job.children())
+        return list(islice(dict.fromkeys(chain(failed, rest)), count))
 
     def _dependency(self, id: StageId, dependency: Any) -> dict[str, str]:
         upstream = dependency.upstream
@@ -258,18 +267,6 @@ class JobService:
 
     def _explain(self, detail: Mapping[str, Any]) -> Ended:
         stream = detail.get("container", {}).get("logStreamName")
-        return explain(detail, self._tail(stream, LOG_LINES) if stream else ())
-
-
-#: Lost machines and failed pulls are tried again; what a task did isn't. Without a last rule
-#: Batch would retry everything else.
-RETRIES = [
-    {"onStatusReason": "Host EC2*", "action": "RETRY"},
-    {"onReason": "CannotPull*", "action": "RETRY"},
-    {"onReason": "*", "action": "EXIT"},
-]
-
-
-def _definition_name(name: str, resources: Resources) -> str:
-    needs = f"{resources.vcpus:g}c-{math.ceil((resources.memory or 0) / MIB)}m-{resources.gpus}g"
-    return re.sub(r"[^A-Za-z0-9_-]", "_", f"{name}-{needs}-{resources.timeout or 0:g}s")
+        self._unread_logs -= bool(stream)
+        has_log = stream and self._unread_logs >= 0
+        return explain(detail, self._tail(stream, LOG_LINES) if has_log else ())

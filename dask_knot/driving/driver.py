@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 
 from dask_knot.batch.service import JobService
 from dask_knot.collector import paused_collector
+from dask_knot.driving.stuck import Stuck, StuckWatch
 from dask_knot.driving.submission import Submitter
 from dask_knot.driving.values import ValueReader
 from dask_knot.driving.watching import Watcher
-from dask_knot.errors import KnotError, StoreError
+from dask_knot.errors import JobStartError, KnotError, StoreError
 from dask_knot.planning import Plan, PlanRequest, make_plan
 from dask_knot.settings import Tempo
 from dask_knot.store.manifest import Place
@@ -40,6 +41,7 @@ class Parts:
     values: ValueReader
     submitter: Submitter
     watcher: Watcher
+    stuck: StuckWatch
     tempo: Tempo
 
 
@@ -58,6 +60,7 @@ class Driver:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self._tell: Callable[[Sequence[Outcome]], None] = _tell_nobody
+        self.notice: Callable[[str], None] = _notice_nothing
         self._submits = ThreadPoolExecutor(1, "dask-knot-submit")
         self._looks = ThreadPoolExecutor(1, "dask-knot-watch")
         self._deletes = ThreadPoolExecutor(1, "dask-knot-delete")
@@ -201,6 +204,9 @@ class Driver:
             lost = self.parts.tracker.open_shards(id for id in stages if jobs[id].is_over)
             if lost:
                 self.handle(await self._in(self._looks, self.parts.watcher.lost, lost))
+            now = time.monotonic()
+            for stuck in await self._in(self._looks, self.parts.stuck.look, stages, now):
+                self._take_stuck(stuck)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # the network, the store or Batch is away for a while
@@ -209,6 +215,18 @@ class Driver:
         for id in [id for id in self._terminated if id not in jobs or jobs[id].is_over]:
             self._terminated.discard(id)
         return bool(found or lost)
+
+    def _take_stuck(self, stuck: Stuck) -> None:
+        """Say why jobs wait; those that can never run fail, here and at Batch."""
+        message = f"job {stuck.job_id} waits: {stuck.words}"
+        logger.warning("%s", message)
+        self.notice(message)
+        if stuck.is_hopeless:
+            error = JobStartError(f"job {stuck.job_id} can't run: {stuck.words}", stuck.job_id)
+            shards = self.parts.tracker.open_shards([stuck.stage])
+            self.handle(events.ChildFailed(id, events.Ending.NOT_STARTED, error) for id in shards)
+            self._terminated.add(stuck.stage)
+            self._background(self._in(self._looks, self._terminate, [stuck.stage], _HOPELESS))
 
     def _endure(self, error: Exception, stages: Sequence[StageId]) -> None:
         """Bear with trouble for a while, then let the futures know."""
@@ -253,7 +271,12 @@ def _plan(request: PlanRequest) -> Plan:
 
 
 _UNNEEDED = "nobody needs its results any more"
+_HOPELESS = "it can never run here"
 
 
 def _tell_nobody(outcomes: Sequence[Outcome]) -> None:
     """Take outcomes before Dask is there."""
+
+
+def _notice_nothing(message: str) -> None:
+    """Take notices before there is a cluster to show them."""

@@ -6,3 +6,5 @@ from __future__ import annotations
 NOT_RUN = 75  # EX_TEMPFAIL of sysexits.h
 #: The tasks could not be unpickled: something that they need isn't installed where jobs run.
 NOT_LOADED = 78  # EX_CONFIG of sysexits.h
+#: The client has other versions than the image of the job: no task was looked at.
+OTHER_VERSIONS = 76  # EX_PROTOCOL of sysexits.h

@@ -11,15 +11,14 @@ from dask._task_spec import GraphNode
 from dask.typing import Key
 
 from dask_knot.collector import paused_collector
-from dask_knot.errors import NotLoadedError, StoreError
 from dask_knot.running.failure import Failure
 from dask_knot.running.inputs import Inputs
 from dask_knot.running.outputs import Outputs, Superseded
 from dask_knot.running.printed import Printed
 from dask_knot.running.resume import read_parts, without_committed
 from dask_knot.running.tasks import Ended, Pool, Shelf, run_at_once, run_in_order
-from dask_knot.running.work import ShardWork
-from dask_knot.store import codec, names, pack
+from dask_knot.running.work import ShardWork, decode
+from dask_knot.store import names, pack
 from dask_knot.store.names import ShardId
 from dask_knot.store.store import Store
 
@@ -47,6 +46,8 @@ def run_shard(store: Store, run: str, shard: ShardId, attempt: int, printed: Pri
         If the store can't be read or written.
     NotLoadedError
         If the tasks can't be unpickled here.
+    VersionsError
+        If the client has other versions than those here.
     """
     work = _read_work(store, run, shard)
     outputs = Outputs(store, run, shard, work.outputs, attempt)
@@ -70,13 +71,7 @@ def run_shard(store: Store, run: str, shard: ShardId, attempt: int, printed: Pri
 def _read_work(store: Store, run: str, shard: ShardId) -> ShardWork:
     data = pack.read_shard(store, names.pack(run, shard.stage), shard.index)
     with paused_collector():
-        try:
-            work: ShardWork = codec.decode(data)
-        except StoreError:
-            raise
-        except Exception as error:  # unpickling runs user code: anything may come out
-            text = f"shard {shard} could not be unpickled: {type(error).__name__}: {error}"
-            raise NotLoadedError(text) from error
+        work = decode(data)
         gc.freeze()  # it lives as long as the job: the collector needs never look at it
     return work
 

@@ -10,7 +10,8 @@ from dask._task_spec import GraphNode, Task
 from dask.typing import Key
 from distributed.protocol import pickle
 
-from dask_knot.errors import PicklingError
+from dask_knot.errors import NotLoadedError, PicklingError, StoreError
+from dask_knot.running import versions
 from dask_knot.running.failure import Failure
 from dask_knot.store import codec
 from dask_knot.store.codec import Bytes
@@ -61,17 +62,41 @@ class ShardWork:
 
 
 def encode(work: ShardWork) -> list[Bytes]:
-    """Turn a shard's work into the frames of a pack.
+    """Turn a shard's work into the frames of a pack, with the versions they are made with.
 
     A task that can't be pickled becomes a task that raises PicklingError, so that the futures
     concerned say why and all the others are computed.
     """
     try:
-        return codec.encode(work)
+        return versions.seal(codec.encode(work))
     except Exception:  # pickling runs user code: anything may come out
         tasks = [_checked(node) for node in work.tasks]
         literals = [_checked(node) for node in work.literals]
-        return codec.encode(ShardWork(tasks, literals, work.inputs, work.outputs, work.options))
+        checked = ShardWork(tasks, literals, work.inputs, work.outputs, work.options)
+        return versions.seal(codec.encode(checked))
+
+
+def decode(data: memoryview) -> ShardWork:
+    """Read what `encode` wrote: the versions first, since with others no pickle can be trusted.
+
+    Raises
+    ------
+    VersionsError
+        If it was written with other versions than those here.
+    NotLoadedError
+        If the tasks can't be unpickled here.
+    StoreError
+        If the bytes aren't those that were written.
+    """
+    frames = versions.unseal(data)
+    try:
+        work: ShardWork = codec.decode(frames)
+    except StoreError:
+        raise
+    except Exception as error:  # unpickling runs user code: anything may come out
+        text = f"tasks could not be unpickled: {type(error).__name__}: {error}"
+        raise NotLoadedError(text) from error
+    return work
 
 
 def _checked(node: GraphNode) -> GraphNode:

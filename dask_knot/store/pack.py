@@ -13,7 +13,7 @@ from dask_knot.store.store import Store
 _HEAD = struct.Struct("<2sBxI")
 _ENTRY = struct.Struct("<QQ")
 _MAGIC = b"KP"
-VERSION = 1
+VERSION = 2
 
 
 def build(shards: Sequence[Sequence[Bytes]]) -> list[Bytes]:

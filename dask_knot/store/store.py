@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +34,8 @@ class Store:
     ----------
     url : str
         ``file:///folder``, ``s3://bucket/prefix`` or ``memory://``; a plain path is a folder.
+    **options
+        More for obstore's S3 store: credentials, region, endpoint.
 
     Attributes
     ----------
@@ -50,8 +52,8 @@ class Store:
         If the folder can't be made.
     """
 
-    def __init__(self, url: str | os.PathLike[str]) -> None:
-        self.url, self._store = _open(os.fspath(url))
+    def __init__(self, url: str | os.PathLike[str], **options: Any) -> None:
+        self.url, self._store = _open(os.fspath(url), options)
         self.requests: Counter[str] = Counter()
 
     def __repr__(self) -> str:
@@ -152,7 +154,7 @@ class Store:
             ) from error
 
 
-def _open(url: str) -> tuple[str, Any]:
+def _open(url: str, options: Mapping[str, Any]) -> tuple[str, Any]:
     if "://" not in url:
         url = Path(url).expanduser().absolute().as_uri()
     scheme = urlsplit(url).scheme
@@ -161,7 +163,7 @@ def _open(url: str) -> tuple[str, Any]:
         raise ConfigurationError(f"{url!r} is not a store: use a folder or one of {kinds}")
     url = url.rstrip("/") if scheme != "memory" else url
     try:
-        return url, _OPENERS[scheme](url)
+        return url, _OPENERS[scheme](url, **options)
     except (BaseError, OSError, ValueError) as error:
         raise StoreError(f"the store {url} can't be opened: {_text(error)}") from error
 
@@ -182,11 +184,12 @@ def _open_folder(url: str) -> LocalStore:
     return LocalStore(folder)
 
 
-def _open_s3(url: str) -> S3Store:
+def _open_s3(url: str, **options: Any) -> S3Store:
     # boto3 takes an endpoint without TLS as it is; obstore wants to be told.
     endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
     is_plain = endpoint.startswith("http://")
-    options: dict[str, Any] = {"client_options": {"allow_http": True}} if is_plain else {}
+    if is_plain:
+        options.setdefault("client_options", {"allow_http": True})
     store: S3Store = S3Store.from_url(url, **options)
     return store
 
@@ -195,7 +198,7 @@ def _open_memory(url: str) -> MemoryStore:
     return MemoryStore()
 
 
-_OPENERS: dict[str, Callable[[str], Any]] = {
+_OPENERS: dict[str, Callable[..., Any]] = {
     "file": _open_folder,
     "s3": _open_s3,
     "memory": _open_memory,

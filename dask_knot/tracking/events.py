@@ -126,6 +126,7 @@ class Ending(Enum):
     TIMEOUT = auto()
     NOT_LOADED = auto()
     NOT_STARTED = auto()
+    OTHER_VERSIONS = auto()
     TERMINATED = auto()
     HOST_LOST = auto()
     DEPENDENCY_FAILED = auto()

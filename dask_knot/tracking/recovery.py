@@ -9,7 +9,9 @@ from dask_knot.tracking.events import Ending
 #: Endings that a task of the shard may have caused.
 SUSPICIOUS = frozenset({Ending.KILLED, Ending.MEMORY, Ending.TIMEOUT, Ending.NOT_LOADED})
 #: Endings that planning again can't mend.
-HOPELESS = frozenset({Ending.NOT_STARTED, Ending.TERMINATED, Ending.UNREADABLE})
+HOPELESS = frozenset(
+    {Ending.NOT_STARTED, Ending.OTHER_VERSIONS, Ending.TERMINATED, Ending.UNREADABLE}
+)
 #: Into how many shards a suspicious one is cut: two rounds find one task among 256.
 PIECES = 16
 #: How often a key is planned again; Dask's own `allowed-failures` is 3, and the search for a task

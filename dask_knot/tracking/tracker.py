@@ -90,6 +90,11 @@ class Tracker:
             return None
         return record.output.place
 
+    def shard_of(self, key: Key) -> ShardId | None:
+        """Tell which shard makes the value of a key, or made it last."""
+        record = self.state.keys.get(key)
+        return record.shard.id if record is not None and record.shard is not None else None
+
     def open_questions(self) -> list[tuple[Key, int]]:
         """List the keys that Dask asked for and that have no outcome, with their run ids."""
         return [(r.key, r.asked) for r in self.state.keys.values() if r.asked is not None]

@@ -21,12 +21,24 @@ class RecordingBatch:
         What `describe_jobs` says, by job id.
     page : int
         How many jobs `list_jobs` names at once.
+    definitions : dict of str to str
+        The ARNs of job definitions that are registered, by name.
+    environment : dict
+        What is said of the one compute environment.
     """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Request]] = []
         self.details: dict[str, dict[str, Any]] = {}
         self.page = 1000
+        self.definitions: dict[str, str] = {}
+        self.environment: dict[str, Any] = {
+            "computeEnvironmentName": "environment",
+            "computeEnvironmentArn": "arn:environment",
+            "state": "ENABLED",
+            "status": "VALID",
+            "computeResources": {"type": "EC2", "maxvCpus": 16, "desiredvCpus": 2},
+        }
         self.refusal: Exception | None = None
 
     def requests(self, operation: str) -> list[Request]:
@@ -35,7 +47,26 @@ class RecordingBatch:
 
     def register_job_definition(self, **request: Any) -> Request:
         self._note("RegisterJobDefinition", request)
-        return {"jobDefinitionArn": f"arn:aws:batch:::job-definition/{len(self.calls)}:1"}
+        number = len(self.requests("RegisterJobDefinition"))
+        arn = f"arn:aws:batch:::job-definition/{number}:1"
+        self.definitions[request["jobDefinitionName"]] = arn
+        return {"jobDefinitionArn": arn}
+
+    def describe_job_definitions(self, **request: Any) -> Request:
+        self._note("DescribeJobDefinitions", request)
+        arn = self.definitions.get(request["jobDefinitionName"])
+        return {"jobDefinitions": [] if arn is None else [{"jobDefinitionArn": arn}]}
+
+    def describe_job_queues(self, *, jobQueues: Sequence[str]) -> Request:
+        self._note("DescribeJobQueues", {"jobQueues": list(jobQueues)})
+        order = [{"order": 1, "computeEnvironment": "arn:environment"}]
+        names = {"jobQueueName": jobQueues[0], "state": "ENABLED", "status": "VALID"}
+        return {"jobQueues": [{**names, "computeEnvironmentOrder": order}]}
+
+    def describe_compute_environments(self, *, computeEnvironments: Sequence[str]) -> Request:
+        asked = list(computeEnvironments)
+        self._note("DescribeComputeEnvironments", {"computeEnvironments": asked})
+        return {"computeEnvironments": [self.environment]}
 
     def submit_job(self, **request: Any) -> Request:
         self._note("SubmitJob", request)
@@ -57,7 +88,11 @@ class RecordingBatch:
         self._note("ListJobs", request)
         prefix = f"{request['arrayJobId']}:"
         found = [
-            {"jobId": id, "arrayProperties": detail["arrayProperties"]}
+            {
+                "jobId": id,
+                "arrayProperties": detail["arrayProperties"],
+                "statusReason": detail.get("statusReason", ""),
+            }
             for id, detail in self.details.items()
             if id.startswith(prefix) and detail["status"] == request["jobStatus"]
         ]

@@ -15,6 +15,7 @@ from dask_knot.errors import (
     JobTimeoutError,
     KilledTaskError,
     NotLoadedError,
+    VersionsError,
 )
 from dask_knot.running import exits
 from dask_knot.tracking.events import Ending
@@ -30,6 +31,22 @@ REASONS: list[tuple[str, str, int | None, Ending, type[JobError], str]] = [
         "ended with exit code 3 while a task ran",
     ),
     ("Essential container in task exited", "", 1, Ending.KILLED, KilledTaskError, "exit code 1"),
+    (
+        "Essential container in task exited",
+        "",
+        76,
+        Ending.OTHER_VERSIONS,
+        VersionsError,
+        "Python or of packages than the client. Build its image again with `dask knot image`",
+    ),
+    (
+        "Your Spot Task was interrupted.",
+        "",
+        None,
+        Ending.HOST_LOST,
+        JobError,
+        "lost its machine",
+    ),
     (
         "Essential container in task exited",
         "",
@@ -184,6 +201,16 @@ def test_the_log_is_told_and_kept() -> None:
     assert str(found.error).endswith("The last lines of its log:\n  first line\n  last line")
     assert isinstance(found.error, JobError)
     assert found.error.log == ("first line", "last line")
+
+
+def test_an_image_of_another_architecture() -> None:
+    log = ["exec /usr/local/bin/python: exec format error"]
+    found = explain(detail("Essential container in task exited", "", 255), log)
+    assert found.ending is Ending.NOT_STARTED
+    assert "another architecture" in str(found.error)
+    printed = ["a task printed: exec format error"]
+    other = explain(detail("Essential container in task exited", "", 255), printed)
+    assert other.ending is Ending.KILLED
 
 
 def test_a_job_that_batch_has_forgotten() -> None:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from botocore.exceptions import ClientError
 
-from dask_knot.batch.service import IDS_AT_ONCE, JobService, JobTemplate
-from dask_knot.errors import KilledTaskError, SubmissionError
+from dask_knot.batch.schema import check_parameters
+from dask_knot.batch.service import (
+    IDS_AT_ONCE,
+    LOGS_AT_ONCE,
+    LOGS_PER_LOOK,
+    JobService,
+    JobTemplate,
+)
+from dask_knot.errors import AccessError, KilledTaskError, SubmissionError
 from dask_knot.planning import Dependency, DependencyType, External, Resources, Shard, Stage
 from dask_knot.store.names import ShardId, StageId
 from dask_knot.tracking.events import Ending
@@ -91,7 +102,7 @@ def test_there_is_one_definition_for_all_that_need_the_same(
     for number, resources in enumerate([SMALL, large, SMALL, large]):
         service.submit(StageId(number, 0), stage(2, resources=resources), URL)
     small, other = client.requests("RegisterJobDefinition")
-    assert small["jobDefinitionName"] == "knot-1-1c-1024m-0g-0s"
+    assert re.fullmatch(r"dask-knot-1c-1024m-0g-[0-9a-f]{16}", small["jobDefinitionName"])
     assert small["containerProperties"] == {
         "image": "image:latest",
         "command": ["python", "-m", "dask_knot.job"],
@@ -102,7 +113,7 @@ def test_there_is_one_definition_for_all_that_need_the_same(
         "environment": [{"name": "A", "value": "1"}],
     }
     assert "timeout" not in small
-    assert other["jobDefinitionName"] == "knot-1-0_5c-3073m-2g-90_5s"
+    assert other["jobDefinitionName"].startswith("dask-knot-0_5c-3073m-2g-")
     assert other["containerProperties"]["resourceRequirements"] == [
         {"type": "VCPU", "value": "0.5"},
         {"type": "MEMORY", "value": "3073"},
@@ -111,6 +122,52 @@ def test_there_is_one_definition_for_all_that_need_the_same(
     assert other["timeout"] == {"attemptDurationSeconds": 91}
     used = [request["jobDefinition"] for request in client.requests("SubmitJob")]
     assert used[0] == used[2] != used[1] == used[3]
+
+
+def test_what_an_earlier_run_registered_is_used(client: RecordingBatch, logs: Logs) -> None:
+    for run in ("knot-1", "knot-2"):
+        again = JobService(client, JobTemplate(run, "queue", "image:latest"), logs)
+        again.submit(ID, stage(2), URL)
+        again.submit(StageId(2, 0), stage(2), URL)
+    assert len(client.requests("RegisterJobDefinition")) == 1
+    assert len(client.requests("DescribeJobDefinitions")) == 2
+    assert len({request["jobDefinition"] for request in client.requests("SubmitJob")}) == 1
+    names = [request["jobName"] for request in client.requests("SubmitJob")]
+    assert names[0].startswith("knot-1-")
+    assert names[-1].startswith("knot-2-")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": "image:other"},
+        {"environment": {"A": "2"}},
+        {"attempts": 2},
+        {"container": {"jobRoleArn": "arn:aws:iam::123456789012:role/other"}},
+        {"platform": "FARGATE"},
+        {"tags": {"owner": "me"}},
+        {"prefix": "other"},
+    ],
+)
+def test_each_difference_is_another_definition(
+    service: JobService, change: dict[str, Any], client: RecordingBatch, logs: Logs
+) -> None:
+    template = JobTemplate("knot-1", "queue", "image:latest", {"A": "1"}, attempts=4)
+    size = Resources(vcpus=1, memory=2 * 2**30)
+    other = JobService(client, replace(template, **change), logs).definition(size)
+    check_parameters("RegisterJobDefinition", other)
+    assert other["jobDefinitionName"] != service.definition(size)["jobDefinitionName"]
+
+
+def test_tags_and_share_go_with_every_job(client: RecordingBatch, logs: Logs) -> None:
+    share = {"shareIdentifier": "us", "schedulingPriorityOverride": 5}
+    template = JobTemplate("n", "q", "i", tags={"dask-knot": "stack"}, share=share)
+    JobService(client, template, logs).submit(ID, stage(2), URL)
+    (request,) = client.requests("SubmitJob")
+    assert request["tags"] == {"dask-knot": "stack"}
+    assert request["propagateTags"] is True
+    assert (request["shareIdentifier"], request["schedulingPriorityOverride"]) == ("us", 5)
+    assert client.requests("RegisterJobDefinition")[0]["tags"] == {"dask-knot": "stack"}
 
 
 def test_lost_machines_are_retried_and_nothing_else(
@@ -131,6 +188,12 @@ def test_a_refusal_says_what_batch_said(service: JobService, client: RecordingBa
     with pytest.raises(SubmissionError, match=r"refused stage 000001-000.*no such queue"):
         service.submit(ID, stage(2), URL)
     assert ID not in service.jobs
+
+
+def test_an_error_of_ours_stays_what_it_is(service: JobService, client: RecordingBatch) -> None:
+    client.refusal = AccessError("you may not do batch:SubmitJob")
+    with pytest.raises(AccessError, match="batch:SubmitJob"):
+        service.submit(ID, stage(2), URL)
 
 
 def test_wrong_parameters_are_a_refusal_too(service: JobService) -> None:
@@ -222,6 +285,66 @@ def test_the_logs_of_children_that_did_not_fail_are_not_read(
     client.fail_child("job-1", 2, container={"exitCode": 1, "logStreamName": "two"})
     service.poll([ID])
     assert [stream for stream, _ in logs.read] == ["two"]
+
+
+def test_only_so_many_logs_are_read_at_each_look(
+    service: JobService, client: RecordingBatch, logs: Logs
+) -> None:
+    service.submit(ID, stage(500), URL)
+    for index in range(LOGS_PER_LOOK + 5):
+        container = {"exitCode": 1, "logStreamName": str(index)}
+        client.fail_child("job-1", index, container=container)
+    assert len(service.poll([ID])) == LOGS_PER_LOOK + 5
+    assert len(logs.read) == LOGS_PER_LOOK
+    client.fail_child("job-1", 400, container={"exitCode": 1, "logStreamName": "400"})
+    service.poll([ID])
+    assert logs.read[-1][0] == "400"
+
+
+def test_of_all_logs_the_newest_are_read_and_those_of_failures_first(
+    service: JobService, client: RecordingBatch
+) -> None:
+    service.submit(ID, stage(5000), URL)
+    client.fail_child("job-1", 4000, container={"exitCode": 1, "logStreamName": "failed"})
+    service.poll([ID])
+    for index in range(200):
+        id = f"job-1:{index}"
+        client.details[id] = {"jobId": id, "container": {"logStreamName": id}}
+    found = service.logs()
+    assert len(found) == LOGS_AT_ONCE
+    assert "job-1:4000" in found
+    assert "job-1:50" in found
+    assert set(service.logs(["job-1:150"])) == {"job-1:150"}
+
+
+def test_an_array_stands_for_its_children(service: JobService, client: RecordingBatch) -> None:
+    service.submit(ID, stage(2), URL)
+    for id in ("job-1:0", "job-1:1"):
+        client.details[id] = {"jobId": id, "container": {"logStreamName": id}}
+    assert set(service.logs(["job-1"])) == {"job-1:0", "job-1:1"}
+    assert service.is_job("job-1")
+    assert service.is_job("job-1:1")
+    assert not service.is_job("job-2")
+
+
+def test_why_a_job_waits(service: JobService, client: RecordingBatch) -> None:
+    plain, array = StageId(1, 0), StageId(1, 1)
+    service.submit(plain, stage(1), URL)
+    service.submit(array, stage(2), URL)
+    client.details["job-1"] |= {"status": "RUNNABLE", "statusReason": "CAPACITY:none"}
+    for index, reason in enumerate(["", "MISCONFIGURATION:x"]):
+        client.details[f"job-2:{index}"] = {
+            "status": "RUNNABLE",
+            "statusReason": reason,
+            "arrayProperties": {"index": index},
+        }
+    service.poll([plain, array])
+    assert service.waiting_reason(service.jobs[plain]) == "CAPACITY:none"
+    assert service.waiting_reason(service.jobs[array]) == "MISCONFIGURATION:x"
+    queue, environments = service.surroundings()
+    assert queue is not None
+    assert queue["jobQueueName"] == "queue"
+    assert environments == [client.environment]
 
 
 @pytest.mark.parametrize(("width", "child"), [(1, "job-1"), (3, "job-1:0")])

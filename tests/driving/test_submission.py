@@ -15,9 +15,10 @@ from dask_knot.batch.service import JobService, JobTemplate
 from dask_knot.driving.submission import Submitter
 from dask_knot.errors import JobMemoryError, StoreError, SubmissionError
 from dask_knot.planning import Dependency, Plan, Resources, Shard, Stage
+from dask_knot.running import work
 from dask_knot.running.failure import Failure
 from dask_knot.running.work import Made, Options, ShardWork
-from dask_knot.store import codec, names, pack
+from dask_knot.store import names, pack
 from dask_knot.store.manifest import Place
 from dask_knot.store.names import ShardId, StageId
 from dask_knot.store.store import Store
@@ -65,8 +66,7 @@ def submitted(submitter: Submitter, **changes: Any) -> list[SubmissionFailed]:
 def written(submitter: Submitter, stage: int, index: int) -> ShardWork:
     """Read a shard of plan 7."""
     name = names.pack("run", StageId(7, stage))
-    found: ShardWork = codec.decode(pack.read_shard(submitter.store, name, index))
-    return found
+    return work.decode(pack.read_shard(submitter.store, name, index))
 
 
 def test_a_stage_is_one_pack_and_one_request(submitter: Submitter, client: RecordingBatch) -> None:

@@ -1,0 +1,1 @@
+"""The AWS account: the only room that knows boto3."""

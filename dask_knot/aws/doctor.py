@@ -1,0 +1,177 @@
+"""Checks all that jobs in a stack need, one line each, with the cure of what is wrong."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from enum import Enum
+from functools import partial
+from typing import NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dask_knot.aws.outputs import StackOutputs, read_outputs
+from dask_knot.aws.session import Session, translate
+from dask_knot.aws.status import find_environment, find_queue, newest_image, state_of
+from dask_knot.errors import AccessError, KnotError
+
+
+class Verdict(Enum):
+    """What came out of a check."""
+
+    GOOD = "ok"
+    UNSURE = "?"
+    BAD = "wrong"
+
+
+class Finding(NamedTuple):
+    """One line: what was looked at, how it is, and what to do."""
+
+    what: str
+    verdict: Verdict
+    text: str
+    cure: str = ""
+
+
+Check = Callable[[Session, StackOutputs], Finding]
+
+#: Quotas of vCPUs that may run at once (fargate: in all), by platform and whether they have GPUs.
+QUOTAS = {
+    ("ec2", False): ("ec2", "L-1216C47A"),
+    ("ec2", True): ("ec2", "L-DB2E81BA"),
+    ("spot", False): ("ec2", "L-34B43A08"),
+    ("spot", True): ("ec2", "L-3819A6DF"),
+    ("fargate", False): ("fargate", "L-3032A538"),
+    ("fargate-spot", False): ("fargate", "L-36FBB829"),
+}
+
+
+def examine(session: Session, stack: str) -> Iterator[Finding]:
+    """Check credentials, region, stack, queue, image, quota and bucket, in this order.
+
+    Parameters
+    ----------
+    session : Session
+        Credentials and region.
+    stack : str
+        The stack's name.
+
+    Yields
+    ------
+    Finding
+        One for each check; those that need a stack are left out if there is none.
+    """
+    who = _guarded("credentials", partial(_credentials, session))
+    yield who
+    if who.verdict is Verdict.BAD:
+        return
+    yield Finding("region", Verdict.GOOD, session.region)
+    try:
+        outputs = read_outputs(session, stack)
+    except KnotError as error:
+        yield Finding("stack", Verdict.BAD, *_split(error))
+        return
+    yield Finding("stack", Verdict.GOOD, f"{stack} is {outputs.status}")
+    for what, check in CHECKS.items():
+        yield _guarded(what, partial(check, session, outputs))
+
+
+def _guarded(what: str, check: Callable[[], Finding]) -> Finding:
+    try:
+        return check()
+    except (KnotError, BotoCoreError, ClientError) as error:
+        known = translate(error)
+        is_barred = isinstance(known, AccessError) and what == "quota"
+        return Finding(what, Verdict.UNSURE if is_barred else Verdict.BAD, *_split(known))
+
+
+def _split(error: KnotError) -> tuple[str, str]:
+    """Take what happened, and what to do, out of the message of an error."""
+    text, _, cure = str(error).partition(": ")
+    return (text, cure) if cure else (str(error), "")
+
+
+def _credentials(session: Session) -> Finding:
+    return Finding("credentials", Verdict.GOOD, session.identity()["Arn"])
+
+
+def _queue(session: Session, outputs: StackOutputs) -> Finding:
+    queue = find_queue(session.client("batch"), outputs)
+    is_good = queue.get("state") == "ENABLED" and queue.get("status") == "VALID"
+    if is_good:
+        return Finding(
+            "queue", Verdict.GOOD, f"{outputs.queue.rpartition('/')[2]} {state_of(queue)}"
+        )
+    cure = "run `dask knot up`, or enable the queue in the AWS console under Batch"
+    return Finding("queue", Verdict.BAD, f"{outputs.queue} is {state_of(queue)}", cure)
+
+
+def _environment(session: Session, outputs: StackOutputs) -> Finding:
+    what = "compute environment"
+    environment = find_environment(session.client("batch"), outputs)
+    if environment is None:
+        return Finding(what, Verdict.GOOD, "that of a queue that was there already")
+    most = environment.get("computeResources", {}).get("maxvCpus")
+    text = f"{outputs.platform}, {outputs.architecture}, at most {most} vCPUs: "
+    if environment.get("state") == "ENABLED" and environment.get("status") == "VALID":
+        return Finding(what, Verdict.GOOD, text + state_of(environment))
+    cure = (
+        "the reason is AWS's own; run `dask knot up` after mending it, or `dask knot down` and "
+        "`dask knot up`"
+    )
+    return Finding(what, Verdict.BAD, text + state_of(environment), cure)
+
+
+def _image(session: Session, outputs: StackOutputs) -> Finding:
+    image = newest_image(session.client("ecr"), outputs)
+    if image is None:
+        cure = "run `dask knot image`, or name an image with knot.aws.image"
+        return Finding("image", Verdict.BAD, f"{outputs.repository} has none", cure)
+    tags = ", ".join(image.get("imageTags", ()))
+    size = image.get("imageSizeInBytes", 0) / 2**20
+    return Finding("image", Verdict.GOOD, f"{tags}, {size:.0f} MiB")
+
+
+def _quota(session: Session, outputs: StackOutputs) -> Finding:
+    key = (outputs.platform, outputs.has_gpus)
+    if key not in QUOTAS:
+        return Finding("quota", Verdict.UNSURE, f"not known for {outputs.platform}")
+    service, code = QUOTAS[key]
+    quotas = session.client("service-quotas")
+    quota = quotas.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]
+    allowed, wanted = quota["Value"], _most_vcpus(session, outputs)
+    text = f"{allowed:g} vCPUs ({quota.get('QuotaName', code)})"
+    if wanted is None or allowed >= wanted:
+        return Finding("quota", Verdict.GOOD, text)
+    cure = (
+        f"jobs beyond it wait, though the stack allows {wanted} vCPUs: ask for more under Service "
+        f"Quotas (quota {code}), or run `dask knot up --max-vcpus {allowed:g}`"
+    )
+    verdict = Verdict.UNSURE if allowed else Verdict.BAD
+    return Finding("quota", verdict, text, cure)
+
+
+def _most_vcpus(session: Session, outputs: StackOutputs) -> int | None:
+    environment = find_environment(session.client("batch"), outputs) or {}
+    most = environment.get("computeResources", {}).get("maxvCpus")
+    return None if most is None else int(most)
+
+
+def _bucket(session: Session, outputs: StackOutputs) -> Finding:
+    s3, key = session.client("s3"), f"{outputs.prefix}/doctor-{uuid.uuid4().hex}"
+    s3.put_object(Bucket=outputs.bucket, Key=key, Body=b"dask_knot")
+    try:
+        s3.get_object(Bucket=outputs.bucket, Key=key)["Body"].read()
+        s3.list_objects_v2(Bucket=outputs.bucket, Prefix=f"{outputs.prefix}/", MaxKeys=1)
+    finally:
+        s3.delete_object(Bucket=outputs.bucket, Key=key)
+    return Finding("bucket", Verdict.GOOD, f"{outputs.store_url} can be written, read and listed")
+
+
+CHECKS: dict[str, Check] = {
+    "queue": _queue,
+    "compute environment": _environment,
+    "image": _image,
+    "quota": _quota,
+    "bucket": _bucket,
+}

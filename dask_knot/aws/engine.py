@@ -1,0 +1,238 @@
+"""The engine "aws": jobs go to the queue of a stack, values to its bucket, logs to CloudWatch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dask_knot.aws.image import ensure_image, resolve_spec
+from dask_knot.aws.names import TAG
+from dask_knot.aws.outputs import StackOutputs, read_outputs
+from dask_knot.aws.session import Session, open_session, translate
+from dask_knot.batch.queues import Description, describe_queue
+from dask_knot.batch.request import EC2, FARGATE, JobTemplate
+from dask_knot.batch.service import BatchClient
+from dask_knot.errors import ConfigurationError, EngineError
+from dask_knot.settings import AwsSettings, Settings
+from dask_knot.store.store import Store
+
+#: Jobs at once where no compute environment says how many vCPUs it may have.
+JOBS = 64
+ARCHITECTURES = {"amd64": "X86_64", "arm64": "ARM64"}
+
+
+class AwsEngine:
+    """Jobs are containers in an AWS account.
+
+    Opening costs two calls to Batch, which tell how many jobs may run at once and whether the queue
+    takes any.
+
+    Parameters
+    ----------
+    settings : Settings
+        With those of engine "aws".
+    session : Session
+        Credentials and region.
+    outputs : StackOutputs
+        What the stack says of itself.
+    image : str
+        The image of the jobs.
+    environment : mapping of str to str
+        Variables of all jobs, which those of the settings can replace.
+
+    Raises
+    ------
+    EngineError
+        If the queue isn't there or takes no jobs.
+    AwsError
+        If AWS refuses, or can't be reached.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        session: Session,
+        outputs: StackOutputs,
+        image: str,
+        environment: Mapping[str, str],
+    ) -> None:
+        assert settings.aws is not None
+        self._session = session
+        self._outputs = outputs
+        self.client: BatchClient = session.asking("batch")
+        queue = settings.aws.queue or outputs.queue
+        environments = _usable_environments(self.client, queue, session.region)
+        jobs = settings.jobs or _jobs(environments, settings.cores)
+        self.settings = replace(settings, jobs=jobs)
+        region = {"AWS_REGION": session.region, "AWS_DEFAULT_REGION": session.region}
+        self.template = JobTemplate(
+            name=settings.name,
+            queue=queue,
+            image=image,
+            environment={**region, **environment, **settings.environment},
+            attempts=settings.attempts,
+            container=_container(settings.aws, outputs, _platform(environments, outputs)),
+            platform=_platform(environments, outputs),
+            prefix=outputs.name,
+            # The policy of users lets them end the jobs that have the tag of the stack.
+            tags={**outputs.tags, **settings.aws.tags, TAG: outputs.name},
+            share=_share(settings.aws),
+        )
+
+    @property
+    def store_url(self) -> str:
+        """The stack's bucket and prefix."""
+        return self._outputs.store_url
+
+    def open_store(self, url: str) -> Store:
+        """Open a store in S3 with the credentials of the session.
+
+        Raises
+        ------
+        ConfigurationError
+            If it isn't in S3, where jobs find it, or the bucket is elsewhere or isn't there.
+        """
+        parts = urlsplit(url)
+        if parts.scheme != "s3":
+            raise ConfigurationError(
+                f"store={url!r} can't be reached by jobs on AWS: use s3://BUCKET/PREFIX"
+            )
+        region = self._bucket_region(parts.netloc)
+        if region not in (None, self._session.region):
+            raise ConfigurationError(
+                f"the bucket {parts.netloc} is in {region}, and the jobs are in "
+                f"{self._session.region}: use a bucket there, or a stack in {region}"
+            )
+        return Store(url, **self._session.store_options())
+
+    def tail(self, log_stream: str, lines: int) -> Sequence[str]:
+        """Give the last lines of a job's log; that it can't be read is no error of the job."""
+        try:
+            found = self._session.client("logs").get_log_events(
+                logGroupName=self._outputs.log_group,
+                logStreamName=log_stream,
+                limit=lines,
+                startFromHead=False,
+            )
+        except (BotoCoreError, ClientError) as error:
+            if _code(error) == "ResourceNotFoundException":  # it has printed nothing yet
+                return ()
+            return (f"(the log {log_stream} can't be read: {translate(error)})",)
+        return [str(event["message"]).rstrip("\n") for event in found["events"]]
+
+    def resize(self, jobs: int) -> None:
+        """Do nothing: Batch starts what its compute environments have room for."""
+
+    def close(self) -> None:
+        """Close connections; jobs are terminated by whoever submitted them."""
+        self._session.close()
+
+    def _bucket_region(self, bucket: str) -> str | None:
+        """Tell where a bucket is; S3 says so even to those who may not use it."""
+        try:
+            response: Any = self._session.client("s3").head_bucket(Bucket=bucket)
+        except ClientError as error:
+            if _code(error) in ("404", "NoSuchBucket"):
+                raise ConfigurationError(
+                    f"there is no bucket {bucket}: use the stack's (store=None), or make it"
+                ) from error
+            response = error.response
+        except BotoCoreError as error:
+            raise translate(error) from error
+        region = response["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
+        return None if region is None else str(region)
+
+
+def _code(error: Exception) -> str:
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else ""
+
+
+def _usable_environments(client: BatchClient, queue: str, region: str) -> list[Description]:
+    described, environments = describe_queue(client, queue)
+    if described is None or described["status"] in ("DELETING", "DELETED"):
+        raise EngineError(
+            f"there is no job queue {queue!r} in {region}: run `dask knot up`, or name the queue "
+            "that you mean (knot.aws.queue)"
+        )
+    if described["state"] == "DISABLED":
+        raise EngineError(
+            f"the job queue {queue!r} is DISABLED and takes no jobs: enable it in the Batch "
+            "console, or run `dask knot up` again"
+        )
+    return environments
+
+
+def _jobs(environments: Sequence[Description], cores: int) -> int:
+    """Tell how many jobs of so many cores the compute environments have room for."""
+    sizes = [one.get("computeResources", {}).get("maxvCpus") for one in environments]
+    known = [int(size) for size in sizes if size is not None]
+    return max(1, sum(known) // cores) if known else JOBS
+
+
+def _platform(environments: Sequence[Description], outputs: StackOutputs) -> str:
+    kinds = [str(one.get("computeResources", {}).get("type", "")) for one in environments]
+    known = [kind for kind in kinds if kind]
+    if known:
+        return FARGATE if all(kind.startswith(FARGATE) for kind in known) else EC2
+    return FARGATE if outputs.is_fargate else EC2
+
+
+def _container(aws: AwsSettings, outputs: StackOutputs, platform: str) -> dict[str, Any]:
+    log = {
+        "awslogs-group": outputs.log_group,
+        "awslogs-region": outputs.region,
+        "awslogs-stream-prefix": "dask-knot",
+    }
+    container: dict[str, Any] = {
+        "jobRoleArn": aws.job_role or outputs.job_role,
+        "executionRoleArn": outputs.execution_role,
+        "logConfiguration": {"logDriver": "awslogs", "options": log},
+        # The first process of a container hears no SIGTERM that it doesn't ask for; init does.
+        "linuxParameters": {"initProcessEnabled": True},
+    }
+    if aws.secrets:
+        container["secrets"] = [
+            {"name": name, "valueFrom": arn} for name, arn in aws.secrets.items()
+        ]
+    if platform == FARGATE:
+        address = "ENABLED" if outputs.has_public_ip else "DISABLED"
+        container["networkConfiguration"] = {"assignPublicIp": address}
+        container["runtimePlatform"] = {
+            "operatingSystemFamily": "LINUX",
+            "cpuArchitecture": ARCHITECTURES[outputs.architecture],
+        }
+    return container
+
+
+def _share(aws: AwsSettings) -> dict[str, Any]:
+    share: dict[str, Any] = {}
+    if aws.share_identifier is not None:
+        share["shareIdentifier"] = aws.share_identifier
+    if aws.scheduling_priority is not None:
+        share["schedulingPriorityOverride"] = aws.scheduling_priority
+    return share
+
+
+def open_aws(
+    settings: Settings, environment: Mapping[str, str], report: Callable[[str], None]
+) -> AwsEngine:
+    """Find the stack that the settings name, and make sure of an image.
+
+    Raises
+    ------
+    AwsError
+        If AWS refuses, or can't be reached; StackError if there is no such stack.
+    ImageError
+        If no image is named, nor has been built, and none can be built here.
+    EngineError
+        If the queue takes no jobs.
+    """
+    assert settings.aws is not None
+    session = open_session(settings.aws.profile, settings.aws.region)
+    outputs = read_outputs(session, settings.aws.stack)
+    image = settings.aws.image or ensure_image(session, outputs, resolve_spec({}), report)
+    return AwsEngine(settings, session, outputs, image, environment)

@@ -1,0 +1,253 @@
+"""The IAM policy to make, change and delete a stack: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dask_knot.aws import names
+from dask_knot.aws.options import StackOptions
+from dask_knot.aws.policy import Policy, Statement, document, statement
+from dask_knot.aws.template.roles import INSTANCE_POLICY, SPOT_FLEET_POLICY, needs_spot_fleet_role
+
+CLOUDFORMATION = (
+    "ContinueUpdateRollback",
+    "CreateStack",
+    "DeleteStack",
+    "DescribeStackEvents",
+    "DescribeStacks",
+    "GetTemplate",
+    "ListStackResources",
+    "UpdateStack",
+)
+ROLES = (
+    "CreateRole",
+    "DeleteRole",
+    "DeleteRolePolicy",
+    "GetRole",
+    "GetRolePolicy",
+    "ListAttachedRolePolicies",
+    "ListRolePolicies",
+    "PassRole",
+    "PutRolePolicy",
+    "TagRole",
+    "UntagRole",
+    "UpdateAssumeRolePolicy",
+)
+PROFILES = (
+    "AddRoleToInstanceProfile",
+    "CreateInstanceProfile",
+    "DeleteInstanceProfile",
+    "GetInstanceProfile",
+    "RemoveRoleFromInstanceProfile",
+)
+BUCKET = (
+    "CreateBucket",
+    "DeleteBucket",
+    "DeleteBucketPolicy",
+    "GetBucketPolicy",
+    "ListBucket",
+    "ListBucketVersions",
+    "PutBucketOwnershipControls",
+    "PutBucketPolicy",
+    "PutBucketPublicAccessBlock",
+    "PutBucketTagging",
+    "PutEncryptionConfiguration",
+    "PutLifecycleConfiguration",
+)
+OBJECTS = ("DeleteObject", "DeleteObjectVersion")
+REPOSITORY = (
+    "CreateRepository",
+    "DeleteLifecyclePolicy",
+    "DeleteRepository",
+    "DescribeRepositories",
+    "GetLifecyclePolicy",
+    "ListTagsForResource",
+    "PutLifecyclePolicy",
+    "TagResource",
+    "UntagResource",
+)
+LOGS = (
+    "CreateLogGroup",
+    "DeleteLogGroup",
+    "DeleteRetentionPolicy",
+    "ListTagsForResource",
+    "PutRetentionPolicy",
+    "TagResource",
+    "UntagResource",
+)
+ASK_BATCH = ("DescribeComputeEnvironments", "DescribeJobDefinitions", "DescribeJobQueues")
+BATCH = (
+    "CreateComputeEnvironment",
+    "CreateJobQueue",
+    "DeleteComputeEnvironment",
+    "DeleteJobQueue",
+    "DeregisterJobDefinition",
+    "TagResource",
+    "UntagResource",
+    "UpdateComputeEnvironment",
+    "UpdateJobQueue",
+)
+ASK_EC2 = (
+    "DescribeInstanceTypes",
+    "DescribeLaunchTemplateVersions",
+    "DescribeLaunchTemplates",
+    "DescribeSecurityGroups",
+    "DescribeSubnets",
+    "DescribeVpcs",
+)
+ASK_NETWORK = (
+    "DescribeAvailabilityZones",
+    "DescribeInternetGateways",
+    "DescribeRouteTables",
+    "DescribeVpcAttribute",
+    "DescribeVpcEndpoints",
+)
+GROUP = (
+    "AuthorizeSecurityGroupEgress",
+    "CreateSecurityGroup",
+    "CreateTags",
+    "RevokeSecurityGroupEgress",
+)
+LAUNCH = ("CreateLaunchTemplate", "CreateLaunchTemplateVersion", "ModifyLaunchTemplate")
+NETWORK = (
+    "AssociateRouteTable",
+    "AttachInternetGateway",
+    "CreateInternetGateway",
+    "CreateRoute",
+    "CreateRouteTable",
+    "CreateSubnet",
+    "CreateVpc",
+    "CreateVpcEndpoint",
+    "DeleteVpcEndpoints",
+    "ModifySubnetAttribute",
+    "ModifyVpcAttribute",
+    "ModifyVpcEndpoint",
+)
+DELETE = ("DeleteLaunchTemplate", "DeleteSecurityGroup", "DeleteTags")
+DELETE_NETWORK = (
+    "DeleteInternetGateway",
+    "DeleteRoute",
+    "DeleteRouteTable",
+    "DeleteSubnet",
+    "DeleteVpc",
+    "DetachInternetGateway",
+    "DisassociateRouteTable",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stack is, or shall be; ``*`` where it isn't known yet."""
+
+    partition: str = "aws"
+    region: str = "*"
+    account: str = "*"
+
+    def arn(self, service: str, resource: str, is_global: bool = False) -> str:
+        """Name a resource here."""
+        region = "" if is_global else self.region
+        return f"arn:{self.partition}:{service}:{region}:{self.account}:{resource}"
+
+
+def operator_policy(options: StackOptions, place: Place | None = None) -> Policy:
+    """Make the policy for `dask knot up` and `dask knot down`, with what the options need.
+
+    Parameters
+    ----------
+    options : StackOptions
+        What the stack shall be.
+    place : Place, optional
+        Where; without it the policy is for any region and account.
+    """
+    place = place or Place()
+    statements = [*_stack(options, place), *_iam(options, place), *_kept(options, place)]
+    if options.existing_queue is None:
+        statements += [*_batch(options, place), *_ec2(options, place)]
+    else:
+        statements.append(_allow("AskBatch", "batch", ["DescribeJobDefinitions"], "*"))
+        definitions = place.arn("batch", f"job-definition/{names.job_definitions(options.name)}*")
+        statements.append(_allow("Batch", "batch", ["DeregisterJobDefinition"], definitions))
+    return document(statements)
+
+
+def _allow(
+    sid: str, service: str, actions: Sequence[str], resource: str | list[str], condition: Any = None
+) -> Statement:
+    return statement(sid, [f"{service}:{action}" for action in actions], resource, condition)
+
+
+def _stack(options: StackOptions, place: Place) -> list[Statement]:
+    stack = place.arn("cloudformation", f"stack/{options.name}/*")
+    return [_allow("Stack", "cloudformation", CLOUDFORMATION, stack)]
+
+
+def _iam(options: StackOptions, place: Place) -> list[Statement]:
+    roles = place.arn("iam", f"role/{options.name}-*", is_global=True)
+    statements = [_allow("Roles", "iam", ROLES, roles)]
+    if options.existing_queue is not None:
+        return statements
+    linked = place.arn("iam", "role/aws-service-role/*", is_global=True)
+    services = ["batch", "ecs", *(["spot", "spotfleet"] if options.platform == "spot" else [])]
+    is_needed = {
+        "StringEquals": {"iam:AWSServiceName": [f"{one}.amazonaws.com" for one in services]}
+    }
+    batch = place.arn("iam", "role/aws-service-role/batch.amazonaws.com/*", is_global=True)
+    statements += [
+        _allow("FindServiceRoles", "iam", ["ListRoles"], "*"),
+        _allow("MakeServiceRoles", "iam", ["CreateServiceLinkedRole"], linked, is_needed),
+        _allow("UseBatchsRole", "iam", ["PassRole"], batch),
+    ]
+    if options.family == "ec2":
+        profiles = place.arn("iam", f"instance-profile/{options.name}-*", is_global=True)
+        statements.append(_allow("Profiles", "iam", PROFILES, profiles))
+        statements.append(_managed(options, place, roles))
+    return statements
+
+
+def _managed(options: StackOptions, place: Place, roles: str) -> Statement:
+    """Allow to attach AWS's own policies to the roles of instances, and no others."""
+    policies = [INSTANCE_POLICY, *([SPOT_FLEET_POLICY] if needs_spot_fleet_role(options) else [])]
+    arns = [f"arn:{place.partition}:iam::aws:policy/{policy}" for policy in policies]
+    only = {"ArnEquals": {"iam:PolicyARN": arns}}
+    return _allow("AwsPolicies", "iam", ["AttachRolePolicy", "DetachRolePolicy"], roles, only)
+
+
+def _kept(options: StackOptions, place: Place) -> list[Statement]:
+    repository = place.arn("ecr", f"repository/{options.repository or options.name}")
+    logs = place.arn("logs", f"log-group:{names.log_group(options.name)}")
+    statements = [
+        _allow("Repository", "ecr", REPOSITORY, repository),
+        _allow("Logs", "logs", LOGS, [logs, f"{logs}:*"]),
+        _allow("AskLogs", "logs", ["DescribeLogGroups"], "*"),
+    ]
+    if options.existing_bucket is None:
+        # CloudFormation makes the name, unless one is given.
+        bucket = f"arn:{place.partition}:s3:::{options.bucket or f'{options.name}-bucket-*'}"
+        statements.append(_allow("Bucket", "s3", BUCKET, bucket))
+        statements.append(_allow("Objects", "s3", OBJECTS, f"{bucket}/*"))
+    return statements
+
+
+def _batch(options: StackOptions, place: Place) -> list[Statement]:
+    kinds = ("compute-environment", "job-queue", "job-definition")
+    ours = [place.arn("batch", f"{kind}/{options.name}-*") for kind in kinds]
+    return [
+        _allow("AskBatch", "batch", ASK_BATCH, "*"),
+        _allow("Batch", "batch", BATCH, ours),
+    ]
+
+
+def _ec2(options: StackOptions, place: Place) -> list[Statement]:
+    is_new, has_instances = options.vpc == "new", options.family == "ec2"
+    asks = [*ASK_EC2, *(ASK_NETWORK if is_new else ())]
+    makes = [*GROUP, *(LAUNCH if has_instances else ()), *(NETWORK if is_new else ())]
+    deletes = [*DELETE, *(DELETE_NETWORK if is_new else ())]
+    here = place.arn("ec2", "*")
+    is_ours = {"StringEquals": {f"aws:ResourceTag/{names.TAG}": options.name}}
+    return [
+        _allow("AskEc2", "ec2", asks, "*"),
+        _allow("MakeInEc2", "ec2", makes, here),
+        _allow("DeleteInEc2", "ec2", deletes, here, is_ours),
+    ]

@@ -1,0 +1,153 @@
+"""Follows a stack while CloudFormation changes it, event by event, and reads why it failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from dask_knot.aws.session import translated
+from dask_knot.errors import StackError
+
+#: Seconds between two looks at the events.
+PAUSE = 2.0
+
+
+class StackEvent(NamedTuple):
+    """A step of CloudFormation: a resource and what became of it."""
+
+    id: str
+    resource: str
+    kind: str
+    status: str
+    reason: str
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether something went wrong here first, not in consequence."""
+        return self.status.endswith("_FAILED") and "cancelled" not in self.reason.lower()
+
+
+Report = Callable[[StackEvent], None]
+
+
+class Follower:
+    """Follows one stack.
+
+    Parameters
+    ----------
+    client : Any
+        boto3's CloudFormation client.
+    id : str
+        The stack's id: its name finds nothing once it is deleted.
+    report : callable
+        Told every event once, in the order of time.
+    pause : callable
+        Waits for so many seconds.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        id: str,
+        report: Report,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._client, self._id = client, id
+        self._report, self._pause = report, pause
+        self._seen: set[str] = set()
+        self._failures: list[StackEvent] = []
+
+    def skip(self) -> None:
+        """Take all events until now as old."""
+        self._seen.update(event.id for event in self._new_events())
+
+    def follow(self) -> str:
+        """Report events until the stack comes to rest; return its status then."""
+        while True:
+            with translated():
+                stack = self._client.describe_stacks(StackName=self._id)["Stacks"][0]
+            # After the status: the events of its last step are there then.
+            for event in self._new_events():
+                if event.is_failure:
+                    self._failures.append(event)
+                self._report(event)
+            if not stack["StackStatus"].endswith("_IN_PROGRESS"):
+                return str(stack["StackStatus"])
+            self._pause(PAUSE)
+
+    def failure(self, what: str) -> StackError:
+        """Make the error that gives CloudFormation's own reasons."""
+        return StackError("\n".join([what, *reasons(self._failures)]))
+
+    def failed(self) -> list[str]:
+        """Name the resources that something went wrong with, by their logical ids."""
+        return [event.resource for event in self._failures]
+
+    def _new_events(self) -> list[StackEvent]:
+        found: list[StackEvent] = []
+        with translated():
+            pages = self._client.get_paginator("describe_stack_events").paginate(StackName=self._id)
+            for page in pages:  # the newest first
+                events = [_event(one) for one in page["StackEvents"]]
+                new = [event for event in events if event.id not in self._seen]
+                found += new
+                if len(new) < len(events):
+                    break
+        self._seen.update(event.id for event in found)
+        return found[::-1]
+
+
+def _event(said: Mapping[str, Any]) -> StackEvent:
+    return StackEvent(
+        said["EventId"],
+        said["LogicalResourceId"],
+        said.get("ResourceType", ""),
+        said.get("ResourceStatus", ""),
+        said.get("ResourceStatusReason", ""),
+    )
+
+
+def reasons(failures: list[StackEvent]) -> list[str]:
+    """Give a line for each failure, with what to do below those that are known."""
+    lines = []
+    for event in failures:
+        lines.append(f"  {event.resource} ({event.kind}): {event.status}: {event.reason}")
+        cures = [cure for words, cure in CURES if any(word in event.reason for word in words)]
+        lines += [f"    → {cure}" for cure in cures[:1]]
+    return lines
+
+
+#: What CloudFormation's reasons mean, and what to do.
+CURES = (
+    (
+        ("not authorized", "AccessDenied", "Access Denied", "UnauthorizedOperation"),
+        "a permission is missing: `dask knot policy --operator` prints those that are needed",
+    ),
+    (
+        ("already exists", "AlreadyExists", "AlreadyOwned"),
+        "that name is taken: choose another with --name, --bucket or --repository, or use what is "
+        "there with --existing-bucket",
+    ),
+    (
+        ("LimitExceeded", "limit", "quota", "Quota"),
+        "a quota of the account is used up: ask for more under Service Quotas, or delete what is "
+        "not used any more (VPCs with --vpc default, for example)",
+    ),
+    (
+        ("not empty", "BucketNotEmpty"),
+        "something wrote to it meanwhile: run `dask knot down` again",
+    ),
+    (
+        ("InvalidKeyPair", "key pair"),
+        "there is no such key pair in this region: `aws ec2 describe-key-pairs` lists them",
+    ),
+    (
+        ("InvalidAMIID", "image id"),
+        "there is no such AMI in this region, or it isn't shared with this account",
+    ),
+    (
+        ("ExpiredToken", "security token"),
+        "the credentials expired meanwhile: sign in and run the same command again",
+    ),
+)

@@ -1,0 +1,127 @@
+"""What AWS and botocore refuse, in our own exceptions: what happened, and what to do. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from botocore import exceptions as boto
+
+from dask_knot.errors import (
+    AccessError,
+    AwsError,
+    ConfigurationError,
+    CredentialsError,
+    KnotError,
+    QuotaError,
+)
+
+REGION_HINT = "set AWS_REGION or knot.aws.region, or run `aws configure`"
+_SIGN_IN = "sign in again (`aws sso login`, `aws configure`), or choose another AWS_PROFILE"
+
+#: Error codes that mean that the credentials are at fault, with what is wrong with them.
+_CREDENTIALS = {
+    "ExpiredToken": "have expired",
+    "ExpiredTokenException": "have expired",
+    "RequestExpired": "have expired, or the clock of this machine is wrong",
+    "RequestTimeTooSkewed": "can't be used while the clock of this machine is wrong",
+    "InvalidClientTokenId": "are unknown to AWS",
+    "InvalidAccessKeyId": "are unknown to AWS",
+    "UnrecognizedClientException": "are unknown to AWS",
+    "InvalidToken": "are unknown to AWS",
+    "InvalidSignatureException": "have a wrong secret key",
+    "SignatureDoesNotMatch": "have a wrong secret key",
+    "AuthFailure": "are unknown to AWS",
+    "MissingAuthenticationToken": "are missing",
+}
+_ACCESS = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "UnauthorizedException",
+    "UnauthorizedAccess",
+    "NotAuthorized",
+    "403",
+}
+_THROTTLED = {
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "SlowDown",
+}
+_QUOTA = re.compile(r"(LimitExceeded|QuotaExceeded|TooMany(Buckets|Jobs))")
+
+#: Exceptions that botocore raises before, or instead of, an answer of AWS.
+_NO_CREDENTIALS = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.CredentialRetrievalError,
+    boto.ProfileNotFound,
+    boto.ConfigNotFound,
+    boto.ConfigParseError,
+    boto.InvalidConfigError,
+    boto.SSOError,
+    boto.TokenRetrievalError,
+    boto.NoAuthTokenError,
+    boto.MetadataRetrievalError,
+    boto.InfiniteLoopConfigError,
+    boto.RefreshWithMFAUnsupportedError,
+    # `aws login`, which the oldest botocore that we take doesn't have.
+    getattr(boto, "LoginError", boto.SSOError),
+)
+_NOT_REACHED = (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError)
+
+
+def translate(error: Exception) -> KnotError:
+    """Turn an exception of botocore into one of ours.
+
+    Parameters
+    ----------
+    error : Exception
+        What botocore raised. One of ours is returned as it is.
+    """
+    if isinstance(error, KnotError):
+        return error
+    if isinstance(error, boto.ClientError):
+        return _refused(error)
+    if isinstance(error, boto.NoRegionError):
+        return ConfigurationError(f"AWS needs a region and none is set: {REGION_HINT}")
+    if isinstance(error, _NO_CREDENTIALS):
+        return CredentialsError(f"there are no usable AWS credentials: {error}; {_SIGN_IN}")
+    if isinstance(error, _NOT_REACHED):
+        return AwsError(
+            f"AWS can't be reached: {error}. Check the network, AWS_ENDPOINT_URL, and that the "
+            "region exists"
+        )
+    return AwsError(f"AWS can't be asked: {error}")
+
+
+def action_of(error: boto.ClientError) -> str:
+    """Name the IAM action that was refused, such as ``batch:SubmitJob``, as well as it is known."""
+    details: Any = error.response.get("Error", {})
+    said = re.search(r"perform:? \(?([a-z0-9-]+:\w+)", str(details.get("Message", "")))
+    return said[1] if said else error.operation_name
+
+
+def _refused(error: boto.ClientError) -> KnotError:
+    details: Any = error.response.get("Error", {})
+    code, message = str(details.get("Code", "")), str(details.get("Message", ""))
+    call = error.operation_name
+    if code in _CREDENTIALS:
+        return CredentialsError(f"the AWS credentials {_CREDENTIALS[code]} ({code}); {_SIGN_IN}")
+    if code in _ACCESS:
+        return AccessError(
+            f"these AWS credentials may not do {action_of(error)}: {message or code}. Ask for the "
+            "permission; `dask knot policy` prints all that are needed"
+        )
+    if code in _THROTTLED:
+        return AwsError(f"AWS took no more {call} requests for minutes ({code}): try again later")
+    if _QUOTA.search(code):
+        return QuotaError(
+            f"{call} is over a quota of the account: {message}. Ask for more in the AWS console "
+            "under Service Quotas, or use less"
+        )
+    return AwsError(f"AWS refused {call}: {message or 'it did not say why'} ({code})")

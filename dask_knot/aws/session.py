@@ -1,0 +1,183 @@
+"""An AWS session: credentials by boto3's standard chain, few clients, errors in plain words."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from typing import Any, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dask_knot.aws.refusals import REGION_HINT, translate
+from dask_knot.errors import ConfigurationError, CredentialsError
+
+__all__ = ["CONFIG", "Session", "open_session", "translate", "translated"]
+
+#: Throttled and unreachable for about two minutes is borne; the adaptive mode slows down by itself
+#: when an account has too many callers. Batch takes about 50 calls a second per account.
+CONFIG = Config(
+    retries={"mode": "adaptive", "total_max_attempts": 10},
+    connect_timeout=10,
+    read_timeout=60,
+    user_agent_extra="dask_knot",
+)
+#: So long the store keeps credentials before it asks botocore again, which renews them 15 minutes
+#: before they expire.
+CREDENTIALS_FOR = timedelta(minutes=5)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Let no exception of botocore out: each becomes one of ours."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise translate(error) from error
+
+
+class Session:
+    """A boto3 session with one client per service, made when first asked for.
+
+    Parameters
+    ----------
+    boto : boto3.Session
+        Where credentials and region come from.
+    config : botocore.config.Config
+        What all clients are made with.
+    """
+
+    def __init__(self, boto: boto3.Session, config: Config = CONFIG) -> None:
+        self.boto = boto
+        self._config = config
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()  # boto3 may share clients between threads, not make them
+
+    def __repr__(self) -> str:
+        return f"<Session in {self.boto.region_name}>"
+
+    @property
+    def region(self) -> str:
+        """The region, such as ``eu-west-1``."""
+        return str(self.boto.region_name)
+
+    def client(self, service: str) -> Any:
+        """Give the client of a service; its exceptions are botocore's (see `translated`)."""
+        with self._lock:
+            if service not in self._clients:
+                with translated():
+                    # Stubs know each service by its literal name only.
+                    made = cast(Any, self.boto).client(service, config=self._config)
+                self._clients[service] = made
+            return self._clients[service]
+
+    def asking(self, service: str) -> Any:
+        """Give a client whose exceptions are ours; the pages of paginators are botocore's."""
+        return _Asking(self.client(service))
+
+    def close(self) -> None:
+        """Close the connections of all clients."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+    def identity(self) -> dict[str, str]:
+        """Ask AWS who these credentials are: ``Account``, ``Arn`` and ``UserId``.
+
+        Raises
+        ------
+        AwsError
+            If AWS doesn't know them or can't be reached.
+        """
+        with translated():
+            found = self.client("sts").get_caller_identity()
+        return {name: str(found[name]) for name in ("Account", "Arn", "UserId")}
+
+    def endpoint(self, service: str) -> str | None:
+        """Give the address of a service when it isn't AWS's own."""
+        address = str(self.client(service).meta.endpoint_url)
+        return None if "amazonaws.com" in address else address
+
+    def store_options(self) -> dict[str, Any]:
+        """Give what obstore needs to reach S3 as boto3 does; it knows no profiles and no SSO."""
+        options: dict[str, Any] = {"region": self.region, "credential_provider": self._credentials}
+        endpoint = self.endpoint("s3")
+        if endpoint is not None:
+            plain = endpoint.startswith("http://")
+            options |= {"endpoint": endpoint, "client_options": {"allow_http": plain}}
+        return options
+
+    def _credentials(self) -> dict[str, Any]:
+        with translated():
+            credentials = self.boto.get_credentials()
+            if credentials is None:
+                raise no_credentials()
+            frozen = credentials.get_frozen_credentials()
+        return {
+            "access_key_id": frozen.access_key,
+            "secret_access_key": frozen.secret_key,
+            "token": frozen.token,
+            "expires_at": datetime.now(timezone.utc) + CREDENTIALS_FOR,
+        }
+
+
+class _Asking:
+    """A client that translates what it raises."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._client, name)
+
+        def ask(**request: Any) -> Any:
+            with translated():
+                return call(**request)
+
+        return ask
+
+
+def open_session(profile: str | None = None, region: str | None = None) -> Session:
+    """Open a session with boto3's standard chain: SSO, assumed roles, ``AWS_PROFILE``, instances.
+
+    Nothing is asked of AWS yet, except where the chain itself does so.
+
+    Parameters
+    ----------
+    profile : str, optional
+        A profile of ``~/.aws/config``.
+    region : str, optional
+        The region, if not the profile's or that of ``AWS_REGION``.
+
+    Raises
+    ------
+    CredentialsError
+        If there are no credentials, or the profile doesn't exist.
+    ConfigurationError
+        If no region is named.
+    """
+    with translated():
+        boto = boto3.Session(profile_name=profile, region_name=region or _region_variable())
+        if boto.region_name is None:
+            raise ConfigurationError(f"AWS needs a region and none is set: {REGION_HINT}")
+        if boto.get_credentials() is None:
+            raise no_credentials()
+    return Session(boto)
+
+
+def no_credentials() -> CredentialsError:
+    """Make the error that says how to get credentials."""
+    return CredentialsError(
+        "there are no AWS credentials: run `aws configure` or `aws sso login`, or set AWS_PROFILE"
+    )
+
+
+def _region_variable() -> str | None:
+    # boto3 reads AWS_DEFAULT_REGION; the other SDKs, and containers, have AWS_REGION.
+
+    return os.environ.get("AWS_REGION") or None

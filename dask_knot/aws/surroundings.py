@@ -1,0 +1,127 @@
+"""What an account has before there is a stack: networks, service-linked roles, instance types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from dask_knot.aws.options import StackOptions
+from dask_knot.aws.session import Session, translate, translated
+from dask_knot.errors import ConfigurationError, StackError
+
+BATCH = "batch.amazonaws.com"
+#: AWS's own names of architectures.
+ARCHITECTURES = {"amd64": "x86_64", "arm64": "arm64"}
+
+
+def find_parameters(session: Session, options: StackOptions) -> dict[str, str]:
+    """Find the parameters of the template, and what would let the stack fail late.
+
+    Makes the service-linked roles that Batch needs, once for all of the account.
+
+    Parameters
+    ----------
+    session : Session
+        Credentials and region.
+    options : StackOptions
+        What the user chose.
+
+    Raises
+    ------
+    ConfigurationError
+        If an instance type doesn't exist in the region, or has another architecture.
+    StackError
+        If there is no network to use.
+    AwsError
+        If AWS refuses to say.
+    """
+    if options.existing_queue is not None:
+        return {}
+    with translated():
+        check_instance_types(session.client("ec2"), options)
+        parameters = _network(session.client("ec2"), options)
+        return parameters | {"ServiceRole": _service_roles(session.client("iam"), options)}
+
+
+def check_instance_types(ec2: Any, options: StackOptions) -> None:
+    """Raise ConfigurationError for an instance type that jobs can't have."""
+    for name in options.instance_types:
+        if name == "optimal" or name.startswith("default_"):
+            continue
+        pattern = name if "." in name else f"{name}.*"
+        found = _instance_types(ec2, pattern)
+        if not found:
+            raise ConfigurationError(
+                f"there is no instance type {name!r} in {ec2.meta.region_name}: give types such as "
+                "c6i.xlarge or families such as c6i (`aws ec2 describe-instance-type-offerings` "
+                "lists them)"
+            )
+        wanted = ARCHITECTURES[options.architecture]
+        if all(wanted not in one["ProcessorInfo"]["SupportedArchitectures"] for one in found):
+            raise ConfigurationError(
+                f"instances of type {name!r} are not {options.architecture}: choose another "
+                "architecture or other types"
+            )
+
+
+def _instance_types(ec2: Any, pattern: str) -> list[dict[str, Any]]:
+    pages = ec2.get_paginator("describe_instance_types").paginate(
+        Filters=[{"Name": "instance-type", "Values": [pattern]}]
+    )
+    return [one for page in pages for one in page["InstanceTypes"]]
+
+
+def _network(ec2: Any, options: StackOptions) -> dict[str, str]:
+    if options.vpc == "new":
+        return {}
+    vpc = _default_vpc(ec2) if options.vpc == "default" else options.vpc
+    subnets = list(options.subnets) or [one["SubnetId"] for one in _subnets(ec2, vpc)]
+    if not subnets:
+        raise StackError(f"{vpc} has no subnets: make some, or let `up` make a VPC with --vpc new")
+    # Each parameter that the template has, and no other: CloudFormation refuses those.
+    parameters = {"Subnets": ",".join(sorted(subnets))}
+    return parameters if options.security_groups else parameters | {"Vpc": vpc}
+
+
+def _default_vpc(ec2: Any) -> str:
+    found = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    if not found:
+        raise StackError(
+            f"the account has no default VPC in {ec2.meta.region_name}: let `up` make one with "
+            "--vpc new, or name yours with --vpc vpc-..."
+        )
+    return str(found[0]["VpcId"])
+
+
+def _subnets(ec2: Any, vpc: str) -> Iterator[dict[str, Any]]:
+    pages = ec2.get_paginator("describe_subnets").paginate(
+        Filters=[{"Name": "vpc-id", "Values": [vpc]}]
+    )
+    for page in pages:
+        yield from page["Subnets"]
+
+
+def _service_roles(iam: Any, options: StackOptions) -> str:
+    """Make the roles that AWS services give themselves; return the ARN of that of Batch."""
+    services = ["ecs.amazonaws.com"]
+    if options.platform == "spot":
+        services += ["spot.amazonaws.com"]
+        services += ["spotfleet.amazonaws.com"] if options.strategy == "BEST_FIT" else []
+    for service in services:
+        _service_role(iam, service)
+    return _service_role(iam, BATCH)
+
+
+def _service_role(iam: Any, service: str) -> str:
+    path = f"/aws-service-role/{service}/"
+    for _ in range(2):
+        if found := iam.list_roles(PathPrefix=path)["Roles"]:
+            return str(found[0]["Arn"])
+        try:
+            return str(iam.create_service_linked_role(AWSServiceName=service)["Role"]["Arn"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "InvalidInput":  # somebody was faster
+                raise translate(error) from error
+    raise StackError(f"the service-linked role of {service} can't be made: make it in the console")

@@ -1,0 +1,54 @@
+"""The CloudFormation template of a stack: pure, options in, template out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dask_knot.aws.options import StackOptions
+from dask_knot.aws.template.compute import compute
+from dask_knot.aws.template.network import network
+from dask_knot.aws.template.outputs import outputs
+from dask_knot.aws.template.roles import roles
+from dask_knot.aws.template.storage import storage
+
+__all__ = ["make_template"]
+
+
+def make_template(options: StackOptions) -> dict[str, Any]:
+    """Make the template of everything that `dask knot up` makes.
+
+    What only AWS knows is a parameter of the template: ``Vpc`` and ``Subnets`` where the stack
+    makes no VPC, and ``ServiceRole``, the account's service-linked role of Batch.
+
+    Parameters
+    ----------
+    options : StackOptions
+        What the user chose.
+
+    Returns
+    -------
+    dict
+        The template, ready for ``json.dumps``.
+    """
+    has_queue = options.existing_queue is None
+    resources = {**storage(options), **roles(options)}
+    if has_queue:
+        resources |= {**network(options), **compute(options)}
+    template: dict[str, Any] = {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": f"dask_knot {options.name}: AWS Batch for Dask",
+        "Resources": resources,
+        "Outputs": outputs(options),
+    }
+    if has_queue:
+        template["Parameters"] = _parameters(options)
+    return template
+
+
+def _parameters(options: StackOptions) -> dict[str, Any]:
+    parameters = {"ServiceRole": {"Type": "String"}}
+    if options.vpc != "new":
+        parameters["Subnets"] = {"Type": "List<AWS::EC2::Subnet::Id>"}
+        if not options.security_groups:
+            parameters["Vpc"] = {"Type": "AWS::EC2::VPC::Id"}
+    return parameters

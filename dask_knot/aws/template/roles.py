@@ -1,0 +1,121 @@
+"""Who may do what: the roles of jobs, of what starts them, and of instances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dask_knot.aws.options import StackOptions
+from dask_knot.aws.template.words import (
+    Resource,
+    Statement,
+    allow,
+    attribute,
+    bucket_arn,
+    document,
+    objects_arn,
+    ref,
+    sub,
+    tag_list,
+)
+
+#: What ECS's agent on an instance needs; AWS keeps it up to date.
+INSTANCE_POLICY = "service-role/AmazonEC2ContainerServiceforEC2Role"
+SPOT_FLEET_POLICY = "service-role/AmazonEC2SpotFleetTaggingRole"
+
+
+def needs_spot_fleet_role(options: StackOptions) -> bool:
+    """Tell whether Batch asks for a Spot fleet role: only its oldest strategy does."""
+    return options.platform == "spot" and options.strategy == "BEST_FIT"
+
+
+def roles(options: StackOptions) -> dict[str, Resource]:
+    """Make the roles, as far as the platform needs them and they aren't there already."""
+    resources = {"ExecutionRole": _execution_role(options)}
+    if options.existing_job_role is None:
+        resources["JobRole"] = _job_role(options)
+    if options.family == "ec2" and options.existing_queue is None:
+        resources["InstanceRole"] = _managed_role(options, "ec2", INSTANCE_POLICY)
+        resources["InstanceProfile"] = {
+            "Type": "AWS::IAM::InstanceProfile",
+            "Properties": {"Roles": [ref("InstanceRole")]},
+        }
+        if needs_spot_fleet_role(options):
+            role = _managed_role(options, "spotfleet", SPOT_FLEET_POLICY)
+            resources["SpotFleetRole"] = role
+    return resources
+
+
+def _job_role(options: StackOptions) -> Resource:
+    """Let jobs use the objects under the prefix, and nothing else."""
+    objects = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
+    statements = [allow(objects, objects_arn(options)), list_statement(options)]
+    if options.kms_key is not None:
+        statements.append(allow(["kms:Decrypt", "kms:GenerateDataKey"], options.kms_key))
+    return _role(options, "ecs-tasks", statements)
+
+
+def list_statement(options: StackOptions) -> Statement:
+    """Allow to list the prefix.
+
+    "IfExists", because S3 says of a missing object that it is missing, not forbidden, to those
+    only who may list its bucket, and then asks without a prefix.
+    """
+    condition = {"StringLikeIfExists": {"s3:prefix": [f"{options.prefix}/*"]}}
+    return allow(["s3:ListBucket"], bucket_arn(options), condition)
+
+
+def _execution_role(options: StackOptions) -> Resource:
+    """Let what starts a container pull its image, write its log and read its secrets."""
+    pull = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"]
+    logs = sub("${Arn}:log-stream:*", Arn=_log_group_arn())
+    statements = [
+        allow(["ecr:GetAuthorizationToken"], "*"),
+        # Any repository: jobs may use images that are there already.
+        allow(pull, sub("arn:${AWS::Partition}:ecr:*:*:repository/*")),
+        allow(["logs:CreateLogStream", "logs:PutLogEvents"], logs),
+    ]
+    kinds = {"secretsmanager": "secretsmanager:GetSecretValue", "ssm": "ssm:GetParameters"}
+    for service, action in kinds.items():
+        arns = [arn for arn in options.secrets if arn.split(":")[2] == service]
+        if arns:
+            statements.append(allow([action], arns))
+    return _role(options, "ecs-tasks", statements)
+
+
+def _log_group_arn() -> Resource:
+    # The group's own attribute ends in ":*".
+    return sub(
+        "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${Group}",
+        Group=ref("LogGroup"),
+    )
+
+
+def _managed_role(options: StackOptions, service: str, policy: str) -> Resource:
+    role = _role(options, service, [])
+    role["Properties"]["ManagedPolicyArns"] = [
+        sub(f"arn:${{AWS::Partition}}:iam::aws:policy/{policy}")
+    ]
+    return role
+
+
+def _role(options: StackOptions, service: str, statements: Sequence[Statement]) -> Resource:
+    trust: Statement = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"Service": f"{service}.amazonaws.com"},
+    }
+    if service == "ecs-tasks":  # no other account may make ECS take the role
+        trust["Condition"] = {"StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")}}
+    properties: dict[str, Any] = {
+        "AssumeRolePolicyDocument": document([trust]),
+        "Tags": tag_list(options),
+    }
+    if statements:
+        properties["Policies"] = [{"PolicyName": "use", "PolicyDocument": document(statements)}]
+    return {"Type": "AWS::IAM::Role", "Properties": properties}
+
+
+def job_role(options: StackOptions) -> object:
+    """Refer to the role of jobs, made or there already."""
+    return options.existing_job_role or attribute("JobRole", "Arn")

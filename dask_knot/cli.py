@@ -1,0 +1,255 @@
+"""`dask knot …`: parse, call one function, print."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+import dask
+
+from dask_knot.commands.flags import connection_options, image_options, up_options
+from dask_knot.errors import KnotError
+
+# Rooms that speak to AWS are imported when a command runs: `dask --help` reads this file.
+if TYPE_CHECKING:
+    from dask_knot.aws.progress import StackEvent
+    from dask_knot.aws.session import Session
+    from dask_knot.commands.screen import Screen
+
+
+class KnotGroup(click.Group):
+    """A group whose commands end with our own errors as messages, not tracebacks."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except KnotError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=KnotGroup)
+def knot() -> None:
+    """Run Dask graphs as array jobs of AWS Batch."""
+
+
+@knot.command()
+@connection_options
+@up_options
+@click.option(
+    "--config/--no-config", default=True, help="Write the stack into Dask's configuration."
+)
+def up(
+    name: str | None, region: str | None, profile: str | None, given: dict[str, Any], config: bool
+) -> None:
+    """Make or update the stack: bucket, image repository, roles, job queue, compute environment."""
+    from dask_knot.aws.options import resolve_options
+    from dask_knot.aws.stack import up as make
+    from dask_knot.commands import written
+
+    options = resolve_options({"name": name, **given})
+    session, screen = _open(profile, region), _screen()
+    screen.line(f"stack {options.name} in {session.region}: {_describe(options)}")
+    try:
+        outputs = make(session, options, _reporter(screen))
+    except KeyboardInterrupt:
+        again = f"dask knot up --name {options.name}"
+        raise click.ClickException(
+            f"CloudFormation goes on by itself; `{again}` follows it"
+        ) from None
+    screen.table(_rows(outputs))
+    if config:
+        used = profile or dask.config.get("knot.aws.profile", None)
+        path = written.write(options.name, session.region, used, options.changed())
+        screen.line(f"KnotCluster() now uses it (engine: aws), by {path}")
+    screen.line("next: dask knot image SCRIPT, which builds and pushes what jobs run in")
+
+
+@knot.command()
+@connection_options
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--keep-data", is_flag=True, help="Leave the bucket and what is in it.")
+def down(
+    name: str | None, region: str | None, profile: str | None, yes: bool, keep_data: bool
+) -> None:
+    """Delete the stack with all that is in it: results, images and logs, too."""
+    from dask_knot.aws.removal import down as delete
+    from dask_knot.aws.removal import find_data
+    from dask_knot.commands import written
+
+    session, stack, screen = _open(profile, region), _stack(name), _screen()
+    buckets = find_data(session, stack)
+    if buckets is None:
+        screen.line(f"there is no stack {stack} in {session.region}: nothing to delete")
+        return
+    doomed = "" if keep_data or not buckets else f" and all data in {', '.join(buckets)}"
+    if not yes:
+        click.confirm(f"Delete stack {stack} in {session.region}{doomed}?", abort=True)
+    removed = delete(session, stack, _reporter(screen), keep_data=keep_data)
+    screen.line(f"stack {stack} is deleted")
+    if removed.kept:
+        screen.line(
+            f"left, and paid for, is the bucket {', '.join(removed.kept)}: "
+            f"`dask knot up --existing-bucket {removed.kept[0]}` uses it again"
+        )
+    if path := written.remove(stack, session.region):
+        screen.line(f"deleted {path}")
+
+
+@knot.command()
+@connection_options
+def status(name: str | None, region: str | None, profile: str | None) -> None:
+    """Show stack, queue, jobs, image and the size of the store."""
+    from dask_knot.aws.outputs import read_outputs
+    from dask_knot.aws.status import read_status
+    from dask_knot.commands.screen import readable_size
+
+    session = _open(profile, region)
+    found = read_status(session, read_outputs(session, _stack(name)))
+    jobs = ", ".join(f"{count} {state}" for state, count in found.jobs.items())
+    size = f"{found.size.objects} objects, {readable_size(found.size.bytes)}"
+    _screen().table(
+        [
+            ("stack", f"{found.outputs.name} in {session.region}, {found.outputs.status}"),
+            ("queue", f"{found.outputs.queue.rpartition('/')[2]}, {found.queue}"),
+            ("compute environment", found.compute_environment or "that of the queue"),
+            ("jobs", jobs or "none"),
+            ("image", found.image or "none yet: dask knot image"),
+            ("store", f"{found.outputs.store_url}, {size if found.size.is_all else f'> {size}'}"),
+        ]
+    )
+
+
+@knot.command()
+@connection_options
+def doctor(name: str | None, region: str | None, profile: str | None) -> None:
+    """Check all that jobs need; one line each, with the cure."""
+    from dask_knot.aws.doctor import Verdict, examine
+
+    session, screen = _open(profile, region), _screen()
+    is_bad = False
+    for finding in examine(session, _stack(name)):
+        screen.marked(finding.verdict.value, f"{finding.what}: {finding.text}")
+        if finding.cure:
+            screen.line(f"       → {finding.cure}")
+        is_bad |= finding.verdict is Verdict.BAD
+    if is_bad:
+        raise SystemExit(1)
+
+
+@knot.command()
+@click.argument("source", required=False)
+@connection_options
+@image_options
+@click.option("--local", is_flag=True, help="Build it for engine 'docker' here; push nothing.")
+@click.option("--show", is_flag=True, help="Print the Dockerfile; build nothing.")
+def image(
+    name: str | None,
+    region: str | None,
+    profile: str | None,
+    given: dict[str, Any],
+    local: bool,
+    show: bool,
+) -> None:
+    """Build and push what jobs run in, unless it is there: SOURCE is what imports the packages."""
+    from dask_knot.aws.image import ensure_image, ensure_local_image, resolve_spec, show_dockerfile
+    from dask_knot.aws.outputs import read_outputs
+
+    spec = resolve_spec(given)
+    if show:
+        click.echo(show_dockerfile(spec, lambda line: click.echo(line, err=True)))
+    elif local:
+        click.echo(ensure_local_image(spec, _screen().line))
+    else:
+        session = _open(profile, region)
+        outputs = read_outputs(session, _stack(name))
+        click.echo(ensure_image(session, outputs, spec, _screen().line))
+
+
+@knot.command()
+@connection_options
+@up_options
+@click.option("--user", "kind", flag_value="user", help="To run work in the stack that is there.")
+@click.option("--operator", "kind", flag_value="operator", help="To run `up` and `down`.")
+@click.option("--push/--no-push", default=True, help="With --user: may push job images.")
+def policy(
+    name: str | None,
+    region: str | None,
+    profile: str | None,
+    given: dict[str, Any],
+    kind: str | None,
+    push: bool,
+) -> None:
+    """Print the least IAM policy to run work, or to make the stack (with the options of `up`)."""
+    from dask_knot.aws.operator import operator_policy
+    from dask_knot.aws.options import resolve_options
+    from dask_knot.aws.outputs import read_outputs
+    from dask_knot.aws.policy import user_policy
+
+    if kind is None:
+        raise click.UsageError("say for whom: --user or --operator")
+    if kind == "user":
+        session = _open(profile, region)
+        found = user_policy(read_outputs(session, _stack(name)), pushes=push)
+    else:
+        options = resolve_options({"name": name, **given})
+        found = operator_policy(options, _place(profile, region))
+    click.echo(json.dumps(found, indent=2))
+
+
+def _place(profile: str | None, region: str | None) -> Any:
+    """Find out account and region, if there are credentials to ask with."""
+    from dask_knot.aws.operator import Place
+
+    try:
+        session = _open(profile, region)
+        arn = session.identity()["Arn"].split(":")
+    except KnotError:
+        return Place(region=region or "*")
+    return Place(partition=arn[1], region=session.region, account=arn[4])
+
+
+def _open(profile: str | None, region: str | None) -> Session:
+    from dask_knot.aws.session import open_session
+
+    # Tests hand in another way to open one.
+    opener = click.get_current_context().obj or open_session
+    session: Session = opener(
+        profile=profile or dask.config.get("knot.aws.profile", None),
+        region=region or dask.config.get("knot.aws.region", None),
+    )
+    return session
+
+
+def _stack(name: str | None) -> str:
+    return name or str(dask.config.get("knot.aws.stack", "dask-knot"))
+
+
+def _screen() -> Screen:
+    from dask_knot.commands.screen import Screen
+
+    return Screen()
+
+
+def _reporter(screen: Screen) -> Any:
+    def report(event: StackEvent) -> None:
+        reason = f": {event.reason}" if event.is_failure else ""
+        screen.marked(event.status, f"{event.resource} ({event.kind}){reason}")
+
+    return report
+
+
+def _describe(options: Any) -> str:
+    words = [options.platform, options.architecture, f"at most {options.max_vcpus} vCPUs"]
+    words += ["GPUs"] if options.gpu else []
+    return ", ".join([*words, f"VPC {options.vpc}"])
+
+
+def _rows(outputs: Any) -> list[tuple[str, str]]:
+    return [
+        ("store", outputs.store_url),
+        ("images", outputs.repository),
+        ("queue", outputs.queue),
+        ("logs", outputs.log_group),
+    ]

@@ -1,0 +1,1 @@
+"""What the command line is made of: its options, what it prints, the file that it writes."""

@@ -1,0 +1,62 @@
+"""Prints: coloured tables on a terminal, plain lines of text elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+#: Colours by the words that begin a mark.
+STYLES = {"ok": "green", "?": "yellow", "wrong": "bold red"}
+
+
+class Screen:
+    """Where commands print.
+
+    Parameters
+    ----------
+    console : Console, optional
+        Rich's; a new one writes to standard output, in colours if that is a terminal.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        # Texts come from AWS: brackets in them are not markup, and lines are not broken.
+        self._console = console or Console(highlight=False, markup=False, soft_wrap=True)
+
+    def line(self, text: str = "", style: str | None = None) -> None:
+        """Print a line."""
+        self._console.print(text, style=style)
+
+    def marked(self, mark: str, text: str) -> None:
+        """Print a line behind a mark, such as ``ok`` or ``wrong``."""
+        style = STYLES.get(mark) or _style_of_status(mark)
+        self._console.print(Text.assemble((mark, style), "  ", text))
+
+    def table(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Print names and values beside each other."""
+        width = max((len(name) for name, _ in rows), default=0)
+        if not self._console.is_terminal:
+            for name, value in rows:
+                self.line(f"{name:<{width}}  {value}")
+            return
+        table = Table.grid(padding=(0, 2))
+        for name, value in rows:
+            table.add_row(Text(name, style="bold"), Text(value))
+        self._console.print(table)
+
+
+def _style_of_status(status: str) -> str:
+    if status.endswith("_FAILED") or "ROLLBACK" in status:
+        return "red"
+    return "green" if status.endswith("_COMPLETE") else "cyan"
+
+
+def readable_size(count: float) -> str:
+    """Write a number of bytes as a person does."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"

@@ -1,0 +1,39 @@
+"""An AWS account in this process: moto's, with a session to it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from moto import mock_aws
+
+from dask_knot.aws.progress import StackEvent
+from dask_knot.aws.session import Session, open_session
+
+REGION = "eu-west-1"
+
+
+def sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set credentials that are worth nothing, and a region."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_REGION", REGION)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+
+
+@contextmanager
+def account() -> Iterator[Session]:
+    """Open an account that is empty but for its default VPC."""
+    with mock_aws(), warnings.catch_warnings():
+        # moto makes no bucket policies, and says so.
+        warnings.filterwarnings("ignore", "Tried to parse AWS::S3::BucketPolicy")
+        yield open_session()
+
+
+def unheard(event: StackEvent) -> None:
+    """Take a report and do nothing."""

@@ -1,0 +1,190 @@
+"""The doctor and the status: what is wrong is said with its cure, and hides nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from dask_knot.aws.doctor import CHECKS, Finding, Verdict, examine
+from dask_knot.aws.options import StackOptions
+from dask_knot.aws.outputs import parse_outputs
+from dask_knot.aws.session import Session
+from dask_knot.aws.stack import up
+from dask_knot.aws.status import measure, read_status
+from tests.aws.account import account, sign_in, unheard
+from tests.aws.formation import FakeSession, Pages, described, refusal
+
+OUTPUTS = parse_outputs(described())
+WELL = {"state": "ENABLED", "status": "VALID"}
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    sign_in(monkeypatch)
+    with account() as session:
+        yield session
+
+
+def by_name(session: Session) -> dict[str, Finding]:
+    return {one.what: one for one in examine(session, "dask-knot")}
+
+
+def test_a_new_stack_lacks_an_image_only(session: Session) -> None:
+    up(session, StackOptions(), unheard)
+    found = by_name(session)
+    assert list(found) == ["credentials", "region", "stack", *CHECKS]
+    bad = {what for what, one in found.items() if one.verdict is Verdict.BAD}
+    assert "image" in bad
+    assert bad <= {"image", "quota"}  # moto knows few quotas
+    assert "dask knot image" in found["image"].cure
+    assert "at most 256 vCPUs" in found["compute environment"].text
+    assert (
+        session.client("s3").list_objects_v2(Bucket=found["bucket"].text.split("/")[2])["KeyCount"]
+        == 0
+    )
+
+
+def test_without_a_stack_the_rest_is_left_out(session: Session) -> None:
+    found = by_name(session)
+    assert list(found) == ["credentials", "region", "stack"]
+    assert found["stack"].verdict is Verdict.BAD
+    assert "dask knot up" in found["stack"].cure
+
+
+def test_credentials_that_are_wrong_end_it() -> None:
+    class Expired(FakeSession):
+        def identity(self) -> dict[str, str]:
+            raise refusal("expired", "ExpiredToken", "GetCallerIdentity")
+
+    (found,) = examine(Expired(), "dask-knot")  # type: ignore[arg-type]
+    assert found.verdict is Verdict.BAD
+    assert "expired" in found.text
+
+
+class FakeBatch:
+    """Says of the queue and the compute environment what a test has it say."""
+
+    def __init__(self, queue: Any = None, environment: Any = None) -> None:
+        self.queue, self.environment = queue, environment
+
+    def describe_job_queues(self, *, jobQueues: list[str]) -> dict[str, Any]:
+        return {"jobQueues": [self.queue] if self.queue else []}
+
+    def describe_compute_environments(self, **_: Any) -> dict[str, Any]:
+        return {"computeEnvironments": [self.environment] if self.environment else []}
+
+    def get_paginator(self, call: str) -> Pages:
+        return Pages([{"jobSummaryList": []}])
+
+
+class FakeQuotas:
+    """Has one quota, or refuses to say."""
+
+    def __init__(self, value: float | None) -> None:
+        self.value = value
+
+    def get_service_quota(self, **_: str) -> dict[str, Any]:
+        if self.value is None:
+            raise refusal("not authorized", "AccessDeniedException", "GetServiceQuota")
+        return {"Quota": {"Value": self.value, "QuotaName": "Running instances"}}
+
+
+def check(what: str, **clients: Any) -> Finding:
+    from dask_knot.aws.doctor import _guarded
+
+    session: Any = FakeSession(**clients)
+    return _guarded(what, lambda: CHECKS[what](session, OUTPUTS))
+
+
+@pytest.mark.parametrize(
+    ("queue", "verdict", "words"),
+    [
+        (WELL, Verdict.GOOD, "dask-knot-ec2 ENABLED VALID"),
+        ({"state": "DISABLED", "status": "VALID"}, Verdict.BAD, "DISABLED"),
+        (
+            {"state": "ENABLED", "status": "INVALID", "statusReason": "no CE"},
+            Verdict.BAD,
+            "INVALID (no CE)",
+        ),
+        (None, Verdict.BAD, "gone"),
+    ],
+)
+def test_the_queue(queue: Any, verdict: Verdict, words: str) -> None:
+    found = check("queue", batch=FakeBatch(queue))
+    assert found.verdict is verdict
+    assert words in found.text
+    assert bool(found.cure) == (verdict is Verdict.BAD)
+
+
+@pytest.mark.parametrize(
+    ("environment", "verdict"),
+    [
+        ({**WELL, "computeResources": {"maxvCpus": 8}}, Verdict.GOOD),
+        ({"state": "ENABLED", "status": "INVALID", "statusReason": "CLIENT_ERROR"}, Verdict.BAD),
+        (None, Verdict.BAD),
+    ],
+)
+def test_the_compute_environment(environment: Any, verdict: Verdict) -> None:
+    found = check("compute environment", batch=FakeBatch(environment=environment))
+    assert found.verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("quota", "most", "verdict", "cure"),
+    [
+        (512, 256, Verdict.GOOD, ""),
+        (32, 256, Verdict.UNSURE, "--max-vcpus 32"),
+        (0, 256, Verdict.BAD, "Service Quotas"),
+        (None, 256, Verdict.UNSURE, ""),
+    ],
+)
+def test_the_quota(quota: float | None, most: int, verdict: Verdict, cure: str) -> None:
+    batch = FakeBatch(environment={**WELL, "computeResources": {"maxvCpus": most}})
+    found = check("quota", batch=batch, **{"service-quotas": FakeQuotas(quota)})
+    assert found.verdict is verdict
+    assert cure in found.cure
+
+
+def test_a_bucket_that_may_not_be_written() -> None:
+    class Closed:
+        def put_object(self, **_: Any) -> None:
+            raise refusal("not authorized to perform: s3:PutObject", "AccessDenied", "PutObject")
+
+    found = check("bucket", s3=Closed())
+    assert found.verdict is Verdict.BAD
+    assert "s3:PutObject" in found.text
+
+
+def test_the_newest_image_counts() -> None:
+    class Ecr:
+        def get_paginator(self, call: str) -> Pages:
+            old = {"imageTags": ["old"], "imagePushedAt": datetime(2026, 1, 1)}
+            new = {"imageTags": ["new"], "imagePushedAt": datetime(2026, 2, 1)}
+            return Pages([{"imageDetails": [new]}, {"imageDetails": [old]}])
+
+    found = check("image", ecr=Ecr())
+    assert found.verdict is Verdict.GOOD
+    assert found.text.startswith("new")
+
+
+def test_the_status_of_a_stack_that_works(session: Session) -> None:
+    outputs = up(session, StackOptions(), unheard)
+    for number in range(3):
+        session.client("s3").put_object(Bucket=outputs.bucket, Key=f"knot/{number}", Body=b"1234")
+    session.client("s3").put_object(Bucket=outputs.bucket, Key="other", Body=b"1234")
+    found = read_status(session, outputs)
+    assert found.queue.startswith("ENABLED VALID")
+    assert (found.jobs, found.image) == ({}, None)
+    assert (found.size.objects, found.size.bytes, found.size.is_all) == (3, 12, True)
+
+
+def test_a_large_store_is_not_counted_to_its_end() -> None:
+    class S3:
+        def get_paginator(self, call: str) -> Pages:
+            return Pages([{"Contents": [{"Size": 1}]}] * 500)
+
+    size = measure(S3(), OUTPUTS)
+    assert (size.objects, size.is_all) == (200, False)

@@ -1,0 +1,168 @@
+"""The options of `up`: where they come from, and which go together."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import dask
+import pytest
+
+from dask_knot.aws import rules
+from dask_knot.aws.options import StackOptions, resolve_options
+from dask_knot.commands.flags import ARCHITECTURES, PLATFORMS, UP
+from dask_knot.errors import ConfigurationError
+from dask_knot.settings import DEFAULTS
+
+
+@pytest.fixture(autouse=True)
+def defaults() -> Any:
+    """Use the packaged defaults only."""
+    with dask.config.set({"knot": DEFAULTS}):
+        yield
+
+
+def test_knot_yaml_has_every_option_with_its_default() -> None:
+    default = StackOptions()
+    expected = {one.name: getattr(default, one.name) for one in fields(StackOptions)}
+    expected = {name.replace("_", "-"): value for name, value in expected.items()}
+    assert expected.pop("name") == DEFAULTS["aws"]["stack"]
+    listed = {k: list(v) if isinstance(v, tuple) else v for k, v in expected.items()}
+    assert DEFAULTS["aws"]["up"] == listed
+
+
+def test_the_command_line_has_every_option() -> None:
+    assert list(UP) == [one.name for one in fields(StackOptions) if one.name != "name"]
+    assert (PLATFORMS, ARCHITECTURES) == (rules.PLATFORMS, rules.ARCHITECTURES)
+
+
+def test_nothing_given_means_the_defaults() -> None:
+    assert resolve_options({}) == StackOptions()
+    assert StackOptions().changed() == {}
+
+
+def test_a_keyword_wins_over_the_configuration() -> None:
+    with dask.config.set({"knot.aws.up.max-vcpus": 8, "knot.aws.up.platform": "spot"}):
+        options = resolve_options({"max_vcpus": 16, "platform": None})
+    assert (options.max_vcpus, options.platform) == (16, "spot")
+
+
+def test_a_false_keyword_counts() -> None:
+    with dask.config.set({"knot.aws.up.public-ip": True}):
+        assert resolve_options({"public_ip": False}).public_ip is False
+
+
+def test_values_of_the_environment_are_understood() -> None:
+    set_so = {"knot.aws.up.instance-types": "c6i,m6i.large", "knot.aws.up.max-vcpus": "32"}
+    with dask.config.set(set_so):
+        options = resolve_options({})
+    assert options.instance_types == ("c6i", "m6i.large")
+    assert options.max_vcpus == 32
+
+
+def test_the_stack_of_the_configuration_is_the_name() -> None:
+    with dask.config.set({"knot.aws.stack": "team"}):
+        assert resolve_options({}).name == "team"
+        assert resolve_options({"name": "mine"}).name == "mine"
+
+
+def test_changed_options_give_the_same_when_they_are_read_again() -> None:
+    options = StackOptions(platform="spot", instance_types=("c6i",), tags={"a": "b"}, max_vcpus=8)
+    with dask.config.set({"knot.aws.up": options.changed()}):
+        assert resolve_options({}) == options
+
+
+def test_an_unknown_setting_is_answered_with_what_was_meant() -> None:
+    with (
+        dask.config.set({"knot.aws.up.max-cpus": 8}),
+        pytest.raises(ConfigurationError, match=r"max-cpus.*Did you mean 'max-vcpus'"),
+    ):
+        resolve_options({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("max-vcpus", "many"), ("gpu", "yes"), ("tags", ["a"]), ("subnets", 7), ("volume-size", True)],
+)
+def test_a_value_of_the_wrong_kind_is_refused(name: str, value: object) -> None:
+    with (
+        dask.config.set({f"knot.aws.up.{name}": value}),
+        pytest.raises(ConfigurationError, match=f"knot.aws.up.{name}="),
+    ):
+        resolve_options({})
+
+
+VPC = "vpc-0123456789abcdef0"
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"platform": "lambda"}, "one of 'ec2', 'spot'"),
+    ({"architecture": "x86"}, "one of 'amd64'"),
+    ({"log_days": 4}, "one of 1, 3, 5"),
+    ({"volume_type": "floppy"}, "one of 'gp3'"),
+    ({"volume_size": 8}, "from 30"),
+    ({"max_vcpus": 0}, "from 1"),
+    ({"min_vcpus": 300}, "from 0 to 256"),
+    ({"desired_vcpus": 2, "min_vcpus": 4}, "from 4 to 256"),
+    ({"spot_percentage": 101, "platform": "spot"}, "from 1 to 100"),
+    ({"spot_percentage": 50}, "platform='spot' only"),
+    ({"allocation_strategy": "SPOT_CAPACITY_OPTIMIZED"}, "one of 'BEST_FIT_PROGRESSIVE'"),
+    ({"allocation_strategy": "BEST_FIT", "platform": "fargate"}, "belongs to instances"),
+    ({"gpu": True, "platform": "fargate"}, "gpu belongs to instances"),
+    ({"instance_types": ("c6i",), "platform": "fargate-spot"}, "instance_types belongs"),
+    ({"architecture": "arm64", "platform": "fargate-spot"}, "no arm64 on Fargate Spot"),
+    ({"instance_types": ("C6I",)}, "instance types as AWS writes them"),
+    ({"ami": "ubuntu"}, "an AMI such as"),
+    ({"vpc": "mine"}, "'default', 'new' or the id"),
+    ({"subnets": ("subnet-12345678",)}, "give its id with vpc="),
+    ({"vpc": VPC, "subnets": ("net",)}, "subnets as AWS writes them"),
+    ({"security_groups": ("sg-12345678",), "vpc": "new"}, "give its id with vpc="),
+    ({"public_ip": False, "platform": "fargate"}, "need public_ip=True"),
+    ({"encryption": "aes"}, "ARN of a KMS key"),
+    ({"existing_job_role": "admin"}, "ARN of a role"),
+    ({"secrets": ("password",)}, "secrets as AWS writes them"),
+    ({"bucket": "abc", "existing_bucket": "def"}, "give one of them"),
+    ({"existing_queue": "q", "vpc": VPC, "subnets": ("subnet-12345678",)}, "with existing_queue"),
+    ({"existing_queue": "q", "gpu": True}, "with existing_queue"),
+    ({"tags": {"aws:x": "y"}}, "not beginning with 'aws:'"),
+    ({"tags": {"dask-knot": "y"}}, "which is ours"),
+    ({"tags": {"": "y"}}, "keys of up to"),
+    ({"tags": {"a": "b" * 257}}, "values of up to"),
+    ({"tags": {"a": "<b>"}}, "values of up to"),
+    ({"tags": {f"t{n}": "" for n in range(46)}}, "46 tags are too many"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), WRONG, ids=[str(given)[:60] for given, _ in WRONG])
+def test_what_is_wrong_is_refused_before_anything_is_made(
+    given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        StackOptions(**given)
+
+
+def test_what_goes_together_is_taken() -> None:
+    StackOptions(platform="spot", spot_percentage=60, gpu=True, tags={"Cost center": "a/b+c=d"})
+    StackOptions(vpc=VPC, subnets=("subnet-12345678",), platform="fargate", public_ip=False)
+    StackOptions(encryption="arn:aws:kms:eu-west-1:123456789012:key/abc-1")
+
+
+@pytest.mark.parametrize(
+    ("platform", "family", "is_spot", "strategy"),
+    [
+        ("ec2", "ec2", False, "BEST_FIT_PROGRESSIVE"),
+        ("spot", "ec2", True, "SPOT_PRICE_CAPACITY_OPTIMIZED"),
+    ],
+)
+def test_what_follows_from_the_platform(
+    platform: str, family: str, is_spot: bool, strategy: str
+) -> None:
+    options = StackOptions(platform=platform)
+    assert (options.family, options.is_spot, options.strategy) == (family, is_spot, strategy)
+
+
+def test_fargate_spot_is_fargate() -> None:
+    assert StackOptions(platform="fargate-spot").family == "fargate"
+
+
+def test_our_tag_and_the_owner_are_on_everything() -> None:
+    options = StackOptions(name="team", owner="ada", tags={"project": "x"})
+    assert options.all_tags == {"owner": "ada", "project": "x", "dask-knot": "team"}

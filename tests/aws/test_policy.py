@@ -1,0 +1,217 @@
+"""Policies: all that is called is allowed, and not more than this stack."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from dask_knot.aws.doctor import examine
+from dask_knot.aws.operator import Place, operator_policy
+from dask_knot.aws.options import StackOptions
+from dask_knot.aws.outputs import parse_outputs, read_outputs
+from dask_knot.aws.policy import PUSH, user_policy
+from dask_knot.aws.removal import down, find_data
+from dask_knot.aws.rules import PLATFORMS
+from dask_knot.aws.session import Session
+from dask_knot.aws.stack import up
+from dask_knot.aws.status import read_status
+from dask_knot.aws.template import make_template
+from tests.aws.account import account, sign_in, unheard
+from tests.aws.formation import OUTPUTS, described
+from tests.aws.permissions import actions, allows, recorded
+
+HERE = Place("aws", "eu-west-1", "123456789012")
+USER = user_policy(parse_outputs(described()))
+#: Resources of another stack, of another account and of another prefix.
+FOREIGN = [
+    ("batch:SubmitJob", "arn:aws:batch:eu-west-1:123456789012:job-queue/other"),
+    ("batch:SubmitJob", "arn:aws:batch:eu-west-1:123456789012:job-definition/other-1:1"),
+    ("batch:RegisterJobDefinition", "arn:aws:batch:eu-west-1:123456789012:job-definition/x"),
+    ("batch:TerminateJob", "arn:aws:batch:us-east-1:123456789012:job/1"),
+    ("s3:GetObject", "arn:aws:s3:::bucket-1/other/object"),
+    ("s3:GetObject", "arn:aws:s3:::bucket-2/knot/object"),
+    ("s3:ListBucket", "arn:aws:s3:::bucket-2"),
+    ("iam:PassRole", "arn:aws:iam::123456789012:role/admin"),
+    ("logs:GetLogEvents", "arn:aws:logs:eu-west-1:123456789012:log-group:/x:log-stream:y"),
+    ("ecr:PutImage", "arn:aws:ecr:eu-west-1:123456789012:repository/other"),
+    ("cloudformation:DescribeStacks", "arn:aws:cloudformation:eu-west-1:123456789012:stack/x/1"),
+]
+OWN = [
+    ("batch:SubmitJob", OUTPUTS["Queue"]),
+    ("batch:SubmitJob", "arn:aws:batch:eu-west-1:123456789012:job-definition/dask-knot-1c-ab:1"),
+    (
+        "batch:RegisterJobDefinition",
+        "arn:aws:batch:eu-west-1:123456789012:job-definition/dask-knot-1c",
+    ),
+    ("batch:TerminateJob", "arn:aws:batch:eu-west-1:123456789012:job/1"),
+    ("batch:TagResource", "arn:aws:batch:eu-west-1:123456789012:job/1"),
+    ("batch:DescribeJobs", "*"),
+    ("s3:PutObject", "arn:aws:s3:::bucket-1/knot/run/object"),
+    ("s3:ListBucket", "arn:aws:s3:::bucket-1"),
+    ("iam:PassRole", OUTPUTS["JobRole"]),
+    ("iam:PassRole", OUTPUTS["ExecutionRole"]),
+    (
+        "logs:GetLogEvents",
+        "arn:aws:logs:eu-west-1:123456789012:log-group:/dask-knot/dask-knot:log-stream:a/b/c",
+    ),
+    ("ecr:PutImage", "arn:aws:ecr:eu-west-1:123456789012:repository/dask-knot"),
+    (
+        "cloudformation:DescribeStacks",
+        "arn:aws:cloudformation:eu-west-1:123456789012:stack/dask-knot/1",
+    ),
+]
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    sign_in(monkeypatch)
+    with account() as session:
+        yield session
+
+
+@pytest.mark.parametrize(("action", "resource"), OWN)
+def test_users_may_work_in_their_stack(action: str, resource: str) -> None:
+    assert allows(USER, action, resource)
+
+
+@pytest.mark.parametrize(("action", "resource"), FOREIGN)
+def test_users_may_not_reach_beyond_it(action: str, resource: str) -> None:
+    assert not allows(USER, action, resource)
+
+
+def test_users_may_not_push_images_unless_they_shall() -> None:
+    without = user_policy(parse_outputs(described()), pushes=False)
+    assert actions(USER) - actions(without) == set(PUSH)
+
+
+def test_users_of_a_key_may_use_it() -> None:
+    key = "arn:aws:kms:eu-west-1:123456789012:key/1"
+    assert allows(user_policy(parse_outputs(described(KmsKey=key))), "kms:Decrypt", key)
+    assert not [action for action in actions(USER) if action.startswith("kms:")]
+
+
+def test_a_queue_that_is_only_a_name_is_in_the_region_of_the_stack() -> None:
+    policy = user_policy(parse_outputs(described(Queue="theirs")))
+    assert allows(
+        policy, "batch:SubmitJob", "arn:aws:batch:eu-west-1:123456789012:job-queue/theirs"
+    )
+
+
+def test_all_that_reading_a_stack_calls_is_allowed_to_users(session: Session) -> None:
+    up(session, StackOptions(), unheard)
+    with recorded(session) as needed:
+        outputs = read_outputs(session, "dask-knot")
+        read_status(session, outputs)
+        list(examine(session, "dask-knot"))
+    assert "s3:ListBucket" in needed
+    assert needed - actions(user_policy(outputs)) == set()
+
+
+OPTIONS = [
+    StackOptions(platform=platform, vpc=vpc)
+    for platform, vpc in itertools.product(PLATFORMS, ("default", "new"))
+]
+
+
+def label(options: StackOptions) -> str:
+    return f"{options.platform} {options.vpc}"
+
+
+def test_all_that_up_and_down_call_is_allowed_to_operators(session: Session) -> None:
+    options = StackOptions(platform="spot", instance_types=("c6i",))
+    with recorded(session) as needed:
+        outputs = up(session, options, unheard)
+        session.client("s3").put_object(Bucket=outputs.bucket, Key="knot/a", Body=b"")
+        needed.discard("s3:PutObject")
+        find_data(session, "dask-knot")
+        down(session, "dask-knot", unheard)
+    assert {"cloudformation:CreateStack", "s3:DeleteObject", "ec2:DescribeVpcs"} <= needed
+    assert needed - actions(operator_policy(options, HERE)) == set()
+
+
+#: A permission to make and one to delete each kind of resource.
+MAKE_AND_DELETE = {
+    "AWS::S3::Bucket": ("s3:CreateBucket", "s3:DeleteBucket"),
+    "AWS::S3::BucketPolicy": ("s3:PutBucketPolicy", "s3:DeleteBucketPolicy"),
+    "AWS::ECR::Repository": ("ecr:CreateRepository", "ecr:DeleteRepository"),
+    "AWS::Logs::LogGroup": ("logs:CreateLogGroup", "logs:DeleteLogGroup"),
+    "AWS::IAM::Role": ("iam:CreateRole", "iam:DeleteRole"),
+    "AWS::IAM::InstanceProfile": ("iam:CreateInstanceProfile", "iam:DeleteInstanceProfile"),
+    "AWS::Batch::JobQueue": ("batch:CreateJobQueue", "batch:DeleteJobQueue"),
+    "AWS::Batch::ComputeEnvironment": (
+        "batch:CreateComputeEnvironment",
+        "batch:DeleteComputeEnvironment",
+    ),
+    "AWS::EC2::LaunchTemplate": ("ec2:CreateLaunchTemplate", "ec2:DeleteLaunchTemplate"),
+    "AWS::EC2::SecurityGroup": ("ec2:CreateSecurityGroup", "ec2:DeleteSecurityGroup"),
+    "AWS::EC2::VPC": ("ec2:CreateVpc", "ec2:DeleteVpc"),
+    "AWS::EC2::Subnet": ("ec2:CreateSubnet", "ec2:DeleteSubnet"),
+    "AWS::EC2::InternetGateway": ("ec2:CreateInternetGateway", "ec2:DeleteInternetGateway"),
+    "AWS::EC2::VPCGatewayAttachment": ("ec2:AttachInternetGateway", "ec2:DetachInternetGateway"),
+    "AWS::EC2::RouteTable": ("ec2:CreateRouteTable", "ec2:DeleteRouteTable"),
+    "AWS::EC2::Route": ("ec2:CreateRoute", "ec2:DeleteRoute"),
+    "AWS::EC2::SubnetRouteTableAssociation": (
+        "ec2:AssociateRouteTable",
+        "ec2:DisassociateRouteTable",
+    ),
+    "AWS::EC2::VPCEndpoint": ("ec2:CreateVpcEndpoint", "ec2:DeleteVpcEndpoints"),
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=label)
+def test_operators_may_make_and_delete_what_is_in_the_template_and_nothing_else(
+    options: StackOptions,
+) -> None:
+    granted = actions(operator_policy(options, HERE))
+    kinds = {one["Type"] for one in make_template(options)["Resources"].values()}
+    assert kinds <= MAKE_AND_DELETE.keys()
+    for kind, pair in MAKE_AND_DELETE.items():
+        assert (set(pair) <= granted) == (kind in kinds), kind
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=label)
+def test_operators_are_kept_to_their_account(options: StackOptions) -> None:
+    for statement in operator_policy(options, HERE)["Statement"]:
+        if statement["Resource"] == "*":
+            verbs = {action.partition(":")[2][:4] for action in statement["Action"]}
+            assert verbs <= {"Desc", "List"}, statement["Sid"]
+
+
+def test_operators_may_use_what_there_is_already_and_not_make_it() -> None:
+    options = StackOptions(existing_bucket="theirs", existing_queue="q")
+    granted = actions(operator_policy(options, HERE))
+    assert not [one for one in granted if one.startswith(("s3:", "ec2:", "batch:Create"))]
+
+
+def test_a_bucket_with_a_name_is_the_only_one() -> None:
+    policy = operator_policy(StackOptions(bucket="mine"), HERE)
+    assert allows(policy, "s3:CreateBucket", "arn:aws:s3:::mine")
+    assert not allows(policy, "s3:CreateBucket", "arn:aws:s3:::dask-knot-bucket-1")
+
+
+def test_a_role_can_be_given_no_other_policy_of_aws() -> None:
+    (found,) = [
+        one
+        for one in operator_policy(StackOptions(), HERE)["Statement"]
+        if one["Sid"] == "AwsPolicies"
+    ]
+    (arn,) = found["Condition"]["ArnEquals"]["iam:PolicyARN"]
+    assert arn.endswith("AmazonEC2ContainerServiceforEC2Role")
+
+
+@pytest.mark.parametrize("policy", [USER, *(operator_policy(one, HERE) for one in OPTIONS)])
+def test_aws_would_take_the_policy(policy: dict[str, object]) -> None:
+    text = json.dumps(policy)
+    assert len(text.replace(" ", "")) <= 6144  # a managed policy has no more
+    assert policy["Version"] == "2012-10-17"
+    sids = [one["Sid"] for one in policy["Statement"]]  # type: ignore[attr-defined]
+    assert len(set(sids)) == len(sids)
+    assert all(sid.isalnum() for sid in sids)
+
+
+def test_without_credentials_the_policy_is_for_any_account() -> None:
+    policy = operator_policy(StackOptions())
+    assert allows(policy, "iam:CreateRole", "arn:aws:iam::999999999999:role/dask-knot-JobRole-1")

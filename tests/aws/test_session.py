@@ -1,0 +1,210 @@
+"""Credentials come by boto3's chain, and what AWS refuses is said in our own words."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore import exceptions as boto
+from moto import mock_aws
+
+from dask_knot.aws.refusals import action_of
+from dask_knot.aws.session import Session, open_session, translate, translated
+from dask_knot.errors import (
+    AccessError,
+    AwsError,
+    ConfigurationError,
+    CredentialsError,
+    KnotError,
+    QuotaError,
+)
+
+
+@pytest.fixture(autouse=True)
+def _nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Take away every credential and setting that this machine may have."""
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "PROFILE", "REGION"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    for name in ("DEFAULT_REGION", "ENDPOINT_URL", "ENDPOINT_URL_S3", "DEFAULT_PROFILE"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def _somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give credentials in the environment."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very secret")
+
+
+def refused(code: str, message: str = "", call: str = "SubmitJob") -> boto.ClientError:
+    """Make what botocore raises when AWS refuses."""
+    return boto.ClientError({"Error": {"Code": code, "Message": message}}, call)
+
+
+def test_no_credentials() -> None:
+    with pytest.raises(CredentialsError, match="aws sso login"):
+        open_session(region="eu-west-1")
+
+
+@pytest.mark.usefixtures("_somebody")
+def test_no_region() -> None:
+    with pytest.raises(ConfigurationError, match="AWS_REGION"):
+        open_session()
+
+
+@pytest.mark.usefixtures("_somebody")
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_the_region_of_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "eu-north-1")
+    assert open_session().region == "eu-north-1"
+    assert open_session(region="eu-west-1").region == "eu-west-1"
+
+
+def test_a_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config").write_text("[profile lab]\nregion = ap-south-1\n")
+    (tmp_path / "credentials").write_text(
+        "[lab]\naws_access_key_id = AKID\naws_secret_access_key = secret\n"
+    )
+    assert open_session("lab").region == "ap-south-1"
+    monkeypatch.setenv("AWS_PROFILE", "lab")
+    assert open_session().region == "ap-south-1"
+    with pytest.raises(CredentialsError, match="other"):
+        open_session("other")
+
+
+@pytest.mark.usefixtures("_somebody")
+def test_each_client_is_made_once_and_retries() -> None:
+    session = open_session(region="eu-west-1")
+    made: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: made.append(session.client("batch"))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(client) for client in made}) == 1
+    assert made[0].meta.config.retries == {"mode": "adaptive", "total_max_attempts": 10}
+
+
+@pytest.mark.usefixtures("_somebody")
+def test_what_the_store_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = open_session(region="eu-west-1").store_options()
+    assert set(options) == {"region", "credential_provider"}
+    given = options["credential_provider"]()
+    assert (given["access_key_id"], given["secret_access_key"]) == ("AKIDEXAMPLE", "very secret")
+    left = given["expires_at"] - datetime.now(timezone.utc)
+    assert timedelta(minutes=1) < left < timedelta(minutes=15)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    options = open_session(region="eu-west-1").store_options()
+    assert options["endpoint"] == "http://127.0.0.1:9"
+    assert options["client_options"] == {"allow_http": True}
+
+
+@pytest.mark.usefixtures("_somebody")
+def test_secrets_are_never_shown() -> None:
+    assert "secret" not in repr(open_session(region="eu-west-1"))
+
+
+@pytest.fixture
+def emulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """Give a session in an account that is emulated in this process."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very secret")
+    with mock_aws():
+        yield open_session(region="eu-west-1")
+
+
+def test_who_am_i(emulated: Session) -> None:
+    assert emulated.identity()["Account"] == "123456789012"
+
+
+def test_a_client_that_translates(emulated: Session) -> None:
+    s3 = emulated.asking("s3")
+    assert s3.list_buckets()["Buckets"] == []
+    with pytest.raises(AwsError, match="AWS refused HeadBucket"):
+        s3.head_bucket(Bucket="nowhere")
+    with pytest.raises(AwsError, match="Parameter validation failed"):
+        s3.head_object(Bucket="nowhere", Key=5)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (refused("ExpiredToken"), CredentialsError, "have expired.*sign in again"),
+        (refused("ExpiredTokenException"), CredentialsError, "have expired"),
+        (refused("InvalidClientTokenId"), CredentialsError, "unknown to AWS"),
+        (refused("UnrecognizedClientException"), CredentialsError, "unknown to AWS"),
+        (refused("SignatureDoesNotMatch"), CredentialsError, "wrong secret key"),
+        (refused("RequestTimeTooSkewed"), CredentialsError, "clock"),
+        (
+            refused(
+                "AccessDeniedException",
+                "User: arn:aws:iam::1:user/me is not authorized to perform: batch:SubmitJob on "
+                "resource: arn:aws:batch:eu-west-1:1:job-queue/q",
+            ),
+            AccessError,
+            r"may not do batch:SubmitJob:.*job-queue/q.*dask knot policy",
+        ),
+        (refused("403", "Forbidden", "HeadBucket"), AccessError, "may not do HeadBucket"),
+        (refused("UnauthorizedOperation", call="RunInstances"), AccessError, "RunInstances"),
+        (refused("ThrottlingException"), AwsError, "took no more SubmitJob requests"),
+        (refused("LimitExceededException", "5 roles"), QuotaError, "5 roles.*Service Quotas"),
+        (refused("ServiceQuotaExceededException", "x"), QuotaError, "Service Quotas"),
+        (refused("ClientException", "no queue q"), AwsError, "refused SubmitJob: no queue q"),
+        (refused("Odd"), AwsError, "did not say why"),
+        (boto.NoCredentialsError(), CredentialsError, "no usable AWS credentials"),
+        (boto.ProfileNotFound(profile="x"), CredentialsError, "profile"),
+        (boto.UnauthorizedSSOTokenError(), CredentialsError, "aws sso login"),
+        (boto.TokenRetrievalError(provider="sso", error_msg="x"), CredentialsError, "sign in"),
+        (boto.NoRegionError(), ConfigurationError, "AWS_REGION"),
+        (boto.EndpointConnectionError(endpoint_url="https://x"), AwsError, "can't be reached"),
+        (boto.ConnectTimeoutError(endpoint_url="https://x"), AwsError, "can't be reached"),
+        (boto.ReadTimeoutError(endpoint_url="https://x"), AwsError, "can't be reached"),
+        (boto.ParamValidationError(report="x"), AwsError, "can't be asked"),
+    ],
+)
+def test_what_is_refused_is_said(error: Exception, kind: type[KnotError], words: str) -> None:
+    found = translate(error)
+    assert type(found) is kind
+    with pytest.raises(kind, match=words):
+        raise found
+
+
+def test_no_exception_of_botocore_is_left() -> None:
+    kinds = [
+        kind
+        for kind in vars(boto).values()
+        if inspect.isclass(kind) and issubclass(kind, boto.BotoCoreError)
+    ]
+    assert len(kinds) > 50
+    for kind in kinds:
+        bare = kind.__new__(kind)  # each has other parameters, which don't matter here
+        Exception.__init__(bare, "text")
+        assert isinstance(translate(bare), KnotError)
+
+
+def test_ours_stay_as_they_are() -> None:
+    ours = AccessError("no")
+    assert translate(ours) is ours
+
+
+def test_the_cause_is_kept() -> None:
+    cause = refused("ExpiredToken")
+    with pytest.raises(CredentialsError) as caught, translated():
+        raise cause
+    assert caught.value.__cause__ is cause
+
+
+def test_the_action_is_named_by_the_message() -> None:
+    assert action_of(refused("AccessDenied", "Access Denied", "ListObjectsV2")) == "ListObjectsV2"
+    said = "is not authorized to perform: s3:ListBucket because no identity-based policy allows"
+    assert action_of(refused("AccessDenied", said, "ListObjectsV2")) == "s3:ListBucket"
