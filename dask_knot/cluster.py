@@ -64,9 +64,7 @@ class KnotCluster(Cluster):  # type: ignore[misc]
         Level below which Dask's own log lines are not shown while the cluster is open.
     **others
         Any other setting of ``knot.yaml``, with ``_`` for ``-``: attempts, host,
-        dashboard_address, part_interval; with engine="docker" image, with engine="aws" stack,
-        region, profile, image, queue, job_role, share_identifier, scheduling_priority, secrets and
-        tags.
+        dashboard_address, part_interval, and those under the name of the engine: image, stack, ...
 
     Raises
     ------
@@ -227,15 +225,8 @@ class KnotCluster(Cluster):  # type: ignore[misc]
     def logs(self, what: Any) -> Any:
         """Read the log of a job by its id, or of the job that makes a key or future.
 
-        Returns
-        -------
-        dict of str to str
-            The last lines of the log, by the id of the job or child that wrote them.
-
-        Raises
-        ------
-        KeyError
-            If there is no such job.
+        Gives the last lines by the id of the job or child that wrote them; raises ``KeyError`` if
+        there is no such job.
         """
         assert self._parts is not None
         return self.sync(asyncio.to_thread, self._parts.logs, getattr(what, "key", what))

@@ -17,13 +17,15 @@ from dask_knot.batch.launcher import Launcher
 from dask_knot.batch.local import LocalBatch
 from dask_knot.batch.request import MIB, JobTemplate
 from dask_knot.batch.service import BatchClient
+from dask_knot.planning import Resources
 from dask_knot.settings import Settings
 from dask_knot.store.store import Store
 
 logger = logging.getLogger(__name__)
 
-#: Imported by the server that forks jobs, so that no job has to.
-ALWAYS_WARM = ("dask_knot.job", "distributed.protocol.numpy")
+#: Imported by the server that forks jobs, so that no job has to: the first before anything else.
+#: Jobs don't need the cluster, but the modules of users that open one import it.
+ALWAYS_WARM = ("dask_knot.job", "dask_knot.cluster", "distributed.protocol.numpy")
 #: Libraries that start a thread per core would fight over the cores that jobs share.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -46,6 +48,10 @@ class Engine(Protocol):
     @property
     def store_url(self) -> str:
         """Where values are kept when the user names no store."""
+
+    @property
+    def largest(self) -> Resources:
+        """The most that a job may ask for."""
 
     def open_store(self, url: str) -> Store:
         """Open a store with the engine's own credentials, if it has any."""
@@ -104,6 +110,16 @@ class LocalEngine:
             home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
             return (Path(home) / "dask_knot").as_uri()
         return (self._folder / "store").as_uri()
+
+    @property
+    def largest(self) -> Resources:
+        """All that the jobs of this machine have together."""
+        settings = self.settings
+        return Resources(
+            vcpus=settings.jobs * settings.cores,
+            memory=settings.jobs * settings.memory,
+            gpus=settings.jobs * settings.gpus,
+        )
 
     def open_store(self, url: str) -> Store:
         """Open a store."""

@@ -7,10 +7,14 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+
+from dask_knot.settings import ENGINES, SECTIONS, Tempo
 
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -70,17 +74,56 @@ def test_every_dependency_has_its_reason(readme: str, required: set[str]) -> Non
     assert sorted(explained) == sorted(required)
 
 
-def test_every_setting_is_documented_with_its_default(project: Path) -> None:
-    defaults = yaml.safe_load((project / "dask_knot/knot.yaml").read_text())["knot"]
-    flat = {name: value for name, value in defaults.items() if name != "local"} | defaults["local"]
-    page = (project / "docs/configuration.md").read_text()
-    documented = dict(re.findall(r"^\| `([a-z-]+)` \| (.*?) \|", page, re.MULTILINE))
-    assert list(documented) == list(flat)
-    del documented["preload"]
-    for name, text in documented.items():
-        assert yaml.safe_load(f'"{text}"' if text[0] == ":" else text.strip("`")) == flat[name], (
-            name
-        )
+def documented(page: str, title: str) -> dict[str, list[str]]:
+    """Return the rows of the table under a heading: what stands between name and meaning."""
+    rows = re.findall(r"^\| `([a-z-]+)` \| (.*) \|$", section(page, title), re.MULTILINE)
+    return {name: cells.split(" | ")[:-1] for name, cells in rows}
+
+
+def meant(cell: str) -> object:
+    """Return the value that a cell of a table stands for."""
+    return yaml.safe_load(f'"{cell}"' if cell[0] == ":" else cell.strip("`"))
+
+
+@pytest.fixture
+def defaults(project: Path) -> dict[str, Any]:
+    """Return what `knot.yaml` has."""
+    text = (project / "dask_knot/knot.yaml").read_text()
+    return dict(yaml.safe_load(text)["knot"])
+
+
+@pytest.fixture
+def configuration(project: Path) -> str:
+    """Return the page about the configuration."""
+    return (project / "docs/configuration.md").read_text()
+
+
+def test_every_setting_is_documented_with_its_default(
+    configuration: str, defaults: dict[str, Any]
+) -> None:
+    general = {name: value for name, value in defaults.items() if name not in SECTIONS}
+    found = documented(configuration, "What a cluster is")
+    assert {name: meant(cell) for name, (cell,) in found.items()} == general
+    assert list(found) == list(general)
+
+
+def test_every_number_of_an_engine_is_documented(
+    configuration: str, defaults: dict[str, Any]
+) -> None:
+    found = documented(configuration, "What depends on the engine")
+    assert set(found) == {field.name.replace("_", "-") for field in fields(Tempo)} - {"preload"}
+    for name, cells in found.items():
+        assert [meant(cell) for cell in cells] == [defaults[one][name] for one in ENGINES], name
+
+
+@pytest.mark.parametrize("engine", ["docker", "aws"])
+def test_every_setting_of_an_engine_is_documented(
+    engine: str, configuration: str, defaults: dict[str, Any]
+) -> None:
+    numbers = {field.name.replace("_", "-") for field in fields(Tempo)}
+    own = {n: v for n, v in defaults[engine].items() if n not in numbers and n != "up"}
+    found = documented(configuration, f"Engine `{engine}`")
+    assert {name: meant(cell) for name, (cell,) in found.items()} == own
 
 
 def test_the_tour_runs(readme: str, tmp_path: Path) -> None:

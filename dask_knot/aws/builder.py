@@ -161,7 +161,7 @@ def _follow_push(answers: Iterable[Mapping[str, Any]], name: str, report: Report
             sent[str(answer.get("id"))] = (detail.get("current", 0), detail["total"])
             done, total = (sum(numbers) for numbers in zip(*sent.values(), strict=True))
             tenth = 10 * min(done, total) // max(total, 1)
-            if tenth > shown:
+            if tenth > shown and total > 1e6:
                 shown = tenth
                 report(f"pushing: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
 

@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from dask_knot.aws.contents import image_versions
 from dask_knot.aws.outputs import StackOutputs, read_outputs
 from dask_knot.aws.session import Session, translate
 from dask_knot.aws.status import find_environment, find_queue, newest_image, state_of
 from dask_knot.errors import AccessError, KnotError
+from dask_knot.running.versions import HERE
 
 
 class Verdict(Enum):
@@ -123,13 +125,23 @@ def _environment(session: Session, outputs: StackOutputs) -> Finding:
 
 
 def _image(session: Session, outputs: StackOutputs) -> Finding:
-    image = newest_image(session.client("ecr"), outputs)
+    ecr = session.client("ecr")
+    image = newest_image(ecr, outputs)
     if image is None:
         cure = "run `dask knot image`, or name an image with knot.aws.image"
         return Finding("image", Verdict.BAD, f"{outputs.repository} has none", cure)
     tags = ", ".join(image.get("imageTags", ()))
-    size = image.get("imageSizeInBytes", 0) / 2**20
-    return Finding("image", Verdict.GOOD, f"{tags}, {size:.0f} MiB")
+    text = f"{tags}, {image.get('imageSizeInBytes', 0) / 2**20:.0f} MiB"
+    there = image_versions(ecr, outputs, str(image["imageDigest"]))
+    if not there:
+        return Finding("image", Verdict.UNSURE, f"{text}, which doesn't say its versions")
+    other = [name for name, version in there.items() if HERE.get(name, version) != version]
+    if not other:
+        return Finding("image", Verdict.GOOD, f"{text}, of the same versions as here")
+    pairs = [f"{name} {there[name]} (here {HERE[name] or 'none'})" for name in other]
+    # No image for here may be needed: others may use this stack with other versions.
+    cure = "run `dask knot image` for an image of the versions here"
+    return Finding("image", Verdict.UNSURE, f"{text}, has {', '.join(pairs)}", cure)
 
 
 def _quota(session: Session, outputs: StackOutputs) -> Finding:

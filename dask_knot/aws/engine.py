@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from dask_knot.batch.queues import Description, describe_queue
 from dask_knot.batch.request import EC2, FARGATE, JobTemplate
 from dask_knot.batch.service import BatchClient
 from dask_knot.errors import ConfigurationError, EngineError
+from dask_knot.planning import Resources
 from dask_knot.settings import AwsSettings, Settings
 from dask_knot.store.store import Store
 
@@ -66,8 +68,10 @@ class AwsEngine:
         self.client: BatchClient = session.asking("batch")
         queue = settings.aws.queue or outputs.queue
         environments = _usable_environments(self.client, queue, session.region)
-        jobs = settings.jobs or _jobs(environments, settings.cores)
-        self.settings = replace(settings, jobs=jobs)
+        sizes = _sizes(environments)
+        jobs = max(1, sum(sizes) // settings.cores) if sizes else JOBS
+        self.settings = replace(settings, jobs=settings.jobs or jobs)
+        self._most_vcpus = float(max(sizes)) if sizes else math.inf
         region = {"AWS_REGION": session.region, "AWS_DEFAULT_REGION": session.region}
         self.template = JobTemplate(
             name=settings.name,
@@ -87,6 +91,13 @@ class AwsEngine:
     def store_url(self) -> str:
         """The stack's bucket and prefix."""
         return self._outputs.store_url
+
+    @property
+    def largest(self) -> Resources:
+        """What a compute environment may have; how much memory its instances have isn't known."""
+        # No instance type has more GPUs than vCPUs.
+        gpus = 0 if self.template.platform == FARGATE else int(min(self._most_vcpus, 2**20))
+        return Resources(vcpus=self._most_vcpus, memory=None, gpus=gpus)
 
     def open_store(self, url: str) -> Store:
         """Open a store in S3 with the credentials of the session.
@@ -166,11 +177,10 @@ def _usable_environments(client: BatchClient, queue: str, region: str) -> list[D
     return environments
 
 
-def _jobs(environments: Sequence[Description], cores: int) -> int:
-    """Tell how many jobs of so many cores the compute environments have room for."""
+def _sizes(environments: Sequence[Description]) -> list[int]:
+    """Tell how many vCPUs compute environments may have, those that say so."""
     sizes = [one.get("computeResources", {}).get("maxvCpus") for one in environments]
-    known = [int(size) for size in sizes if size is not None]
-    return max(1, sum(known) // cores) if known else JOBS
+    return [int(size) for size in sizes if size is not None]
 
 
 def _platform(environments: Sequence[Description], outputs: StackOutputs) -> str:
@@ -235,4 +245,5 @@ def open_aws(
     session = open_session(settings.aws.profile, settings.aws.region)
     outputs = read_outputs(session, settings.aws.stack)
     image = settings.aws.image or ensure_image(session, outputs, resolve_spec({}), report)
-    return AwsEngine(settings, session, outputs, image, environment)
+    session.close()
+    return AwsEngine(settings, session.patient(), outputs, image, environment)

@@ -18,14 +18,22 @@ from dask_knot.errors import ConfigurationError, CredentialsError
 
 __all__ = ["CONFIG", "Session", "open_session", "translate", "translated"]
 
-#: Throttled and unreachable for about two minutes is borne; the adaptive mode slows down by itself
-#: when an account has too many callers. Batch takes about 50 calls a second per account.
-CONFIG = Config(
-    retries={"mode": "adaptive", "total_max_attempts": 10},
-    connect_timeout=10,
-    read_timeout=60,
-    user_agent_extra="dask_knot",
-)
+
+def _config(attempts: int) -> Config:
+    # The adaptive mode slows down by itself when an account has too many callers: Batch takes
+    # about 50 calls a second from all of them. The pauses between attempts double, up to 20 s.
+    return Config(
+        retries={"mode": "adaptive", "total_max_attempts": attempts},
+        connect_timeout=10,
+        read_timeout=60,
+        user_agent_extra="dask_knot",
+    )
+
+
+#: For somebody who waits: without a network it is said after some ten seconds.
+CONFIG = _config(6)
+#: For work that must not be lost when the network is gone for a minute.
+PATIENT = _config(13)
 #: So long the store keeps credentials before it asks botocore again, which renews them 15 minutes
 #: before they expire.
 CREDENTIALS_FOR = timedelta(minutes=5)
@@ -78,6 +86,10 @@ class Session:
     def asking(self, service: str) -> Any:
         """Give a client whose exceptions are ours; the pages of paginators are botocore's."""
         return _Asking(self.client(service))
+
+    def patient(self) -> Session:
+        """Give a session whose clients bear with a network that is gone for more than a minute."""
+        return Session(self.boto, PATIENT)
 
     def close(self) -> None:
         """Close the connections of all clients."""

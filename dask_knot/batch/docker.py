@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from dask_knot.batch.launcher import OUT_OF_MEMORY, ChildProcess, Exit, Listener
 from dask_knot.errors import EngineError
 
-#: Containers say whose they are, so that one can find those of a client that was killed.
+#: Containers say what they are: `docker ps --filter label=dask-knot` finds those of a client that
+#: was killed.
 LABEL = "dask-knot"
 NOT_STARTED = "Task failed to start"
 #: A busy engine takes its time to answer.
@@ -221,12 +222,6 @@ def find_image(client: Any, image: str) -> None:
         ) from error
     except DockerException as error:
         raise EngineError(f"the Docker engine can't be asked for images: {_text(error)}") from error
-
-
-def orphans(client: Any) -> Iterable[Any]:
-    """List the containers of jobs that are still there."""
-    found: Iterable[Any] = client.containers.list(all=True, filters={"label": LABEL})
-    return found
 
 
 def _text(error: DockerException) -> str:

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -23,6 +24,16 @@ T = TypeVar("T")
 PART_BYTES = 16 * 2**20
 #: Keys that one S3 DeleteObjects request takes.
 DELETE_AT_ONCE = 1000
+#: A network that is gone for a minute loses nothing: obstore's own ten retries are over in seconds.
+RETRIES = {
+    "max_retries": 1000,
+    "retry_timeout": timedelta(minutes=2),
+    "backoff": {
+        "init_backoff": timedelta(milliseconds=100),
+        "max_backoff": timedelta(seconds=5),
+        "base": 2.0,
+    },
+}
 #: How obstore says that an object isn't there.
 MISSING = (FileNotFoundError, NotFoundError)
 
@@ -190,7 +201,7 @@ def _open_s3(url: str, **options: Any) -> S3Store:
     is_plain = endpoint.startswith("http://")
     if is_plain:
         options.setdefault("client_options", {"allow_http": True})
-    store: S3Store = S3Store.from_url(url, **options)
+    store: S3Store = S3Store.from_url(url, **{"retry_config": RETRIES, **options})
     return store
 
 

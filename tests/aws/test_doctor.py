@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -14,6 +16,7 @@ from dask_knot.aws.outputs import parse_outputs
 from dask_knot.aws.session import Session
 from dask_knot.aws.stack import up
 from dask_knot.aws.status import measure, read_status
+from dask_knot.running.versions import HERE
 from tests.aws.account import account, sign_in, unheard
 from tests.aws.formation import FakeSession, Pages, described, refusal
 
@@ -158,16 +161,47 @@ def test_a_bucket_that_may_not_be_written() -> None:
     assert "s3:PutObject" in found.text
 
 
-def test_the_newest_image_counts() -> None:
-    class Ecr:
-        def get_paginator(self, call: str) -> Pages:
-            old = {"imageTags": ["old"], "imagePushedAt": datetime(2026, 1, 1)}
-            new = {"imageTags": ["new"], "imagePushedAt": datetime(2026, 2, 1)}
-            return Pages([{"imageDetails": [new]}, {"imageDetails": [old]}])
+class FakeEcr:
+    """Has two images; the newest one has labels, if it is told any."""
 
-    found = check("image", ecr=Ecr())
-    assert found.verdict is Verdict.GOOD
-    assert found.text.startswith("new")
+    def __init__(self, labels: dict[str, str] | None) -> None:
+        self.labels = labels
+
+    def get_paginator(self, call: str) -> Pages:
+        old = {"imageTags": ["old"], "imageDigest": "1", "imagePushedAt": datetime(2026, 1, 1)}
+        new = {"imageTags": ["new"], "imageDigest": "2", "imagePushedAt": datetime(2026, 2, 1)}
+        return Pages([{"imageDetails": [new]}, {"imageDetails": [old]}])
+
+    def batch_get_image(self, *, imageIds: list[dict[str, str]], **_: Any) -> dict[str, Any]:
+        assert imageIds == [{"imageDigest": "2"}]
+        manifest = {"manifests": []} if self.labels is None else {"config": {"digest": "3"}}
+        return {"images": [{"imageManifest": json.dumps(manifest)}]}
+
+    def get_download_url_for_layer(self, *, layerDigest: str, **_: Any) -> dict[str, str]:
+        assert layerDigest == "3"
+        return {"downloadUrl": f"data:,{quote(json.dumps({'config': {'Labels': self.labels}}))}"}
+
+
+LABELS = {f"dask-knot.{name}": version for name, version in HERE.items() if version}
+
+
+@pytest.mark.parametrize(
+    ("labels", "verdict", "words"),
+    [
+        (LABELS, Verdict.GOOD, "of the same versions as here"),
+        ({**LABELS, "dask-knot.dask": "2020.1"}, Verdict.UNSURE, "has dask 2020.1 (here "),
+        ({"maintainer": "ada"}, Verdict.UNSURE, "doesn't say its versions"),
+        (None, Verdict.UNSURE, "doesn't say its versions"),
+    ],
+    ids=["same", "other", "none", "index"],
+)
+def test_the_newest_image_and_its_versions(
+    labels: dict[str, str] | None, verdict: Verdict, words: str
+) -> None:
+    found = check("image", ecr=FakeEcr(labels))
+    assert found.verdict is verdict
+    assert found.text.startswith("new, ")
+    assert words in found.text
 
 
 def test_the_status_of_a_stack_that_works(session: Session) -> None:

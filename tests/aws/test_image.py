@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,6 +17,7 @@ from dask_knot.aws.image import ensure_image, ensure_local_image, make_recipe, s
 from dask_knot.aws.session import Session
 from dask_knot.aws.spec import ImageSpec, resolve_spec
 from dask_knot.errors import AwsError, ConfigurationError, ImageError
+from dask_knot.settings import DEFAULTS
 from tests.aws.engines import FakeDocker
 
 SPEC = ImageSpec(packages=())
@@ -190,7 +191,10 @@ class TestFailures:
             ensure_image(session, place, SPEC, say_nothing, lambda: docker)
 
     def test_progress_of_a_push_is_said_in_tenths(self, session: Session, place: Place) -> None:
-        steps = [{"id": "a", "progressDetail": {"current": n, "total": 1000}} for n in range(1001)]
+        steps = [
+            {"id": "a", "progressDetail": {"current": done * 10**4, "total": 10**7}}
+            for done in range(1001)
+        ]
         docker, said = FakeDocker(push_answers=steps), list[str]()
         ensure_image(session, place, SPEC, said.append, lambda: docker)
         assert len([line for line in said if line.startswith("pushing:")]) == 11
@@ -230,6 +234,13 @@ def test_git_references_bring_git() -> None:
     spec = replace(SPEC, packages=("git+https://github.com/o/n@v1",))
     assert make_recipe(spec, say_nothing).debian == ("git",)
     assert "git+https://github.com/o/n@v1" in show_dockerfile(spec, say_nothing)
+
+
+def test_the_packaged_defaults_are_those_of_the_code() -> None:
+    packaged = DEFAULTS["build"]
+    assert list(packaged) == [field.name for field in fields(ImageSpec)]
+    with dask.config.set({"knot.build": packaged}):
+        assert resolve_spec({}) == ImageSpec()
 
 
 def test_settings_come_from_keywords_then_configuration() -> None:

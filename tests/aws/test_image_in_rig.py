@@ -102,8 +102,8 @@ def test_a_job_may_do_in_the_store_what_its_role_may(rig: Rig, job_image: str) -
         rig.enforce_permissions(False)
     printed = "\n".join(batch.log(found))
     assert printed.startswith("put\n")
-    assert "StoreError" in printed
-    assert "AccessDenied" in printed
+    assert found["container"]["exitCode"] == 1
+    assert "PermissionDenied" in printed
     assert s3.get_object(Bucket="a-store", Key="run/name")["Body"].read() == b"bytes"
 
 

@@ -92,7 +92,9 @@ def test_each_client_is_made_once_and_retries() -> None:
     for thread in threads:
         thread.join()
     assert len({id(client) for client in made}) == 1
-    assert made[0].meta.config.retries == {"mode": "adaptive", "total_max_attempts": 10}
+    assert made[0].meta.config.retries == {"mode": "adaptive", "total_max_attempts": 6}
+    patient = session.patient().client("batch").meta.config.retries
+    assert patient == {"mode": "adaptive", "total_max_attempts": 13}
 
 
 @pytest.mark.usefixtures("_somebody")

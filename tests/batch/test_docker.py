@@ -259,5 +259,5 @@ def test_a_missing_image_is_said_at_once(desk: Desk) -> None:
 
 def test_a_missing_engine_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
-    with pytest.raises(EngineError, match="needs a Docker engine.*engine='local'"):
+    with pytest.raises(EngineError, match=r"needs a Docker engine.*engine='local'"):
         open_docker()

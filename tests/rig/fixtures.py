@@ -18,8 +18,6 @@ from tests.rig.machine import Rig
 @pytest.fixture(scope="session")
 def rig() -> Iterator[Rig]:
     """Start the emulated AWS; where it can't run, skip, and fail if this is CI."""
-    pytest.importorskip("moto")
-    pytest.importorskip("docker")
     reason = machine.why_not()
     if reason and os.environ.get("CI"):
         pytest.fail(reason)

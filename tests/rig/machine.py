@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -18,6 +19,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,11 @@ class Rig:
         """Check every call against IAM from now on, or let everybody do everything again."""
         self._post("moto-api/reset-auth", "0" if enforce else "inf")
 
+    def asked(self, user: str) -> set[str]:
+        """Tell which permissions a user was asked for, in lower case, while they were checked."""
+        with urllib.request.urlopen(f"{self.endpoint}/rig/asked/{user}", timeout=30) as answer:
+            return set(json.load(answer))
+
     def reset(self) -> None:
         """Forget everything that was made in AWS; images stay in the Docker engine."""
         self._post("moto-api/reset")
@@ -105,7 +112,8 @@ def why_not() -> str | None:
         return "the emulated AWS of the tests needs Debian, where it installs a Docker engine"
     if os.geteuid() != 0:
         return "the emulated AWS of the tests needs root: it starts a Docker engine"
-    return None
+    missing = [name for name in ("moto", "docker", "boto3") if find_spec(name) is None]
+    return f"the emulated AWS of the tests needs {', '.join(missing)}" if missing else None
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from tests.rig.server import access, batch, formation, images
+from tests.rig.server import access, asked, batch, blobs, formation, images
 from tests.rig.server.attempts import Surroundings
 from tests.rig.server.queueing import Queueing
 
@@ -36,12 +36,14 @@ def main(port: int, folder: Path, registry: str) -> None:
     shortest = int(os.environ.get("RIG_BATCH_SHORTEST_TIMEOUT", "60"))
     surroundings = Surroundings(endpoint, folder, access.Credentials(endpoint, folder))
     batch.install(Queueing(slots), surroundings, shortest)
+    asked.install()  # before what it is the base of
     access.install()
     formation.install()
     images.install(registry)
+    blobs.install(registry)
     application = surroundings.credentials.serve(DomainDispatcherApplication(create_backend_app))
     make_server(
-        "127.0.0.1", port, application, threaded=True, request_handler=Handler
+        "127.0.0.1", port, asked.serve(application), threaded=True, request_handler=Handler
     ).serve_forever()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import unescape
 
+from botocore.credentials import Credentials as Signature
 from moto.batch.models import batch_backends
 from moto.iam import access_control
 from moto.sts.models import sts_backends
@@ -119,6 +120,18 @@ def install() -> None:
             check(self, each.arn if each else "*")
 
     access_control.IAMRequest.check_action_permitted = check_action_permitted
+    make_key = access_control.create_access_key
+
+    def create_access_key(account_id: str, access_key_id: str, **more: Any) -> Any:
+        if access_key_id == Root.key:
+            return Root()
+        return make_key(account_id=account_id, access_key_id=access_key_id, **more)
+
+    access_control.create_access_key = create_access_key
+    _install_s3()
+
+
+def _install_s3() -> None:
     check_s3 = access_control.S3IAMRequest.check_action_permitted
 
     def check_s3_action_permitted(self: Any, resource: str) -> None:
@@ -129,6 +142,22 @@ def install() -> None:
             check_s3(self, each)
 
     access_control.S3IAMRequest.check_action_permitted = check_s3_action_permitted
+
+
+class Root:
+    """The account itself: it may do everything, also while permissions are checked."""
+
+    key = "test"
+    arn = f"arn:aws:iam::{ACCOUNT}:root"
+
+    def create_credentials(self) -> Signature:
+        """Give what its requests are signed with."""
+        return Signature(self.key, self.key)
+
+    def collect_policies(self) -> list[str]:
+        """Give the policy that allows everything."""
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        return [json.dumps({"Version": "2012-10-17", "Statement": [everything]})]
 
 
 def _text(body: bytes | str | None) -> str:

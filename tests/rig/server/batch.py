@@ -38,11 +38,15 @@ def install(queueing: Queueing, surroundings: Surroundings, shortest_timeout: in
         return answer
 
     def list_jobs(
-        self: Any, queue: str, array_job: str, status: str | None = None, filters: Any = None
+        self: Any,
+        job_queue_name: str | None,
+        array_job_id: str | None,
+        job_status: str | None = None,
+        filters: Any = None,
     ) -> Any:
-        if filters is None and status is None:
-            status = "RUNNING"  # as AWS does
-        return listing(self, queue, array_job, status, filters)
+        if filters is None and job_status is None:
+            job_status = "RUNNING"  # as AWS does
+        return listing(self, job_queue_name, array_job_id, job_status, filters)
 
     def submitjob(self: Any) -> Any:
         _request.retry = self._get_param("retryStrategy")
