@@ -12,17 +12,15 @@ from typing import Any, NoReturn
 from dask._expr import LLGExpr
 from dask._task_spec import DataNode, GraphNode, Task, TaskRef
 from dask.typing import Key
-from dask.utils import parse_bytes
 from distributed.protocol import Serialized, deserialize, serialize, to_serialize
 from distributed.scheduler import _cull, _materialize_graph
 
+from dask_knot.annotations import Annotations, job_resources
 from dask_knot.collector import paused_collector
 from dask_knot.errors import KnotError, UnsupportedGraphError
 from dask_knot.planning import Resources
 from dask_knot.planning.reads import Reads, outside_reads
 from dask_knot.tracking.events import Graph
-
-Annotations = Mapping[str, Mapping[Key, Any]]
 
 #: A wanted key depends on up to so many values without a hub.
 DIRECT_READS = 2
@@ -91,7 +89,7 @@ def _open(
         wanted,
         literals,
         external=sorted(read.difference(tasks), key=str),
-        resources=_resources(tasks, annotations, everywhere, default),
+        resources=job_resources(tasks, annotations, everywhere, default),
     )
     dependencies = {key: node.dependencies for key, node in tasks.items()}
     reads = outside_reads(dependencies, wanted, graph.external) if graph.external else {}
@@ -141,34 +139,3 @@ def _refuse_unsupported(nodes: Iterable[GraphNode]) -> None:
                 "Build it while the KnotCluster is open, or with dask.config.set({"
                 "'dataframe.shuffle.method': 'tasks', 'array.rechunk.method': 'tasks'})"
             )
-
-
-def _resources(
-    tasks: Iterable[Key],
-    annotations: Annotations,
-    everywhere: Mapping[str, Any],
-    default: Resources,
-) -> dict[Key, Resources]:
-    """Read `resources=` as what a job needs: CPU, GPU, and MEMORY in bytes."""
-    found: dict[Key, Resources] = {}
-    if everywhere.get("resources"):
-        everyone = _parse(everywhere["resources"], default)
-        found = dict.fromkeys(tasks, everyone)
-    for key, given in annotations.get("resources", {}).items():
-        found[key] = _parse(given, default)
-    return found
-
-
-def _parse(given: Mapping[str, Any], default: Resources) -> Resources:
-    known = {"CPU", "GPU", "MEMORY"}
-    if unknown := set(given) - known:
-        raise UnsupportedGraphError(
-            f"resources={dict(given)!r}: a job has no {', '.join(sorted(unknown))}; "
-            f"use {', '.join(sorted(known))} (MEMORY in bytes)"
-        )
-    return Resources(
-        vcpus=given.get("CPU", default.vcpus),
-        memory=int(parse_bytes(given["MEMORY"])) if "MEMORY" in given else default.memory,
-        gpus=int(given.get("GPU", default.gpus)),
-        timeout=default.timeout,
-    )

@@ -19,11 +19,12 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol import to_serialize
 from distributed.utils import offload
 
+from dask_knot.annotations import for_dask
 from dask_knot.driving.driver import Driver, Outcome
 from dask_knot.driving.values import EncodedValues
 from dask_knot.errors import KnotError
 from dask_knot.gateway import GATEWAY
-from dask_knot.graphs import OpenedGraph, compact, open_graph
+from dask_knot.graphs import compact, open_graph
 from dask_knot.planning import Resources
 from dask_knot.running.failure import Failure, fail
 from dask_knot.tracking import actions, events
@@ -92,7 +93,7 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
             client=client,
             expr_ser=packed,
             keys=keys,
-            annotations=_for_dask(opened, everywhere),
+            annotations=for_dask(opened.annotations, everywhere),
             **{**rest, "internal_priority": order},
         )
         self._note_cancelled(graph.wanted)
@@ -127,6 +128,12 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         for key, error in damaged.items():
             self._lose(key, error)
         return EncodedValues(found), [key for key in keys if key not in found]
+
+    async def restart_workers(
+        self, workers: list[str] | None = None, **options: Any
+    ) -> dict[str, str]:
+        """Tell that all is new: jobs were ended with their keys, and the gateway keeps no state."""
+        return dict.fromkeys(self.workers if workers is None else workers, "OK")
 
     def scattered(self, event: events.ValuesScattered) -> None:
         """Learn of values that the gateway has put into the store."""
@@ -269,28 +276,3 @@ class _Releases(SchedulerPlugin):  # type: ignore[misc]
 
 
 _NONE_TYPE = b""
-
-
-def _for_dask(opened: OpenedGraph, everywhere: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep the annotations that Dask acts on: which job runs a task is not its business."""
-    kept = {"priority": 0, "retries": 0}
-    ours = ("resources", "workers", "allow_other_workers", *kept)
-    result = {name: value for name, value in everywhere.items() if name not in ours}
-    for name, default in kept.items():
-        by_key, general = opened.annotations.get(name, {}), everywhere.get(name, default)
-        if by_key:
-            result[name] = _Lookup(by_key, general)
-        elif name in everywhere:
-            result[name] = general
-    return result
-
-
-class _Lookup:
-    """An annotation that differs by key, as a call: the form that Dask takes for a whole graph."""
-
-    def __init__(self, by_key: Mapping[Key, Any], general: Any) -> None:
-        self._by_key, self._general = by_key, general
-
-    def __call__(self, key: Key) -> Any:
-        general = self._general(key) if callable(self._general) else self._general
-        return self._by_key.get(key, general)
