@@ -16,8 +16,9 @@ from dask_knot.batch.local import LocalBatch
 from dask_knot.batch.service import MIB, BatchClient
 from dask_knot.settings import Settings
 
-#: Imported by the server that forks jobs, so that no job has to.
-ALWAYS_WARM = ("dask_knot.job", "distributed.protocol.numpy")
+#: Imported by the server that forks jobs, so that no job has to: the first before anything else.
+#: Jobs don't need the cluster, but the modules of users that open one import it.
+ALWAYS_WARM = ("dask_knot.job", "dask_knot.cluster", "distributed.protocol.numpy")
 #: Libraries that start a thread per core would fight over the cores that jobs share.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
