@@ -14,6 +14,7 @@ from dask_knot.batch.capacity import Capacity
 from dask_knot.batch.fork import ForkLauncher
 from dask_knot.batch.local import LocalBatch
 from dask_knot.batch.service import MIB, BatchClient
+from dask_knot.planning import Resources
 from dask_knot.settings import Settings
 
 #: Imported by the server that forks jobs, so that no job has to: the first before anything else.
@@ -33,6 +34,10 @@ class Engine(Protocol):
     @property
     def store_url(self) -> str:
         """Where values are kept when the user names no store."""
+
+    @property
+    def largest(self) -> Resources:
+        """The most that a job may ask for."""
 
     def tail(self, log_stream: str, lines: int) -> Sequence[str]:
         """Give the last lines of a job's log."""
@@ -73,6 +78,16 @@ class LocalEngine:
             home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
             return (Path(home) / "dask_knot").as_uri()
         return (self._folder / "store").as_uri()
+
+    @property
+    def largest(self) -> Resources:
+        """All that the jobs of this machine have together."""
+        settings = self._settings
+        return Resources(
+            vcpus=settings.jobs * settings.cores,
+            memory=settings.jobs * settings.memory,
+            gpus=settings.jobs * settings.gpus,
+        )
 
     def tail(self, log_stream: str, lines: int) -> Sequence[str]:
         """Give the last lines of a job's log."""

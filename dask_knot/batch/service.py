@@ -17,6 +17,10 @@ from dask_knot.store.names import ShardId, StageId
 IDS_AT_ONCE = 100
 #: Lines of a failed child's log that are kept with its error.
 LOG_LINES = 20
+#: Jobs that are over and still shown.
+REMEMBERED = 1000
+#: So many answers in a row without a job mean that Batch has forgotten it.
+MISSES = 3
 MIB = 2**20
 
 
@@ -63,6 +67,7 @@ class Job:
     size: int
     ended: set[int] = field(default_factory=set)
     is_over: bool = False
+    missed: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     reason: str = ""
 
@@ -90,6 +95,7 @@ class JobService:
         self._template = template
         self._tail = tail
         self._definitions: dict[Resources, str] = {}
+        self._refused: dict[StageId, str] = {}
         self.jobs: dict[StageId, Job] = {}
 
     def submit(self, id: StageId, stage: Stage, url: str) -> None:
@@ -103,13 +109,9 @@ class JobService:
         try:
             request = self.request(id, stage, url, self._definition(stage.resources))
             response = self._client.submit_job(**request)
-        except KeyError as error:
-            raise SubmissionError(
-                f"stage {id} can't be submitted because {error.args[0]}, which it depends on, "
-                "was not"
-            ) from error
         except Exception as error:  # botocore makes its exceptions as it goes
-            raise SubmissionError(f"Batch refused stage {id}: {error}") from error
+            self._refused[id] = str(error)
+            raise SubmissionError(f"stage {id} could not be submitted: {error}") from error
         self.jobs[id] = Job(str(response["jobId"]), len(stage.shards))
 
     def request(self, id: StageId, stage: Stage, url: str, definition: str) -> dict[str, Any]:
@@ -172,22 +174,33 @@ class JobService:
         by_id = {self.jobs[id].id: id for id in stages if id in self.jobs}
         found = []
         for detail in self._describe(list(by_id)):
-            id = by_id[detail["jobId"]]
+            id = by_id.pop(detail["jobId"])
             job = self.jobs[id]
+            job.missed = 0
             job.is_over = detail["status"] in ("SUCCEEDED", "FAILED")
             job.reason = detail.get("statusReason", "")
             summary = detail.get("arrayProperties", {}).get("statusSummary", {})
             counts = summary if job.size > 1 else {detail["status"]: 1}
             job.counts = {status: count for status, count in counts.items() if count}
             found.append((id, job, detail))
+        for job in [self.jobs[id] for id in by_id.values()]:
+            job.missed += 1  # Batch forgets what ended a day or more ago
+            job.is_over = job.missed >= MISSES
         return found
 
-    def explain(self, shard: ShardId) -> Ended:
-        """Explain a child that ended without leaving its manifest, whatever Batch says of it."""
+    def explain(self, shards: Sequence[ShardId]) -> list[tuple[ShardId, Ended]]:
+        """Explain children that ended without leaving a manifest, whatever Batch says of them."""
+        ids = {shard: self._child(shard) for shard in shards}
+        details = {detail["jobId"]: detail for detail in self._describe(list(ids.values()))}
+        unknown = {"statusReason": "Batch does not know the job any more"}
+        return [
+            (shard, self._explain(details.get(id) or {"jobId": id, **unknown}))
+            for shard, id in ids.items()
+        ]
+
+    def _child(self, shard: ShardId) -> str:
         job = self.jobs[shard.stage]
-        child = job.id if job.size == 1 else f"{job.id}:{shard.index}"
-        details = self._describe([child])
-        return self._explain(details[0] if details else {"jobId": child})
+        return job.id if job.size == 1 else f"{job.id}:{shard.index}"
 
     def terminate(self, stages: Iterable[StageId], reason: str) -> None:
         """End the jobs of stages, running and waiting ones."""
@@ -198,7 +211,7 @@ class JobService:
     def logs(self, chosen: Collection[str] | None = None, lines: int = 200) -> dict[str, str]:
         """Read the last lines of the logs of jobs that ran, or of those that are named."""
         ids: list[str] = []
-        for job in self.jobs.values():
+        for job in list(self.jobs.values()):
             children = [job.id] if job.size == 1 else [f"{job.id}:{n}" for n in range(job.size)]
             ids += [child for child in children if chosen is None or child in chosen]
         found = {}
@@ -208,9 +221,12 @@ class JobService:
                 found[detail["jobId"]] = "\n".join(tail)
         return found
 
-    def forget(self, id: StageId) -> None:
-        """Stop remembering a stage that is over and that no later stage will depend on."""
-        self.jobs.pop(id, None)
+    def prune(self, needed: Collection[StageId]) -> None:
+        """Forget jobs of long ago: those that are over and whose values nobody needs."""
+        if len(self.jobs) > REMEMBERED:
+            old = [id for id, job in self.jobs.items() if job.is_over and id not in needed]
+            for id in old[: len(self.jobs) - REMEMBERED]:
+                del self.jobs[id]
 
     def _definition(self, resources: Resources) -> str:
         if resources not in self._definitions:
@@ -225,6 +241,9 @@ class JobService:
             if isinstance(upstream, External)
             else StageId(id.plan, upstream)
         )
+        if stage not in self.jobs:
+            why = self._refused.get(stage, "it was never submitted")
+            raise SubmissionError(f"stage {stage}, which it depends on, has no job: {why}")
         found = {"jobId": self.jobs[stage].id}
         if dependency.type is DependencyType.N_TO_N:
             found["type"] = "N_TO_N"

@@ -113,8 +113,17 @@ def _submit(state: State, event: events.GraphSubmitted, now: float) -> None:
         elif not record.is_known:
             record.graph = event.graph  # Dask no longer keeps what the old one reads
         record.is_wanted = record.is_known = True
+        record.arriving += event.is_held
     if missing:
         gathering.gather(state, missing, now)
+
+
+def _take(state: State, event: events.GraphTaken, now: float) -> None:
+    for key in event.graph.wanted:
+        record = state.keys[key]
+        record.arriving -= 1
+        record.is_wanted = record.is_known = key in event.taken
+        state.drop_if_unneeded(record)
 
 
 def _ask(state: State, event: events.KeyAsked, now: float) -> None:
@@ -201,6 +210,7 @@ def _tick(state: State, event: events.Ticked, now: float) -> None:
 
 _HANDLERS: dict[type[Any], Callable[[State, Any, float], None]] = {
     events.GraphSubmitted: _submit,
+    events.GraphTaken: _take,
     events.KeyAsked: _ask,
     events.KeyReleased: _release,
     events.ValuesScattered: _scatter,
