@@ -142,8 +142,7 @@ def _ask(state: State, event: events.KeyAsked, now: float) -> None:
 
 
 def _make_again(state: State, record: KeyRecord, now: float) -> None:
-    is_retry = record.state is KeyState.ERRED
-    if is_retry:
+    if record.state is KeyState.ERRED:
         old, record = record, KeyRecord(record.key, record.graph)
         state.replace(old, record)
     else:
@@ -152,10 +151,8 @@ def _make_again(state: State, record: KeyRecord, now: float) -> None:
     if record.graph is None:
         lost = f"the scattered value {record.key!r} is gone: scatter it again"
         state.fail(record, MissingObjectError(lost))
-    elif is_retry:
-        gathering.gather_retried(state, record, now)
     else:
-        gathering.gather(state, [record], now)
+        gathering.gather_retried(state, record, now)
 
 
 def _release(state: State, event: events.KeyReleased, now: float) -> None:
