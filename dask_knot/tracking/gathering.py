@@ -31,7 +31,7 @@ def gather(state: State, records: Sequence[KeyRecord], now: float) -> None:
 
 
 def gather_retried(state: State, record: KeyRecord, now: float) -> None:
-    """Put a key that is retried, and whatever failed before it, where the planner will take it."""
+    """Put a key that is made again where the planner will take it, with what failed before it."""
     batch = _join_batch(state, [record], now, None)
     assert record.graph is not None
     take_missing(state, batch, record.graph, record.key, Again.ALL)

@@ -143,9 +143,7 @@ def test_wrong_parameters_are_a_refusal_too(service: JobService) -> None:
 def test_nothing_is_submitted_behind_what_was_not(
     service: JobService, client: RecordingBatch
 ) -> None:
-    with pytest.raises(
-        SubmissionError, match="0000000001-000, which it depends on, has no job"
-    ):
+    with pytest.raises(SubmissionError, match="0000000001-000, which it depends on, has no job"):
         service.submit(StageId(1, 1), stage(2, Dependency(0)), URL)
     assert client.requests("SubmitJob") == []
 
