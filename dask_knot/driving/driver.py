@@ -115,7 +115,7 @@ class Driver:
         elif isinstance(action, actions.TerminateStage):
             self._background(self._terminate_stage(action.stage))
         elif isinstance(action, actions.DeleteObjects):
-            self._background(self._in(self._deletes, self._delete, action.names))
+            self._background(self._delete_objects(action.names))
 
     async def _make_plan(self, action: actions.MakePlan) -> None:
         event: events.Event
@@ -153,6 +153,11 @@ class Driver:
             self.parts.service.terminate(stages, reason)
         except Exception as error:
             logger.warning("jobs could not be terminated: %s", error)
+
+    async def _delete_objects(self, names: Sequence[str]) -> None:
+        # Behind submissions that are under way: a pack that isn't written yet would stay.
+        await self._in(self._submits, len, ())
+        await self._in(self._deletes, self._delete, names)
 
     def _delete(self, names: Sequence[str]) -> None:
         self.parts.values.forget(names)

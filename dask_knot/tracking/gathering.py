@@ -9,7 +9,7 @@ from dask_knot.planning import PlanRequest
 from dask_knot.store.names import StageId
 from dask_knot.tracking.actions import MakePlan
 from dask_knot.tracking.events import Graph
-from dask_knot.tracking.missing import Again, must_make, read, take_missing
+from dask_knot.tracking.missing import Again, read, take_missing
 from dask_knot.tracking.records import Batch, KeyRecord
 from dask_knot.tracking.settling import settle
 from dask_knot.tracking.state import State
@@ -101,8 +101,6 @@ def _take_whole(state: State, batch: Batch, graph: Graph) -> bool:
     tasks = graph.tasks
     known = tasks.keys() & state.keys.keys()
     if any(state.keys[key].batch is not batch for key in known):
-        return False
-    if any(must_make(state, batch, key) for key in graph.external):
         return False
     batch.tasks.update(tasks)
     batch.origin.update(dict.fromkeys(tasks, graph))

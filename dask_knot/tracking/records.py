@@ -114,6 +114,14 @@ class KeyRecord:
         """Take another state."""
         self.state = moved(self.state, state)
 
+    def made_by(self, graph: Graph) -> None:
+        """Make it by another graph from now on, unless Dask keeps what the present one reads.
+
+        Dask never changes what a key that it knows depends on.
+        """
+        if self.graph is None or not self.is_known:
+            self.graph = graph
+
     def start_over(self) -> None:
         """Wait to be made again."""
         self.move(KeyState.WAITING)

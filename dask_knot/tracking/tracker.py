@@ -106,13 +106,12 @@ def _submit(state: State, event: events.GraphSubmitted, now: float) -> None:
         if record is None:
             record = state.keys[key] = KeyRecord(key, event.graph)
             missing.append(record)
-        elif record.state is KeyState.GONE:
-            record.graph = event.graph
+        record.made_by(event.graph)
+        if record.state is KeyState.GONE:
             record.start_over()
             missing.append(record)
-        elif not record.is_known:
-            record.graph = event.graph  # Dask no longer keeps what the old one reads
-        record.is_wanted = record.is_known = True
+        record.is_wanted = True
+        record.is_known |= not event.is_held
         record.arriving += event.is_held
     if missing:
         gathering.gather(state, missing, now)
@@ -122,6 +121,8 @@ def _take(state: State, event: events.GraphTaken, now: float) -> None:
     for key in event.graph.wanted:
         record = state.keys[key]
         record.arriving -= 1
+        if key in event.taken:
+            record.made_by(event.graph)
         record.is_wanted = record.is_known = key in event.taken
         state.drop_if_unneeded(record)
 

@@ -187,8 +187,42 @@ def test_a_key_that_was_forgotten_and_came_again_is_made_by_its_new_graph() -> N
     hands.plan()
     hands.forget("b", "a")
     hands.submit({"a": [], "b": ["a"]}, "b")
-    assert hands.tracker.state.keys["b"].graph is not None
-    assert "a" in hands.tracker.state.keys["b"].graph.tasks
+    assert hands.tracker.state.keys["b"].graph is hands.graphs[-1]
+
+
+def test_a_key_that_dask_knows_keeps_its_graph() -> None:
+    hands = Hands()
+    hands.submit({"a": []}, "a")
+    hands.submit({"b": [], "a": ["b"]}, "a")
+    assert hands.tracker.state.keys["a"].graph is hands.graphs[0]
+
+
+def test_a_key_forgotten_while_its_graph_arrives_is_made_for_that_graph() -> None:
+    hands = Hands()
+    hands.submit({"a": []}, "a")
+    new = graph({"a": []}, ["a"])
+    hands.tell(events.GraphSubmitted(new, is_held=True))
+    assert hands.forget("a") == []
+    hands.tell(events.GraphTaken(new, {"a"}))
+    assert hands.tracker.state.keys["a"].graph is new
+    hands.plan()
+    hands.tell(events.KeyAsked("a", 5))
+    (told,) = hands.finish(hands.shard_of("a"))
+    assert isinstance(told, actions.FinishKey)
+    assert told.run_id == 5
+
+
+def test_a_retry_while_a_graph_arrives_counts_that_graph() -> None:
+    hands = Hands()
+    hands.submit({"a": []}, "a")
+    hands.plan()
+    hands.finish(hands.shard_of("a"), erred=["a"])
+    new = graph({"a": []}, ["a"])
+    hands.tell(events.GraphSubmitted(new, is_held=True), events.KeyAsked("a", 5))
+    hands.forget("a")
+    hands.tell(events.GraphTaken(new, set()))
+    hands.plan()
+    assert hands.is_clean()
 
 
 def test_scattered_values_are_read_where_they_are_and_can_come_twice() -> None:
