@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from dask.typing import Key
 
 from dask_knot.batch.service import JobService
-from dask_knot.driving.driver import Driver, Parts
+from dask_knot.driving.driver import Driver
+from dask_knot.driving.parts import Parts
 from dask_knot.driving.stuck import StuckWatch
 from dask_knot.driving.submission import Submitter
 from dask_knot.driving.values import ValueReader
@@ -34,11 +35,15 @@ class Assembly:
     tracker: Tracker
     driver: Driver
     resources: Resources
-    jobs: int
+    first_number: int
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs may run at once."""
+        return self.tracker.state.limits.slots
 
     def resize(self, jobs: int) -> None:
         """Let another number of jobs run at once."""
-        self.jobs = jobs
         self.engine.resize(jobs)
         self.tracker.resize(replace(self.tracker.state.limits, slots=jobs))
 
@@ -122,8 +127,8 @@ def _assemble(engine: Engine) -> Assembly:
     )
     pace = Pace(tempo.gather_quiet, tempo.gather_longest)
     tracker = Tracker(run, limits, resources, pace)
-    if settings.is_named:
-        tracker.state.plans = _first_free_plan(store, run)
+    first = _claim_plans(store, run) if settings.is_named else 0
+    tracker.state.plans = first
     values = ValueReader(store)
     options = Options(settings.cores, settings.processes, settings.part_interval)
     parts = Parts(
@@ -136,15 +141,12 @@ def _assemble(engine: Engine) -> Assembly:
         StuckWatch(service, tempo.stuck_after),
         tempo,
     )
-    return Assembly(
-        settings, engine, store, service, tracker, Driver(parts), resources, settings.jobs
-    )
+    return Assembly(settings, engine, store, service, tracker, Driver(parts), resources, first)
 
 
-def _first_free_plan(store: Store, run: str) -> int:
-    """Count on after the plans that a run has in the store from an earlier time."""
-    used = [names.parse_pack(f"{store.url}/{name}")[2].plan for name in store.list(f"{run}/packs/")]
-    used += [
-        names.parse_manifest(run, name)[0].stage.plan for name in store.list(names.manifests(run))
-    ]
-    return max(used, default=-1) + 1
+def _claim_plans(store: Store, run: str) -> int:
+    """Claim numbers for the plans of one cluster: another one may have opened the same run."""
+    number = len(store.list(f"{run}/sessions/"))
+    while not store.put_new(names.session(run, number), [b"open"]):
+        number += 1
+    return number * names.PLANS_PER_SESSION

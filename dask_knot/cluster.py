@@ -15,18 +15,17 @@ from dask.utils import format_bytes
 from distributed.core import Status, rpc
 from distributed.deploy.cluster import Cluster
 from distributed.security import Security
-from distributed.utils import silence_logging_cmgr
 
 from dask_knot import settings as configuration
+from dask_knot.annotations import Bounds
 from dask_knot.assembly import Assembly, assemble
 from dask_knot.gateway import Gateway
 from dask_knot.jobtable import JobTable, job_table
+from dask_knot.overrides import overrides
 from dask_knot.scheduler import KnotScheduler
 
 #: Dask must hand every ready key to the gateway at once: Batch does the queueing.
 SCHEDULING = {"distributed.scheduler.worker-saturation": "inf"}
-#: P2P needs live workers; graphs that are built while the cluster is open use tasks instead.
-SHUFFLES = {"dataframe.shuffle.method": "tasks", "array.rechunk.method": "tasks"}
 
 
 class KnotCluster(Cluster):  # type: ignore[misc]
@@ -98,9 +97,8 @@ class KnotCluster(Cluster):  # type: ignore[misc]
         self.scheduler: KnotScheduler | None = None
         self._gateway: Gateway | None = None
         self._parts: Assembly | None = None
-        self._restore = contextlib.ExitStack()
-        for root in ("distributed", "bokeh") if silence_logs else ():
-            self._restore.enter_context(silence_logging_cmgr(silence_logs, root))
+        self._silence_logs = silence_logs
+        self._has_overrides = False
         super().__init__(asynchronous=asynchronous, loop=loop, name=self.settings.name, quiet=True)
         if not self.called_from_running_loop:
             self._loop_runner.start()
@@ -120,6 +118,8 @@ class KnotCluster(Cluster):  # type: ignore[misc]
 
     async def _start(self) -> None:
         settings = self.settings
+        overrides.acquire(self._silence_logs)
+        self._has_overrides = True
         try:
             parts = self._parts = await asyncio.to_thread(assemble, settings)
             self.settings = settings = parts.settings
@@ -127,7 +127,7 @@ class KnotCluster(Cluster):  # type: ignore[misc]
             with dask.config.set(SCHEDULING):
                 self.scheduler = KnotScheduler(
                     parts.driver,
-                    parts.resources,
+                    Bounds(parts.resources, parts.engine.largest),
                     host=settings.host,
                     port=0,
                     dashboard_address=_dashboard(settings.host, settings.dashboard_address),
@@ -139,6 +139,7 @@ class KnotCluster(Cluster):  # type: ignore[misc]
                 self.scheduler,
                 parts.store,
                 settings.name,
+                parts.first_number,
                 nthreads=settings.jobs * settings.cores,
                 memory_limit=None,
                 host=settings.host,
@@ -152,11 +153,9 @@ class KnotCluster(Cluster):  # type: ignore[misc]
             )
             await super()._start()
         except BaseException:
-            self._restore.close()
             await self._end()
             self.status = Status.closed
             raise
-        self._restore.enter_context(dask.config.set(SHUFFLES))
         KnotCluster._open.add(self)
 
     async def _close(self) -> None:
@@ -166,7 +165,6 @@ class KnotCluster(Cluster):  # type: ignore[misc]
         KnotCluster._open.discard(self)
         await self._end()
         await super()._close()
-        self._restore.close()
 
     async def _end(self) -> None:
         if self._parts is not None:
@@ -177,6 +175,9 @@ class KnotCluster(Cluster):  # type: ignore[misc]
             await self.scheduler.close()
         if self._parts is not None:
             await asyncio.to_thread(self._parts.close)
+        if self._has_overrides:
+            self._has_overrides = False
+            overrides.release()
 
     def close(self, timeout: float | None = None) -> Any:
         """End all jobs, delete the values of an unnamed run, and stop scheduler and gateway."""
@@ -204,14 +205,27 @@ class KnotCluster(Cluster):  # type: ignore[misc]
             self.scheduler.resize_gateway(jobs * self.settings.cores)
 
     def adapt(
-        self, *, minimum_jobs: int | None = None, maximum_jobs: int | None = None, **_: Any
+        self,
+        *,
+        minimum: int = 0,
+        maximum: int | None = None,
+        minimum_jobs: int = 0,
+        maximum_jobs: int | None = None,
     ) -> Any:
-        """Let as many jobs run as there is work for, up to `maximum_jobs`.
+        """Let as many jobs run as there is work for, up to a maximum.
 
-        Jobs exist only while they have work, so there is nothing to start or stop: the maximum is
-        the only number that matters.
+        Jobs exist only while they have work, so there is nothing to start or stop, and nothing is
+        kept idle: of the numbers only the maximum matters.
+
+        Parameters
+        ----------
+        minimum, minimum_jobs : int
+            Taken for the sake of dask-jobqueue's scripts; no job waits for work here.
+        maximum, maximum_jobs : int, optional
+            Jobs that may run at once; without it the present number stays.
         """
-        return self.scale(jobs=maximum_jobs or self.settings.jobs)
+        most = maximum_jobs if maximum_jobs is not None else maximum
+        return self.scale(jobs=most if most is not None else self._jobs)
 
     async def _wait_for_workers(self, n_workers: int = 0, timeout: float | None = None) -> None:
         """Return at once: jobs start when there is work, and never before."""
@@ -236,16 +250,18 @@ class KnotCluster(Cluster):  # type: ignore[misc]
         assert self._parts is not None
         return self._parts.job_script()
 
+    @property
+    def _jobs(self) -> int:
+        return self._parts.jobs if self._parts else self.settings.jobs
+
     def _scaling_status(self) -> str:
-        jobs = self._parts.jobs if self._parts else self.settings.jobs
         memory = format_bytes(self.settings.memory)
-        return f"<p>Up to {jobs} jobs of {self.settings.cores} vCPU and {memory} at once</p>"
+        return f"<p>Up to {self._jobs} jobs of {self.settings.cores} vCPU and {memory} at once</p>"
 
     def __repr__(self) -> str:
-        jobs = self._parts.jobs if self._parts else self.settings.jobs
         return (
             f"KnotCluster({self.name}, {self.scheduler_address!r}, "
-            f"engine={self.settings.engine!r}, jobs={jobs}, cores={self.settings.cores}, "
+            f"engine={self.settings.engine!r}, jobs={self._jobs}, cores={self.settings.cores}, "
             f"memory={format_bytes(self.settings.memory)!r})"
         )
 

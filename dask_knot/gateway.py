@@ -45,16 +45,20 @@ class Gateway(Worker):  # type: ignore[misc]
         Where scattered values go.
     run : str
         The run that they belong to.
+    first_number : int
+        Where the numbers of their objects begin.
     **options
         As for `distributed.Worker`.
     """
 
-    def __init__(self, scheduler: Values, store: Store, run: str, **options: Any) -> None:
+    def __init__(
+        self, scheduler: Values, store: Store, run: str, first_number: int, **options: Any
+    ) -> None:
         super().__init__(scheduler.address, name=GATEWAY, **options)
         self._knot = scheduler
         self._store = store
         self._run = run
-        self._scattered = count()
+        self._scattered = count(first_number)
         self.handlers["update_data"] = self.update_data
 
     async def get_data(

@@ -5,25 +5,24 @@ Tested against the oldest and the newest distributed that setup.cfg allows.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from dask._expr import LLGExpr
 from dask._task_spec import DataNode, GraphNode, Task, TaskRef
 from dask.typing import Key
-from dask.utils import parse_bytes
 from distributed.protocol import Serialized, deserialize, serialize, to_serialize
 from distributed.scheduler import _cull, _materialize_graph
 
+from dask_knot.annotations import Annotations, Bounds, inner_retries, job_resources
 from dask_knot.collector import paused_collector
 from dask_knot.errors import KnotError, UnsupportedGraphError
-from dask_knot.planning import Resources
 from dask_knot.planning.reads import Reads, outside_reads
+from dask_knot.running.retried import Retried
 from dask_knot.tracking.events import Graph
 
-Annotations = Mapping[str, Mapping[Key, Any]]
-
+_NO_READS: Reads = frozenset()
 #: A wanted key depends on up to so many values without a hub.
 DIRECT_READS = 2
 
@@ -46,7 +45,7 @@ class OpenedGraph:
 
 
 def open_graph(
-    expr_ser: Any, keys: Collection[Key], everywhere: Mapping[str, Any], default: Resources
+    expr_ser: Any, keys: Collection[Key], everywhere: Mapping[str, Any], bounds: Bounds
 ) -> OpenedGraph:
     """Deserialize, materialize and cull a graph. Takes its time: call it in a thread.
 
@@ -58,8 +57,8 @@ def open_graph(
         What the client wants.
     everywhere : mapping of str to Any
         Annotations of the whole graph.
-    default : Resources
-        What a task needs that says nothing else.
+    bounds : Bounds
+        What a task needs that says nothing else, and the most that it may need.
 
     Raises
     ------
@@ -69,11 +68,11 @@ def open_graph(
         Whatever deserializing the client's objects raises.
     """
     with paused_collector():
-        return _open(expr_ser, keys, everywhere, default)
+        return _open(expr_ser, keys, everywhere, bounds)
 
 
 def _open(
-    expr_ser: Any, keys: Collection[Key], everywhere: Mapping[str, Any], default: Resources
+    expr_ser: Any, keys: Collection[Key], everywhere: Mapping[str, Any], bounds: Bounds
 ) -> OpenedGraph:
     expr = deserialize(expr_ser.header, expr_ser.frames)
     tasks, annotations = _materialize_graph(expr, validate=False)
@@ -82,6 +81,11 @@ def _open(
         # In the order of the graph, which culling loses: plans must not depend on hashes.
         tasks = {key: node for key, node in tasks.items() if key in needed}
     _refuse_unsupported(tasks.values())
+    tasks |= {
+        key: Retried(tasks[key], retries).task()
+        for key, retries in inner_retries(tasks, annotations, everywhere).items()
+        if key not in keys and not isinstance(tasks[key], DataNode)
+    }
     wanted = [key for key in tasks if key in keys]
     literals = {key for key, node in tasks.items() if isinstance(node, DataNode)}
     literals.difference_update(wanted)
@@ -91,15 +95,24 @@ def _open(
         wanted,
         literals,
         external=sorted(read.difference(tasks), key=str),
-        resources=_resources(tasks, annotations, everywhere, default),
+        resources=job_resources(tasks, annotations, everywhere, bounds),
     )
     dependencies = {key: node.dependencies for key, node in tasks.items()}
     reads = outside_reads(dependencies, wanted, graph.external) if graph.external else {}
     return OpenedGraph(graph, annotations, reads)
 
 
-def compact(opened: OpenedGraph, hub: str) -> tuple[Serialized, dict[Key, int]]:
-    """Make the graph that Dask's scheduler sees, and the order of its keys.
+@dataclass(frozen=True, slots=True)
+class CompactGraph:
+    """The graph that Dask's scheduler sees, the order of its keys, and which of them are hubs."""
+
+    packed: Serialized
+    order: Mapping[Key, int]
+    hubs: Set[Key]
+
+
+def compact(opened: OpenedGraph, hub: str) -> CompactGraph:
+    """Make the graph that Dask's scheduler sees.
 
     It has the wanted keys only. A wanted key that needs values from outside depends on them, so
     that Dask's own rules for lost, erred and retried inputs hold for exactly the keys concerned.
@@ -108,8 +121,11 @@ def compact(opened: OpenedGraph, hub: str) -> tuple[Serialized, dict[Key, int]]:
     """
     tasks: dict[Key, GraphNode] = {}
     hubs: dict[Reads, Key] = {}
+    everything = frozenset(opened.graph.external)
     for key in opened.graph.wanted:
-        reads = opened.reads.get(key) or frozenset()
+        reads = opened.reads.get(key, _NO_READS)
+        if reads is None:  # too many ways to tell: what it doesn't read does no harm
+            reads = everything
         if len(reads) > DIRECT_READS:
             if reads not in hubs:
                 name = hubs[reads] = f"{hub}-{len(hubs)}"
@@ -117,7 +133,8 @@ def compact(opened: OpenedGraph, hub: str) -> tuple[Serialized, dict[Key, int]]:
             reads = frozenset((hubs[reads],))
         tasks[key] = Task(key, _run_in_a_job, *_references(reads))
     order = {key: number for number, key in enumerate(tasks)}
-    return Serialized(*serialize(to_serialize(LLGExpr(tasks)))), order
+    packed = Serialized(*serialize(to_serialize(LLGExpr(tasks))))
+    return CompactGraph(packed, order, set(hubs.values()))
 
 
 def _references(keys: Collection[Key]) -> list[TaskRef]:
@@ -141,34 +158,3 @@ def _refuse_unsupported(nodes: Iterable[GraphNode]) -> None:
                 "Build it while the KnotCluster is open, or with dask.config.set({"
                 "'dataframe.shuffle.method': 'tasks', 'array.rechunk.method': 'tasks'})"
             )
-
-
-def _resources(
-    tasks: Iterable[Key],
-    annotations: Annotations,
-    everywhere: Mapping[str, Any],
-    default: Resources,
-) -> dict[Key, Resources]:
-    """Read `resources=` as what a job needs: CPU, GPU, and MEMORY in bytes."""
-    found: dict[Key, Resources] = {}
-    if everywhere.get("resources"):
-        everyone = _parse(everywhere["resources"], default)
-        found = dict.fromkeys(tasks, everyone)
-    for key, given in annotations.get("resources", {}).items():
-        found[key] = _parse(given, default)
-    return found
-
-
-def _parse(given: Mapping[str, Any], default: Resources) -> Resources:
-    known = {"CPU", "GPU", "MEMORY"}
-    if unknown := set(given) - known:
-        raise UnsupportedGraphError(
-            f"resources={dict(given)!r}: a job has no {', '.join(sorted(unknown))}; "
-            f"use {', '.join(sorted(known))} (MEMORY in bytes)"
-        )
-    return Resources(
-        vcpus=given.get("CPU", default.vcpus),
-        memory=int(parse_bytes(given["MEMORY"])) if "MEMORY" in given else default.memory,
-        gpus=int(given.get("GPU", default.gpus)),
-        timeout=default.timeout,
-    )

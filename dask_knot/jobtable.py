@@ -10,6 +10,9 @@ from dask_knot.batch.service import JobService
 
 STATES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
 
+#: Rows that are shown; iterate over the table to see all.
+SHOWN = 50
+
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
@@ -39,7 +42,10 @@ class JobTable(Sequence[JobRow]):
     def __repr__(self) -> str:
         if not self._rows:
             return "no jobs yet"
-        return "\n".join("  ".join(cell.ljust(w) for cell, w in line) for line in self._lines())
+        lines = ["  ".join(cell.ljust(w) for cell, w in line).rstrip() for line in self._lines()]
+        if len(self._rows) > SHOWN:
+            lines.insert(1, f"({len(self._rows) - SHOWN} earlier ones)")
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         head, *body = self._cells()
@@ -53,7 +59,7 @@ class JobTable(Sequence[JobRow]):
         return [head] + [
             [row.stage, row.job_id, str(row.size)]
             + [str(row.counts.get(state, 0)) for state in used]
-            for row in self._rows
+            for row in self._rows[-SHOWN:]
         ]
 
     def _lines(self) -> list[list[tuple[str, int]]]:

@@ -6,6 +6,7 @@ Dask's scheduler keeps what clients asked for. Its one worker, the gateway, neve
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from itertools import count
@@ -19,12 +20,12 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol import to_serialize
 from distributed.utils import offload
 
+from dask_knot.annotations import Bounds, for_dask
 from dask_knot.driving.driver import Driver, Outcome
 from dask_knot.driving.values import EncodedValues
 from dask_knot.errors import KnotError
 from dask_knot.gateway import GATEWAY
-from dask_knot.graphs import OpenedGraph, compact, open_graph
-from dask_knot.planning import Resources
+from dask_knot.graphs import compact, open_graph
 from dask_knot.running.failure import Failure, fail
 from dask_knot.tracking import actions, events
 
@@ -40,19 +41,20 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
     ----------
     driver : Driver
         Runs the tasks.
-    resources : Resources
-        What a job has unless its tasks ask for something else.
+    bounds : Bounds
+        What a job has unless its tasks ask for something else, and the most that it may have.
     **options
         As for `distributed.Scheduler`.
     """
 
-    def __init__(self, driver: Driver, resources: Resources, **options: Any) -> None:
+    def __init__(self, driver: Driver, bounds: Bounds, **options: Any) -> None:
         super().__init__(**options)
         self._driver = driver
-        self._resources = resources
+        self._bounds = bounds
         self._news: list[events.Event] = []
         self._asked_hubs: list[tuple[Key, int]] = []
-        self._hubs = count()
+        self._hub_numbers = count()
+        self._hubs: set[Key] = set()
         self.add_plugin(_Releases(self), name="knot-releases")
 
     async def start_unsafe(self) -> KnotScheduler:
@@ -77,25 +79,31 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
                     "actors live in a worker, and jobs come and go: keep the state in the values "
                     "that tasks return, or use a LocalCluster"
                 )
-            opened = await offload(open_graph, expr_ser, keys, everywhere, self._resources)
+            opened = await offload(open_graph, expr_ser, keys, everywhere, self._bounds)
         except Exception as error:
             self._refuse(client, keys, error)
             return
-        graph = opened.graph
-        self._flush()
-        if lost := [key for key in graph.external if key not in self.tasks]:
+        if lost := [key for key in opened.graph.external if key not in self.tasks]:
             self._cancel(client, keys, lost)
             return
-        self._driver.handle([events.GraphSubmitted(graph)])
-        packed, order = compact(opened, f"{HUB}-{next(self._hubs)}")
-        await super().update_graph(
-            client=client,
-            expr_ser=packed,
-            keys=keys,
-            annotations=_for_dask(opened, everywhere),
-            **{**rest, "internal_priority": order},
-        )
-        self._note_cancelled(graph.wanted)
+        self._flush()
+        self._driver.handle([events.GraphSubmitted(opened.graph, is_held=True)])
+        try:
+            small = compact(opened, f"{HUB}-{next(self._hub_numbers)}")
+            self._hubs |= small.hubs
+            await super().update_graph(
+                client=client,
+                expr_ser=small.packed,
+                keys=keys,
+                annotations=for_dask(opened.annotations, everywhere),
+                **{**rest, "internal_priority": small.order},
+            )
+        except Exception as error:
+            self._refuse(client, keys, error)
+        finally:
+            taken = {key for key in opened.graph.wanted if key in self.tasks}
+            self._news.append(events.GraphTaken(opened.graph, taken))
+            self._flush()
 
     def send_all(self, client_msgs: dict[str, Any], worker_msgs: dict[str, Any]) -> None:
         """Send messages; those that would start a task at the gateway go to the tracker."""
@@ -123,10 +131,16 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         """Read the bytes of values, and name the keys that have none."""
         tracker, reader = self._driver.parts.tracker, self._driver.parts.values
         places = {key: place for key in keys if (place := tracker.place_of(key))}
-        found, damaged = await offload(reader.read_values, places)
+        found, damaged = await asyncio.to_thread(reader.read_values, places)
         for key, error in damaged.items():
             self._lose(key, error)
         return EncodedValues(found), [key for key in keys if key not in found]
+
+    async def restart_workers(
+        self, workers: list[str] | None = None, **options: Any
+    ) -> dict[str, str]:
+        """Tell that all is new: jobs were ended with their keys, and the gateway keeps no state."""
+        return dict.fromkeys(self.workers if workers is None else workers, "OK")
 
     def scattered(self, event: events.ValuesScattered) -> None:
         """Learn of values that the gateway has put into the store."""
@@ -147,7 +161,7 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
             self.transitions({key: "released"}, f"knot-value-lost-{time()}")
 
     def _ask(self, key: Key, run_id: int) -> None:
-        if isinstance(key, str) and key.startswith(f"{HUB}-"):
+        if key in self._hubs:
             self._asked_hubs.append((key, run_id))
         else:
             self._news.append(events.KeyAsked(key, run_id))
@@ -156,6 +170,8 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
             self.loop.add_callback(self._flush)
 
     def _note_release(self, key: Key, is_forgotten: bool) -> None:
+        if is_forgotten:
+            self._hubs.discard(key)
         self._news.append(events.KeyReleased(key, is_forgotten))
         if len(self._news) + len(self._asked_hubs) == 1:
             self.loop.add_callback(self._flush)
@@ -172,11 +188,14 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
 
     def _tell(self, outcomes: Sequence[Outcome]) -> None:
         """Tell Dask how keys ended."""
+        known: dict[int, Failure] = {}  # one error may stand for thousands of keys
         for outcome in outcomes:
             if isinstance(outcome, actions.FinishKey):
                 self._finish(outcome.key, outcome.run_id, outcome.facts)
-            else:
-                self._err(outcome)
+            elif not self._is_stale(outcome.key, outcome.run_id):
+                failure = known.get(id(outcome.failure)) or self._failure(outcome)
+                known[id(outcome.failure)] = failure
+                self._err(outcome, failure)
 
     def _is_stale(self, key: Key, run_id: int) -> bool:
         task = self.tasks.get(key)
@@ -198,10 +217,7 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
             thread=0,
         )
 
-    def _err(self, outcome: actions.FailKey) -> None:
-        if self._is_stale(outcome.key, outcome.run_id):
-            return
-        failure = self._failure(outcome)
+    def _err(self, outcome: actions.FailKey, failure: Failure) -> None:
         self.handle_task_erred(
             key=outcome.key,
             worker=self.gateway_address,
@@ -249,12 +265,6 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         )
         self.client_releases_keys(keys=keys, client=client, stimulus_id=f"knot-lost-{time()}")
 
-    def _note_cancelled(self, wanted: Sequence[Key]) -> None:
-        """Let the tracker forget keys that Dask didn't take."""
-        gone = [events.KeyReleased(key, True) for key in wanted if key not in self.tasks]
-        if gone:
-            self._driver.handle(gone)
-
 
 class _Releases(SchedulerPlugin):  # type: ignore[misc]
     """Hears of keys that Dask lets go, at the moment when it does."""
@@ -269,28 +279,3 @@ class _Releases(SchedulerPlugin):  # type: ignore[misc]
 
 
 _NONE_TYPE = b""
-
-
-def _for_dask(opened: OpenedGraph, everywhere: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep the annotations that Dask acts on: which job runs a task is not its business."""
-    kept = {"priority": 0, "retries": 0}
-    ours = ("resources", "workers", "allow_other_workers", *kept)
-    result = {name: value for name, value in everywhere.items() if name not in ours}
-    for name, default in kept.items():
-        by_key, general = opened.annotations.get(name, {}), everywhere.get(name, default)
-        if by_key:
-            result[name] = _Lookup(by_key, general)
-        elif name in everywhere:
-            result[name] = general
-    return result
-
-
-class _Lookup:
-    """An annotation that differs by key, as a call: the form that Dask takes for a whole graph."""
-
-    def __init__(self, by_key: Mapping[Key, Any], general: Any) -> None:
-        self._by_key, self._general = by_key, general
-
-    def __call__(self, key: Key) -> Any:
-        general = self._general(key) if callable(self._general) else self._general
-        return self._by_key.get(key, general)

@@ -16,11 +16,12 @@ from dask.base import collections_to_expr
 from dask.typing import Key
 from distributed.protocol import Serialized, deserialize, serialize, to_serialize
 
+from dask_knot.annotations import Bounds
 from dask_knot.errors import UnsupportedGraphError
 from dask_knot.graphs import OpenedGraph, compact, open_graph
 from dask_knot.planning import Resources
 
-DEFAULT = Resources(vcpus=2, memory=2**30, timeout=600)
+BOUNDS = Bounds(Resources(vcpus=2, memory=2**30, timeout=600), Resources(8, 2**33, 2))
 
 
 def sent(expr: Any) -> Serialized:
@@ -32,12 +33,13 @@ def opened(
     tasks: Mapping[Key, GraphNode], wanted: Collection[Key], everywhere: Mapping[str, Any] = {}
 ) -> OpenedGraph:
     """Open a graph of tasks."""
-    return open_graph(sent(LLGExpr(dict(tasks))), wanted, everywhere, DEFAULT)
+    return open_graph(sent(LLGExpr(dict(tasks))), wanted, everywhere, BOUNDS)
 
 
 def seen(found: OpenedGraph) -> dict[Key, set[Key]]:
     """Tell what Dask's scheduler sees of a graph: keys and their dependencies."""
-    message, order = compact(found, "hub")
+    small = compact(found, "hub")
+    message, order = small.packed, small.order
     tasks = deserialize(message.header, message.frames).dsk
     assert list(order) == list(tasks)
     assert list(order.values()) == list(range(len(tasks)))
@@ -75,7 +77,7 @@ def test_collections_are_opened() -> None:
     x = da.ones((20, 20), chunks=(10, 10)) + 1
     expr = collections_to_expr([x]).optimize()
     keys = set(dask.core.flatten(expr.__dask_keys__()))
-    found = open_graph(sent(expr), keys, {}, DEFAULT)
+    found = open_graph(sent(expr), keys, {}, BOUNDS)
     assert set(found.graph.wanted) == keys
     (key, *_) = (k for k in found.graph.wanted if k[1:] == (0, 0))
     values: dict[Key, Any] = {}
@@ -121,7 +123,7 @@ def test_resources_of_tasks_are_read() -> None:
     small = da.zeros(4, chunks=2)
     expr = collections_to_expr([large, small], optimize_graph=False)
     keys = set(dask.core.flatten(expr.__dask_keys__()))
-    found = open_graph(sent(expr), keys, {}, DEFAULT).graph
+    found = open_graph(sent(expr), keys, {}, BOUNDS).graph
     of_large = Resources(vcpus=2, memory=2**31, gpus=1, timeout=600)
     assert set(found.resources.values()) == {of_large}
     assert {key for key in found.wanted if key in found.resources} == {
@@ -155,4 +157,15 @@ def test_a_graph_of_live_workers_says_what_to_do() -> None:
         expr = collections_to_expr([x]).optimize()
     keys = set(dask.core.flatten(expr.__dask_keys__()))
     with pytest.raises(UnsupportedGraphError, match=r"array\.rechunk\.method"):
-        open_graph(sent(expr), keys, {}, DEFAULT)
+        open_graph(sent(expr), keys, {}, BOUNDS)
+
+
+@pytest.mark.parametrize("resources", [{"GPU": 3}, {"CPU": 9}, {"MEMORY": "9 GiB"}])
+def test_more_than_any_job_may_have_is_refused(resources: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedGraphError, match="more than any job may have here"):
+        opened({"a": Task("a", abs, 1)}, {"a"}, {"resources": resources})
+
+
+def test_resources_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(UnsupportedGraphError, match="not all numbers"):
+        opened({"a": Task("a", abs, 1)}, {"a"}, {"resources": {"CPU": "two"}})

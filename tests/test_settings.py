@@ -34,7 +34,7 @@ def test_defaults_fit_this_machine() -> None:
     assert found.store is None
     assert found.part_interval == 5
     assert found.tempo.target == 0.5
-    assert found.tempo.shards_per_slot == 4
+    assert found.tempo.shards_per_slot == 3
     assert "numpy" in found.tempo.preload
 
 

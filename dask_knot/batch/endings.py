@@ -88,7 +88,7 @@ def _ending(job: Mapping[str, Any], reasons: Mapping[str, str], code: int | None
     if job.get("isTerminated") or job.get("isCancelled"):
         return Ending.TERMINATED
     if code is None:
-        return Ending.NOT_STARTED
+        return Ending.NOT_STARTED if job.get("status") else Ending.HOST_LOST
     return _EXITS.get(code, Ending.KILLED)
 
 

@@ -39,6 +39,7 @@ class ForkServer:
         self._unpacker = Unpacker()
         self._warmth = Warmth()
         self._lessons: dict[str, None] = {}
+        self._is_calm = False
         self._lesson_rest = b""
         self._culprit: str | None = None
         self._draining = False
@@ -57,18 +58,24 @@ class ForkServer:
         for source in (self._control.fileno(), self._wakeup, self._lesson):
             self._selector.register(source, selectors.EVENT_READ)
         while True:
-            ready = self._wait(_PARENT_CHECK)
+            ready = self._wait(0 if self._may_learn() else _PARENT_CHECK)
             if os.getppid() != self._parent:
                 self._die()
             self._read(self._wakeup)
             self._note_lessons()
-            reaped = self._reap()
+            if self._reap() or not self._children:
+                self._is_calm = True
             if self._control.fileno() in ready:
+                self._is_calm = False
                 self._obey()
-            elif reaped and self._lessons:
+            elif self._may_learn():
                 self._learn()
             if self._draining and not self._children:
                 self._die()
+
+    def _may_learn(self) -> bool:
+        """Tell whether there is something to import, and nobody waits: all exits are reported."""
+        return self._is_calm and bool(self._lessons)
 
     def _wait(self, timeout: float) -> set[int]:
         return {key.fd for key, _ in self._selector.select(timeout)}
@@ -99,7 +106,9 @@ class ForkServer:
     def _do_configure(self, message: Message) -> None:
         sys.path[:] = message["path"]
         self._warmth = Warmth(message["forbidden"])
-        self._import(message["preload"])
+        # What every child needs at once; the rest when nobody waits for a start.
+        self._import(message["preload"][:1])
+        self._lessons.update(dict.fromkeys(message["preload"][1:]))
 
     def _do_start(self, message: Message) -> None:
         child_id = message["child"]
@@ -160,10 +169,11 @@ class ForkServer:
         self._lessons.update(dict.fromkeys(line.decode() for line in lines))
 
     def _learn(self) -> None:
-        """Import what children had to import themselves. Only when nobody waits for a start."""
-        names, self._lessons = list(self._lessons), {}
-        self._send({"event": "learned", "modules": names})
-        self._import(names)
+        """Import one module that children would have to import themselves."""
+        name = next(iter(self._lessons))
+        del self._lessons[name]
+        self._send({"event": "learned", "modules": [name]})
+        self._import([name])
 
     def _import(self, names: list[str]) -> None:
         self._culprit = self._culprit or self._warmth.take(names)

@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 from dask_knot.batch.endings import Ended, explain
 from dask_knot.batch.queues import Description, QueueClient, describe_queue
 from dask_knot.batch.request import JobTemplate, job_definition, submission
-from dask_knot.errors import KnotError, SubmissionError
+from dask_knot.errors import AwsError, SubmissionError
 from dask_knot.planning import DependencyType, External, Resources, Stage
 from dask_knot.store.names import ShardId, StageId
 
@@ -24,6 +24,10 @@ LOG_LINES = 20
 LOGS_PER_LOOK = 20
 #: So many logs are read when all are asked for.
 LOGS_AT_ONCE = 100
+#: Jobs that are over and still shown.
+REMEMBERED = 1000
+#: So many answers in a row without a job mean that Batch has forgotten it.
+MISSES = 3
 
 
 class BatchClient(QueueClient, Protocol):
@@ -46,6 +50,7 @@ class Job:
     resources: Resources
     ended: set[int] = field(default_factory=set)
     is_over: bool = False
+    missed: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     reason: str = ""
 
@@ -82,6 +87,7 @@ class JobService:
         self._tail = tail
         self._definitions: dict[Resources, str] = {}
         self._unread_logs = LOGS_PER_LOOK
+        self._refused: dict[StageId, str] = {}
         self.jobs: dict[StageId, Job] = {}
 
     def submit(self, id: StageId, stage: Stage, url: str) -> None:
@@ -95,15 +101,12 @@ class JobService:
         try:
             request = self.request(id, stage, url, self._definition(stage.resources))
             response = self._client.submit_job(**request)
-        except KeyError as error:
-            raise SubmissionError(
-                f"stage {id} can't be submitted because {error.args[0]}, which it depends on, "
-                "was not"
-            ) from error
-        except KnotError:
+        except AwsError as error:  # it says itself what is wrong, and what to do
+            self._refused[id] = str(error)
             raise
         except Exception as error:  # botocore makes its exceptions as it goes
-            raise SubmissionError(f"Batch refused stage {id}: {error}") from error
+            self._refused[id] = str(error)
+            raise SubmissionError(f"stage {id} could not be submitted: {error}") from error
         self.jobs[id] = Job(str(response["jobId"]), len(stage.shards), stage.resources)
 
     def request(self, id: StageId, stage: Stage, url: str, definition: str) -> dict[str, Any]:
@@ -147,22 +150,33 @@ class JobService:
         by_id = {self.jobs[id].id: id for id in stages if id in self.jobs}
         found = []
         for detail in self._describe(list(by_id)):
-            id = by_id[detail["jobId"]]
+            id = by_id.pop(detail["jobId"])
             job = self.jobs[id]
+            job.missed = 0
             job.is_over = detail["status"] in ("SUCCEEDED", "FAILED")
             job.reason = detail.get("statusReason", "")
             summary = detail.get("arrayProperties", {}).get("statusSummary", {})
             counts = summary if job.size > 1 else {detail["status"]: 1}
             job.counts = {status: count for status, count in counts.items() if count}
             found.append((id, job, detail))
+        for job in [self.jobs[id] for id in by_id.values()]:
+            job.missed += 1  # Batch forgets what ended a day or more ago
+            job.is_over = job.missed >= MISSES
         return found
 
-    def explain(self, shard: ShardId) -> Ended:
-        """Explain a child that ended without leaving its manifest, whatever Batch says of it."""
+    def explain(self, shards: Sequence[ShardId]) -> list[tuple[ShardId, Ended]]:
+        """Explain children that ended without leaving a manifest, whatever Batch says of them."""
+        ids = {shard: self._child(shard) for shard in shards}
+        details = {detail["jobId"]: detail for detail in self._describe(list(ids.values()))}
+        unknown = {"statusReason": "Batch does not know the job any more"}
+        return [
+            (shard, self._explain(details.get(id) or {"jobId": id, **unknown}))
+            for shard, id in ids.items()
+        ]
+
+    def _child(self, shard: ShardId) -> str:
         job = self.jobs[shard.stage]
-        child = job.child(shard.index)
-        details = self._describe([child])
-        return self._explain(details[0] if details else {"jobId": child})
+        return job.child(shard.index)
 
     def terminate(self, stages: Iterable[StageId], reason: str) -> None:
         """End the jobs of stages, running and waiting ones."""
@@ -199,9 +213,12 @@ class JobService:
         """Describe the job queue and its compute environments."""
         return describe_queue(self._client, self._template.queue)
 
-    def forget(self, id: StageId) -> None:
-        """Stop remembering a stage that is over and that no later stage will depend on."""
-        self.jobs.pop(id, None)
+    def prune(self, needed: Collection[StageId]) -> None:
+        """Forget jobs of long ago: those that are over and whose values nobody needs."""
+        if len(self.jobs) > REMEMBERED:
+            old = [id for id, job in self.jobs.items() if job.is_over and id not in needed]
+            for id in old[: len(self.jobs) - REMEMBERED]:
+                del self.jobs[id]
 
     def _definition(self, resources: Resources) -> str:
         """Give the ARN of a definition, which an earlier run may have registered."""
@@ -234,6 +251,9 @@ class JobService:
             if isinstance(upstream, External)
             else StageId(id.plan, upstream)
         )
+        if stage not in self.jobs:
+            why = self._refused.get(stage, "it was never submitted")
+            raise SubmissionError(f"stage {stage}, which it depends on, has no job: {why}")
         found = {"jobId": self.jobs[stage].id}
         if dependency.type is DependencyType.N_TO_N:
             found["type"] = "N_TO_N"

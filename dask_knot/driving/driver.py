@@ -5,44 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from dask_knot.batch.service import JobService
+from dask_knot.batch.service import Job
 from dask_knot.collector import paused_collector
-from dask_knot.driving.stuck import Stuck, StuckWatch
-from dask_knot.driving.submission import Submitter
-from dask_knot.driving.values import ValueReader
-from dask_knot.driving.watching import Watcher
+from dask_knot.driving.parts import Parts
+from dask_knot.driving.stuck import Stuck
 from dask_knot.errors import JobStartError, KnotError, StoreError
 from dask_knot.planning import Plan, PlanRequest, make_plan
-from dask_knot.settings import Tempo
 from dask_knot.store.manifest import Place
 from dask_knot.store.names import StageId
-from dask_knot.store.store import Store
 from dask_knot.tracking import actions, events
-from dask_knot.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 Outcome = actions.FinishKey | actions.FailKey
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the driver works with."""
-
-    tracker: Tracker
-    store: Store
-    service: JobService
-    values: ValueReader
-    submitter: Submitter
-    watcher: Watcher
-    stuck: StuckWatch
-    tempo: Tempo
 
 
 class Driver:
@@ -80,7 +60,12 @@ class Driver:
         outcomes: list[Outcome] = []
         now = time.monotonic()
         for event in happened:
-            for action in self.parts.tracker.handle(event, now):
+            try:
+                decided = self.parts.tracker.handle(event, now)
+            except Exception as error:
+                outcomes += self._admit(error)
+                continue
+            for action in decided:
                 if isinstance(action, actions.FinishKey | actions.FailKey):
                     outcomes.append(action)
                 else:
@@ -111,11 +96,9 @@ class Driver:
         elif isinstance(action, actions.SubmitPlan):
             self._background(self._submit_plan(action))
         elif isinstance(action, actions.TerminateStage):
-            self._terminated.add(action.stage)
-            # Behind the submission of the stage, which may still be under way.
-            self._background(self._in(self._submits, self._terminate, [action.stage], _UNNEEDED))
+            self._background(self._terminate_stage(action.stage))
         elif isinstance(action, actions.DeleteObjects):
-            self._background(self._in(self._deletes, self._delete, action.names))
+            self._background(self._delete_objects(action.names))
 
     async def _make_plan(self, action: actions.MakePlan) -> None:
         event: events.Event
@@ -142,11 +125,22 @@ class Driver:
             failed = [events.SubmissionFailed(id, error) for id in ids]
         self.handle(failed)
 
+    async def _terminate_stage(self, id: StageId) -> None:
+        # Behind the submission of the stage, which may still be under way.
+        await self._in(self._submits, self._terminate, [id], _UNNEEDED)
+        if id in self.parts.service.jobs:
+            self._terminated.add(id)
+
     def _terminate(self, stages: Sequence[StageId], reason: str) -> None:
         try:
             self.parts.service.terminate(stages, reason)
         except Exception as error:
             logger.warning("jobs could not be terminated: %s", error)
+
+    async def _delete_objects(self, names: Sequence[str]) -> None:
+        # Behind submissions that are under way: a pack that isn't written yet would stay.
+        await self._in(self._submits, len, ())
+        await self._in(self._deletes, self._delete, names)
 
     def _delete(self, names: Sequence[str]) -> None:
         self.parts.values.forget(names)
@@ -195,13 +189,14 @@ class Driver:
         """Look at all open stages once; tell whether anything changed."""
         jobs = self.parts.service.jobs
         stages = [id for id in self._watched() if id in jobs]
+        self._forget(jobs)
         if not stages:
             return False
         try:
-            found = await self._in(self._looks, self.parts.watcher.look, stages)
+            found, over = await self._in(self._looks, self.parts.watcher.look, stages)
             self._trouble_since = None
             self.handle(found)
-            lost = self.parts.tracker.open_shards(id for id in stages if jobs[id].is_over)
+            lost = self.parts.tracker.open_shards(over)
             if lost:
                 self.handle(await self._in(self._looks, self.parts.watcher.lost, lost))
             now = time.monotonic()
@@ -212,8 +207,6 @@ class Driver:
         except Exception as error:  # the network, the store or Batch is away for a while
             self._endure(error, stages)
             return False
-        for id in [id for id in self._terminated if id not in jobs or jobs[id].is_over]:
-            self._terminated.discard(id)
         return bool(found or lost)
 
     def _take_stuck(self, stuck: Stuck) -> None:
@@ -227,6 +220,11 @@ class Driver:
             self.handle(events.ChildFailed(id, events.Ending.NOT_STARTED, error) for id in shards)
             self._terminated.add(stuck.stage)
             self._background(self._in(self._looks, self._terminate, [stuck.stage], _HOPELESS))
+
+    def _forget(self, jobs: Mapping[StageId, Job]) -> None:
+        """Let go of stages that were terminated and are over, and of jobs of long ago."""
+        self._terminated -= {id for id in self._terminated if id not in jobs or jobs[id].is_over}
+        self.parts.service.prune(self.parts.tracker.state.stages.keys())
 
     def _endure(self, error: Exception, stages: Sequence[StageId]) -> None:
         """Bear with trouble for a while, then let the futures know."""
@@ -259,10 +257,14 @@ class Driver:
         self._tasks.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
+        self._tell(self._admit(error))
+
+    def _admit(self, error: BaseException) -> list[Outcome]:
+        """Err all open questions because of a mistake of ours: nobody would answer them."""
         logger.critical("dask_knot made a mistake, please report it", exc_info=error)
         fault = KnotError(f"dask_knot made a mistake, please report it: {error!r}")
         open_questions = self.parts.tracker.open_questions()
-        self._tell([actions.FailKey(key, run_id, fault) for key, run_id in open_questions])
+        return [actions.FailKey(key, run_id, fault) for key, run_id in open_questions]
 
 
 def _plan(request: PlanRequest) -> Plan:

@@ -11,9 +11,10 @@ from typing import Any
 
 from dask.typing import Key
 
-from dask_knot.errors import StoreError
+from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
 from dask_knot.store import codec
 from dask_knot.store.manifest import Place
+from dask_knot.store.ranges import neighbours, read_together
 from dask_knot.store.store import Store
 
 #: Manifests that are kept in memory, because they hold small values: the newest up to this size.
@@ -78,33 +79,52 @@ class ValueReader:
     def read_values(
         self, places: Mapping[Key, Place]
     ) -> tuple[dict[Key, memoryview], dict[Key, StoreError]]:
-        """Give the bytes of values, checked, and why some can't be had."""
+        """Give the bytes of values, checked, and why some are lost.
+
+        Raises
+        ------
+        StoreError
+            If the store can't be asked at the moment: nothing is lost then.
+        """
         found: dict[Key, memoryview] = {}
         lost: dict[Key, StoreError] = {}
-        for key, result in zip(places, self._results(list(places.values())), strict=True):
-            if isinstance(result, StoreError):
-                lost[key] = type(result)(f"the value of {key!r} is lost: {result}")
+        far = []
+        for key, place in places.items():
+            data = self.at_hand(place)
+            if data is None:
+                far.append((place, key))
             else:
-                found[key] = result
+                found[key] = data
+        far.sort(key=lambda entry: entry[0])
+        groups = neighbours([place for place, _ in far])
+        wanted = [[far[number] for number in group] for group in groups]
+        for group, read in zip(wanted, self._pool.map(self._read_group, wanted), strict=True):
+            for (_, key), result in zip(group, read, strict=True):
+                if isinstance(result, StoreError):
+                    lost[key] = type(result)(f"the value of {key!r} is lost: {result}")
+                else:
+                    found[key] = result
         return found, lost
 
     def close(self) -> None:
         """End the threads that read."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _results(self, places: Sequence[Place]) -> list[memoryview | StoreError]:
-        far = [place for place in places if self.at_hand(place) is None]
-        if len(far) > 1:
-            return list(self._pool.map(self._checked, places))
-        return [self._checked(place) for place in places]
-
-    def _checked(self, place: Place) -> memoryview | StoreError:
+    def _read_group(self, group: Sequence[tuple[Place, Key]]) -> list[memoryview | StoreError]:
+        places = [place for place, _ in group]
         try:
-            data = self.read(place)
-            codec.check(data)
+            return [_checked(data) for data in read_together(self._store, places)]
         except StoreError as error:
-            return error
-        return data
+            if len(places) > 1:  # one damaged value must not take its neighbours along
+                return [result for entry in group for result in self._read_group([entry])]
+            if isinstance(error, MissingObjectError | CorruptObjectError):
+                return [error]
+            raise
+
+
+def _checked(data: memoryview) -> memoryview:
+    codec.check(data)
+    return data
 
 
 class EncodedValues:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from dask_knot.batch.service import JobService
 from dask_knot.driving.values import ValueReader
-from dask_knot.errors import StoreError
+from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
 from dask_knot.store import manifest, names
 from dask_knot.store.names import ShardId, StageId
 from dask_knot.store.store import Store
@@ -16,6 +16,10 @@ from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
 
 #: Manifests that are fetched at once.
 AT_ONCE = 8
+#: Up to so many stages are listed one by one: values of later plans may fill the run's folder.
+LISTED_APART = 3
+
+Found = ManifestFound | ChildFailed
 
 
 class Watcher:
@@ -47,10 +51,11 @@ class Watcher:
         self._seen: dict[StageId, set[str]] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE, "dask-knot-manifests")
 
-    def look(self, stages: Sequence[StageId]) -> list[ManifestFound | ChildFailed]:
-        """Find out what happened since the last look.
+    def look(self, stages: Sequence[StageId]) -> tuple[list[Found], list[StageId]]:
+        """Find out what happened since the last look, and which stages' jobs have all ended.
 
-        Batch is asked before the store, so that a child that is over has its manifest listed.
+        Batch is asked before the store, so that a child that is over has its manifest listed: what
+        a stage that has ended lacks then is lost.
 
         Raises
         ------
@@ -59,26 +64,26 @@ class Watcher:
         """
         self._forget_all_but(stages)
         failed = self._service.poll(stages)
-        found: list[ManifestFound | ChildFailed] = []
+        over = [id for id in stages if self._service.jobs[id].is_over]
+        found: list[Found] = []
         found += self._read(self._new(stages))
         for event in found:
             if isinstance(event, ManifestFound) and event.manifest.final:
                 self.job_requests += Counter(event.manifest.requests)
         found += [ChildFailed(shard, *ended) for shard, ended in failed]
-        return found
+        return found, over
 
     def lost(self, shards: Iterable[ShardId]) -> list[ChildFailed]:
         """Explain children that ended, as Batch has it, but left no manifest."""
-        return [ChildFailed(shard, *self._service.explain(shard)) for shard in shards]
+        return [ChildFailed(shard, *ended) for shard, ended in self._service.explain(list(shards))]
 
     def close(self) -> None:
         """End the threads that read."""
         self._pool.shutdown(cancel_futures=True)
 
     def _new(self, stages: Sequence[StageId]) -> list[tuple[str, ShardId]]:
-        offset = names.before_plan(self._run, min(stages).plan)
         new = []
-        for name in self._store.list(names.manifests(self._run), offset):
+        for name in self._list(stages):
             shard, _ = names.parse_manifest(self._run, name)
             seen = self._seen.get(shard.stage)
             if seen is not None and name not in seen:
@@ -86,17 +91,27 @@ class Watcher:
                 new.append((name, shard))
         return new
 
-    def _read(self, new: Sequence[tuple[str, ShardId]]) -> Iterable[ManifestFound | ChildFailed]:
+    def _list(self, stages: Sequence[StageId]) -> list[str]:
+        """List the manifests of some stages: each of a few, or all since the first of many."""
+        if len(stages) > LISTED_APART:
+            offset = names.before_plan(self._run, min(stages).plan)
+            return self._store.list(names.manifests(self._run), offset)
+        return [name for id in stages for name in self._store.list(names.of_stage(self._run, id))]
+
+    def _read(self, new: Sequence[tuple[str, ShardId]]) -> Iterable[Found]:
         if len(new) < 2:
             return [self._read_one(*entry) for entry in new]
         return list(self._pool.map(self._read_one, *zip(*new, strict=True)))
 
-    def _read_one(self, name: str, shard: ShardId) -> ManifestFound | ChildFailed:
+    def _read_one(self, name: str, shard: ShardId) -> Found:
         try:
             data = self._store.get(name)
             read = manifest.decode(name, data)
-        except StoreError as error:
+        except (MissingObjectError, CorruptObjectError) as error:
             return ChildFailed(shard, Ending.UNREADABLE, error)
+        except StoreError:
+            self._seen[shard.stage].discard(name)  # the store is away: read it at the next look
+            raise
         self._values.remember(name, data)
         return ManifestFound(shard, name, read)
 

@@ -25,3 +25,11 @@ class Resources:
     memory: int | None = None
     gpus: int = 0
     timeout: float | None = None
+
+    def fit(self, largest: Resources) -> bool:
+        """Tell whether these are within others; an amount that is None has no bound."""
+        return (
+            self.vcpus <= largest.vcpus
+            and self.gpus <= largest.gpus
+            and (largest.memory is None or (self.memory or 0) <= largest.memory)
+        )

@@ -87,6 +87,6 @@ def describe(error: BaseException, key: object, printed: str = "") -> Failure:
 def fail(error: BaseException, key: object) -> Failure:
     """Describe an exception that was made but never raised."""
     try:
-        raise error
+        raise error.with_traceback(None)  # one error may stand for many keys: it must not grow
     except type(error) as raised:
         return describe(raised, key)

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 from dask.typing import Key
@@ -16,14 +15,13 @@ from dask_knot.running.failure import Failure, describe, fail
 from dask_knot.running.work import Made, Source
 from dask_knot.store import codec, manifest, names
 from dask_knot.store.manifest import Kind, Output, Place
+from dask_knot.store.ranges import neighbours, read_together
 from dask_knot.store.store import Store
 
 #: Requests under way at once; S3 serves one at about 50-100 MB/s.
 AT_ONCE = 8
 #: How many reads run ahead of the tasks, so that inputs don't fill the memory.
 AHEAD = 16
-#: Neighbouring values up to this size together are read in one request.
-TOGETHER_BYTES = 8 * 2**20
 
 NOWHERE = Place("", 0, 0)
 
@@ -71,8 +69,8 @@ class Inputs:
                 apart.append((key, kind, place))
             else:
                 self._here[key] = (kind, data)
-        for _, group in groupby(apart, _by_object()):
-            self._queue.append(list(group))
+        for group in neighbours([place for _, _, place in apart]):
+            self._queue.append([apart[number] for number in group])
         self._fetch_ahead()
 
     def take(self, key: Key) -> Any:
@@ -130,38 +128,13 @@ class Inputs:
 
     def _fetch(self, group: Sequence[tuple[Key, Kind, Place]]) -> None:
         assert self._pool is not None
-        future = self._pool.submit(self._read, [place for _, _, place in group])
+        future = self._pool.submit(read_together, self._store, [place for _, _, place in group])
         for number, (key, kind, _) in enumerate(group):
             self._reads[key] = (kind, partial(_pick, future, number))
-
-    def _read(self, places: Sequence[Place]) -> list[memoryview]:
-        first, last = places[0], places[-1]
-        whole = self._store.get_range(
-            first.name, first.offset, last.offset + last.length - first.offset
-        )
-        return [whole[p.offset - first.offset :][: p.length] for p in places]
 
 
 def _pick(read: Future[list[memoryview]], number: int) -> memoryview:
     return read.result()[number]
-
-
-def _by_object() -> Any:
-    """Group neighbours: values that follow one another closely in the same object."""
-    state: dict[str, Any] = {"group": 0, "place": None, "size": 0}
-
-    def group(entry: tuple[Key, Kind, Place]) -> int:
-        place, before = entry[2], state["place"]
-        gap = place.offset - (before.offset + before.length) if before else -1
-        state["size"] += place.length
-        together = before is not None and place.name == before.name
-        if not (together and 0 <= gap < codec.ALIGNMENT and state["size"] <= TOGETHER_BYTES):
-            state["group"] += 1
-            state["size"] = place.length
-        state["place"] = place
-        return int(state["group"])
-
-    return group
 
 
 def _found(output: Output, name: str, manifest: memoryview) -> Found:

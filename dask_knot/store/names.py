@@ -9,7 +9,10 @@ from dataclasses import dataclass
 #: What a run may be called: Batch's pattern for job names, shorter so that suffixes fit.
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
-_MANIFEST = re.compile(r"(\d{6})-(\d{3,})/(\d{5})\.(?:p(\d{3,})|(end))")
+#: A session of a run numbers its plans from its own number times this.
+PLANS_PER_SESSION = 1_000_000
+
+_MANIFEST = re.compile(r"(\d{10})-(\d{3,})/(\d{5})\.(?:p(\d{3,})|(end))")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -20,7 +23,7 @@ class StageId:
     stage: int
 
     def __str__(self) -> str:
-        return f"{self.plan:06}-{self.stage:03}"
+        return f"{self.plan:010}-{self.stage:03}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -61,10 +64,15 @@ def manifests(run: str) -> str:
     return f"{run}/manifests/"
 
 
+def of_stage(run: str, stage: StageId) -> str:
+    """Name the folder of a stage's manifests."""
+    return f"{manifests(run)}{stage}/"
+
+
 def manifest(run: str, shard: ShardId, part: int | None = None) -> str:
     """Name a manifest: part `part` of a shard that still runs, or its last one."""
     suffix = "end" if part is None else f"p{part:03}"
-    return f"{manifests(run)}{shard.stage}/{shard.index:05}.{suffix}"
+    return f"{of_stage(run, shard.stage)}{shard.index:05}.{suffix}"
 
 
 def parse_manifest(run: str, name: str) -> tuple[ShardId, int | None]:
@@ -86,7 +94,7 @@ def parse_manifest(run: str, name: str) -> tuple[ShardId, int | None]:
 
 def before_plan(run: str, plan: int) -> str:
     """Name the listing offset after which the manifests of `plan` and of later plans stand."""
-    return f"{manifests(run)}{plan:06}"
+    return f"{manifests(run)}{plan:010}"
 
 
 def data(run: str, shard: ShardId, part: int, attempt: int) -> str:
@@ -99,8 +107,13 @@ def data(run: str, shard: ShardId, part: int, attempt: int) -> str:
 
 
 def scattered(run: str, number: int) -> str:
-    """Name the object of values that the client scattered."""
-    return f"{run}/scattered/{number:06}"
+    """Name the object of values that the client scattered; numbers begin as those of plans do."""
+    return f"{run}/scattered/{number:010}"
+
+
+def session(run: str, number: int) -> str:
+    """Name the object with which a cluster claims the numbers of one session of a run."""
+    return f"{run}/sessions/{number:04}"
 
 
 def probe(run: str) -> str:

@@ -192,7 +192,7 @@ def _folder(url: str) -> Path:
 def _open_folder(url: str) -> LocalStore:
     folder = _folder(url)
     folder.mkdir(parents=True, exist_ok=True)
-    return LocalStore(folder)
+    return LocalStore(folder, automatic_cleanup=True)  # of folders that became empty
 
 
 def _open_s3(url: str, **options: Any) -> S3Store:

@@ -49,9 +49,21 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class GraphSubmitted:
-    """A client asked for values."""
+    """A client asked for values; those that are held stay until `GraphTaken`."""
 
     graph: Graph
+    is_held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GraphTaken:
+    """Dask has taken a graph that was submitted: it now holds the `taken` of its wanted keys.
+
+    Between the two nothing of the graph goes, whatever other clients release meanwhile.
+    """
+
+    graph: Graph
+    taken: Set[Key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +161,7 @@ class Ticked:
 
 Event = (
     GraphSubmitted
+    | GraphTaken
     | KeyAsked
     | KeyReleased
     | ValuesScattered

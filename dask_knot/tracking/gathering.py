@@ -9,7 +9,7 @@ from dask_knot.planning import PlanRequest
 from dask_knot.store.names import StageId
 from dask_knot.tracking.actions import MakePlan
 from dask_knot.tracking.events import Graph
-from dask_knot.tracking.missing import Again, must_make, read, take_missing
+from dask_knot.tracking.missing import Again, read, take_missing
 from dask_knot.tracking.records import Batch, KeyRecord
 from dask_knot.tracking.settling import settle
 from dask_knot.tracking.state import State
@@ -31,7 +31,7 @@ def gather(state: State, records: Sequence[KeyRecord], now: float) -> None:
 
 
 def gather_retried(state: State, record: KeyRecord, now: float) -> None:
-    """Put a key that is retried, and whatever failed before it, where the planner will take it."""
+    """Put a key that is made again where the planner will take it, with what failed before it."""
     batch = _join_batch(state, [record], now, None)
     assert record.graph is not None
     take_missing(state, batch, record.graph, record.key, Again.ALL)
@@ -101,8 +101,6 @@ def _take_whole(state: State, batch: Batch, graph: Graph) -> bool:
     tasks = graph.tasks
     known = tasks.keys() & state.keys.keys()
     if any(state.keys[key].batch is not batch for key in known):
-        return False
-    if any(must_make(state, batch, key) for key in graph.external):
         return False
     batch.tasks.update(tasks)
     batch.origin.update(dict.fromkeys(tasks, graph))

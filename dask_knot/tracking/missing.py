@@ -82,14 +82,6 @@ def read(state: State, batch: Batch, key: Key) -> None:
         record.readers += 1
 
 
-def must_make(state: State, batch: Batch, key: Key) -> bool:
-    """Whether a value from outside isn't there, nor coming, but can be made by its own graph."""
-    record = state.keys.get(key)
-    if record is None or record.batch is batch or record.graph is None:
-        return False
-    return _is_missing(record, Again.UNASKED)
-
-
 def _graph_to_make(
     state: State, batch: Batch, key: Key, graph: Graph, again: Again
 ) -> Graph | None:

@@ -99,10 +99,11 @@ def _output(state: State, batch: Batch, key: Key) -> KeyRecord:
         record = state.keys[key] = KeyRecord(key, batch.origin[key])
     elif record.state is KeyState.GONE:
         # Its value went while others still may ask for it; now it comes again.
-        record.graph = batch.origin[key]
+        record.made_by(batch.origin[key])
         record.start_over()
     elif record.state is not KeyState.WAITING:
-        old, record = record, KeyRecord(key, batch.origin[key], attempts=record.attempts)
+        old, record = record, KeyRecord(key, record.graph, attempts=record.attempts)
         record.is_answered = old.is_answered
         state.replace(old, record)
+        record.made_by(batch.origin[key])
     return record

@@ -57,6 +57,8 @@ class KeyRecord:
         Where its task is, to make it (again); None for a scattered value.
     is_wanted : bool
         Dask holds it, or waits for it.
+    arriving : int
+        How many graphs that want it were submitted, but not yet taken by Dask.
     is_known : bool
         Dask may ask for it (again).
     readers : int
@@ -77,6 +79,7 @@ class KeyRecord:
     graph: Graph | None
     state: KeyState = KeyState.WAITING
     is_wanted: bool = False
+    arriving: int = 0
     is_known: bool = False
     readers: int = 0
     asked: int | None = None
@@ -92,7 +95,7 @@ class KeyRecord:
     @property
     def is_needed(self) -> bool:
         """Whether Dask or a shard still needs the value."""
-        return self.is_wanted or self.readers > 0
+        return self.is_wanted or self.readers > 0 or self.arriving > 0
 
     @property
     def is_unreadable(self) -> bool:
@@ -110,6 +113,14 @@ class KeyRecord:
     def move(self, state: KeyState) -> None:
         """Take another state."""
         self.state = moved(self.state, state)
+
+    def made_by(self, graph: Graph) -> None:
+        """Make it by another graph from now on, unless Dask keeps what the present one reads.
+
+        Dask never changes what a key that it knows depends on.
+        """
+        if self.graph is None or not self.is_known:
+            self.graph = graph
 
     def start_over(self) -> None:
         """Wait to be made again."""

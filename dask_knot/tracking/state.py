@@ -121,6 +121,7 @@ class State:
     def replace(self, old: KeyRecord, new: KeyRecord) -> None:
         """Let a key begin anew; shards that read its old value, or failure, still find it."""
         new.is_wanted, new.is_known, new.asked = old.is_wanted, old.is_known, old.asked
+        new.arriving, old.arriving = old.arriving, 0
         self.keys[old.key] = new
         old.is_wanted, old.is_known, old.asked = False, False, None
         old.batch = None

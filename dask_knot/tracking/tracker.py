@@ -111,15 +111,25 @@ def _submit(state: State, event: events.GraphSubmitted, now: float) -> None:
         if record is None:
             record = state.keys[key] = KeyRecord(key, event.graph)
             missing.append(record)
-        elif record.state is KeyState.GONE:
-            record.graph = event.graph
+        record.made_by(event.graph)
+        if record.state is KeyState.GONE:
             record.start_over()
             missing.append(record)
-        elif not record.is_known:
-            record.graph = event.graph  # Dask no longer keeps what the old one reads
-        record.is_wanted = record.is_known = True
+        record.is_wanted = True
+        record.is_known |= not event.is_held
+        record.arriving += event.is_held
     if missing:
         gathering.gather(state, missing, now)
+
+
+def _take(state: State, event: events.GraphTaken, now: float) -> None:
+    for key in event.graph.wanted:
+        record = state.keys[key]
+        record.arriving -= 1
+        if key in event.taken:
+            record.made_by(event.graph)
+        record.is_wanted = record.is_known = key in event.taken
+        state.drop_if_unneeded(record)
 
 
 def _ask(state: State, event: events.KeyAsked, now: float) -> None:
@@ -138,8 +148,7 @@ def _ask(state: State, event: events.KeyAsked, now: float) -> None:
 
 
 def _make_again(state: State, record: KeyRecord, now: float) -> None:
-    is_retry = record.state is KeyState.ERRED
-    if is_retry:
+    if record.state is KeyState.ERRED:
         old, record = record, KeyRecord(record.key, record.graph)
         state.replace(old, record)
     else:
@@ -148,10 +157,8 @@ def _make_again(state: State, record: KeyRecord, now: float) -> None:
     if record.graph is None:
         lost = f"the scattered value {record.key!r} is gone: scatter it again"
         state.fail(record, MissingObjectError(lost))
-    elif is_retry:
-        gathering.gather_retried(state, record, now)
     else:
-        gathering.gather(state, [record], now)
+        gathering.gather_retried(state, record, now)
 
 
 def _release(state: State, event: events.KeyReleased, now: float) -> None:
@@ -206,6 +213,7 @@ def _tick(state: State, event: events.Ticked, now: float) -> None:
 
 _HANDLERS: dict[type[Any], Callable[[State, Any, float], None]] = {
     events.GraphSubmitted: _submit,
+    events.GraphTaken: _take,
     events.KeyAsked: _ask,
     events.KeyReleased: _release,
     events.ValuesScattered: _scatter,

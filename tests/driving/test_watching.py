@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from dask_knot.batch.service import JobService, JobTemplate
+from dask_knot.driving import watching
 from dask_knot.driving.values import ValueReader
 from dask_knot.driving.watching import Watcher
-from dask_knot.errors import CorruptObjectError
+from dask_knot.errors import CorruptObjectError, StoreError
 from dask_knot.planning import Resources, Shard, Stage
 from dask_knot.store import codec, manifest, names
 from dask_knot.store.manifest import Kind, Manifest, Output, Place
@@ -47,7 +48,8 @@ class Desk:
         """Look, and forget which requests came before."""
         self.store.requests.clear()
         self.client.calls.clear()
-        return self.watcher.look(stages or (FIRST, SECOND))
+        found, _ = self.watcher.look(stages or (FIRST, SECOND))
+        return found
 
 
 @pytest.fixture
@@ -81,7 +83,8 @@ def test_values_of_manifests_are_at_hand(desk: Desk) -> None:
     assert desk.store.requests == {}
 
 
-def test_a_look_costs_one_listing_and_one_call(desk: Desk) -> None:
+def test_a_look_costs_one_listing_and_one_call(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "LISTED_APART", 1)
     for index in range(3):
         desk.commit(ShardId(FIRST, index))
     assert len(desk.look()) == 3
@@ -141,3 +144,16 @@ def test_what_left_no_manifest_is_explained(desk: Desk) -> None:
     (lost,) = desk.watcher.lost([ShardId(FIRST, 2)])
     assert (lost.shard, lost.ending) == (ShardId(FIRST, 2), Ending.KILLED)
     assert "job-1:2" in str(lost.error)
+
+
+def test_a_store_that_is_away_loses_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.commit(ShardId(FIRST, 0))
+
+    def away(name: str) -> memoryview:
+        raise StoreError("no route to host")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.store, "get", away)
+        with pytest.raises(StoreError, match="no route"):
+            desk.look()
+    assert [event.shard for event in desk.look()] == [ShardId(FIRST, 0)]

@@ -12,7 +12,7 @@ from distributed import Client
 from dask_knot import KnotCluster
 from dask_knot.errors import ConfigurationError, StoreError
 from tests.end_to_end.conftest import until
-from tests.end_to_end.tasks import fail, inc
+from tests.end_to_end.tasks import fail, inc, wait_for
 
 
 @pytest.mark.parametrize(
@@ -121,6 +121,18 @@ def test_close_twice(open_cluster: Callable[..., KnotCluster]) -> None:
     cluster = open_cluster()
     cluster.close()
     cluster.close()
+
+
+def test_restart_forgets_everything(open_cluster: Callable[..., KnotCluster]) -> None:
+    cluster = open_cluster()
+    with Client(cluster) as client:
+        done, waiting = client.submit(inc, 1), client.submit(wait_for, "/nonexistent")
+        assert done.result() == 2
+        client.restart()
+        # The clients are told by another way than the one that answers the call.
+        until(lambda: done.status == waiting.status == "cancelled")
+        until(lambda: not any(row.counts.get("RUNNING") for row in cluster.jobs))
+        assert client.submit(inc, 1).result() == 2
 
 
 def test_two_clusters(open_cluster: Callable[..., KnotCluster]) -> None:

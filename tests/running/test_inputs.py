@@ -12,7 +12,7 @@ from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
 from dask_knot.running import inputs as inputs_module
 from dask_knot.running.failure import Failure, fail
 from dask_knot.running.work import Made, Options, ShardWork
-from dask_knot.store import names
+from dask_knot.store import names, ranges
 from dask_knot.store.manifest import Place
 from dask_knot.store.names import ShardId
 from dask_knot.store.store import Store
@@ -102,7 +102,7 @@ def test_neighbours_are_read_in_one_request(run: Run) -> None:
 
 
 def test_what_is_together_has_a_limit(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs_module, "TOGETHER_BYTES", 200_000)
+    monkeypatch.setattr(ranges, "TOGETHER_BYTES", 200_000)
     source = shard([task(n, np.full, 10_000, n) for n in range(50)])
     run.outcomes(source)
     content = reader(source)

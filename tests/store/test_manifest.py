@@ -10,11 +10,11 @@ from dask_knot.errors import CorruptObjectError
 from dask_knot.store import manifest
 from dask_knot.store.manifest import Kind, Manifest, Output, Place, Work
 
-NAME = "run/manifests/000001-000/00000.end"
+NAME = "run/manifests/0000000001-000/00000.end"
 TIMES = st.floats(0, 1e10)
 PLACES = st.builds(
     Place,
-    st.sampled_from(["run/data/00/a", "run/data/00/b", "run/manifests/000001-000/00000.p000"]),
+    st.sampled_from(["run/data/00/a", "run/data/00/b", "run/manifests/0000000001-000/00000.p000"]),
     st.integers(0, 2**62),
     st.integers(0, 2**62),
 )

@@ -65,12 +65,12 @@ def test_data_is_spread_over_prefixes() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "run/manifests/000001-001/00000.pxx",
-        "run/manifests/000001-001/00000",
+        "run/manifests/0000000001-001/00000.pxx",
+        "run/manifests/0000000001-001/00000",
         "run/manifests/1-1/0.end",
-        "run/manifests/000001-001/00000.end.tmp",
-        "run/packs/000001-001",
-        "run2/manifests/000001-001/00000.end",
+        "run/manifests/0000000001-001/00000.end.tmp",
+        "run/packs/0000000001-001",
+        "run2/manifests/0000000001-001/00000.end",
         "",
     ],
 )
@@ -80,7 +80,7 @@ def test_what_is_no_manifest_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "x", "s3://bucket/run/data/000001-001", "s3://b/run/packs/one-two", "a/packs/1"]
+    "url", ["", "x", "s3://bucket/run/data/0000000001-001", "s3://b/run/packs/one-two", "a/packs/1"]
 )
 def test_what_is_no_pack_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="RUN/packs/PLAN-STAGE"):

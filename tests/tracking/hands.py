@@ -36,6 +36,7 @@ class Hands:
         self.now = 0.0
         self.done: list[actions.Action] = []
         self.plans: dict[int, Plan] = {}
+        self.graphs: list[Graph] = []
 
     def tell(self, *happened: events.Event) -> list[actions.Action]:
         """Tell the tracker, and give what it decided."""
@@ -51,7 +52,8 @@ class Hands:
         self, reads: dict[Key, list[Key]], *wanted: Key, external: Collection[Key] = ()
     ) -> None:
         """Let a client ask for keys, which Dask asks for at once."""
-        self.tell(events.GraphSubmitted(graph(reads, wanted, *external)))
+        self.graphs.append(graph(reads, wanted, *external))
+        self.tell(events.GraphSubmitted(self.graphs[-1]))
         self.tell(*(events.KeyAsked(key, number) for number, key in enumerate(wanted)))
 
     def plan(self) -> actions.SubmitPlan:

@@ -54,6 +54,7 @@ class World:
         self.tracker = Tracker(RUN, limits, Resources(), Pace(0.1, random.choice((0.3, 5.0))))
         self.dask = Scheduler(self.handle)
         self.jobs = Jobs(random, universe)
+        self.arriving: list[events.Graph] = []
         self.plans: list[actions.MakePlan] = []
         self.submits: deque[actions.SubmitPlan | actions.TerminateStage] = deque()
         self.watched: set[StageId] = set()
@@ -111,8 +112,20 @@ class World:
         """Let a client ask for keys; Dask must know those of `outside`."""
         graph = self.universe.graph(wanted, outside)
         if all(key in self.dask.entries for key in graph.external):
-            self.handle(events.GraphSubmitted(graph))
+            self.handle(events.GraphSubmitted(graph, is_held=True))
+            self.arriving.append(graph)
+            if self.random.random() < 0.8:
+                self.take()
+
+    def take(self) -> bool:
+        """Let Dask take a graph that arrived, unless what it reads was cancelled meanwhile."""
+        if not self.arriving:
+            return False
+        graph = self.arriving.pop(0)
+        if all(key in self.dask.entries for key in graph.external):
             self.dask.update_graph(graph.wanted, graph.external)
+        self.handle(events.GraphTaken(graph, {*graph.wanted} & self.dask.entries.keys()))
+        return True
 
     def scatter(self, keys: list[Key]) -> None:
         """Let a client put values into the store; again if they are there already."""
@@ -194,7 +207,15 @@ class World:
     def come_to_rest(self) -> None:
         """Let everything run until nothing happens any more."""
         for _ in range(20_000):
-            steps = [self.dask.settle, self.plan, self.send, self.run, self.look, self.tick]
+            steps = [
+                self.take,
+                self.dask.settle,
+                self.plan,
+                self.send,
+                self.run,
+                self.look,
+                self.tick,
+            ]
             self.random.shuffle(steps)
             if not any(step() for step in steps) and not self._last_look():
                 return

@@ -11,6 +11,7 @@ from dask_knot.store.manifest import Kind, Manifest, Output, Place
 from dask_knot.store.names import StageId
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.events import Ending
+from dask_knot.tracking.state import Pace
 from dask_knot.tracking.states import KeyState
 
 from .hands import RUN, Hands
@@ -170,10 +171,10 @@ def test_a_joining_shard_that_fails_plans_nothing() -> None:
     hands.plan()
     joining = [n for n, s in enumerate(hands.plans[5].stages) if not s.shards[0].tasks]
     assert joining
-    plans = len(hands.all(actions.MakePlan))
+    hands.tracker.state.pace = Pace(quiet=100.0, longest=100.0)
     for n in joining:
         hands.fail(names.ShardId(StageId(5, n), 0), Ending.DEPENDENCY_FAILED)
-    assert len(hands.all(actions.MakePlan)) == plans
+    assert hands.tracker.due() is None
     assert not hands.tracker.state.batches
 
 
@@ -220,10 +221,10 @@ def test_a_retried_key_leaves_its_failure_to_those_that_still_read_it() -> None:
 
 
 def test_a_long_chain_of_running_stages_can_be_forgotten_at_once() -> None:
-    keys: list[Key] = [f"a-{n}" for n in range(500)]
+    keys: list[Key] = [f"a-{n}" for n in range(300)]
     hands = chain(*keys)
     hands.forget(*keys)
-    assert len(hands.all(actions.TerminateStage)) == 500
+    assert len(hands.all(actions.TerminateStage)) == 300
     assert hands.is_clean()
 
 

@@ -35,7 +35,16 @@ def act(world: World) -> None:
     elif what < 0.26:
         world.now += random.choice((0.01, 0.2, 1.0))
     else:
-        steps = (dask.settle, dask.settle, world.plan, world.send, world.run, world.run, world.look)
+        steps = (
+            dask.settle,
+            dask.settle,
+            world.take,
+            world.plan,
+            world.send,
+            world.run,
+            world.run,
+            world.look,
+        )
         random.choice(steps)()
 
 

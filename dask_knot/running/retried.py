@@ -1,0 +1,41 @@
+"""Tasks inside a shard that may be tried several times, as `retries=` says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dask._task_spec import GraphNode, Task, TaskRef
+from dask.typing import Key
+
+
+class Retried:
+    """Calls a task again when it raises.
+
+    Dask counts the retries of keys that it knows; a task inside a shard it doesn't know.
+
+    Parameters
+    ----------
+    node : GraphNode
+        The task.
+    retries : int
+        How often it is called again.
+    """
+
+    def __init__(self, node: GraphNode, retries: int) -> None:
+        self._node = node
+        self._retries = retries
+        self._reads: list[Key] = list(node.dependencies)
+
+    def __call__(self, *values: Any) -> Any:
+        """Call the task with the values that it reads, in the order of `reads`."""
+        found = dict(zip(self._reads, values, strict=True))
+        for _ in range(self._retries):
+            try:
+                return self._node(found)
+            except Exception:  # whatever it is, the last try will tell
+                continue
+        return self._node(found)
+
+    def task(self) -> Task:
+        """Make the task that takes the place of the one that is retried."""
+        return Task(self._node.key, self, *(TaskRef(key) for key in self._reads))
