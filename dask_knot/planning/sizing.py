@@ -10,6 +10,8 @@ from dask_knot.planning.request import Limits
 
 # More shards than this for each slot balance no better and cost a job start each.
 _MOST_SHARDS_PER_SLOT = 8
+# Durations are means of a prefix: with other arguments a task may well take three times as long.
+_UNSURE = 3
 
 
 def widest(limits: Limits) -> int:
@@ -20,10 +22,10 @@ def widest(limits: Limits) -> int:
 def count_columns(seconds: float, tasks: int, limits: Limits) -> int:
     """Decide how many columns share some seconds of work that begins with some tasks.
 
-    Idle slots are used as long as a shard works for longer than it takes to start; beyond them
-    shards are as long as the target says.
+    Idle slots are used as long as a shard may work for longer than it takes to start; beyond
+    them shards are as long as the target says.
     """
-    idle = min(limits.slots, int(seconds / max(limits.job_start_seconds, 1e-9)))
+    idle = min(limits.slots, int(_UNSURE * seconds / max(limits.job_start_seconds, 1e-9)))
     columns = max(idle, min(ceil(seconds / limits.target_seconds), widest(limits)))
     if columns > limits.slots:
         # Rounds of jobs should be full: 3 equal shards on 2 slots take as long as 4.

@@ -50,7 +50,7 @@ def test_few_unknown_tasks_are_one_shard_each() -> None:
 
 def test_short_tasks_are_one_shard() -> None:
     tasks: Dependencies = {f"inc-{n}": () for n in range(100)}
-    short = PlanRequest(tasks, [*tasks], Limits(2), durations={"inc": 0.0005})
+    short = PlanRequest(tasks, [*tasks], Limits(2), durations={"inc": 0.0002})
     assert widths(make_plan(short)) == [1]
 
 

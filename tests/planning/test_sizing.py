@@ -12,7 +12,7 @@ from dask_knot.planning.sizing import chunk, count_columns, spread
     ("seconds", "tasks", "columns"),
     [
         (0.0, 10, 1),
-        (0.09, 10, 1),  # a second job would start for longer than it works
+        (0.03, 10, 1),  # a second job would start for longer than it works
         (0.4, 10, 2),  # the second slot is idle
         (1.0, 10, 2),
         (1.4, 10, 4),  # full rounds on 2 slots
