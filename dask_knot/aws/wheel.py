@@ -116,6 +116,8 @@ def _modules(found: Distribution) -> list[str]:
 def _metadata(found: Distribution) -> Iterator[tuple[str, bytes]]:
     for name in ("METADATA", "entry_points.txt", "top_level.txt"):
         text = found.read_text(name)
+        if text is None and name == "METADATA":
+            text = found.read_text("PKG-INFO")  # a working copy has an egg-info beside its package
         if text is not None:
             yield f"dist-info/{name}", text.encode()
 
