@@ -157,5 +157,6 @@ def test_a_new_user_from_up_to_down(enforcing: Rig, home: Path) -> None:
     operator.dask("down", "--yes")
     assert left(rig) == {}
     granted = {action.lower() for action in actions(json.loads(policy))}
-    assert granted - rig.asked("user") == UNASKED
+    # Nobody logs in to push an image that a test before has pushed: its tag is the same.
+    assert granted - rig.asked("user") - {"ecr:getauthorizationtoken"} == UNASKED
     assert not written.exists()
