@@ -24,7 +24,7 @@ def notebook(*cells: str, kind: str = "code") -> dict[str, object]:
 def test_a_script_imports_what_is_not_pythons_own(tmp_path: Path) -> None:
     script = write(
         tmp_path / "a.py",
-        "import os, tomllib, graphlib\nimport numpy as np\nfrom sklearn.svm import SVC\n"
+        "import os, zoneinfo, graphlib\nimport numpy as np\nfrom sklearn.svm import SVC\n"
         "def f():\n    import xarray.core\nfrom __future__ import annotations\n",
     )
     assert find_imports(script).names == ("numpy", "sklearn", "xarray")
