@@ -9,6 +9,7 @@ KnotError
 ├── ConfigurationError (ValueError)   a wrong setting: the message names the valid ones
 ├── EngineError                       the engine can't be used here
 ├── ImageError                        the image of the jobs can't be built, pushed or found
+├── LiveWorkerError (AttributeError)  something was used that only a live Dask worker has
 ├── PlanningError                     a graph that can't be cut into shards
 │   ├── UnknownInputError             a task reads a key that nobody makes
 │   └── UnsupportedGraphError         a graph that needs live workers (P2P shuffle, actors)
@@ -22,6 +23,7 @@ KnotError
     ├── JobMemoryError (MemoryError)  a task needed more memory than its job may use
     ├── NotLoadedError                a job has no means to unpickle its tasks
     ├── JobTimeoutError (TimeoutError)  a job ran longer than it may
+    ├── PluginError                   a plugin could not set up a job
     ├── JobStartError                 the job never started (image, resources, queue)
     │   └── VersionsError             the job's image has other versions than the client
     └── JobTerminatedError            somebody terminated the job
@@ -44,10 +46,12 @@ __all__ = [
     "JobTimeoutError",
     "KilledTaskError",
     "KnotError",
+    "LiveWorkerError",
     "MissingObjectError",
     "NotLoadedError",
     "PicklingError",
     "PlanningError",
+    "PluginError",
     "QuotaError",
     "StackError",
     "StoreError",
@@ -92,6 +96,10 @@ class EngineError(KnotError):
 
 class ImageError(KnotError):
     """The image of the jobs can't be built, pushed or found."""
+
+
+class LiveWorkerError(KnotError, AttributeError):
+    """A task, a plugin or the client used what only a live Dask worker or its nanny has."""
 
 
 class PlanningError(KnotError):
@@ -165,6 +173,10 @@ class JobMemoryError(JobError, MemoryError):
 
 class JobTimeoutError(JobError, TimeoutError):
     """A job ran longer than it may."""
+
+
+class PluginError(JobError):
+    """A worker plugin could not set up a job; the message names the plugin and the cause."""
 
 
 class JobStartError(JobError):

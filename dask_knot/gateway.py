@@ -10,7 +10,7 @@ from dask.sizeof import sizeof
 from dask.typing import Key
 from distributed import Status, Worker
 from distributed.comm import Comm
-from distributed.protocol import to_serialize
+from distributed.protocol import pickle, to_serialize
 from distributed.utils import offload
 
 from dask_knot.driving.values import EncodedValues
@@ -20,6 +20,12 @@ from dask_knot.store.store import Store
 from dask_knot.tracking.events import ValuesScattered
 
 GATEWAY = "gateway"
+#: What `client.run` says when it is used for the first time.
+RUNS_HERE = (
+    "client.run runs the function once, in the gateway: the process of the cluster, which stands "
+    "for all jobs and runs no task. Use client.submit to run it in a job, and a WorkerPlugin "
+    "(client.register_plugin) to set up every job"
+)
 
 
 class Values(Protocol):
@@ -59,6 +65,7 @@ class Gateway(Worker):  # type: ignore[misc]
         self._store = store
         self._run = run
         self._scattered = count(first_number)
+        self._has_said_where = False
         self.handlers["update_data"] = self.update_data
 
     async def get_data(
@@ -80,6 +87,14 @@ class Gateway(Worker):  # type: ignore[misc]
         places = await offload(self._put, name, data)
         self._knot.scattered(ValuesScattered(places))
         return {"nbytes": {key: sizeof(value) for key, value in data.items()}, "status": "OK"}
+
+    def run(self, comm: Comm, *arguments: Any, **options: Any) -> Any:
+        """Run a function for `client.run`, and tell the clients where that is."""
+        if not self._has_said_where:
+            self._has_said_where = True
+            warning = {"message": pickle.dumps(RUNS_HERE), "category": pickle.dumps(UserWarning)}
+            self.log_event("warn", warning)
+        return super().run(comm, *arguments, **options)
 
     def _put(self, name: str, data: Mapping[Key, object]) -> dict[Key, Place]:
         pieces: list[codec.Bytes] = []

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from dask_knot.errors import KnotError, NotLoadedError, VersionsError
+from dask_knot.errors import KnotError, NotLoadedError, PluginError, VersionsError
 from dask_knot.running import exits
 from dask_knot.running.printed import Printed
 from dask_knot.running.shard import run_shard
@@ -41,6 +41,9 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except NotLoadedError as error:
         sys.stderr.write(f"{error}\n")
         return exits.NOT_LOADED
+    except PluginError as error:
+        sys.stderr.write(f"{error}\n")
+        return exits.NOT_SET_UP
     except KnotError as error:
         sys.stderr.write(f"shard {shard} of {run} could not be run: {error}\n")
         return exits.NOT_RUN

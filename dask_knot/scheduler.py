@@ -14,7 +14,6 @@ from time import time
 from typing import Any
 
 from dask.typing import Key
-from distributed import Scheduler
 from distributed.core import error_message
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol import to_serialize
@@ -26,6 +25,7 @@ from dask_knot.driving.values import EncodedValues
 from dask_knot.errors import KnotError
 from dask_knot.gateway import GATEWAY
 from dask_knot.graphs import compact, open_graph
+from dask_knot.plugins import PluginScheduler
 from dask_knot.running.failure import Failure, fail
 from dask_knot.tracking import actions, events
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 HUB = "knot-inputs"
 
 
-class KnotScheduler(Scheduler):  # type: ignore[misc]
+class KnotScheduler(PluginScheduler):
     """Dask's scheduler, which plans before it schedules.
 
     Parameters
@@ -50,6 +50,7 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
     def __init__(self, driver: Driver, bounds: Bounds, **options: Any) -> None:
         super().__init__(**options)
         self._driver = driver
+        self.job_plugins = driver.parts.submitter.plugins
         self._bounds = bounds
         self._news: list[events.Event] = []
         self._asked_hubs: list[tuple[Key, int]] = []

@@ -14,6 +14,7 @@ from dask_knot.errors import (
     JobTimeoutError,
     KilledTaskError,
     NotLoadedError,
+    PluginError,
     VersionsError,
 )
 from dask_knot.running import exits
@@ -104,6 +105,7 @@ _EXITS = {
     exits.NOT_RUN: Ending.HOST_LOST,
     exits.NOT_LOADED: Ending.NOT_LOADED,
     exits.OTHER_VERSIONS: Ending.OTHER_VERSIONS,
+    exits.NOT_SET_UP: Ending.NOT_SET_UP,
 }
 
 _WORDS: dict[Ending, tuple[type[JobError], str]] = {
@@ -135,6 +137,11 @@ _WORDS: dict[Ending, tuple[type[JobError], str]] = {
         VersionsError,
         "has other versions of Python or of packages than the client. Build its image again with "
         "`dask knot image`, or install the same versions here",
+    ),
+    Ending.NOT_SET_UP: (
+        PluginError,
+        "could not be set up by a worker plugin, so none of its tasks ran. Mend the plugin and "
+        "register it again, or unregister it, and retry the futures",
     ),
     Ending.TERMINATED: (
         JobTerminatedError,

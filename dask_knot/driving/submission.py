@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from dask._task_spec import GraphNode
 from dask.typing import Key
 
 from dask_knot.batch.service import JobService
+from dask_knot.driving.plugins import JobPlugins
 from dask_knot.errors import KnotError
 from dask_knot.planning import Shard
 from dask_knot.running import work
 from dask_knot.running.failure import fail
 from dask_knot.running.work import Made, Options, ShardWork, Source
 from dask_knot.store import names, pack
-from dask_knot.store.codec import Bytes
 from dask_knot.store.manifest import Place
 from dask_knot.store.names import ShardId, StageId
 from dask_knot.store.store import Store
@@ -32,6 +32,7 @@ class Submitter:
     run: str
     service: JobService
     options: Options
+    plugins: JobPlugins = field(default_factory=JobPlugins)
 
     def submit(self, action: SubmitPlan) -> Iterator[SubmissionFailed]:
         """Submit all stages of a plan; yield those that could not be."""
@@ -40,7 +41,11 @@ class Submitter:
             id = StageId(action.number, index)
             name = names.pack(self.run, id)
             try:
-                works = [self._encode(shard, action, sources) for shard in stage.shards]
+                plugins = self.plugins.publish(self.store, self.run)
+                works = [
+                    work.encode(self._work(shard, action, sources), plugins)
+                    for shard in stage.shards
+                ]
                 self.store.put(name, pack.build(works))
                 self.service.submit(id, stage, f"{self.store.url}/{name}")
             except KnotError as error:
@@ -49,18 +54,14 @@ class Submitter:
                 made = ShardId(id, child)
                 sources.update((key, Made(made, n)) for n, key in enumerate(shard.outputs))
 
-    def _encode(
-        self, shard: Shard, action: SubmitPlan, sources: Mapping[Key, Source]
-    ) -> list[Bytes]:
+    def _work(self, shard: Shard, action: SubmitPlan, sources: Mapping[Key, Source]) -> ShardWork:
         tasks = cast(Mapping[Key, GraphNode], action.tasks)
-        return work.encode(
-            ShardWork(
-                [tasks[key] for key in shard.tasks],
-                [tasks[key] for key in shard.literals],
-                {key: sources[key] for key in shard.inputs},
-                shard.outputs,
-                self.options,
-            )
+        return ShardWork(
+            [tasks[key] for key in shard.tasks],
+            [tasks[key] for key in shard.literals],
+            {key: sources[key] for key in shard.inputs},
+            shard.outputs,
+            self.options,
         )
 
 

@@ -7,13 +7,18 @@ import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
+import dask
 from dask._task_spec import GraphNode
 from dask.typing import Key
 
 from dask_knot.collector import paused_collector
+from dask_knot.running import versions
 from dask_knot.running.failure import Failure
 from dask_knot.running.inputs import Inputs
+from dask_knot.running.inside import enter, here
+from dask_knot.running.outfit import Outfit, computing_here, outfit_process, outfitted
 from dask_knot.running.outputs import Outputs, Superseded
+from dask_knot.running.plugins import read as read_plugins
 from dask_knot.running.printed import Printed
 from dask_knot.running.resume import read_parts, without_committed
 from dask_knot.running.tasks import Ended, Pool, Shelf, run_at_once, run_in_order
@@ -48,32 +53,43 @@ def run_shard(store: Store, run: str, shard: ShardId, attempt: int, printed: Pri
         If the tasks can't be unpickled here.
     VersionsError
         If the client has other versions than those here.
+    PluginError
+        If a worker plugin can't set up this process.
     """
-    work = _read_work(store, run, shard)
-    outputs = Outputs(store, run, shard, work.outputs, attempt)
-    if attempt > 1:
-        parts = read_parts(store, run, shard)
-        if parts is None:
-            return
-        outputs.recover([part.manifest for part in parts])
-        work = without_committed(work, parts)
-    inputs = Inputs(store, run, work.inputs)
+    opened = versions.unseal(pack.read_shard(store, names.pack(run, shard.stage), shard.index))
+    outfit = Outfit(str(shard), read_plugins(store, run, opened.plugins))
     try:
-        inputs.start(_first_use(work))
-        _run(work, inputs, outputs, printed)
+        # Before the tasks are unpickled: they may need modules that a plugin brings.
+        with outfitted(outfit):
+            work = _decode(opened.frames)
+            outputs = Outputs(store, run, shard, work.outputs, attempt)
+            if attempt > 1:
+                parts = read_parts(store, run, shard)
+                if parts is None:
+                    return
+                outputs.recover([part.manifest for part in parts])
+                work = without_committed(work, parts)
+            _fetch_and_run(work, Inputs(store, run, work.inputs), outputs, printed, outfit)
         outputs.commit(final=True)
     except Superseded:
         return
-    finally:
-        inputs.close()
 
 
-def _read_work(store: Store, run: str, shard: ShardId) -> ShardWork:
-    data = pack.read_shard(store, names.pack(run, shard.stage), shard.index)
+def _decode(frames: memoryview) -> ShardWork:
     with paused_collector():
-        work = decode(data)
+        work = decode(frames)
         gc.freeze()  # it lives as long as the job: the collector needs never look at it
     return work
+
+
+def _fetch_and_run(
+    work: ShardWork, inputs: Inputs, outputs: Outputs, printed: Printed, outfit: Outfit
+) -> None:
+    try:
+        inputs.start(_first_use(work))
+        _run(work, inputs, outputs, printed, outfit)
+    finally:
+        inputs.close()
 
 
 def _first_use(work: ShardWork) -> list[Key]:
@@ -85,20 +101,24 @@ def _first_use(work: ShardWork) -> list[Key]:
     return list(order)
 
 
-def _run(work: ShardWork, inputs: Inputs, outputs: Outputs, printed: Printed) -> None:
+def _run(
+    work: ShardWork, inputs: Inputs, outputs: Outputs, printed: Printed, outfit: Outfit
+) -> None:
     shelf = Shelf(work.tasks, work.literals, inputs)
     sink = _Sink(outputs, work.options.part_seconds)
     cores = min(work.options.cores, len(work.tasks))
-    if cores <= 1:
-        run_in_order(work.tasks, shelf, sink, printed)
-    elif work.options.processes:
+    if cores > 1 and work.options.processes:
         # Threads of this process make a fork unsafe.
         spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(cores, mp_context=spawn) as executor:
+        with ProcessPoolExecutor(cores, spawn, outfit_process, (outfit,)) as executor:
             run_at_once(work.tasks, shelf, sink, Pool(executor, cores, processes=True))
-    else:
-        with ThreadPoolExecutor(cores, "dask-knot-task") as executor:
-            run_at_once(work.tasks, shelf, sink, Pool(executor, cores, processes=False))
+        return
+    with dask.config.set(computing_here(work.options.cores // max(cores, 1))):
+        if cores <= 1:
+            run_in_order(work.tasks, shelf, sink, printed)
+        else:
+            with ThreadPoolExecutor(cores, "dask-knot-task", enter, (here(),)) as executor:
+                run_at_once(work.tasks, shelf, sink, Pool(executor, cores, processes=False))
 
 
 class _Sink:

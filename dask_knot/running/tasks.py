@@ -13,12 +13,15 @@ from typing import Any, NamedTuple
 from dask._task_spec import GraphNode
 from dask.typing import Key
 from distributed.protocol import pickle
+from distributed.utils import set_thread_state
 
 from dask_knot.errors import KilledTaskError
 from dask_knot.running.failure import Failure, describe, fail
 from dask_knot.running.fused import call
 from dask_knot.running.inputs import Inputs
+from dask_knot.running.inside import fault, unpickling
 from dask_knot.running.printed import Printed
+from dask_knot.running.refused import translated
 
 Values = dict[Key, Any]
 
@@ -37,11 +40,12 @@ def run_task(node: GraphNode, values: Values, printed: Printed | None = None) ->
         printed.clear()
     start = time.time()
     try:
-        value = call(node, values)
-        if inspect.iscoroutine(value):
-            value = asyncio.run(_awaited(value))
+        with set_thread_state(key=node.key, start_time=start):
+            value = call(node, values)
+            if inspect.iscoroutine(value):
+                value = asyncio.run(_awaited(value))
     except Exception as error:
-        value = describe(error, node.key, printed.tail() if printed else "")
+        value = describe(translated(error), node.key, printed.tail() if printed else "")
     except BaseException as error:  # SystemExit and the like: raised in a client, it would end it
         message = f"task {node.key!r} raised {error!r}, which ends a program: raise an Exception"
         value = fail(KilledTaskError(message), node.key)
@@ -50,8 +54,10 @@ def run_task(node: GraphNode, values: Values, printed: Printed | None = None) ->
 
 def run_pickled(data: bytes) -> bytes:
     """Run one task in another process: pickled node and values in, pickled Ended out."""
-    node, values = pickle.loads(data)
-    ended = run_task(node, values)
+    with unpickling():
+        node, values = pickle.loads(data)
+    broken = fault()
+    ended = run_task(node, values) if broken is None else _not_run(fail(broken, node.key))
     try:
         return bytes(pickle.dumps(ended))
     except Exception as error:  # pickling runs user code: anything may come out

@@ -1,5 +1,5 @@
-"""Which versions a shard was packed with, and whether they are those here: looked at before its
-pickle is."""
+"""What a shard was packed with: versions, and whether they are those here, and plugins. Looked at
+before its pickle is."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import struct
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
 
 from dask_knot.errors import CorruptObjectError, VersionsError
 from dask_knot.store.codec import Bytes
 
 #: What pickles of tasks depend on. Packages of one side only can't be in what is sent.
 PACKAGES = ("dask_knot", "dask", "distributed", "cloudpickle", "numpy", "msgpack")
+
+#: The line that names the worker plugins, among those that name packages.
+_PLUGINS = "worker-plugins"
 
 _TAIL = struct.Struct("<H2s")
 _MAGIC = b"KN"
@@ -33,15 +37,24 @@ def installed(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
 HERE: Mapping[str, str] = installed()
 
 
-def seal(frames: list[Bytes], versions: Mapping[str, str] | None = None) -> list[Bytes]:
-    """Put the versions behind the frames of a shard, in plain text: any Python can read that."""
-    lines = (HERE if versions is None else versions).items()
-    text = "\n".join(f"{name} {number}" for name, number in lines).encode()
+class Opened(NamedTuple):
+    """A shard's frames, and the digest of the worker plugins to set up before they are decoded."""
+
+    frames: memoryview
+    plugins: str
+
+
+def seal(
+    frames: list[Bytes], versions: Mapping[str, str] | None = None, plugins: str = ""
+) -> list[Bytes]:
+    """Put versions and plugins behind a shard's frames, in plain text: any Python can read that."""
+    lines = {**(HERE if versions is None else versions), _PLUGINS: plugins}
+    text = "\n".join(f"{name} {number}" for name, number in lines.items()).encode()
     return [*frames, text, _TAIL.pack(len(text), _MAGIC)]
 
 
-def unseal(data: memoryview, here: Mapping[str, str] | None = None) -> memoryview:
-    """Give the frames of a shard, unless they were packed with other versions than those here.
+def unseal(data: memoryview, here: Mapping[str, str] | None = None) -> Opened:
+    """Open a shard, unless it was packed with other versions than those here.
 
     Raises
     ------
@@ -56,8 +69,9 @@ def unseal(data: memoryview, here: Mapping[str, str] | None = None) -> memoryvie
         raise CorruptObjectError("a shard doesn't end with the versions it was packed with")
     lines = bytes(data[end - length : end]).decode().splitlines()
     there = dict(line.split(" ", 1) for line in lines)
+    plugins = there.pop(_PLUGINS, "")
     check(there, HERE if here is None else here)
-    return data[: end - length]
+    return Opened(data[: end - length], plugins)
 
 
 def check(client: Mapping[str, str], here: Mapping[str, str]) -> None:

@@ -13,6 +13,7 @@ from distributed.protocol import pickle
 from dask_knot.errors import NotLoadedError, PicklingError, StoreError
 from dask_knot.running import versions
 from dask_knot.running.failure import Failure
+from dask_knot.running.inside import unpickling
 from dask_knot.store import codec
 from dask_knot.store.codec import Bytes
 from dask_knot.store.manifest import Place
@@ -61,36 +62,36 @@ class ShardWork:
     options: Options
 
 
-def encode(work: ShardWork) -> list[Bytes]:
+def encode(work: ShardWork, plugins: str = "") -> list[Bytes]:
     """Turn a shard's work into the frames of a pack, with the versions they are made with.
+
+    `plugins` is the digest of the worker plugins that set up the job.
 
     A task that can't be pickled becomes a task that raises PicklingError, so that the futures
     concerned say why and all the others are computed.
     """
     try:
-        return versions.seal(codec.encode(work))
+        return versions.seal(codec.encode(work), plugins=plugins)
     except Exception:  # pickling runs user code: anything may come out
         tasks = [_checked(node) for node in work.tasks]
         literals = [_checked(node) for node in work.literals]
         checked = ShardWork(tasks, literals, work.inputs, work.outputs, work.options)
-        return versions.seal(codec.encode(checked))
+        return versions.seal(codec.encode(checked), plugins=plugins)
 
 
-def decode(data: memoryview) -> ShardWork:
-    """Read what `encode` wrote: the versions first, since with others no pickle can be trusted.
+def decode(frames: memoryview) -> ShardWork:
+    """Read what `encode` wrote, from frames whose seal was opened.
 
     Raises
     ------
-    VersionsError
-        If it was written with other versions than those here.
     NotLoadedError
         If the tasks can't be unpickled here.
     StoreError
         If the bytes aren't those that were written.
     """
-    frames = versions.unseal(data)
     try:
-        work: ShardWork = codec.decode(frames)
+        with unpickling():
+            work: ShardWork = codec.decode(frames)
     except StoreError:
         raise
     except Exception as error:  # unpickling runs user code: anything may come out

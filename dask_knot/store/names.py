@@ -111,6 +111,11 @@ def scattered(run: str, number: int) -> str:
     return f"{run}/scattered/{number:010}"
 
 
+def plugins(run: str, digest: str) -> str:
+    """Name the object of the worker plugins with that digest."""
+    return f"{run}/plugins/{digest}"
+
+
 def session(run: str, number: int) -> str:
     """Name the object with which a cluster claims the numbers of one session of a run."""
     return f"{run}/sessions/{number:04}"

@@ -139,6 +139,7 @@ class Ending(Enum):
     NOT_LOADED = auto()
     NOT_STARTED = auto()
     OTHER_VERSIONS = auto()
+    NOT_SET_UP = auto()
     TERMINATED = auto()
     HOST_LOST = auto()
     DEPENDENCY_FAILED = auto()

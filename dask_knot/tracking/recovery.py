@@ -10,7 +10,13 @@ from dask_knot.tracking.events import Ending
 SUSPICIOUS = frozenset({Ending.KILLED, Ending.MEMORY, Ending.TIMEOUT, Ending.NOT_LOADED})
 #: Endings that planning again can't mend.
 HOPELESS = frozenset(
-    {Ending.NOT_STARTED, Ending.OTHER_VERSIONS, Ending.TERMINATED, Ending.UNREADABLE}
+    {
+        Ending.NOT_STARTED,
+        Ending.OTHER_VERSIONS,
+        Ending.NOT_SET_UP,
+        Ending.TERMINATED,
+        Ending.UNREADABLE,
+    }
 )
 #: Into how many shards a suspicious one is cut: two rounds find one task among 256.
 PIECES = 16

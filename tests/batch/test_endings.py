@@ -15,6 +15,7 @@ from dask_knot.errors import (
     JobTimeoutError,
     KilledTaskError,
     NotLoadedError,
+    PluginError,
     VersionsError,
 )
 from dask_knot.running import exits
@@ -38,6 +39,14 @@ REASONS: list[tuple[str, str, int | None, Ending, type[JobError], str]] = [
         Ending.OTHER_VERSIONS,
         VersionsError,
         "Python or of packages than the client. Build its image again with `dask knot image`",
+    ),
+    (
+        "Essential container in task exited",
+        "",
+        70,
+        Ending.NOT_SET_UP,
+        PluginError,
+        "could not be set up by a worker plugin, so none of its tasks ran",
     ),
     (
         "Your Spot Task was interrupted.",

@@ -15,7 +15,7 @@ from dask_knot.batch.service import JobService, JobTemplate
 from dask_knot.driving.submission import Submitter
 from dask_knot.errors import JobMemoryError, StoreError, SubmissionError
 from dask_knot.planning import Dependency, Plan, Resources, Shard, Stage
-from dask_knot.running import work
+from dask_knot.running import versions, work
 from dask_knot.running.failure import Failure
 from dask_knot.running.work import Made, Options, ShardWork
 from dask_knot.store import names, pack
@@ -66,7 +66,7 @@ def submitted(submitter: Submitter, **changes: Any) -> list[SubmissionFailed]:
 def written(submitter: Submitter, stage: int, index: int) -> ShardWork:
     """Read a shard of plan 7."""
     name = names.pack("run", StageId(7, stage))
-    return work.decode(pack.read_shard(submitter.store, name, index))
+    return work.decode(versions.unseal(pack.read_shard(submitter.store, name, index)).frames)
 
 
 def test_a_stage_is_one_pack_and_one_request(submitter: Submitter, client: RecordingBatch) -> None:

@@ -31,7 +31,14 @@ def test_what_is_here_is_known() -> None:
 
 def test_the_same_versions_open_the_seal() -> None:
     frames = codec.encode({"a": 1})
-    assert versions.unseal(joined(versions.seal(list(frames)))) == b"".join(frames)
+    assert versions.unseal(joined(versions.seal(list(frames)))) == (b"".join(frames), "")
+
+
+def test_plugins_are_named_beside_the_versions() -> None:
+    sealed = joined(versions.seal([b"pickle"], CLIENT, "a1b2"))
+    assert versions.unseal(sealed, CLIENT) == (b"pickle", "a1b2")
+    with pytest.raises(VersionsError, match=r"has numpy 1, but the client has numpy 2\.4\.6\. "):
+        versions.unseal(sealed, CLIENT | {"numpy": "1"})
 
 
 @pytest.mark.parametrize(
@@ -80,9 +87,13 @@ def explode() -> NoReturn:
 def test_nothing_is_unpickled_with_other_versions() -> None:
     frames = codec.encode(Bomb())
     with pytest.raises(VersionsError):
-        work.decode(joined(versions.seal(frames, CLIENT | {"python": "2.7"})))
+        _decode(versions.seal(frames, CLIENT | {"python": "2.7"}))
     with pytest.raises(Exception, match="the pickle was loaded"):
-        work.decode(joined(versions.seal(frames)))
+        _decode(versions.seal(frames))
+
+
+def _decode(sealed: list[codec.Bytes]) -> work.ShardWork:
+    return work.decode(versions.unseal(joined(sealed)).frames)
 
 
 def test_a_job_ends_with_a_code_of_its_own(

@@ -1,0 +1,44 @@
+"""The worker plugins of a cluster on their way to jobs: one object, written once per change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dask_knot.running import plugins
+from dask_knot.running.plugins import Plugin
+from dask_knot.store import names
+from dask_knot.store.store import Store
+
+
+class JobPlugins:
+    """Keeps the plugins that were registered last; without any nothing is ever written.
+
+    They are set in the event loop and published in the thread that submits: the tuple is replaced,
+    never changed.
+    """
+
+    def __init__(self) -> None:
+        self._plugins: tuple[Plugin, ...] = ()
+        self._published: tuple[tuple[Plugin, ...], str] = ((), "")
+
+    def set(self, registered: Mapping[str, bytes]) -> None:
+        """Let these plugins set up the jobs that are submitted from now on."""
+        self._plugins = tuple(Plugin(name, data) for name, data in registered.items())
+
+    def publish(self, store: Store, run: str) -> str:
+        """Write the plugins unless they are there already; tell their digest, or nothing.
+
+        Raises
+        ------
+        StoreError
+            If the store can't be written.
+        """
+        current = self._plugins
+        published, digest = self._published
+        if current is not published:
+            digest = ""
+            if current:
+                digest, frames = plugins.encode(current)
+                store.put_new(names.plugins(run, digest), frames)
+            self._published = (current, digest)
+        return digest

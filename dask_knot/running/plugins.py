@@ -1,0 +1,113 @@
+"""Worker plugins inside a job: one object holds them all, read before any task is unpickled."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect
+import os
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from distributed.diagnostics.plugin import NannyPlugin, UploadFile
+from distributed.protocol import pickle
+
+from dask_knot.errors import PluginError
+from dask_knot.running.installs import install_once
+from dask_knot.running.jobworker import JobWorker
+from dask_knot.store import codec, names
+from dask_knot.store.codec import Bytes
+from dask_knot.store.store import Store
+
+
+class Plugin(NamedTuple):
+    """A plugin as it travels: its name, and the plugin pickled."""
+
+    name: str
+    data: bytes
+
+
+class JobNanny(NamedTuple):
+    """What Dask's own nanny plugins use of a nanny: a job has its environment and its folder."""
+
+    env: Mapping[str, str]
+    local_directory: str
+
+
+def encode(plugins: Sequence[Plugin]) -> tuple[str, list[Bytes]]:
+    """Turn plugins into a digest to find them by, and the frames of their object."""
+    digest = hashlib.sha256()
+    for name, data in plugins:
+        digest.update(b"%d %d " % (len(name), len(data)) + name.encode() + data)
+    return digest.hexdigest()[:32], codec.encode([tuple(plugin) for plugin in plugins])
+
+
+def read(store: Store, run: str, digest: str) -> list[Plugin]:
+    """Read the plugins that a shard was packed with; without any, nothing is asked for.
+
+    Raises
+    ------
+    StoreError
+        If the store can't be read.
+    """
+    if not digest:
+        return []
+    return [Plugin(*plugin) for plugin in codec.decode(store.get(names.plugins(run, digest)))]
+
+
+def set_up(worker: JobWorker, plugins: Sequence[Plugin]) -> None:
+    """Let plugins set up this process, in the order in which they were registered.
+
+    Raises
+    ------
+    PluginError
+        If one of them raises.
+    """
+    loaded = [(name, _attempt(name, pickle.loads, data)) for name, data in plugins]
+    last = {plugin.filename: plugin for _, plugin in loaded if isinstance(plugin, UploadFile)}
+    for name, plugin in loaded:
+        if isinstance(plugin, UploadFile) and last[plugin.filename] is not plugin:
+            continue  # the file was uploaded again
+        _attempt(name, _set_up, worker, name, plugin)
+        worker.plugins[name] = plugin
+
+
+def tear_down(worker: JobWorker) -> None:
+    """Let plugins tear down, the last one first; what they raise is in the log of the job."""
+    for plugin in reversed(worker.plugins.values()):
+        try:
+            if not isinstance(plugin, NannyPlugin):
+                _finish(plugin.teardown(worker=worker))
+        except Exception as error:  # the tasks have run: their values are as good as before
+            traceback.print_exception(error)
+    worker.plugins.clear()
+
+
+def _set_up(worker: JobWorker, name: str, plugin: Any) -> None:
+    if install := getattr(plugin, "_install_fn", None):  # its setup would ask Dask for a semaphore
+        install_once(name, install)
+    elif isinstance(plugin, NannyPlugin):
+        _finish(plugin.setup(nanny=JobNanny(os.environ, worker.local_directory)))
+    else:
+        _finish(plugin.setup(worker=worker))
+
+
+def _attempt(name: str, call: Any, *arguments: Any) -> Any:
+    try:
+        return call(*arguments)
+    except (Exception, SystemExit) as error:
+        traceback.print_exc()
+        raise PluginError(
+            f"plugin {name!r} could not set up this job: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _finish(result: Any) -> None:
+    """Wait for a setup or teardown that is a coroutine."""
+    if inspect.isawaitable(result):
+        asyncio.run(_awaited(result))
+
+
+async def _awaited(result: Any) -> None:
+    await result

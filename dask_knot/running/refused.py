@@ -1,0 +1,116 @@
+"""What needs a live Dask worker: one error for all of it, that names the feature and a way."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from types import FrameType
+from typing import Any
+
+from dask_knot.errors import LiveWorkerError
+
+_SUBMIT = (
+    "Submit from the client instead: pass futures on as arguments, or build the whole graph with "
+    "dask.delayed. dask.compute() in a task works, inside its own job"
+)
+_SHARE = (
+    "Jobs can't wait for each other while they run: give each task a file or region of its own "
+    "(such as whole chunks, with lock=False), or do what must not meet in one task"
+)
+_PASS = (
+    "Return values from tasks, and pass their futures on as arguments: a task starts when all of "
+    "its arguments are there"
+)
+_VALUE = (
+    "Pass it as an argument of the task itself, alone or inside lists and dicts: the task then "
+    "gets its value"
+)
+_LOG = "Print or log instead: cluster.logs(future) shows it, and the value of a task can carry it"
+#: By the name of a class or function of distributed.
+INSTEAD = {
+    "get_client": _SUBMIT,
+    "worker_client": _SUBMIT,
+    "default_client": _SUBMIT,
+    "as_completed": _SUBMIT,
+    "wait": _SUBMIT,
+    "Lock": _SHARE,
+    "MultiLock": _SHARE,
+    "Semaphore": _SHARE,
+    "Event": _PASS,
+    "Queue": _PASS,
+    "Variable": _PASS,
+    "Future": _VALUE,
+    "get_worker().log_event": _LOG,
+}
+_ELSE = "Look at dask_knot's docs/inside-jobs.md for what a task may use, or use a LocalCluster"
+
+
+def refusal(feature: str) -> LiveWorkerError:
+    """Make the error for a feature."""
+    return LiveWorkerError(
+        f"{feature} needs a live Dask worker, and a job is none: it runs its tasks and is never "
+        f"connected to the client. {INSTEAD.get(feature, _ELSE)}"
+    )
+
+
+def asked_feature(otherwise: str) -> str:
+    """Name what of distributed is being used by the code that called the caller.
+
+    Parameters
+    ----------
+    otherwise : str
+        The name if nothing of distributed stands between the caller and the user's own code.
+    """
+    return _outermost(_callers(sys._getframe(2)), otherwise)
+
+
+def translated(error: Exception) -> Exception:
+    """Give the clear error for one with which distributed says that it has no client or worker.
+
+    Futures inside an object of the user's own reach a job without a client, and some functions look
+    for the client of the process.
+    """
+    frames = list(_raised_in(error))
+    if not frames or not _is_distributed(frames[0]):
+        return error
+    name = frames[0].f_code.co_name
+    unbound = _owner(frames[0]) == "Future" and not frames[0].f_locals["self"]._client
+    if not unbound and name not in ("default_client", "current"):
+        return error
+    clear = refusal("Future" if unbound else _outermost(frames, name))
+    clear.__cause__ = error
+    return clear
+
+
+def _raised_in(error: Exception) -> Iterator[FrameType]:
+    """Give the frames of an error, the innermost first."""
+    entries = []
+    entry = error.__traceback__
+    while entry is not None:
+        entries.append(entry.tb_frame)
+        entry = entry.tb_next
+    return reversed(entries)
+
+
+def _callers(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _outermost(frames: Iterable[FrameType], name: str) -> str:
+    """Name the class or function of distributed that the code outside of it has called."""
+    for frame in frames:
+        if not _is_distributed(frame):
+            break
+        name = _owner(frame) or frame.f_code.co_name
+    return name
+
+
+def _is_distributed(frame: FrameType) -> bool:
+    module: Any = frame.f_globals.get("__name__", "")
+    return str(module).partition(".")[0] == "distributed"
+
+
+def _owner(frame: FrameType) -> str:
+    return type(frame.f_locals["self"]).__name__ if "self" in frame.f_locals else ""
