@@ -111,6 +111,16 @@ class CompactGraph:
     hubs: Set[Key]
 
 
+class _WantedKeys(LLGExpr):  # type: ignore[misc]
+    """A graph that has its name, where others take locks to find one.
+
+    It is made and read in the event loop, and a client may hold those locks while it waits for that
+    loop: a Queue that is an argument asks the scheduler whenever Dask makes a token of it.
+    """
+
+    _name = "knot-wanted-keys"
+
+
 def compact(opened: OpenedGraph, hub: str) -> CompactGraph:
     """Make the graph that Dask's scheduler sees.
 
@@ -133,7 +143,7 @@ def compact(opened: OpenedGraph, hub: str) -> CompactGraph:
             reads = frozenset((hubs[reads],))
         tasks[key] = Task(key, _run_in_a_job, *_references(reads))
     order = {key: number for number, key in enumerate(tasks)}
-    packed = Serialized(*serialize(to_serialize(LLGExpr(tasks))))
+    packed = Serialized(*serialize(to_serialize(_WantedKeys(tasks, _determ_token=hub))))
     return CompactGraph(packed, order, set(hubs.values()))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Collection, Mapping
+from queue import Queue
+from threading import Thread
 from typing import Any
 
 import dask
@@ -13,6 +15,7 @@ import pytest
 from dask._expr import LLGExpr
 from dask._task_spec import DataNode, GraphNode, Task, TaskRef
 from dask.base import collections_to_expr
+from dask.tokenize import tokenize_lock
 from dask.typing import Key
 from distributed.protocol import Serialized, deserialize, serialize, to_serialize
 
@@ -102,6 +105,17 @@ def test_dask_sees_only_what_is_wanted() -> None:
     tasks = {n: Task(n, operator.neg, TaskRef(n - 1)) for n in range(1, 1000)}
     tasks[0] = Task(0, int, 0)
     assert seen(opened(tasks, [999])) == {999: set()}
+
+
+def test_dask_takes_no_lock_to_read_it() -> None:
+    """A client may hold it while it waits for the loop in which this happens."""
+    found = opened({"a": Task("a", int)}, ["a"])
+    looks: Queue[object] = Queue()
+    with tokenize_lock:
+        looker = Thread(target=lambda: looks.put(seen(found)), daemon=True)
+        looker.start()
+        assert looks.get(timeout=30) == {"a": set()}
+    looker.join()
 
 
 def test_many_that_read_the_same_many_do_so_through_a_hub() -> None:

@@ -12,6 +12,7 @@ from dask.typing import Key
 
 from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
 from dask_knot.running.failure import Failure, describe, fail
+from dask_knot.running.inside import unpickling
 from dask_knot.running.work import Made, Source
 from dask_knot.store import codec, manifest, names
 from dask_knot.store.manifest import Kind, Output, Place
@@ -77,7 +78,8 @@ class Inputs:
         """Wait for an input: its value, or the Failure that stands for it."""
         try:
             kind, data = self._here.pop(key) if key in self._here else self._wait(key)
-            return Failure.decode(data) if kind is Kind.ERRED else codec.decode(data)
+            with unpickling():
+                return Failure.decode(data) if kind is Kind.ERRED else codec.decode(data)
         except StoreError as error:
             return describe(_about(error, key), key)
         except Exception as error:  # unpickling runs user code: anything may come out

@@ -15,7 +15,7 @@ from distributed import threadpoolexecutor
 from distributed.worker import _worker_cvar
 
 from dask_knot.errors import PluginError
-from dask_knot.running.jobworker import AbsentClient, JobWorker
+from dask_knot.running.jobworker import Absent, JobWorker
 
 
 def enter(worker: JobWorker) -> None:
@@ -61,7 +61,7 @@ def fault() -> PluginError | None:
 class _NotYet:
     """No worker yet: what is unpickled looks for one again when it is used."""
 
-    client = AbsentClient()  # a MultiLock looks once only
+    client = Absent("client")  # a MultiLock looks once only
 
     def __getattr__(self, name: str) -> NoReturn:
         raise ValueError("this job is still unpickling its tasks")

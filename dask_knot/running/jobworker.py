@@ -22,11 +22,17 @@ from dask_knot.running.refused import asked_feature, refusal
 PRINTED = ("print", "warn")
 
 
-class AbsentClient:
-    """Stands where Dask's objects keep the client of a worker; whoever uses it is told so."""
+class Absent:
+    """Stands where a worker has its client or scheduler; whoever uses it is told so."""
+
+    #: A client that a task opens itself compares its scheduler with the worker's.
+    address = ""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise refusal(asked_feature(f"get_worker().client.{name}"))
+        raise refusal(asked_feature(f"get_worker().{self._what}"))
 
 
 class JobWorker:
@@ -45,6 +51,8 @@ class JobWorker:
         The plugins that set this process up.
     fault : PluginError, optional
         Why this process could not be set up.
+    data : dict
+        Nothing: a job holds no values for others.
     """
 
     # As distributed.Worker does it: it needs the folder only.
@@ -54,7 +62,9 @@ class JobWorker:
         self.name = self.id = name
         self.plugins: dict[str, Any] = {}
         self.fault: PluginError | None = None
-        self.client = AbsentClient()
+        self.data: dict[Key, Any] = {}
+        self.client = Absent("client")
+        self.scheduler = Absent("scheduler")
         self.loop = SecedeLoop(self)
         self._lock = threading.Lock()
         self._folder: str | None = None
@@ -114,7 +124,7 @@ class SecedeLoop:
     def add_callback(self, callback: Callable[..., Any], *arguments: Any) -> None:
         """Call what `secede` asks for."""
         if callback != self._worker.handle_stimulus:
-            raise refusal("get_worker().loop")
+            raise refusal(asked_feature("get_worker().loop"))
         callback(*arguments)
 
     def __getattr__(self, name: str) -> NoReturn:
