@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib
 import os
@@ -32,6 +31,8 @@ def install_once(name: str, install: Callable[[], None], folder: Path | None = N
     bool
         Whether it was called.
     """
+    import fcntl  # jobs have it; a client on Windows needs this file, but not this function
+
     path = (folder or Path(tempfile.gettempdir())) / f"dask-knot-installed-{os.getuid()}"
     done = hashlib.sha256(f"{sys.prefix}\n{name}".encode()).hexdigest()
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any
 
+from distributed import Reschedule
+
 from dask_knot.errors import LiveWorkerError
 
 _SUBMIT = (
@@ -40,6 +42,7 @@ INSTEAD = {
     "Queue": _PASS,
     "Variable": _PASS,
     "Future": _VALUE,
+    "Reschedule": "Raise another exception, and allow for it with retries=",
     "get_worker().log_event": _LOG,
 }
 _ELSE = "Look at dask_knot's docs/inside-jobs.md for what a task may use, or use a LocalCluster"
@@ -70,6 +73,8 @@ def translated(error: Exception) -> Exception:
     Futures inside an object of the user's own reach a job without a client, and some functions look
     for the client of the process.
     """
+    if isinstance(error, Reschedule):
+        return _because(error, refusal("Reschedule"))
     frames = list(_raised_in(error))
     if not frames or not _is_distributed(frames[0]):
         return error
@@ -77,7 +82,10 @@ def translated(error: Exception) -> Exception:
     unbound = _owner(frames[0]) == "Future" and not frames[0].f_locals["self"]._client
     if not unbound and name not in ("default_client", "current"):
         return error
-    clear = refusal("Future" if unbound else _outermost(frames, name))
+    return _because(error, refusal("Future" if unbound else _outermost(frames, name)))
+
+
+def _because(error: Exception, clear: LiveWorkerError) -> LiveWorkerError:
     clear.__cause__ = error
     return clear
 

@@ -243,11 +243,12 @@ def count_in(path: Path) -> Callable[[], None]:
     return install
 
 
+@pytest.mark.parametrize("restart_workers", [False, True])
 def test_an_installation_runs_once_for_jobs_that_share_an_environment(
-    client: Client, tmp_path: Path
+    client: Client, tmp_path: Path, restart_workers: bool
 ) -> None:
     path = tmp_path / "installed"
-    client.register_plugin(InstallPlugin(count_in(path), restart_workers=False))
+    client.register_plugin(InstallPlugin(count_in(path), restart_workers=restart_workers))
     assert len({*client.gather(client.map(_pid, range(8)))}) > 1
     run(client, inc, 1)
     here, there = path.read_text().split()
