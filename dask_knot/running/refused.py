@@ -45,7 +45,7 @@ INSTEAD = {
     "Reschedule": "Raise another exception, and allow for it with retries=",
     "get_worker().log_event": _LOG,
 }
-_ELSE = "Look at dask_knot's docs/inside-jobs.md for what a task may use, or use a LocalCluster"
+_ELSE = "Look at docs/inside-jobs.md of dask_knot for what a task may use, or use a LocalCluster"
 
 
 def refusal(feature: str) -> LiveWorkerError:
