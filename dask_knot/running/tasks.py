@@ -11,9 +11,9 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from typing import Any, NamedTuple
 
 from dask._task_spec import GraphNode
+from dask.context import thread_state
 from dask.typing import Key
 from distributed.protocol import pickle
-from distributed.utils import set_thread_state
 
 from dask_knot.errors import KilledTaskError
 from dask_knot.running.failure import Failure, describe, fail
@@ -39,16 +39,18 @@ def run_task(node: GraphNode, values: Values, printed: Printed | None = None) ->
     if printed is not None:
         printed.clear()
     start = time.time()
+    thread_state.key, thread_state.start_time = node.key, start  # for whoever asks Dask
     try:
-        with set_thread_state(key=node.key, start_time=start):
-            value = call(node, values)
-            if inspect.iscoroutine(value):
-                value = asyncio.run(_awaited(value))
+        value = call(node, values)
+        if inspect.iscoroutine(value):
+            value = asyncio.run(_awaited(value))
     except Exception as error:
         value = describe(translated(error), node.key, printed.tail() if printed else "")
     except BaseException as error:  # SystemExit and the like: raised in a client, it would end it
         message = f"task {node.key!r} raised {error!r}, which ends a program: raise an Exception"
         value = fail(KilledTaskError(message), node.key)
+    finally:
+        del thread_state.key, thread_state.start_time
     return Ended(value, start, time.time())
 
 
