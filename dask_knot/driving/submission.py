@@ -17,6 +17,7 @@ from dask_knot.running import work
 from dask_knot.running.failure import fail
 from dask_knot.running.work import Made, Options, ShardWork, Source
 from dask_knot.store import names, pack
+from dask_knot.store.codec import Bytes
 from dask_knot.store.manifest import Place
 from dask_knot.store.names import ShardId, StageId
 from dask_knot.store.store import Store
@@ -41,11 +42,7 @@ class Submitter:
             id = StageId(action.number, index)
             name = names.pack(self.run, id)
             try:
-                plugins = self.plugins.publish(self.store, self.run)
-                works = [
-                    work.encode(self._work(shard, action, sources), plugins)
-                    for shard in stage.shards
-                ]
+                works = [self._encode(shard, action, sources) for shard in stage.shards]
                 self.store.put(name, pack.build(works))
                 self.service.submit(id, stage, f"{self.store.url}/{name}")
             except KnotError as error:
@@ -54,14 +51,19 @@ class Submitter:
                 made = ShardId(id, child)
                 sources.update((key, Made(made, n)) for n, key in enumerate(shard.outputs))
 
-    def _work(self, shard: Shard, action: SubmitPlan, sources: Mapping[Key, Source]) -> ShardWork:
+    def _encode(
+        self, shard: Shard, action: SubmitPlan, sources: Mapping[Key, Source]
+    ) -> list[Bytes]:
         tasks = cast(Mapping[Key, GraphNode], action.tasks)
-        return ShardWork(
-            [tasks[key] for key in shard.tasks],
-            [tasks[key] for key in shard.literals],
-            {key: sources[key] for key in shard.inputs},
-            shard.outputs,
-            self.options,
+        return work.encode(
+            ShardWork(
+                [tasks[key] for key in shard.tasks],
+                [tasks[key] for key in shard.literals],
+                {key: sources[key] for key in shard.inputs},
+                shard.outputs,
+                self.options,
+            ),
+            self.plugins.publish(self.store, self.run),
         )
 
 

@@ -111,11 +111,6 @@ def scattered(run: str, number: int) -> str:
     return f"{run}/scattered/{number:010}"
 
 
-def plugins(run: str, digest: str) -> str:
-    """Name the object of the worker plugins with that digest."""
-    return f"{run}/plugins/{digest}"
-
-
 def session(run: str, number: int) -> str:
     """Name the object with which a cluster claims the numbers of one session of a run."""
     return f"{run}/sessions/{number:04}"
@@ -124,3 +119,8 @@ def session(run: str, number: int) -> str:
 def probe(run: str) -> str:
     """Name the object that is written to find out whether the store can be written."""
     return f"{run}/probe"
+
+
+def plugins(run: str, digest: str) -> str:
+    """Name the object of the worker plugins with that digest."""
+    return f"{run}/plugins/{digest}"
