@@ -1,4 +1,4 @@
-"""Zarr data by its URL, for xarray and zarr: the client and the jobs each reach it as themselves."""
+"""Zarr data by its URL, for xarray and zarr: client and jobs each reach it as themselves."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class ZarrStore(ObjectStore[Any]):
     """A Zarr store in a folder or in S3, which is sent to jobs as its URL and nothing else.
 
     In S3 this process has the credentials that boto3 finds (SSO, profiles, roles), and a job those
-    of its role. Where a cluster keeps its own values, jobs may write:
-    ``f"{cluster.settings.store}/{cluster.name}/name.zarr"``, deleted with all that is the cluster's.
+    of its role. Both may use what is under ``f"{cluster.settings.store}/{cluster.name}"``, which is
+    deleted when an unnamed cluster is closed.
 
     Parameters
     ----------

@@ -15,6 +15,8 @@ import pytest
 import xarray as xr
 from distributed import Client
 
+from dask_knot.zarr import ZarrStore
+
 EXAMPLES = ["array_mean", "climatology", "heat", "pi", "pipeline"]
 
 
@@ -152,9 +154,9 @@ def test_array_mean_equals_the_synchronous_one(example: ModuleType, threads_clie
 def test_climatology_equals_the_unchunked_one(
     example: ModuleType, threads_client: Client, tmp_path: Path
 ) -> None:
-    path = tmp_path / "temperatures.zarr"
-    example.write_temperatures(path, 1)
-    means = example.monthly_means(threads_client, path)
+    path = str(tmp_path / "temperatures.zarr")
+    example.write_temperatures(ZarrStore(path), 1)
+    means = example.monthly_means(threads_client, ZarrStore(path))
     with xr.open_zarr(path, chunks=None, consolidated=False) as data:
         expected = data.temperature.groupby("time.month").mean().mean(("lat", "lon"))
     xr.testing.assert_allclose(means, expected)

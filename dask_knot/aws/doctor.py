@@ -14,7 +14,7 @@ from dask_knot.aws.contents import image_versions
 from dask_knot.aws.outputs import StackOutputs, read_outputs
 from dask_knot.aws.session import Session, translate
 from dask_knot.aws.status import find_environment, find_queue, newest_image, state_of
-from dask_knot.errors import AccessError, KnotError
+from dask_knot.errors import KnotError
 from dask_knot.running.versions import HERE
 
 
@@ -82,9 +82,9 @@ def _guarded(what: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except (KnotError, BotoCoreError, ClientError) as error:
-        known = translate(error)
-        is_barred = isinstance(known, AccessError) and what == "quota"
-        return Finding(what, Verdict.UNSURE if is_barred else Verdict.BAD, *_split(known))
+        # Jobs need no quota to be told: not everybody may ask, and not every region answers.
+        verdict = Verdict.UNSURE if what == "quota" else Verdict.BAD
+        return Finding(what, verdict, *_split(translate(error)))
 
 
 def _split(error: KnotError) -> tuple[str, str]:
