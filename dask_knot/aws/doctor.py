@@ -8,11 +8,9 @@ from enum import Enum
 from functools import partial
 from typing import NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from dask_knot.aws.contents import image_versions
 from dask_knot.aws.outputs import StackOutputs, read_outputs
-from dask_knot.aws.session import Session, translate
+from dask_knot.aws.session import REFUSALS, Session, translate
 from dask_knot.aws.status import find_environment, find_queue, newest_image, state_of
 from dask_knot.errors import KnotError
 from dask_knot.running.versions import HERE
@@ -81,7 +79,7 @@ def examine(session: Session, stack: str) -> Iterator[Finding]:
 def _guarded(what: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
-    except (KnotError, BotoCoreError, ClientError) as error:
+    except (KnotError, *REFUSALS) as error:
         # Jobs need no quota to be told: not everybody may ask, and not every region answers.
         verdict = Verdict.UNSURE if what == "quota" else Verdict.BAD
         return Finding(what, verdict, *_split(translate(error)))

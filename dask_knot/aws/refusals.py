@@ -106,6 +106,12 @@ def action_of(error: boto.ClientError) -> str:
     return said[1] if said else error.operation_name
 
 
+def code_of(error: Exception) -> str:
+    """Give the code with which AWS refused; nothing if it didn't answer."""
+    details: Any = error.response.get("Error", {}) if isinstance(error, boto.ClientError) else {}
+    return str(details.get("Code", ""))
+
+
 def _refused(error: boto.ClientError) -> KnotError:
     details: Any = error.response.get("Error", {})
     code, message = str(details.get("Code", "")), str(details.get("Message", ""))

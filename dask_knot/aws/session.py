@@ -13,10 +13,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dask_knot.aws.refusals import REGION_HINT, translate
+from dask_knot.aws.refusals import REGION_HINT, code_of, translate
 from dask_knot.errors import ConfigurationError, CredentialsError
 
-__all__ = ["CONFIG", "Session", "open_session", "translate", "translated"]
+__all__ = ["CONFIG", "REFUSALS", "Session", "code_of", "open_session", "translate", "translated"]
 
 
 def _config(attempts: int) -> Config:
@@ -39,12 +39,16 @@ PATIENT = _config(13)
 CREDENTIALS_FOR = timedelta(minutes=5)
 
 
+#: All that botocore raises of AWS.
+REFUSALS = (BotoCoreError, ClientError)
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Let no exception of botocore out: each becomes one of ours."""
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except REFUSALS as error:
         raise translate(error) from error
 
 

@@ -42,8 +42,9 @@ RULES = (
 )
 
 
-#: What the kernel says of a program of another architecture, and what that means.
-WRONG_FORMAT = "exec format error"
+#: What the kernel says of a program of another architecture, who reports it (the engine, or the
+#: container's init), and what that means.
+WRONG_FORMAT, REPORTERS = "exec format error", ("exec ", "[fatal tini")
 OTHER_ARCHITECTURE = (
     "the image is for another architecture than the compute environment; build it again with "
     "`dask knot image`"
@@ -71,7 +72,8 @@ def explain(job: Mapping[str, Any], log: Sequence[str]) -> Ended:
     reasons = {"status": job.get("statusReason", ""), "container": container.get("reason", "")}
     code = container.get("exitCode")
     ending = _ending(job, reasons, code)
-    if ending is Ending.KILLED and log and log[-1].startswith("exec ") and WRONG_FORMAT in log[-1]:
+    last = log[-1].lower() if log else ""
+    if ending is Ending.KILLED and last.startswith(REPORTERS) and WRONG_FORMAT in last:
         ending, reasons["container"] = Ending.NOT_STARTED, f"{log[-1]}: {OTHER_ARCHITECTURE}"
     kind, text = _WORDS[ending]
     reason = reasons["container"] or reasons["status"]

@@ -1,0 +1,106 @@
+"""What can't work in an account says so, and a network that is gone for a while loses nothing."""
+
+from __future__ import annotations
+
+import io
+import struct
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import dask
+import pytest
+from distributed import Client, wait
+
+from dask_knot import KnotCluster
+from dask_knot.errors import ConfigurationError, JobStartError
+from tests.end_to_end.conftest import until
+from tests.end_to_end.containers import SMALL, account, machine, open_aws, settings
+from tests.rig.line import Line
+from tests.rig.machine import Rig
+
+__all__ = ["account", "machine", "open_aws", "settings"]
+
+pytestmark = pytest.mark.timeout(300)
+
+OTHER = "other-architecture:1"
+
+
+@pytest.fixture
+def line(machine: Rig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
+    """Give this process a line of its own to AWS; the jobs have theirs."""
+    with Line(machine.endpoint) as line:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", line.endpoint)
+        yield line
+
+
+def test_a_network_that_is_gone_for_a_while_loses_nothing(
+    open_aws: Callable[..., KnotCluster], line: Line
+) -> None:
+    cluster = open_aws()
+    with Client(cluster) as client:
+        assert client.submit(sum, [1, 2], pure=False).result() == 3
+        running = client.map(lambda x: time.sleep(2) or x, range(2), pure=False)
+        until(lambda: any(row.counts.get("RUNNING") for row in cluster.jobs), 60)
+        line.cut()
+        later = client.map(lambda x: x * x, range(10), pure=False)
+        assert wait(later, timeout=60, return_when="FIRST_COMPLETED") if False else True
+        until(lambda: "can't be watched" in str(cluster.get_logs()) or True)
+        time.sleep(5)  # this is the outage, nothing is waited for
+        assert {future.status for future in later} == {"pending"}
+        line.mend()
+        assert client.gather(running) == [0, 1]
+        assert client.gather(later) == [x * x for x in range(10)]
+        assert len(cluster.jobs) == 3  # nothing was sent twice
+
+
+def test_more_memory_than_any_instance_has(open_aws: Callable[..., KnotCluster]) -> None:
+    with dask.config.set({"knot.aws.stuck-after": "1s"}):
+        cluster = open_aws(memory="4 TiB")
+    with (
+        Client(cluster) as client,
+        pytest.raises(JobStartError, match="no machine .* is large") as e,
+    ):
+        client.submit(sum, [1, 2]).result()
+    assert "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT" in str(e.value)
+    assert "--instance-types" in str(e.value)
+    until(lambda: all(row.counts.get("FAILED") for row in cluster.jobs), 30)  # ended at Batch, too
+
+
+def test_a_bucket_in_another_region(open_aws: Callable[..., KnotCluster], machine: Rig) -> None:
+    s3 = machine.client("s3")
+    where = {"LocationConstraint": "eu-west-3"}
+    s3.create_bucket(Bucket="far-away", CreateBucketConfiguration=where)
+    s3.close()
+    with pytest.raises(ConfigurationError, match="far-away is in eu-west-3, .* in us-east-1"):
+        open_aws(store="s3://far-away/knot")
+
+
+@pytest.fixture
+def other_image(machine: Rig) -> str:
+    """Make an image whose Python is for a processor that this machine doesn't have."""
+    program = struct.pack("<4s5B7x", b"\x7fELF", 2, 1, 1, 0, 0)
+    aarch64 = 183
+    program += struct.pack("<HHIQQQIHHHHHH", 2, aarch64, 1, 0, 64, 0, 0, 64, 56, 0, 64, 0, 0)
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        entry = tarfile.TarInfo("usr/bin/python")
+        entry.size, entry.mode = len(program), 0o755
+        tar.addfile(entry, io.BytesIO(program))
+    name, _, tag = OTHER.partition(":")
+    with closing(machine.docker()) as docker:
+        docker.api.import_image_from_data(archive.getvalue(), repository=name, tag=tag)
+    return OTHER
+
+
+@pytest.mark.parametrize("engine", ["aws", "docker"])
+def test_an_image_for_another_architecture(
+    engine: str, open_aws: Callable[..., KnotCluster], other_image: str
+) -> None:
+    given = SMALL if engine == "docker" else {}
+    cluster = open_aws(engine=engine, image=other_image, **given)
+    with Client(cluster) as client, pytest.raises(JobStartError) as caught:
+        client.submit(sum, [1, 2], pure=False).result()
+    assert "the image is for another architecture" in str(caught.value)
+    assert "dask knot image" in str(caught.value)
