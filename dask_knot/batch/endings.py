@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -42,13 +43,16 @@ RULES = (
 )
 
 
-#: What the kernel says of a program of another architecture, who reports it (the engine, or the
-#: container's init), and what that means.
-WRONG_FORMAT, REPORTERS = "exec format error", ("exec ", "[fatal tini")
+#: How the engine and the container's init begin to say that the program could not be started, what
+#: the kernel says of one of another architecture, and what that means.
+NOT_EXECUTED, WRONG_FORMAT = re.compile(r"exec .*error$|\[fatal tini", re.I), "exec format error"
 OTHER_ARCHITECTURE = (
     "the image is for another architecture than the compute environment; build it again with "
     "`dask knot image`"
 )
+
+
+NO_PYTHON = "the image has no Python that can be started; build it with `dask knot image`"
 
 
 class Ended(NamedTuple):
@@ -72,9 +76,9 @@ def explain(job: Mapping[str, Any], log: Sequence[str]) -> Ended:
     reasons = {"status": job.get("statusReason", ""), "container": container.get("reason", "")}
     code = container.get("exitCode")
     ending = _ending(job, reasons, code)
-    last = log[-1].lower() if log else ""
-    if ending is Ending.KILLED and last.startswith(REPORTERS) and WRONG_FORMAT in last:
-        ending, reasons["container"] = Ending.NOT_STARTED, f"{log[-1]}: {OTHER_ARCHITECTURE}"
+    if ending is Ending.KILLED and log and NOT_EXECUTED.match(log[-1]):
+        why = OTHER_ARCHITECTURE if WRONG_FORMAT in log[-1].lower() else NO_PYTHON
+        ending, reasons["container"] = Ending.NOT_STARTED, f"{log[-1]}: {why}"
     kind, text = _WORDS[ending]
     reason = reasons["container"] or reasons["status"]
     message = f"job {job.get('jobId')} {text.format(exit=_exit(code), reason=reason)}"

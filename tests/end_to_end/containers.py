@@ -1,4 +1,4 @@
-"""Fixtures of clusters in the emulated AWS: import them, and what they need, where they are used."""
+"""Fixtures of clusters in the emulated AWS: import them, and what they need, where used."""
 
 from __future__ import annotations
 

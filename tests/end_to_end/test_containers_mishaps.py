@@ -11,10 +11,10 @@ from contextlib import closing
 
 import dask
 import pytest
-from distributed import Client, wait
+from distributed import Client
 
 from dask_knot import KnotCluster
-from dask_knot.errors import ConfigurationError, JobStartError
+from dask_knot.errors import ConfigurationError, CredentialsError, JobStartError
 from tests.end_to_end.conftest import until
 from tests.end_to_end.containers import SMALL, account, machine, open_aws, settings
 from tests.rig.line import Line
@@ -36,23 +36,37 @@ def line(machine: Rig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
 
 
 def test_a_network_that_is_gone_for_a_while_loses_nothing(
-    open_aws: Callable[..., KnotCluster], line: Line
+    line: Line, open_aws: Callable[..., KnotCluster], machine: Rig
 ) -> None:
+    cluster, batch = open_aws(), machine.client("batch")  # which has another line
+    with Client(cluster) as client, closing(batch):
+        running = client.map(lambda x: time.sleep(2) or x, range(2), pure=False)
+        until(lambda: any(row.counts.get("RUNNING") for row in cluster.jobs), 60)
+        (job,) = [row.job_id for row in cluster.jobs]
+        with line.gone():
+            later = client.map(lambda x: x * x, range(10), pure=False)
+            until(lambda: batch.describe_jobs(jobs=[job])["jobs"][0]["status"] == "SUCCEEDED", 60)
+            refused = line.refused
+            until(lambda: line.refused >= refused + 5, 60)
+            assert {future.status for future in [*running, *later]} == {"pending"}
+        assert client.gather(running) == [0, 1]
+        assert client.gather(later) == [x * x for x in range(10)]
+        assert len(cluster.jobs) == 2  # nothing was sent twice
+
+
+def test_a_busy_aws_is_asked_again(open_aws: Callable[..., KnotCluster], machine: Rig) -> None:
     cluster = open_aws()
     with Client(cluster) as client:
         assert client.submit(sum, [1, 2], pure=False).result() == 3
-        running = client.map(lambda x: time.sleep(2) or x, range(2), pure=False)
-        until(lambda: any(row.counts.get("RUNNING") for row in cluster.jobs), 60)
-        line.cut()
-        later = client.map(lambda x: x * x, range(10), pure=False)
-        assert wait(later, timeout=60, return_when="FIRST_COMPLETED") if False else True
-        until(lambda: "can't be watched" in str(cluster.get_logs()) or True)
-        time.sleep(5)  # this is the outage, nothing is waited for
-        assert {future.status for future in later} == {"pending"}
-        line.mend()
-        assert client.gather(running) == [0, 1]
-        assert client.gather(later) == [x * x for x in range(10)]
-        assert len(cluster.jobs) == 3  # nothing was sent twice
+        machine.refuse("batch", "TooManyRequestsException", 3)
+        machine.refuse("s3", "SlowDown", 5)
+        assert client.gather(client.map(lambda x: x + 1, range(50), pure=False)) == [*range(1, 51)]
+
+
+def test_a_token_that_has_expired(open_aws: Callable[..., KnotCluster], machine: Rig) -> None:
+    machine.refuse("cloudformation", "ExpiredToken", 1)
+    with pytest.raises(CredentialsError, match=r"have expired \(ExpiredToken\); sign in again"):
+        open_aws()
 
 
 def test_more_memory_than_any_instance_has(open_aws: Callable[..., KnotCluster]) -> None:
@@ -60,7 +74,7 @@ def test_more_memory_than_any_instance_has(open_aws: Callable[..., KnotCluster])
         cluster = open_aws(memory="4 TiB")
     with (
         Client(cluster) as client,
-        pytest.raises(JobStartError, match="no machine .* is large") as e,
+        pytest.raises(JobStartError, match=r"no machine .* is large") as e,
     ):
         client.submit(sum, [1, 2]).result()
     assert "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT" in str(e.value)
@@ -73,7 +87,7 @@ def test_a_bucket_in_another_region(open_aws: Callable[..., KnotCluster], machin
     where = {"LocationConstraint": "eu-west-3"}
     s3.create_bucket(Bucket="far-away", CreateBucketConfiguration=where)
     s3.close()
-    with pytest.raises(ConfigurationError, match="far-away is in eu-west-3, .* in us-east-1"):
+    with pytest.raises(ConfigurationError, match=r"far-away is in eu-west-3, .* in us-east-1"):
         open_aws(store="s3://far-away/knot")
 
 
@@ -85,9 +99,10 @@ def other_image(machine: Rig) -> str:
     program += struct.pack("<HHIQQQIHHHHHH", 2, aarch64, 1, 0, 64, 0, 0, 64, 56, 0, 64, 0, 0)
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
-        entry = tarfile.TarInfo("usr/bin/python")
-        entry.size, entry.mode = len(program), 0o755
-        tar.addfile(entry, io.BytesIO(program))
+        for path in ("usr/bin/python", "bin/sh"):  # what can't be executed is tried as a script
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(program), 0o755
+            tar.addfile(entry, io.BytesIO(program))
     name, _, tag = OTHER.partition(":")
     with closing(machine.docker()) as docker:
         docker.api.import_image_from_data(archive.getvalue(), repository=name, tag=tag)

@@ -1,10 +1,11 @@
-"""A line to the emulated AWS that can be cut and mended: a network that is gone for a while."""
+"""A line to the emulated AWS that can be cut for a while: a network that is gone for a while."""
 
 from __future__ import annotations
 
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 
@@ -20,44 +21,54 @@ class Line:
     ----------
     endpoint : str
         Where it begins.
+    refused : int
+        How many connections were ended at once, because it was cut.
     """
 
     def __init__(self, endpoint: str) -> None:
         parts = urlsplit(endpoint)
         self._target = (str(parts.hostname), int(parts.port or 80))
         self._lock = threading.Lock()
+        self._is_cut = False
         self._open: set[socket.socket] = set()
-        self._listener = _listen(0)
-        self._port: int = self._listener.getsockname()[1]
-        self.endpoint = f"http://127.0.0.1:{self._port}"
-        self._take()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.refused = 0
+        threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self) -> Line:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.cut()
+        _end(self._listener)
+
+    @contextmanager
+    def gone(self) -> Iterator[None]:
+        """Cut it for a while."""
+        self.cut()
+        try:
+            yield
+        finally:
+            self._is_cut = False
 
     def cut(self) -> None:
-        """End all connections and refuse new ones."""
+        """End all connections, and new ones at once."""
         with self._lock:
-            _end(self._listener)
+            self._is_cut = True
             for each in self._open:
                 _end(each)
             self._open.clear()
 
-    def mend(self) -> None:
-        """Take connections again."""
-        self._listener = _listen(self._port)
-        self._take()
-
-    def _take(self) -> None:
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
-
-    def _accept(self, listener: socket.socket) -> None:
-        with suppress(OSError):  # it was cut
+    def _accept(self) -> None:
+        with suppress(OSError):  # the end
             while True:
-                self._join(listener.accept()[0])
+                near = self._listener.accept()[0]
+                if self._is_cut:
+                    self.refused += 1
+                    _end(near)
+                else:
+                    self._join(near)
 
     def _join(self, near: socket.socket) -> None:
         far = socket.create_connection(self._target)
@@ -74,10 +85,6 @@ class Line:
             self._open -= {source, target}
         _end(source)
         _end(target)
-
-
-def _listen(port: int) -> socket.socket:
-    return socket.create_server(("127.0.0.1", port), reuse_port=False)
 
 
 def _end(connection: socket.socket) -> None:

@@ -100,6 +100,10 @@ class Rig:
         with urllib.request.urlopen(f"{self.endpoint}/rig/counts", timeout=30) as answer:
             return Counter(json.load(answer))
 
+    def refuse(self, service: str, code: str, times: int) -> None:
+        """Answer so many requests to a service with an error."""
+        self._post(f"rig/refuse/{service}/{code}/{times}")
+
     def reset(self) -> None:
         """Forget everything that was made in AWS; images stay in the Docker engine."""
         self._post("moto-api/reset")
