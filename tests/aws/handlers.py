@@ -11,6 +11,9 @@ from functools import cache
 
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
+from dask_knot.aws.options import StackOptions
+from dask_knot.aws.template import make_template
+
 REGION = "us-east-1"
 HANDLERS = ("create", "read", "update", "delete")
 
@@ -53,6 +56,11 @@ def permissions(kind: str) -> frozenset[str]:
     handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, kind).schema["handlers"]
     found = (handlers.get(name, {}).get("permissions", ()) for name in HANDLERS)
     return frozenset(action.lower() for some in found for action in some)
+
+
+def kinds(options: StackOptions) -> set[str]:
+    """Name the kinds of resources in a stack."""
+    return {one["Type"] for one in make_template(options)["Resources"].values()}
 
 
 def is_ours(action: str) -> bool:

@@ -23,7 +23,7 @@ from dask_knot.aws.status import read_status
 from dask_knot.aws.template import make_template
 from tests.aws.account import account, sign_in, unheard
 from tests.aws.formation import OUTPUTS, described
-from tests.aws.handlers import NOT_OURS, is_ours, permissions
+from tests.aws.handlers import NOT_OURS, is_ours, kinds, permissions
 from tests.aws.permissions import actions, allows, recorded
 
 GROUPS = ("sg-01234567",)
@@ -165,10 +165,6 @@ CALLED = {
     "s3:DeleteObjectVersion",
     "s3:ListBucketVersions",
 }
-
-
-def kinds(options: StackOptions) -> set[str]:
-    return {one["Type"] for one in make_template(options)["Resources"].values()}
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=label)

@@ -39,17 +39,20 @@ def test_a_network_that_is_gone_for_a_while_loses_nothing(
     line: Line, open_aws: Callable[..., KnotCluster], machine: Rig
 ) -> None:
     cluster, batch = open_aws(), machine.client("batch")  # which has another line
+
+    def status() -> str:
+        (job,) = batch.describe_jobs(jobs=[cluster.jobs[0].job_id])["jobs"]
+        return str(job["status"])
+
     with Client(cluster) as client, closing(batch):
-        running = client.map(lambda x: time.sleep(2) or x, range(2), pure=False)
-        until(lambda: any(row.counts.get("RUNNING") for row in cluster.jobs), 60)
-        (job,) = [row.job_id for row in cluster.jobs]
+        running = client.submit(lambda: time.sleep(3) or 9, pure=False)
+        until(lambda: cluster.jobs and status() == "RUNNING", 60)
         with line.gone():
             later = client.map(lambda x: x * x, range(10), pure=False)
-            until(lambda: batch.describe_jobs(jobs=[job])["jobs"][0]["status"] == "SUCCEEDED", 60)
-            refused = line.refused
-            until(lambda: line.refused >= refused + 5, 60)
-            assert {future.status for future in [*running, *later]} == {"pending"}
-        assert client.gather(running) == [0, 1]
+            until(lambda: status() == "SUCCEEDED", 60)
+            until(lambda: line.refused >= 8, 60)
+            assert {future.status for future in [running, *later]} == {"pending"}
+        assert running.result() == 9
         assert client.gather(later) == [x * x for x in range(10)]
         assert len(cluster.jobs) == 2  # nothing was sent twice
 
