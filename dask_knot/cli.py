@@ -238,13 +238,15 @@ def _screen() -> Screen:
 
 def _reporter(screen: Screen) -> Any:
     def report(event: StackEvent) -> None:
-        reason = f": {event.reason}" if event.is_failure else ""
+        reason = f": {event.reason}" if event.is_failure and event.reason else ""
         screen.marked(event.status, f"{event.resource} ({event.kind}){reason}")
 
     return report
 
 
 def _describe(options: Any) -> str:
+    if options.existing_queue is not None:
+        return f"beside the job queue {options.existing_queue}"
     words = [options.platform, options.architecture, f"at most {options.max_vcpus} vCPUs"]
     words += ["GPUs"] if options.gpu else []
     return ", ".join([*words, f"VPC {options.vpc}"])

@@ -7,16 +7,17 @@ cluster keeps its own values, a folder of this machine or, on AWS, the stack's b
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from distributed import Client
 
 from dask_knot import KnotCluster
-from dask_knot.zarr import ZarrStore
+from dask_knot.zarr import zarr_store
 
 
-def write_temperatures(data: ZarrStore, years: int) -> None:
+def write_temperatures(data: Any, years: int) -> None:
     """Write daily temperatures in degrees, shape (day, lat, lon), from January 2001 on."""
     days = np.arange(np.datetime64("2001-01-01"), np.datetime64(f"{2001 + years}-01-01"))
     lat, lon = np.linspace(-85, 85, 18), np.arange(0, 360, 20)
@@ -33,7 +34,7 @@ def write_temperatures(data: ZarrStore, years: int) -> None:
     )
 
 
-def monthly_means(client: Client, data: ZarrStore) -> xr.DataArray:
+def monthly_means(client: Client, data: Any) -> xr.DataArray:
     """Average over all years and places, for each month of the year: shape (month,)."""
     with xr.open_zarr(data, chunks={}, consolidated=False) as opened:
         means = opened.temperature.groupby("time.month").mean().mean(("lat", "lon"))
@@ -48,7 +49,7 @@ def main() -> None:
     args = parser.parse_args()
     with KnotCluster(engine=args.engine) as cluster, Client(cluster) as client:
         # Deleted when the cluster is closed, as all that is under its name.
-        data = ZarrStore(f"{cluster.settings.store}/{cluster.name}/temperatures.zarr")
+        data = zarr_store(f"{cluster.settings.store}/{cluster.name}/temperatures.zarr")
         write_temperatures(data, args.years)
         for month, mean in enumerate(monthly_means(client, data).values, start=1):
             print(f"month {month:>2}: {mean:6.2f} degrees")

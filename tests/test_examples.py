@@ -15,8 +15,6 @@ import pytest
 import xarray as xr
 from distributed import Client
 
-from dask_knot.zarr import ZarrStore
-
 EXAMPLES = ["array_mean", "climatology", "heat", "pi", "pipeline"]
 
 
@@ -155,8 +153,8 @@ def test_climatology_equals_the_unchunked_one(
     example: ModuleType, threads_client: Client, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "temperatures.zarr")
-    example.write_temperatures(ZarrStore(path), 1)
-    means = example.monthly_means(threads_client, ZarrStore(path))
+    example.write_temperatures(path, 1)
+    means = example.monthly_means(threads_client, path)
     with xr.open_zarr(path, chunks=None, consolidated=False) as data:
         expected = data.temperature.groupby("time.month").mean().mean(("lat", "lon"))
     xr.testing.assert_allclose(means, expected)

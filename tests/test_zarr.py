@@ -11,42 +11,47 @@ import pytest
 import xarray as xr
 
 from dask_knot.errors import ConfigurationError
-from dask_knot.zarr import ZarrStore
+from dask_knot.zarr import zarr_store
+from tests.store.conftest import s3_endpoint, s3_url
+
+__all__ = ["s3_endpoint", "s3_url"]
 
 DATA = xr.Dataset({"a": ("x", np.arange(10.0))})
 
 
-def test_a_folder_is_written_and_read_by_its_url(tmp_path: Path) -> None:
-    url = (tmp_path / "some data" / "a.zarr").as_uri()
-    DATA.to_zarr(ZarrStore(url), consolidated=False)
-    with xr.open_zarr(tmp_path / "some data" / "a.zarr", consolidated=False) as by_path:
-        xr.testing.assert_identical(by_path.load(), DATA)
-    sent = pickle.loads(pickle.dumps(ZarrStore(str(tmp_path / "some data" / "a.zarr"))))
-    with xr.open_zarr(sent, consolidated=False, chunks={}) as by_store:
-        assert float(by_store.a.sum().compute(scheduler="processes")) == 45
+def test_a_folder_is_a_path_that_every_zarr_takes(tmp_path: Path) -> None:
+    folder = tmp_path / "some data" / "a.zarr"
+    assert zarr_store(folder.as_uri()) == zarr_store(str(folder)) == str(folder)
+    DATA.to_zarr(zarr_store(folder.as_uri()), consolidated=False)
+    with xr.open_zarr(folder, consolidated=False) as found:
+        xr.testing.assert_identical(found.load(), DATA)
 
 
-def test_what_may_not_be_written_stays_so_when_it_is_sent(tmp_path: Path) -> None:
-    store = ZarrStore(str(tmp_path), read_only=True)
-    sent = pickle.loads(pickle.dumps(store))
-    assert sent == store
-    assert sent.read_only
-    assert not sent.with_read_only(False).read_only
+def test_data_in_s3_are_written_and_read_where_they_are_sent(s3_url: str) -> None:
+    pytest.importorskip("zarr", "3.0.8")
+    DATA.to_zarr(zarr_store(f"{s3_url}/a.zarr"), consolidated=False)
+    sent = pickle.loads(pickle.dumps(zarr_store(f"{s3_url}/a.zarr")))
+    with xr.open_zarr(sent, consolidated=False, chunks={}) as found:
+        assert float(found.a.sum().compute(scheduler="processes")) == 45
 
 
 def test_no_credentials_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("zarr", "3.0.8")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDOFMINE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "my-secret")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    store = ZarrStore("s3://bucket/a.zarr")
+    store = zarr_store("s3://bucket/a.zarr", read_only=True)
     sent = pickle.dumps(store)
     assert b"s3://bucket/a.zarr" in sent
     assert b"AKIDOFMINE" not in sent
     assert b"my-secret" not in sent
-    again = ZarrStore("s3://bucket/a.zarr")
+    assert pickle.loads(sent).read_only
+    assert not pickle.loads(sent).with_read_only(False).read_only
+    again = zarr_store("s3://bucket/a.zarr", read_only=True)
     assert dask.base.tokenize(store) == dask.base.tokenize(again)
 
 
-def test_another_kind_of_url_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="ftp://somewhere"):
-        ZarrStore("ftp://somewhere/a.zarr")
+@pytest.mark.parametrize("url", ["ftp://somewhere/a.zarr", "memory://a.zarr"])
+def test_what_jobs_cannot_reach_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="use a folder or s3://"):
+        zarr_store(url)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import logging
+import os
 import struct
 import tarfile
 import time
@@ -64,6 +66,32 @@ def test_a_busy_aws_is_asked_again(open_aws: Callable[..., KnotCluster], machine
         machine.refuse("batch", "TooManyRequestsException", 3)
         machine.refuse("s3", "SlowDown", 5)
         assert client.gather(client.map(lambda x: x + 1, range(50), pure=False)) == [*range(1, 51)]
+
+
+def test_credentials_are_in_no_job_log_or_object(
+    open_aws: Callable[..., KnotCluster],
+    machine: Rig,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    key, secret = "AKIAOFMINE", "a-secret-of-mine"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+    caplog.set_level(logging.DEBUG, "dask_knot")
+    cluster = open_aws(name="named")  # what it keeps stays when it is closed
+    batch, s3 = machine.client("batch"), machine.client("s3")
+    with Client(cluster) as client, closing(batch), closing(s3):
+        inside = client.submit(lambda: repr(sorted(os.environ.items())), pure=False).result()
+        jobs = batch.describe_jobs(jobs=[row.job_id for row in cluster.jobs])["jobs"]
+        definitions = batch.describe_job_definitions(status="ACTIVE")["jobDefinitions"]
+        said = f"{inside} {jobs} {definitions} {cluster.job_script()} {caplog.text}"
+        bucket = cluster.settings.store.removeprefix("s3://").partition("/")[0]
+        names = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+        kept = [s3.get_object(Bucket=bucket, Key=name)["Body"].read() for name in names]
+    assert key not in said
+    assert secret not in said
+    assert kept
+    assert not [one for one in kept if key.encode() in one or secret.encode() in one]
 
 
 def test_a_token_that_has_expired(open_aws: Callable[..., KnotCluster], machine: Rig) -> None:

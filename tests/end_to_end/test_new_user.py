@@ -212,7 +212,9 @@ def test_a_new_user_from_up_to_down(enforcing: Rig, home: Path) -> None:
     assert "0 objects" in user.dask("status")  # an unnamed run leaves nothing
     assert "of the same versions as here" in user.dask("doctor")
 
-    # What is missing is named.
+    # What is wrong, or missing, is named.
+    stranger = Person(home, {**os.environ, **rig.environment, "AWS_ACCESS_KEY_ID": "AKIDWRONG"})
+    assert "are unknown to AWS (InvalidClientTokenId); sign in" in stranger.refused("status")
     denied = user.refused("down", "--yes")
     assert "may not do cloudformation:ListStackResources" in denied
     operator.dask("down", "--yes")
