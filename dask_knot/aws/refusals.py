@@ -96,7 +96,7 @@ def translate(error: Exception) -> KnotError:
         return CredentialsError(f"there are no usable AWS credentials: {error}; {_SIGN_IN}")
     if isinstance(error, NOT_REACHED):
         return AwsError(
-            f"AWS can't be reached: {error}. Check the network, AWS_ENDPOINT_URL, and that the "
+            f"AWS can't be reached: {str(error).rstrip('.')}. Check the network, AWS_ENDPOINT_URL, and that the "
             "region exists"
         )
     if isinstance(error, ResponseParserError):

@@ -42,16 +42,16 @@ def test_a_network_that_is_gone_for_a_while_loses_nothing(
 ) -> None:
     cluster, batch = open_aws(), machine.client("batch")  # which has another line
 
-    def status() -> str:
-        (job,) = batch.describe_jobs(jobs=[cluster.jobs[0].job_id])["jobs"]
-        return str(job["status"])
+    def status(job: str) -> str:
+        return str(batch.describe_jobs(jobs=[job])["jobs"][0]["status"])
 
     with Client(cluster) as client, closing(batch):
         running = client.submit(lambda: time.sleep(3) or 9, pure=False)
-        until(lambda: cluster.jobs and status() == "RUNNING", 60)
+        job = until(lambda: [row.job_id for row in cluster.jobs], 60)[0]
+        until(lambda: status(job) == "RUNNING", 60)
         with line.gone():
             later = client.map(lambda x: x * x, range(10), pure=False)
-            until(lambda: status() == "SUCCEEDED", 60)
+            until(lambda: status(job) == "SUCCEEDED", 60)
             until(lambda: line.refused >= 8, 60)
             assert {future.status for future in [running, *later]} == {"pending"}
         assert running.result() == 9
