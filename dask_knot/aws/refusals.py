@@ -96,8 +96,8 @@ def translate(error: Exception) -> KnotError:
         return CredentialsError(f"there are no usable AWS credentials: {error}; {_SIGN_IN}")
     if isinstance(error, NOT_REACHED):
         return AwsError(
-            f"AWS can't be reached: {str(error).rstrip('.')}. Check the network, AWS_ENDPOINT_URL, and that the "
-            "region exists"
+            f"AWS can't be reached: {str(error).rstrip('.')}. Check the network, AWS_ENDPOINT_URL, "
+            "and that the region exists"
         )
     if isinstance(error, ResponseParserError):
         return AwsError(
