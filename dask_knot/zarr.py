@@ -55,7 +55,7 @@ def _in_s3(url: str, read_only: bool) -> Any:
             f"{url} needs zarr 3 (`pip install 'zarr>=3.0.8'`), thus Python 3.11 or newer"
         ) from error
 
-    class InS3(ObjectStore[Any]):
+    class InS3(ObjectStore):  # type: ignore[type-arg]  # it takes none in older versions
         """Goes to jobs as its URL."""
 
         def with_read_only(self, read_only: bool = False) -> Any:
