@@ -118,6 +118,7 @@ def _assemble(engine: Engine) -> Assembly:
     service.definition(resources)  # a size that there isn't is refused now, not with the first job
     store = engine.open_store(settings.store or engine.store_url)
     store.check_writable(names.probe(run))
+    settings = replace(settings, store=store.url)  # now that it is known
     limits = Limits(
         slots=settings.jobs,
         shards_per_slot=tempo.shards_per_slot,
