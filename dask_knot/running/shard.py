@@ -13,6 +13,7 @@ from dask.typing import Key
 from dask_knot.collector import paused_collector
 from dask_knot.running.failure import Failure
 from dask_knot.running.inputs import Inputs
+from dask_knot.running.nested import keep_nested_work_here
 from dask_knot.running.outputs import Outputs, Superseded
 from dask_knot.running.printed import Printed
 from dask_knot.running.resume import read_parts, without_committed
@@ -72,6 +73,7 @@ def _read_work(store: Store, run: str, shard: ShardId) -> ShardWork:
     data = pack.read_shard(store, names.pack(run, shard.stage), shard.index)
     with paused_collector():
         work = decode(data)
+        keep_nested_work_here()
         gc.freeze()  # it lives as long as the job: the collector needs never look at it
     return work
 

@@ -18,6 +18,7 @@ from dask_knot.errors import KilledTaskError
 from dask_knot.running.failure import Failure, describe, fail
 from dask_knot.running.fused import call
 from dask_knot.running.inputs import Inputs
+from dask_knot.running.nested import keep_nested_work_here
 from dask_knot.running.printed import Printed
 
 Values = dict[Key, Any]
@@ -51,6 +52,7 @@ def run_task(node: GraphNode, values: Values, printed: Printed | None = None) ->
 def run_pickled(data: bytes) -> bytes:
     """Run one task in another process: pickled node and values in, pickled Ended out."""
     node, values = pickle.loads(data)
+    keep_nested_work_here()
     ended = run_task(node, values)
     try:
         return bytes(pickle.dumps(ended))
