@@ -26,7 +26,9 @@ from dask_knot.driving.values import EncodedValues
 from dask_knot.errors import KnotError
 from dask_knot.gateway import GATEWAY
 from dask_knot.graphs import compact, open_graph
+from dask_knot.replay import Replay
 from dask_knot.running.failure import Failure, fail
+from dask_knot.store.manifest import Place
 from dask_knot.tracking import actions, events
 
 logger = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         self._hub_numbers = count()
         self._hubs: set[Key] = set()
         self.add_plugin(_Releases(self), name="knot-releases")
+        self.extensions["replay-tasks"] = Replay(self, driver)
 
     async def start_unsafe(self) -> KnotScheduler:
         """Start the scheduler, and the driver with it."""
@@ -218,6 +221,9 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         )
 
     def _err(self, outcome: actions.FailKey, failure: Failure) -> None:
+        if isinstance(outcome.failure, Place) and failure.key != str(outcome.key):
+            # A task before it failed, which had the retries that it may have.
+            self.tasks[outcome.key].retries = 0
         self.handle_task_erred(
             key=outcome.key,
             worker=self.gateway_address,
