@@ -209,3 +209,27 @@ def test_errors_of_joblib_come_through(client: Client) -> None:
 
     with joblib.parallel_config("dask"), pytest.raises(ZeroDivisionError):
         joblib.Parallel()(joblib.delayed(divmod)(1, n) for n in (1, 0))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_dask_ml(client: Client) -> None:
+    """It brings a compiler of 200 MB, so it isn't among what the tests install."""
+    cluster = pytest.importorskip("dask_ml.cluster")
+    selection = pytest.importorskip("dask_ml.model_selection")
+    from sklearn.svm import SVC
+
+    x = da.from_array(np.random.default_rng(0).random((200, 4)), chunks=(50, 4))
+    y = (np.asarray(x).sum(axis=1) > 2).astype(int)
+    assert cluster.KMeans(3, random_state=0).fit(x).cluster_centers_.shape == (3, 4)
+    search = selection.GridSearchCV(SVC(), {"C": [0.1, 10.0]}, cv=2).fit(np.asarray(x), y)
+    assert search.best_params_ == {"C": 10.0}
+
+
+def test_one_netcdf_file_of_many_jobs_is_refused(client: Client, tmp_path: Path) -> None:
+    """Jobs would have to take turns; values that are loaded are written here."""
+    data = xr.Dataset({"t": (("x",), np.arange(40.0))}).chunk(x=10)
+    with pytest.raises(Exception, match=r"[Ll]ock"):
+        data.to_netcdf(tmp_path / "t.nc", engine="h5netcdf")
+    data.load().to_netcdf(tmp_path / "u.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "u.nc", engine="h5netcdf", chunks={"x": 5}) as read:
+        assert float(read.t.sum()) == 780
