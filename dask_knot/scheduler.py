@@ -239,7 +239,7 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         if isinstance(outcome.failure, Exception):
             return fail(outcome.failure, outcome.key)
         try:
-            return Failure.decode(self._driver.read_failure(outcome.failure))
+            return Failure.decode(self._driver.read_failure(outcome.failure)).readable()
         except Exception as error:  # the error itself is lost: say that, rather than nothing
             return fail(error, outcome.key)
 

@@ -53,6 +53,18 @@ def test_pandas_and_what_it_brings_are_known_to_the_next_ones(open_desk: Open) -
     wait_until(lambda: knows(desk, "pyarrow.dataset"))
 
 
+def test_packages_below_a_virtual_environment_are_installed_too(
+    open_desk: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = tmp_path / "site-packages"
+    below.mkdir()
+    (below / "from_below.py").touch()
+    monkeypatch.syspath_prepend(str(below))
+    desk = open_desk()
+    assert not knows(desk, "from_below")
+    wait_until(lambda: knows(desk, "from_below"))
+
+
 def test_the_users_own_modules_are_read_anew(
     open_desk: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

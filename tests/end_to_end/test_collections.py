@@ -72,6 +72,15 @@ def test_an_array_is_stored_into_a_file_of_numpy(client: Client, tmp_path: Path)
     np.testing.assert_array_equal(da.from_npy_stack(str(tmp_path / "stack")), np.arange(30))
 
 
+def test_storing_with_a_lock_is_refused(client: Client, tmp_path: Path) -> None:
+    """It is what `da.store` does unless told otherwise; chunks of a Zarr need no lock."""
+    import zarr
+
+    target = zarr.open(str(tmp_path / "x.zarr"), mode="w", shape=(40,), chunks=(10,))
+    with pytest.raises(Exception, match=r"[Ll]ock"):
+        da.store(da.ones(40, chunks=10), target)
+
+
 def test_storing_into_memory_is_answered(client: Client) -> None:
     """A job has a copy of the client's array, here as on any cluster: nothing may look done."""
     target = np.zeros(30)
@@ -194,14 +203,6 @@ def test_joblib_counts_the_jobs(cluster: KnotCluster, client: Client) -> None:
         until(lambda: joblib.effective_n_jobs(-1) == 3)
         cluster.scale(2)
         assert joblib.Parallel()(joblib.delayed(inc)(n) for n in range(50)) == list(range(1, 51))
-
-
-def test_joblib_in_jobs_with_processes(open_cluster: Callable[..., KnotCluster]) -> None:
-    import joblib
-
-    cluster = open_cluster(jobs=1, cores=2, processes=True)
-    with Client(cluster), joblib.parallel_config("dask"):
-        assert joblib.Parallel()(joblib.delayed(inc)(n) for n in range(10)) == list(range(1, 11))
 
 
 def test_errors_of_joblib_come_through(client: Client) -> None:

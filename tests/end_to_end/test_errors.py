@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from dask import delayed
 from distributed import Client, Future, wait
 
 from dask_knot import KnotCluster
-from dask_knot.errors import KilledTaskError, MissingObjectError
+from dask_knot.errors import KilledTaskError, KnotError, MissingObjectError
 from tests.end_to_end.tasks import count_call, fail, inc
 
 
@@ -48,6 +49,23 @@ class OnlyHereError(Exception):
 
     def __reduce__(self) -> Any:
         raise TypeError("this exception stays where it is")
+
+
+class OnlyThereError(Exception):
+    """Of a module that only jobs have."""
+
+    def __reduce__(self) -> Any:
+        return _only_there, (os.getpid(), str(self))
+
+
+def _only_there(pid: int, text: str) -> OnlyThereError:
+    if pid != os.getpid():
+        raise ImportError("No module named 'only_in_jobs'")
+    return OnlyThereError(text)
+
+
+def raise_only_there() -> None:
+    raise OnlyThereError("the library's own reason")
 
 
 def raise_two_parts() -> None:
@@ -98,7 +116,7 @@ def test_type_message_and_place_come_back(client: Client) -> None:
     assert "divide" in names
     future = client.submit(divide, 1, 0)
     wait(future)
-    assert "in divide" in "".join(__import__("traceback").format_tb(future.traceback()))
+    assert traceback.extract_tb(future.traceback())[-1].name == "divide"
 
 
 def test_everything_after_a_failure_errs_and_nothing_else(client: Client) -> None:
@@ -134,6 +152,13 @@ def test_an_exception_that_cant_be_unpickled(client: Client) -> None:
     assert "no such station" in str(error)
     dependent = delayed(inc)(delayed(raise_two_parts)())
     assert "no such station" in str(error_of(client.compute(dependent)))
+
+
+def test_an_exception_that_only_jobs_can_unpickle(client: Client) -> None:
+    error = error_of(client.submit(raise_only_there))
+    assert isinstance(error, KnotError)
+    assert "the library's own reason" in str(error)
+    assert "only_in_jobs" in str(error)
 
 
 def test_an_exception_that_cant_be_pickled(client: Client) -> None:
@@ -240,9 +265,10 @@ def test_recreating_leaves_what_is_read_as_it_is(client: Client) -> None:
     assert scattered.result(timeout=30) == 0
 
 
-def test_recreating_an_error_inside_a_shard(client: Client) -> None:
-    total = (da.arange(100, chunks=10) + 1).map_blocks(refuse_large).sum()
-    error, names = recreated(client, client.compute(total))
+@pytest.mark.parametrize("how", ["compute", "persist"])
+def test_recreating_an_error_inside_a_shard(client: Client, how: str) -> None:
+    checked = (da.arange(100, chunks=10) + 1).map_blocks(refuse_large)
+    error, names = recreated(client, getattr(client, how)(checked.sum()))
     assert error.args[0] == "too large"
     assert names[-1] == "refuse_large"
 
