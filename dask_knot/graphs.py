@@ -75,6 +75,8 @@ def _open(
     expr_ser: Any, keys: Collection[Key], everywhere: Mapping[str, Any], bounds: Bounds
 ) -> OpenedGraph:
     expr = deserialize(expr_ser.header, expr_ser.frames)
+    if isinstance(expr, dict):  # Dask's `recreate_task_locally` asks for inputs in that way
+        expr = LLGExpr(expr)
     tasks, annotations = _materialize_graph(expr, validate=False)
     if isinstance(expr, LLGExpr):
         needed = _cull(tasks, set(keys))

@@ -26,7 +26,9 @@ from dask_knot.errors import KnotError
 from dask_knot.gateway import GATEWAY
 from dask_knot.graphs import compact, open_graph
 from dask_knot.plugins import PluginScheduler
+from dask_knot.replay import Replay
 from dask_knot.running.failure import Failure, fail
+from dask_knot.store.manifest import Place
 from dask_knot.tracking import actions, events
 
 logger = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ class KnotScheduler(PluginScheduler):
         self._hub_numbers = count()
         self._hubs: set[Key] = set()
         self.add_plugin(_Releases(self), name="knot-releases")
+        self.extensions["replay-tasks"] = Replay(self, driver)
 
     async def start_unsafe(self) -> KnotScheduler:
         """Start the scheduler, and the driver with it."""
@@ -219,6 +222,9 @@ class KnotScheduler(PluginScheduler):
         )
 
     def _err(self, outcome: actions.FailKey, failure: Failure) -> None:
+        if isinstance(outcome.failure, Place) and failure.key != str(outcome.key):
+            # A task before it failed, which had the retries that it may have.
+            self.tasks[outcome.key].retries = 0
         self.handle_task_erred(
             key=outcome.key,
             worker=self.gateway_address,
@@ -234,7 +240,7 @@ class KnotScheduler(PluginScheduler):
         if isinstance(outcome.failure, Exception):
             return fail(outcome.failure, outcome.key)
         try:
-            return Failure.decode(self._driver.read_failure(outcome.failure))
+            return Failure.decode(self._driver.read_failure(outcome.failure)).readable()
         except Exception as error:  # the error itself is lost: say that, rather than nothing
             return fail(error, outcome.key)
 
