@@ -19,7 +19,8 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol import to_serialize
 from distributed.utils import offload
 
-from dask_knot.annotations import Bounds, for_dask
+from dask_knot.annotations import Bounds, check_workers, for_dask
+from dask_knot.constants import Constants
 from dask_knot.driving.driver import Driver, Outcome
 from dask_knot.driving.values import EncodedValues
 from dask_knot.errors import KnotError
@@ -54,10 +55,12 @@ class KnotScheduler(PluginScheduler):
         self._driver = driver
         self.job_plugins = driver.parts.submitter.plugins
         self._bounds = bounds
+        self._constants = Constants()
         self._news: list[events.Event] = []
         self._asked_hubs: list[tuple[Key, int]] = []
         self._hub_numbers = count()
         self._hubs: set[Key] = set()
+        self._restarts = 0
         self.add_plugin(_Releases(self), name="knot-releases")
         self.extensions["replay-tasks"] = Replay(self, driver)
 
@@ -76,18 +79,22 @@ class KnotScheduler(PluginScheduler):
         **rest: Any,
     ) -> None:
         """Take a graph from a client: plan its tasks, and let Dask know of the wanted keys only."""
-        everywhere = dict(annotations or {})
+        everywhere, restarts = dict(annotations or {}), self._restarts
         try:
             if rest.pop("actors", None):
                 raise KnotError(
                     "actors live in a worker, and jobs come and go: keep the state in the values "
                     "that tasks return, or use a LocalCluster"
                 )
-            opened = await offload(open_graph, expr_ser, keys, everywhere, self._bounds)
+            opened = await offload(
+                open_graph, expr_ser, keys, everywhere, self._bounds, self._constants
+            )
+            check_workers(opened.annotations, everywhere, self._worker_names())
         except Exception as error:
             self._refuse(client, keys, error)
             return
-        if lost := [key for key in opened.graph.external if key not in self.tasks]:
+        lost = [key for key in opened.graph.external if key not in self.tasks]
+        if lost or restarts != self._restarts:
             self._cancel(client, keys, lost)
             return
         self._flush()
@@ -249,6 +256,11 @@ class KnotScheduler(PluginScheduler):
         """The address of the one worker."""
         return str(self.aliases.get(GATEWAY, ""))
 
+    def _worker_names(self) -> set[str]:
+        """Name the one worker as users may: its name, its address, its host."""
+        address = self.gateway_address
+        return {GATEWAY, address, address.partition("://")[2], self.workers[address].host}
+
     def _refuse(self, client: str, keys: Collection[Key], error: Exception) -> None:
         """Err keys that can't be planned; an exception would close the client's connection."""
         logger.debug("a graph was refused", exc_info=error)
@@ -265,8 +277,8 @@ class KnotScheduler(PluginScheduler):
             )
 
     def _cancel(self, client: str, keys: Collection[Key], lost: Sequence[Key]) -> None:
-        """Cancel keys that need values which nobody has any more, as Dask does."""
-        logger.debug("a graph reads lost keys: %s", lost[:10])
+        """Cancel keys that need values which nobody has any more, or came before a restart."""
+        logger.debug("a graph is cancelled; lost are %s", lost[:10])
         self.report(
             {"op": "cancelled-keys", "keys": keys, "reason": "lost dependencies"}, client=client
         )
@@ -274,7 +286,7 @@ class KnotScheduler(PluginScheduler):
 
 
 class _Releases(SchedulerPlugin):  # type: ignore[misc]
-    """Hears of keys that Dask lets go, at the moment when it does."""
+    """Hears of keys that Dask lets go, and of restarts, at the moment when they happen."""
 
     def __init__(self, scheduler: KnotScheduler) -> None:
         self._scheduler = scheduler
@@ -283,6 +295,10 @@ class _Releases(SchedulerPlugin):  # type: ignore[misc]
         """Note a key that is released or forgotten."""
         if finish in ("released", "forgotten"):
             self._scheduler._note_release(key, finish == "forgotten")
+
+    def restart(self, scheduler: Any) -> None:
+        """Drop the graphs that are being opened: their clients take them for cancelled."""
+        self._scheduler._restarts += 1
 
 
 _NONE_TYPE = b""
