@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from time import time
 from typing import Any
@@ -21,11 +22,13 @@ from distributed.protocol import to_serialize
 from distributed.utils import offload
 
 from dask_knot.annotations import Bounds, for_dask
+from dask_knot.capacity import as_jobs
 from dask_knot.driving.driver import Driver, Outcome
 from dask_knot.driving.values import EncodedValues
 from dask_knot.errors import KnotError
 from dask_knot.gateway import GATEWAY
 from dask_knot.graphs import compact, open_graph
+from dask_knot.planning import Resources
 from dask_knot.running.failure import Failure, fail
 from dask_knot.tracking import actions, events
 
@@ -147,8 +150,14 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         self._flush()
         self._driver.handle([event])
 
-    def resize_gateway(self, nthreads: int) -> None:
+    def identity(self, n_workers: int = -1) -> dict[str, Any]:
+        """Say what there is: the jobs that may run at once are shown as workers."""
+        slots = self._driver.parts.tracker.state.limits.slots
+        return as_jobs(super().identity(), self._bounds.default, slots, n_workers)
+
+    def resize_gateway(self, nthreads: int, largest: Resources) -> None:
         """Report another capacity: programs read it from `Client.nthreads`."""
+        self._bounds = replace(self._bounds, largest=largest)
         worker = self.workers.get(self.gateway_address)
         if worker is not None:
             self.total_nthreads += nthreads - worker.nthreads
