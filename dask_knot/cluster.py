@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
-import contextlib
 import logging
 import os
-import weakref
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import dask
 from distributed.core import Status, rpc
 from distributed.security import Security
-from distributed.utils import NoOpAwaitable
 
 from dask_knot import settings as configuration
 from dask_knot.annotations import Bounds
 from dask_knot.assembly import Assembly, assemble
 from dask_knot.discovery import announce, withdraw
+from dask_knot.ending import open_here
 from dask_knot.errors import EngineError
 from dask_knot.gateway import Gateway
 from dask_knot.overrides import overrides
@@ -85,8 +82,6 @@ class KnotCluster(Shown):
     ...     client.submit(sum, [1, 2]).result()
     3
     """
-
-    _open: ClassVar[weakref.WeakSet[KnotCluster]] = weakref.WeakSet()
 
     def __init__(
         self,
@@ -166,7 +161,7 @@ class KnotCluster(Shown):
             await self._end()
             self.status = Status.closed
             raise
-        KnotCluster._open.add(self)
+        open_here.add(self)
         self._notice = await asyncio.to_thread(announce, self.name, self.scheduler.address)
         self._following = asyncio.ensure_future(self._follow(self.scheduler))
 
@@ -185,7 +180,7 @@ class KnotCluster(Shown):
         if self.status == Status.closed:
             return
         self.status = Status.closing
-        KnotCluster._open.discard(self)
+        open_here.discard(self)
         if self._following is not None:
             self._following.cancel()
         if self._notice is not None:
@@ -196,6 +191,10 @@ class KnotCluster(Shown):
     async def _end(self) -> None:
         if self._parts is not None:
             await self._parts.driver.close()
+        if self.scheduler is not None:
+            # Else it warns that the values of the gateway will be computed elsewhere.
+            for client in list(self.scheduler.clients):
+                self.scheduler.remove_client(client, stimulus_id="knot-close")
         if self._gateway is not None:
             await self._gateway.close()
         if self.scheduler is not None:
@@ -208,12 +207,17 @@ class KnotCluster(Shown):
 
     def close(self, timeout: float | None = None) -> Any:
         """End all jobs, delete the values of an unnamed run, and stop scheduler and gateway."""
-        if os.getpid() != self._pid:  # a fork has none of the threads, and must leave the jobs be
-            return NoOpAwaitable() if self.asynchronous else None
         closing = super().close(timeout)
-        if not self.asynchronous:
+        if not self.asynchronous and os.getpid() == self._pid:
             self._loop_runner.stop()
         return closing
+
+    def abandon(self) -> None:
+        """Leave everything to the process of which this is a fork."""
+        self.status = Status.closed
+        for server in (self.scheduler, self._gateway):
+            if server is not None and server._workdir is not None:
+                server._workdir._finalizer.detach()
 
     def sync(self, func: Any, *args: Any, **options: Any) -> Any:
         """Call something in the event loop of the cluster, as long as there is one."""
@@ -234,13 +238,3 @@ def _dashboard(host: str, address: str | None) -> str:
     """
     address = address or ":0"
     return f"{host}{address}" if address.startswith(":") else address
-
-
-os.register_at_fork(after_in_child=KnotCluster._open.clear)
-
-
-@atexit.register
-def _close_all() -> None:
-    for cluster in list(KnotCluster._open):
-        with contextlib.suppress(Exception):
-            cluster.close(timeout=10)

@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 from distributed.core import Status, rpc
 from distributed.deploy.cluster import Cluster
+from distributed.objects import SchedulerInfo
 from distributed.security import Security
 
 from dask_knot import checks
@@ -126,6 +127,11 @@ class RunningCluster(Cluster):  # type: ignore[misc]
             return self
 
         return started().__await__()
+
+    async def _start(self) -> None:
+        # Not as the base class does: the scheduler tells one cluster only of its workers.
+        self.scheduler_info = SchedulerInfo(await self.scheduler_comm.identity())
+        self.status = Status.running
 
     @classmethod
     def from_name(cls, name: str, **options: Any) -> RunningCluster:

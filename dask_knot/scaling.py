@@ -16,6 +16,7 @@ from dask_knot import checks
 from dask_knot.assembly import Assembly
 from dask_knot.errors import ConfigurationError, EngineError
 from dask_knot.gateway import Gateway
+from dask_knot.jobtable import JobTable, job_table
 from dask_knot.scheduler import KnotScheduler
 from dask_knot.settings import Settings
 
@@ -144,7 +145,7 @@ class Scaling(Cluster):  # type: ignore[misc]
                 f"{n_workers} jobs will never run at once, as at most {self._jobs} may: "
                 f"call cluster.scale({n_workers}) before"
             )
-        return NoOpAwaitable()  # an asynchronous client awaits it
+        return NoOpAwaitable() if self.asynchronous else None
 
     @property
     def plan(self) -> set[int]:
@@ -154,19 +155,22 @@ class Scaling(Cluster):  # type: ignore[misc]
     @property
     def requested(self) -> set[int]:
         """Numbers of the jobs that there is work for: submitted, and not over."""
-        counts = [(job.size, dict(job.counts)) for job in self._unfinished()]
-        left = sum(size - c.get("SUCCEEDED", 0) - c.get("FAILED", 0) for size, c in counts)
+        left = sum(
+            row.size - row.counts.get("SUCCEEDED", 0) - row.counts.get("FAILED", 0)
+            for row in self.jobs
+        )
         return set(range(min(left, self._jobs)))
 
     @property
     def observed(self) -> set[int]:
         """Numbers of the jobs that run."""
-        running = sum(job.counts.get(state, 0) for job in self._unfinished() for state in _STARTED)
+        running = sum(row.counts.get(state, 0) for row in self.jobs for state in _STARTED)
         return set(range(min(running, self._jobs)))
 
-    def _unfinished(self) -> list[Any]:
-        jobs = list(self._parts.service.jobs.values()) if self._parts else []
-        return [job for job in jobs if not job.is_over]
+    @property
+    def jobs(self) -> JobTable:
+        """A table of the array jobs and their counts of children by state."""
+        return job_table(self._open_parts.service)
 
     @property
     def _jobs(self) -> int:

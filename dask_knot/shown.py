@@ -8,17 +8,11 @@ from typing import Any
 
 from dask.utils import format_bytes
 
-from dask_knot.jobtable import JobTable, job_table
 from dask_knot.scaling import Scaling
 
 
 class Shown(Scaling):
     """The part of a cluster that is looked at."""
-
-    @property
-    def jobs(self) -> JobTable:
-        """A table of the array jobs and their counts of children by state."""
-        return job_table(self._open_parts.service)
 
     def logs(self, what: Any) -> Any:
         """Read the log of a job by its id, or of the job that makes a key or future.
