@@ -17,7 +17,7 @@ from dask_knot import settings as configuration
 from dask_knot.annotations import Bounds
 from dask_knot.assembly import Assembly, assemble
 from dask_knot.discovery import announce, withdraw
-from dask_knot.ending import open_here
+from dask_knot.ending import close_clients, open_here
 from dask_knot.errors import EngineError
 from dask_knot.gateway import Gateway
 from dask_knot.overrides import overrides
@@ -207,10 +207,12 @@ class KnotCluster(Shown):
 
     def close(self, timeout: float | None = None) -> Any:
         """End all jobs, delete the values of an unnamed run, and stop scheduler and gateway."""
-        closing = super().close(timeout)
-        if not self.asynchronous and os.getpid() == self._pid:
-            self._loop_runner.stop()
-        return closing
+        if self.asynchronous or os.getpid() != self._pid:
+            return super().close(timeout)
+        close_clients(self)
+        super().close(timeout)
+        self._loop_runner.stop()
+        return None
 
     def abandon(self) -> None:
         """Leave everything to the process of which this is a fork."""

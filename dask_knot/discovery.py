@@ -150,6 +150,13 @@ class RunningCluster(Cluster):  # type: ignore[misc]
             f"only the process that opened {self.name} can scale it: call cluster.adapt() there"
         )
 
+    def close(self, timeout: float | None = None) -> Any:
+        """End the cluster, in whatever process it is."""
+        closing = super().close(timeout)
+        if not self.asynchronous:
+            self._loop_runner.stop()
+        return closing
+
     async def _close(self) -> None:
         if self.status == Status.running:
             with contextlib.suppress(OSError):
