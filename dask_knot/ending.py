@@ -21,12 +21,13 @@ open_here: weakref.WeakSet[KnotCluster] = weakref.WeakSet()
 def close_clients(cluster: KnotCluster) -> None:
     """Close the clients of a cluster: they have nothing left, and would try to connect again.
 
-    One that notices the end by itself keeps the thread of the event loop running.
+    One that notices the end by itself, or made it, would keep the thread of the event loop running.
     """
     for client in list(Client._instances):
         if client.cluster is cluster and not client.asynchronous:
             with contextlib.suppress(TimeoutError):
                 client.close()
+            client._loop_runner.stop()
 
 
 def close_all() -> None:

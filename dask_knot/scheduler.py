@@ -9,26 +9,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from itertools import count
 from time import time
 from typing import Any
 
 from dask.typing import Key
-from distributed import Scheduler
 from distributed.core import error_message
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol import to_serialize
 from distributed.utils import offload
 
 from dask_knot.annotations import Bounds, for_dask
-from dask_knot.capacity import as_jobs
 from dask_knot.driving.driver import Driver, Outcome
 from dask_knot.driving.values import EncodedValues
 from dask_knot.errors import KnotError
-from dask_knot.gateway import GATEWAY
 from dask_knot.graphs import compact, open_graph
-from dask_knot.planning import Resources
+from dask_knot.jobs_as_workers import JobsAsWorkers
 from dask_knot.running.failure import Failure, fail
 from dask_knot.tracking import actions, events
 
@@ -37,7 +33,7 @@ logger = logging.getLogger(__name__)
 HUB = "knot-inputs"
 
 
-class KnotScheduler(Scheduler):  # type: ignore[misc]
+class KnotScheduler(JobsAsWorkers):
     """Dask's scheduler, which plans before it schedules.
 
     Parameters
@@ -139,29 +135,10 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
             self._lose(key, error)
         return EncodedValues(found), [key for key in keys if key not in found]
 
-    async def restart_workers(
-        self, workers: list[str] | None = None, **options: Any
-    ) -> dict[str, str]:
-        """Tell that all is new: jobs were ended with their keys, and the gateway keeps no state."""
-        return dict.fromkeys(self.workers if workers is None else workers, "OK")
-
     def scattered(self, event: events.ValuesScattered) -> None:
         """Learn of values that the gateway has put into the store."""
         self._flush()
         self._driver.handle([event])
-
-    def identity(self, n_workers: int = -1) -> dict[str, Any]:
-        """Say what there is: the jobs that may run at once are shown as workers."""
-        slots = self._driver.parts.tracker.state.limits.slots
-        return as_jobs(super().identity(), self._bounds.default, slots, n_workers)
-
-    def resize_gateway(self, nthreads: int, largest: Resources) -> None:
-        """Report another capacity: programs read it from `Client.nthreads`."""
-        self._bounds = replace(self._bounds, largest=largest)
-        worker = self.workers.get(self.gateway_address)
-        if worker is not None:
-            self.total_nthreads += nthreads - worker.nthreads
-            worker.nthreads = nthreads
 
     def _lose(self, key: Key, error: Exception) -> None:
         """Err a key whose value can't be read: Dask asks for it again, and is told why."""
@@ -245,11 +222,6 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
             return Failure.decode(self._driver.read_failure(outcome.failure))
         except Exception as error:  # the error itself is lost: say that, rather than nothing
             return fail(error, outcome.key)
-
-    @property
-    def gateway_address(self) -> str:
-        """The address of the one worker."""
-        return str(self.aliases.get(GATEWAY, ""))
 
     def _refuse(self, client: str, keys: Collection[Key], error: Exception) -> None:
         """Err keys that can't be planned; an exception would close the client's connection."""

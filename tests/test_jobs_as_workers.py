@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dask_knot.capacity import as_jobs
+from dask_knot.jobs_as_workers import as_jobs
 from dask_knot.planning import Resources
 
 SIZE = Resources(vcpus=2, memory=2**30)
