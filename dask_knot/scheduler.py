@@ -71,7 +71,20 @@ class KnotScheduler(JobsAsWorkers):
         **rest: Any,
     ) -> None:
         """Take a graph from a client: plan its tasks, and let Dask know of the wanted keys only."""
-        everywhere = dict(annotations or {})
+        self._driver.handle([events.ArrivalBegan()])
+        try:
+            await self._take_graph(client, expr_ser, keys, dict(annotations or {}), rest)
+        finally:
+            self._driver.handle([events.ArrivalEnded()])
+
+    async def _take_graph(
+        self,
+        client: str,
+        expr_ser: Any,
+        keys: set[Key],
+        everywhere: dict[str, Any],
+        rest: dict[str, Any],
+    ) -> None:
         try:
             if rest.pop("actors", None):
                 raise KnotError(

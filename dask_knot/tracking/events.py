@@ -48,6 +48,16 @@ class Graph:
 
 
 @dataclass(frozen=True, slots=True)
+class ArrivalBegan:
+    """A graph of a client is taken up; until `ArrivalEnded`, others may wait behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivalEnded:
+    """A graph of a client was taken up, or refused."""
+
+
+@dataclass(frozen=True, slots=True)
 class GraphSubmitted:
     """A client asked for values; those that are held stay until `GraphTaken`."""
 
@@ -160,7 +170,9 @@ class Ticked:
 
 
 Event = (
-    GraphSubmitted
+    ArrivalBegan
+    | ArrivalEnded
+    | GraphSubmitted
     | GraphTaken
     | KeyAsked
     | KeyReleased

@@ -55,7 +55,9 @@ def due(state: State) -> float | None:
     if batch.is_urgent and not state.is_busy:
         return batch.first
     longest = batch.first + state.pace.longest
-    return longest if state.is_busy else min(longest, batch.last + state.pace.quiet)
+    if state.is_busy or state.arrivals:
+        return longest
+    return min(longest, max(batch.last, state.last_arrival) + state.quiet)
 
 
 def plan_if_due(state: State, now: float) -> None:
@@ -75,8 +77,10 @@ def plan_if_due(state: State, now: float) -> None:
 def _join_batch(
     state: State, records: Sequence[KeyRecord], now: float, tasks_per_shard: int | None
 ) -> Batch:
+    if not state.arrivals:
+        state.note_arrival(now)
     batch = _batch(state, now, tasks_per_shard)
-    batch.last = state.last_arrival = now
+    batch.last = now
     for record in records:
         record.batch = batch
         batch.wanted.append(record)
@@ -87,8 +91,7 @@ def _batch(state: State, now: float, tasks_per_shard: int | None) -> Batch:
     for batch in state.batches:
         if batch.tasks_per_shard == tasks_per_shard:
             return batch
-    urgent = now - state.last_arrival > state.pace.quiet
-    batch = Batch(now, now, urgent, tasks_per_shard=tasks_per_shard)
+    batch = Batch(now, now, state.is_stream_new, tasks_per_shard=tasks_per_shard)
     if tasks_per_shard is None:
         state.batches.append(batch)
     else:
