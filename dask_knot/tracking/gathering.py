@@ -54,7 +54,7 @@ def due(state: State) -> float | None:
     batch = state.batches[0]
     if batch.is_urgent and not state.is_busy:
         return batch.first
-    longest = batch.first + state.pace.longest
+    longest = batch.first + state.longest
     if state.is_busy or state.arrivals:
         return longest
     return min(longest, max(batch.last, state.last_arrival) + state.quiet)

@@ -22,9 +22,10 @@ from dask_knot.tracking.durations import Durations
 from dask_knot.tracking.records import Batch, KeyRecord, ShardRecord, StageRecord
 from dask_knot.tracking.states import KeyState, ShardState, moved
 
-#: A pause in a stream of graphs may be so small a part of it, and of the longest wait: who submits
-#: what follows from a result comes after the start of a job, and must not wait any more.
-STREAM_SHARE, LONGEST_SHARE = 5, 10
+#: Streams of graphs: a pause may be such a part of one, and of the longest wait (who submits what
+#: follows from a result comes after the start of a job, and must not wait any more); and a graph
+#: may wait for such a part of one.
+PAUSE_IN_STREAM, PAUSE_IN_LONGEST, WAIT_IN_STREAM = 5, 10, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Pace:
         When slots are idle, a graph that follows closely on another waits until no more has come
         for so long.
     longest : float
-        No graph waits longer than this, idle or busy.
+        No graph waits longer than this, idle or busy, unless it is part of a long stream.
     """
 
     quiet: float
@@ -48,7 +49,11 @@ class Pace:
 
         Else a busy machine, or a slow loop, would make hundreds of small jobs of one stream.
         """
-        return max(self.quiet, min(stream / STREAM_SHARE, self.longest / LONGEST_SHARE))
+        return max(self.quiet, min(stream / PAUSE_IN_STREAM, self.longest / PAUSE_IN_LONGEST))
+
+    def longest_in(self, stream: float) -> float:
+        """Tell how long a graph waits in a stream: it ends a tenth later, and so in few plans."""
+        return max(self.longest, stream / WAIT_IN_STREAM)
 
 
 @dataclass(slots=True, eq=False)
@@ -101,6 +106,11 @@ class State:
     def quiet(self) -> float:
         """How long a pause ends the present stream of graphs."""
         return self.pace.quiet_in(self.last_arrival - self.stream_start)
+
+    @property
+    def longest(self) -> float:
+        """How long a graph of the present stream waits."""
+        return self.pace.longest_in(self.last_arrival - self.stream_start)
 
     @property
     def is_stream_new(self) -> bool:
