@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import dask.array as da
@@ -26,7 +28,8 @@ class Case:
     name
         As given to ``--only`` and printed in the table.
     dask
-        Does the work with a Dask client and checks the result.
+        Does the work with a Dask client and checks the result; returns the seconds, if it is not
+        the whole that is to be timed.
     pool
         Does the same with a process pool, where a pool can.
     once_on
@@ -34,8 +37,8 @@ class Case:
     """
 
     name: str
-    dask: Callable[[Client], None]
-    pool: Callable[[Executor], None] | None = None
+    dask: Callable[[Client], float | None]
+    pool: Callable[[Executor], float | None] | None = None
     once_on: frozenset[str] = frozenset()
 
 
@@ -44,6 +47,8 @@ def make_cases() -> list[Case]:
     return [
         map_case("noop-1000", work.noop, range(1_000), chunk=64),
         map_case("noop-10000", work.noop, range(10_000), chunk=640),
+        Case("submit-5000", submit_one_by_one, submit_one_by_one),
+        Case("latency", latency, latency),
         map_case("pi", pi.count_inside, range(100), samples=1_000_000),
         map_case("heat-4", heat.solve, range(4), side=10),
         map_case("heat-64", heat.solve, range(64), side=10),
@@ -91,6 +96,27 @@ def skewed_iterations() -> list[int]:
     """List the work of 400 tasks from 1 to 100 ms, in order: slow ones are neighbours."""
     rate = work.iterations_per_millisecond()
     return [int(rate * milliseconds) for milliseconds in np.geomspace(1, 100, 400)]
+
+
+def submit_one_by_one(session: Client | Executor) -> None:
+    """Submit 5,000 tasks in a loop, then wait for all."""
+    pure = {"pure": False} if isinstance(session, Client) else {}
+    futures = [session.submit(work.noop, number, **pure) for number in range(5_000)]
+    if isinstance(session, Client):
+        assert session.gather(futures) == list(range(5_000))
+    else:
+        assert [future.result() for future in futures] == list(range(5_000))
+
+
+def latency(session: Client | Executor) -> float:
+    """Give the median of the seconds from a task to its result, one task after the other."""
+    pure = {"pure": False} if isinstance(session, Client) else {}
+    seconds = []
+    for number in range(50):
+        start = time.perf_counter()
+        assert session.submit(work.noop, number, **pure).result() == number
+        seconds.append(time.perf_counter() - start)
+    return median(seconds)
 
 
 def pipeline(client: Client) -> None:

@@ -11,7 +11,7 @@ from benchmarks import peers, ready
 from benchmarks.cases import Case
 from benchmarks.report import Times
 
-Run = Callable[[peers.Session], None]
+Run = Callable[[peers.Session], float | None]
 
 
 def time_all(times: Times, cases: Sequence[Case], who: Sequence[str], rounds: int) -> None:
@@ -53,8 +53,8 @@ def time_peer(times: Times, peer: str, runs: dict[str, Run]) -> None:
             peers.settle(session)
             gc.collect()
             start = time.perf_counter()
-            run(session)
-            keep(times, name, peer, time.perf_counter() - start)
+            own = run(session)
+            keep(times, name, peer, time.perf_counter() - start if own is None else own)
 
 
 def keep(times: Times, name: str, peer: str, seconds: float) -> None:

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
-import contextlib
 import logging
-import weakref
-from collections.abc import Generator, Mapping
-from typing import Any, ClassVar
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
 
 import dask
-from dask.utils import format_bytes
 from distributed.core import Status, rpc
-from distributed.deploy.cluster import Cluster
 from distributed.security import Security
 
 from dask_knot import settings as configuration
 from dask_knot.annotations import Bounds
 from dask_knot.assembly import Assembly, assemble
+from dask_knot.discovery import announce, withdraw
+from dask_knot.ending import close_clients, open_here
+from dask_knot.errors import EngineError
 from dask_knot.gateway import Gateway
-from dask_knot.jobtable import JobTable, job_table
 from dask_knot.overrides import overrides
 from dask_knot.scheduler import KnotScheduler
+from dask_knot.shown import Shown
+
+# As Dask's own packages do it: on import, and of the cluster only, as jobs need no such file.
+configuration.ensure_file()
 
 #: Dask must hand every ready key to the gateway at once: Batch does the queueing.
 SCHEDULING = {"distributed.scheduler.worker-saturation": "inf"}
 
 
-class KnotCluster(Cluster):  # type: ignore[misc]
+class KnotCluster(Shown):
     """A Dask cluster whose tasks run as array jobs of AWS Batch, or as processes here.
 
     Every argument defaults to ``dask.config`` under ``knot.``; ``knot.yaml`` explains each one.
@@ -57,8 +60,8 @@ class KnotCluster(Cluster):  # type: ignore[misc]
         Folder or URL where values are kept.
     asynchronous : bool
         Whether this is used with ``async with`` inside an event loop.
-    security : Security, optional
-        TLS for Dask's own connections.
+    security : Security or bool, optional
+        TLS for Dask's own connections; True: with a certificate that is made for this cluster.
     silence_logs : int or bool
         Level below which Dask's own log lines are not shown while the cluster is open.
     **others
@@ -80,25 +83,27 @@ class KnotCluster(Cluster):  # type: ignore[misc]
     3
     """
 
-    _open: ClassVar[weakref.WeakSet[KnotCluster]] = weakref.WeakSet()
-
     def __init__(
         self,
         engine: str | None = None,
         *,
         asynchronous: bool = False,
         loop: Any = None,
-        security: Security | None = None,
+        security: Security | bool | None = None,
         silence_logs: int | bool = logging.WARNING,
         **others: Any,
     ) -> None:
         self.settings = configuration.resolve({"engine": engine, **others})
-        self.security = security or Security()
+        self.security = Security.temporary() if security is True else security or Security()
         self.scheduler: KnotScheduler | None = None
         self._gateway: Gateway | None = None
         self._parts: Assembly | None = None
         self._silence_logs = silence_logs
         self._has_overrides = False
+        self._closing: asyncio.Future[None] | None = None
+        self._following: asyncio.Future[None] | None = None
+        self._notice: Path | None = None
+        self._pid = os.getpid()
         super().__init__(asynchronous=asynchronous, loop=loop, name=self.settings.name, quiet=True)
         if not self.called_from_running_loop:
             self._loop_runner.start()
@@ -156,19 +161,40 @@ class KnotCluster(Cluster):  # type: ignore[misc]
             await self._end()
             self.status = Status.closed
             raise
-        KnotCluster._open.add(self)
+        open_here.add(self)
+        self._notice = await asyncio.to_thread(announce, self.name, self.scheduler.address)
+        self._following = asyncio.ensure_future(self._follow(self.scheduler))
+
+    async def _follow(self, scheduler: KnotScheduler) -> None:
+        """Close when the scheduler does: `Client.shutdown` in another process ends it."""
+        await scheduler.finished()
+        self._following = None
+        await self._close()
 
     async def _close(self) -> None:
-        if self.status in (Status.closing, Status.closed):
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close_once())
+        await asyncio.shield(self._closing)  # for every thread that closes
+
+    async def _close_once(self) -> None:
+        if self.status == Status.closed:
             return
         self.status = Status.closing
-        KnotCluster._open.discard(self)
+        open_here.discard(self)
+        if self._following is not None:
+            self._following.cancel()
+        if self._notice is not None:
+            await asyncio.to_thread(withdraw, self._notice)
         await self._end()
         await super()._close()
 
     async def _end(self) -> None:
         if self._parts is not None:
             await self._parts.driver.close()
+        if self.scheduler is not None:
+            # Else it warns that the values of the gateway will be computed elsewhere.
+            for client in list(self.scheduler.clients):
+                self.scheduler.remove_client(client, stimulus_id="knot-close")
         if self._gateway is not None:
             await self._gateway.close()
         if self.scheduler is not None:
@@ -181,103 +207,30 @@ class KnotCluster(Cluster):  # type: ignore[misc]
 
     def close(self, timeout: float | None = None) -> Any:
         """End all jobs, delete the values of an unnamed run, and stop scheduler and gateway."""
-        closing = super().close(timeout)
-        if not self.asynchronous:
-            self._loop_runner.stop()
-        return closing
+        if self.asynchronous or os.getpid() != self._pid:
+            return super().close(timeout)
+        close_clients(self)
+        super().close(timeout)
+        self._loop_runner.stop()
+        return None
 
-    def scale(self, n: int | None = None, *, jobs: int | None = None) -> Any:
-        """Let another number of jobs run at once.
+    def abandon(self) -> None:
+        """Leave everything to the process of which this is a fork."""
+        self.status = Status.closed
+        for server in (self.scheduler, self._gateway):
+            if server is not None and server._workdir is not None:
+                server._workdir._finalizer.detach()
 
-        Parameters
-        ----------
-        n, jobs : int
-            How many; the two names mean the same, as in dask-jobqueue.
-        """
-        wanted = configuration.resolve({"jobs": jobs if jobs is not None else n})
-        return self.sync(self._scale, wanted.jobs)
-
-    async def _scale(self, jobs: int) -> None:
-        assert self._parts is not None
-        self._parts.resize(jobs)
-        if self.scheduler is not None and self._gateway is not None:
-            self._gateway.state.nthreads = jobs * self.settings.cores
-            self.scheduler.resize_gateway(jobs * self.settings.cores)
-
-    def adapt(
-        self,
-        *,
-        minimum: int = 0,
-        maximum: int | None = None,
-        minimum_jobs: int = 0,
-        maximum_jobs: int | None = None,
-    ) -> Any:
-        """Let as many jobs run as there is work for, up to a maximum.
-
-        Jobs exist only while they have work, so there is nothing to start or stop, and nothing is
-        kept idle: of the numbers only the maximum matters.
-
-        Parameters
-        ----------
-        minimum, minimum_jobs : int
-            Taken for the sake of dask-jobqueue's scripts; no job waits for work here.
-        maximum, maximum_jobs : int, optional
-            Jobs that may run at once; without it the present number stays.
-        """
-        most = maximum_jobs if maximum_jobs is not None else maximum
-        return self.scale(jobs=most if most is not None else self._jobs)
-
-    async def _wait_for_workers(self, n_workers: int = 0, timeout: float | None = None) -> None:
-        """Return at once: jobs start when there is work, and never before."""
-
-    @property
-    def jobs(self) -> JobTable:
-        """A table of the array jobs and their counts of children by state."""
-        assert self._parts is not None
-        return job_table(self._parts.service)
-
-    def logs(self, what: Any) -> Any:
-        """Read the log of a job by its id, or of the job that makes a key or future.
-
-        Gives the last lines by the id of the job or child that wrote them; raises ``KeyError`` if
-        there is no such job.
-        """
-        assert self._parts is not None
-        return self.sync(asyncio.to_thread, self._parts.logs, getattr(what, "key", what))
-
-    def job_script(self) -> str:
-        """Show the exact requests that the cluster sends to Batch for a stage of two shards."""
-        assert self._parts is not None
-        return self._parts.job_script()
-
-    @property
-    def _jobs(self) -> int:
-        return self._parts.jobs if self._parts else self.settings.jobs
-
-    def _scaling_status(self) -> str:
-        memory = format_bytes(self.settings.memory)
-        return f"<p>Up to {self._jobs} jobs of {self.settings.cores} vCPU and {memory} at once</p>"
-
-    def __repr__(self) -> str:
-        return (
-            f"KnotCluster({self.name}, {self.scheduler_address!r}, "
-            f"engine={self.settings.engine!r}, jobs={self._jobs}, cores={self.settings.cores}, "
-            f"memory={format_bytes(self.settings.memory)!r})"
-        )
-
-    def _repr_html_(self, cluster_status: str | None = None) -> str:
-        table = self.jobs._repr_html_() if self._parts else ""
-        html: str = super()._repr_html_(cluster_status=self._scaling_status() + table)
-        return html
-
-    async def _get_logs(
-        self, cluster: bool = True, scheduler: bool = True, workers: Any = True
-    ) -> Mapping[str, str]:
-        logs = await super()._get_logs(cluster=cluster, scheduler=scheduler, workers=False)
-        if workers and self._parts is not None:
-            chosen = None if workers is True else set(workers)
-            logs.update(await asyncio.to_thread(self._parts.service.logs, chosen))
-        return logs  # type: ignore[no-any-return]
+    def sync(self, func: Any, *args: Any, **options: Any) -> Any:
+        """Call something in the event loop of the cluster, as long as there is one."""
+        if os.getpid() != self._pid:
+            raise EngineError(
+                f"the cluster {self.name} belongs to process {self._pid}, of which this is a fork: "
+                f"connect to it with Client({self.scheduler_address!r})"
+            )
+        if self.status == Status.closed:
+            raise EngineError(f"the cluster {self.name} is closed: make a new one")
+        return super().sync(func, *args, **options)
 
 
 def _dashboard(host: str, address: str | None) -> str:
@@ -287,10 +240,3 @@ def _dashboard(host: str, address: str | None) -> str:
     """
     address = address or ":0"
     return f"{host}{address}" if address.startswith(":") else address
-
-
-@atexit.register
-def _close_all() -> None:
-    for cluster in list(KnotCluster._open):
-        with contextlib.suppress(Exception):
-            cluster.close(timeout=10)

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -131,6 +132,7 @@ class LocalEngine:
 
     def resize(self, jobs: int) -> None:
         """Let another number of jobs run at once."""
+        self.settings = replace(self.settings, jobs=jobs)
         self.client.resize(self._capacity(jobs))
 
     def close(self) -> None:

@@ -24,8 +24,8 @@ from dask_knot.constants import Constants
 from dask_knot.driving.driver import Driver, Outcome
 from dask_knot.driving.values import EncodedValues
 from dask_knot.errors import KnotError
-from dask_knot.gateway import GATEWAY
 from dask_knot.graphs import compact, open_graph
+from dask_knot.jobs_as_workers import JobsAsWorkers
 from dask_knot.plugins import PluginScheduler
 from dask_knot.replay import Replay
 from dask_knot.running.failure import Failure, fail
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 HUB = "knot-inputs"
 
 
-class KnotScheduler(PluginScheduler):
+class KnotScheduler(PluginScheduler, JobsAsWorkers):
     """Dask's scheduler, which plans before it schedules.
 
     Parameters
@@ -79,7 +79,21 @@ class KnotScheduler(PluginScheduler):
         **rest: Any,
     ) -> None:
         """Take a graph from a client: plan its tasks, and let Dask know of the wanted keys only."""
-        everywhere, restarts = dict(annotations or {}), self._restarts
+        self._driver.handle([events.ArrivalBegan()])
+        try:
+            await self._take_graph(client, expr_ser, keys, dict(annotations or {}), rest)
+        finally:
+            self._driver.handle([events.ArrivalEnded()])
+
+    async def _take_graph(
+        self,
+        client: str,
+        expr_ser: Any,
+        keys: set[Key],
+        everywhere: dict[str, Any],
+        rest: dict[str, Any],
+    ) -> None:
+        restarts = self._restarts
         try:
             if rest.pop("actors", None):
                 raise KnotError(
@@ -89,7 +103,7 @@ class KnotScheduler(PluginScheduler):
             opened = await offload(
                 open_graph, expr_ser, keys, everywhere, self._bounds, self._constants
             )
-            check_workers(opened.annotations, everywhere, self._worker_names())
+            check_workers(opened.annotations, everywhere, self.worker_names())
         except Exception as error:
             self._refuse(client, keys, error)
             return
@@ -147,23 +161,10 @@ class KnotScheduler(PluginScheduler):
             self._lose(key, error)
         return EncodedValues(found), [key for key in keys if key not in found]
 
-    async def restart_workers(
-        self, workers: list[str] | None = None, **options: Any
-    ) -> dict[str, str]:
-        """Tell that all is new: jobs were ended with their keys, and the gateway keeps no state."""
-        return dict.fromkeys(self.workers if workers is None else workers, "OK")
-
     def scattered(self, event: events.ValuesScattered) -> None:
         """Learn of values that the gateway has put into the store."""
         self._flush()
         self._driver.handle([event])
-
-    def resize_gateway(self, nthreads: int) -> None:
-        """Report another capacity: programs read it from `Client.nthreads`."""
-        worker = self.workers.get(self.gateway_address)
-        if worker is not None:
-            self.total_nthreads += nthreads - worker.nthreads
-            worker.nthreads = nthreads
 
     def _lose(self, key: Key, error: Exception) -> None:
         """Err a key whose value can't be read: Dask asks for it again, and is told why."""
@@ -250,16 +251,6 @@ class KnotScheduler(PluginScheduler):
             return Failure.decode(self._driver.read_failure(outcome.failure)).readable()
         except Exception as error:  # the error itself is lost: say that, rather than nothing
             return fail(error, outcome.key)
-
-    @property
-    def gateway_address(self) -> str:
-        """The address of the one worker."""
-        return str(self.aliases.get(GATEWAY, ""))
-
-    def _worker_names(self) -> set[str]:
-        """Name the one worker as users may: its name, its address, its host."""
-        address = self.gateway_address
-        return {GATEWAY, address, address.partition("://")[2], self.workers[address].host}
 
     def _refuse(self, client: str, keys: Collection[Key], error: Exception) -> None:
         """Err keys that can't be planned; an exception would close the client's connection."""

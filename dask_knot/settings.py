@@ -15,7 +15,8 @@ from distributed.system import MEMORY_LIMIT
 
 from dask_knot import checks
 
-DEFAULTS: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("knot.yaml").read_text())["knot"]
+_FILE = Path(__file__).with_name("knot.yaml")
+DEFAULTS: dict[str, Any] = yaml.safe_load(_FILE.read_text())["knot"]
 ENGINES = ("local", "docker", "aws")
 #: What stands under `knot` and is no keyword of a cluster: engines, and the image of their jobs.
 SECTIONS = (*ENGINES, "build")
@@ -26,6 +27,14 @@ AWS_MEMORY_PER_CORE = 2 * 2**30
 def reconfigure() -> None:
     """Put the packaged defaults into dask.config (again): somebody may have wiped them."""
     dask.config.update_defaults({"knot": DEFAULTS})
+
+
+def ensure_file() -> None:
+    """Put the defaults, commented out, where the user can change them: ~/.config/dask/knot.yaml.
+
+    A file that is there stays; where none can be written, none is.
+    """
+    dask.config.ensure_file(source=str(_FILE))
 
 
 @dataclass(frozen=True, slots=True)

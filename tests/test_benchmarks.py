@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
+
+import pytest
 
 from benchmarks import report, rounds
 
@@ -39,3 +43,12 @@ def test_json_has_every_time(tmp_path: Path) -> None:
 def test_another_peer_begins_each_round() -> None:
     firsts = [rounds.turns(["a", "b", "c"], number)[0] for number in range(4)]
     assert firsts == ["a", "b", "c", "a"]
+
+
+def test_a_case_may_time_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(rounds.peers.PEERS, "nobody", lambda: nullcontext(ThreadPoolExecutor(1)))
+    monkeypatch.setattr(rounds.peers, "warm", lambda session: None)
+    times: report.Times = {"own": {}, "whole": {}}
+    rounds.time_peer(times, "nobody", {"own": lambda session: 123.0, "whole": lambda session: None})
+    assert times["own"] == {"nobody": [123.0]}
+    assert times["whole"]["nobody"][0] < 123

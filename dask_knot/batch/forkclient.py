@@ -52,6 +52,8 @@ class Server:
                 stderr=output,
                 env={**environment, "PYTHONPATH": _import_path(environment)},
                 pass_fds=(number,),
+                # Not in the group that Ctrl-C in a terminal reaches: not even while it starts.
+                start_new_session=True,
             )
         except OSError:
             self._socket.close()

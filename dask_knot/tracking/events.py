@@ -54,6 +54,16 @@ class Graph:
 
 
 @dataclass(frozen=True, slots=True)
+class ArrivalBegan:
+    """A graph of a client is taken up; until `ArrivalEnded`, others may wait behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivalEnded:
+    """A graph of a client was taken up, or refused."""
+
+
+@dataclass(frozen=True, slots=True)
 class GraphSubmitted:
     """A client asked for values; those that are held stay until `GraphTaken`."""
 
@@ -167,7 +177,9 @@ class Ticked:
 
 
 Event = (
-    GraphSubmitted
+    ArrivalBegan
+    | ArrivalEnded
+    | GraphSubmitted
     | GraphTaken
     | KeyAsked
     | KeyReleased

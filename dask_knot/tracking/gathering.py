@@ -56,8 +56,10 @@ def due(state: State) -> float | None:
     batch = state.batches[0]
     if batch.is_urgent and not state.is_busy:
         return batch.first
-    longest = batch.first + state.pace.longest
-    return longest if state.is_busy else min(longest, batch.last + state.pace.quiet)
+    longest = batch.first + state.longest
+    if state.is_busy or state.arrivals:
+        return longest
+    return min(longest, max(batch.last, state.last_arrival) + state.quiet)
 
 
 def plan_if_due(state: State, now: float) -> None:
@@ -76,8 +78,10 @@ def plan_if_due(state: State, now: float) -> None:
 
 def _join_batch(state: State, record: KeyRecord, now: float, tasks_per_shard: int | None) -> Batch:
     assert record.graph is not None
+    if not state.arrivals:
+        state.note_arrival(now)
     batch = _batch(state, now, tasks_per_shard, record.graph.priority)
-    batch.last = state.last_arrival = now
+    batch.last = now
     record.batch = batch
     batch.wanted.append(record)
     return batch
@@ -89,7 +93,7 @@ def _batch(state: State, now: float, tasks_per_shard: int | None, priority: floa
         if batch.tasks_per_shard == tasks_per_shard and batch.priority == priority:
             return batch
         place += batch.tasks_per_shard is not None or batch.priority >= priority
-    urgent = now - state.last_arrival > state.pace.quiet
+    urgent = state.is_stream_new
     batch = Batch(now, now, urgent, tasks_per_shard=tasks_per_shard, priority=priority)
     state.batches.insert(0 if tasks_per_shard is not None else place, batch)
     return batch

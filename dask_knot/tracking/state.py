@@ -22,6 +22,11 @@ from dask_knot.tracking.durations import Durations
 from dask_knot.tracking.records import Batch, KeyRecord, ShardRecord, StageRecord
 from dask_knot.tracking.states import KeyState, ShardState, moved
 
+#: Streams of graphs: a pause may be such a part of one, and of the longest wait (who submits what
+#: follows from a result comes after the start of a job, and must not wait any more); and a graph
+#: may wait for such a part of one.
+PAUSE_IN_STREAM, PAUSE_IN_LONGEST, WAIT_IN_STREAM = 5, 10, 10
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -33,11 +38,22 @@ class Pace:
         When slots are idle, a graph that follows closely on another waits until no more has come
         for so long.
     longest : float
-        No graph waits longer than this, idle or busy.
+        No graph waits longer than this, idle or busy, unless it is part of a long stream.
     """
 
     quiet: float
     longest: float
+
+    def quiet_in(self, stream: float) -> float:
+        """Tell how long a pause ends a stream of graphs: the longer it was, the longer it may be.
+
+        Else a busy machine, or a slow loop, would make hundreds of small jobs of one stream.
+        """
+        return max(self.quiet, min(stream / PAUSE_IN_STREAM, self.longest / PAUSE_IN_LONGEST))
+
+    def longest_in(self, stream: float) -> float:
+        """Tell how long a graph waits in a stream: it ends a tenth later, and so in few plans."""
+        return max(self.longest, stream / WAIT_IN_STREAM)
 
 
 @dataclass(slots=True, eq=False)
@@ -56,6 +72,10 @@ class State:
         What waits to be planned, in the order in which it will be.
     planning : (int, Batch), optional
         The plan that is being made; one at a time, so that the next one knows its stages.
+    arrivals : int
+        Graphs that are being taken up: others may wait behind them.
+    stream_start : float
+        When the first graph came of those that follow closely on each other.
     """
 
     run: str
@@ -70,6 +90,8 @@ class State:
     plans: int = 0
     open_shards: int = 0
     last_arrival: float = float("-inf")
+    stream_start: float = float("inf")
+    arrivals: int = 0
     durations: Durations = field(default_factory=Durations)
     actions: list[Action] = field(default_factory=list)
     _let_go: deque[KeyRecord] = field(default_factory=deque)
@@ -79,6 +101,27 @@ class State:
     def is_busy(self) -> bool:
         """Whether every slot has a shard."""
         return self.open_shards >= self.limits.slots
+
+    @property
+    def quiet(self) -> float:
+        """How long a pause ends the present stream of graphs."""
+        return self.pace.quiet_in(self.last_arrival - self.stream_start)
+
+    @property
+    def longest(self) -> float:
+        """How long a graph of the present stream waits."""
+        return self.pace.longest_in(self.last_arrival - self.stream_start)
+
+    @property
+    def is_stream_new(self) -> bool:
+        """Whether a pause was before the last graph that came."""
+        return self.last_arrival == self.stream_start
+
+    def note_arrival(self, now: float) -> None:
+        """Note that a graph comes: the first of a stream if there was a pause before it."""
+        if now - self.last_arrival > self.quiet:
+            self.stream_start = now
+        self.last_arrival = now
 
     def answer(self, record: KeyRecord) -> None:
         """Tell Dask the outcome of a key, if there is one and Dask asked."""

@@ -104,6 +104,16 @@ class Tracker:
         self.state.limits = limits
 
 
+def _begin_arrival(state: State, event: events.ArrivalBegan, now: float) -> None:
+    state.note_arrival(now)
+    state.arrivals += 1
+
+
+def _end_arrival(state: State, event: events.ArrivalEnded, now: float) -> None:
+    state.arrivals -= 1
+    state.last_arrival = now
+
+
 def _submit(state: State, event: events.GraphSubmitted, now: float) -> None:
     missing = []
     for key in event.graph.wanted:
@@ -212,6 +222,8 @@ def _tick(state: State, event: events.Ticked, now: float) -> None:
 
 
 _HANDLERS: dict[type[Any], Callable[[State, Any, float], None]] = {
+    events.ArrivalBegan: _begin_arrival,
+    events.ArrivalEnded: _end_arrival,
     events.GraphSubmitted: _submit,
     events.GraphTaken: _take,
     events.KeyAsked: _ask,

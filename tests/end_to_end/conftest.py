@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
 import pytest
 from distributed import Client
 
@@ -13,6 +18,49 @@ from dask_knot import KnotCluster
 
 #: Two small jobs at once; the dashboard's port may be taken.
 SMALL = {"jobs": 2, "memory": "1 GiB", "dashboard_address": None}
+#: Loaded libraries, and threads that are kept for all clusters, hold a few: see `_nothing_leaks`.
+SPARE_DESCRIPTORS = 8
+
+
+@dataclass
+class Held:
+    """What this process has open: processes of jobs, threads, file descriptors."""
+
+    processes: set[int] = field(default_factory=lambda: {process.pid for process in job_servers()})
+    threads: set[threading.Thread] = field(default_factory=lambda: set(threading.enumerate()))
+    descriptors: int = field(default_factory=lambda: psutil.Process().num_fds())
+
+    def more_than(self, before: Held) -> list[str]:
+        """Name what was not there before, and is not kept for all clusters of a process."""
+        kept = ("Dask-Offload", "asyncio_", "Dask-Default", "TCP-Executor", "Dask-Callback")
+        threads = [thread.name for thread in self.threads - before.threads]
+        found = [name for name in threads if not name.startswith(kept)]
+        found += [f"process {pid}" for pid in self.processes - before.processes]
+        if self.descriptors > before.descriptors + SPARE_DESCRIPTORS:
+            found.append(f"{self.descriptors - before.descriptors} file descriptors")
+        return found
+
+
+def job_servers() -> list[psutil.Process]:
+    """List the processes below this one that run jobs here."""
+    children = psutil.Process().children(recursive=True)
+    found = []
+    for child in children:
+        with contextlib.suppress(psutil.Error):
+            if "dask_knot.batch.forkserver" in child.cmdline():
+                found.append(child)
+    return found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Check that the clusters of a file leave nothing open once they are closed."""
+    before = Held()
+    yield
+    # The emulated AWS starts once for all files, and with the first that needs it.
+    if not any("rig" in item.fixturenames for item in request.session.items):
+        gc.collect()
+        until(lambda: not Held().more_than(before), explain=lambda: Held().more_than(before))
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +92,14 @@ def open_cluster() -> Iterator[Callable[..., KnotCluster]]:
         one.close()
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+def until(
+    condition: Callable[[], Any],
+    seconds: float = 30,
+    explain: Callable[[], object] = lambda: "it never came true",
+) -> Any:
     """Look again and again until a condition holds."""
     deadline = time.monotonic() + seconds
     while not (result := condition()):
-        assert time.monotonic() < deadline, "it never came true"
+        assert time.monotonic() < deadline, explain()
         time.sleep(0.01)
     return result

@@ -112,6 +112,7 @@ class World:
         """Let a client ask for keys; Dask must know those of `outside`."""
         graph = self.universe.graph(wanted, outside)
         if all(key in self.dask.entries for key in graph.external):
+            self.handle(events.ArrivalBegan())
             self.handle(events.GraphSubmitted(graph, is_held=True))
             self.arriving.append(graph)
             if self.random.random() < 0.8:
@@ -125,6 +126,7 @@ class World:
         if all(key in self.dask.entries for key in graph.external):
             self.dask.update_graph(graph.wanted, graph.external)
         self.handle(events.GraphTaken(graph, {*graph.wanted} & self.dask.entries.keys()))
+        self.handle(events.ArrivalEnded())
         return True
 
     def scatter(self, keys: list[Key]) -> None:

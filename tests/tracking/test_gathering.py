@@ -65,6 +65,47 @@ def test_a_stream_of_small_graphs_becomes_two_plans() -> None:
     assert tracker.due() is None
 
 
+def arrive(tracker: Tracker, key: str, begin: float, end: float) -> list[actions.Action]:
+    """Take up a graph, as the scheduler does: it takes from `begin` to `end`."""
+    decided = tracker.handle(events.ArrivalBegan(), begin)
+    decided += submit(tracker, key, end)
+    return decided + tracker.handle(events.ArrivalEnded(), end)
+
+
+def test_a_busy_machine_does_not_end_a_stream() -> None:
+    """Each graph takes longer than a pause, and the next one follows at once."""
+    tracker = Tracker("run", Limits(slots=4), Resources(), PACE)
+    (first,) = arrive(tracker, "a", 10.0, 10.3)
+    assert isinstance(first, actions.MakePlan)
+    tracker.handle(events.PlanningFailed(first.number, ValueError("over")), 10.3)
+    for n in range(4):
+        assert arrive(tracker, f"b{n}", 10.3 + 0.3 * n, 10.6 + 0.3 * n) == []
+        assert tracker.handle(events.Ticked(), 10.61 + 0.3 * n) == []
+    tracker.handle(events.ArrivalBegan(), 11.5)
+    assert tracker.due() == pytest.approx(12.6)  # not for ever: the first has waited long enough
+    (second,) = tracker.handle(events.Ticked(), 12.6)
+    assert isinstance(second, actions.MakePlan)
+    assert len(second.request.wanted) == 4
+    tracker.handle(events.ArrivalEnded(), 12.7)  # it was refused, say
+    assert tracker.due() is None
+
+
+@pytest.mark.parametrize(
+    ("stream", "quiet"), [(0.0, 0.1), (0.5, 0.1), (0.75, 0.15), (1.0, 0.2), (100.0, 0.2)]
+)
+def test_a_long_stream_may_pause_longer(stream: float, quiet: float) -> None:
+    assert PACE.quiet_in(stream) == pytest.approx(quiet)
+
+
+@pytest.mark.parametrize(("stream", "longest"), [(0.0, 2.0), (20.0, 2.0), (50.0, 5.0)])
+def test_in_a_long_stream_a_graph_may_wait_longer(stream: float, longest: float) -> None:
+    assert PACE.longest_in(stream) == pytest.approx(longest)
+
+
+def test_no_pause_is_shorter_than_set() -> None:
+    assert Pace(quiet=1.0, longest=2.0).quiet_in(100.0) == 1.0
+
+
 def test_after_a_pause_a_graph_goes_at_once_again() -> None:
     tracker = Tracker("run", Limits(slots=4), Resources(), PACE)
     (first,) = submit(tracker, "a", 10.0)
