@@ -23,13 +23,16 @@ def take_manifest(state: State, event: ManifestFound) -> None:
         state.actions.append(DeleteObjects(sorted(written)))
         return
     shard.objects |= written
-    if shard.state is not ShardState.OPEN:
+    if stage is None or shard.state is not ShardState.OPEN:
         return
+    state.moved.update(manifest.moved)
+    stage.tally.ran(shard.left, manifest)
     for output in manifest.outputs:
         record = shard.outputs[output.ordinal]
         if record.shard is shard and record.state is KeyState.PLANNED:
             record.move(KeyState.ERRED if output.kind else KeyState.STORED)
             record.output = output
+            state.keep(shard, output.place.length)
             record.type = manifest.types[output.type] if not output.kind else record.type
             state.answer(record)
     if manifest.final:
