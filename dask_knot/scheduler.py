@@ -27,6 +27,7 @@ from dask_knot.errors import KnotError
 from dask_knot.gateway import GATEWAY
 from dask_knot.graphs import compact, open_graph
 from dask_knot.running.failure import Failure, fail
+from dask_knot.showing.show import show
 from dask_knot.tracking import actions, events
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         self._hub_numbers = count()
         self._hubs: set[Key] = set()
         self.add_plugin(_Releases(self), name="knot-releases")
+        show(self, driver)
 
     async def start_unsafe(self) -> KnotScheduler:
         """Start the scheduler, and the driver with it."""

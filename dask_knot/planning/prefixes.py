@@ -28,7 +28,7 @@ def _name(key: Key) -> Key:
     if type(key) is not str:
         return key
     # A word that isn't of letters only ends the prefix: one is as good as any other.
-    head, cut, last = key.rpartition("-")
+    head, _, last = key.rpartition("-")
     if not head or last.isalpha():
         return key
     return head + "-0"
