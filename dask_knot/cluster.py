@@ -19,10 +19,13 @@ from distributed.security import Security
 from dask_knot import settings as configuration
 from dask_knot.annotations import Bounds
 from dask_knot.assembly import Assembly, assemble
+from dask_knot.foreseen import foresee_plan
 from dask_knot.gateway import Gateway
+from dask_knot.graphs import send_graph
 from dask_knot.jobtable import JobTable, job_table
 from dask_knot.overrides import overrides
 from dask_knot.scheduler import KnotScheduler
+from dask_knot.showing.address import dashboard_address
 
 #: Dask must hand every ready key to the gateway at once: Batch does the queueing.
 SCHEDULING = {"distributed.scheduler.worker-saturation": "inf"}
@@ -130,7 +133,7 @@ class KnotCluster(Cluster):  # type: ignore[misc]
                     Bounds(parts.resources, parts.engine.largest),
                     host=settings.host,
                     port=0,
-                    dashboard_address=_dashboard(settings.host, settings.dashboard_address),
+                    dashboard_address=dashboard_address(settings.host, settings.dashboard_address),
                     dashboard=settings.dashboard_address is not None,
                     security=self.security,
                 )
@@ -230,6 +233,14 @@ class KnotCluster(Cluster):  # type: ignore[misc]
     async def _wait_for_workers(self, n_workers: int = 0, timeout: float | None = None) -> None:
         """Return at once: jobs start when there is work, and never before."""
 
+    def plan_of(self, *collections: Any) -> Any:
+        """Draw how collections, computed together, would be cut into stages of shards.
+
+        Nothing runs. The drawing is text in a terminal and a picture in a notebook.
+        """
+        assert self._parts is not None
+        return self.sync(foresee_plan, self._parts, send_graph(collections))
+
     @property
     def jobs(self) -> JobTable:
         """A table of the array jobs and their counts of children by state."""
@@ -256,7 +267,7 @@ class KnotCluster(Cluster):  # type: ignore[misc]
 
     def _scaling_status(self) -> str:
         memory = format_bytes(self.settings.memory)
-        return f"<p>Up to {self._jobs} jobs of {self.settings.cores} vCPU and {memory} at once</p>"
+        return f"Up to {self._jobs} jobs of {self.settings.cores} vCPU and {memory} at once"
 
     def __repr__(self) -> str:
         return (
@@ -267,7 +278,8 @@ class KnotCluster(Cluster):  # type: ignore[misc]
 
     def _repr_html_(self, cluster_status: str | None = None) -> str:
         table = self.jobs._repr_html_() if self._parts else ""
-        html: str = super()._repr_html_(cluster_status=self._scaling_status() + table)
+        rows = [f"<tr><td colspan=2>{cell}</td></tr>" for cell in (self._scaling_status(), table)]
+        html: str = super()._repr_html_(cluster_status="".join(rows))
         return html
 
     async def _get_logs(
@@ -278,15 +290,6 @@ class KnotCluster(Cluster):  # type: ignore[misc]
             chosen = None if workers is True else set(workers)
             logs.update(await asyncio.to_thread(self._parts.service.logs, chosen))
         return logs  # type: ignore[no-any-return]
-
-
-def _dashboard(host: str, address: str | None) -> str:
-    """Keep an address that names no host to the host of the scheduler; any port is as good as none.
-
-    Dask serves health and metrics in any case.
-    """
-    address = address or ":0"
-    return f"{host}{address}" if address.startswith(":") else address
 
 
 @atexit.register
