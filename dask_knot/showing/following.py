@@ -53,9 +53,11 @@ class Asked(Protocol):
 async def follow(asked: Asked, futures: Sequence[Future] | None, show: Show) -> None:
     """Show how far things are, until the futures are done; without any until nothing runs.
 
-    A future is done when it has a value or an error, or was cancelled or lost.
+    A future is done when it has a value or an error, or was cancelled or lost. Whether nothing runs
+    is asked twice: what was submitted a moment ago may be on its way.
     """
     plans: Sequence[int] = ()
+    was_idle = False
     while True:
         start = time.monotonic()
         # Before the question, so that the last answer is complete.
@@ -66,7 +68,8 @@ async def follow(asked: Asked, futures: Sequence[Future] | None, show: Show) -> 
         except OSError:  # the scheduler is gone, and its futures with it
             return
         plans = answer["plans"]
-        is_over = answer["is_idle"] if pending is None else not pending
+        is_over = was_idle and answer["is_idle"] if pending is None else not pending
+        was_idle = answer["is_idle"]
         tasks = {name: Count(*counts) for name, *counts in answer["tasks"]}
         show(Step(tasks, answer["waiting"], _count(futures or ()), is_over))
         if is_over:

@@ -27,21 +27,16 @@ INTERVAL = 500
 Look = Callable[[], Overview]
 
 
-def add_page(scheduler: Scheduler, look: Look) -> None:
-    """Serve the page beside Dask's own, and name it at the top of each; if there is a dashboard."""
-    served = scheduler.http_application
-    dashboards = [app for app in served.applications if "/status" in getattr(app, "app_paths", ())]
-    for dashboard in dashboards[:1]:
-        variables = template_variables(scheduler)
-        # The list that Dask's pages have in hand, too.
-        variables["pages"].insert(1, "knot")
-        pages = {"/knot": partial(_open, look)}
-        page = BokehApplication(
-            pages, scheduler, prefix=dashboard.prefix, template_variables=variables
-        )
-        served.add_application(page)
-        page.initialize(IOLoop.current())
-        page.start()
+def add_page(scheduler: Scheduler, prefix: str, look: Look) -> None:
+    """Serve the page beside Dask's own, and name it at the top of each."""
+    variables = template_variables(scheduler)
+    # The list that Dask's pages have in hand, too.
+    variables["pages"].insert(1, "knot")
+    pages = {"/knot": partial(_open, look)}
+    page = BokehApplication(pages, scheduler, prefix=prefix, template_variables=variables)
+    scheduler.http_application.add_application(page)
+    page.initialize(IOLoop.current())
+    page.start()
 
 
 @log_errors  # type: ignore[untyped-decorator]

@@ -25,17 +25,18 @@ logger = logging.getLogger(__name__)
 def show(scheduler: Scheduler, driver: Driver) -> None:
     """Feed Dask's task stream, answer questions about progress, and serve the Knot page.
 
-    The page needs bokeh, as Dask's own do; without it, or without a dashboard, there is none.
+    The page is there if Dask's own are: they, too, need bokeh.
     """
     shown = Shown(driver)
     scheduler.add_plugin(shown.stream)
     driver.show = shown.take
     scheduler.handlers["knot_progress"] = shown.progress
-    try:
+    apps = scheduler.http_application.applications
+    dashboards = [app for app in apps if "/status" in getattr(app, "app_paths", ())]
+    if dashboards:
         from dask_knot.showing.page import add_page
-    except ImportError:
-        return
-    add_page(scheduler, shown.overview)
+
+        add_page(scheduler, dashboards[0].prefix, shown.overview)
 
 
 class Shown:

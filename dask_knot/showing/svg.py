@@ -87,7 +87,7 @@ def _arrow(arrow: Arrow, spans: Sequence[tuple[int, int]]) -> str:
     edge = WIDTH + 4
     out = edge + DETOUR * min(arrow.target - arrow.source, 8)
     line = f'<path d="M{edge},{start} C{out},{start} {out},{stop} {edge},{stop}" {style}/>'
-    return line + _text(out - DETOUR // 2, (start + stop) // 2, arrow.words)
+    return line + _text(out - DETOUR // 4, (start + stop) // 2, arrow.words)
 
 
 def _text(x: int, y: int, words: str, more: str = "") -> str:
