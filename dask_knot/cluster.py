@@ -278,7 +278,8 @@ class KnotCluster(Cluster):  # type: ignore[misc]
 
     def _repr_html_(self, cluster_status: str | None = None) -> str:
         table = self.jobs._repr_html_() if self._parts else ""
-        rows = [f"<tr><td colspan=2>{cell}</td></tr>" for cell in (self._scaling_status(), table)]
+        row = '<tr><td colspan="2" style="text-align: left;">{}</td></tr>'
+        rows = [row.format(cell) for cell in (self._scaling_status(), table)]
         html: str = super()._repr_html_(cluster_status="".join(rows))
         return html
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from html import escape
 from importlib import import_module
 from typing import Any
@@ -102,7 +103,9 @@ def _terminal() -> Iterator[Show]:
 def _notebook() -> Show:
     ipython: Any = import_module("IPython.display")
     shown = ipython.display(ipython.HTML(""), display_id=True)
-    return lambda step: shown.update(ipython.HTML(as_html(step)))
+    # A kernel tells from the context which cell an output belongs to; updates come from a thread.
+    cell = copy_context()
+    return lambda step: cell.run(shown.update, ipython.HTML(as_html(step)))
 
 
 def rows(step: Step) -> list[tuple[str, Count, str]]:
