@@ -147,7 +147,7 @@ class Outputs:
             self._times.tobytes(),
             self._kinds.tobytes(),
             Counter(self._store.requests) + Counter(put=1),
-            self._store.moved - self._moved,
+            self._store.moved - self._moved + Counter(written=self._inline_size),
         )
         frames = manifest.encode(name, written, self._inline)
         if not self._store.put_new(name, frames):

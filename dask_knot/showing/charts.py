@@ -120,7 +120,7 @@ class Curve:
             source=self._points, x="time", y1=0, y2="value", color="#e6550d", alpha=0.6
         )
         self.root.line(source=self._points, x="time", y="limit", color="gray", line_dash="dashed")
-        self.root.yaxis.ticker = BasicTicker(desired_num_ticks=4)
+        self.root.yaxis.ticker = BasicTicker(desired_num_ticks=4, min_interval=1)
         self.root.yaxis.formatter = BasicTickFormatter(use_scientific=False)
         self.root.yaxis.minor_tick_line_color = None
         self.root.xgrid.visible = False

@@ -130,7 +130,7 @@ def as_html(step: Step) -> str:
             f'<tr><td style="text-align:left">{escape(name)}</td><td style="width:20em">'
             '<div style="display:flex; height:1em; background:#8884">'
             f'<div style="width:{done:.1f}%; background:{color}"></div>'
-            f'<div style="width:{erred:.1f}%; background:black"></div></div></td>'
+            f'<div style="width:{erred:.1f}%; background:#8c8c8c"></div></div></td>'
             f'<td style="text-align:left">{words}</td></tr>'
         )
     return f"<table>{''.join(lines)}</table>"

@@ -14,11 +14,11 @@ from dask_knot.showing.overview import Overview, StageRow
 SHARD_COLORS = {
     "done": "#74c476",
     "running": "#fd8d3c",
-    "failed": "#525252",
-    "dropped": "#bdbdbd",
+    "failed": "#8c8c8c",
+    "dropped": "#d9d9d9",
     "waiting": "#eeeeee",
 }
-ERRED, NOT_YET = "#000000", "#eeeeee"
+ERRED, NOT_YET = "#8c8c8c", "#eeeeee"
 
 _CARD = "display:inline-block; margin:4px 28px 4px 8px; vertical-align:top; font-size:10pt"
 
@@ -85,7 +85,7 @@ def _states(row: StageRow) -> str:
         for state in SHARD_COLORS
         if state not in ("done", "waiting") and getattr(row, state)
     ]
-    return ", ".join([*others, f"{row.done} / {row.total}"])
+    return ", ".join([f"{row.done} / {row.total}", *others])
 
 
 def _moved(moved: Mapping[str, int]) -> str:
@@ -95,8 +95,6 @@ def _moved(moved: Mapping[str, int]) -> str:
 def _legend(stages: Iterable[StageRow]) -> str:
     rows = list(stages)
     seen = [s for s in SHARD_COLORS if s == "done" or any(getattr(row, s) for row in rows)]
-    marks = [
-        f'<span style="background:{SHARD_COLORS[state]}">&emsp;</span>&nbsp;{state}&emsp;'
-        for state in seen
-    ]
+    square = '<span style="background:{}; opacity:0.7">&emsp;</span>&nbsp;{}&emsp;'
+    marks = [square.format(SHARD_COLORS[state], state) for state in seen]
     return f'<div style="margin:4px 8px; font-size:10pt">shards: {"".join(marks)}</div>'

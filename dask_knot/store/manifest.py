@@ -93,7 +93,8 @@ class Manifest:
     requests : mapping of str to int
         How often the child has asked the store, by operation, this manifest included.
     moved : mapping of str to int
-        Bytes that the child has ``read`` and ``written`` since the manifest before.
+        Bytes that the child has ``read`` and ``written`` since the manifest before, those of the
+        small values in this one included.
     """
 
     final: bool

@@ -57,6 +57,11 @@ class Tally:
             (self.erred if has_failed else self.done).update(left)
             left.clear()
 
+    def give_up(self, left: dict[str, int]) -> None:
+        """Count tasks that nothing will run as erred."""
+        self.erred.update(left)
+        left.clear()
+
     def close(self, left: dict[str, int], state: ShardState) -> None:
         """Note that a shard is open no longer."""
         self.shards[ShardState.OPEN] -= 1

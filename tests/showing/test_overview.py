@@ -52,7 +52,7 @@ def test_bars_are_whole() -> None:
     now = look({ShardState.OPEN: 3, ShardState.DONE: 1}, {"RUNNING": 2}, load=Count(3, 1, 10))
     for bar in (*shard_bars(now), *task_bars(now)):
         assert sum(share for share, _ in bar.layers) == pytest.approx(1)
-    assert shard_bars(now)[0].text == "2 running, 1 / 4"
+    assert shard_bars(now)[0].text == "1 / 4, 2 running"
     assert task_bars(now)[0].text == "3 / 10, 1 erred"
 
 

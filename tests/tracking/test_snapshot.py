@@ -105,6 +105,14 @@ def test_tasks_that_a_lost_shard_didnt_run_go_to_the_next_plan() -> None:
     assert shards == [{ShardState.OPEN: 0, ShardState.FAILED: 1}, {ShardState.OPEN: 1}]
 
 
+def test_tasks_that_nothing_will_run_have_erred() -> None:
+    hands = Hands()
+    hands.submit({"load-1": []}, "load-1")
+    hands.plan()
+    hands.fail(hands.shard_of("load-1"), Ending.NOT_STARTED)
+    assert tasks(hands) == {"load": (0, 1, 1)}
+
+
 def test_the_plans_of_keys_bring_those_that_they_wait_for() -> None:
     hands = Hands()
     for reads, key in (({"a-1": []}, "a-1"), ({"b-1": ["a-1"]}, "b-1"), ({"c-1": []}, "c-1")):
