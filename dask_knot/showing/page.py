@@ -15,7 +15,6 @@ from distributed.dashboard.components.scheduler import BOKEH_THEME, env
 from distributed.dashboard.core import BokehApplication
 from distributed.dashboard.scheduler import template_variables
 from distributed.utils import log_errors
-from tornado.ioloop import IOLoop
 
 from dask_knot.showing.charts import Bars, Curve
 from dask_knot.showing.overview import Overview
@@ -35,7 +34,7 @@ def add_page(scheduler: Scheduler, prefix: str, look: Look) -> None:
     pages = {"/knot": partial(_open, look)}
     page = BokehApplication(pages, scheduler, prefix=prefix, template_variables=variables)
     scheduler.http_application.add_application(page)
-    page.initialize(IOLoop.current())
+    page.initialize(scheduler.loop)
     page.start()
 
 
