@@ -22,6 +22,7 @@ from dask_knot.errors import EngineError
 from dask_knot.gateway import Gateway
 from dask_knot.overrides import overrides
 from dask_knot.scheduler import KnotScheduler
+from dask_knot.showing.address import dashboard_address
 from dask_knot.shown import Shown
 
 # As Dask's own packages do it: on import, and of the cluster only, as jobs need no such file.
@@ -135,7 +136,7 @@ class KnotCluster(Shown):
                     Bounds(parts.resources, parts.engine.largest),
                     host=settings.host,
                     port=0,
-                    dashboard_address=_dashboard(settings.host, settings.dashboard_address),
+                    dashboard_address=dashboard_address(settings.host, settings.dashboard_address),
                     dashboard=settings.dashboard_address is not None,
                     security=self.security,
                 )
@@ -231,12 +232,3 @@ class KnotCluster(Shown):
         if self.status == Status.closed:
             raise EngineError(f"the cluster {self.name} is closed: make a new one")
         return super().sync(func, *args, **options)
-
-
-def _dashboard(host: str, address: str | None) -> str:
-    """Keep an address that names no host to the host of the scheduler; any port is as good as none.
-
-    Dask serves health and metrics in any case.
-    """
-    address = address or ":0"
-    return f"{host}{address}" if address.startswith(":") else address

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import dask
-from dask._expr import HLGExpr, LLGExpr
+from dask._expr import FinalizeCompute, HLGExpr, LLGExpr
 from dask._task_spec import DataNode, GraphNode, Task, TaskRef
+from dask.base import collections_to_expr
+from dask.core import flatten
 from dask.typing import Key
 from distributed.protocol import Serialized, deserialize, serialize, to_serialize
 from distributed.scheduler import _cull, _materialize_graph
@@ -46,6 +48,43 @@ class OpenedGraph:
     graph: Graph
     annotations: Annotations
     reads: Mapping[Key, Reads | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a client sends to have collections computed."""
+
+    packed: Serialized
+    keys: Collection[Key]
+    annotations: Mapping[str, Any]
+
+
+def send_graph(collections: Iterable[Any]) -> Sent:
+    """Pack collections, or lists of them, as Dask's client does when it computes them together.
+
+    Raises
+    ------
+    TypeError
+        If something is no Dask collection.
+    """
+    expr = FinalizeCompute(collections_to_expr(_as_collections(collections))).optimize()
+    packed = Serialized(*serialize(to_serialize(expr)))
+    return Sent(packed, set(flatten(expr.__dask_keys__())), dask.get_annotations())
+
+
+def _as_collections(given: Iterable[Any]) -> list[Any]:
+    found: list[Any] = []
+    for one in given:
+        if isinstance(one, list | tuple):
+            found += _as_collections(one)
+        elif dask.is_dask_collection(one):
+            found.append(one)
+        else:
+            kinds = "dask.delayed, dask.array, dask.dataframe, xarray..."
+            raise TypeError(f"{one!r} is no Dask collection ({kinds}): there is nothing to plan")
+    if not found:
+        raise TypeError("no Dask collection was given: there is nothing to plan")
+    return found
 
 
 def open_graph(

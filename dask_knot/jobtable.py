@@ -48,6 +48,8 @@ class JobTable(Sequence[JobRow]):
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
+        if not self._rows:
+            return "no jobs yet"
         head, *body = self._cells()
         rows = ["<tr>" + "".join(f"<th>{escape(c)}</th>" for c in head) + "</tr>"]
         rows += ["<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in body]

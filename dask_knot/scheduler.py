@@ -29,6 +29,7 @@ from dask_knot.jobs_as_workers import JobsAsWorkers
 from dask_knot.plugins import PluginScheduler
 from dask_knot.replay import Replay
 from dask_knot.running.failure import Failure, fail
+from dask_knot.showing.show import show
 from dask_knot.store.manifest import Place
 from dask_knot.tracking import actions, events
 
@@ -63,6 +64,7 @@ class KnotScheduler(PluginScheduler, JobsAsWorkers):
         self._restarts = 0
         self.add_plugin(_Releases(self), name="knot-releases")
         self.extensions["replay-tasks"] = Replay(self, driver)
+        show(self, driver)
 
     async def start_unsafe(self) -> KnotScheduler:
         """Start the scheduler, and the driver with it."""

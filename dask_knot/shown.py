@@ -8,6 +8,8 @@ from typing import Any
 
 from dask.utils import format_bytes
 
+from dask_knot.foreseen import foresee_plan
+from dask_knot.graphs import send_graph
 from dask_knot.scaling import Scaling
 
 
@@ -26,8 +28,15 @@ class Shown(Scaling):
         """Show the exact requests that the cluster sends to Batch for a stage of two shards."""
         return self._open_parts.job_script()
 
+    def plan_of(self, *collections: Any) -> Any:
+        """Draw how collections, computed together, would be cut into stages of shards.
+
+        Nothing runs. The drawing is text in a terminal and a picture in a notebook.
+        """
+        return self.sync(foresee_plan, self._open_parts, send_graph(collections))
+
     def _scaling_status(self) -> str:
-        return f"<p>Up to {self._jobs} jobs of {self._size} at once</p>"
+        return f"Up to {self._jobs} jobs of {self._size} at once"
 
     def __repr__(self) -> str:
         return (
@@ -38,7 +47,9 @@ class Shown(Scaling):
 
     def _repr_html_(self, cluster_status: str | None = None) -> str:
         table = self.jobs._repr_html_() if self._parts else ""
-        html: str = super()._repr_html_(cluster_status=self._scaling_status() + table)
+        row = '<tr><td colspan="2" style="text-align: left;">{}</td></tr>'
+        rows = [row.format(cell) for cell in (self._scaling_status(), table)]
+        html: str = super()._repr_html_(cluster_status="".join(rows))
         return html
 
     async def _get_logs(

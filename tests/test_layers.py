@@ -109,6 +109,20 @@ def test_only_one_room_knows_boto3(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=label)
+def test_bokeh_stays_optional(file: Path) -> None:
+    """It is imported when there is a dashboard, by `show`, and by nothing else."""
+    pages = {"page.py", "charts.py"}
+    inside = file.parent.name == "showing" and file.name in {*pages, "show.py"}
+    names = ["bokeh", "distributed.dashboard", "dask_knot.showing.page", "dask_knot.showing.charts"]
+    found = [name for name in imported(file) if is_below(name, names)]
+    assert not found or inside
+    at_once = [
+        node for node in ast.parse(file.read_text()).body if isinstance(node, ast.ImportFrom)
+    ]
+    assert file.name in pages or not any(is_below(str(node.module), names) for node in at_once)
+
+
+@pytest.mark.parametrize("file", FILES, ids=label)
 def test_only_one_file_a_side_knows_private_names_of_distributed(file: Path) -> None:
     private = [name for name in imported(file) if re.match(r"distributed\..*\b_", name)]
     assert not private or label(file) in ("graphs.py", "running/inside.py")  # client, job

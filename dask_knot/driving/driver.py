@@ -13,6 +13,7 @@ from dask_knot.batch.service import Job
 from dask_knot.collector import paused_collector
 from dask_knot.driving.parts import Parts
 from dask_knot.driving.stuck import Stuck
+from dask_knot.driving.watching import Found
 from dask_knot.errors import JobStartError, KnotError, StoreError
 from dask_knot.planning import Plan, PlanRequest, make_plan
 from dask_knot.store.manifest import Place
@@ -41,6 +42,7 @@ class Driver:
         self.parts = parts
         self._tell: Callable[[Sequence[Outcome]], None] = _tell_nobody
         self.notice: Callable[[str], None] = _notice_nothing
+        self.show: Callable[[Sequence[Found]], None] = _show_nothing
         self._submits = ThreadPoolExecutor(1, "dask-knot-submit")
         self._looks = ThreadPoolExecutor(1, "dask-knot-watch")
         self._deletes = ThreadPoolExecutor(1, "dask-knot-delete")
@@ -195,6 +197,7 @@ class Driver:
         try:
             found, over = await self._in(self._looks, self.parts.watcher.look, stages)
             self._trouble_since = None
+            self.show(found)  # first: who waits for an outcome looks as soon as it is there
             self.handle(found)
             lost = self.parts.tracker.open_shards(over)
             if lost:
@@ -282,3 +285,7 @@ def _tell_nobody(outcomes: Sequence[Outcome]) -> None:
 
 def _notice_nothing(message: str) -> None:
     """Take notices before there is a cluster to show them."""
+
+
+def _show_nothing(found: Sequence[Found]) -> None:
+    """Take what was found when nobody looks."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 from dask.typing import Key
@@ -27,6 +27,8 @@ class Shard:
         Plain values that the tasks read, to be copied into the shard.
     weight : float
         Estimated seconds of work.
+    prefixes : mapping of str to int
+        How many of the tasks have which key prefix.
     """
 
     tasks: tuple[Key, ...]
@@ -34,6 +36,7 @@ class Shard:
     outputs: tuple[Key, ...]
     literals: tuple[Key, ...]
     weight: float
+    prefixes: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 class DependencyType(Enum):

@@ -10,6 +10,7 @@ from dask_knot.planning.dependencies import Reading
 from dask_knot.planning.graph import Graph
 from dask_knot.planning.partition import Block, Partition
 from dask_knot.planning.plan import Shard
+from dask_knot.planning.prefixes import count_prefixes
 from dask_knot.planning.request import PlanRequest
 
 
@@ -47,12 +48,14 @@ class ShardBuilder:
         """Make one shard, with keys in place of numbers."""
         keys = self._graph.keys
         tasks = self._tasks[number]
+        names = tuple([keys[task] for task in tasks])
         return Shard(
-            tasks=tuple([keys[task] for task in tasks]),
+            tasks=names,
             inputs=(*(keys[made] for made in self._inputs[number]), *self._external[number]),
             outputs=tuple([keys[task] for task in tasks if self._is_output[task]]),
             literals=tuple(self._literals[number]),
             weight=self._cut.loads[number],
+            prefixes=count_prefixes(names),
         )
 
     def readings(self, blocks: Sequence[Block], request: PlanRequest) -> list[Reading]:

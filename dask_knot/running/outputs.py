@@ -55,6 +55,7 @@ class Outputs:
         self._parts = 0
         self._types: dict[type, int] = {}
         self._recovered_types: list[tuple[bytes, str]] = []
+        self._moved: Counter[str] = Counter()
         self._clear()
 
     def _clear(self) -> None:
@@ -66,6 +67,8 @@ class Outputs:
         self._failures: dict[int, tuple[Failure, Place]] = {}
         self._work: dict[str, Work] = {}
         self._times = array("d")
+        self._kinds = array("I")
+        self._places: dict[str, int] = {}
 
     def __contains__(self, key: Key) -> bool:
         return key in self._ordinals
@@ -83,23 +86,30 @@ class Outputs:
             self._recovered_types += part.types
             self._committed += [o._replace(type=o.type + shift) for o in part.outputs]
 
-    def note(self, key: Key, start: float, stop: float, nbytes: int = 0) -> None:
-        """Count a task that ran, whether or not its value leaves the shard."""
-        self._times.extend((start, stop))
+    def note(
+        self, key: Key, start: float, stop: float, nbytes: int | None = None, erred: bool = False
+    ) -> None:
+        """Count a task that ran; one whose value leaves the shard says how large that is."""
         prefix = key_split(key)
         work = self._work.get(prefix)
         if work is None:
+            self._places[prefix] = len(self._work)
             work = self._work[prefix] = Work()
+        self._times.extend((start, stop))
+        self._kinds.append(2 * self._places[prefix] + erred)
         work.tasks += 1
         work.seconds += stop - start
-        work.nbytes += nbytes
+        work.erred += erred
+        if nbytes is not None:
+            work.values += 1
+            work.nbytes += nbytes
 
-    def add(self, key: Key, value: object, start: float, stop: float) -> int:
+    def add(self, key: Key, value: object, start: float, stop: float) -> int | None:
         """Keep a value, or the Failure in its place, for the next commit; tell its memory size."""
         ordinal = self._ordinals[key]
         if isinstance(value, Failure):
             self._add_failure(ordinal, value, (0, 0, start, stop))
-            return 0
+            return None
         nbytes: int = sizeof(value)
         try:
             parts = codec.pickled(value)
@@ -135,7 +145,9 @@ class Outputs:
             self._type_table(),
             self._work,
             self._times.tobytes(),
+            self._kinds.tobytes(),
             Counter(self._store.requests) + Counter(put=1),
+            self._store.moved - self._moved + Counter(written=self._inline_size),
         )
         frames = manifest.encode(name, written, self._inline)
         if not self._store.put_new(name, frames):
@@ -143,6 +155,7 @@ class Outputs:
         start = manifest.inline_start(frames)
         self._committed += [_moved(o, start) if o.place.name == name else o for o in new]
         self._parts += 1
+        self._moved = Counter(self._store.moved)
         self._clear()
 
     def _placed(self, output: Output, name: str) -> Output:

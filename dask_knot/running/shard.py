@@ -133,11 +133,13 @@ class _Sink:
 
     def __call__(self, node: GraphNode, ended: Ended) -> None:
         outputs, key = self._outputs, node.key
-        nbytes = 0
+        has_failed = erred = isinstance(ended.value, Failure)
+        nbytes = None
         if key in outputs:
             nbytes = outputs.add(key, ended.value, ended.start, ended.stop)
-        if not isinstance(ended.value, Failure) or ended.stop > ended.start:
-            outputs.note(key, ended.start, ended.stop, nbytes)
+            erred = nbytes is None
+        if not has_failed or ended.stop > ended.start:
+            outputs.note(key, ended.start, ended.stop, nbytes, erred)
         now = time.monotonic()
         if now - self._last > self._part_seconds or outputs.is_full:
             outputs.commit(final=False)

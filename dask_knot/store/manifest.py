@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ import msgpack
 from dask_knot.errors import CorruptObjectError
 from dask_knot.store.codec import Bytes
 
-VERSION = 1
+VERSION = 2
 #: Values up to this size ride in the manifest itself.
 INLINE_BYTES = 64 * 1024
 
@@ -59,11 +59,16 @@ class Output(NamedTuple):
 
 @dataclass(slots=True)
 class Work:
-    """What the tasks of one prefix cost: how many ran, their seconds, the bytes of their values."""
+    """What the tasks of one prefix cost: how many ran, and their seconds.
+
+    `values` of them left the shard, with so many bytes in memory; `erred` of them raised.
+    """
 
     tasks: int = 0
     seconds: float = 0.0
     nbytes: int = 0
+    values: int = 0
+    erred: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +86,15 @@ class Manifest:
     work : mapping of str to Work
         Per key prefix what ran since the manifest before.
     times : bytes
-        Start and stop of each task that ran since then, in running order: float64 pairs.
+        Start and stop of each task that ran since then, in the order of their ends: float64 pairs.
+    kinds : bytes
+        What each pair belongs to, as uint32: twice the place of its prefix in `work`, and one more
+        if the task raised.
     requests : mapping of str to int
         How often the child has asked the store, by operation, this manifest included.
+    moved : mapping of str to int
+        Bytes that the child has ``read`` and ``written`` since the manifest before, those of the
+        small values in this one included.
     """
 
     final: bool
@@ -92,7 +103,9 @@ class Manifest:
     types: Sequence[tuple[bytes, str]] = ()
     work: Mapping[str, Work] = field(default_factory=dict)
     times: bytes = b""
+    kinds: bytes = b""
     requests: Mapping[str, int] = field(default_factory=dict)
+    moved: Mapping[str, int] = field(default_factory=dict)
 
 
 def encode(name: str, manifest: Manifest, inline: Sequence[Bytes]) -> list[Bytes]:
@@ -118,9 +131,11 @@ def encode(name: str, manifest: Manifest, inline: Sequence[Bytes]) -> list[Bytes
             "objects": list(objects)[1:],
             "outputs": rows,
             "types": list(manifest.types),
-            "work": {p: (w.tasks, w.seconds, w.nbytes) for p, w in manifest.work.items()},
+            "work": {prefix: astuple(work) for prefix, work in manifest.work.items()},
             "times": manifest.times,
+            "kinds": manifest.kinds,
             "requests": dict(manifest.requests),
+            "moved": dict(manifest.moved),
         }
     )
     return [_HEAD.pack(_MAGIC, VERSION, len(index), zlib.crc32(index)), index, *inline]
@@ -170,5 +185,7 @@ def decode(name: str, data: Bytes) -> Manifest:
         fields["types"],
         work,
         fields["times"],
+        fields["kinds"],
         fields["requests"],
+        fields["moved"],
     )

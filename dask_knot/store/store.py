@@ -54,6 +54,8 @@ class Store:
         The address under which another process finds the same store (a memory store: none does).
     requests : Counter
         How often each operation was asked of the store by this object.
+    moved : Counter
+        The bytes that this object has ``read`` and ``written``.
 
     Raises
     ------
@@ -66,6 +68,7 @@ class Store:
     def __init__(self, url: str | os.PathLike[str], **options: Any) -> None:
         self.url, self._store = open_objects(os.fspath(url), options)
         self.requests: Counter[str] = Counter()
+        self.moved: Counter[str] = Counter()
 
     def __repr__(self) -> str:
         return f"<Store {self.url}>"
@@ -80,17 +83,20 @@ class Store:
         data : iterable of bytes-like
             Its bytes, one piece after another; none is copied or joined.
         """
+        pieces, size = _pieces(data)
         with self._asking("put", name):
-            obstore.put(self._store, name, _pieces(data), chunk_size=PART_BYTES)
+            obstore.put(self._store, name, pieces, chunk_size=PART_BYTES)
+        self.moved["written"] += size
 
     def put_new(self, name: str, data: Iterable[Bytes]) -> bool:
         """Write an object unless one of that name is there; tell whether it was written."""
+        whole = b"".join(data)
         with self._asking("put", name):
             try:
-                whole = b"".join(data)
                 obstore.put(self._store, name, whole, mode="create", use_multipart=False)
             except AlreadyExistsError:
                 return False
+        self.moved["written"] += len(whole)
         return True
 
     def get(self, name: str) -> memoryview:
@@ -102,7 +108,9 @@ class Store:
             If there is none of that name.
         """
         with self._asking("get", name):
-            return memoryview(obstore.get(self._store, name).bytes())
+            data = memoryview(obstore.get(self._store, name).bytes())
+        self.moved["read"] += data.nbytes
+        return data
 
     def get_range(self, name: str, offset: int, length: int) -> memoryview:
         """Read `length` bytes of an object from byte `offset` on."""
@@ -112,6 +120,7 @@ class Store:
             data = obstore.get_range(self._store, name, start=offset, length=length)
         if len(data) != length:
             raise StoreError(f"{name} in {self.url} is shorter than {offset + length} bytes")
+        self.moved["read"] += length
         return memoryview(data)
 
     def list(self, prefix: str, offset: str | None = None) -> list[str]:
@@ -217,12 +226,11 @@ _OPENERS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _pieces(data: Iterable[Bytes]) -> Any:
+def _pieces(data: Iterable[Bytes]) -> tuple[Any, int]:
     pieces = [memoryview(piece).cast("B") for piece in data if memoryview(piece).nbytes]
+    size = sum(piece.nbytes for piece in pieces)
     # One piece goes as it is: an iterable would make S3 start a multipart upload.
-    if sum(piece.nbytes for piece in pieces) < PART_BYTES:
-        return b"".join(pieces)
-    return pieces
+    return (b"".join(pieces) if size < PART_BYTES else pieces), size
 
 
 @contextmanager

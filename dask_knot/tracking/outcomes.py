@@ -23,13 +23,16 @@ def take_manifest(state: State, event: ManifestFound) -> None:
         state.actions.append(DeleteObjects(sorted(written)))
         return
     shard.objects |= written
-    if shard.state is not ShardState.OPEN:
+    if stage is None or shard.state is not ShardState.OPEN:
         return
+    state.moved.update(manifest.moved)
+    stage.tally.ran(shard.left, manifest)
     for output in manifest.outputs:
         record = shard.outputs[output.ordinal]
         if record.shard is shard and record.state is KeyState.PLANNED:
             record.move(KeyState.ERRED if output.kind else KeyState.STORED)
             record.output = output
+            state.keep(shard, output.place.length)
             record.type = manifest.types[output.type] if not output.kind else record.type
             state.answer(record)
     if manifest.final:
@@ -46,7 +49,7 @@ def take_failed_child(state: State, event: ChildFailed, now: float) -> None:
     attempts = max((record.attempts for record in missing), default=0)
     if judge(event.ending, shard.size, attempts) is Verdict.FAIL:
         _fail(state, missing, event.error)
-        state.close(shard, ShardState.FAILED)
+        _give_up(state, shard)
     else:
         # What has been replaced meanwhile is not made again for its last readers.
         _fail(state, [r for r in missing if not state.is_current(r)], event.error)
@@ -60,7 +63,13 @@ def take_failed_submission(state: State, event: SubmissionFailed) -> None:
         if shard.state is ShardState.OPEN:
             missing = [r for r in shard.outputs if r.shard is shard]
             _fail(state, [r for r in missing if r.state is KeyState.PLANNED], event.error)
-            state.close(shard, ShardState.FAILED)
+            _give_up(state, shard)
+
+
+def _give_up(state: State, shard: ShardRecord) -> None:
+    if shard.stage is not None:
+        shard.stage.tally.give_up(shard.left)
+    state.close(shard, ShardState.FAILED)
 
 
 def _fail(state: State, records: list[KeyRecord], error: Exception) -> None:

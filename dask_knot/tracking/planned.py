@@ -13,7 +13,8 @@ from dask_knot.tracking.actions import SubmitPlan
 from dask_knot.tracking.records import Batch, KeyRecord, ShardRecord, StageRecord
 from dask_knot.tracking.settling import is_stale
 from dask_knot.tracking.state import State
-from dask_knot.tracking.states import KeyState
+from dask_knot.tracking.states import KeyState, ShardState
+from dask_knot.tracking.tally import Tally, remember, tally
 
 Source = Place | tuple[ShardId, int] | Exception
 
@@ -26,8 +27,11 @@ def record_plan(state: State, number: int, plan: Plan) -> None:
         state.batches.appendleft(batch)
         return
     inputs = {key: source_of(record) for key, record in batch.reads.items()}
+    after = _running_plans(batch)
     for index, stage in enumerate(plan.stages):
-        _record_stage(state, batch, StageId(number, index), stage.shards)
+        counted = tally(StageId(number, index), after, len(stage.shards))
+        remember(state.tallies, counted)
+        _record_stage(state, batch, counted, stage.shards)
     state.actions.append(SubmitPlan(number, plan, batch.tasks, inputs))
     state.let_go(batch.reads.values())
     for index in range(len(plan.stages)):
@@ -69,13 +73,22 @@ def source_of(record: KeyRecord) -> Source:
     return record.shard.id, record.ordinal
 
 
-def _record_stage(state: State, batch: Batch, id: StageId, shards: tuple[Shard, ...]) -> None:
-    stage = StageRecord(id, [], len(shards), len(shards), names.pack(state.run, id))
+def _running_plans(batch: Batch) -> frozenset[int]:
+    """Name the earlier plans that still make what a batch reads."""
+    shards = [record.shard for record in batch.reads.values()]
+    running = [s.id for s in shards if s and s.id and s.state is ShardState.OPEN]
+    return frozenset([id.stage.plan for id in running])
+
+
+def _record_stage(state: State, batch: Batch, counted: Tally, shards: tuple[Shard, ...]) -> None:
+    id = counted.id
+    stage = StageRecord(id, [], len(shards), len(shards), names.pack(state.run, id), counted)
     state.stages[id] = stage
     state.running.add(id)
     state.open_shards += len(shards)
     for index, shard in enumerate(shards):
-        made = ShardRecord(ShardId(id, index), len(shard.tasks), stage)
+        made = ShardRecord(ShardId(id, index), len(shard.tasks), stage, left=dict(shard.prefixes))
+        counted.total.update(made.left)
         stage.shards.append(made)
         for ordinal, key in enumerate(shard.outputs):
             output = _output(state, batch, key)

@@ -11,6 +11,7 @@ from dask_knot.store.manifest import Output
 from dask_knot.store.names import ShardId, StageId
 from dask_knot.tracking.events import Graph, Node
 from dask_knot.tracking.states import KeyState, ShardState, moved
+from dask_knot.tracking.tally import Tally
 
 
 @dataclass(slots=True, eq=False)
@@ -143,6 +144,10 @@ class ShardRecord:
         How many of its outputs are needed.
     objects : set of str, optional
         What it wrote; None when that was deleted.
+    stored : int
+        Bytes of the values in them.
+    left : dict of str to int
+        Its tasks by prefix that aren't known to have run.
     """
 
     id: ShardId | None
@@ -153,6 +158,8 @@ class ShardRecord:
     inputs: list[KeyRecord] = field(default_factory=list)
     alive: int = 0
     objects: set[str] | None = field(default_factory=set)
+    stored: int = 0
+    left: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -164,3 +171,4 @@ class StageRecord:
     open: int
     kept: int
     pack: str
+    tally: Tally

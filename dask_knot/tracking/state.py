@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -21,6 +21,7 @@ from dask_knot.tracking.actions import (
 from dask_knot.tracking.durations import Durations
 from dask_knot.tracking.records import Batch, KeyRecord, ShardRecord, StageRecord
 from dask_knot.tracking.states import KeyState, ShardState, moved
+from dask_knot.tracking.tally import Tally
 
 #: Streams of graphs: a pause may be such a part of one, and of the longest wait (who submits what
 #: follows from a result comes after the start of a job, and must not wait any more); and a graph
@@ -76,6 +77,14 @@ class State:
         Graphs that are being taken up: others may wait behind them.
     stream_start : float
         When the first graph came of those that follow closely on each other.
+    tallies : dict of StageId to Tally
+        Stages in numbers, those of the last while that are over included.
+    since : int
+        The first plan of the present activity.
+    stored : int
+        Bytes of the values in the store.
+    moved : Counter
+        Bytes that jobs have ``read`` and ``written``.
     """
 
     run: str
@@ -93,9 +102,23 @@ class State:
     stream_start: float = float("inf")
     arrivals: int = 0
     durations: Durations = field(default_factory=Durations)
+    tallies: dict[StageId, Tally] = field(default_factory=dict)
+    since: int = 0
+    stored: int = 0
+    moved: Counter[str] = field(default_factory=Counter)
     actions: list[Action] = field(default_factory=list)
     _let_go: deque[KeyRecord] = field(default_factory=deque)
     _is_letting_go: bool = False
+
+    def keep(self, shard: ShardRecord, size: int) -> None:
+        """Note that a value of a shard is in the store."""
+        shard.stored += size
+        self.stored += size
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs and nothing waits to be planned."""
+        return not (self.open_shards or self.batches or self.planning)
 
     @property
     def is_busy(self) -> bool:
@@ -181,6 +204,7 @@ class State:
         """Note that a shard runs no longer, and let go of what it read."""
         shard.state = moved(shard.state, state)
         assert shard.stage is not None
+        shard.stage.tally.close(shard.left, state)
         shard.stage.open -= 1
         if not shard.stage.open:
             self.running.discard(shard.stage.id)
@@ -222,6 +246,8 @@ class State:
 
     def _delete(self, shard: ShardRecord) -> None:
         names, shard.objects = sorted(shard.objects or ()), None
+        self.stored -= shard.stored
+        shard.stored = 0
         stage = shard.stage
         if stage is not None:
             stage.kept -= 1

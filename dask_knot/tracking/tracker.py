@@ -19,6 +19,9 @@ from dask_knot.tracking.states import KeyState, ShardState
 
 __all__ = ["Pace", "Tracker"]
 
+#: After so many seconds without a graph, what was is not shown together with what comes.
+QUIET = 10.0
+
 
 class Tracker:
     """Knows of every wanted key, and of every value between shards, where it stands.
@@ -66,8 +69,7 @@ class Tracker:
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs and nothing waits to be planned."""
-        state = self.state
-        return not (state.open_shards or state.batches or state.planning)
+        return self.state.is_idle
 
     def open_stages(self) -> list[StageId]:
         """List the stages that have shards that aren't done, in the order of their plans."""
@@ -115,6 +117,8 @@ def _end_arrival(state: State, event: events.ArrivalEnded, now: float) -> None:
 
 
 def _submit(state: State, event: events.GraphSubmitted, now: float) -> None:
+    if state.is_idle and now - state.last_arrival > QUIET:
+        state.since = state.plans
     missing = []
     for key in event.graph.wanted:
         record = state.keys.get(key)
@@ -186,6 +190,7 @@ def _scatter(state: State, event: events.ValuesScattered, now: float) -> None:
         record = KeyRecord(key, None, KeyState.STORED, shard=group, output=output)
         group.outputs.append(record)
         group.alive += 1
+        state.keep(group, place.length)
         assert group.objects is not None
         group.objects.add(place.name)
         if key in state.keys:

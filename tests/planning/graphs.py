@@ -69,6 +69,7 @@ def _check_tasks(request: PlanRequest, plan: Plan) -> None:
             for task in shard.tasks:
                 assert {*request.dependencies[task]} <= known
                 known.add(task)
+            assert sum(shard.prefixes.values()) == len(shard.tasks)
             own = {request.resources.get(task, request.default) for task in shard.tasks}
             assert own <= {stage.resources}
 

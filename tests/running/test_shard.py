@@ -115,6 +115,37 @@ def test_the_manifest_knows_times_types_and_work(run: Run) -> None:
     assert len(times) == 3
     assert (times[:, 0] <= times[:, 1]).all()
     assert (output.start, output.stop) == tuple(times[1])
+    assert (found.work["add"].values, found.work["add"].erred) == (1, 0)
+
+
+def test_the_manifest_knows_which_task_each_time_belongs_to(run: Run) -> None:
+    content = shard(
+        [
+            task("load-1", int),
+            task("divide-1", operator.truediv, 1, ref("load-1")),
+            task("load-2", int, "2"),
+            task("add-1", operator.add, ref("divide-1"), 1),
+        ],
+        ["add-1", "load-2"],
+    )
+    run.outcomes(content)
+    found = run.manifest(ID)
+    prefixes = list(found.work)
+    kinds = np.frombuffer(found.kinds, dtype="u4")
+    assert [(prefixes[kind // 2], bool(kind % 2)) for kind in kinds] == [
+        ("load", False),
+        ("divide", True),
+        ("load", False),
+    ], "what reads a failure doesn't run"
+    assert found.work["divide"].erred == 1
+    assert len(found.times) == 16 * len(kinds)
+
+
+def test_the_manifest_knows_how_much_was_moved(run: Run) -> None:
+    run.outcomes(shard([task("a", np.ones, 100_000)]))
+    moved = run.manifest(ID).moved
+    assert 800_000 < moved["written"] < 810_000
+    assert 0 < moved["read"] < 10_000, "its pack"
 
 
 def test_a_failure_carries_what_its_task_printed(

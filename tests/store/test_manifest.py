@@ -28,6 +28,7 @@ OUTPUTS = st.builds(
     TIMES,
     TIMES,
 )
+COUNTS = st.integers(0, 2**62)
 MANIFESTS = st.builds(
     Manifest,
     st.booleans(),
@@ -35,9 +36,13 @@ MANIFESTS = st.builds(
     st.lists(OUTPUTS),
     st.lists(st.tuples(st.binary(), st.text())),
     st.dictionaries(
-        st.text(), st.builds(Work, st.integers(0, 2**40), TIMES, st.integers(0, 2**62))
+        st.text(),
+        st.builds(Work, *[COUNTS, TIMES, COUNTS, COUNTS, COUNTS]),
     ),
     st.binary(),
+    st.binary(),
+    st.dictionaries(st.sampled_from(["get", "put"]), COUNTS),
+    st.dictionaries(st.sampled_from(["read", "written"]), COUNTS),
 )
 
 
@@ -61,12 +66,9 @@ def test_manifests_come_back(content: Manifest) -> None:
     assert list(back.outputs) == list(content.outputs)
     assert all(isinstance(output.kind, Kind) for output in back.outputs)
     assert list(back.types) == list(content.types)
-    assert (back.final, back.attempt, back.times) == (
-        content.final,
-        content.attempt,
-        content.times,
-    )
-    assert back.work == content.work
+    for name in ("final", "attempt", "work", "times", "kinds", "requests", "moved"):
+        assert getattr(back, name) == getattr(content, name)
+    assert list(back.work) == list(content.work), "kinds count places in it"
 
 
 @given(st.lists(st.binary(max_size=50), max_size=10))
@@ -112,5 +114,5 @@ def test_every_truncation_of_the_index_is_noticed() -> None:
 def test_another_version_is_named() -> None:
     bad = bytearray(example()[1])
     bad[2] = 9
-    with pytest.raises(CorruptObjectError, match="format 9; this one reads 1"):
+    with pytest.raises(CorruptObjectError, match="format 9; this one reads 2"):
         manifest.decode(NAME, bad)

@@ -26,6 +26,14 @@ class TestEveryStore:
         store.put("run/data/a", [b"one ", bytearray(b"two "), memoryview(b"three"), b""])
         assert store.get("run/data/a") == b"one two three"
 
+    def test_counts_what_it_moves(self, store: Store) -> None:
+        store.put("a", [b"one ", b"two"])
+        assert store.put_new("b", [b"three"])
+        assert not store.put_new("b", [b"never written"])
+        store.get("a")
+        store.get_range("b", 1, 2)
+        assert store.moved == {"written": 12, "read": 9}
+
     def test_takes_arrays_as_they_are(self, store: Store) -> None:
         numbers = memoryview(b"01234567").cast("Q")
         store.put("numbers", [numbers, numbers])

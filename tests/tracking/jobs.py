@@ -270,7 +270,7 @@ class Jobs:
         for written, inside in held.items():
             self.write(written, inside)
         outputs = list(committed.values()) if part is None else [committed[n] for n in new]
-        work = {"task": Work(len(shard.tasks), 0.1 * len(shard.tasks), 8)}
+        work = {"task": Work(len(shard.tasks), 0.1 * len(shard.tasks), 8, 1)}
         self.manifests[name] = Manifest(part is None, 1, outputs, [(b"t", "int")], work)
 
 

@@ -25,7 +25,10 @@ def check(state: State) -> None:
             assert record.batch is not None
             assert any(record is other for other in record.batch.wanted)
             assert key in record.batch.tasks
-    for record in _records(state, batches):
+    records = _records(state, batches)
+    shards = {id(s): s for s in [*_shards(state), *(r.shard for r in records)] if s is not None}
+    assert state.stored == sum(shard.stored for shard in shards.values())
+    for record in records:
         _check_record(record)
 
 
@@ -64,6 +67,10 @@ def _check_stages(state: State) -> None:
         open_shards += left
         if left:
             running.add(id)
+        assert stage.tally is state.tallies.get(id, stage.tally)
+        assert stage.tally.shards == Counter(shard.state for shard in stage.shards)
+        unseen = sum((Counter(shard.left) for shard in stage.shards), Counter())
+        assert +stage.tally.total == stage.tally.done + stage.tally.erred + unseen
     assert state.running == running
     assert state.open_shards == open_shards
     for shard in _shards(state):

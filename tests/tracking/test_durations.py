@@ -23,3 +23,11 @@ def test_work_without_tasks_says_nothing() -> None:
     durations = Durations()
     durations.learn({"add": Work()})
     assert durations.seconds == {}
+
+
+def test_the_size_of_values_is_learned_from_those_that_left_their_shards() -> None:
+    durations = Durations()
+    durations.learn({"add": Work(4, 2.0, nbytes=80, values=2), "sum": Work(1, 1.0)})
+    assert durations.nbytes == {"add": 40.0}
+    durations.learn({"add": Work(1, 0.5, nbytes=20, values=1)})
+    assert durations.nbytes == {"add": 30.0}

@@ -1,0 +1,85 @@
+"""A stage in numbers: they stay for a while when its records are gone, for people to see."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from dask_knot.store.manifest import Manifest
+from dask_knot.store.names import StageId
+from dask_knot.tracking.states import ShardState
+
+#: Stages that are over and still counted.
+REMEMBERED = 1000
+
+
+@dataclass(slots=True, eq=False)
+class Tally:
+    """How far a stage is.
+
+    Attributes
+    ----------
+    id : StageId
+        The stage.
+    after : frozenset of int
+        Earlier plans that were still running when it was planned, and make what its plan reads.
+    shards : Counter of ShardState
+        How many shards are in each state.
+    total, done, erred : Counter of str
+        Tasks by prefix. Those that a lost shard didn't run aren't its own any more: another plan
+        has them. A task whose input failed counts as erred, as in Dask.
+    """
+
+    id: StageId
+    after: frozenset[int]
+    shards: Counter[ShardState]
+    total: Counter[str]
+    done: Counter[str]
+    erred: Counter[str]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no shard is open."""
+        return not self.shards[ShardState.OPEN]
+
+    def ran(self, left: dict[str, int], manifest: Manifest) -> None:
+        """Count what a shard ran; `left` are its tasks that weren't counted yet."""
+        for prefix, work in manifest.work.items():
+            # A second attempt may run again what the first had not committed.
+            tasks = min(work.tasks, left.get(prefix, 0))
+            if tasks:
+                left[prefix] -= tasks
+                erred = min(work.erred, tasks)
+                self.erred[prefix] += erred
+                self.done[prefix] += tasks - erred
+        if manifest.final:
+            has_failed = any(output.kind for output in manifest.outputs)
+            (self.erred if has_failed else self.done).update(left)
+            left.clear()
+
+    def give_up(self, left: dict[str, int]) -> None:
+        """Count tasks that nothing will run as erred."""
+        self.erred.update(left)
+        left.clear()
+
+    def close(self, left: dict[str, int], state: ShardState) -> None:
+        """Note that a shard is open no longer."""
+        self.shards[ShardState.OPEN] -= 1
+        self.shards[state] += 1
+        self.total.subtract(left)
+        left.clear()
+
+
+def tally(id: StageId, after: frozenset[int], shards: int) -> Tally:
+    """Begin to count a stage."""
+    return Tally(id, after, Counter({ShardState.OPEN: shards}), Counter(), Counter(), Counter())
+
+
+def remember(tallies: dict[StageId, Tally], new: Tally) -> None:
+    """Add a stage, and forget the oldest ones that are over."""
+    tallies[new.id] = new
+    while len(tallies) > REMEMBERED:
+        oldest = next(iter(tallies.values()))
+        if not oldest.is_over:
+            return
+        del tallies[oldest.id]

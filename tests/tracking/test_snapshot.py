@@ -1,0 +1,151 @@
+"""What people see of the tracker while shards run, end, fail and are planned again."""
+
+from __future__ import annotations
+
+from array import array
+
+import pytest
+from dask.typing import Key
+
+from dask_knot.store import names
+from dask_knot.store.manifest import Kind, Manifest, Output, Place, Work
+from dask_knot.store.names import ShardId
+from dask_knot.tracking import events
+from dask_knot.tracking.events import Ending
+from dask_knot.tracking.snapshot import Count, plans_of, snapshot
+from dask_knot.tracking.states import ShardState
+from dask_knot.tracking.tally import REMEMBERED
+
+from .hands import RUN, Hands
+
+CHAIN: dict[Key, list[Key]] = {"load-1": [], "load-2": ["load-1"], "add-1": ["load-2"]}
+
+
+def ran(hands: Hands, id: ShardId, work: dict[str, Work], part: int | None, size: int = 0) -> None:
+    """Let a shard tell of tasks that ran; its last manifest has values of some size."""
+    name = names.manifest(RUN, id, part)
+    outputs = [
+        Output(n, Kind.FINISHED, Place(name, n, size), 8, 0, 1.0, 2.0)
+        for n, _ in enumerate(hands.shard(id).outputs if part is None else ())
+    ]
+    moved = {"read": 10, "written": 100}
+    found = Manifest(
+        part is None, 1, outputs, [(b"", "int")], work, array("d").tobytes(), moved=moved
+    )
+    hands.tell(events.ManifestFound(id, name, found))
+
+
+def tasks(hands: Hands) -> dict[str, tuple[int, int, int]]:
+    """Give done, erred and total by prefix."""
+    seen = snapshot(hands.tracker.state).tasks
+    return {name: (count.done, count.erred, count.total) for name, count in seen.items()}
+
+
+def test_tasks_move_with_parts() -> None:
+    hands = Hands()
+    hands.submit(CHAIN, "add-1")
+    assert snapshot(hands.tracker.state).waiting == 3
+    hands.plan()
+    id = hands.shard_of("add-1")
+    assert tasks(hands) == {"load": (0, 0, 2), "add": (0, 0, 1)}
+    ran(hands, id, {"load": Work(1, 0.1)}, part=0)
+    assert tasks(hands) == {"load": (1, 0, 2), "add": (0, 0, 1)}
+    ran(hands, id, {"load": Work(1, 0.1), "add": Work(1, 0.1)}, part=None)
+    assert tasks(hands) == {"load": (2, 0, 2), "add": (1, 0, 1)}
+    assert snapshot(hands.tracker.state).waiting == 0
+
+
+def test_numbers_stay_when_the_records_are_gone() -> None:
+    hands = Hands()
+    hands.submit(CHAIN, "add-1")
+    hands.plan()
+    ran(hands, hands.shard_of("add-1"), {}, part=None, size=50)
+    seen = snapshot(hands.tracker.state)
+    assert (seen.stored, seen.moved) == (50, {"read": 10, "written": 100})
+    hands.forget("add-1")
+    assert hands.is_clean()
+    seen = snapshot(hands.tracker.state)
+    assert seen.stored == 0
+    assert [stage.shards[ShardState.DONE] for stage in seen.stages] == [1]
+    assert seen.tasks["load"] == Count(2, 0, 2)
+
+
+def test_what_a_failed_input_kept_from_running_has_erred() -> None:
+    hands = Hands()
+    hands.submit(CHAIN, "add-1")
+    hands.plan()
+    id = hands.shard_of("add-1")
+    ran(hands, id, {"load": Work(2, 0.1, erred=1)}, part=0)
+    hands.finish(id, erred=["add-1"])
+    assert tasks(hands) == {"load": (1, 1, 2), "add": (0, 1, 1)}
+
+
+def test_a_second_attempt_counts_no_task_twice() -> None:
+    hands = Hands()
+    hands.submit(CHAIN, "add-1")
+    hands.plan()
+    id = hands.shard_of("add-1")
+    for part in (0, 1):
+        ran(hands, id, {"load": Work(2, 0.1)}, part=part)
+    ran(hands, id, {"load": Work(1, 0.1), "add": Work(1, 0.1)}, part=None)
+    assert tasks(hands) == {"load": (2, 0, 2), "add": (1, 0, 1)}
+
+
+def test_tasks_that_a_lost_shard_didnt_run_go_to_the_next_plan() -> None:
+    hands = Hands()
+    hands.submit(CHAIN, "add-1")
+    hands.plan()
+    id = hands.shard_of("add-1")
+    ran(hands, id, {"load": Work(1, 0.1)}, part=0)
+    hands.fail(id, Ending.HOST_LOST)
+    assert tasks(hands) == {"load": (1, 0, 1)}
+    hands.plan()
+    assert tasks(hands) == {"load": (1, 0, 3), "add": (0, 0, 1)}
+    shards = [dict(stage.shards) for stage in snapshot(hands.tracker.state).stages]
+    assert shards == [{ShardState.OPEN: 0, ShardState.FAILED: 1}, {ShardState.OPEN: 1}]
+
+
+def test_tasks_that_nothing_will_run_have_erred() -> None:
+    hands = Hands()
+    hands.submit({"load-1": []}, "load-1")
+    hands.plan()
+    hands.fail(hands.shard_of("load-1"), Ending.NOT_STARTED)
+    assert tasks(hands) == {"load": (0, 1, 1)}
+
+
+def test_the_plans_of_keys_bring_those_that_they_wait_for() -> None:
+    hands = Hands()
+    for reads, key in (({"a-1": []}, "a-1"), ({"b-1": ["a-1"]}, "b-1"), ({"c-1": []}, "c-1")):
+        hands.submit(reads, key, external=["a-1"] if key == "b-1" else [])
+        hands.plan()
+    state = hands.tracker.state
+    assert plans_of(state, ["b-1", "unknown"]) == ({1}, 0)
+    assert list(snapshot(state, {1}).tasks) == ["a", "b"]
+    assert list(snapshot(state, {2}).tasks) == ["c"]
+    hands.submit({"d-1": []}, "d-1")
+    assert plans_of(state, ["d-1"]) == (set(), 1)
+
+
+@pytest.mark.parametrize(("pause", "expected"), [(1.0, ["a", "b"]), (60.0, ["b"])])
+def test_after_a_while_what_was_is_not_shown_any_more(pause: float, expected: list[str]) -> None:
+    hands = Hands()
+    hands.submit({"a-1": []}, "a-1")
+    hands.plan()
+    hands.finish(hands.shard_of("a-1"))
+    hands.now += pause
+    hands.submit({"b-1": []}, "b-1")
+    hands.plan()
+    assert list(snapshot(hands.tracker.state).tasks) == expected
+
+
+def test_old_stages_are_forgotten() -> None:
+    hands = Hands()
+    for number in range(REMEMBERED + 5):
+        key = f"a-{number}"
+        hands.submit({key: []}, key)
+        hands.plan()
+        hands.finish(hands.shard_of(key))
+        hands.forget(key)
+        hands.done.clear()
+        hands.plans.clear()
+    assert len(hands.tracker.state.tallies) == REMEMBERED
