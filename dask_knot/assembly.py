@@ -10,6 +10,7 @@ from dask.typing import Key
 from dask_knot.batch.service import JobService
 from dask_knot.driving.driver import Driver
 from dask_knot.driving.parts import Parts
+from dask_knot.driving.stored import StoredConstants
 from dask_knot.driving.stuck import StuckWatch
 from dask_knot.driving.submission import Submitter
 from dask_knot.driving.values import ValueReader
@@ -118,6 +119,7 @@ def _assemble(engine: Engine) -> Assembly:
     service.definition(resources)  # a size that there isn't is refused now, not with the first job
     store = engine.open_store(settings.store or engine.store_url)
     store.check_writable(names.probe(run))
+    settings = replace(settings, store=store.url)  # now that it is known
     limits = Limits(
         slots=settings.jobs,
         shards_per_slot=tempo.shards_per_slot,
@@ -136,7 +138,7 @@ def _assemble(engine: Engine) -> Assembly:
         store,
         service,
         values,
-        Submitter(store, run, service, options),
+        Submitter(store, run, service, options, StoredConstants(store, run)),
         Watcher(store, run, service, values),
         StuckWatch(service, tempo.stuck_after),
         tempo,

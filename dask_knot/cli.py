@@ -155,16 +155,20 @@ def image(
     """Build and push what jobs run in, unless it is there: SOURCE is what imports the packages."""
     from dask_knot.aws.image import ensure_image, ensure_local_image, resolve_spec, show_dockerfile
     from dask_knot.aws.outputs import read_outputs
+    from dask_knot.commands import written
 
-    spec = resolve_spec(given)
+    spec, screen = resolve_spec(given), _screen()
     if show:
         click.echo(show_dockerfile(spec, lambda line: click.echo(line, err=True)))
-    elif local:
-        click.echo(ensure_local_image(spec, _screen().line))
+        return
+    if local:
+        made = ensure_local_image(spec, screen.line)
     else:
         session = _open(profile, region)
-        outputs = read_outputs(session, _stack(name))
-        click.echo(ensure_image(session, outputs, spec, _screen().line))
+        made = ensure_image(session, read_outputs(session, _stack(name)), spec, screen.line)
+    if path := written.write_image(given):
+        screen.line(f"KnotCluster() builds with the same options, by {path}")
+    click.echo(made)
 
 
 @knot.command()
@@ -234,13 +238,15 @@ def _screen() -> Screen:
 
 def _reporter(screen: Screen) -> Any:
     def report(event: StackEvent) -> None:
-        reason = f": {event.reason}" if event.is_failure else ""
+        reason = f": {event.reason}" if event.is_failure and event.reason else ""
         screen.marked(event.status, f"{event.resource} ({event.kind}){reason}")
 
     return report
 
 
 def _describe(options: Any) -> str:
+    if options.existing_queue is not None:
+        return f"beside the job queue {options.existing_queue}"
     words = [options.platform, options.architecture, f"at most {options.max_vcpus} vCPUs"]
     words += ["GPUs"] if options.gpu else []
     return ", ".join([*words, f"VPC {options.vpc}"])

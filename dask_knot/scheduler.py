@@ -19,14 +19,17 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol import to_serialize
 from distributed.utils import offload
 
-from dask_knot.annotations import Bounds, for_dask
+from dask_knot.annotations import Bounds, check_workers, for_dask
+from dask_knot.constants import Constants
 from dask_knot.driving.driver import Driver, Outcome
 from dask_knot.driving.values import EncodedValues
 from dask_knot.errors import KnotError
 from dask_knot.gateway import GATEWAY
 from dask_knot.graphs import compact, open_graph
 from dask_knot.plugins import PluginScheduler
+from dask_knot.replay import Replay
 from dask_knot.running.failure import Failure, fail
+from dask_knot.store.manifest import Place
 from dask_knot.tracking import actions, events
 
 logger = logging.getLogger(__name__)
@@ -52,11 +55,14 @@ class KnotScheduler(PluginScheduler):
         self._driver = driver
         self.job_plugins = driver.parts.submitter.plugins
         self._bounds = bounds
+        self._constants = Constants()
         self._news: list[events.Event] = []
         self._asked_hubs: list[tuple[Key, int]] = []
         self._hub_numbers = count()
         self._hubs: set[Key] = set()
+        self._restarts = 0
         self.add_plugin(_Releases(self), name="knot-releases")
+        self.extensions["replay-tasks"] = Replay(self, driver)
 
     async def start_unsafe(self) -> KnotScheduler:
         """Start the scheduler, and the driver with it."""
@@ -73,18 +79,22 @@ class KnotScheduler(PluginScheduler):
         **rest: Any,
     ) -> None:
         """Take a graph from a client: plan its tasks, and let Dask know of the wanted keys only."""
-        everywhere = dict(annotations or {})
+        everywhere, restarts = dict(annotations or {}), self._restarts
         try:
             if rest.pop("actors", None):
                 raise KnotError(
                     "actors live in a worker, and jobs come and go: keep the state in the values "
                     "that tasks return, or use a LocalCluster"
                 )
-            opened = await offload(open_graph, expr_ser, keys, everywhere, self._bounds)
+            opened = await offload(
+                open_graph, expr_ser, keys, everywhere, self._bounds, self._constants
+            )
+            check_workers(opened.annotations, everywhere, self._worker_names())
         except Exception as error:
             self._refuse(client, keys, error)
             return
-        if lost := [key for key in opened.graph.external if key not in self.tasks]:
+        lost = [key for key in opened.graph.external if key not in self.tasks]
+        if lost or restarts != self._restarts:
             self._cancel(client, keys, lost)
             return
         self._flush()
@@ -219,6 +229,9 @@ class KnotScheduler(PluginScheduler):
         )
 
     def _err(self, outcome: actions.FailKey, failure: Failure) -> None:
+        if isinstance(outcome.failure, Place) and failure.key != str(outcome.key):
+            # A task before it failed, which had the retries that it may have.
+            self.tasks[outcome.key].retries = 0
         self.handle_task_erred(
             key=outcome.key,
             worker=self.gateway_address,
@@ -234,7 +247,7 @@ class KnotScheduler(PluginScheduler):
         if isinstance(outcome.failure, Exception):
             return fail(outcome.failure, outcome.key)
         try:
-            return Failure.decode(self._driver.read_failure(outcome.failure))
+            return Failure.decode(self._driver.read_failure(outcome.failure)).readable()
         except Exception as error:  # the error itself is lost: say that, rather than nothing
             return fail(error, outcome.key)
 
@@ -242,6 +255,11 @@ class KnotScheduler(PluginScheduler):
     def gateway_address(self) -> str:
         """The address of the one worker."""
         return str(self.aliases.get(GATEWAY, ""))
+
+    def _worker_names(self) -> set[str]:
+        """Name the one worker as users may: its name, its address, its host."""
+        address = self.gateway_address
+        return {GATEWAY, address, address.partition("://")[2], self.workers[address].host}
 
     def _refuse(self, client: str, keys: Collection[Key], error: Exception) -> None:
         """Err keys that can't be planned; an exception would close the client's connection."""
@@ -259,8 +277,8 @@ class KnotScheduler(PluginScheduler):
             )
 
     def _cancel(self, client: str, keys: Collection[Key], lost: Sequence[Key]) -> None:
-        """Cancel keys that need values which nobody has any more, as Dask does."""
-        logger.debug("a graph reads lost keys: %s", lost[:10])
+        """Cancel keys that need values which nobody has any more, or came before a restart."""
+        logger.debug("a graph is cancelled; lost are %s", lost[:10])
         self.report(
             {"op": "cancelled-keys", "keys": keys, "reason": "lost dependencies"}, client=client
         )
@@ -268,7 +286,7 @@ class KnotScheduler(PluginScheduler):
 
 
 class _Releases(SchedulerPlugin):  # type: ignore[misc]
-    """Hears of keys that Dask lets go, at the moment when it does."""
+    """Hears of keys that Dask lets go, and of restarts, at the moment when they happen."""
 
     def __init__(self, scheduler: KnotScheduler) -> None:
         self._scheduler = scheduler
@@ -277,6 +295,10 @@ class _Releases(SchedulerPlugin):  # type: ignore[misc]
         """Note a key that is released or forgotten."""
         if finish in ("released", "forgotten"):
             self._scheduler._note_release(key, finish == "forgotten")
+
+    def restart(self, scheduler: Any) -> None:
+        """Drop the graphs that are being opened: their clients take them for cancelled."""
+        self._scheduler._restarts += 1
 
 
 _NONE_TYPE = b""

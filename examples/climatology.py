@@ -1,23 +1,23 @@
-"""Monthly means of daily temperatures with xarray, read from a Zarr folder that is written first.
+"""Monthly means of daily temperatures with xarray, read from Zarr data that are written first.
 
-The jobs read the Zarr folder themselves: it has to be where they can reach it, which on this
-machine is any folder.
+The jobs read the data themselves, so these have to be where jobs reach them: here that is where the
+cluster keeps its own values, a folder of this machine or, on AWS, the stack's bucket in S3.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from distributed import Client
 
 from dask_knot import KnotCluster
+from dask_knot.zarr import zarr_store
 
 
-def write_temperatures(path: Path, years: int) -> None:
+def write_temperatures(data: Any, years: int) -> None:
     """Write daily temperatures in degrees, shape (day, lat, lon), from January 2001 on."""
     days = np.arange(np.datetime64("2001-01-01"), np.datetime64(f"{2001 + years}-01-01"))
     lat, lon = np.linspace(-85, 85, 18), np.arange(0, 360, 20)
@@ -30,14 +30,14 @@ def write_temperatures(path: Path, years: int) -> None:
     )
     chunks = (100, lat.size, lon.size)
     temperature.to_dataset(name="temperature").to_zarr(
-        path, encoding={"temperature": {"chunks": chunks}}, consolidated=False
+        data, encoding={"temperature": {"chunks": chunks}}, consolidated=False
     )
 
 
-def monthly_means(client: Client, path: Path) -> xr.DataArray:
+def monthly_means(client: Client, data: Any) -> xr.DataArray:
     """Average over all years and places, for each month of the year: shape (month,)."""
-    with xr.open_zarr(path, chunks={}, consolidated=False) as data:
-        means = data.temperature.groupby("time.month").mean().mean(("lat", "lon"))
+    with xr.open_zarr(data, chunks={}, consolidated=False) as opened:
+        means = opened.temperature.groupby("time.month").mean().mean(("lat", "lon"))
         result: xr.DataArray = client.compute(means).result()
     return result
 
@@ -47,12 +47,12 @@ def main() -> None:
     parser.add_argument("--engine", help="what runs the jobs (default: as configured)")
     parser.add_argument("--years", type=int, default=4)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "temperatures.zarr"
-        write_temperatures(path, args.years)
-        with KnotCluster(engine=args.engine) as cluster, Client(cluster) as client:
-            for month, mean in enumerate(monthly_means(client, path).values, start=1):
-                print(f"month {month:>2}: {mean:6.2f} degrees")
+    with KnotCluster(engine=args.engine) as cluster, Client(cluster) as client:
+        # Deleted when the cluster is closed, as all that is under its name.
+        data = zarr_store(f"{cluster.settings.store}/{cluster.name}/temperatures.zarr")
+        write_temperatures(data, args.years)
+        for month, mean in enumerate(monthly_means(client, data).values, start=1):
+            print(f"month {month:>2}: {mean:6.2f} degrees")
 
 
 if __name__ == "__main__":

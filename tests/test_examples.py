@@ -152,7 +152,7 @@ def test_array_mean_equals_the_synchronous_one(example: ModuleType, threads_clie
 def test_climatology_equals_the_unchunked_one(
     example: ModuleType, threads_client: Client, tmp_path: Path
 ) -> None:
-    path = tmp_path / "temperatures.zarr"
+    path = str(tmp_path / "temperatures.zarr")
     example.write_temperatures(path, 1)
     means = example.monthly_means(threads_client, path)
     with xr.open_zarr(path, chunks=None, consolidated=False) as data:

@@ -20,6 +20,7 @@ from dask.typing import Key
 from distributed.protocol import Serialized, deserialize, serialize, to_serialize
 
 from dask_knot.annotations import Bounds
+from dask_knot.constants import Constants
 from dask_knot.errors import UnsupportedGraphError
 from dask_knot.graphs import OpenedGraph, compact, open_graph
 from dask_knot.planning import Resources
@@ -36,7 +37,7 @@ def opened(
     tasks: Mapping[Key, GraphNode], wanted: Collection[Key], everywhere: Mapping[str, Any] = {}
 ) -> OpenedGraph:
     """Open a graph of tasks."""
-    return open_graph(sent(LLGExpr(dict(tasks))), wanted, everywhere, BOUNDS)
+    return open_graph(sent(LLGExpr(dict(tasks))), wanted, everywhere, BOUNDS, Constants())
 
 
 def seen(found: OpenedGraph) -> dict[Key, set[Key]]:
@@ -51,18 +52,18 @@ def seen(found: OpenedGraph) -> dict[Key, set[Key]]:
 
 def test_what_nobody_wants_is_left_out() -> None:
     tasks = {
-        "literal": DataNode("literal", 5),
+        "a-literal": DataNode("a-literal", 5),
         "unused": DataNode("unused", 6),
-        "a": Task("a", operator.neg, TaskRef("literal")),
+        "a": Task("a", operator.neg, TaskRef("a-literal")),
         "b": Task("b", operator.neg, TaskRef("a")),
         "c": Task("c", operator.neg, TaskRef("unused")),
     }
     found = opened(tasks, ["b"])
-    assert list(found.graph.tasks) == ["literal", "a", "b"]
+    assert list(found.graph.tasks) == ["a-literal", "a", "b"]
     assert found.graph.wanted == ["b"]
-    assert found.graph.literals == {"literal"}
+    assert found.graph.literals == {"a-literal"}
     assert found.graph.external == []
-    assert found.graph.tasks["a"]({"literal": 5}) == -5
+    assert found.graph.tasks["a"]({"a-literal": 5}) == -5
 
 
 def test_a_wanted_literal_is_a_task() -> None:
@@ -80,7 +81,7 @@ def test_collections_are_opened() -> None:
     x = da.ones((20, 20), chunks=(10, 10)) + 1
     expr = collections_to_expr([x]).optimize()
     keys = set(dask.core.flatten(expr.__dask_keys__()))
-    found = open_graph(sent(expr), keys, {}, BOUNDS)
+    found = open_graph(sent(expr), keys, {}, BOUNDS, Constants())
     assert set(found.graph.wanted) == keys
     (key, *_) = (k for k in found.graph.wanted if k[1:] == (0, 0))
     values: dict[Key, Any] = {}
@@ -137,7 +138,7 @@ def test_resources_of_tasks_are_read() -> None:
     small = da.zeros(4, chunks=2)
     expr = collections_to_expr([large, small], optimize_graph=False)
     keys = set(dask.core.flatten(expr.__dask_keys__()))
-    found = open_graph(sent(expr), keys, {}, BOUNDS).graph
+    found = open_graph(sent(expr), keys, {}, BOUNDS, Constants()).graph
     of_large = Resources(vcpus=2, memory=2**31, gpus=1, timeout=600)
     assert set(found.resources.values()) == {of_large}
     assert {key for key in found.wanted if key in found.resources} == {
@@ -171,7 +172,7 @@ def test_a_graph_of_live_workers_says_what_to_do() -> None:
         expr = collections_to_expr([x]).optimize()
     keys = set(dask.core.flatten(expr.__dask_keys__()))
     with pytest.raises(UnsupportedGraphError, match=r"array\.rechunk\.method"):
-        open_graph(sent(expr), keys, {}, BOUNDS)
+        open_graph(sent(expr), keys, {}, BOUNDS, Constants())
 
 
 @pytest.mark.parametrize("resources", [{"GPU": 3}, {"CPU": 9}, {"MEMORY": "9 GiB"}])
@@ -183,3 +184,21 @@ def test_more_than_any_job_may_have_is_refused(resources: dict[str, Any]) -> Non
 def test_resources_that_are_no_numbers_are_refused() -> None:
     with pytest.raises(UnsupportedGraphError, match="not all numbers"):
         opened({"a": Task("a", abs, 1)}, {"a"}, {"resources": {"CPU": "two"}})
+
+
+def test_annotations_of_an_array_survive_its_optimization() -> None:
+    x = da.ones((8, 8), chunks=4) + 1
+    with dask.annotate(knot={"vcpus": 4}, priority=3):
+        y = x.map_blocks(lambda block: block * 2)
+    expr = collections_to_expr([(y - 1).sum()]).optimize()
+    found = open_graph(sent(expr), [*expr.__dask_keys__()], {}, BOUNDS, Constants())
+    sizes = set(found.graph.resources.values())
+    assert sizes == {Resources(vcpus=4, memory=2**30, timeout=600)}
+    assert set(found.graph.priorities.values()) == {3}
+
+
+@pytest.mark.parametrize("general", [7, lambda key: 7 if key == "b" else 0])
+def test_the_highest_priority_of_what_is_wanted(general: Any) -> None:
+    tasks = {"a": Task("a", int, 1), "b": Task("b", operator.neg, TaskRef("a"))}
+    assert opened(tasks, ["b"], {"priority": general}).graph.priority == 7
+    assert opened(tasks, ["b"]).graph.priorities == {}

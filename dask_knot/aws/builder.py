@@ -16,6 +16,8 @@ Report = Callable[[str], None]
 
 #: So many lines of a failed build are shown.
 SHOWN = 15
+#: Layers are named one after another: the first ones, which are small, say nothing of all.
+SHOWN_BYTES = 1e7
 #: What the engine says of itself between the lines of a command.
 CHATTER = (" --->", "Removing intermediate container")
 WITHOUT_DOCKER = (
@@ -161,7 +163,7 @@ def _follow_push(answers: Iterable[Mapping[str, Any]], name: str, report: Report
             sent[str(answer.get("id"))] = (detail.get("current", 0), detail["total"])
             done, total = (sum(numbers) for numbers in zip(*sent.values(), strict=True))
             tenth = 10 * min(done, total) // max(total, 1)
-            if tenth > shown and total > 1e6:
+            if tenth > shown and total >= SHOWN_BYTES:
                 shown = tenth
                 report(f"pushing: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
 

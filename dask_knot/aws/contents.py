@@ -48,8 +48,11 @@ def image_versions(ecr: Any, outputs: StackOutputs, digest: str) -> dict[str, st
     url = ecr.get_download_url_for_layer(
         repositoryName=repository, layerDigest=manifest["config"]["digest"]
     )["downloadUrl"]
-    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
-        labels = json.load(answer).get("config", {}).get("Labels") or {}
+    try:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            labels = json.load(answer).get("config", {}).get("Labels") or {}
+    except OSError:  # S3 doesn't answer
+        return {}
     return {
         name.removeprefix(LABEL): str(version)
         for name, version in labels.items()

@@ -8,13 +8,11 @@ from enum import Enum
 from functools import partial
 from typing import NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from dask_knot.aws.contents import image_versions
 from dask_knot.aws.outputs import StackOutputs, read_outputs
-from dask_knot.aws.session import Session, translate
+from dask_knot.aws.session import REFUSALS, Session, translate
 from dask_knot.aws.status import find_environment, find_queue, newest_image, state_of
-from dask_knot.errors import AccessError, KnotError
+from dask_knot.errors import KnotError
 from dask_knot.running.versions import HERE
 
 
@@ -81,10 +79,10 @@ def examine(session: Session, stack: str) -> Iterator[Finding]:
 def _guarded(what: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
-    except (KnotError, BotoCoreError, ClientError) as error:
-        known = translate(error)
-        is_barred = isinstance(known, AccessError) and what == "quota"
-        return Finding(what, Verdict.UNSURE if is_barred else Verdict.BAD, *_split(known))
+    except (KnotError, *REFUSALS) as error:
+        # Jobs need no quota to be told: not everybody may ask, and not every region answers.
+        verdict = Verdict.UNSURE if what == "quota" else Verdict.BAD
+        return Finding(what, verdict, *_split(translate(error)))
 
 
 def _split(error: KnotError) -> tuple[str, str]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from dask_knot.aws.image import ensure_image, resolve_spec
 from dask_knot.aws.names import TAG
 from dask_knot.aws.outputs import StackOutputs, read_outputs
-from dask_knot.aws.session import Session, open_session, translate
+from dask_knot.aws.session import REFUSALS, Session, code_of, open_session, translate
 from dask_knot.batch.queues import Description, describe_queue
 from dask_knot.batch.request import EC2, FARGATE, JobTemplate
 from dask_knot.batch.service import BatchClient
@@ -129,8 +127,8 @@ class AwsEngine:
                 limit=lines,
                 startFromHead=False,
             )
-        except (BotoCoreError, ClientError) as error:
-            if _code(error) == "ResourceNotFoundException":  # it has printed nothing yet
+        except REFUSALS as error:
+            if code_of(error) == "ResourceNotFoundException":  # it has printed nothing yet
                 return ()
             return (f"(the log {log_stream} can't be read: {translate(error)})",)
         return [str(event["message"]).rstrip("\n") for event in found["events"]]
@@ -146,20 +144,16 @@ class AwsEngine:
         """Tell where a bucket is; S3 says so even to those who may not use it."""
         try:
             response: Any = self._session.client("s3").head_bucket(Bucket=bucket)
-        except ClientError as error:
-            if _code(error) in ("404", "NoSuchBucket"):
+        except REFUSALS as error:
+            if code_of(error) in ("404", "NoSuchBucket"):
                 raise ConfigurationError(
                     f"there is no bucket {bucket}: use the stack's (store=None), or make it"
                 ) from error
-            response = error.response
-        except BotoCoreError as error:
-            raise translate(error) from error
+            if not code_of(error):
+                raise translate(error) from error
+            response = cast(Any, error).response
         region = response["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
         return None if region is None else str(region)
-
-
-def _code(error: Exception) -> str:
-    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else ""
 
 
 def _usable_environments(client: BatchClient, queue: str, region: str) -> list[Description]:

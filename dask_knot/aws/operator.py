@@ -1,9 +1,14 @@
-"""The IAM policy to make, change and delete a stack: pure."""
+"""The IAM policy to make, change and delete a stack: pure.
+
+CloudFormation calls AWS with the credentials of whoever calls it. What it calls for each kind of
+resource is published with the kind (``handlers`` in its schema): a test compares this file with it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from dask_knot.aws import names
@@ -46,7 +51,6 @@ BUCKET = (
     "CreateBucket",
     "DeleteBucket",
     "DeleteBucketPolicy",
-    "GetBucketPolicy",
     "ListBucket",
     "ListBucketVersions",
     "PutBucketOwnershipControls",
@@ -55,6 +59,12 @@ BUCKET = (
     "PutBucketTagging",
     "PutEncryptionConfiguration",
     "PutLifecycleConfiguration",
+    # CloudFormation reads back all that a bucket can be set to: some twenty calls.
+    "GetBucket*",
+    "Get*Configuration",
+    "ListTagsForResource",
+    "TagResource",
+    "UntagResource",
 )
 OBJECTS = ("DeleteObject", "DeleteObjectVersion")
 REPOSITORY = (
@@ -63,6 +73,7 @@ REPOSITORY = (
     "DeleteRepository",
     "DescribeRepositories",
     "GetLifecyclePolicy",
+    "GetRepositoryPolicy",
     "ListTagsForResource",
     "PutLifecyclePolicy",
     "TagResource",
@@ -72,6 +83,8 @@ LOGS = (
     "CreateLogGroup",
     "DeleteLogGroup",
     "DeleteRetentionPolicy",
+    "DescribeIndexPolicies",
+    "GetDataProtectionPolicy",
     "ListTagsForResource",
     "PutRetentionPolicy",
     "TagResource",
@@ -84,56 +97,64 @@ BATCH = (
     "DeleteComputeEnvironment",
     "DeleteJobQueue",
     "DeregisterJobDefinition",
+    "SetCapacityTags",
     "TagResource",
     "UntagResource",
     "UpdateComputeEnvironment",
     "UpdateJobQueue",
 )
-ASK_EC2 = (
-    "DescribeInstanceTypes",
-    "DescribeLaunchTemplateVersions",
-    "DescribeLaunchTemplates",
-    "DescribeSecurityGroups",
-    "DescribeSubnets",
-    "DescribeVpcs",
-)
-ASK_NETWORK = (
-    "DescribeAvailabilityZones",
-    "DescribeInternetGateways",
-    "DescribeRouteTables",
-    "DescribeVpcAttribute",
-    "DescribeVpcEndpoints",
-)
+#: EC2's actions, by what is made: what is asked for, made and deleted.
+ALWAYS = (("DescribeInstanceTypes", "DescribeLaunchTemplateVersions", "DescribeSubnets"), (), ())
+VPCS = (("DescribeVpcs",), (), ())
 GROUP = (
-    "AuthorizeSecurityGroupEgress",
-    "CreateSecurityGroup",
-    "CreateTags",
-    "RevokeSecurityGroupEgress",
+    ("DescribeInstances", "DescribeSecurityGroups"),
+    (
+        "AuthorizeSecurityGroupEgress",
+        "CreateSecurityGroup",
+        "CreateTags",
+        "RevokeSecurityGroupEgress",
+    ),
+    ("DeleteSecurityGroup", "DeleteTags"),
 )
-LAUNCH = ("CreateLaunchTemplate", "CreateLaunchTemplateVersion", "ModifyLaunchTemplate")
+LAUNCH = (
+    ("DescribeLaunchTemplates",),
+    ("CreateLaunchTemplate", "CreateLaunchTemplateVersion", "CreateTags"),
+    ("DeleteLaunchTemplate", "DeleteTags"),
+)
 NETWORK = (
-    "AssociateRouteTable",
-    "AttachInternetGateway",
-    "CreateInternetGateway",
-    "CreateRoute",
-    "CreateRouteTable",
-    "CreateSubnet",
-    "CreateVpc",
-    "CreateVpcEndpoint",
-    "DeleteVpcEndpoints",
-    "ModifySubnetAttribute",
-    "ModifyVpcAttribute",
-    "ModifyVpcEndpoint",
-)
-DELETE = ("DeleteLaunchTemplate", "DeleteSecurityGroup", "DeleteTags")
-DELETE_NETWORK = (
-    "DeleteInternetGateway",
-    "DeleteRoute",
-    "DeleteRouteTable",
-    "DeleteSubnet",
-    "DeleteVpc",
-    "DetachInternetGateway",
-    "DisassociateRouteTable",
+    (
+        "DescribeAvailabilityZones",
+        "DescribeInternetGateways",
+        "DescribeNetworkAcls",
+        "DescribeNetworkInterfaces",
+        "DescribeRouteTables",
+        "DescribeVpcAttribute",
+        "DescribeVpcEncryptionControls",
+        "DescribeVpcEndpoints",
+    ),
+    (
+        "AssociateRouteTable",
+        "AttachInternetGateway",
+        "CreateInternetGateway",
+        "CreateRoute",
+        "CreateRouteTable",
+        "CreateSubnet",
+        "CreateVpc",
+        "CreateVpcEndpoint",
+        "DeleteVpcEndpoints",
+        "ModifySubnetAttribute",
+        "ModifyVpcAttribute",
+        "ModifyVpcEndpoint",
+    ),
+    (
+        "DeleteInternetGateway",
+        "DeleteRoute",
+        "DeleteRouteTable",
+        "DeleteSubnet",
+        "DeleteVpc",
+        "DetachInternetGateway",
+        "DisassociateRouteTable",
+    ),
 )
 
 
@@ -220,7 +241,7 @@ def _kept(options: StackOptions, place: Place) -> list[Statement]:
     statements = [
         _allow("Repository", "ecr", REPOSITORY, repository),
         _allow("Logs", "logs", LOGS, [logs, f"{logs}:*"]),
-        _allow("AskLogs", "logs", ["DescribeLogGroups"], "*"),
+        _allow("AskLogs", "logs", ["DescribeLogGroups", "DescribeResourcePolicies"], "*"),
     ]
     if options.existing_bucket is None:
         # CloudFormation makes the name, unless one is given.
@@ -240,14 +261,19 @@ def _batch(options: StackOptions, place: Place) -> list[Statement]:
 
 
 def _ec2(options: StackOptions, place: Place) -> list[Statement]:
-    is_new, has_instances = options.vpc == "new", options.family == "ec2"
-    asks = [*ASK_EC2, *(ASK_NETWORK if is_new else ())]
-    makes = [*GROUP, *(LAUNCH if has_instances else ()), *(NETWORK if is_new else ())]
-    deletes = [*DELETE, *(DELETE_NETWORK if is_new else ())]
+    is_made = (
+        (True, ALWAYS),
+        (options.vpc in ("new", "default"), VPCS),
+        (not options.security_groups, GROUP),
+        (options.family == "ec2", LAUNCH),
+        (options.vpc == "new", NETWORK),
+    )
+    parts = [part for is_needed, part in is_made if is_needed]
+    asks, makes, deletes = (sorted(set(chain(*some))) for some in zip(*parts, strict=True))
     here = place.arn("ec2", "*")
     is_ours = {"StringEquals": {f"aws:ResourceTag/{names.TAG}": options.name}}
-    return [
-        _allow("AskEc2", "ec2", asks, "*"),
-        _allow("MakeInEc2", "ec2", makes, here),
-        _allow("DeleteInEc2", "ec2", deletes, here, is_ours),
-    ]
+    statements = [_allow("AskEc2", "ec2", asks, "*")]
+    if makes:
+        statements.append(_allow("MakeInEc2", "ec2", makes, here))
+        statements.append(_allow("DeleteInEc2", "ec2", deletes, here, is_ours))
+    return statements

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from dask_knot.aws import names
-from dask_knot.aws.session import Session, translate
+from dask_knot.aws.session import REFUSALS, Session, translate
 from dask_knot.errors import StackError
 
 #: A stack in one of these states can be used, even while it is changed.
@@ -113,7 +111,7 @@ def find_stack(client: Any, name: str) -> Mapping[str, Any] | None:
     """
     try:
         stack: Mapping[str, Any] = client.describe_stacks(StackName=name)["Stacks"][0]
-    except ClientError as error:
+    except REFUSALS as error:
         if "does not exist" in str(error):
             return None
         raise translate(error) from error

@@ -112,7 +112,8 @@ def reasons(failures: list[StackEvent]) -> list[str]:
     """Give a line for each failure, with what to do below those that are known."""
     lines = []
     for event in failures:
-        lines.append(f"  {event.resource} ({event.kind}): {event.status}: {event.reason}")
+        why = f": {event.reason}" if event.reason else ""
+        lines.append(f"  {event.resource} ({event.kind}): {event.status}{why}")
         cures = [cure for words, cure in CURES if any(word in event.reason for word in words)]
         lines += [f"    → {cure}" for cure in cures[:1]]
     return lines

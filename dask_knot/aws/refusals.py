@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 
 from dask_knot.errors import (
     AccessError,
@@ -72,7 +73,9 @@ _NO_CREDENTIALS = (
     # `aws login`, which the oldest botocore that we take doesn't have.
     getattr(boto, "LoginError", boto.SSOError),
 )
-_NOT_REACHED = (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError)
+NOT_REACHED = (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError)
+#: All that botocore raises of AWS.
+REFUSALS = (boto.BotoCoreError, boto.ClientError, ResponseParserError)
 
 
 def translate(error: Exception) -> KnotError:
@@ -91,19 +94,40 @@ def translate(error: Exception) -> KnotError:
         return ConfigurationError(f"AWS needs a region and none is set: {REGION_HINT}")
     if isinstance(error, _NO_CREDENTIALS):
         return CredentialsError(f"there are no usable AWS credentials: {error}; {_SIGN_IN}")
-    if isinstance(error, _NOT_REACHED):
+    if isinstance(error, NOT_REACHED):
         return AwsError(
-            f"AWS can't be reached: {error}. Check the network, AWS_ENDPOINT_URL, and that the "
-            "region exists"
+            f"AWS can't be reached: {str(error).rstrip('.')}. Check the network, AWS_ENDPOINT_URL, "
+            "and that the region exists"
+        )
+    if isinstance(error, ResponseParserError):
+        return AwsError(
+            "AWS's answer is not one of AWS: a proxy, or a network that wants you to sign in, may "
+            f"have answered instead. {str(error)[:300]}"
         )
     return AwsError(f"AWS can't be asked: {error}")
+
+
+#: Calls of S3 that say nothing of the permission that is missing, which has another name.
+_ACTIONS = {
+    "HeadBucket": "s3:ListBucket",
+    "HeadObject": "s3:GetObject",
+    "ListObjectsV2": "s3:ListBucket",
+    "ListObjectVersions": "s3:ListBucketVersions",
+    "DeleteObjects": "s3:DeleteObject",
+}
 
 
 def action_of(error: boto.ClientError) -> str:
     """Name the IAM action that was refused, such as ``batch:SubmitJob``, as well as it is known."""
     details: Any = error.response.get("Error", {})
     said = re.search(r"perform:? \(?([a-z0-9-]+:\w+)", str(details.get("Message", "")))
-    return said[1] if said else error.operation_name
+    return said[1] if said else _ACTIONS.get(error.operation_name, error.operation_name)
+
+
+def code_of(error: Exception) -> str:
+    """Give the code with which AWS refused; nothing if it didn't answer."""
+    details: Any = error.response.get("Error", {}) if isinstance(error, boto.ClientError) else {}
+    return str(details.get("Code", ""))
 
 
 def _refused(error: boto.ClientError) -> KnotError:

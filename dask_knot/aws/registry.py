@@ -6,9 +6,7 @@ import base64
 import re
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from dask_knot.aws.session import Session, translate, translated
+from dask_knot.aws.session import REFUSALS, Session, code_of, translate, translated
 from dask_knot.errors import ImageError
 
 ECR = re.compile(
@@ -52,8 +50,8 @@ def find_image(session: Session, repository: str, tag: str) -> dict[str, Any] | 
         answer = session.client("ecr").describe_images(
             registryId=match["account"], repositoryName=match["name"], imageIds=[{"imageTag": tag}]
         )
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
+    except REFUSALS as error:
+        code = code_of(error)
         if code == "ImageNotFoundException":
             return None
         if code == "RepositoryNotFoundException":

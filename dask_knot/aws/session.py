@@ -11,12 +11,12 @@ from typing import Any, cast
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from dask_knot.aws.refusals import REGION_HINT, translate
+from dask_knot.aws.asking import Asking
+from dask_knot.aws.refusals import REFUSALS, REGION_HINT, code_of, translate
 from dask_knot.errors import ConfigurationError, CredentialsError
 
-__all__ = ["CONFIG", "Session", "open_session", "translate", "translated"]
+__all__ = ["CONFIG", "REFUSALS", "Session", "code_of", "open_session", "translate", "translated"]
 
 
 def _config(attempts: int) -> Config:
@@ -32,8 +32,10 @@ def _config(attempts: int) -> Config:
 
 #: For somebody who waits: without a network it is said after some ten seconds.
 CONFIG = _config(6)
-#: For work that must not be lost when the network is gone for a minute.
+#: For work that must not be lost when AWS is busy for minutes, ...
 PATIENT = _config(13)
+#: ... or when the network is gone: so many seconds, as the store has it.
+OUTAGE = 120.0
 #: So long the store keeps credentials before it asks botocore again, which renews them 15 minutes
 #: before they expire.
 CREDENTIALS_FOR = timedelta(minutes=5)
@@ -44,7 +46,7 @@ def translated() -> Iterator[None]:
     """Let no exception of botocore out: each becomes one of ours."""
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except REFUSALS as error:
         raise translate(error) from error
 
 
@@ -57,11 +59,14 @@ class Session:
         Where credentials and region come from.
     config : botocore.config.Config
         What all clients are made with.
+    patience : float
+        For so many seconds `asking` clients bear with an AWS that can't be reached.
     """
 
-    def __init__(self, boto: boto3.Session, config: Config = CONFIG) -> None:
+    def __init__(self, boto: boto3.Session, config: Config = CONFIG, patience: float = 0.0) -> None:
         self.boto = boto
         self._config = config
+        self._patience = patience
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()  # boto3 may share clients between threads, not make them
 
@@ -85,11 +90,11 @@ class Session:
 
     def asking(self, service: str) -> Any:
         """Give a client whose exceptions are ours; the pages of paginators are botocore's."""
-        return _Asking(self.client(service))
+        return Asking(self.client(service), self._patience)
 
     def patient(self) -> Session:
-        """Give a session whose clients bear with a network that is gone for more than a minute."""
-        return Session(self.boto, PATIENT)
+        """Give a session for work: its `asking` clients bear with an outage."""
+        return Session(self.boto, PATIENT, OUTAGE)
 
     def close(self) -> None:
         """Close the connections of all clients."""
@@ -136,22 +141,6 @@ class Session:
             "token": frozen.token,
             "expires_at": datetime.now(timezone.utc) + CREDENTIALS_FOR,
         }
-
-
-class _Asking:
-    """A client that translates what it raises."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Any:
-        call = getattr(self._client, name)
-
-        def ask(**request: Any) -> Any:
-            with translated():
-                return call(**request)
-
-        return ask
 
 
 def open_session(profile: str | None = None, region: str | None = None) -> Session:

@@ -8,13 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from dask_knot.aws import names
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import StackOutputs, find_stack, parse_outputs, read_outputs, stack_tags
 from dask_knot.aws.progress import Follower, Report, StackEvent
-from dask_knot.aws.session import Session, translate, translated
+from dask_knot.aws.session import REFUSALS, Session, code_of, translate, translated
 from dask_knot.aws.surroundings import find_parameters
 from dask_knot.aws.template import make_template
 from dask_knot.errors import KnotError, StackError
@@ -125,7 +123,7 @@ def _create(client: Any, request: Mapping[str, Any]) -> str:
     try:
         # A stack that can't be made is gone then, so that nothing blocks the next try.
         return str(client.create_stack(**request, OnFailure="DELETE")["StackId"])
-    except ClientError as error:
+    except REFUSALS as error:
         raise _refused(error) from error
 
 
@@ -134,17 +132,16 @@ def _update(client: Any, request: Mapping[str, Any], follower: Follower) -> bool
     follower.skip()
     try:
         client.update_stack(**request)
-    except ClientError as error:
+    except REFUSALS as error:
         if "No updates are to be performed" in str(error):
             return False
         raise _refused(error) from error
     return True
 
 
-def _refused(error: ClientError) -> KnotError:
-    message = error.response["Error"].get("Message", "")
-    if error.response["Error"].get("Code") == "ValidationError":
-        return StackError(f"CloudFormation refused the stack: {message}")
+def _refused(error: Exception) -> KnotError:
+    if code_of(error) == "ValidationError":
+        return StackError(f"CloudFormation refused the stack: {error}")
     return translate(error)
 
 

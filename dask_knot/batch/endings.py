@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -43,12 +44,16 @@ RULES = (
 )
 
 
-#: What the kernel says of a program of another architecture, and what that means.
-WRONG_FORMAT = "exec format error"
+#: How the engine and the container's init begin to say that the program could not be started, what
+#: the kernel says of one of another architecture, and what that means.
+NOT_EXECUTED, WRONG_FORMAT = re.compile(r"exec .*error$|\[fatal tini", re.I), "exec format error"
 OTHER_ARCHITECTURE = (
     "the image is for another architecture than the compute environment; build it again with "
     "`dask knot image`"
 )
+
+
+NO_PYTHON = "the image has no Python that can be started; build it with `dask knot image`"
 
 
 class Ended(NamedTuple):
@@ -72,8 +77,9 @@ def explain(job: Mapping[str, Any], log: Sequence[str]) -> Ended:
     reasons = {"status": job.get("statusReason", ""), "container": container.get("reason", "")}
     code = container.get("exitCode")
     ending = _ending(job, reasons, code)
-    if ending is Ending.KILLED and log and log[-1].startswith("exec ") and WRONG_FORMAT in log[-1]:
-        ending, reasons["container"] = Ending.NOT_STARTED, f"{log[-1]}: {OTHER_ARCHITECTURE}"
+    if ending is Ending.KILLED and log and NOT_EXECUTED.match(log[-1]):
+        why = OTHER_ARCHITECTURE if WRONG_FORMAT in log[-1].lower() else NO_PYTHON
+        ending, reasons["container"] = Ending.NOT_STARTED, f"{log[-1]}: {why}"
     kind, text = _WORDS[ending]
     reason = reasons["container"] or reasons["status"]
     message = f"job {job.get('jobId')} {text.format(exit=_exit(code), reason=reason)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import itertools
@@ -12,10 +13,16 @@ import sysconfig
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 # A pipe takes up to this many bytes at once (POSIX guarantees 512): reports of children that end
 # at the same moment must not be mixed.
 _ATOMIC_WRITE = 512
+#: What folders of installed packages are called (the second one by Debian).
+SITE_NAMES = ("site-packages", "dist-packages")
+#: Threads that mind forks: pyarrow's jemalloc, which pandas brings along, takes its locks before a
+#: fork and makes the thread anew in the child (`pthread_atfork`).
+MINDFUL_THREADS = frozenset({"jemalloc_bg_thd"})
 
 
 def installed_folders() -> tuple[str, ...]:
@@ -23,6 +30,8 @@ def installed_folders() -> tuple[str, ...]:
     paths = sysconfig.get_paths()
     folders = {paths["purelib"], paths["platlib"], site.getusersitepackages()}
     folders.update(site.getsitepackages())
+    # A virtual environment may stand on another one.
+    folders.update(path for path in sys.path if os.path.basename(path) in SITE_NAMES)
     return tuple(sorted(os.path.join(folder, "") for folder in folders))
 
 
@@ -119,10 +128,19 @@ def is_safe_to_fork() -> bool:
 
 
 def _count_threads() -> int:
+    return 1 + sum(name not in MINDFUL_THREADS for name in _other_threads())
+
+
+def _other_threads() -> Iterator[str]:
     try:
-        return len(os.listdir("/proc/self/task"))
+        threads = os.listdir("/proc/self/task")
     except OSError:
-        return 1
+        return
+    for thread in threads:
+        # It may have ended meanwhile.
+        with contextlib.suppress(OSError):
+            if int(thread) != os.getpid():
+                yield Path(f"/proc/self/task/{thread}/comm").read_text().strip()
 
 
 def _count_threads_after_fork() -> int:

@@ -22,8 +22,11 @@ class Screen:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        # Texts come from AWS: brackets in them are not markup, and lines are not broken.
-        self._console = console or Console(highlight=False, markup=False, soft_wrap=True)
+        # Texts come from AWS and Docker: neither brackets nor colons in them are markup, and lines
+        # are not broken.
+        self._console = console or Console(
+            highlight=False, markup=False, emoji=False, soft_wrap=True
+        )
 
     def line(self, text: str = "", style: str | None = None) -> None:
         """Print a line."""

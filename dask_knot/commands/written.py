@@ -1,4 +1,4 @@
-"""The file of configuration that `up` writes, so that scripts find the stack by themselves."""
+"""The files of configuration that `up` and `image` write, so that scripts find what they made."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from typing import Any
 import dask
 import yaml
 
-#: Dask reads all files of its folder in the order of their names: knot.yaml wins over this one.
-NAME = "knot-up.yaml"
+#: Dask reads all files of its folder in the order of their names: knot.yaml wins over these.
+NAME, IMAGE_NAME = "knot-up.yaml", "knot-image.yaml"
 HEADER = """\
 # Written by `dask knot up`, deleted by `dask knot down`: with it, KnotCluster() uses the stack.
 # What knot.yaml beside it says wins. There are no credentials in here.
+"""
+
+IMAGE_HEADER = """\
+# Written by `dask knot image`: KnotCluster() and the next `dask knot image` take the same options.
+# What knot.yaml beside it says wins. Delete this file to go back to the defaults.
 """
 
 
@@ -53,6 +58,38 @@ def remove(stack: str, region: str) -> Path | None:
     return path
 
 
-def _path() -> Path:
+def write_image(options: Mapping[str, Any]) -> Path | None:
+    """Note the options that an image was built with, beside those noted before.
+
+    Without them a cluster would look for an image of other contents, thus of another tag. A script
+    is not noted as the source: the script that runs is what is read then.
+
+    Parameters
+    ----------
+    options : mapping of str to Any
+        Attributes of `ImageSpec`, empty ones are those that weren't given.
+    """
+    given = {name: _absolute(name, value) for name, value in options.items() if value}
+    if str(given.get("source", "")).endswith((".py", ".pyw")):
+        del given["source"]
+    path = _path(IMAGE_NAME)
+    if given:
+        noted = yaml.safe_load(path.read_text()) if path.is_file() else None
+        build = {**((noted or {}).get("knot") or {}).get("build", {}), **given}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(IMAGE_HEADER + yaml.safe_dump({"knot": {"build": build}}, sort_keys=False))
+    return path if path.is_file() else None
+
+
+def _absolute(name: str, value: Any) -> Any:
+    """Give paths from the root: scripts that read the file run elsewhere."""
+    if not isinstance(value, str):
+        return [_absolute(name, one) for one in value]
+    is_list = name == "packages" and value.endswith((".txt", ".in"))
+    is_path = is_list or name in ("source", "dockerfile")
+    return str(Path(value).expanduser().absolute()) if is_path else value
+
+
+def _path(name: str = NAME) -> Path:
     # Looked up each time: DASK_CONFIG may have changed, and tests change it.
-    return Path(dask.config.PATH) / NAME
+    return Path(dask.config.PATH) / name

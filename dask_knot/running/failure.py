@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import msgpack
 from distributed.core import error_message
 from distributed.protocol import pickle
 
-from dask_knot.errors import CorruptObjectError
+from dask_knot.errors import CorruptObjectError, KnotError
 from dask_knot.store.codec import Bytes
 
 
@@ -56,6 +56,15 @@ class Failure:
         """Build the exception again."""
         error: BaseException = pickle.loads(self.exception)
         return error
+
+    def readable(self) -> Failure:
+        """Put a KnotError with the same text in the place of what can't be unpickled here."""
+        try:
+            self.load()
+        except Exception as error:  # unpickling runs user code: anything may come out
+            text = f"{self.exception_text} (this exception can't be unpickled here: {error!r})"
+            return replace(self, exception=fail(KnotError(text), self.key).exception)
+        return self
 
 
 def describe(error: BaseException, key: object, printed: str = "") -> Failure:

@@ -20,6 +20,7 @@ from dask_knot.running.failure import Failure, describe, fail
 from dask_knot.running.fused import call
 from dask_knot.running.inputs import Inputs
 from dask_knot.running.inside import fault, unpickling
+from dask_knot.running.nested import keep_nested_work_here
 from dask_knot.running.printed import Printed
 from dask_knot.running.refused import translated
 
@@ -58,6 +59,7 @@ def run_pickled(data: bytes) -> bytes:
     """Run one task in another process: pickled node and values in, pickled Ended out."""
     with unpickling():
         node, values = pickle.loads(data)
+    keep_nested_work_here()
     broken = fault()
     ended = run_task(node, values) if broken is None else _not_run(fail(broken, node.key))
     try:

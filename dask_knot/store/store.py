@@ -64,7 +64,7 @@ class Store:
     """
 
     def __init__(self, url: str | os.PathLike[str], **options: Any) -> None:
-        self.url, self._store = _open(os.fspath(url), options)
+        self.url, self._store = open_objects(os.fspath(url), options)
         self.requests: Counter[str] = Counter()
 
     def __repr__(self) -> str:
@@ -165,7 +165,8 @@ class Store:
             ) from error
 
 
-def _open(url: str, options: Mapping[str, Any]) -> tuple[str, Any]:
+def open_objects(url: str, options: Mapping[str, Any]) -> tuple[str, Any]:
+    """Open obstore's store at a URL; give the whole URL, too."""
     if "://" not in url:
         url = Path(url).expanduser().absolute().as_uri()
     scheme = urlsplit(url).scheme

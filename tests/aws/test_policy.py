@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
+from fnmatch import fnmatch
 
 import pytest
 
@@ -21,8 +23,11 @@ from dask_knot.aws.status import read_status
 from dask_knot.aws.template import make_template
 from tests.aws.account import account, sign_in, unheard
 from tests.aws.formation import OUTPUTS, described
+from tests.aws.handlers import NOT_OURS, is_ours, kinds, permissions
 from tests.aws.permissions import actions, allows, recorded
 
+GROUPS = ("sg-01234567",)
+ROLE = "arn:aws:iam::123456789012:role/theirs"
 HERE = Place("aws", "eu-west-1", "123456789012")
 USER = user_policy(parse_outputs(described()))
 #: Resources of another stack, of another account and of another prefix.
@@ -113,11 +118,19 @@ def test_all_that_reading_a_stack_calls_is_allowed_to_users(session: Session) ->
 OPTIONS = [
     StackOptions(platform=platform, vpc=vpc)
     for platform, vpc in itertools.product(PLATFORMS, ("default", "new"))
+] + [
+    StackOptions(platform="spot", allocation_strategy="BEST_FIT", existing_bucket="theirs"),
+    StackOptions(
+        vpc="vpc-01234567", subnets=("subnet-01234567",), security_groups=("sg-01234567",)
+    ),
+    StackOptions(platform="fargate", vpc="vpc-01234567", security_groups=GROUPS),
+    StackOptions(existing_queue="theirs"),
+    StackOptions(existing_queue="q", existing_bucket="b-1", existing_job_role=ROLE),
 ]
 
 
 def label(options: StackOptions) -> str:
-    return f"{options.platform} {options.vpc}"
+    return " ".join(f"{name}={value}" for name, value in options.changed().items()) or "default"
 
 
 def test_all_that_up_and_down_call_is_allowed_to_operators(session: Session) -> None:
@@ -132,44 +145,50 @@ def test_all_that_up_and_down_call_is_allowed_to_operators(session: Session) -> 
     assert needed - actions(operator_policy(options, HERE)) == set()
 
 
-#: A permission to make and one to delete each kind of resource.
-MAKE_AND_DELETE = {
-    "AWS::S3::Bucket": ("s3:CreateBucket", "s3:DeleteBucket"),
-    "AWS::S3::BucketPolicy": ("s3:PutBucketPolicy", "s3:DeleteBucketPolicy"),
-    "AWS::ECR::Repository": ("ecr:CreateRepository", "ecr:DeleteRepository"),
-    "AWS::Logs::LogGroup": ("logs:CreateLogGroup", "logs:DeleteLogGroup"),
-    "AWS::IAM::Role": ("iam:CreateRole", "iam:DeleteRole"),
-    "AWS::IAM::InstanceProfile": ("iam:CreateInstanceProfile", "iam:DeleteInstanceProfile"),
-    "AWS::Batch::JobQueue": ("batch:CreateJobQueue", "batch:DeleteJobQueue"),
-    "AWS::Batch::ComputeEnvironment": (
-        "batch:CreateComputeEnvironment",
-        "batch:DeleteComputeEnvironment",
-    ),
-    "AWS::EC2::LaunchTemplate": ("ec2:CreateLaunchTemplate", "ec2:DeleteLaunchTemplate"),
-    "AWS::EC2::SecurityGroup": ("ec2:CreateSecurityGroup", "ec2:DeleteSecurityGroup"),
-    "AWS::EC2::VPC": ("ec2:CreateVpc", "ec2:DeleteVpc"),
-    "AWS::EC2::Subnet": ("ec2:CreateSubnet", "ec2:DeleteSubnet"),
-    "AWS::EC2::InternetGateway": ("ec2:CreateInternetGateway", "ec2:DeleteInternetGateway"),
-    "AWS::EC2::VPCGatewayAttachment": ("ec2:AttachInternetGateway", "ec2:DetachInternetGateway"),
-    "AWS::EC2::RouteTable": ("ec2:CreateRouteTable", "ec2:DeleteRouteTable"),
-    "AWS::EC2::Route": ("ec2:CreateRoute", "ec2:DeleteRoute"),
-    "AWS::EC2::SubnetRouteTableAssociation": (
-        "ec2:AssociateRouteTable",
-        "ec2:DisassociateRouteTable",
-    ),
-    "AWS::EC2::VPCEndpoint": ("ec2:CreateVpcEndpoint", "ec2:DeleteVpcEndpoints"),
+#: What `up` and `down` call themselves, and no handler of CloudFormation's.
+CALLED = {
+    *(f"cloudformation:{name}" for name in ("CreateStack", "DeleteStack", "UpdateStack")),
+    *(f"cloudformation:{name}" for name in ("DescribeStackEvents", "DescribeStacks")),
+    "cloudformation:ContinueUpdateRollback",  # after an update that could not be rolled back
+    "cloudformation:GetTemplate",  # to keep the data
+    "cloudformation:ListStackResources",
+    "ec2:DescribeAvailabilityZones",  # Fn::GetAZs
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+    "iam:CreateServiceLinkedRole",
+    "iam:ListRoles",
+    "iam:PassRole",
+    "batch:DescribeJobDefinitions",
+    "batch:DeregisterJobDefinition",
+    "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
+    "s3:ListBucketVersions",
 }
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=label)
-def test_operators_may_make_and_delete_what_is_in_the_template_and_nothing_else(
+def test_operators_may_do_what_cloudformation_does_for_them_and_no_more(
     options: StackOptions,
 ) -> None:
-    granted = actions(operator_policy(options, HERE))
-    kinds = {one["Type"] for one in make_template(options)["Resources"].values()}
-    assert kinds <= MAKE_AND_DELETE.keys()
-    for kind, pair in MAKE_AND_DELETE.items():
-        assert (set(pair) <= granted) == (kind in kinds), kind
+    granted = {action.lower() for action in actions(operator_policy(options, HERE))}
+    published = set().union(*(permissions(kind) for kind in kinds(options)))
+    needed = {action for action in published if is_ours(action)}
+    if "ManagedPolicyArns" not in json.dumps(make_template(options)):
+        needed -= {"iam:attachrolepolicy", "iam:detachrolepolicy"}
+    missing = {action for action in needed if not any(fnmatch(action, one) for one in granted)}
+    assert missing == set()
+    called = {action.lower() for action in CALLED}
+    assert {one for one in granted - called if not any(fnmatch(a, one) for a in needed)} == set()
+
+
+def test_what_is_left_out_is_published_and_not_allowed() -> None:
+    everything = set().union(*(permissions(kind) for one in OPTIONS for kind in kinds(one)))
+    granted = {action.lower() for one in OPTIONS for action in actions(operator_policy(one, HERE))}
+    for pattern in NOT_OURS:
+        assert any(re.fullmatch(pattern, action) for action in everything), pattern
+        found = [one for one in granted if re.fullmatch(pattern, one.replace("*", ""))]
+        assert found == [], pattern
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=label)

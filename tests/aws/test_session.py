@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 from moto import mock_aws
 
 from dask_knot.aws.refusals import action_of
@@ -156,7 +157,7 @@ def test_a_client_that_translates(emulated: Session) -> None:
             AccessError,
             r"may not do batch:SubmitJob:.*job-queue/q.*dask knot policy",
         ),
-        (refused("403", "Forbidden", "HeadBucket"), AccessError, "may not do HeadBucket"),
+        (refused("403", "Forbidden", "HeadBucket"), AccessError, "may not do s3:ListBucket"),
         (refused("UnauthorizedOperation", call="RunInstances"), AccessError, "RunInstances"),
         (refused("ThrottlingException"), AwsError, "took no more SubmitJob requests"),
         (refused("LimitExceededException", "5 roles"), QuotaError, "5 roles.*Service Quotas"),
@@ -172,6 +173,7 @@ def test_a_client_that_translates(emulated: Session) -> None:
         (boto.ConnectTimeoutError(endpoint_url="https://x"), AwsError, "can't be reached"),
         (boto.ReadTimeoutError(endpoint_url="https://x"), AwsError, "can't be reached"),
         (boto.ParamValidationError(report="x"), AwsError, "can't be asked"),
+        (ResponseParserError("b'<!doctype html>'"), AwsError, "a proxy.*answered instead.*html"),
     ],
 )
 def test_what_is_refused_is_said(error: Exception, kind: type[KnotError], words: str) -> None:
@@ -207,6 +209,7 @@ def test_the_cause_is_kept() -> None:
 
 
 def test_the_action_is_named_by_the_message() -> None:
-    assert action_of(refused("AccessDenied", "Access Denied", "ListObjectsV2")) == "ListObjectsV2"
+    assert action_of(refused("AccessDenied", "Access Denied", "PutObject")) == "PutObject"
+    assert action_of(refused("AccessDenied", "Access Denied", "ListObjectsV2")) == "s3:ListBucket"
     said = "is not authorized to perform: s3:ListBucket because no identity-based policy allows"
     assert action_of(refused("AccessDenied", said, "ListObjectsV2")) == "s3:ListBucket"

@@ -212,11 +212,21 @@ def test_the_log_is_told_and_kept() -> None:
     assert found.error.log == ("first line", "last line")
 
 
-def test_an_image_of_another_architecture() -> None:
-    log = ["exec /usr/local/bin/python: exec format error"]
-    found = explain(detail("Essential container in task exited", "", 255), log)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "exec /usr/local/bin/python: exec format error",
+        "[FATAL tini (7)] exec python failed: Exec format error",
+    ],
+)
+def test_an_image_of_another_architecture(line: str) -> None:
+    found = explain(detail("Essential container in task exited", "", 255), [line])
     assert found.ending is Ending.NOT_STARTED
     assert "another architecture" in str(found.error)
+    none = "[FATAL tini (7)] exec python failed: No such file or directory"
+    found = explain(detail("Essential container in task exited", "", 127), [none])
+    assert found.ending is Ending.NOT_STARTED
+    assert "has no Python" in str(found.error)
     printed = ["a task printed: exec format error"]
     other = explain(detail("Essential container in task exited", "", 255), printed)
     assert other.ending is Ending.KILLED

@@ -46,6 +46,25 @@ def test_what_a_child_imports_the_next_ones_have(open_desk: Open) -> None:
     wait_until(lambda: knows(desk, "sympy"))
 
 
+def test_pandas_and_what_it_brings_are_known_to_the_next_ones(open_desk: Open) -> None:
+    """pyarrow starts a thread when it is imported, one that minds forks."""
+    desk = open_desk()
+    assert not knows(desk, "pyarrow.dataset")
+    wait_until(lambda: knows(desk, "pyarrow.dataset"))
+
+
+def test_packages_below_a_virtual_environment_are_installed_too(
+    open_desk: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = tmp_path / "site-packages"
+    below.mkdir()
+    (below / "from_below.py").touch()
+    monkeypatch.syspath_prepend(str(below))
+    desk = open_desk()
+    assert not knows(desk, "from_below")
+    wait_until(lambda: knows(desk, "from_below"))
+
+
 def test_the_users_own_modules_are_read_anew(
     open_desk: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

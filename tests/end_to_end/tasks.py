@@ -6,6 +6,9 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 
 def inc(x: int) -> int:
@@ -62,3 +65,44 @@ def count_call(folder: str, x: int) -> int:
     with open(Path(folder) / str(x), "a") as file:
         file.write("x")
     return x
+
+
+def total(numbers: Any, more: float = 0) -> float:
+    """Add up an array."""
+    return float(sum(numbers) if isinstance(numbers, list) else np.sum(numbers)) + more
+
+
+def total_keyword(more: float, big: Any = ()) -> float:
+    """Add up an array that has a name."""
+    return total(big, more)
+
+
+def total_inside(argument: Any) -> float:
+    """Add up an array deep inside an argument."""
+    return total(*argument["deep"])
+
+
+def append(path: str, what: object) -> object:
+    """Write a word to a file."""
+    with open(path, "a") as file:
+        file.write(f"{what} ")
+    return what
+
+
+def flaky(folder: str, name: int, good_at: int = 3) -> int:
+    """Work only when called for the third time."""
+    count_call(folder, name)
+    if len((Path(folder) / str(name)).read_text()) < good_at:
+        raise OSError("not yet")
+    return name
+
+
+class Model:
+    """Holds an array, as what was fitted does."""
+
+    def __init__(self, weights: Any) -> None:
+        self.weights = weights
+
+    def predict(self, x: int) -> float:
+        """Use it."""
+        return total(self.weights, x)

@@ -16,9 +16,7 @@ from dask import delayed
 from distributed import Client
 
 from dask_knot import KnotCluster, checks
-from dask_knot.aws.options import StackOptions
 from dask_knot.aws.session import Session, open_session
-from dask_knot.aws.stack import up
 from dask_knot.errors import (
     EngineError,
     JobMemoryError,
@@ -30,42 +28,12 @@ from dask_knot.errors import (
 )
 from dask_knot.running import versions
 from tests.end_to_end.conftest import until
+from tests.end_to_end.containers import SMALL, account, machine, open_aws, settings
 from tests.rig.machine import Rig
 
+__all__ = ["account", "machine", "open_aws", "settings"]
+
 pytestmark = pytest.mark.timeout(300)
-
-SMALL = {"jobs": 2, "memory": "400 MiB", "dashboard_address": None}
-#: What the containers of the emulated AWS need to find it; on AWS the role of the job is enough.
-NEEDED = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-
-
-@pytest.fixture(scope="module")
-def machine(rig: Rig) -> Iterator[Rig]:
-    """Let this process find the emulated AWS and its Docker engine."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in rig.environment.items():
-            patch.setenv(name, value)
-        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE"):
-            patch.delenv(name, raising=False)
-        build = {"packages": ["numpy"], "network": "host"}
-        with dask.config.set({"knot.build": build}):
-            yield rig
-
-
-@pytest.fixture(scope="module")
-def account(machine: Rig) -> Iterator[Session]:
-    """Give an account with a stack in it."""
-    session = open_session()
-    up(session, StackOptions(), lambda _: None)
-    yield session
-    session.close()
-
-
-@pytest.fixture(scope="module")
-def settings(machine: Rig) -> dict[str, Any]:
-    """Give the settings of a cluster on the emulated AWS."""
-    environment = {name: os.environ[name] for name in NEEDED}
-    return {**SMALL, "engine": "aws", "environment": environment}
 
 
 @pytest.fixture(scope="module", params=["docker", "aws"])
@@ -84,20 +52,6 @@ def client(cluster: KnotCluster) -> Iterator[Client]:
     with Client(cluster) as client:
         yield client
         assert client.submit(sum, [1, 2], pure=False).result(timeout=60) == 3
-
-
-@pytest.fixture
-def open_aws(account: Session, settings: dict[str, Any]) -> Iterator[Callable[..., KnotCluster]]:
-    """Open clusters with other settings, and close them after the test."""
-    opened: list[KnotCluster] = []
-
-    def open_one(**others: Any) -> KnotCluster:
-        opened.append(KnotCluster(**{**settings, **others}))
-        return opened[-1]
-
-    yield open_one
-    for one in opened:
-        one.close()
 
 
 def test_a_map(client: Client, cluster: KnotCluster) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dask_knot.aws.options import StackOptions
 from dask_knot.aws.policy import PUSH
+from tests.aws.handlers import kinds, permissions
 from tests.aws.permissions import actions
 from tests.rig.machine import Rig
 
@@ -22,24 +26,40 @@ pytestmark = pytest.mark.timeout(600)
 COMMAND = "from dask.cli import cli; from dask_knot.cli import knot; cli.add_command(knot); cli()"
 
 
-#: The doctor without its end: the emulated AWS has no quotas, and is reproached for that.
-EXAMINE = """
-from dask_knot.aws.doctor import examine
-from dask_knot.aws.session import open_session
-print([one for one in examine(open_session(), "dask-knot") if one.what == "image"])
+#: A task that ends its process, so that its log is read, and one that is ended with the cluster.
+MISHAPS = """
+import os, time
+from distributed import Client
+from dask_knot import KnotCluster
+def die():
+    print("about to die", flush=True)
+    os._exit(3)
+if __name__ == "__main__":
+    with KnotCluster() as cluster, Client(cluster) as client:
+        print(client.submit(die).exception())
+        client.submit(time.sleep, 300)
+        while len(cluster.jobs) < 2:
+            time.sleep(0.1)
 """
 
-
 #: What the user's policy allows and IAM isn't asked for here. All the rest is asked for, so without
-#: it something fails. The emulated AWS checks no PassRole, no tags and no pushes; this run ends no
-#: job, reads no log, and has no upload that is given up.
+#: it something fails. The emulated AWS checks no PassRole, no tags and no pushes, and no upload is
+#: given up.
 UNASKED = {
     "iam:passrole",
     "batch:tagresource",
-    "batch:terminatejob",
-    "logs:getlogevents",
     "s3:abortmultipartupload",
     *(action.lower() for action in PUSH),
+}
+
+
+#: The same of the operator's policy, without what CloudFormation calls: nothing fails, nothing is
+#: kept, no instance types are chosen, and nothing is left in the bucket.
+OPERATOR = {
+    "cloudformation:continueupdaterollback",
+    "cloudformation:gettemplate",
+    "ec2:describeinstancetypes",
+    "s3:deleteobjectversion",
 }
 
 
@@ -55,7 +75,18 @@ class Person:
 
     def run(self, *arguments: str) -> str:
         """Run Python, which must succeed."""
-        done = subprocess.run(
+        done = self._run(*arguments)
+        assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def refused(self, *arguments: str) -> str:
+        """Run `dask knot …`, which must end with one message."""
+        done = self._run("-c", COMMAND, "knot", *arguments)
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+        return done.stderr
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [sys.executable, *arguments],
             env=self._environment,
             cwd=self._home,  # Python finds first what is here
@@ -64,8 +95,6 @@ class Person:
             timeout=300,
             check=False,
         )
-        assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
 
 
 @pytest.fixture
@@ -95,8 +124,6 @@ def hire(rig: Rig, name: str, policy: str, home: Path) -> Person:
             "DASK_CONFIG": str(home / "config"),
             "PYTHONPATH": str(home),
             "DASK_KNOT__BUILD__NETWORK": "host",
-            # An image of this test's own: one that another test has pushed needs no login.
-            "DASK_KNOT__BUILD__LINES": repr(["ENV NEW_USER=1"]),
             "DASK_KNOT__MEMORY": "400 MiB",
             # The emulated AWS is where no container would look for it.
             "DASK_KNOT__ENVIRONMENT": repr({"AWS_ENDPOINT_URL": rig.endpoint}),
@@ -140,24 +167,74 @@ def left(rig: Rig) -> dict[str, list[Any]]:
     return {name: list(some) for name, some in found.items() if some}
 
 
+def allowed(policy: str) -> set[str]:
+    """Give the actions of a printed policy, in lower case."""
+    return {action.lower() for action in actions(json.loads(policy))}
+
+
+def images(rig: Rig) -> int:
+    """Count what has been pushed."""
+    ecr = rig.client("ecr")
+    count = len(ecr.describe_images(repositoryName="dask-knot")["imageDetails"])
+    ecr.close()
+    return count
+
+
+def assert_months(printed: str) -> None:
+    """Check that the months are warm and cold as they were made."""
+    means = [float(mean) for mean in re.findall(r"month +\d+: +(-?\d+\.\d\d) degrees", printed)]
+    assert len(means) == 12
+    assert means[6] - means[0] == pytest.approx(19.4, abs=0.5)
+
+
 def test_a_new_user_from_up_to_down(enforcing: Rig, home: Path) -> None:
-    rig, example = enforcing, str(home / "examples" / "pi.py")
+    rig, pi, climatology = enforcing, *(f"examples/{name}.py" for name in ("pi", "climatology"))
     root = Person(home, {**os.environ, **rig.environment, "PYTHONPATH": str(home)})
-    operator = hire(rig, "operator", root.dask("policy", "--operator"), home)
+    operators = root.dask("policy", "--operator")
+    operator = hire(rig, "operator", operators, home)
     assert "CREATE_COMPLETE" in operator.dask("up")
+    assert "UPDATE_COMPLETE" in operator.dask("up")  # again: nothing is made twice
     written = home / "config" / "knot-up.yaml"
     assert "engine: aws" in written.read_text()
 
     policy = root.dask("policy", "--user")
     user = hire(rig, "user", policy, home)
-    assert "/dask-knot:" in user.dask("image", example).splitlines()[-1]
-    assert "is there already" in user.dask("image", example)
-    assert "pi ≈ 3.14" in user.run(example, "--tasks", "10")
+    # What is said here once, all that runs later must know: else it would build another image.
+    # The line makes it this test's own: one that another test has pushed needs no login.
+    built = user.dask("image", "examples", "--line", "ENV NEW_USER=1")
+    assert "/dask-knot:" in built.splitlines()[-1]
+    assert "is there already" in user.dask("image")
+    assert_months(user.run(climatology, "--years", "2"))
+    assert "pi ≈ 3.14" in user.run(pi, "--tasks", "10")
+    assert images(rig) == 1
+    (home / "mishaps.py").write_text(MISHAPS)
+    assert "about to die" in user.run("mishaps.py")
     assert "0 objects" in user.dask("status")  # an unnamed run leaves nothing
-    assert "of the same versions as here" in user.run("-c", EXAMINE)
+    assert "of the same versions as here" in user.dask("doctor")
 
+    # What is wrong, or missing, is named.
+    stranger = Person(home, {**os.environ, **rig.environment, "AWS_ACCESS_KEY_ID": "AKIDWRONG"})
+    assert "are unknown to AWS (InvalidClientTokenId); sign in" in stranger.refused("status")
+    denied = user.refused("down", "--yes")
+    assert "may not do cloudformation:ListStackResources" in denied
     operator.dask("down", "--yes")
     assert left(rig) == {}
-    granted = {action.lower() for action in actions(json.loads(policy))}
-    assert granted - rig.asked("user") == UNASKED
     assert not written.exists()
+    assert allowed(policy) - rig.asked("user") == UNASKED
+    # The emulated CloudFormation asks nobody: what it calls is held against what AWS publishes.
+    published = set().union(*map(permissions, kinds(StackOptions())))
+    unasked = allowed(operators) - rig.asked("operator")
+    assert {one for one in unasked if not any(fnmatch(a, one) for a in published)} == OPERATOR
+
+
+def test_the_data_can_be_kept_and_used_again(rig: Rig, home: Path) -> None:
+    rig.reset()
+    root = Person(home, {**os.environ, **rig.environment, "DASK_CONFIG": str(home / "config")})
+    root.dask("up")
+    kept = re.search(r"is the bucket (\S+):", root.dask("down", "--yes", "--keep-data"))
+    assert kept is not None
+    assert {name: len(found) for name, found in left(rig).items()} == {"buckets": 1}
+    assert f"s3://{kept[1]}/knot" in root.dask("up", "--existing-bucket", kept[1])
+    root.dask("down", "--yes")
+    assert [one["Name"] for one in left(rig)["buckets"]] == [kept[1]]
+    rig.reset()

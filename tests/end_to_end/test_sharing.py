@@ -135,15 +135,6 @@ def test_retry_of_a_chain_whose_inputs_are_gone(client: Client, tmp_path: Path) 
     assert future.result(timeout=60) == sum(range(1, 301))
 
 
-def test_overrides_end_with_the_last_cluster(open_cluster: Callable[..., KnotCluster]) -> None:
-    before = dask.config.get("array.rechunk.method", None)
-    one, two = open_cluster(), open_cluster()
-    one.close()
-    assert dask.config.get("array.rechunk.method") == "tasks"
-    two.close()
-    assert dask.config.get("array.rechunk.method", None) == before
-
-
 def test_many_large_values_are_gathered_in_few_requests(
     open_cluster: Callable[..., KnotCluster],
 ) -> None:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tarfile
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -93,6 +94,15 @@ class Rig:
         """Tell which permissions a user was asked for, in lower case, while they were checked."""
         with urllib.request.urlopen(f"{self.endpoint}/rig/asked/{user}", timeout=30) as answer:
             return set(json.load(answer))
+
+    def counts(self) -> Counter[str]:
+        """Tell how often each call was made: ``client batch submitjob``, ``jobs s3 get``."""
+        with urllib.request.urlopen(f"{self.endpoint}/rig/counts", timeout=30) as answer:
+            return Counter(json.load(answer))
+
+    def refuse(self, service: str, code: str, times: int) -> None:
+        """Answer so many requests to a service with an error."""
+        self._post(f"rig/refuse/{service}/{code}/{times}")
 
     def reset(self) -> None:
         """Forget everything that was made in AWS; images stay in the Docker engine."""

@@ -14,7 +14,16 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from tests.rig.server import access, asked, batch, blobs, formation, images
+from tests.rig.server import (
+    access,
+    asked,
+    batch,
+    blobs,
+    counted,
+    formation,
+    images,
+    refusing,
+)
 from tests.rig.server.attempts import Surroundings
 from tests.rig.server.queueing import Queueing
 
@@ -42,8 +51,9 @@ def main(port: int, folder: Path, registry: str) -> None:
     images.install(registry)
     blobs.install(registry)
     application = surroundings.credentials.serve(DomainDispatcherApplication(create_backend_app))
+    application = counted.serve(refusing.serve(asked.serve(application)))
     make_server(
-        "127.0.0.1", port, asked.serve(application), threaded=True, request_handler=Handler
+        "127.0.0.1", port, application, threaded=True, request_handler=Handler
     ).serve_forever()
 
 

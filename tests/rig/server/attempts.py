@@ -107,10 +107,12 @@ class Attempt:
         name = f"{job.job_name}-{job.job_id.replace(':', '-')}-{self._number}"
         command = job.container_property("command", [])
         environment, volumes = self._given()
+        linux = properties.get("linuxParameters") or {}
         return {
             "image": properties["image"],
             "command": job.with_parameters(command),
             "environment": job.environment | job.batch_environment(self._number) | environment,
+            "init": linux.get("initProcessEnabled", False),
             "privileged": properties.get("privileged", False),
             "mem_limit": memory,
             "memswap_limit": memory,

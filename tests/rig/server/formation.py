@@ -50,6 +50,6 @@ def _delete_repository(self: Any, account_id: str, region_name: str) -> None:
     ecr_backends[account_id][region_name].delete_repository(self.name, force=True)
 
 
-def _update_bucket(cls: Any, original: Any, new_name: str, *_: Any) -> Any:
+def _update_bucket(cls: Any, original_resource: Any, **_: Any) -> Any:
     """Keep the bucket: its name comes from CloudFormation, and the rest isn't looked at here."""
-    return original
+    return original_resource

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from tests.rig.server.jobs import Job
 
 ENDED = ("SUCCEEDED", "FAILED")
+#: No machine here has more memory (MiB): jobs that want it wait for ever, as on AWS.
+LARGEST = 2**20
+TOO_LARGE = (
+    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource requirement (vCPU/memory/GPU) is "
+    "higher than that can be met by the CE(s) attached to the job queue."
+)
 
 
 class Readiness(Enum):
@@ -63,6 +69,8 @@ class Queueing:
         if readiness is Readiness.FAILED:
             self._drop(job)
             job.end(False, "Dependent Job failed")
+        elif readiness is Readiness.READY and job.memory > LARGEST:
+            job.state, job.job_stopped_reason = "RUNNABLE", TOO_LARGE
         elif readiness is Readiness.READY:
             self._drop(job)
             job.state = "RUNNABLE"

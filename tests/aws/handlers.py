@@ -1,0 +1,68 @@
+"""What CloudFormation calls by itself for each kind of resource, as AWS publishes it.
+
+The schema of a kind lists the permissions of its handlers. They cover every property that the kind
+has; those that only properties need which our templates never set are in `NOT_OURS`, with why.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+
+from dask_knot.aws.options import StackOptions
+from dask_knot.aws.template import make_template
+
+REGION = "us-east-1"
+HANDLERS = ("create", "read", "update", "delete")
+
+#: Permissions by pattern, all in lower case, that handlers list and our resources don't need.
+NOT_OURS = {
+    r"eks:.*": "compute environments here are on ECS, not on EKS",
+    r"s3tables:.*|s3:.*metadata.*tableconfiguration": "no metadata tables",
+    r"vpc-lattice:.*|vpce:allowmultiregion": "the endpoint is a gateway to S3 in the same region",
+    r"firehose:.*|s3:rest\.put\.object|logs:createlogdelivery|logs:putbearertokenauthentication": (
+        "logs are not delivered elsewhere"
+    ),
+    r"logs:(put|delete)(dataprotectionpolicy|indexpolicy|resourcepolicy)": "no policies on logs",
+    r"logs:(dis)?associatekmskey|logs:putloggroupdeletionprotection": "properties never set",
+    r"kms:.*": "images are encrypted with ECR's own key",
+    r"ecr:(set|delete)repositorypolicy": "the repository has no policy",
+    r"ecr:putimage(scanningconfiguration|tagmutability)": "properties never set",
+    r"s3:put(accelerate|analytics|intelligenttiering|inventory|metrics|replication"
+    r"|objectlock)configuration": "properties never set",
+    r"s3:put(bucketabac|bucketacl|bucketcors|bucketlogging|bucketnotification"
+    r"|bucketobjectlockconfiguration|bucketreplication|bucketversioning|bucketwebsite|objectacl)": (
+        "properties never set"
+    ),
+    r"s3:deletebucket(analyticsconfiguration|cors|metricsconfiguration|replication|website)": (
+        "properties never set"
+    ),
+    r"s3:deletebucket(encryption|lifecycle)": "properties always set, so never taken away",
+    r"ec2:(authorize|revoke)securitygroupingress": "nothing comes in",
+    r"ec2:updatesecuritygroupruledescriptions(e|in)gress": "the description never changes",
+    r"ec2:(dis)?associatesubnetcidrblock": "subnets have one range, which never changes",
+    r"ec2:createvpcencryptioncontrol|ec2:modifyvpctenancy": "properties never set",
+    r"ec2:(attach|detach)vpngateway|ec2:describevpngateways": "the gateway is to the internet",
+    r"ec2:replaceroute|ec2:replaceroutetableassociation": "routes never change",
+    r"iam:updaterole(description)?|iam:(put|delete)rolepermissionsboundary": "properties never set",
+}
+
+
+@cache
+def permissions(kind: str) -> frozenset[str]:
+    """Give what the handlers of a kind of resource may call, in lower case."""
+    handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, kind).schema["handlers"]
+    found = (handlers.get(name, {}).get("permissions", ()) for name in HANDLERS)
+    return frozenset(action.lower() for some in found for action in some)
+
+
+def kinds(options: StackOptions) -> set[str]:
+    """Name the kinds of resources in a stack."""
+    return {one["Type"] for one in make_template(options)["Resources"].values()}
+
+
+def is_ours(action: str) -> bool:
+    """Tell whether our resources need a permission that handlers list."""
+    return not any(re.fullmatch(pattern, action) for pattern in NOT_OURS)
