@@ -273,8 +273,7 @@ def test_a_client_of_the_tasks_own(client: Client, cluster: KnotCluster) -> None
     assert run(client, ask, cluster.scheduler_address) == 2
 
 
-@pytest.mark.parametrize("processes", [False, True])
-def test_several_tasks_at_once(open_cluster: Callable[..., KnotCluster], processes: bool) -> None:
+def test_several_tasks_at_once(open_cluster: Callable[..., KnotCluster]) -> None:
     def look(x: int) -> tuple[Any, Any]:
         secede()
         rejoin()
@@ -283,7 +282,7 @@ def test_several_tasks_at_once(open_cluster: Callable[..., KnotCluster], process
     def use(make: Any, function: Callable[[Any], Any]) -> None:
         function(make)
 
-    with Client(open_cluster(jobs=1, cores=2, processes=processes)) as client:
+    with Client(open_cluster(jobs=1, cores=2)) as client:
         makers, users = zip(*SHARED.values(), strict=True)
         made = [make() for make in makers]
         bad = client.map(use, [*made, *makers], [*users, *users])

@@ -118,6 +118,16 @@ def test_locks_can_be_unpickled_but_not_used(worker: JobWorker, kind: Any) -> No
         lock.acquire()
 
 
+@pytest.mark.parametrize("kind", [Lock, Semaphore, MultiLock])
+def test_locks_reach_the_processes_of_a_job(worker: JobWorker, kind: Any) -> None:
+    with unpickling():  # here is no client either
+        data = bytes(pickle.dumps((task("a", kind.acquire, kind()), {})))
+    with entered(worker):
+        failure = pickle.loads(run_pickled(data)).value
+    with pytest.raises(LiveWorkerError, match=f"^{kind.__name__} needs"):
+        raise failure.load()
+
+
 def test_an_unbound_future_is_named() -> None:
     future: Any = Future("a")
     for method in ("result", "exception", "done", "cancel"):
