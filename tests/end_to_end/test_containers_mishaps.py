@@ -16,6 +16,10 @@ import pytest
 from distributed import Client
 
 from dask_knot import KnotCluster
+from dask_knot.aws.options import StackOptions
+from dask_knot.aws.removal import down
+from dask_knot.aws.session import Session
+from dask_knot.aws.stack import up
 from dask_knot.errors import ConfigurationError, CredentialsError, JobStartError
 from tests.end_to_end.conftest import until
 from tests.end_to_end.containers import SMALL, account, machine, open_aws, settings
@@ -120,6 +124,17 @@ def test_a_bucket_in_another_region(open_aws: Callable[..., KnotCluster], machin
     s3.close()
     with pytest.raises(ConfigurationError, match=r"far-away is in eu-west-3, .* in us-east-1"):
         open_aws(store="s3://far-away/knot")
+
+
+def test_a_size_that_fargate_has_not(
+    open_aws: Callable[..., KnotCluster], account: Session
+) -> None:
+    up(account, StackOptions(name="farm", platform="fargate"), lambda _: None)
+    try:
+        with pytest.raises(ConfigurationError, match=r"nearest is 4 vCPU and 8192 MiB"):
+            open_aws(stack="farm", image="any:1", cores=3, memory="7 GiB")
+    finally:
+        down(account, "farm", lambda _: None)
 
 
 @pytest.fixture
