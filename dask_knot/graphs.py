@@ -5,7 +5,7 @@ Tested against the oldest and the newest distributed that setup.cfg allows.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -228,11 +228,24 @@ def _run_in_a_job(*inputs: object) -> NoReturn:
     raise KnotError("this key is computed by jobs: a Dask worker of your own can't take part")
 
 
-def _refuse_unsupported(nodes: Iterable[GraphNode]) -> None:
-    for kind in {type(node) for node in nodes}:
-        if kind.__module__.startswith("distributed.shuffle"):
-            raise UnsupportedGraphError(
-                "this graph shuffles between live workers (P2P), and jobs are not live workers. "
-                "Build it while the KnotCluster is open, or with dask.config.set({"
-                "'dataframe.shuffle.method': 'tasks', 'array.rechunk.method': 'tasks'})"
-            )
+def _refuse_unsupported(nodes: Collection[GraphNode]) -> None:
+    if any(kind.__module__.startswith("distributed.shuffle") for kind in set(map(type, nodes))):
+        raise UnsupportedGraphError(
+            "this graph shuffles between live workers (P2P), and jobs are not live workers. "
+            + _TASKS
+        )
+    if any(_is_shuffle_file(node.key) for node in nodes):
+        raise UnsupportedGraphError(
+            "this graph shuffles through files on the disk of one machine, and jobs may run on "
+            "many. " + _TASKS
+        )
+
+
+def _is_shuffle_file(key: Key) -> bool:
+    return type(key) is tuple and len(key) == 1 and str(key[0]).startswith(("partd-", "zpartd-"))
+
+
+_TASKS = (
+    "Build it while the KnotCluster is open, or with dask.config.set({"
+    "'dataframe.shuffle.method': 'tasks', 'array.rechunk.method': 'tasks'})"
+)

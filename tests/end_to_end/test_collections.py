@@ -150,6 +150,20 @@ def test_p2p_by_name_is_refused_at_once(client: Client, name: str, how: str) -> 
             future.result(timeout=30)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: db.range(40, npartitions=4).groupby(lambda n: n % 3, shuffle="disk"),
+        lambda: db.range(4, npartitions=1).groupby(lambda n: n % 3, shuffle="disk"),
+        lambda: dd.from_pandas(frame(), 4).shuffle("who", shuffle_method="disk"),
+    ],
+)
+def test_shuffles_through_a_disk_are_refused(client: Client, make: Callable[[], Any]) -> None:
+    """Jobs on other machines would find nothing there, and call it the result."""
+    with pytest.raises(UnsupportedGraphError, match="disk of one machine"):
+        make().compute()
+
+
 def test_p2p_graphs_of_an_earlier_cluster_are_refused(threads_client: Client) -> None:
     with dask.config.set(dict.fromkeys(SHUFFLES, "p2p")):
         rechunked = da.ones((40, 40), chunks=(40, 4)).rechunk((4, 40))

@@ -124,7 +124,7 @@ DATAFRAME: dict[str, Make] = {
     "groupby": lambda: table().groupby("who").x.agg(["mean", "count", "max"]),
     "groupby split out": lambda: table().groupby("place").x.sum(split_out=3),
     "groupby apply": lambda: (
-        table().groupby("who").apply(lambda t: t.x.max() - t.x.min(), meta=("range", float))
+        table().groupby("who")[["x"]].apply(lambda t: t.x.max() - t.x.min(), meta=("range", float))
     ),
     "value_counts": lambda: table().who.value_counts(sort=True),
     "merge": lambda: table().merge(places(), on="place"),
