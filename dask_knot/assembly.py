@@ -10,6 +10,7 @@ from dask.typing import Key
 from dask_knot.batch.service import JobService
 from dask_knot.driving.driver import Driver
 from dask_knot.driving.parts import Parts
+from dask_knot.driving.stored import StoredConstants
 from dask_knot.driving.stuck import StuckWatch
 from dask_knot.driving.submission import Submitter
 from dask_knot.driving.values import ValueReader
@@ -137,7 +138,7 @@ def _assemble(engine: Engine) -> Assembly:
         store,
         service,
         values,
-        Submitter(store, run, service, options),
+        Submitter(store, run, service, options, StoredConstants(store, run)),
         Watcher(store, run, service, values),
         StuckWatch(service, tempo.stuck_after),
         tempo,

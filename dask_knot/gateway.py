@@ -15,6 +15,7 @@ from distributed.utils import offload
 
 from dask_knot.driving.values import EncodedValues
 from dask_knot.store import codec, names
+from dask_knot.store.layout import lay_out
 from dask_knot.store.manifest import Place
 from dask_knot.store.store import Store
 from dask_knot.tracking.events import ValuesScattered
@@ -97,15 +98,6 @@ class Gateway(Worker):  # type: ignore[misc]
         return super().run(comm, *arguments, **options)
 
     def _put(self, name: str, data: Mapping[Key, object]) -> dict[Key, Place]:
-        pieces: list[codec.Bytes] = []
-        places: dict[Key, Place] = {}
-        position = 0
-        for key, value in data.items():
-            padding = -position % codec.ALIGNMENT
-            frames = codec.encode(value)
-            size = codec.size(frames)
-            pieces += [bytes(padding), *frames]
-            places[key] = Place(name, position + padding, size)
-            position += padding + size
+        pieces, places = lay_out(name, {key: codec.pickled(value) for key, value in data.items()})
         self._store.put(name, pieces)
         return places

@@ -17,11 +17,14 @@ from distributed.scheduler import _cull, _materialize_graph
 
 from dask_knot.annotations import Annotations, Bounds, inner_retries, job_resources
 from dask_knot.collector import paused_collector
+from dask_knot.constants import Constant, Constants
 from dask_knot.errors import KnotError, UnsupportedGraphError
+from dask_knot.lifting import lift
 from dask_knot.planning.reads import Reads, outside_reads
 from dask_knot.running.retried import Retried
 from dask_knot.tracking.events import Graph
 
+_LITERALS = (DataNode, Constant)
 _NO_READS: Reads = frozenset()
 #: A wanted key depends on up to so many values without a hub.
 DIRECT_READS = 2
@@ -45,7 +48,11 @@ class OpenedGraph:
 
 
 def open_graph(
-    expr_ser: Any, keys: Collection[Key], everywhere: Mapping[str, Any], bounds: Bounds
+    expr_ser: Any,
+    keys: Collection[Key],
+    everywhere: Mapping[str, Any],
+    bounds: Bounds,
+    constants: Constants,
 ) -> OpenedGraph:
     """Deserialize, materialize and cull a graph. Takes its time: call it in a thread.
 
@@ -59,6 +66,8 @@ def open_graph(
         Annotations of the whole graph.
     bounds : Bounds
         What a task needs that says nothing else, and the most that it may need.
+    constants : Constants
+        The large constants of all graphs; those of this one are added.
 
     Raises
     ------
@@ -68,11 +77,15 @@ def open_graph(
         Whatever deserializing the client's objects raises.
     """
     with paused_collector():
-        return _open(expr_ser, keys, everywhere, bounds)
+        return _open(expr_ser, keys, everywhere, bounds, constants)
 
 
 def _open(
-    expr_ser: Any, keys: Collection[Key], everywhere: Mapping[str, Any], bounds: Bounds
+    expr_ser: Any,
+    keys: Collection[Key],
+    everywhere: Mapping[str, Any],
+    bounds: Bounds,
+    constants: Constants,
 ) -> OpenedGraph:
     expr = deserialize(expr_ser.header, expr_ser.frames)
     tasks, annotations = _materialize_graph(expr, validate=False)
@@ -81,13 +94,14 @@ def _open(
         # In the order of the graph, which culling loses: plans must not depend on hashes.
         tasks = {key: node for key, node in tasks.items() if key in needed}
     _refuse_unsupported(tasks.values())
+    tasks = lift(tasks, keys, constants)
     tasks |= {
         key: Retried(tasks[key], retries).task()
         for key, retries in inner_retries(tasks, annotations, everywhere).items()
-        if key not in keys and not isinstance(tasks[key], DataNode)
+        if key not in keys and not isinstance(tasks[key], _LITERALS)
     }
     wanted = [key for key in tasks if key in keys]
-    literals = {key for key, node in tasks.items() if isinstance(node, DataNode)}
+    literals = {key for key, node in tasks.items() if isinstance(node, _LITERALS)}
     literals.difference_update(wanted)
     read: set[Key] = set().union(*(node.dependencies for node in tasks.values()))
     graph = Graph(

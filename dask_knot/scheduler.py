@@ -20,6 +20,7 @@ from distributed.protocol import to_serialize
 from distributed.utils import offload
 
 from dask_knot.annotations import Bounds, for_dask
+from dask_knot.constants import Constants
 from dask_knot.driving.driver import Driver, Outcome
 from dask_knot.driving.values import EncodedValues
 from dask_knot.errors import KnotError
@@ -52,6 +53,7 @@ class KnotScheduler(PluginScheduler):
         self._driver = driver
         self.job_plugins = driver.parts.submitter.plugins
         self._bounds = bounds
+        self._constants = Constants()
         self._news: list[events.Event] = []
         self._asked_hubs: list[tuple[Key, int]] = []
         self._hub_numbers = count()
@@ -80,7 +82,9 @@ class KnotScheduler(PluginScheduler):
                     "actors live in a worker, and jobs come and go: keep the state in the values "
                     "that tasks return, or use a LocalCluster"
                 )
-            opened = await offload(open_graph, expr_ser, keys, everywhere, self._bounds)
+            opened = await offload(
+                open_graph, expr_ser, keys, everywhere, self._bounds, self._constants
+            )
         except Exception as error:
             self._refuse(client, keys, error)
             return

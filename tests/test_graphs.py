@@ -20,6 +20,7 @@ from dask.typing import Key
 from distributed.protocol import Serialized, deserialize, serialize, to_serialize
 
 from dask_knot.annotations import Bounds
+from dask_knot.constants import Constants
 from dask_knot.errors import UnsupportedGraphError
 from dask_knot.graphs import OpenedGraph, compact, open_graph
 from dask_knot.planning import Resources
@@ -36,7 +37,7 @@ def opened(
     tasks: Mapping[Key, GraphNode], wanted: Collection[Key], everywhere: Mapping[str, Any] = {}
 ) -> OpenedGraph:
     """Open a graph of tasks."""
-    return open_graph(sent(LLGExpr(dict(tasks))), wanted, everywhere, BOUNDS)
+    return open_graph(sent(LLGExpr(dict(tasks))), wanted, everywhere, BOUNDS, Constants())
 
 
 def seen(found: OpenedGraph) -> dict[Key, set[Key]]:
@@ -80,7 +81,7 @@ def test_collections_are_opened() -> None:
     x = da.ones((20, 20), chunks=(10, 10)) + 1
     expr = collections_to_expr([x]).optimize()
     keys = set(dask.core.flatten(expr.__dask_keys__()))
-    found = open_graph(sent(expr), keys, {}, BOUNDS)
+    found = open_graph(sent(expr), keys, {}, BOUNDS, Constants())
     assert set(found.graph.wanted) == keys
     (key, *_) = (k for k in found.graph.wanted if k[1:] == (0, 0))
     values: dict[Key, Any] = {}
@@ -137,7 +138,7 @@ def test_resources_of_tasks_are_read() -> None:
     small = da.zeros(4, chunks=2)
     expr = collections_to_expr([large, small], optimize_graph=False)
     keys = set(dask.core.flatten(expr.__dask_keys__()))
-    found = open_graph(sent(expr), keys, {}, BOUNDS).graph
+    found = open_graph(sent(expr), keys, {}, BOUNDS, Constants()).graph
     of_large = Resources(vcpus=2, memory=2**31, gpus=1, timeout=600)
     assert set(found.resources.values()) == {of_large}
     assert {key for key in found.wanted if key in found.resources} == {
@@ -171,7 +172,7 @@ def test_a_graph_of_live_workers_says_what_to_do() -> None:
         expr = collections_to_expr([x]).optimize()
     keys = set(dask.core.flatten(expr.__dask_keys__()))
     with pytest.raises(UnsupportedGraphError, match=r"array\.rechunk\.method"):
-        open_graph(sent(expr), keys, {}, BOUNDS)
+        open_graph(sent(expr), keys, {}, BOUNDS, Constants())
 
 
 @pytest.mark.parametrize("resources", [{"GPU": 3}, {"CPU": 9}, {"MEMORY": "9 GiB"}])

@@ -139,7 +139,7 @@ class Driver:
 
     async def _delete_objects(self, names: Sequence[str]) -> None:
         # Behind submissions that are under way: a pack that isn't written yet would stay.
-        await self._in(self._submits, len, ())
+        names = await self._in(self._submits, self.parts.submitter.release, names)
         await self._in(self._deletes, self._delete, names)
 
     def _delete(self, names: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -10,9 +10,11 @@ from dask._task_spec import GraphNode
 from dask.typing import Key
 
 from dask_knot.batch.service import JobService
+from dask_knot.constants import Constant
 from dask_knot.driving.plugins import JobPlugins
+from dask_knot.driving.stored import StoredConstants
 from dask_knot.errors import KnotError
-from dask_knot.planning import Shard
+from dask_knot.planning import Shard, Stage
 from dask_knot.running import work
 from dask_knot.running.failure import fail
 from dask_knot.running.work import Made, Options, ShardWork, Source
@@ -22,7 +24,7 @@ from dask_knot.store.manifest import Place
 from dask_knot.store.names import ShardId, StageId
 from dask_knot.store.store import Store
 from dask_knot.tracking.actions import SubmitPlan
-from dask_knot.tracking.events import SubmissionFailed
+from dask_knot.tracking.events import Node, SubmissionFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Submitter:
     run: str
     service: JobService
     options: Options
+    constants: StoredConstants
     plugins: JobPlugins = field(default_factory=JobPlugins)
 
     def submit(self, action: SubmitPlan) -> Iterator[SubmissionFailed]:
@@ -42,7 +45,8 @@ class Submitter:
             id = StageId(action.number, index)
             name = names.pack(self.run, id)
             try:
-                works = [self._encode(shard, action, sources) for shard in stage.shards]
+                stored = self.constants.put(id, _constants(stage, action.tasks))
+                works = [self._encode(shard, action, sources, stored) for shard in stage.shards]
                 self.store.put(name, pack.build(works))
                 self.service.submit(id, stage, f"{self.store.url}/{name}")
             except KnotError as error:
@@ -51,20 +55,35 @@ class Submitter:
                 made = ShardId(id, child)
                 sources.update((key, Made(made, n)) for n, key in enumerate(shard.outputs))
 
+    def release(self, deleted: Sequence[str]) -> list[str]:
+        """Note that objects are going to be deleted, and name all that go with them."""
+        return [*deleted, *self.constants.release(deleted)]
+
     def _encode(
-        self, shard: Shard, action: SubmitPlan, sources: Mapping[Key, Source]
+        self,
+        shard: Shard,
+        action: SubmitPlan,
+        sources: Mapping[Key, Source],
+        stored: Mapping[Key, Place],
     ) -> list[Bytes]:
+        constants = {key: stored[key] for key in shard.literals if key in stored}
         tasks = cast(Mapping[Key, GraphNode], action.tasks)
         return work.encode(
             ShardWork(
                 [tasks[key] for key in shard.tasks],
-                [tasks[key] for key in shard.literals],
-                {key: sources[key] for key in shard.inputs},
+                [tasks[key] for key in shard.literals if key not in constants],
+                {key: sources[key] for key in shard.inputs} | constants,
                 shard.outputs,
                 self.options,
             ),
             self.plugins.publish(self.store, self.run),
         )
+
+
+def _constants(stage: Stage, tasks: Mapping[Key, Node]) -> dict[Key, Constant]:
+    """Find the constants that the shards of a stage read, in the order in which they do."""
+    keys = dict.fromkeys(key for shard in stage.shards for key in shard.literals)
+    return {key: node for key in keys if isinstance(node := tasks[key], Constant)}
 
 
 def _source(key: Key, value: Place | tuple[ShardId, int] | Exception) -> Source:

@@ -111,6 +111,11 @@ def scattered(run: str, number: int) -> str:
     return f"{run}/scattered/{number:010}"
 
 
+def constants(run: str, stage: StageId) -> str:
+    """Name the object of large constants that were first written for a stage."""
+    return f"{run}/constants/{stage}"
+
+
 def session(run: str, number: int) -> str:
     """Name the object with which a cluster claims the numbers of one session of a run."""
     return f"{run}/sessions/{number:04}"

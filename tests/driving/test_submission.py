@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from dask._task_spec import DataNode, Task, TaskRef
 
 from dask_knot.batch.service import JobService, JobTemplate
+from dask_knot.driving.stored import StoredConstants
 from dask_knot.driving.submission import Submitter
 from dask_knot.errors import JobMemoryError, StoreError, SubmissionError
 from dask_knot.planning import Dependency, Plan, Resources, Shard, Stage
@@ -54,7 +55,11 @@ def client() -> RecordingBatch:
 @pytest.fixture
 def submitter(client: RecordingBatch) -> Submitter:
     service = JobService(client, JobTemplate("n", "q", "i"), lambda *_: ())
-    return Submitter(Store("memory://"), "run", service, Options(cores=3))
+    return make(Store("memory://"), service)
+
+
+def make(store: Store, service: JobService) -> Submitter:
+    return Submitter(store, "run", service, Options(cores=3), StoredConstants(store, "run"))
 
 
 def submitted(submitter: Submitter, **changes: Any) -> list[SubmissionFailed]:
@@ -125,7 +130,7 @@ def test_a_refused_stage_and_those_behind_it_fail(
 def test_a_store_that_cannot_be_written_fails_the_stages(
     submitter: Submitter, client: RecordingBatch
 ) -> None:
-    broken = Submitter(BrokenStore("memory://"), "run", submitter.service, Options())
+    broken = make(BrokenStore("memory://"), submitter.service)
     failed = submitted(broken)
     assert [event.stage for event in failed] == [StageId(7, 0), StageId(7, 1)]
     assert {str(event.error) for event in failed} == {"the disk is full"}

@@ -1,0 +1,189 @@
+"""Lifts large constants out of the tasks of a graph, so that shards read them as other inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from dask._task_spec import Alias, DataNode, Dict, GraphNode, List, NestedContainer, Task, TaskRef
+from dask._task_spec import Tuple as TupleOf
+from dask.typing import Key
+
+from dask_knot.constants import LARGE, Constant, Constants
+from dask_knot.running.fused import EXECUTE_SUBGRAPH
+from dask_knot.weighing import LOOKED_AT, PLAIN, TEXTS, is_heavy
+
+#: Of these a new one can be made around what was lifted out of it.
+_REBUILT: dict[type, Callable[[Any], GraphNode]] = {list: List, tuple: TupleOf, dict: Dict}
+
+
+def lift(
+    tasks: Mapping[Key, GraphNode], wanted: Collection[Key], constants: Constants
+) -> dict[Key, GraphNode]:
+    """Give a graph whose large constants are nodes of their own, each once.
+
+    Parameters
+    ----------
+    tasks : mapping of Key to GraphNode
+        A culled graph.
+    wanted : collection of Key
+        Keys that must stay what they are called.
+    constants : Constants
+        Those of all graphs.
+    """
+    lifting = _Lifting(constants)
+    renamed: dict[Key, Key] = {}
+    lifted: dict[Key, GraphNode] = {}
+    for key, node in tasks.items():
+        kind = type(node)
+        if kind is Task:
+            lifted[key] = lifting.task(node)
+        elif kind is not DataNode or (constant := lifting.literal(node, key in wanted)) is None:
+            lifted[key] = node
+        elif key in wanted:
+            lifted[key] = Alias(key, constant.key)
+        else:
+            renamed[key] = constant.key
+    if renamed:
+        for key, node in lifted.items():
+            if not renamed.keys().isdisjoint(node.dependencies):
+                lifted[key] = node.substitute(renamed)
+    return lifted | lifting.found
+
+
+class _Lifting:
+    """Goes over the tasks of one graph; `found` are the constants."""
+
+    def __init__(self, constants: Constants) -> None:
+        self._constants = constants
+        self._seen: dict[int, tuple[object, Constant | None]] = {}
+        self._partials: dict[int, bool] = {}
+        self.found: dict[Key, GraphNode] = {}
+
+    def literal(self, node: DataNode, is_wanted: bool) -> Constant | None:
+        """Find a literal to be large.
+
+        `Client.map` names large keywords by their names alone: those that look like names get one
+        that says what is in them, since another graph may have another value of that name.
+        """
+        is_name = isinstance(node.key, str) and node.key.isidentifier() and not is_wanted
+        return self._constant(node.value, 0 if is_name else LARGE)
+
+    def task(self, node: Task) -> Task:
+        """Lift what is large out of a task; give the very same one if there is nothing."""
+        if node.func is EXECUTE_SUBGRAPH and not node.kwargs:
+            return self._fused(node)
+        if type(node.func) is partial and self._is_heavy(node.func):
+            return self.task(_unrolled(node, node.func))
+        func = self._lifted(node.func) if type(node.func) not in PLAIN else node.func
+        args = self._all(node.args)
+        values = self._all(node.kwargs.values()) if node.kwargs else None
+        if func is node.func and args is None and values is None:
+            return node
+        args = node.args if args is None else args
+        kwargs = dict(zip(node.kwargs, values, strict=True)) if values else node.kwargs
+        if func is not node.func:
+            func, args = _call, [func, *args]
+        return Task(node.key, func, *args, _data_producer=node.data_producer, **kwargs)
+
+    def _fused(self, node: Task) -> Task:
+        """Lift out of tasks that were fused: they read constants as what comes from outside."""
+        inner, target, names, *reads = node.args
+        lifted, constants = {}, {}
+        for key, task in inner.items():
+            new = lifted[key] = self._node(task)
+            if new is not task:
+                outside = new.dependencies - task.dependencies
+                constants.update(dict.fromkeys(sorted(outside, key=str)))
+        new_reads = self._all(reads)
+        if not constants and new_reads is None:
+            return node
+        names = [*names, *constants]
+        reads = [*(new_reads or reads), *map(TaskRef, constants)]
+        producer = node.data_producer
+        return Task(node.key, node.func, lifted, target, names, *reads, _data_producer=producer)
+
+    def _node(self, node: GraphNode) -> GraphNode:
+        """Lift out of a node that stands inside of a task."""
+        if isinstance(node, NestedContainer):
+            items = self._all(node.args)
+            return node if items is None else _like(node, items)
+        if type(node) is Task:
+            return self.task(node)
+        if type(node) is DataNode and (constant := self._constant(node.value)) is not None:
+            return Alias(node.key, constant.key)
+        return node
+
+    def _all(self, values: Iterable[object]) -> list[object] | None:
+        """Lift out of several arguments; None if there is nothing."""
+        new: list[object] | None = None
+        for number, value in enumerate(values):
+            if type(value) in PLAIN:
+                continue
+            lifted = self._lifted(value)
+            if lifted is not value:
+                new = list(values) if new is None else new
+                new[number] = lifted
+        return new
+
+    def _lifted(self, value: Any) -> Any:
+        if isinstance(value, GraphNode):
+            return self._node(value)
+        kind = type(value)
+        if kind in TEXTS and len(value) < LARGE:
+            return value
+        if kind in _REBUILT and len(value) <= LOOKED_AT:
+            if not is_heavy(value, LARGE):
+                return value
+            items = self._all(value.values() if kind is dict else value)
+            if items is not None:
+                whole = dict(zip(value, items, strict=True)) if kind is dict else kind(items)
+                return _REBUILT[kind](whole)
+        constant = self._constant(value)
+        return value if constant is None else TaskRef(constant.key)
+
+    def _is_heavy(self, func: partial[Any]) -> bool:
+        """Weigh a function that thousands of tasks may share; none goes before its graph."""
+        known = self._partials.get(id(func))
+        if known is None:
+            known = self._partials[id(func)] = is_heavy(func, LARGE)
+        return known
+
+    def _constant(self, value: Any, least: int = LARGE) -> Constant | None:
+        """Make a constant of an object if it is large; each object is looked at once."""
+        kind = type(value)
+        if least and (kind in PLAIN or (kind in TEXTS and len(value) < least)):
+            return None
+        known = self._seen.get(id(value))
+        if known is None:
+            constant = None
+            if is_heavy(value, least):
+                constant = self._constants.take(value, least)
+            elif kind in _REBUILT:
+                return None
+            # The object is kept, too: another one might get its id.
+            known = self._seen[id(value)] = (value, constant)
+        constant = known[1]
+        if constant is not None:
+            self.found[constant.key] = constant
+        return constant
+
+
+def _like(node: NestedContainer, items: list[object]) -> NestedContainer:
+    """Make a container of another kind of items; from a whole one, since one item may be one."""
+    if isinstance(node, Dict):
+        return Dict(dict(zip(items[::2], items[1::2], strict=True)))
+    return type(node)(node.klass(items))
+
+
+def _unrolled(node: Task, func: partial[Any]) -> Task:
+    """Give the task that calls the function of a partial, with all of its arguments."""
+    kwargs = {**func.keywords, **node.kwargs}
+    producer = node.data_producer
+    return Task(node.key, func.func, *func.args, *node.args, _data_producer=producer, **kwargs)
+
+
+def _call(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function that was a large constant itself: it holds values, or is bound to one."""
+    return func(*args, **kwargs)
