@@ -52,18 +52,18 @@ def seen(found: OpenedGraph) -> dict[Key, set[Key]]:
 
 def test_what_nobody_wants_is_left_out() -> None:
     tasks = {
-        "literal": DataNode("literal", 5),
+        "a-literal": DataNode("a-literal", 5),
         "unused": DataNode("unused", 6),
-        "a": Task("a", operator.neg, TaskRef("literal")),
+        "a": Task("a", operator.neg, TaskRef("a-literal")),
         "b": Task("b", operator.neg, TaskRef("a")),
         "c": Task("c", operator.neg, TaskRef("unused")),
     }
     found = opened(tasks, ["b"])
-    assert list(found.graph.tasks) == ["literal", "a", "b"]
+    assert list(found.graph.tasks) == ["a-literal", "a", "b"]
     assert found.graph.wanted == ["b"]
-    assert found.graph.literals == {"literal"}
+    assert found.graph.literals == {"a-literal"}
     assert found.graph.external == []
-    assert found.graph.tasks["a"]({"literal": 5}) == -5
+    assert found.graph.tasks["a"]({"a-literal": 5}) == -5
 
 
 def test_a_wanted_literal_is_a_task() -> None:

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from dask._task_spec import DataNode, Task, TaskRef
 
 from dask_knot.batch.service import JobService, JobTemplate
+from dask_knot.constants import LARGE, Constants
 from dask_knot.driving.stored import StoredConstants
 from dask_knot.driving.submission import Submitter
 from dask_knot.errors import JobMemoryError, StoreError, SubmissionError
@@ -19,7 +20,7 @@ from dask_knot.planning import Dependency, Plan, Resources, Shard, Stage
 from dask_knot.running import versions, work
 from dask_knot.running.failure import Failure
 from dask_knot.running.work import Made, Options, ShardWork
-from dask_knot.store import names, pack
+from dask_knot.store import codec, names, pack
 from dask_knot.store.manifest import Place
 from dask_knot.store.names import ShardId, StageId
 from dask_knot.store.store import Store
@@ -96,6 +97,21 @@ def test_children_get_what_they_need_and_no_more(submitter: Submitter) -> None:
     made = {key: Made(ShardId(StageId(7, 0), n), 0) for n, key in enumerate("ab")}
     assert last.inputs == made
     assert {work.options for work in (first, second, last)} == {Options(cores=3)}
+
+
+def test_a_large_literal_is_read_as_an_input(submitter: Submitter) -> None:
+    large = Constants().take(bytes(LARGE))
+    assert large is not None
+    submitted(submitter, tasks=TASKS | {"literal": large})
+    first = written(submitter, 0, 0)
+    assert first.literals == []
+    name = names.constants("run", StageId(7, 0))
+    assert submitter.store.list("run/constants/") == [name]
+    place = first.inputs["literal"]
+    assert isinstance(place, Place)
+    assert codec.decode(submitter.store.get_range(*place)) == bytes(LARGE)
+    packs = [names.pack("run", StageId(7, 0))]
+    assert submitter.release(packs) == [*packs, name]
 
 
 def test_an_input_may_be_on_its_way_or_lost(submitter: Submitter) -> None:

@@ -6,6 +6,9 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 
 def inc(x: int) -> int:
@@ -62,3 +65,18 @@ def count_call(folder: str, x: int) -> int:
     with open(Path(folder) / str(x), "a") as file:
         file.write("x")
     return x
+
+
+def total(numbers: Any, more: float = 0) -> float:
+    """Add up an array."""
+    return float(sum(numbers) if isinstance(numbers, list) else np.sum(numbers)) + more
+
+
+def total_keyword(more: float, big: Any = ()) -> float:
+    """Add up an array that has a name."""
+    return total(big, more)
+
+
+def total_inside(argument: Any) -> float:
+    """Add up an array deep inside an argument."""
+    return total(*argument["deep"])

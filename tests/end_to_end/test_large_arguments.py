@@ -1,0 +1,238 @@
+"""What is large and in a graph reaches the store once, however many tasks and shards read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import dask
+import dask.array as da
+import dask.bag as db
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from dask import delayed
+from distributed import Client, wait
+
+from dask_knot import KnotCluster
+from tests.end_to_end.conftest import SMALL, until
+from tests.end_to_end.tasks import total, total_inside, total_keyword
+
+LENGTH = 250_000
+NBYTES = 8 * LENGTH
+
+pytestmark = pytest.mark.filterwarnings("ignore:Sending large graph:UserWarning")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[KnotCluster]:
+    """Cut finely: each task of a graph is a shard of its own, up to 16 of them."""
+    with (
+        dask.config.set({"knot.local.target": "1ms", "knot.local.shards-per-slot": 8}),
+        KnotCluster(**SMALL) as cluster,
+    ):
+        yield cluster
+
+
+@pytest.fixture
+def written(cluster: KnotCluster) -> Iterator[dict[str, int]]:
+    """Record the bytes of every object that the client writes."""
+    store, found = cluster._parts.store, {}
+    put = store.put
+
+    def recorded(name: str, data: Any) -> None:
+        pieces = list(data)
+        found[name] = sum(memoryview(piece).nbytes for piece in pieces)
+        put(name, pieces)
+
+    store.put = recorded
+    yield found
+    store.put = put
+
+
+@pytest.fixture
+def array() -> np.ndarray:
+    """Give an array that no other test has."""
+    return np.random.default_rng().random(LENGTH)
+
+
+class Model:
+    """Holds an array, as what was fitted does."""
+
+    def __init__(self, weights: np.ndarray) -> None:
+        self.weights = weights
+
+    def predict(self, x: int) -> float:
+        return total(self.weights, x)
+
+
+def submitted(client: Client, array: np.ndarray) -> Any:
+    return client.gather([client.submit(total, array, n) for n in range(12)])
+
+
+def mapped(client: Client, array: np.ndarray) -> Any:
+    return client.gather(client.map(total_keyword, range(12), big=array))
+
+
+def captured(client: Client, array: np.ndarray) -> Any:
+    return client.gather(client.map(lambda n: total(array, n), range(12)))
+
+
+def bound(client: Client, array: np.ndarray) -> Any:
+    return client.gather(client.map(Model(array).predict, range(12)))
+
+
+def held(client: Client, array: np.ndarray) -> Any:
+    model = Model(array)
+    return client.gather([client.submit(Model.predict, model, n) for n in range(12)])
+
+
+def partially(client: Client, array: np.ndarray) -> Any:
+    return client.gather([client.submit(partial(total, array), n) for n in range(12)])
+
+
+def nested(client: Client, array: np.ndarray) -> Any:
+    futures = [client.submit(total_inside, {"deep": [array, n]}) for n in range(12)]
+    return client.gather(futures)
+
+
+def nested_with_tasks(client: Client, array: np.ndarray) -> Any:
+    return dask.compute(
+        *(delayed(total_inside)({"deep": [array, delayed(int)(n)]}) for n in range(12))
+    )
+
+
+def delayed_argument(client: Client, array: np.ndarray) -> Any:
+    return dask.compute(*(delayed(total)(array, n) for n in range(12)))
+
+
+def delayed_value(client: Client, array: np.ndarray) -> Any:
+    value = delayed(array)
+    return dask.compute(*(delayed(total)(value, n) for n in range(12)))
+
+
+def in_blocks(client: Client, array: np.ndarray) -> Any:
+    blocks = da.zeros(12, chunks=1) + da.arange(12, chunks=1)
+    return blocks.map_blocks(lambda x, big: x + big.sum(), big=array, dtype=float).compute()
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        submitted,
+        mapped,
+        captured,
+        bound,
+        held,
+        partially,
+        nested,
+        nested_with_tasks,
+        delayed_argument,
+        delayed_value,
+        in_blocks,
+    ],
+)
+def test_an_array_that_many_tasks_read(
+    client: Client,
+    written: dict[str, int],
+    array: np.ndarray,
+    compute: Callable[[Client, np.ndarray], Any],
+) -> None:
+    assert compute(client, array) == pytest.approx(array.sum() + np.arange(12))
+    assert NBYTES < sum(written.values()) < 1.1 * NBYTES
+    assert max(size for name, size in written.items() if "/packs/" in name) < 50_000
+
+
+def from_array(array: np.ndarray) -> Any:
+    return da.from_array(array, chunks=LENGTH // 20).sum()
+
+
+def from_sequence(array: np.ndarray) -> Any:
+    return db.from_sequence(array, npartitions=10).sum()
+
+
+def from_pandas(array: np.ndarray) -> Any:
+    return dd.from_pandas(pd.DataFrame({"a": array}), npartitions=2)["a"].sum()
+
+
+def chunked_dataset(array: np.ndarray) -> Any:
+    data = xr.Dataset({"a": (("x", "y"), array.reshape(500, -1))})
+    return data.chunk(x=250)["a"].sum()
+
+
+@pytest.mark.parametrize("build", [from_array, from_sequence, from_pandas, chunked_dataset])
+def test_collections_of_what_is_in_memory(
+    client: Client,
+    written: dict[str, int],
+    array: np.ndarray,
+    build: Callable[[np.ndarray], Any],
+) -> None:
+    few = array[: LENGTH // 10] if build is from_sequence else array
+    assert float(build(few).compute()) == pytest.approx(few.sum())
+    most = 2 * LENGTH if build is from_sequence else 1.15 * NBYTES  # numbers of their own: 19 bytes
+    assert sum(written.values()) < most
+
+
+def test_an_array_is_the_result(client: Client, written: dict[str, int], array: np.ndarray) -> None:
+    (value,) = dask.compute(delayed(array))
+    assert (value == array).all()
+    assert sum(written.values()) < 1.1 * NBYTES
+
+
+def test_two_maps_may_name_an_argument_alike(client: Client) -> None:
+    # Dask takes a large keyword's name for its key.
+    lists = [list(range(start, start + 20_000)) for start in (0, 1)]
+    futures = [client.map(total_keyword, [0], big=numbers, pure=False) for numbers in lists]
+    assert [future.result() for (future,) in futures] == [sum(numbers) for numbers in lists]
+
+
+def test_plans_share_what_is_stored_until_nobody_needs_it(
+    cluster: KnotCluster, client: Client, written: dict[str, int], array: np.ndarray
+) -> None:
+    store = cluster._parts.store
+    first = client.submit(total, array, 1)
+    assert first.result() == pytest.approx(array.sum() + 1)
+    second = client.submit(total, array, 2)
+    wait(second)
+    constants = [name for name in written if "/constants/" in name]
+    assert len(constants) == 1
+    del first
+    until(lambda: len(store.list(f"{cluster.name}/packs/")) == 1)
+    assert store.list(f"{cluster.name}/constants/") == constants
+    del second
+    until(lambda: store.list(f"{cluster.name}/") == [])
+
+
+def test_a_task_that_is_run_again_finds_its_argument(
+    cluster: KnotCluster, client: Client, array: np.ndarray, tmp_path: Any
+) -> None:
+    def fail_once(big: np.ndarray, path: str) -> float:
+        import pathlib
+
+        if not pathlib.Path(path).exists():
+            pathlib.Path(path).touch()
+            raise OSError("not yet")
+        return float(big.sum())
+
+    future = client.submit(fail_once, array, str(tmp_path / "there"))
+    with pytest.raises(OSError, match="not yet"):
+        future.result(timeout=30)
+    future.retry()
+    assert future.result(timeout=30) == pytest.approx(array.sum())
+
+
+def test_a_value_that_was_released_is_made_again(
+    cluster: KnotCluster, client: Client, array: np.ndarray
+) -> None:
+    store = cluster._parts.store
+    first = client.submit(total, array)
+    other = client.submit(total, first, 1)
+    wait(other)
+    assert first.result() == pytest.approx(array.sum())
+    key = first.key
+    del first, other
+    until(lambda: store.list(f"{cluster.name}/") == [])
+    assert client.submit(total, array, key=key).result() == pytest.approx(array.sum())
