@@ -70,52 +70,52 @@ class Model:
 
 
 def submitted(client: Client, array: np.ndarray) -> Any:
-    return client.gather([client.submit(total, array, n) for n in range(12)])
+    return client.gather([client.submit(total, array, n) for n in range(6)])
 
 
 def mapped(client: Client, array: np.ndarray) -> Any:
-    return client.gather(client.map(total_keyword, range(12), big=array))
+    return client.gather(client.map(total_keyword, range(6), big=array))
 
 
 def captured(client: Client, array: np.ndarray) -> Any:
-    return client.gather(client.map(lambda n: total(array, n), range(12)))
+    return client.gather(client.map(lambda n: total(array, n), range(6)))
 
 
 def bound(client: Client, array: np.ndarray) -> Any:
-    return client.gather(client.map(Model(array).predict, range(12)))
+    return client.gather(client.map(Model(array).predict, range(6)))
 
 
 def held(client: Client, array: np.ndarray) -> Any:
     model = Model(array)
-    return client.gather([client.submit(Model.predict, model, n) for n in range(12)])
+    return client.gather([client.submit(Model.predict, model, n) for n in range(6)])
 
 
 def partially(client: Client, array: np.ndarray) -> Any:
-    return client.gather([client.submit(partial(total, array), n) for n in range(12)])
+    return client.gather([client.submit(partial(total, array), n) for n in range(6)])
 
 
 def nested(client: Client, array: np.ndarray) -> Any:
-    futures = [client.submit(total_inside, {"deep": [array, n]}) for n in range(12)]
+    futures = [client.submit(total_inside, {"deep": [array, n]}) for n in range(6)]
     return client.gather(futures)
 
 
 def nested_with_tasks(client: Client, array: np.ndarray) -> Any:
     return dask.compute(
-        *(delayed(total_inside)({"deep": [array, delayed(int)(n)]}) for n in range(12))
+        *(delayed(total_inside)({"deep": [array, delayed(int)(n)]}) for n in range(6))
     )
 
 
 def delayed_argument(client: Client, array: np.ndarray) -> Any:
-    return dask.compute(*(delayed(total)(array, n) for n in range(12)))
+    return dask.compute(*(delayed(total)(array, n) for n in range(6)))
 
 
 def delayed_value(client: Client, array: np.ndarray) -> Any:
     value = delayed(array)
-    return dask.compute(*(delayed(total)(value, n) for n in range(12)))
+    return dask.compute(*(delayed(total)(value, n) for n in range(6)))
 
 
 def in_blocks(client: Client, array: np.ndarray) -> Any:
-    blocks = da.zeros(12, chunks=1) + da.arange(12, chunks=1)
+    blocks = da.zeros(6, chunks=1) + da.arange(6, chunks=1)
     return blocks.map_blocks(lambda x, big: x + big.sum(), big=array, dtype=float).compute()
 
 
@@ -141,7 +141,7 @@ def test_an_array_that_many_tasks_read(
     array: np.ndarray,
     compute: Callable[[Client, np.ndarray], Any],
 ) -> None:
-    assert compute(client, array) == pytest.approx(array.sum() + np.arange(12))
+    assert compute(client, array) == pytest.approx(array.sum() + np.arange(6))
     assert NBYTES < sum(written.values()) < 1.1 * NBYTES
     assert max(size for name, size in written.items() if "/packs/" in name) < 50_000
 
