@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 from dask.typing import Key
-from dask.utils import format_bytes, parse_bytes
 
 from dask_knot.errors import UnsupportedGraphError
+from dask_knot.needs import most, parse_knot, parse_resources
 from dask_knot.planning import Resources
 
 #: By type, for each key.
@@ -30,48 +30,73 @@ def job_resources(
     everywhere: Mapping[str, Any],
     bounds: Bounds,
 ) -> dict[Key, Resources]:
-    """Read `resources=` as what a job needs: CPU, GPU, and MEMORY in bytes.
+    """Read what jobs need: `resources=` as Dask has them, and `knot=` in the words of a cluster.
 
     Raises
     ------
     UnsupportedGraphError
         If no job can ever have them.
+    ConfigurationError
+        If `knot=` says something that is unknown or wrong.
     """
     found: dict[Key, Resources] = {}
-    if everywhere.get("resources"):
-        found = dict.fromkeys(tasks, _parse(everywhere["resources"], bounds))
-    for key, given in annotations.get("resources", {}).items():
-        found[key] = _parse(given, bounds)
+    for name, parse in (("resources", parse_resources), ("knot", parse_knot)):
+        by_key, general = annotations.get(name, {}), everywhere.get(name)
+        known: dict[tuple[int, Resources], Resources] = {}  # most tasks of a layer share one
+        for key in tasks if general else by_key:
+            given = by_key.get(key, general(key) if callable(general) else general)
+            if not given:
+                continue
+            before = found.get(key, bounds.default)
+            needs = known.get((id(given), before))
+            if needs is None:
+                needs = parse(given, before)
+                _check_size(name, given, needs, bounds.largest)
+                if not callable(general):
+                    known[id(given), before] = needs
+            found[key] = needs
     return found
 
 
-def _parse(given: Mapping[str, Any], bounds: Bounds) -> Resources:
-    default, largest = bounds.default, bounds.largest
-    known = {"CPU", "GPU", "MEMORY"}
-    if unknown := set(given) - known:
-        raise UnsupportedGraphError(
-            f"resources={dict(given)!r}: a job has no {', '.join(sorted(unknown))}; "
-            f"use {', '.join(sorted(known))} (MEMORY in bytes)"
-        )
-    try:
-        needs = Resources(
-            vcpus=float(given.get("CPU", default.vcpus)),
-            memory=int(parse_bytes(given["MEMORY"])) if "MEMORY" in given else default.memory,
-            gpus=int(given.get("GPU", default.gpus)),
-            timeout=default.timeout,
-        )
-    except (ValueError, TypeError) as error:
-        text = f"resources={dict(given)!r} are not all numbers: {error}"
-        raise UnsupportedGraphError(text) from error
+def _check_size(name: str, given: object, needs: Resources, largest: Resources) -> None:
     if not needs.fit(largest):
-        most = f"CPU {largest.vcpus:g}, GPU {largest.gpus}"
-        if largest.memory is not None:
-            most += f", MEMORY {format_bytes(largest.memory)}"
         raise UnsupportedGraphError(
-            f"resources={dict(given)!r} are more than any job may have here ({most}). Ask for "
-            "less, or open the cluster with more: KnotCluster(jobs=, cores=, memory=, gpus=)"
+            f"{name}={given!r} are more than any job may have here ({most(name, largest)}). Ask "
+            "for less, or open the cluster with more: KnotCluster(jobs=, cores=, memory=, gpus=)"
         )
-    return needs
+
+
+def task_priorities(
+    tasks: Iterable[Key], annotations: Annotations, everywhere: Mapping[str, Any]
+) -> dict[Key, float]:
+    """Read which tasks come first: those of a higher number; all others have 0."""
+    general = everywhere.get("priority") or 0
+    found = {key: general(key) if callable(general) else general for key in tasks if general}
+    found |= annotations.get("priority", {})
+    return {key: priority for key, priority in found.items() if priority}
+
+
+def check_workers(annotations: Annotations, everywhere: Mapping[str, Any], known: Set[str]) -> None:
+    """Refuse tasks that may run on workers only that there are not: they would wait for ever.
+
+    Raises
+    ------
+    UnsupportedGraphError
+        If `workers=` names nothing of what is `known`, and `allow_other_workers=` isn't set.
+    """
+    loose = everywhere.get("allow_other_workers")
+    loose_keys = annotations.get("allow_other_workers", {})
+    asked = [everywhere.get("workers")] if not loose else []
+    by_key = annotations.get("workers", {}).items()
+    asked += [given for key, given in by_key if not loose_keys.get(key, loose)]
+    for given in asked:
+        names = given if isinstance(given, list | tuple | set) else [given]
+        if given is not None and not callable(given) and known.isdisjoint(map(str, names)):
+            raise UnsupportedGraphError(
+                f"workers={given!r}: the one worker here, 'gateway', stands for all jobs, "
+                "and AWS Batch chooses where they run. Leave workers= out, or allow other "
+                "workers; to choose machines use resources= or dask.annotate(knot=...)"
+            )
 
 
 def inner_retries(
@@ -87,7 +112,7 @@ def inner_retries(
 def for_dask(annotations: Annotations, everywhere: Mapping[str, Any]) -> dict[str, Any]:
     """Keep the annotations that Dask acts on: which job runs a task is not its business."""
     kept = {"priority": 0, "retries": 0}
-    ours = ("resources", "workers", "allow_other_workers", *kept)
+    ours = ("resources", "knot", "workers", "allow_other_workers", *kept)
     result = {name: value for name, value in everywhere.items() if name not in ours}
     for name, default in kept.items():
         by_key, general = annotations.get(name, {}), everywhere.get(name, default)

@@ -15,7 +15,7 @@ from dask.typing import Key
 from distributed.protocol import Serialized, deserialize, serialize, to_serialize
 from distributed.scheduler import _cull, _materialize_graph
 
-from dask_knot.annotations import Annotations, Bounds, inner_retries, job_resources
+from dask_knot.annotations import Annotations, Bounds, inner_retries, job_resources, task_priorities
 from dask_knot.collector import paused_collector
 from dask_knot.constants import Constant, Constants
 from dask_knot.errors import KnotError, UnsupportedGraphError
@@ -104,12 +104,15 @@ def _open(
     literals = {key for key, node in tasks.items() if isinstance(node, _LITERALS)}
     literals.difference_update(wanted)
     read: set[Key] = set().union(*(node.dependencies for node in tasks.values()))
+    priorities = task_priorities(tasks, annotations, everywhere)
     graph = Graph(
         tasks,
         wanted,
         literals,
         external=sorted(read.difference(tasks), key=str),
         resources=job_resources(tasks, annotations, everywhere, bounds),
+        priorities=priorities,
+        priority=max((priorities.get(key, 0) for key in wanted), default=0),
     )
     dependencies = {key: node.dependencies for key, node in tasks.items()}
     reads = outside_reads(dependencies, wanted, graph.external) if graph.external else {}

@@ -19,7 +19,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol import to_serialize
 from distributed.utils import offload
 
-from dask_knot.annotations import Bounds, for_dask
+from dask_knot.annotations import Bounds, check_workers, for_dask
 from dask_knot.constants import Constants
 from dask_knot.driving.driver import Driver, Outcome
 from dask_knot.driving.values import EncodedValues
@@ -85,6 +85,7 @@ class KnotScheduler(PluginScheduler):
             opened = await offload(
                 open_graph, expr_ser, keys, everywhere, self._bounds, self._constants
             )
+            check_workers(opened.annotations, everywhere, self._worker_names())
         except Exception as error:
             self._refuse(client, keys, error)
             return
@@ -246,6 +247,11 @@ class KnotScheduler(PluginScheduler):
     def gateway_address(self) -> str:
         """The address of the one worker."""
         return str(self.aliases.get(GATEWAY, ""))
+
+    def _worker_names(self) -> set[str]:
+        """Name the one worker as users may: its name, its address, its host."""
+        address = self.gateway_address
+        return {GATEWAY, address, address.partition("://")[2], self.workers[address].host}
 
     def _refuse(self, client: str, keys: Collection[Key], error: Exception) -> None:
         """Err keys that can't be planned; an exception would close the client's connection."""

@@ -38,6 +38,10 @@ class Graph:
         Keys that tasks read and that are not in `tasks`.
     resources : mapping of Key to Resources
         What tasks need that is not the usual.
+    priorities : mapping of Key to float
+        Of tasks that come before others, or after them; all others have 0.
+    priority : float
+        The highest one of what is wanted: a graph is planned as a whole.
     """
 
     tasks: Mapping[Key, Node]
@@ -45,6 +49,8 @@ class Graph:
     literals: Set[Key] = frozenset()
     external: Sequence[Key] = ()
     resources: Mapping[Key, Resources] = field(default_factory=dict)
+    priorities: Mapping[Key, float] = field(default_factory=dict)
+    priority: float = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+
+from dask.typing import Key
 
 from dask_knot.planning import PlanRequest
 from dask_knot.store.names import StageId
@@ -18,9 +20,9 @@ from dask_knot.tracking.states import KeyState, ShardState
 
 def gather(state: State, records: Sequence[KeyRecord], now: float) -> None:
     """Put keys, and all tasks that are missing to make them, where the planner will take them."""
-    batch = _join_batch(state, records, now, None)
     mixed: set[Graph] = set()
-    for record in records:
+    batches = [(_join_batch(state, record, now, None), record) for record in records]
+    for batch, record in batches:
         assert record.graph is not None
         if record.key in batch.origin:
             continue
@@ -32,7 +34,7 @@ def gather(state: State, records: Sequence[KeyRecord], now: float) -> None:
 
 def gather_retried(state: State, record: KeyRecord, now: float) -> None:
     """Put a key that is made again where the planner will take it, with what failed before it."""
-    batch = _join_batch(state, [record], now, None)
+    batch = _join_batch(state, record, now, None)
     assert record.graph is not None
     take_missing(state, batch, record.graph, record.key, Again.ALL)
 
@@ -41,8 +43,8 @@ def gather_again(
     state: State, records: Sequence[KeyRecord], now: float, tasks_per_shard: int | None = None
 ) -> None:
     """Put keys whose shard was lost where the planner will take them; failures stay as they are."""
-    batch = _join_batch(state, records, now, tasks_per_shard)
-    for record in records:
+    batches = [(_join_batch(state, record, now, tasks_per_shard), record) for record in records]
+    for batch, record in batches:
         assert record.graph is not None
         take_missing(state, batch, record.graph, record.key, Again.NONE)
 
@@ -72,27 +74,24 @@ def plan_if_due(state: State, now: float) -> None:
             state.let_go(batch.reads.values())
 
 
-def _join_batch(
-    state: State, records: Sequence[KeyRecord], now: float, tasks_per_shard: int | None
-) -> Batch:
-    batch = _batch(state, now, tasks_per_shard)
+def _join_batch(state: State, record: KeyRecord, now: float, tasks_per_shard: int | None) -> Batch:
+    assert record.graph is not None
+    batch = _batch(state, now, tasks_per_shard, record.graph.priority)
     batch.last = state.last_arrival = now
-    for record in records:
-        record.batch = batch
-        batch.wanted.append(record)
+    record.batch = batch
+    batch.wanted.append(record)
     return batch
 
 
-def _batch(state: State, now: float, tasks_per_shard: int | None) -> Batch:
+def _batch(state: State, now: float, tasks_per_shard: int | None, priority: float) -> Batch:
+    place = 0
     for batch in state.batches:
-        if batch.tasks_per_shard == tasks_per_shard:
+        if batch.tasks_per_shard == tasks_per_shard and batch.priority == priority:
             return batch
+        place += batch.tasks_per_shard is not None or batch.priority >= priority
     urgent = now - state.last_arrival > state.pace.quiet
-    batch = Batch(now, now, urgent, tasks_per_shard=tasks_per_shard)
-    if tasks_per_shard is None:
-        state.batches.append(batch)
-    else:
-        state.batches.appendleft(batch)
+    batch = Batch(now, now, urgent, tasks_per_shard=tasks_per_shard, priority=priority)
+    state.batches.insert(0 if tasks_per_shard is not None else place, batch)
     return batch
 
 
@@ -114,8 +113,8 @@ def _take_whole(state: State, batch: Batch, graph: Graph) -> bool:
 def _request(state: State, batch: Batch, wanted: list[KeyRecord]) -> PlanRequest:
     limits = replace(state.limits, tasks_per_shard=batch.tasks_per_shard)
     return PlanRequest(
-        dependencies={key: node.dependencies for key, node in batch.tasks.items()},
-        wanted=[record.key for record in wanted],
+        dependencies={key: batch.tasks[key].dependencies for key in _first(batch, batch.tasks)},
+        wanted=[*_first(batch, [record.key for record in wanted])],
         literals=batch.literals,
         external={key: _maker(record) for key, record in batch.reads.items()},
         durations=dict(state.durations.seconds),
@@ -123,6 +122,14 @@ def _request(state: State, batch: Batch, wanted: list[KeyRecord]) -> PlanRequest
         default=state.default,
         limits=limits,
     )
+
+
+def _first(batch: Batch, keys: Iterable[Key]) -> Iterable[Key]:
+    """Put keys of a high priority first: in this order the planner, and so a shard, takes them."""
+    origin = batch.origin
+    if not any(graph.priorities for graph in {*origin.values()}):
+        return keys
+    return sorted(keys, key=lambda key: -origin[key].priorities.get(key, 0))
 
 
 def _maker(record: KeyRecord) -> StageId | None:

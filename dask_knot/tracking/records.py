@@ -33,6 +33,8 @@ class Batch:
         Values made outside; each counts this batch as a reader until it is planned.
     tasks_per_shard : int, optional
         Recovery isolates a task that ends its process.
+    priority : float
+        That of its graphs.
     """
 
     first: float
@@ -45,6 +47,7 @@ class Batch:
     wanted: list[KeyRecord] = field(default_factory=list)
     reads: dict[Key, KeyRecord] = field(default_factory=dict)
     tasks_per_shard: int | None = None
+    priority: float = 0
 
 
 @dataclass(slots=True, eq=False)

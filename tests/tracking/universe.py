@@ -35,6 +35,8 @@ class Universe:
         Tasks that raise, for as long as nobody mends them.
     bad : set of Key
         Tasks that are or were one of these.
+    priorities : dict of Key to float
+        Tasks that come before or after others.
     """
 
     tasks: dict[Key, Task]
@@ -43,6 +45,7 @@ class Universe:
     poison: set[Key] = field(default_factory=set)
     raising: set[Key] = field(default_factory=set)
     bad: set[Key] = field(default_factory=set)
+    priorities: dict[Key, float] = field(default_factory=dict)
 
     def graph(self, wanted: Collection[Key], outside: Collection[Key]) -> Graph:
         """Cull the graph of some keys; those of `outside` are read, not made."""
@@ -60,7 +63,15 @@ class Universe:
             left += self.tasks[key].dependencies
         tasks = {key: node for key, node in self.tasks.items() if key in needed}
         literals = self.literals & needed
-        return Graph(tasks, [k for k in tasks if k in wanted], literals, sorted(external, key=str))
+        priorities = {key: first for key, first in self.priorities.items() if key in needed}
+        return Graph(
+            tasks,
+            [key for key in tasks if key in wanted],
+            literals,
+            sorted(external, key=str),
+            priorities=priorities,
+            priority=max((priorities.get(key, 0) for key in wanted), default=0),
+        )
 
     def ancestors(self, key: Key) -> set[Key]:
         """Find all tasks that a key needs, itself included."""
@@ -89,6 +100,7 @@ def random_universe(random: Random, most: int = 24) -> Universe:
     universe = Universe(tasks, set(literals), scattered)
     universe.poison = set(_few(random, made))
     universe.raising = set(_few(random, made)) - universe.poison
+    universe.priorities = {key: random.choice((-1, 1, 2)) for key in _few(random, made)}
     universe.bad = universe.poison | universe.raising
     return universe
 
