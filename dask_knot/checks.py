@@ -81,6 +81,8 @@ def memory(name: str, value: Any) -> int | None:
 
 def seconds(name: str, value: Any) -> float:
     """Take a time, in seconds."""
+    if isinstance(value, str):
+        value = re.sub(r"(?<![a-z])mins?\s*$", "minutes", value)  # Dask knows all but this one
     try:
         found = float(parse_timedelta(value, default="s"))
     except (ValueError, TypeError, KeyError, AttributeError):

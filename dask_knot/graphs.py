@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from dask._expr import LLGExpr
+import dask
+from dask._expr import HLGExpr, LLGExpr
 from dask._task_spec import DataNode, GraphNode, Task, TaskRef
 from dask.typing import Key
 from distributed.protocol import Serialized, deserialize, serialize, to_serialize
@@ -88,7 +89,7 @@ def _open(
     constants: Constants,
 ) -> OpenedGraph:
     expr = deserialize(expr_ser.header, expr_ser.frames)
-    tasks, annotations = _materialize_graph(expr, validate=False)
+    tasks, annotations = _materialize(expr)
     if isinstance(expr, LLGExpr):
         needed = _cull(tasks, set(keys))
         # In the order of the graph, which culling loses: plans must not depend on hashes.
@@ -117,6 +118,15 @@ def _open(
     dependencies = {key: node.dependencies for key, node in tasks.items()}
     reads = outside_reads(dependencies, wanted, graph.external) if graph.external else {}
     return OpenedGraph(graph, annotations, reads)
+
+
+def _materialize(expr: Any) -> tuple[dict[Key, GraphNode], Annotations]:
+    """Make the tasks of an expression, without the fusion that forgets what layers are told."""
+    layers = [layer for part in expr.find_operations(HLGExpr) for layer in part.hlg.layers.values()]
+    fuse = {"optimization.fuse.active": False} if any(la.annotations for la in layers) else {}
+    with dask.config.set(fuse):
+        tasks, annotations = _materialize_graph(expr, validate=False)
+    return tasks, annotations
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,3 +80,18 @@ def total_keyword(more: float, big: Any = ()) -> float:
 def total_inside(argument: Any) -> float:
     """Add up an array deep inside an argument."""
     return total(*argument["deep"])
+
+
+def append(path: str, what: object) -> object:
+    """Write a word to a file."""
+    with open(path, "a") as file:
+        file.write(f"{what} ")
+    return what
+
+
+def flaky(folder: str, name: int, good_at: int = 3) -> int:
+    """Work only when called for the third time."""
+    count_call(folder, name)
+    if len((Path(folder) / str(name)).read_text()) < good_at:
+        raise OSError("not yet")
+    return name

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from dask_knot.errors import KnotError
 from dask_knot.planning import Limits, Resources
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.gathering import due
@@ -68,3 +71,35 @@ def test_after_a_pause_a_graph_goes_at_once_again() -> None:
     assert isinstance(first, actions.MakePlan)
     tracker.handle(events.PlanningFailed(first.number, ValueError("over")), 10.0)
     assert len(submit(tracker, "b", 10.2)) == 1
+
+
+def prioritized(key: str, priority: float) -> events.GraphSubmitted:
+    found = replace(graph({key: []}, [key]), priorities={key: priority}, priority=priority)
+    return events.GraphSubmitted(found)
+
+
+def test_a_higher_priority_is_planned_first() -> None:
+    tracker = Tracker("run", Limits(slots=4), Resources(), PACE)
+    (first,) = tracker.handle(events.GraphSubmitted(graph({"x": []}, ["x"])), 0.0)
+    assert isinstance(first, actions.MakePlan)
+    for number, priority in enumerate((0, 5, -1, 5, 10)):
+        assert tracker.handle(prioritized(f"k-{number}", priority), 0.01) == []
+    assert [batch.priority for batch in tracker.state.batches] == [10, 5, 0, -1]
+    planned = []
+    while True:
+        decided = tracker.handle(events.PlanningFailed(0, KnotError("no")), 5.0)
+        requests = [action.request for action in decided if isinstance(action, actions.MakePlan)]
+        if not requests:
+            break
+        planned += [list(request.wanted) for request in requests]
+    assert planned == [["k-4"], ["k-1", "k-3"], ["k-0"], ["k-2"]]
+
+
+def test_tasks_of_one_graph_are_planned_by_their_priority() -> None:
+    tracker = Tracker("run", Limits(slots=4), Resources(), PACE)
+    tasks = {"a": [], "b": [], "c": [], "sum": ["a", "b", "c"], "other": []}
+    found = replace(graph(tasks, ["sum", "other"]), priorities={"c": 1, "other": 2}, priority=2)
+    (action,) = tracker.handle(events.GraphSubmitted(found), 0.0)
+    assert isinstance(action, actions.MakePlan)
+    assert list(action.request.wanted) == ["other", "sum"]
+    assert list(action.request.dependencies) == ["other", "c", "a", "b", "sum"]

@@ -1,0 +1,86 @@
+"""What annotations say of jobs, and how mistakes in them are answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dask_knot.errors import ConfigurationError, UnsupportedGraphError
+from dask_knot.needs import most, parse_knot, parse_resources
+from dask_knot.planning import Resources
+
+DEFAULT = Resources(vcpus=2, memory=2**30, gpus=0, timeout=3600)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, DEFAULT),
+        ({"vcpus": 4}, Resources(4, 2**30, 0, 3600)),
+        ({"vcpus": "0.5"}, Resources(0.5, 2**30, 0, 3600)),
+        ({"memory": "8 GiB", "gpus": 1}, Resources(2, 2**33, 1, 3600)),
+        ({"memory": 2**31}, Resources(2, 2**31, 0, 3600)),
+        ({"timeout": "10 min"}, Resources(2, 2**30, 0, 600)),
+        ({"timeout": 90, "memory": None}, Resources(2, 2**30, 0, 90)),
+    ],
+)
+def test_knot(given: dict[str, Any], expected: Resources) -> None:
+    assert parse_knot(given, DEFAULT) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"vcpu": 4}, "Did you mean 'vcpus'.*gpus, memory, timeout, vcpus"),
+        ({"cpus": 4}, "There are: gpus, memory, timeout, vcpus"),
+        ({1: 4}, "There are"),
+        ({"vcpus": 0}, "a number above 0"),
+        ({"vcpus": True}, "a number above 0"),
+        ({"vcpus": "many"}, "a number above 0"),
+        ({"vcpus": float("nan")}, "a number above 0"),
+        ({"memory": "much"}, "an amount of memory"),
+        ({"gpus": -1}, "a whole number from 0"),
+        ({"gpus": 0.5}, "a whole number from 0"),
+        ({"timeout": "5 s"}, "60 seconds at least"),
+        ({"timeout": "soon"}, "a time"),
+        (4, "a mapping of vcpus, memory, gpus, timeout"),
+    ],
+)
+def test_a_mistake_in_knot(given: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        parse_knot(given, DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"CPU": 4}, Resources(4, 2**30, 0, 3600)),
+        ({"GPU": 1, "MEMORY": 8e9, "CPU": 4}, Resources(4, 8 * 10**9, 1, 3600)),
+        ({"MEMORY": "8 GiB"}, Resources(2, 2**33, 0, 3600)),
+    ],
+)
+def test_resources(given: dict[str, Any], expected: Resources) -> None:
+    assert parse_resources(given, DEFAULT) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"FOO": 1}, "a job has no FOO; use CPU, GPU, MEMORY"),
+        ({("x", 0): {"GPU": 1}}, "a job has no"),
+        ({"GPU": "many"}, "are not all numbers"),
+        ({"MEMORY": "much"}, "are not all numbers"),
+        (3, "should be such as"),
+    ],
+)
+def test_a_mistake_in_resources(given: Any, words: str) -> None:
+    with pytest.raises(UnsupportedGraphError, match=words):
+        parse_resources(given, DEFAULT)
+
+
+def test_the_most() -> None:
+    largest = Resources(8, 2**33, 1)
+    assert most("resources", largest) == "CPU 8, GPU 1, MEMORY 8.00 GiB"
+    assert most("knot", largest) == "vcpus 8, gpus 1, memory 8.00 GiB"
+    assert most("knot", Resources(8, None)) == "vcpus 8, gpus 0"
