@@ -58,6 +58,7 @@ class KnotScheduler(PluginScheduler):
         self._asked_hubs: list[tuple[Key, int]] = []
         self._hub_numbers = count()
         self._hubs: set[Key] = set()
+        self._restarts = 0
         self.add_plugin(_Releases(self), name="knot-releases")
 
     async def start_unsafe(self) -> KnotScheduler:
@@ -75,7 +76,7 @@ class KnotScheduler(PluginScheduler):
         **rest: Any,
     ) -> None:
         """Take a graph from a client: plan its tasks, and let Dask know of the wanted keys only."""
-        everywhere = dict(annotations or {})
+        everywhere, restarts = dict(annotations or {}), self._restarts
         try:
             if rest.pop("actors", None):
                 raise KnotError(
@@ -89,7 +90,8 @@ class KnotScheduler(PluginScheduler):
         except Exception as error:
             self._refuse(client, keys, error)
             return
-        if lost := [key for key in opened.graph.external if key not in self.tasks]:
+        lost = [key for key in opened.graph.external if key not in self.tasks]
+        if lost or restarts != self._restarts:
             self._cancel(client, keys, lost)
             return
         self._flush()
@@ -269,8 +271,8 @@ class KnotScheduler(PluginScheduler):
             )
 
     def _cancel(self, client: str, keys: Collection[Key], lost: Sequence[Key]) -> None:
-        """Cancel keys that need values which nobody has any more, as Dask does."""
-        logger.debug("a graph reads lost keys: %s", lost[:10])
+        """Cancel keys that need values which nobody has any more, or came before a restart."""
+        logger.debug("a graph is cancelled; lost are %s", lost[:10])
         self.report(
             {"op": "cancelled-keys", "keys": keys, "reason": "lost dependencies"}, client=client
         )
@@ -278,7 +280,7 @@ class KnotScheduler(PluginScheduler):
 
 
 class _Releases(SchedulerPlugin):  # type: ignore[misc]
-    """Hears of keys that Dask lets go, at the moment when it does."""
+    """Hears of keys that Dask lets go, and of restarts, at the moment when they happen."""
 
     def __init__(self, scheduler: KnotScheduler) -> None:
         self._scheduler = scheduler
@@ -287,6 +289,10 @@ class _Releases(SchedulerPlugin):  # type: ignore[misc]
         """Note a key that is released or forgotten."""
         if finish in ("released", "forgotten"):
             self._scheduler._note_release(key, finish == "forgotten")
+
+    def restart(self, scheduler: Scheduler) -> None:
+        """Drop the graphs that are being opened: their clients take them for cancelled."""
+        self._scheduler._restarts += 1
 
 
 _NONE_TYPE = b""

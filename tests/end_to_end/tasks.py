@@ -95,3 +95,14 @@ def flaky(folder: str, name: int, good_at: int = 3) -> int:
     if len((Path(folder) / str(name)).read_text()) < good_at:
         raise OSError("not yet")
     return name
+
+
+class Model:
+    """Holds an array, as what was fitted does."""
+
+    def __init__(self, weights: Any) -> None:
+        self.weights = weights
+
+    def predict(self, x: int) -> float:
+        """Use it."""
+        return total(self.weights, x)

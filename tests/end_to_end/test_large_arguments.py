@@ -19,7 +19,7 @@ from distributed import Client, wait
 
 from dask_knot import KnotCluster
 from tests.end_to_end.conftest import SMALL, until
-from tests.end_to_end.tasks import total, total_inside, total_keyword
+from tests.end_to_end.tasks import Model, total, total_inside, total_keyword
 
 LENGTH = 250_000
 NBYTES = 8 * LENGTH
@@ -57,16 +57,6 @@ def written(cluster: KnotCluster) -> Iterator[dict[str, int]]:
 def array() -> np.ndarray:
     """Give an array that no other test has."""
     return np.random.default_rng().random(LENGTH)
-
-
-class Model:
-    """Holds an array, as what was fitted does."""
-
-    def __init__(self, weights: np.ndarray) -> None:
-        self.weights = weights
-
-    def predict(self, x: int) -> float:
-        return total(self.weights, x)
 
 
 def submitted(client: Client, array: np.ndarray) -> Any:
