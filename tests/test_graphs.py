@@ -184,3 +184,21 @@ def test_more_than_any_job_may_have_is_refused(resources: dict[str, Any]) -> Non
 def test_resources_that_are_no_numbers_are_refused() -> None:
     with pytest.raises(UnsupportedGraphError, match="not all numbers"):
         opened({"a": Task("a", abs, 1)}, {"a"}, {"resources": {"CPU": "two"}})
+
+
+def test_annotations_of_an_array_survive_its_optimization() -> None:
+    x = da.ones((8, 8), chunks=4) + 1
+    with dask.annotate(knot={"vcpus": 4}, priority=3):
+        y = x.map_blocks(lambda block: block * 2)
+    expr = collections_to_expr([(y - 1).sum()]).optimize()
+    found = open_graph(sent(expr), [*expr.__dask_keys__()], {}, BOUNDS, Constants())
+    sizes = set(found.graph.resources.values())
+    assert sizes == {Resources(vcpus=4, memory=2**30, timeout=600)}
+    assert set(found.graph.priorities.values()) == {3}
+
+
+@pytest.mark.parametrize("general", [7, lambda key: 7 if key == "b" else 0])
+def test_the_highest_priority_of_what_is_wanted(general: Any) -> None:
+    tasks = {"a": Task("a", int, 1), "b": Task("b", operator.neg, TaskRef("a"))}
+    assert opened(tasks, ["b"], {"priority": general}).graph.priority == 7
+    assert opened(tasks, ["b"]).graph.priorities == {}
