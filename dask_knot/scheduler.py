@@ -290,7 +290,7 @@ class _Releases(SchedulerPlugin):  # type: ignore[misc]
         if finish in ("released", "forgotten"):
             self._scheduler._note_release(key, finish == "forgotten")
 
-    def restart(self, scheduler: Scheduler) -> None:
+    def restart(self, scheduler: Any) -> None:
         """Drop the graphs that are being opened: their clients take them for cancelled."""
         self._scheduler._restarts += 1
 
