@@ -5,7 +5,7 @@ Tested against the oldest and the newest distributed that setup.cfg allows.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
