@@ -33,7 +33,7 @@ def cluster() -> Iterator[KnotCluster]:
 
 
 def total() -> da.Array:
-    x = da.ones((400, 400), chunks=(100, 100))
+    x = da.ones((200, 200), chunks=(100, 100))
     return (x + x.T).sum()
 
 
@@ -111,7 +111,7 @@ def test_the_stream_has_every_task_with_its_times(cluster: KnotCluster, client: 
     start = time.time()
     with get_task_stream(client) as stream:
         future = client.compute(total())
-        assert future.result() == 320_000
+        assert future.result() == 80_000
     stop = time.time()
     assert Counter(key_split(task["key"]) for task in stream.data) == expected
     assert future.key in [task["key"] for task in stream.data]
@@ -219,12 +219,12 @@ def test_dasks_own_progress_works(
 
 
 def graphs() -> dict[str, object]:
-    x = da.ones((600, 600), chunks=(100, 100))
+    x = da.ones((300, 400), chunks=(100, 100))
     with dask.annotate(resources={"MEMORY": 2e8}):
         small = delayed(inc, pure=False)(1)
     return {
-        "sum": (x + x.T).sum(),
-        "rechunk": x.rechunk((200, 300)),
+        "sum": (x + 1).sum(),
+        "rechunk": x.rechunk((150, 200)),
         "delayed": delayed(sum)([delayed(inc)(n) for n in range(30)]),
         "annotated": delayed(inc)(small),
     }
@@ -241,13 +241,13 @@ def test_what_is_foreseen_is_what_runs(cluster: KnotCluster, client: Client, nam
 
 
 def test_what_is_there_is_foreseen_as_such(cluster: KnotCluster, client: Client) -> None:
-    x = (da.ones((400, 400), chunks=(100, 100)) + 1).persist()
+    x = (da.ones((200, 200), chunks=(100, 100)) + 1).persist()
     x.sum().compute()
     before = len(cluster.jobs)
     plan = cluster.plan_of([x.mean()], x.sum())
     assert "ones" not in repr(plan)
     (flow,) = [flow for flow in plan.flows if flow.source is None]
-    assert (flow.values, flow.reads >= 16, flow.unknown) == (16, True, 0)
+    assert (flow.values, flow.reads >= 4, flow.unknown) == (4, True, 0)
     assert flow.nbytes == flow.reads * 80_000
     dask.compute(x.mean(), x.sum())
     assert [job.size for job in cluster.jobs[before:]] == [stage.shards for stage in plan.stages]
