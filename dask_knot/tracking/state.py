@@ -27,6 +27,8 @@ from dask_knot.tracking.tally import Tally
 #: follows from a result comes after the start of a job, and must not wait any more); and a graph
 #: may wait for such a part of one.
 PAUSE_IN_STREAM, PAUSE_IN_LONGEST, WAIT_IN_STREAM = 5, 10, 10
+#: So much of a stream does a pause take away.
+PAUSE_COSTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +143,14 @@ class State:
         return self.last_arrival == self.stream_start
 
     def note_arrival(self, now: float) -> None:
-        """Note that a graph comes: the first of a stream if there was a pause before it."""
-        if now - self.last_arrival > self.quiet:
-            self.stream_start = now
+        """Note that a graph comes: the first of a stream if there was a pause before it.
+
+        Of a stream that was much longer than the pause, a part goes on.
+        """
+        pause = now - self.last_arrival
+        if pause > self.quiet:
+            left = self.last_arrival - self.stream_start - PAUSE_COSTS * pause
+            self.stream_start = now - max(0.0, left)
         self.last_arrival = now
 
     def answer(self, record: KeyRecord) -> None:

@@ -57,8 +57,9 @@ def _nothing_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """Check that the clusters of a file leave nothing open once they are closed."""
     before = Held()
     yield
-    # The emulated AWS starts once for all files, and with the first that needs it.
-    if not any("rig" in item.fixturenames for item in request.session.items):
+    # The emulated AWS starts with the first test that needs it, and stays for all files.
+    own = [item for item in request.session.items if item.path == request.path]
+    if not any("rig" in getattr(item, "fixturenames", ()) for item in own):
         gc.collect()
         until(lambda: not Held().more_than(before), explain=lambda: Held().more_than(before))
 

@@ -102,6 +102,23 @@ def test_in_a_long_stream_a_graph_may_wait_longer(stream: float, longest: float)
     assert PACE.longest_in(stream) == pytest.approx(longest)
 
 
+@pytest.mark.parametrize(
+    ("last", "now", "start"),
+    [
+        (10.05, 10.2, 10.2),  # a pause ends a short stream
+        (15.0, 15.1, 10.0),  # it was none
+        (15.0, 15.3, 13.3),  # a long stream goes on, for a part
+        (15.0, 16.0, 16.0),
+    ],
+)
+def test_pauses_in_a_stream(last: float, now: float, start: float) -> None:
+    state = State("run", Limits(slots=4), Resources(), PACE)
+    state.stream_start, state.last_arrival = 10.0, last
+    state.note_arrival(now)
+    assert (state.last_arrival, state.stream_start) == (now, pytest.approx(start))
+    assert state.is_stream_new == (start == now)
+
+
 def test_no_pause_is_shorter_than_set() -> None:
     assert Pace(quiet=1.0, longest=2.0).quiet_in(100.0) == 1.0
 
