@@ -32,7 +32,14 @@ class Held:
 
     def more_than(self, before: Held) -> list[str]:
         """Name what was not there before, and is not kept for all clusters of a process."""
-        kept = ("Dask-Offload", "asyncio_", "Dask-Default", "TCP-Executor", "Dask-Callback")
+        kept = (
+            "Dask-Offload",
+            "asyncio_",
+            "Dask-Default",
+            "TCP-Executor",
+            "Dask-Callback",
+            "zarr_",
+        )
         threads = [thread.name for thread in self.threads - before.threads]
         found = [name for name in threads if not name.startswith(kept)]
         found += [f"process {pid}" for pid in self.processes - before.processes]

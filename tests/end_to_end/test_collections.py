@@ -192,7 +192,7 @@ def test_grid_search_with_joblib(client: Client, flowers: tuple[Any, Any]) -> No
     with joblib.parallel_config("dask", scatter=[flowers[0]]):
         search.fit(*flowers)
     found = search.cv_results_["mean_test_score"]
-    search.fit(*flowers)  # here, in this process
+    search.set_params(n_jobs=1).fit(*flowers)  # here, in this process
     np.testing.assert_array_equal(found, search.cv_results_["mean_test_score"])
 
 
