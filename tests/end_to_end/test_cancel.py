@@ -39,16 +39,23 @@ def is_clean(cluster: KnotCluster) -> bool:
     return not (records or objects(cluster) or unfinished(cluster))
 
 
+def hold_machine(cluster: KnotCluster, client: Client, folder: Path) -> Future:
+    """Run a job that ends never and needs all slots."""
+    never = str(folder / "never")
+    future = client.submit(wait_for, never, resources={"CPU": 2}, pure=False)
+    until(lambda: running(cluster) == 1)
+    return future
+
+
 @pytest.mark.parametrize("force", [False, True])
 def test_cancel(cluster: KnotCluster, client: Client, tmp_path: Path, force: bool) -> None:
     order = str(tmp_path / "order")
-    busy = client.map(wait_for, [str(tmp_path / "never")] * 2, pure=False)
+    busy = hold_machine(cluster, client, tmp_path)
     queued = client.map(append, [order] * 50, range(50), pure=False)
     after = client.submit(sum, queued, pure=False)
-    until(lambda: running(cluster))
-    client.cancel([*busy, *queued, after], force=force)
-    assert all(future.cancelled() for future in (*busy, *queued, after))
-    for future in (busy[0], after):
+    client.cancel([busy, *queued, after], force=force)
+    assert all(future.cancelled() for future in (busy, *queued, after))
+    for future in (busy, after):
         with pytest.raises(CancelledError):
             future.result(timeout=10)
     until(lambda: is_clean(cluster))
@@ -92,10 +99,11 @@ def test_cancelling_what_others_read_cancels_them(
 
 def test_dropped_futures(cluster: KnotCluster, client: Client, tmp_path: Path) -> None:
     order = str(tmp_path / "order")
-    busy = client.map(wait_for, [str(tmp_path / "never")] * 2, pure=False)
+    busy = hold_machine(cluster, client, tmp_path)
     queued = client.map(append, [order] * 50, range(50), pure=False)
-    until(lambda: running(cluster))
+    until(lambda: unfinished(cluster) > 1)
     del queued
+    until(lambda: unfinished(cluster) == 1)
     del busy
     until(lambda: is_clean(cluster))
     assert not Path(order).exists()
