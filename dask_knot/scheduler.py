@@ -20,6 +20,7 @@ from distributed.protocol import to_serialize
 from distributed.utils import offload
 
 from dask_knot.annotations import Bounds, check_workers, for_dask
+from dask_knot.cancelling import CancelsThrough
 from dask_knot.constants import Constants
 from dask_knot.driving.driver import Driver, Outcome
 from dask_knot.driving.values import EncodedValues
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 HUB = "knot-inputs"
 
 
-class KnotScheduler(PluginScheduler, JobsAsWorkers):
+class KnotScheduler(CancelsThrough, PluginScheduler, JobsAsWorkers):
     """Dask's scheduler, which plans before it schedules.
 
     Parameters
