@@ -15,7 +15,7 @@ class CancelsThrough(Scheduler):  # type: ignore[misc]
     def stimulus_cancel(self, keys: Collection[Key], client: str, **options: Any) -> None:
         """Cancel keys; in the place of those that nobody wants, what reads them."""
         wanted: dict[Key, None] = {}
-        left = list(keys)
+        left = list(keys)[::-1]
         while left:
             task = self.tasks.get(left.pop())
             if task is not None and task.who_wants:
