@@ -157,6 +157,8 @@ def test_another_client_keeps_its_keys(cluster: KnotCluster, tmp_path: Path) -> 
             theirs = [two.submit(wait_for, str(gate)), two.submit(bytes, 150_000)]
             alone = one.submit(wait_for, str(tmp_path / "never"))
             until(lambda: running(cluster))
+            tasks = cluster.scheduler.tasks
+            until(lambda: all(len(tasks[one.key].who_wants or ()) == 2 for one in theirs))
             one.cancel(mine)
             assert mine[0].cancelled()
             del alone
