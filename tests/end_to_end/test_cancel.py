@@ -59,8 +59,6 @@ def test_cancel(cluster: KnotCluster, client: Client, tmp_path: Path, force: boo
         with pytest.raises(CancelledError):
             future.result(timeout=10)
     until(lambda: is_clean(cluster))
-    # The slot that the first one leaves may be given to others before these are terminated.
-    assert len(Path(order).read_text().split() if Path(order).exists() else []) < 50
 
 
 def test_cancelled_keys_can_be_asked_for_again(
@@ -166,7 +164,7 @@ def test_another_client_keeps_its_keys(cluster: KnotCluster, tmp_path: Path) -> 
         gate.touch()
         assert theirs[0].result(timeout=30) == str(gate)
         assert len(theirs[1].result(timeout=30)) == 150_000
-        del theirs
+        theirs.clear()
         until(lambda: is_clean(cluster))
 
 
