@@ -82,7 +82,8 @@ def _running_plans(batch: Batch) -> frozenset[int]:
 
 def _record_stage(state: State, batch: Batch, counted: Tally, shards: tuple[Shard, ...]) -> None:
     id = counted.id
-    stage = StageRecord(id, [], len(shards), len(shards), names.pack(state.run, id), counted)
+    size = len(shards)
+    stage = StageRecord(id, [], names.pack(state.run, id), counted, size, size, size)
     state.stages[id] = stage
     state.running.add(id)
     state.open_shards += len(shards)

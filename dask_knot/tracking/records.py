@@ -164,11 +164,22 @@ class ShardRecord:
 
 @dataclass(slots=True, eq=False)
 class StageRecord:
-    """A stage that was planned: `open` of its shards aren't done, `kept` have objects."""
+    """A stage that was planned.
+
+    Attributes
+    ----------
+    open : int
+        How many of its shards aren't done.
+    needed : int
+        How many of those make something that is needed.
+    kept : int
+        How many of its shards have objects.
+    """
 
     id: StageId
     shards: list[ShardRecord]
-    open: int
-    kept: int
     pack: str
     tally: Tally
+    open: int
+    needed: int
+    kept: int

@@ -205,20 +205,28 @@ class State:
         shard, record.shard = record.shard, None
         if shard is not None:
             shard.alive -= 1
-            self._drop_if_useless(shard)
+            if not shard.alive and shard.state is ShardState.OPEN:
+                assert shard.stage is not None
+                shard.stage.needed -= 1
+                self._terminate_if_useless(shard.stage)
+            self._delete_if_useless(shard)
 
     def close(self, shard: ShardRecord, state: ShardState) -> None:
         """Note that a shard runs no longer, and let go of what it read."""
         shard.state = moved(shard.state, state)
-        assert shard.stage is not None
-        shard.stage.tally.close(shard.left, state)
-        shard.stage.open -= 1
-        if not shard.stage.open:
-            self.running.discard(shard.stage.id)
+        stage = shard.stage
+        assert stage is not None
+        stage.tally.close(shard.left, state)
+        stage.open -= 1
+        stage.needed -= shard.alive > 0 or not shard.outputs
+        if not stage.open:
+            self.running.discard(stage.id)
         self.open_shards -= 1
         self.let_go(shard.inputs)
         shard.inputs = []
-        self._drop_if_useless(shard)
+        self._delete_if_useless(shard)
+        if state is not ShardState.DROPPED:
+            self._terminate_if_useless(stage)
 
     def let_go(self, records: Iterable[KeyRecord]) -> None:
         """Count one reader less of each; a queue, since chains of stages outgrow the stack."""
@@ -232,23 +240,18 @@ class State:
             self.drop_if_unneeded(record)
         self._is_letting_go = False
 
-    def _drop_if_useless(self, shard: ShardRecord) -> None:
-        if shard.alive:
-            return
-        if shard.state is ShardState.OPEN:
-            assert shard.stage is not None
-            self._terminate_if_useless(shard.stage)
-        elif shard.objects is not None:
+    def _delete_if_useless(self, shard: ShardRecord) -> None:
+        is_over = shard.state is not ShardState.OPEN
+        if is_over and not shard.alive and shard.objects is not None:
             self._delete(shard)
 
     def _terminate_if_useless(self, stage: StageRecord) -> None:
-        """End a stage when none of its shards makes anything that is needed."""
-        running = [shard for shard in stage.shards if shard.state is ShardState.OPEN]
-        if any(shard.alive for shard in running):
+        """End a stage when none of its open shards makes anything that is needed."""
+        if stage.needed or not stage.open:
             return
         self.actions.append(TerminateStage(stage.id))
-        for shard in running:
-            if shard.state is ShardState.OPEN:  # closing one may close others
+        for shard in stage.shards:
+            if shard.state is ShardState.OPEN:
                 self.close(shard, ShardState.DROPPED)
 
     def _delete(self, shard: ShardRecord) -> None:

@@ -63,6 +63,9 @@ def _check_stages(state: State) -> None:
     for id, stage in state.stages.items():
         left = sum(shard.state is ShardState.OPEN for shard in stage.shards)
         assert stage.open == left
+        needed = [s for s in stage.shards if s.state is ShardState.OPEN and is_needed(s)]
+        assert stage.needed == len(needed)
+        assert needed or not left, "a stage runs for nobody"
         assert stage.kept == sum(shard.objects is not None for shard in stage.shards) > 0
         open_shards += left
         if left:
@@ -77,6 +80,11 @@ def _check_stages(state: State) -> None:
         assert shard.alive == sum(record.shard is shard for record in shard.outputs)
         assert shard.state is ShardState.OPEN or not shard.inputs
         assert shard.state is ShardState.OPEN or shard.alive or shard.objects is None
+
+
+def is_needed(shard: ShardRecord) -> bool:
+    """Whether a shard makes something that is needed; a joining one makes nothing, ever."""
+    return shard.alive > 0 or not shard.outputs
 
 
 def _check_readers(state: State, batches: list[Batch]) -> None:
