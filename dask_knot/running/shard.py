@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import dask
-from dask._task_spec import GraphNode
 from dask.typing import Key
 
 from dask_knot.collector import paused_collector
 from dask_knot.running import versions
-from dask_knot.running.failure import Failure
 from dask_knot.running.inputs import Inputs
 from dask_knot.running.inside import enter, here
 from dask_knot.running.nested import keep_nested_work_here
 from dask_knot.running.outfit import Outfit, computing_here, outfit_process, outfitted
 from dask_knot.running.outputs import Outputs, Superseded
+from dask_knot.running.parts import Parts
 from dask_knot.running.plugins import read as read_plugins
 from dask_knot.running.printed import Printed
 from dask_knot.running.resume import read_parts, without_committed
-from dask_knot.running.tasks import Ended, Pool, Shelf, run_at_once, run_in_order
+from dask_knot.running.tasks import Pool, Shelf, Sink, run_at_once, run_in_order
 from dask_knot.running.work import ShardWork, decode
 from dask_knot.store import names, pack
 from dask_knot.store.names import ShardId
@@ -89,7 +87,8 @@ def _fetch_and_run(
 ) -> None:
     try:
         inputs.start(_first_use(work))
-        _run(work, inputs, outputs, printed, outfit)
+        with Parts(outputs, work.options.part_seconds) as sink:
+            _run(work, inputs, sink, printed, outfit)
     finally:
         inputs.close()
 
@@ -103,11 +102,8 @@ def _first_use(work: ShardWork) -> list[Key]:
     return list(order)
 
 
-def _run(
-    work: ShardWork, inputs: Inputs, outputs: Outputs, printed: Printed, outfit: Outfit
-) -> None:
+def _run(work: ShardWork, inputs: Inputs, sink: Sink, printed: Printed, outfit: Outfit) -> None:
     shelf = Shelf(work.tasks, work.literals, inputs)
-    sink = _Sink(outputs, work.options.part_seconds)
     cores = min(work.options.cores, len(work.tasks))
     if cores > 1 and work.options.processes:
         # Threads of this process make a fork unsafe.
@@ -121,26 +117,3 @@ def _run(
         else:
             with ThreadPoolExecutor(cores, "dask-knot-task", enter, (here(),)) as executor:
                 run_at_once(work.tasks, shelf, sink, Pool(executor, cores, processes=False))
-
-
-class _Sink:
-    """Takes what tasks give, and commits a part now and then."""
-
-    def __init__(self, outputs: Outputs, part_seconds: float) -> None:
-        self._outputs = outputs
-        self._part_seconds = part_seconds
-        self._last = time.monotonic()
-
-    def __call__(self, node: GraphNode, ended: Ended) -> None:
-        outputs, key = self._outputs, node.key
-        has_failed = erred = isinstance(ended.value, Failure)
-        nbytes = None
-        if key in outputs:
-            nbytes = outputs.add(key, ended.value, ended.start, ended.stop)
-            erred = nbytes is None
-        if not has_failed or ended.stop > ended.start:
-            outputs.note(key, ended.start, ended.stop, nbytes, erred)
-        now = time.monotonic()
-        if now - self._last > self._part_seconds or outputs.is_full:
-            outputs.commit(final=False)
-            self._last = time.monotonic()
