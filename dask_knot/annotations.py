@@ -91,7 +91,12 @@ def check_workers(annotations: Annotations, everywhere: Mapping[str, Any], known
     asked += [given for key, given in by_key if not loose_keys.get(key, loose)]
     for given in asked:
         names = given if isinstance(given, list | tuple | set) else [given]
-        if given is not None and not callable(given) and known.isdisjoint(map(str, names)):
+        # Jobs are shown as ADDRESS#NUMBER.
+        if (
+            given is not None
+            and not callable(given)
+            and known.isdisjoint(str(name).partition("#")[0] for name in names)
+        ):
             raise UnsupportedGraphError(
                 f"workers={given!r}: the one worker here, 'gateway', stands for all jobs, "
                 "and AWS Batch chooses where they run. Leave workers= out, or allow other "

@@ -206,8 +206,8 @@ def test_retries_of_a_collection(client: Client, tmp_path: Path) -> None:
 
 
 def test_workers(cluster: KnotCluster, client: Client) -> None:
-    (address,) = client.scheduler_info()["workers"]
-    for known in ("gateway", address, [address], "127.0.0.1"):
+    address, other = client.scheduler_info()["workers"]
+    for known in ("gateway", address, [other], "127.0.0.1"):
         assert client.submit(inc, 1, workers=known, pure=False).result(timeout=30) == 2
     loose = client.submit(inc, 1, workers="alice", allow_other_workers=True, pure=False)
     assert loose.result(timeout=30) == 2

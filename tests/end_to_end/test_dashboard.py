@@ -261,6 +261,7 @@ def test_only_collections_are_planned(cluster: KnotCluster, wrong: object) -> No
 
 def test_a_cluster_shows_itself_in_a_notebook(cluster: KnotCluster, client: Client) -> None:
     client.submit(inc, 1, pure=False).result()
+    until(lambda: all(row.counts.get("SUCCEEDED") == row.size for row in cluster.jobs[-1:]))
     html = cluster._repr_html_()
     assert f'href="{cluster.dashboard_link}"' in html
     assert "Up to 2 jobs of 1 vCPU" in html

@@ -36,7 +36,7 @@ def test_submit_and_map(client: Client) -> None:
     assert client.submit(three, 1, y=2, z=client.submit(inc, 2)).result() == 6
     assert client.gather(client.map(three, range(3), range(10, 13), z=1)) == [11, 13, 15]
     assert client.gather(client.map(inc, range(10), batch_size=3)) == list(range(1, 11))
-    assert client.submit(inc, 1, priority=5, retries=2, workers=["any"]).result() == 2
+    assert client.submit(inc, 1, priority=5, retries=2).result() == 2
 
 
 def test_keys_and_purity(client: Client) -> None:

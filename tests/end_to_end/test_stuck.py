@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import dask
 import pytest
@@ -11,17 +12,25 @@ from distributed import Client
 
 from dask_knot import KnotCluster
 from dask_knot.errors import JobStartError
+from tests.end_to_end.conftest import until
+from tests.end_to_end.tasks import wait_for
 
 
 def test_a_job_that_no_longer_fits_says_so(
-    open_cluster: Callable[..., KnotCluster], caplog: pytest.LogCaptureFixture
+    open_cluster: Callable[..., KnotCluster], caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
+    gate = tmp_path / "gate"
     with dask.config.set({"knot.local.stuck-after": "100ms"}):
         cluster = open_cluster(jobs=2)
-    cluster.scale(jobs=1)
     with Client(cluster) as client, caplog.at_level(logging.WARNING, "dask_knot"):
+        busy = client.submit(wait_for, str(gate))
+        until(lambda: any(row.counts.get("RUNNING") for row in cluster.jobs))
         with dask.annotate(resources={"CPU": 2}):
             large = client.submit(sum, [1, 2], pure=False)
+        until(lambda: len(cluster.jobs) == 2)
+        cluster.scale(jobs=1)
+        gate.touch()
+        assert busy.result(timeout=60) == str(gate)
         small = client.submit(sum, [3, 4], pure=False)
         with pytest.raises(JobStartError, match="no machine of the compute environment"):
             large.result(timeout=60)
