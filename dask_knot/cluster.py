@@ -14,16 +14,16 @@ from distributed.core import Status, rpc
 from distributed.security import Security
 
 from dask_knot import settings as configuration
-from dask_knot.annotations import Bounds
 from dask_knot.assembly import Assembly, assemble
-from dask_knot.discovery import announce, withdraw
-from dask_knot.ending import close_clients, open_here
+from dask_knot.deploy.discovery import announce, withdraw
+from dask_knot.deploy.display import Display
+from dask_knot.deploy.ending import close_clients, open_here
+from dask_knot.deploy.overrides import overrides
 from dask_knot.errors import EngineError
 from dask_knot.gateway import Gateway
-from dask_knot.overrides import overrides
+from dask_knot.graphs.annotations import Bounds
 from dask_knot.scheduler import KnotScheduler
 from dask_knot.showing.address import dashboard_address
-from dask_knot.shown import Shown
 
 # As Dask's own packages do it: on import, and of the cluster only, as jobs need no such file.
 configuration.ensure_file()
@@ -32,7 +32,7 @@ configuration.ensure_file()
 SCHEDULING = {"distributed.scheduler.worker-saturation": "inf"}
 
 
-class KnotCluster(Shown):
+class KnotCluster(Display):
     """A Dask cluster whose tasks run as array jobs of AWS Batch, or as processes here.
 
     Every argument defaults to ``dask.config`` under ``knot.``; ``knot.yaml`` explains each one.

@@ -19,17 +19,17 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol import to_serialize
 from distributed.utils import offload
 
-from dask_knot.annotations import Bounds, check_workers, for_dask
-from dask_knot.cancelling import CancelsThrough
-from dask_knot.constants import Constants
 from dask_knot.driving.driver import Driver, Outcome
 from dask_knot.driving.values import EncodedValues
 from dask_knot.errors import KnotError
-from dask_knot.graphs import compact, open_graph
-from dask_knot.jobs_as_workers import JobsAsWorkers
-from dask_knot.plugins import PluginScheduler
-from dask_knot.replay import Replay
+from dask_knot.graphs.annotations import Bounds, check_workers, for_dask
+from dask_knot.graphs.constants import Constants
+from dask_knot.graphs.opening import compact, open_graph
 from dask_knot.running.failure import Failure, fail
+from dask_knot.scheduling.cancelling import CancelsThrough
+from dask_knot.scheduling.plugins import PluginScheduler
+from dask_knot.scheduling.replay import Replay
+from dask_knot.scheduling.workers import JobsAsWorkers
 from dask_knot.showing.show import show
 from dask_knot.store.manifest import Place
 from dask_knot.tracking import actions, events

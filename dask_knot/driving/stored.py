@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from dask.typing import Key
 
-from dask_knot.constants import LARGE, Constant
+from dask_knot.graphs.constants import LARGE, Constant
 from dask_knot.store import names
 from dask_knot.store.layout import lay_out
 from dask_knot.store.manifest import Place

@@ -10,10 +10,10 @@ from dask._task_spec import GraphNode
 from dask.typing import Key
 
 from dask_knot.batch.service import JobService
-from dask_knot.constants import Constant
 from dask_knot.driving.plugins import JobPlugins
 from dask_knot.driving.stored import StoredConstants
 from dask_knot.errors import KnotError
+from dask_knot.graphs.constants import Constant
 from dask_knot.planning import Shard, Stage
 from dask_knot.running import work
 from dask_knot.running.failure import fail

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dask_knot.constants import LARGE, Constant, Constants
 from dask_knot.driving.stored import StoredConstants
 from dask_knot.errors import StoreError
+from dask_knot.graphs.constants import LARGE, Constant, Constants
 from dask_knot.store import codec, names
 from dask_knot.store.names import StageId
 from dask_knot.store.store import Store

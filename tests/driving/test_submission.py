@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError
 from dask._task_spec import DataNode, Task, TaskRef
 
 from dask_knot.batch.service import JobService, JobTemplate
-from dask_knot.constants import LARGE, Constants
 from dask_knot.driving.stored import StoredConstants
 from dask_knot.driving.submission import Submitter
 from dask_knot.errors import JobMemoryError, StoreError, SubmissionError
+from dask_knot.graphs.constants import LARGE, Constants
 from dask_knot.planning import Dependency, Plan, Resources, Shard, Stage
 from dask_knot.running import versions, work
 from dask_knot.running.failure import Failure

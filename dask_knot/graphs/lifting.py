@@ -10,9 +10,9 @@ from dask._task_spec import Alias, DataNode, Dict, GraphNode, List, NestedContai
 from dask._task_spec import Tuple as TupleOf
 from dask.typing import Key
 
-from dask_knot.constants import LARGE, Constant, Constants
+from dask_knot.graphs.constants import LARGE, Constant, Constants
+from dask_knot.graphs.weighing import LOOKED_AT, PLAIN, TEXTS, is_heavy
 from dask_knot.running.fused import EXECUTE_SUBGRAPH
-from dask_knot.weighing import LOOKED_AT, PLAIN, TEXTS, is_heavy
 
 #: Of these a new one can be made around what was lifted out of it.
 _REBUILT: dict[type, Callable[[Any], GraphNode]] = {list: List, tuple: TupleOf, dict: Dict}

@@ -11,7 +11,7 @@ import pandas as pd
 from distributed import Client
 
 from dask_knot import KnotCluster
-from dask_knot.overrides import SHUFFLES, Overrides
+from dask_knot.deploy.overrides import SHUFFLES, Overrides
 
 
 def methods() -> list[str | None]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dask_knot.jobs_as_workers import as_jobs
 from dask_knot.planning import Resources
+from dask_knot.scheduling.workers import as_jobs
 
 SIZE = Resources(vcpus=2, memory=2**30)
 GATEWAY = {"type": "Worker", "id": "gateway", "name": "gateway", "nthreads": 6, "metrics": {}}

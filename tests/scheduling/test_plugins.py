@@ -11,7 +11,7 @@ from distributed.diagnostics.plugin import ForwardLoggingPlugin, ForwardOutput
 from distributed.protocol import pickle
 
 from dask_knot.errors import LiveWorkerError
-from dask_knot.plugins import check
+from dask_knot.scheduling.plugins import check
 
 
 class Plain(WorkerPlugin):

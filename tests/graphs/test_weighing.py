@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from dask._task_spec import TaskRef
 
-from dask_knot.weighing import is_heavy
+from dask_knot.graphs.weighing import is_heavy
 
 LARGE = np.zeros(20_000)
 SMALL = np.zeros(20)

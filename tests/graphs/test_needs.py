@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dask_knot.errors import ConfigurationError, UnsupportedGraphError
-from dask_knot.needs import most, parse_knot, parse_resources
+from dask_knot.graphs.needs import most, parse_knot, parse_resources
 from dask_knot.planning import Resources
 
 DEFAULT = Resources(vcpus=2, memory=2**30, gpus=0, timeout=3600)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dask_knot.discovery import announce, open_clusters, withdraw
+from dask_knot.deploy.discovery import announce, open_clusters, withdraw
 
 
 @pytest.fixture(autouse=True)

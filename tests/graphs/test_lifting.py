@@ -25,8 +25,8 @@ from dask._task_spec import (
 from dask.typing import Key
 from distributed.protocol import pickle
 
-from dask_knot.constants import Constant, Constants
-from dask_knot.lifting import lift
+from dask_knot.graphs.constants import Constant, Constants
+from dask_knot.graphs.lifting import lift
 
 LARGE = np.arange(20_000.0)
 SMALL = np.arange(20.0)

@@ -19,10 +19,10 @@ from dask.tokenize import tokenize_lock
 from dask.typing import Key
 from distributed.protocol import Serialized, deserialize, serialize, to_serialize
 
-from dask_knot.annotations import Bounds
-from dask_knot.constants import Constants
 from dask_knot.errors import UnsupportedGraphError
-from dask_knot.graphs import OpenedGraph, compact, open_graph
+from dask_knot.graphs.annotations import Bounds
+from dask_knot.graphs.constants import Constants
+from dask_knot.graphs.opening import OpenedGraph, compact, open_graph
 from dask_knot.planning import Resources
 
 BOUNDS = Bounds(Resources(vcpus=2, memory=2**30, timeout=600), Resources(8, 2**33, 2))

@@ -14,9 +14,9 @@ from distributed.utils import NoOpAwaitable
 
 from dask_knot import checks
 from dask_knot.assembly import Assembly
+from dask_knot.deploy.jobtable import JobTable, job_table
 from dask_knot.errors import ConfigurationError, EngineError
 from dask_knot.gateway import Gateway
-from dask_knot.jobtable import JobTable, job_table
 from dask_knot.scheduler import KnotScheduler
 from dask_knot.settings import Settings
 

@@ -9,7 +9,7 @@ from typing import Any
 from dask.typing import Key
 
 from dask_knot.errors import UnsupportedGraphError
-from dask_knot.needs import most, parse_knot, parse_resources
+from dask_knot.graphs.needs import most, parse_knot, parse_resources
 from dask_knot.planning import Resources
 
 #: By type, for each key.

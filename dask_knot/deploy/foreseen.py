@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from distributed.utils import offload
 
-from dask_knot.annotations import Bounds
 from dask_knot.assembly import Assembly
-from dask_knot.constants import Constants
-from dask_knot.graphs import Sent, open_graph
+from dask_knot.graphs.annotations import Bounds
+from dask_knot.graphs.constants import Constants
+from dask_knot.graphs.opening import Sent, open_graph
 from dask_knot.planning import Plan, make_plan
 from dask_knot.planning.outline import outline
 from dask_knot.showing.drawing import PlanDrawing

@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 
 from distributed import Scheduler
 
-from dask_knot.annotations import Bounds
 from dask_knot.driving.driver import Driver
 from dask_knot.errors import KnotError
 from dask_knot.gateway import GATEWAY
+from dask_knot.graphs.annotations import Bounds
 from dask_knot.planning import Resources
 
 

@@ -18,11 +18,17 @@ from dask.typing import Key
 from distributed.protocol import Serialized, deserialize, serialize, to_serialize
 from distributed.scheduler import _cull, _materialize_graph
 
-from dask_knot.annotations import Annotations, Bounds, inner_retries, job_resources, task_priorities
 from dask_knot.collector import paused_collector
-from dask_knot.constants import Constant, Constants
 from dask_knot.errors import KnotError, UnsupportedGraphError
-from dask_knot.lifting import lift
+from dask_knot.graphs.annotations import (
+    Annotations,
+    Bounds,
+    inner_retries,
+    job_resources,
+    task_priorities,
+)
+from dask_knot.graphs.constants import Constant, Constants
+from dask_knot.graphs.lifting import lift
 from dask_knot.planning.reads import Reads, outside_reads
 from dask_knot.running.retried import Retried
 from dask_knot.tracking.events import Graph

@@ -8,12 +8,12 @@ from typing import Any
 
 from dask.utils import format_bytes
 
-from dask_knot.foreseen import foresee_plan
-from dask_knot.graphs import send_graph
-from dask_knot.scaling import Scaling
+from dask_knot.deploy.foreseen import foresee_plan
+from dask_knot.deploy.scaling import Scaling
+from dask_knot.graphs.opening import send_graph
 
 
-class Shown(Scaling):
+class Display(Scaling):
     """The part of a cluster that is looked at."""
 
     def logs(self, what: Any) -> Any:
