@@ -19,19 +19,17 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol import to_serialize
 from distributed.utils import offload
 
-from dask_knot.driving.driver import Driver, Outcome
+from dask_knot.driving.driver import Driver
 from dask_knot.driving.values import EncodedValues
 from dask_knot.errors import KnotError
 from dask_knot.graphs.annotations import Bounds, check_workers, for_dask
 from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.opening import compact, open_graph
-from dask_knot.running.failure import Failure, fail
 from dask_knot.scheduling.cancelling import CancelsThrough
+from dask_knot.scheduling.outcomes import TellsOutcomes
 from dask_knot.scheduling.plugins import PluginScheduler
 from dask_knot.scheduling.replay import Replay
-from dask_knot.scheduling.workers import JobsAsWorkers
 from dask_knot.showing.show import show
-from dask_knot.store.manifest import Place
 from dask_knot.tracking import actions, events
 
 logger = logging.getLogger(__name__)
@@ -39,7 +37,7 @@ logger = logging.getLogger(__name__)
 HUB = "knot-inputs"
 
 
-class KnotScheduler(CancelsThrough, PluginScheduler, JobsAsWorkers):
+class KnotScheduler(CancelsThrough, PluginScheduler, TellsOutcomes):
     """Dask's scheduler, which plans before it schedules.
 
     Parameters
@@ -70,7 +68,7 @@ class KnotScheduler(CancelsThrough, PluginScheduler, JobsAsWorkers):
     async def start_unsafe(self) -> KnotScheduler:
         """Start the scheduler, and the driver with it."""
         await super().start_unsafe()
-        self._driver.start(self._tell)
+        self._driver.start(self.tell)
         return self
 
     async def update_graph(
@@ -199,61 +197,7 @@ class KnotScheduler(CancelsThrough, PluginScheduler, JobsAsWorkers):
             self._driver.handle(news)
         for key, run_id in hubs:
             facts = actions.Facts(0, _NONE_TYPE, "NoneType", time(), time())
-            self._finish(key, run_id, facts)
-
-    def _tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Tell Dask how keys ended."""
-        known: dict[int, Failure] = {}  # one error may stand for thousands of keys
-        for outcome in outcomes:
-            if isinstance(outcome, actions.FinishKey):
-                self._finish(outcome.key, outcome.run_id, outcome.facts)
-            elif not self._is_stale(outcome.key, outcome.run_id):
-                failure = known.get(id(outcome.failure)) or self._failure(outcome)
-                known[id(outcome.failure)] = failure
-                self._err(outcome, failure)
-
-    def _is_stale(self, key: Key, run_id: int) -> bool:
-        task = self.tasks.get(key)
-        return task is None or task.state != "processing" or task.run_id != run_id
-
-    def _finish(self, key: Key, run_id: int, facts: actions.Facts) -> None:
-        if self._is_stale(key, run_id):
-            return
-        self.handle_task_finished(
-            key=key,
-            worker=self.gateway_address,
-            stimulus_id="knot-task-finished",
-            run_id=run_id,
-            metadata={},
-            nbytes=facts.nbytes,
-            type=facts.type,
-            typename=facts.typename,
-            startstops=[{"action": "compute", "start": facts.start, "stop": facts.stop}],
-            thread=0,
-        )
-
-    def _err(self, outcome: actions.FailKey, failure: Failure) -> None:
-        if isinstance(outcome.failure, Place) and failure.key != str(outcome.key):
-            # A task before it failed, which had the retries that it may have.
-            self.tasks[outcome.key].retries = 0
-        self.handle_task_erred(
-            key=outcome.key,
-            worker=self.gateway_address,
-            stimulus_id="knot-task-erred",
-            run_id=outcome.run_id,
-            exception=to_serialize(failure.exception),
-            traceback=None if failure.traceback is None else to_serialize(failure.traceback),
-            exception_text=failure.exception_text,
-            traceback_text=failure.traceback_text,
-        )
-
-    def _failure(self, outcome: actions.FailKey) -> Failure:
-        if isinstance(outcome.failure, Exception):
-            return fail(outcome.failure, outcome.key)
-        try:
-            return Failure.decode(self._driver.read_failure(outcome.failure)).readable()
-        except Exception as error:  # the error itself is lost: say that, rather than nothing
-            return fail(error, outcome.key)
+            self.finish(key, run_id, facts)
 
     def _refuse(self, client: str, keys: Collection[Key], error: Exception) -> None:
         """Err keys that can't be planned; an exception would close the client's connection."""
