@@ -97,7 +97,9 @@ def test_a_long_stream_may_pause_longer(stream: float, quiet: float) -> None:
     assert PACE.quiet_in(stream) == pytest.approx(quiet)
 
 
-@pytest.mark.parametrize(("stream", "longest"), [(0.0, 2.0), (20.0, 2.0), (50.0, 5.0)])
+@pytest.mark.parametrize(
+    ("stream", "longest"), [(0.0, 2.0), (20.0, 2.0), (50.0, 5.0), (3600.0, 20.0)]
+)
 def test_in_a_long_stream_a_graph_may_wait_longer(stream: float, longest: float) -> None:
     assert PACE.longest_in(stream) == pytest.approx(longest)
 
