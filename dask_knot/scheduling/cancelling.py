@@ -15,9 +15,14 @@ class CancelsThrough(Scheduler):  # type: ignore[misc]
     def stimulus_cancel(self, keys: Collection[Key], client: str, **options: Any) -> None:
         """Cancel keys; in the place of those that nobody wants, what reads them."""
         wanted: dict[Key, None] = {}
+        seen: set[Key] = set()
         left = list(keys)[::-1]
         while left:
-            task = self.tasks.get(left.pop())
+            key = left.pop()
+            if key in seen:  # there may be more ways to it than can be counted
+                continue
+            seen.add(key)
+            task = self.tasks.get(key)
             if task is not None and task.who_wants:
                 wanted[task.key] = None
             elif task is not None:
