@@ -52,4 +52,5 @@ def forget_all() -> None:
 
 # Not `atexit` alone: the executors, with which a cluster closes, end before its hooks are called.
 getattr(threading, "_register_atexit", atexit.register)(close_all)
-os.register_at_fork(after_in_child=forget_all)
+if hasattr(os, "register_at_fork"):  # Windows has no forks
+    os.register_at_fork(after_in_child=forget_all)
