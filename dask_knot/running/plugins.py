@@ -64,10 +64,11 @@ def set_up(worker: JobWorker, plugins: Sequence[Plugin]) -> None:
     PluginError
         If one of them raises.
     """
-    loaded = [(name, _attempt(name, pickle.loads, data)) for name, data in plugins]
-    last = {plugin.filename: plugin for _, plugin in loaded if isinstance(plugin, UploadFile)}
-    for name, plugin in loaded:
-        if isinstance(plugin, UploadFile) and last[plugin.filename] is not plugin:
+    last = {file: name for name, data in plugins if (file := _uploaded(data)) is not None}
+    for name, data in plugins:
+        # Not before its turn: it may need what those before it upload or install.
+        plugin = _attempt(name, pickle.loads, data)
+        if isinstance(plugin, UploadFile) and last[plugin.filename] != name:
             continue  # the file was uploaded again
         _attempt(name, _set_up, worker, name, plugin)
         worker.plugins[name] = plugin
@@ -82,6 +83,17 @@ def tear_down(worker: JobWorker) -> None:
         except Exception as error:  # the tasks have run: their values are as good as before
             traceback.print_exception(error)
     worker.plugins.clear()
+
+
+def _uploaded(data: bytes) -> str | None:
+    """Name the file that a plugin uploads, if it does so."""
+    if UploadFile.__name__.encode() not in data:
+        return None
+    try:
+        plugin = pickle.loads(data)
+    except Exception:  # no upload: what it needs is not there yet
+        return None
+    return plugin.filename if isinstance(plugin, UploadFile) else None
 
 
 def _set_up(worker: JobWorker, name: str, plugin: Any) -> None:

@@ -109,6 +109,26 @@ def test_a_module_is_there_before_the_tasks_are_unpickled(
     assert run.read(content, ID) == {"x": 42}
 
 
+def test_a_plugin_may_be_in_a_module_that_one_before_it_brings(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "knot_job_plugin.py"
+    path.write_text(
+        "class Brought:\n    def setup(self, worker):\n        worker.plugins['brought'] = self\n"
+        "    def teardown(self, worker):\n        pass\n"
+    )
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        import knot_job_plugin  # type: ignore[import-not-found]
+
+        some = pickled(UploadFile(str(path)), knot_job_plugin.Brought())
+        content = write(run, some, task("x", lambda: sorted(get_worker().plugins)))
+    del sys.modules["knot_job_plugin"]
+    path.unlink()
+    run.start(ID)
+    assert run.read(content, ID) == {"x": ["0-UploadFile", "1-Brought", "brought"]}
+
+
 def test_the_last_of_several_uploads_counts(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "knot_job_again.py"
     uploads = []
