@@ -135,7 +135,7 @@ class Outputs:
         """
         if not (final or self._new or self._large):
             return
-        self._write_large()
+        self._write_large(are_tasks_over=final)
         name = names.manifest(self._run, self._shard, None if final else self._parts)
         new = [o if o.place.name else self._placed(o, name) for o in self._new]
         written = Manifest(
@@ -180,15 +180,18 @@ class Outputs:
         else:
             self._new.append(Output(ordinal, Kind.ERRED, known[1], *facts))
 
-    def _write_large(self) -> None:
+    def _write_large(self, are_tasks_over: bool) -> None:
         if not self._large:
             return
+        # A task that runs meanwhile may change what it reads: what is written must be what the
+        # checksum was taken of. Not where so much waits that a second copy might not fit.
+        is_copied = not (are_tasks_over or self.is_full)
         name = names.data(self._run, self._shard, self._parts, self._attempt)
         pieces: list[Bytes] = []
         position = 0
         for output, parts in self._large:
             padding = -position % codec.ALIGNMENT
-            pieces += [bytes(padding), *codec.frame(parts)]
+            pieces += [bytes(padding), *codec.frame(_copies(parts) if is_copied else parts)]
             position += padding
             place = Place(name, position, output.place.length)
             self._new.append(output._replace(place=place))
@@ -204,6 +207,11 @@ class Outputs:
             *self._recovered_types,
             *((_pickled_type(kind), typename(kind)) for kind in self._types),
         ]
+
+
+def _copies(parts: list[Bytes]) -> list[Bytes]:
+    """Copy what may change."""
+    return [part if memoryview(part).readonly else bytearray(part) for part in parts]
 
 
 def _moved(output: Output, start: int) -> Output:

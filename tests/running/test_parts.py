@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from dask_knot.errors import StoreError
@@ -14,7 +16,7 @@ from dask_knot.store.codec import Bytes
 from dask_knot.store.names import ShardId
 from dask_knot.store.store import Store
 
-from .runs import FIRST, Run, shard, task
+from .runs import FIRST, Run, ref, shard, task
 
 ID = ShardId(FIRST, 0)
 SOON = Options(part_seconds=0.1)
@@ -35,6 +37,38 @@ def test_what_is_done_does_not_wait_for_a_long_task(tmp_path: Path) -> None:
     on_disk = Run(Store(tmp_path / "store"))
     assert on_disk.outcomes(content) == {"quick": 7, "long": "00000.p000"}
     assert [output.ordinal for output in on_disk.manifest(ID, 0).outputs] == [0]
+
+
+class SlowStore(Store):
+    """A store that takes so long for large values that a task goes on meanwhile."""
+
+    folder = Path()
+
+    def put(self, name: str, data: Iterable[Bytes]) -> None:
+        if "/data/" in name and not (self.folder / "begun").exists():
+            (self.folder / "begun").touch()
+            wait_for(self.folder / "changed")
+        super().put(name, data)
+
+
+def test_a_task_may_change_what_it_reads_while_that_is_written(tmp_path: Path) -> None:
+    def change(value: np.ndarray[Any, Any]) -> str:
+        wait_for(tmp_path / "begun")
+        value += 1
+        (tmp_path / "changed").touch()
+        return "done"
+
+    tasks = [task("array", np.zeros, 2**15), task("changed", change, ref("array"))]
+    content = shard(tasks, options=SOON)
+    on_disk = Run(Store(tmp_path / "store"))
+    on_disk.write(content)
+    store = SlowStore(tmp_path / "store")
+    store.folder = tmp_path
+    on_disk.start(ID, store=store)
+    found = on_disk.read(content, ID)
+    assert found["changed"] == "done"
+    assert found["array"].flags.writeable
+    assert found["array"].tolist() == [0.0] * 2**15
 
 
 class DeafStore(Store):
