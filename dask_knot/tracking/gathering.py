@@ -89,10 +89,13 @@ def _join_batch(state: State, record: KeyRecord, now: float, tasks_per_shard: in
 
 def _batch(state: State, now: float, tasks_per_shard: int | None, priority: float) -> Batch:
     place = 0
-    for batch in state.batches:
+    for number, batch in enumerate(state.batches, start=1):
         if batch.tasks_per_shard == tasks_per_shard and batch.priority == priority:
             return batch
-        place += batch.tasks_per_shard is not None or batch.priority >= priority
+        # What has waited its time isn't overtaken: a stream of others would keep it for ever.
+        is_overdue = batch.first + state.longest < now
+        if batch.tasks_per_shard is not None or batch.priority >= priority or is_overdue:
+            place = number
     urgent = state.is_stream_new
     batch = Batch(now, now, urgent, tasks_per_shard=tasks_per_shard, priority=priority)
     state.batches.insert(0 if tasks_per_shard is not None else place, batch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from dask.typing import Key
 
 from dask_knot.errors import KnotError
 from dask_knot.planning import Limits, Resources
@@ -153,6 +154,22 @@ def test_a_higher_priority_is_planned_first() -> None:
             break
         planned += [list(request.wanted) for request in requests]
     assert planned == [["k-4"], ["k-1", "k-3"], ["k-0"], ["k-2"]]
+
+
+def test_a_stream_of_a_higher_priority_does_not_keep_others_for_ever() -> None:
+    tracker = Tracker("run", Limits(slots=4), Resources(), PACE)
+    tracker.handle(events.GraphSubmitted(graph({"x": []}, ["x"])), 0.0)
+    tracker.handle(prioritized("low", 0), 0.01)
+    planned: list[Key] = []
+    for number in range(1000):  # more comes before a plan is made
+        now = 0.02 + number * 0.01
+        is_planning = tracker.state.planning is not None
+        decided = tracker.handle(prioritized(f"high-{number}", 1), now)
+        if is_planning:
+            decided += tracker.handle(events.PlanningFailed(0, KnotError("no")), now)
+        requests = [action.request for action in decided if isinstance(action, actions.MakePlan)]
+        planned += [key for request in requests for key in request.wanted]
+    assert "low" in planned
 
 
 def test_tasks_of_one_graph_are_planned_by_their_priority() -> None:
