@@ -19,6 +19,8 @@ class Lanes:
 
     def __init__(self) -> None:
         self._slots: list[list[Span]] = []
+        self._ends: list[float] = []  # of the last span in each slot
+        self._latest = -inf  # when the last of all spans began
         self._held: dict[ShardId, tuple[int, Span]] = {}
 
     def place(self, shard: ShardId, start: float, stop: float, is_final: bool) -> int:
@@ -27,9 +29,8 @@ class Lanes:
         Until a final span comes the slot is the shard's, for as long as that may take.
         """
         if shard in self._held:
-            slot, held = self._held.pop(shard)
-            self._slots[slot].remove(held)
-            start = min(start, held[0])
+            slot, began = self._let_go(shard)
+            start = min(start, began)
         else:
             slot = self._free_slot(start, stop if is_final else inf)
         span = (start, max(start, stop) if is_final else inf)
@@ -37,21 +38,37 @@ class Lanes:
             self._held[shard] = (slot, span)
         insort(self._slots[slot], span)
         del self._slots[slot][:-REMEMBERED]
+        self._ends[slot] = self._slots[slot][-1][1]
+        self._latest = max(self._latest, start)
         return slot
 
     def keep(self, is_running: Callable[[ShardId], bool]) -> None:
         """Free the slots of all shards but those that run: what was lost sends no final span."""
         for shard in [shard for shard in self._held if not is_running(shard)]:
-            slot, held = self._held.pop(shard)
-            self._slots[slot].remove(held)
+            self._let_go(shard)
+
+    def _let_go(self, shard: ShardId) -> tuple[int, float]:
+        """Free the slot of a shard; tell which one it is, and when the shard began."""
+        slot, held = self._held.pop(shard)
+        busy = self._slots[slot]
+        busy.remove(held)
+        self._ends[slot] = busy[-1][1] if busy else -inf
+        return slot, held[0]
 
     def _free_slot(self, start: float, stop: float) -> int:
+        # Of thousands of jobs that begin one after another each would look at all slots before it.
+        if start >= self._latest and start < min(self._ends, default=inf):
+            return self._new_slot()
         for number, busy in enumerate(self._slots):
             after = bisect(busy, (start, inf))
             is_free_before = not after or busy[after - 1][1] <= start
             if is_free_before and (after == len(busy) or stop <= busy[after][0]):
                 return number
+        return self._new_slot()
+
+    def _new_slot(self) -> int:
         self._slots.append([])
+        self._ends.append(-inf)
         return len(self._slots) - 1
 
 

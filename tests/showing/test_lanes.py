@@ -42,6 +42,35 @@ def test_a_lost_shard_gives_its_slot_back() -> None:
     assert lanes.place(shard(2), 2, 3, True) == 0
 
 
+class Counted(float):
+    """A time that counts how often times are compared."""
+
+    count = 0
+
+    def _compared(self, name: str, other: float) -> bool:
+        Counted.count += 1
+        return bool(getattr(float, name)(self, other))
+
+    def __lt__(self, other: float) -> bool:
+        return self._compared("__lt__", other)
+
+    def __le__(self, other: float) -> bool:
+        return self._compared("__le__", other)
+
+    def __gt__(self, other: float) -> bool:
+        return self._compared("__gt__", other)
+
+    def __ge__(self, other: float) -> bool:
+        return self._compared("__ge__", other)
+
+
+def test_many_jobs_at_once_dont_look_at_each_others_slots() -> None:
+    lanes = Lanes()
+    slots = [lanes.place(shard(n), Counted(n), 10_000.0, True) for n in range(500)]
+    assert slots == list(range(500))
+    assert Counted.count < 10 * 500
+
+
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0.1, 3)), max_size=40))
 def test_no_slot_runs_two_shards_at_once(spans: list[tuple[float, float]]) -> None:
     lanes = Lanes()
