@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import socket
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -23,6 +24,11 @@ from distributed.security import Security
 
 from dask_knot import checks
 from dask_knot.errors import EngineError
+
+
+#: By so many seconds may the start of a process seem to change: the system tells it from the time
+#: of day, which is set now and then.
+CLOCK_STEP = 10.0
 
 
 def announce(name: str, address: str) -> Path | None:
@@ -66,12 +72,12 @@ def _notices() -> Iterator[dict[str, Any]]:
             notice = json.loads(path.read_text())
             if notice["host"] != socket.gethostname():
                 continue
-            started = psutil.Process(notice["pid"]).create_time()
-        except (OSError, ValueError, KeyError):
+            change = psutil.Process(notice["pid"]).create_time() - notice["started"]
+        except (OSError, ValueError, KeyError, TypeError):
             continue
         except psutil.Error:
-            started = None
-        if started == notice["started"]:
+            change = math.inf
+        if abs(change) < CLOCK_STEP:
             yield notice
         else:
             withdraw(path)

@@ -36,7 +36,17 @@ def test_others_are_not_found(change: dict[str, object], stays: bool) -> None:
     assert path.exists() == stays  # another machine that has the same home looks after its own
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1", '{"host": 3}'])
+@pytest.mark.parametrize("seconds", [1, -1])
+def test_a_clock_that_was_set_hides_nothing(seconds: float) -> None:
+    path = announce("study", "tcp://127.0.0.1:1")
+    assert path is not None
+    notice = json.loads(path.read_text())
+    path.write_text(json.dumps(notice | {"started": notice["started"] + seconds}))
+    assert open_clusters() == {"study": "tcp://127.0.0.1:1"}
+    assert path.exists()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1", "[1]", '{"host": 3}'])
 def test_a_damaged_file_is_passed_over(text: str) -> None:
     path = announce("study", "tcp://127.0.0.1:1")
     assert path is not None
