@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from dask.typing import Key
@@ -69,11 +70,14 @@ def _check_size(name: str, given: object, needs: Resources, largest: Resources) 
 def task_priorities(
     tasks: Iterable[Key], annotations: Annotations, everywhere: Mapping[str, Any]
 ) -> dict[Key, float]:
-    """Read which tasks come first: those of a higher number; all others have 0."""
-    general = everywhere.get("priority") or 0
-    found = {key: general(key) if callable(general) else general for key in tasks if general}
-    found |= annotations.get("priority", {})
-    return {key: priority for key, priority in found.items() if priority}
+    """Read which tasks come first: those of a higher number; all others have 0.
+
+    Raises
+    ------
+    UnsupportedGraphError
+        If one is no number.
+    """
+    return _numbers("priority", tasks, annotations, everywhere)
 
 
 def check_workers(annotations: Annotations, everywhere: Mapping[str, Any], known: Set[str]) -> None:
@@ -107,11 +111,26 @@ def check_workers(annotations: Annotations, everywhere: Mapping[str, Any], known
 def inner_retries(
     tasks: Iterable[Key], annotations: Annotations, everywhere: Mapping[str, Any]
 ) -> dict[Key, int]:
-    """Read how often tasks may be tried again, those that may at all."""
-    general = everywhere.get("retries") or 0
+    """Read how often tasks may be tried again, those that may at all.
+
+    Raises
+    ------
+    UnsupportedGraphError
+        If one is no number.
+    """
+    return _numbers("retries", tasks, annotations, everywhere)
+
+
+def _numbers(
+    name: str, tasks: Iterable[Key], annotations: Annotations, everywhere: Mapping[str, Any]
+) -> dict[Key, Any]:
+    general = everywhere.get(name) or 0
     found = {key: general(key) if callable(general) else general for key in tasks if general}
-    found |= annotations.get("retries", {})
-    return {key: retries for key, retries in found.items() if retries}
+    found |= annotations.get(name, {})
+    for key, number in found.items():
+        if number is not None and not isinstance(number, Real):
+            raise UnsupportedGraphError(f"{name}={number!r} of {key!r} is no number")
+    return {key: number for key, number in found.items() if number}
 
 
 def for_dask(annotations: Annotations, everywhere: Mapping[str, Any]) -> dict[str, Any]:

@@ -202,3 +202,10 @@ def test_the_highest_priority_of_what_is_wanted(general: Any) -> None:
     tasks = {"a": Task("a", int, 1), "b": Task("b", operator.neg, TaskRef("a"))}
     assert opened(tasks, ["b"], {"priority": general}).graph.priority == 7
     assert opened(tasks, ["b"]).graph.priorities == {}
+
+
+@pytest.mark.parametrize("name", ["priority", "retries"])
+@pytest.mark.parametrize("general", ["high", lambda key: [1]])
+def test_a_priority_that_is_no_number_is_refused(name: str, general: Any) -> None:
+    with pytest.raises(UnsupportedGraphError, match=f"{name}=.* of 'a' is no number"):
+        opened({"a": Task("a", abs, 1)}, {"a"}, {name: general})
