@@ -25,7 +25,6 @@ from distributed.security import Security
 from dask_knot import checks
 from dask_knot.errors import EngineError
 
-
 #: By so many seconds may the start of a process seem to change: the system tells it from the time
 #: of day, which is set now and then.
 CLOCK_STEP = 10.0
