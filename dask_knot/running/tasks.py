@@ -7,7 +7,7 @@ import heapq
 import inspect
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from typing import Any, NamedTuple
 
 from dask._task_spec import GraphNode
@@ -168,7 +168,8 @@ def run_at_once(tasks: Sequence[GraphNode], shelf: Shelf, sink: Sink, pool: Pool
 
     def collect() -> None:
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            finish(running.pop(future), pool.result(future))
+            node = running.pop(future)
+            finish(node, pool.result(node, future))
 
     while ready or running:
         while ready and len(running) < pool.size:
@@ -189,9 +190,18 @@ class Pool:
             return self.executor.submit(run_pickled, bytes(pickle.dumps((node, values))))
         return self.executor.submit(run_task, node, values)
 
-    def result(self, future: Future[Any]) -> Ended:
+    def result(self, node: GraphNode, future: Future[Any]) -> Ended:
         """Read how a task ended."""
-        ended: Ended = pickle.loads(future.result()) if self.processes else future.result()
+        if not self.processes:
+            ended: Ended = future.result()
+            return ended
+        try:
+            with unpickling():
+                ended = pickle.loads(future.result())
+        except BrokenExecutor:  # a process has died: so must the job, for the search for the task
+            raise
+        except Exception as error:  # unpickling runs user code, there and here
+            return _not_run(describe(error, node.key))
         return ended
 
 

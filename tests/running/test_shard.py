@@ -243,6 +243,26 @@ def test_processes_are_others(run: Run) -> None:
     assert os.getpid() not in run.outcomes(content).values()
 
 
+class Stubborn:
+    """Can be pickled, but not unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle_in_vain, ()
+
+
+def _unpickle_in_vain() -> NoReturn:
+    raise LookupError("not here")
+
+
+def test_what_cannot_be_unpickled_costs_no_other_task(run: Run) -> None:
+    tasks = [task("bad", Stubborn), task("reader", type, ref("bad")), task("fine", int, 1)]
+    found = run.outcomes(shard(tasks, options=Options(cores=2, processes=True)))
+    assert found.pop("fine") == 1
+    for failure in found.values():
+        assert isinstance(failure.load(), LookupError)
+        assert failure.key == "bad"
+
+
 def test_each_child_runs_its_own_shard(run: Run) -> None:
     works = [shard([task(n, int, n)]) for n in range(3)]
     run.write(*works)
