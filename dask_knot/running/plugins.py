@@ -80,7 +80,10 @@ def tear_down(worker: JobWorker) -> None:
         try:
             if not isinstance(plugin, NannyPlugin):
                 _finish(plugin.teardown(worker=worker))
-        except Exception as error:  # the tasks have run: their values are as good as before
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # the tasks have run: their values are as good as before
             traceback.print_exception(error)
     worker.plugins.clear()
 

@@ -60,6 +60,8 @@ class Recorder(WorkerPlugin):
         events.append(f"{self.name} torn down")
         if self.fails == "teardown":
             raise LookupError("at teardown")
+        if self.fails == "exit at teardown":
+            raise SystemExit(3)
 
 
 def pickled(*some: Any) -> dict[str, bytes]:
@@ -170,10 +172,16 @@ def test_one_that_cant_be_unpickled(run: Run) -> None:
         run.start(ID)
 
 
-def test_a_teardown_that_raises_costs_nothing(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    found = outcomes(run, [Recorder("a"), Recorder("b", "teardown")], task("x", int, 1))
+@pytest.mark.parametrize(
+    ("fails", "text"),
+    [("teardown", "LookupError: at teardown"), ("exit at teardown", "SystemExit: 3")],
+)
+def test_a_teardown_that_raises_costs_nothing(
+    run: Run, capsys: pytest.CaptureFixture[str], fails: str, text: str
+) -> None:
+    found = outcomes(run, [Recorder("a"), Recorder("b", fails)], task("x", int, 1))
     assert found == {"x": 1}
-    assert "LookupError: at teardown" in capsys.readouterr().err
+    assert text in capsys.readouterr().err
     assert events[-1] == "a torn down"
 
 
