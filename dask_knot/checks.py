@@ -17,12 +17,28 @@ from dask_knot.store.names import RUN_NAME
 SHORTEST_TIMEOUT = 60.0
 
 
+#: What the same is called by other clusters of Dask.
+ELSEWHERE = {
+    "n_workers": "jobs",
+    "maximum_jobs": "jobs",
+    "threads_per_worker": "cores",
+    "nthreads": "cores",
+    "ncores": "cores",
+    "memory_limit": "memory",
+    "worker_memory": "memory",
+    "walltime": "timeout",
+    "local_directory": "store",
+    "env": "environment",
+}
+
+
 def check_names(given: Iterable[str], known: Collection[str], complaint: str) -> None:
     """Refuse the first name that isn't known, with the one that may have been meant."""
     for name in given:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            close = [ELSEWHERE.get(name, ""), *difflib.get_close_matches(name, known, n=1)]
+            meant = next((one for one in close if one in known), None)
+            hint = f" Did you mean {meant!r}?" if meant else ""
             raise ConfigurationError(
                 f"{complaint} {name!r}.{hint} There are: {', '.join(sorted(known))}"
             )

@@ -30,6 +30,7 @@ class KnotGroup(click.Group):
 
 
 @click.group(cls=KnotGroup)
+@click.version_option(package_name="dask_knot")
 def knot() -> None:
     """Run Dask graphs as array jobs of AWS Batch."""
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
+
+from dask.system import CPU_COUNT
+from dask.utils import format_bytes
+from distributed.system import MEMORY_LIMIT
 
 from dask_knot.batch.capacity import Capacity
 from dask_knot.batch.launcher import Launcher
@@ -19,6 +21,7 @@ from dask_knot.batch.local import LocalBatch
 from dask_knot.batch.request import MIB, JobTemplate
 from dask_knot.batch.service import BatchClient
 from dask_knot.planning import Resources
+from dask_knot.scratch import Scratch
 from dask_knot.settings import Settings
 from dask_knot.store.store import Store
 
@@ -87,13 +90,14 @@ class LocalEngine:
         image: str = "dask-knot",
     ) -> None:
         self.settings = settings
-        self._folder = Path(tempfile.mkdtemp(prefix="dask-knot-"))
+        self._scratch = Scratch()
+        self._folder = self._scratch.path
         logs = self._folder / "logs"
         logs.mkdir()
         try:
             launcher = launch(settings, logs, settings.store or self.store_url)
         except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._scratch.close()
             raise
         self.template = JobTemplate(
             name=settings.name,
@@ -138,7 +142,7 @@ class LocalEngine:
     def close(self) -> None:
         """End all jobs and remove what is temporary."""
         self.client.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._scratch.close()
 
     def _capacity(self, jobs: int) -> Capacity:
         settings = self.settings
@@ -175,7 +179,22 @@ def _fork(settings: Settings, logs: Path, store_url: str) -> Launcher:
 
 
 def _open_local(settings: Settings) -> Engine:
+    if lack := lacking(settings):
+        logger.warning("each job may use %s: it will have what there is", lack)
     return LocalEngine(settings, _fork)
+
+
+def lacking(settings: Settings) -> str:
+    """Say what of a job's size this machine hasn't got; nothing if it has all."""
+    lack = []
+    if settings.cores > CPU_COUNT:
+        lack.append(f"{settings.cores} cores, and this machine has {CPU_COUNT}")
+    if settings.memory > MEMORY_LIMIT:
+        size, there = format_bytes(settings.memory), format_bytes(MEMORY_LIMIT)
+        lack.append(f"{size} of memory, and this machine has {there}")
+    if settings.gpus and not any(Path("/dev").glob("nvidia[0-9]*")):
+        lack.append(f"{settings.gpus} GPUs, and no GPU of NVIDIA was found here")
+    return "; ".join(lack)
 
 
 def _open_docker(settings: Settings) -> Engine:

@@ -14,6 +14,7 @@ from dask.system import CPU_COUNT
 from distributed.system import MEMORY_LIMIT
 
 from dask_knot import checks
+from dask_knot.errors import ConfigurationError
 
 _FILE = Path(__file__).with_name("knot.yaml")
 DEFAULTS: dict[str, Any] = yaml.safe_load(_FILE.read_text())["knot"]
@@ -120,13 +121,13 @@ def resolve(given: Mapping[str, Any]) -> Settings:
     reconfigure_if_wiped()
     configured = _underscored(dask.config.get("knot"))
     checks.check_names(
-        configured, ["engine", *_CHECKS, *SECTIONS], "the configuration has no setting knot."
+        configured, ["engine", *_CHECKS, *SECTIONS], "under knot the configuration has no setting"
     )
     keywords = {name: value for name, value in given.items() if value is not None}
     engine = checks.one_of("engine", keywords.get("engine", configured["engine"]), ENGINES)
     own = _ENGINE_CHECKS[engine]
-    complaint = f"KnotCluster takes no argument{_other_engine(given, engine)}"
-    checks.check_names(given, ["engine", *_CHECKS, *own], complaint)
+    _refuse_other_engines(given, engine)
+    checks.check_names(given, ["engine", *_CHECKS, *own], "KnotCluster takes no argument")
     merged = configured | keywords
     if "dashboard_address" in given:  # here None says something: no dashboard
         merged["dashboard_address"] = given["dashboard_address"]
@@ -169,7 +170,9 @@ def _section(engine: str, configured: Any) -> dict[str, Any]:
     if not isinstance(configured, Mapping):
         raise checks.wrong(engine, configured, "a mapping of settings, as in knot.yaml")
     default, found = _underscored(DEFAULTS[engine]), _underscored(configured)
-    checks.check_names(found, sorted(default), f"the configuration has no setting knot.{engine}.")
+    checks.check_names(
+        found, sorted(default), f"under knot.{engine} the configuration has no setting"
+    )
     return {name: value for name, value in (default | found).items() if name not in _COMMANDS}
 
 
@@ -184,12 +187,15 @@ def _tempo(engine: str, section: dict[str, Any]) -> Tempo:
     return Tempo(preload=preload, shards_per_slot=per_slot, **times)
 
 
-def _other_engine(given: Mapping[str, Any], engine: str) -> str:
-    """Say which engine an argument belongs to, if it is another one's."""
+def _refuse_other_engines(given: Mapping[str, Any], engine: str) -> None:
+    """Refuse an argument that belongs to another engine, and say to which."""
     for other, own in _ENGINE_CHECKS.items():
-        if any(name in own and name not in _ENGINE_CHECKS[engine] for name in given):
-            return f" (with engine={engine!r}; engine={other!r} has it)"
-    return ""
+        for name in given:
+            if name in own and name not in _ENGINE_CHECKS[engine]:
+                raise ConfigurationError(
+                    f"KnotCluster(engine={engine!r}) takes no argument {name!r}: it is one of "
+                    f"engine={other!r}"
+                )
 
 
 def _underscored(configured: Mapping[str, Any]) -> dict[str, Any]:

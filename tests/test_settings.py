@@ -262,9 +262,9 @@ def test_the_environment_configures_an_engine() -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"region": "eu-west-1"}, "engine='aws' has it"),
-        ({"engine": "local", "image": "a"}, "engine='docker' has it"),
-        ({"engine": "docker", "profile": "p"}, "engine='aws' has it"),
+        ({"region": "eu-west-1"}, "'[a-z]*': it is one of engine='aws'"),
+        ({"engine": "local", "image": "a"}, "'image': it is one of engine='docker'"),
+        ({"engine": "docker", "profile": "p"}, "'[a-z]*': it is one of engine='aws'"),
         ({"engine": "aws", "regoin": "x"}, "Did you mean 'region'"),
         ({"engine": "aws", "target": "1s"}, "takes no argument 'target'"),
         ({"engine": "aws", "up": {}}, "takes no argument 'up'"),
@@ -298,3 +298,12 @@ def test_a_wrong_value_of_the_engine_aws_is_answered(name: str, value: object, s
     configured = {f"knot.aws.{name.replace('_', '-')}": value}
     with dask.config.set(configured), pytest.raises(ConfigurationError, match=says):
         resolve({"engine": "aws"})
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("n_workers", "jobs"), ("threads_per_worker", "cores"), ("memory_limit", "memory")],
+)
+def test_words_of_other_clusters_are_understood(given: str, meant: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{given!r}. Did you mean {meant!r}"):
+        resolve({given: 2})

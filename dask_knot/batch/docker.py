@@ -201,7 +201,7 @@ def open_docker() -> Any:
         raise EngineError(
             f"engine='docker' needs a Docker engine, and none answers: {_text(error)}. Start it, "
             "set DOCKER_HOST, or use engine='local', which needs none"
-        ) from error
+        ) from None  # its own chain of three libraries says no more
     return client
 
 

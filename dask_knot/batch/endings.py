@@ -127,8 +127,9 @@ _WORDS: dict[Ending, tuple[type[JobError], str]] = {
     ),
     Ending.NOT_LOADED: (
         NotLoadedError,
-        "could not unpickle its tasks. Install what is missing where jobs run, or define the "
-        "function in the script itself, from where it is sent along",
+        "could not unpickle its tasks. Send a module of yours with client.upload_file, install "
+        "what is missing where jobs run, or define the function in the script itself, from where "
+        "it is sent along",
     ),
     Ending.TIMEOUT: (
         JobTimeoutError,

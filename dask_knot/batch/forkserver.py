@@ -20,6 +20,9 @@ from dask_knot.batch.wire import Message, Unpacker, pack
 # Seconds between two looks at who our parent is. The end of the client also ends the control
 # socket, unless a process that the client has forked still holds a copy of its end.
 _PARENT_CHECK = 1.0
+# When nothing has happened for so many seconds, an import delays nobody for long, though children
+# run: without that a busy server would learn next to nothing, and each child would import anew.
+_QUIET = 0.05
 
 
 class ForkServer:
@@ -58,9 +61,11 @@ class ForkServer:
         for source in (self._control.fileno(), self._wakeup, self._lesson):
             self._selector.register(source, selectors.EVENT_READ)
         while True:
-            ready = self._wait(0 if self._may_learn() else _PARENT_CHECK)
+            ready = self._wait(self._patience())
             if os.getppid() != self._parent:
                 self._die()
+            if not ready:
+                self._is_calm = True
             self._read(self._wakeup)
             self._note_lessons()
             if self._reap() or not self._children:
@@ -76,6 +81,11 @@ class ForkServer:
     def _may_learn(self) -> bool:
         """Tell whether there is something to import, and nobody waits: all exits are reported."""
         return self._is_calm and bool(self._lessons)
+
+    def _patience(self) -> float:
+        if self._may_learn():
+            return 0
+        return _QUIET if self._lessons else _PARENT_CHECK
 
     def _wait(self, timeout: float) -> set[int]:
         return {key.fd for key, _ in self._selector.select(timeout)}

@@ -143,7 +143,7 @@ class Scaling(Cluster):  # type: ignore[misc]
         if checks.count("n_workers", n_workers) > self._jobs:
             raise ConfigurationError(
                 f"{n_workers} jobs will never run at once, as at most {self._jobs} may: "
-                f"call cluster.scale({n_workers}) before"
+                f"call cluster.scale({n_workers}) first"
             )
         return NoOpAwaitable() if self.asynchronous else None
 

@@ -26,8 +26,8 @@ def parse_resources(given: Any, default: Resources) -> Resources:
         raise UnsupportedGraphError(f"resources={given!r} should be such as {{'GPU': 1}}")
     if unknown := {str(name) for name in given} - known:
         raise UnsupportedGraphError(
-            f"resources={dict(given)!r}: a job has no {', '.join(sorted(unknown))}; "
-            f"use {', '.join(sorted(known))} (MEMORY in bytes)"
+            f"resources={dict(given)!r}: of a job there is no {', '.join(sorted(unknown))}; "
+            "use CPU, GPU and MEMORY (in bytes, or such as '8 GiB')"
         )
     try:
         return Resources(

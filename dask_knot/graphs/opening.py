@@ -71,7 +71,7 @@ def send_graph(collections: Iterable[Any]) -> Sent:
     Raises
     ------
     TypeError
-        If something is no Dask collection.
+        If something isn't a Dask collection.
     """
     expr = FinalizeCompute(collections_to_expr(_as_collections(collections))).optimize()
     packed = Serialized(*serialize(to_serialize(expr)))
@@ -87,7 +87,7 @@ def _as_collections(given: Iterable[Any]) -> list[Any]:
             found.append(one)
         else:
             kinds = "dask.delayed, dask.array, dask.dataframe, xarray..."
-            raise TypeError(f"{one!r} is no Dask collection ({kinds}): there is nothing to plan")
+            raise TypeError(f"{one!r} is not a Dask collection ({kinds}): there is nothing to plan")
     if not found:
         raise TypeError("no Dask collection was given: there is nothing to plan")
     return found

@@ -95,7 +95,8 @@ def describe(error: BaseException, key: object, printed: str = "") -> Failure:
 
 def fail(error: BaseException, key: object) -> Failure:
     """Describe an exception that was made but never raised."""
+    # One error may stand for many keys: it must not grow.
     try:
-        raise error.with_traceback(None)  # one error may stand for many keys: it must not grow
+        raise error.with_traceback(None)
     except type(error) as raised:
         return describe(raised, key)

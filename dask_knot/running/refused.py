@@ -45,13 +45,16 @@ INSTEAD = {
     "Reschedule": "Raise another exception, and allow for it with retries=",
     "get_worker().log_event": _LOG,
 }
-_ELSE = "Look at docs/inside-jobs.md of dask_knot for what a task may use, or use a LocalCluster"
+_ELSE = (
+    'Look at the page "Inside a job" of the documentation for what a task may use, or use a '
+    "LocalCluster"
+)
 
 
 def refusal(feature: str) -> LiveWorkerError:
     """Make the error for a feature."""
     return LiveWorkerError(
-        f"{feature} needs a live Dask worker, and a job is none: it runs its tasks and is never "
+        f"{feature} needs a live Dask worker, and a job isn't one: it runs its tasks and is never "
         f"connected to the client. {INSTEAD.get(feature, _ELSE)}"
     )
 

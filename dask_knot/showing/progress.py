@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from html import escape
@@ -43,6 +43,8 @@ def progress(*what: Any, notebook: bool | None = None) -> Any:
     ------
     KnotError
         If the futures aren't those of a KnotCluster.
+    TypeError
+        If nothing of it runs: a collection that wasn't persisted, or no collection at all.
 
     Examples
     --------
@@ -53,12 +55,19 @@ def progress(*what: Any, notebook: bool | None = None) -> Any:
     else:
         futures = futures_of(list(what))
         if not futures:
+            _refuse_what_does_not_run(what)
             return None
         owner = futures[0].client
     if is_kernel() if notebook is None else notebook:
         owner.loop.add_callback(follow, _asked(owner), futures, _notebook())
         return None
     return owner.sync(_in_terminal, _asked(owner), futures)
+
+
+def _refuse_what_does_not_run(what: Sequence[Any]) -> None:
+    for one in what:
+        if not isinstance(one, list | tuple | set | dict) or one:
+            raise TypeError(f"{one!r} has no futures to follow: persist it, or submit it, first")
 
 
 async def _in_terminal(asked: Asked, futures: list[Future] | None) -> None:

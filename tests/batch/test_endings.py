@@ -111,7 +111,7 @@ REASONS: list[tuple[str, str, int | None, Ending, type[JobError], str]] = [
         exits.NOT_LOADED,
         Ending.NOT_LOADED,
         NotLoadedError,
-        "Install what is missing",
+        "install what is missing",
     ),
     (
         "Task failed to start",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import dask
 import psutil
 import pytest
 from distributed import Client
@@ -62,8 +63,11 @@ def job_servers() -> list[psutil.Process]:
 @pytest.fixture(scope="module", autouse=True)
 def _nothing_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """Check that the clusters of a file leave nothing open once they are closed."""
-    before = Held()
+    before, scheduler = Held(), dask.config.get("scheduler", None)
     yield
+    # Default clients that close in the order in which they opened leave Dask's own setting behind,
+    # with a LocalCluster as well: it isn't for other files.
+    dask.config.set(scheduler=scheduler)
     # The emulated AWS starts with the first test that needs it, and stays for all files.
     own = [item for item in request.session.items if item.path == request.path]
     if not any("rig" in getattr(item, "fixturenames", ()) for item in own):

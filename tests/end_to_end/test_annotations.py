@@ -111,7 +111,7 @@ def test_by_key(client: Client, sizes: Sizes) -> None:
         ({"knot": {"vcpu": 4}}, ConfigurationError, "There are: gpus, memory, timeout, vcpus"),
         ({"knot": {"timeout": 5}}, ConfigurationError, "60 seconds at least"),
         ({"knot": {"vcpus": 64}}, UnsupportedGraphError, r"more than any.*\(vcpus 2, gpus 0, mem"),
-        ({"resources": {"FOO": 1}}, UnsupportedGraphError, "a job has no FOO"),
+        ({"resources": {"FOO": 1}}, UnsupportedGraphError, "there is no FOO"),
         (
             {"resources": {"GPU": 1, "MEMORY": 8e9, "CPU": 4}},
             UnsupportedGraphError,

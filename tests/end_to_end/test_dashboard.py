@@ -267,3 +267,10 @@ def test_a_cluster_shows_itself_in_a_notebook(cluster: KnotCluster, client: Clie
     assert "Up to 2 jobs of 1 vCPU" in html
     assert cluster.jobs._repr_html_() in html
     assert cluster.jobs[-1].job_id in html
+
+
+def test_progress_of_what_does_not_run_is_refused(client: Client) -> None:
+    for lazy in (3, delayed(inc)(1), [da.ones(3)]):
+        with pytest.raises(TypeError, match="has no futures to follow"):
+            progress(lazy)
+    assert progress([]) is None

@@ -106,7 +106,7 @@ def test_many_async_clusters_one_after_the_other() -> None:
     async def work(value: int) -> int:
         async with (
             KnotCluster(**SMALL, asynchronous=True) as cluster,
-            Client(cluster, asynchronous=True) as client,
+            Client(cluster, asynchronous=True, set_as_default=False) as client,
         ):
             return await client.submit(inc, value)
 

@@ -153,7 +153,7 @@ def test_resources_of_the_whole_graph_are_read() -> None:
 
 
 def test_unknown_resources_are_answered_with_the_known() -> None:
-    with pytest.raises(UnsupportedGraphError, match=r"no TPU; use CPU, GPU, MEMORY"):
+    with pytest.raises(UnsupportedGraphError, match=r"no TPU; use CPU, GPU and MEMORY"):
         opened({"a": Task("a", int, 1)}, ["a"], {"resources": {"TPU": 1}})
 
 
