@@ -82,10 +82,22 @@ def explain(job: Mapping[str, Any], log: Sequence[str]) -> Ended:
         ending, reasons["container"] = Ending.NOT_STARTED, f"{log[-1]}: {why}"
     kind, text = _WORDS[ending]
     reason = reasons["container"] or reasons["status"]
-    message = f"job {job.get('jobId')} {text.format(exit=_exit(code), reason=reason)}"
+    words = text.format(exit=_exit(code), reason=reason, **_limits(job))
+    message = f"job {job.get('jobId')} {words}"
     if log:
         message += "\nThe last lines of its log:\n  " + "\n  ".join(log)
     return Ended(ending, kind(message, str(job.get("jobId", "")), reason, tuple(log)))
+
+
+def _limits(job: Mapping[str, Any]) -> dict[str, str]:
+    """Say what the job was allowed, as far as Batch tells."""
+    needs = job.get("container", {}).get("resourceRequirements", ())
+    memory = next((one["value"] for one in needs if one["type"] == "MEMORY"), None)
+    seconds = job.get("timeout", {}).get("attemptDurationSeconds")
+    return {
+        "memory": f", {memory} MiB" if memory else "",
+        "timeout": f", {seconds} s" if seconds else "",
+    }
 
 
 def _ending(job: Mapping[str, Any], reasons: Mapping[str, str], code: int | None) -> Ending:
@@ -122,8 +134,8 @@ _WORDS: dict[Ending, tuple[type[JobError], str]] = {
     ),
     Ending.MEMORY: (
         JobMemoryError,
-        "used more memory than it may ({reason}). Give jobs more with KnotCluster(memory=...), "
-        "or use smaller chunks",
+        "used more memory than it may{memory} ({reason}). Give jobs more with "
+        "KnotCluster(memory=...), or work on smaller pieces",
     ),
     Ending.NOT_LOADED: (
         NotLoadedError,
@@ -133,8 +145,8 @@ _WORDS: dict[Ending, tuple[type[JobError], str]] = {
     ),
     Ending.TIMEOUT: (
         JobTimeoutError,
-        "ran longer than it may ({reason}). Allow more with KnotCluster(timeout=...), or split "
-        "the task",
+        "ran longer than it may{timeout} ({reason}). Allow more with KnotCluster(timeout=...), "
+        "or split the task",
     ),
     Ending.NOT_STARTED: (
         JobStartError,

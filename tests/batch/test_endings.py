@@ -241,3 +241,14 @@ def test_a_job_that_batch_has_forgotten() -> None:
 def test_every_ending_that_batch_knows_can_be_told() -> None:
     told = {row[3] for row in REASONS} | {Ending.TERMINATED}
     assert told == set(Ending) - {Ending.UNREADABLE}  # the store's word, not Batch's
+
+
+def test_the_limit_that_was_reached_is_named() -> None:
+    needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "256"}]
+    container = {"reason": "OutOfMemoryError: killed", "resourceRequirements": needs}
+    found = explain({"jobId": "a", "container": container}, ())
+    assert "used more memory than it may, 256 MiB (OutOfMemoryError: killed)" in str(found.error)
+    late = "Job attempt duration exceeded timeout"
+    timeout = {"attemptDurationSeconds": 60}
+    found = explain({"jobId": "a", "statusReason": late, "timeout": timeout}, ())
+    assert f"ran longer than it may, 60 s ({late})" in str(found.error)
