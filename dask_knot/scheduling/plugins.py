@@ -6,7 +6,12 @@ from collections.abc import Collection
 from typing import Any, NoReturn
 
 from distributed import Environ, NannyPlugin, Scheduler, WorkerPlugin
-from distributed.diagnostics.plugin import ForwardLoggingPlugin, ForwardOutput
+from distributed.diagnostics.plugin import (
+    ForwardLoggingPlugin,
+    ForwardOutput,
+    SchedulerPlugin,
+    SchedulerUploadFile,
+)
 from distributed.protocol import pickle
 from distributed.shuffle import ShuffleWorkerPlugin
 
@@ -28,10 +33,34 @@ class PluginScheduler(Scheduler):  # type: ignore[misc]
     job_plugins: JobPlugins
     _shuffle_plugin: bytes | None = None
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._refused_files: set[str] = set()  # their names are unique
+
+    async def register_scheduler_plugin(
+        self, plugin: Any, name: str | None = None, *, idempotent: bool
+    ) -> None:
+        """Add a plugin to Dask's scheduler.
+
+        `Client.upload_file` registers one here, and one for workers of the same name beside it. A
+        file that can't be imported here can't be in jobs either: they would fail, all of them.
+        """
+        loaded = plugin if isinstance(plugin, SchedulerPlugin) else pickle.loads(plugin)
+        try:
+            await super().register_scheduler_plugin(loaded, name, idempotent=idempotent)
+        except Exception:
+            if isinstance(loaded, SchedulerUploadFile) and name is not None:
+                self._refused_files.add(name)
+                if name in self.worker_plugins:
+                    self._unregister(self.worker_plugins, name)
+            raise
+
     async def register_worker_plugin(
         self, comm: Any, plugin: bytes, name: str, *, idempotent: bool
     ) -> Answers:
         """Let a plugin set up the jobs that are submitted from now on."""
+        if name in self._refused_files:
+            return {}
         if isinstance(check(name, plugin), ShuffleWorkerPlugin):
             self._shuffle_plugin = plugin  # Dask registers it itself; jobs shuffle by tasks
         return self._register(self.worker_plugins, plugin, name, idempotent)

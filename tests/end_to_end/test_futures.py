@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import threading
 from collections.abc import Callable
@@ -91,7 +92,7 @@ def test_wait(client: Client, tmp_path: Path) -> None:
     slow, fast = client.submit(wait_for, gate), client.submit(inc, 1)
     done, pending = wait([slow, fast], return_when="FIRST_COMPLETED")
     assert (done, pending) == ({fast}, {slow})
-    with pytest.raises(TimeoutError):
+    with pytest.raises(asyncio.TimeoutError):  # another one in Python 3.10
         wait([slow], timeout=0.1)
     with pytest.raises(TimeoutError):
         slow.result(timeout=0.1)
