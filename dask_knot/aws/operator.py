@@ -14,6 +14,7 @@ from typing import Any
 from dask_knot.aws import names
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.policy import Policy, Statement, document, statement
+from dask_knot.aws.surroundings import is_looked_up
 from dask_knot.aws.template.roles import INSTANCE_POLICY, SPOT_FLEET_POLICY, needs_spot_fleet_role
 
 CLOUDFORMATION = (
@@ -104,7 +105,8 @@ BATCH = (
     "UpdateJobQueue",
 )
 #: EC2's actions, by what is made: what is asked for, made and deleted.
-ALWAYS = (("DescribeInstanceTypes", "DescribeLaunchTemplateVersions", "DescribeSubnets"), (), ())
+ALWAYS = (("DescribeLaunchTemplateVersions", "DescribeSubnets"), (), ())
+TYPES = (("DescribeInstanceTypes",), (), ())
 VPCS = (("DescribeVpcs",), (), ())
 GROUP = (
     ("DescribeInstances", "DescribeSecurityGroups"),
@@ -123,6 +125,7 @@ LAUNCH = (
 )
 NETWORK = (
     (
+        "DescribeAccountAttributes",
         "DescribeAvailabilityZones",
         "DescribeInternetGateways",
         "DescribeNetworkAcls",
@@ -263,6 +266,7 @@ def _batch(options: StackOptions, place: Place) -> list[Statement]:
 def _ec2(options: StackOptions, place: Place) -> list[Statement]:
     is_made = (
         (True, ALWAYS),
+        (any(map(is_looked_up, options.instance_types)), TYPES),
         (options.vpc in ("new", "default"), VPCS),
         (not options.security_groups, GROUP),
         (options.family == "ec2", LAUNCH),

@@ -174,15 +174,20 @@ def empty(s3: Any, bucket: str) -> int:
                 some = {"Objects": keys[start : start + DELETE_AT_ONCE], "Quiet": True}
                 errors = s3.delete_objects(Bucket=bucket, Delete=some).get("Errors")
                 if errors:
-                    first = errors[0]
-                    raise StackError(
-                        f"{first.get('Key')!r} in bucket {bucket!r} could not be deleted: "
-                        f"{first.get('Code')}: {first.get('Message')}"
-                    )
+                    raise StackError(_not_deleted(bucket, errors[0]))
             count += len(keys)
     except s3.exceptions.NoSuchBucket:
         pass  # somebody has deleted it: CloudFormation takes that for done
     return count
+
+
+def _not_deleted(bucket: str, error: Mapping[str, str]) -> str:
+    """Say why an object is still there; S3 doesn't say which permission is missing."""
+    needed = "; it needs s3:DeleteObject and s3:DeleteObjectVersion (`dask knot policy --operator`)"
+    return (
+        f"{error.get('Key')!r} in bucket {bucket!r} could not be deleted: {error.get('Code')}: "
+        f"{error.get('Message')}{needed if error.get('Code') == 'AccessDenied' else ''}"
+    )
 
 
 def deregister(batch: Any, name: str) -> int:

@@ -45,11 +45,14 @@ def find_parameters(session: Session, options: StackOptions) -> dict[str, str]:
         return parameters | {"ServiceRole": _service_roles(session.client("iam"), options)}
 
 
+def is_looked_up(instance_type: str) -> bool:
+    """Tell whether EC2 is asked for a type; Batch chooses among the others itself."""
+    return instance_type != "optimal" and not instance_type.startswith("default_")
+
+
 def check_instance_types(ec2: Any, options: StackOptions) -> None:
     """Raise ConfigurationError for an instance type that jobs can't have."""
-    for name in options.instance_types:
-        if name == "optimal" or name.startswith("default_"):
-            continue
+    for name in filter(is_looked_up, options.instance_types):
         pattern = name if "." in name else f"{name}.*"
         found = _instance_types(ec2, pattern)
         if not found:

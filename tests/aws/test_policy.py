@@ -23,8 +23,8 @@ from dask_knot.aws.status import read_status
 from dask_knot.aws.template import make_template
 from tests.aws.account import account, sign_in, unheard
 from tests.aws.formation import OUTPUTS, described
-from tests.aws.handlers import NOT_OURS, is_ours, kinds, permissions
 from tests.aws.permissions import actions, allows, recorded
+from tests.rig.handlers import NOT_OURS, is_ours, permissions
 
 GROUPS = ("sg-01234567",)
 ROLE = "arn:aws:iam::123456789012:role/theirs"
@@ -129,6 +129,11 @@ OPTIONS = [
 ]
 
 
+def kinds(options: StackOptions) -> set[str]:
+    """Name the kinds of resources in a stack."""
+    return {one["Type"] for one in make_template(options)["Resources"].values()}
+
+
 def label(options: StackOptions) -> str:
     return " ".join(f"{name}={value}" for name, value in options.changed().items()) or "default"
 
@@ -152,7 +157,8 @@ CALLED = {
     "cloudformation:ContinueUpdateRollback",  # after an update that could not be rolled back
     "cloudformation:GetTemplate",  # to keep the data
     "cloudformation:ListStackResources",
-    "ec2:DescribeAvailabilityZones",  # Fn::GetAZs
+    "ec2:DescribeAccountAttributes",  # Fn::GetAZs
+    "ec2:DescribeAvailabilityZones",
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeSubnets",
     "ec2:DescribeVpcs",

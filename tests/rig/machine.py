@@ -104,6 +104,10 @@ class Rig:
         """Answer so many requests to a service with an error."""
         self._post(f"rig/refuse/{service}/{code}/{times}")
 
+    def stick(self, stack: str) -> None:
+        """Leave a stack as one whose update could not be rolled back."""
+        self._post(f"rig/stick/{ACCOUNT}/{REGION}/{stack}")
+
     def reset(self) -> None:
         """Forget everything that was made in AWS; images stay in the Docker engine."""
         self._post("moto-api/reset")

@@ -19,6 +19,7 @@ from tests.rig.server import (
     asked,
     batch,
     blobs,
+    calling,
     counted,
     formation,
     images,
@@ -48,10 +49,12 @@ def main(port: int, folder: Path, registry: str) -> None:
     asked.install()  # before what it is the base of
     access.install()
     formation.install()
+    calling.install()
     images.install(registry)
     blobs.install(registry)
     application = surroundings.credentials.serve(DomainDispatcherApplication(create_backend_app))
-    application = counted.serve(refusing.serve(asked.serve(application)))
+    for serve in (asked.serve, refusing.serve, calling.serve, counted.serve):
+        application = serve(application)
     make_server(
         "127.0.0.1", port, application, threaded=True, request_handler=Handler
     ).serve_forever()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import unescape
@@ -101,7 +101,7 @@ def _assume(role: str, job_id: str) -> dict[str, Any]:
 
 
 def install() -> None:
-    """Let IAM compare actions as AWS does, and SubmitJob by its queue and its definition."""
+    """Let IAM compare actions as AWS does, and ask of Batch all that its requests need."""
     statement = access_control.IAMPolicyStatement
     statement._match = staticmethod(_match)
     # What conditions are about (tags, services, prefixes) isn't known here: they hold.
@@ -109,15 +109,13 @@ def install() -> None:
     check = access_control.IAMRequest.check_action_permitted
 
     def check_action_permitted(self: Any, resource: str) -> None:
-        if self._action != "batch:submitjob":
+        named = {"batch:submitjob": _submitted, "batch:registerjobdefinition": _registered}
+        if self._action not in named:
             check(self, resource)
             return
-        body = json.loads(self._body or b"{}")
-        backend = batch_backends[self.account_id][self._region]
-        queue = backend.get_job_queue(body.get("jobQueue", ""))
-        definition = backend.get_job_definition(body.get("jobDefinition", ""))
-        for each in (queue, definition):
-            check(self, each.arn if each else "*")
+        for action, each in named[self._action](self, json.loads(self._body or b"{}")):
+            self._action = action
+            check(self, each)
 
     access_control.IAMRequest.check_action_permitted = check_action_permitted
     make_key = access_control.create_access_key
@@ -131,6 +129,32 @@ def install() -> None:
     _install_s3()
 
 
+Asked = Iterator[tuple[str, str]]
+
+
+def _submitted(request: Any, body: dict[str, Any]) -> Asked:
+    """Give what SubmitJob asks for: to use a queue and a definition, and to tag the job."""
+    backend = batch_backends[request.account_id][request._region]
+    queue = backend.get_job_queue(body.get("jobQueue", ""))
+    definition = backend.get_job_definition(body.get("jobDefinition", ""))
+    for each in (queue, definition):
+        yield "batch:SubmitJob", each.arn if each else "*"
+    if body.get("tags"):
+        yield "batch:TagResource", f"arn:aws:batch:{request._region}:{ACCOUNT}:job/*"
+
+
+def _registered(request: Any, body: dict[str, Any]) -> Asked:
+    """Give what RegisterJobDefinition asks for: to tag it, and to give roles to its jobs."""
+    arn = f"arn:aws:batch:{request._region}:{ACCOUNT}:job-definition/{body['jobDefinitionName']}"
+    yield "batch:RegisterJobDefinition", arn
+    if body.get("tags"):
+        yield "batch:TagResource", arn
+    properties = body.get("containerProperties", {})
+    for role in ("jobRoleArn", "executionRoleArn"):
+        if role in properties:
+            yield "iam:PassRole", properties[role]
+
+
 def _install_s3() -> None:
     check_s3 = access_control.S3IAMRequest.check_action_permitted
 
@@ -140,6 +164,9 @@ def _install_s3() -> None:
         keys = re.findall(r"<Key>(.*?)</Key>", _text(self._body)) if is_many else []
         for each in [f"{resource}/{unescape(key)}" for key in keys] or [resource]:
             check_s3(self, each)
+        if is_many and "<VersionId>" in _text(self._body):
+            self._action = "s3:DeleteObjectVersion"
+            check_s3(self, f"{resource}/*")
 
     access_control.S3IAMRequest.check_action_permitted = check_s3_action_permitted
 

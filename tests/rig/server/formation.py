@@ -1,4 +1,4 @@
-"""What moto's CloudFormation can't do: delete what is Batch's, and make roles that can be used."""
+"""What moto's CloudFormation can't do: delete and update resources, make roles of use."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import json
 from typing import Any
 
 from moto.batch.models import BatchBackend, ComputeEnvironment, JobQueue, batch_backends
+from moto.cloudformation import parsing
+from moto.ec2.models import ec2_backends
+from moto.ec2.models.route_tables import RouteTable
 from moto.ecr.models import Repository, ecr_backends
 from moto.iam.models import Role
-from moto.s3.models import FakeBucket
 
 
 def install() -> None:
-    """Let queues and compute environments go with their stack, and buckets be updated in place.
+    """Let all that is in a stack go with it, and stay what it is when the stack is updated.
 
     The policies of roles come from templates as objects, and are read as texts later.
     """
@@ -25,8 +27,9 @@ def install() -> None:
     Role.put_policy = put_policy  # type: ignore[method-assign]
     ComputeEnvironment.delete_from_cloudformation_json = classmethod(_delete_environment)
     JobQueue.delete_from_cloudformation_json = classmethod(_delete_queue)
-    FakeBucket.update_from_cloudformation_json = classmethod(_update_bucket)
+    parsing.parse_and_update_resource = _keep
     Repository.delete = _delete_repository  # type: ignore[method-assign]
+    RouteTable.delete = _delete_route_table
 
 
 def _delete_queue(cls: Any, name: str, template: Any, account_id: str, region_name: str) -> None:
@@ -50,6 +53,12 @@ def _delete_repository(self: Any, account_id: str, region_name: str) -> None:
     ecr_backends[account_id][region_name].delete_repository(self.name, force=True)
 
 
-def _update_bucket(cls: Any, original_resource: Any, **_: Any) -> Any:
-    """Keep the bucket: its name comes from CloudFormation, and the rest isn't looked at here."""
-    return original_resource
+def _delete_route_table(self: Any, account_id: str, region_name: str) -> None:
+    """Delete it though subnets were associated with it: they go before it."""
+    self.associations.clear()
+    ec2_backends[account_id][region_name].delete_route_table(self.id)
+
+
+def _keep(logical_id: str, resource_json: Any, resources_map: Any, **_: Any) -> Any:
+    """Leave a resource as it is: moto would make another one, which nothing else knows."""
+    return resources_map[logical_id]

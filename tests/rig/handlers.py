@@ -7,12 +7,10 @@ has; those that only properties need which our templates never set are in `NOT_O
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
-
-from dask_knot.aws.options import StackOptions
-from dask_knot.aws.template import make_template
 
 REGION = "us-east-1"
 HANDLERS = ("create", "read", "update", "delete")
@@ -51,18 +49,18 @@ NOT_OURS = {
 
 
 @cache
+def calls(kind: str, handlers: Sequence[str] = HANDLERS) -> frozenset[str]:
+    """Give the permissions that handlers of a kind of resource list."""
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, kind).schema["handlers"]
+    found = (schema.get(name, {}).get("permissions", ()) for name in handlers)
+    return frozenset(action for some in found for action in some)
+
+
 def permissions(kind: str) -> frozenset[str]:
-    """Give what the handlers of a kind of resource may call, in lower case."""
-    handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, kind).schema["handlers"]
-    found = (handlers.get(name, {}).get("permissions", ()) for name in HANDLERS)
-    return frozenset(action.lower() for some in found for action in some)
-
-
-def kinds(options: StackOptions) -> set[str]:
-    """Name the kinds of resources in a stack."""
-    return {one["Type"] for one in make_template(options)["Resources"].values()}
+    """Give what all the handlers of a kind of resource list, in lower case."""
+    return frozenset(action.lower() for action in calls(kind))
 
 
 def is_ours(action: str) -> bool:
     """Tell whether our resources need a permission that handlers list."""
-    return not any(re.fullmatch(pattern, action) for pattern in NOT_OURS)
+    return not any(re.fullmatch(pattern, action.lower()) for pattern in NOT_OURS)

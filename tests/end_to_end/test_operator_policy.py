@@ -1,0 +1,141 @@
+"""The operator's policy is the least: without any one of its actions `up` or `down` fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from typing import Any
+
+import pytest
+
+from dask_knot.aws.operator import operator_policy
+from dask_knot.aws.options import StackOptions
+from dask_knot.aws.removal import down, find_data
+from dask_knot.aws.session import Session, open_session
+from dask_knot.aws.stack import up
+from dask_knot.errors import KnotError
+from tests.aws.account import unheard
+from tests.aws.permissions import actions
+from tests.rig.machine import Rig
+from tests.rig.people import hire, permit, session_of, without
+
+pytestmark = pytest.mark.timeout(600)
+
+DEFINITION: Mapping[str, Any] = {
+    "jobDefinitionName": "dask-knot-1c-512m-0",
+    "type": "container",
+    "containerProperties": {"image": "x", "vcpus": 1, "memory": 512},
+    "tags": {"dask-knot": "dask-knot"},
+}
+
+
+@dataclass(frozen=True)
+class Account:
+    """An emulated account in which stacks of one kind are made, changed and deleted."""
+
+    rig: Rig
+    root: Session
+    options: StackOptions
+
+    def clear(self) -> None:
+        """Leave no stack."""
+        down(self.root, self.options.name, unheard)
+
+    def make(self) -> None:
+        """Make a stack that is in use: with an object in its bucket and a job definition."""
+        self.clear()
+        outputs = up(self.root, self.options, unheard)
+        self.root.client("s3").put_object(Bucket=outputs.bucket, Key="knot/a", Body=b"")
+        self.root.client("batch").register_job_definition(**DEFINITION)
+
+    def stick(self) -> None:
+        """Make a stack whose update could not be rolled back."""
+        self.make()
+        self.rig.stick(self.options.name)
+
+
+def up_as_it_is(session: Session, options: StackOptions) -> None:
+    up(session, options, unheard)
+
+
+def up_changed(session: Session, options: StackOptions) -> None:
+    up(session, replace(options, tags={"project": "ice"}), unheard)
+
+
+def up_stuck(session: Session, options: StackOptions) -> None:
+    up(session, options, unheard)
+
+
+def down_with_all(session: Session, options: StackOptions) -> None:
+    find_data(session, options.name)
+    down(session, options.name, unheard)
+
+
+def down_without_data(session: Session, options: StackOptions) -> None:
+    down(session, options.name, unheard, keep_data=True)
+
+
+Step = Callable[[Session, StackOptions], None]
+#: What operators do, after what must be there.
+STEPS: Mapping[Step, Callable[[Account], None]] = {
+    up_as_it_is: Account.clear,
+    up_changed: Account.make,
+    down_with_all: Account.make,
+    down_without_data: Account.make,
+    up_stuck: Account.stick,
+}
+
+DEFAULT = StackOptions()
+#: With all that the default does without: a network, a role of a Spot fleet, types to look up.
+MORE = StackOptions(
+    platform="spot", vpc="new", allocation_strategy="BEST_FIT", instance_types=("c6i",)
+)
+
+
+@pytest.fixture
+def account(request: pytest.FixtureRequest, in_rig: Rig) -> Iterator[Account]:
+    """Give an account where every call is checked, and CloudFormation's for whoever calls it."""
+    in_rig.reset()
+    in_rig.enforce_permissions()
+    with closing(open_session()) as root:
+        yield Account(in_rig, root, request.param)
+    in_rig.enforce_permissions(False)
+    in_rig.reset()
+
+
+@pytest.mark.parametrize(
+    ("account", "known"),
+    [(DEFAULT, set()), (MORE, actions(operator_policy(DEFAULT)))],
+    ids=["default", "more"],
+    indirect=["account"],
+)
+def test_no_action_can_be_taken_away(account: Account, known: set[str]) -> None:
+    policy = operator_policy(account.options)
+    needs = {step: asked(account, step, policy) for step in STEPS}
+    with session_of(hire(account.rig, "less", policy)) as session:
+        for action in sorted(actions(policy) - known):
+            (step, *_) = [one for one in STEPS if matches(action, needs[one])] or [None]
+            assert step is not None, f"nothing needs {action}"
+            STEPS[step](account)
+            permit(account.rig, "less", without(policy, action))
+            with pytest.raises(KnotError) as caught:
+                step(session, account.options)
+            # Whoever reads the error knows which permission to ask for.
+            named = re.findall(r"\b[a-z0-9]+:\w+", str(caught.value).lower())
+            assert matches(action, named), f"without {action}: {caught.value}"
+
+
+def asked(account: Account, step: Step, policy: Mapping[str, Any]) -> set[str]:
+    """Take a step with the whole policy; tell which permissions were asked for."""
+    STEPS[step](account)
+    with session_of(hire(account.rig, step.__name__, policy)) as session:
+        step(session, account.options)
+    return account.rig.asked(step.__name__)
+
+
+def matches(action: str, asked: Iterable[str]) -> bool:
+    """Tell whether an action of a policy, which may have a ``*``, gives one that was asked for."""
+    return any(fnmatch(one, action.lower()) for one in asked)
