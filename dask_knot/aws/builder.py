@@ -162,7 +162,8 @@ def _follow_push(answers: Iterable[Mapping[str, Any]], name: str, report: Report
         if "total" in detail:
             sent[str(answer.get("id"))] = (detail.get("current", 0), detail["total"])
             done, total = (sum(numbers) for numbers in zip(*sent.values(), strict=True))
-            tenth = 10 * min(done, total) // max(total, 1)
+            done = min(done, total)  # what is sent is more than what it is packed from
+            tenth = 10 * done // max(total, 1)
             if tenth > shown and total >= SHOWN_BYTES:
                 shown = tenth
                 report(f"pushing: {done / 1e6:.0f} of {total / 1e6:.0f} MB")

@@ -107,13 +107,14 @@ def translate(error: Exception) -> KnotError:
     return AwsError(f"AWS can't be asked: {error}")
 
 
-#: Calls of S3 that say nothing of the permission that is missing, which has another name.
+#: Calls of S3, whose refusals don't say which permission is missing.
 _ACTIONS = {
     "HeadBucket": "s3:ListBucket",
     "HeadObject": "s3:GetObject",
     "ListObjectsV2": "s3:ListBucket",
     "ListObjectVersions": "s3:ListBucketVersions",
     "DeleteObjects": "s3:DeleteObject",
+    **{name: f"s3:{name}" for name in ("DeleteObject", "GetObject", "PutObject")},
 }
 
 

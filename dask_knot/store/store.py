@@ -12,7 +12,12 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from dask_knot.errors import ConfigurationError, MissingObjectError, StoreError
@@ -169,8 +174,7 @@ class Store:
             ) from error
         except (BaseError, OSError, ValueError) as error:
             raise StoreError(
-                f"the store {self.url} failed to {operation} {name}: {_text(error)}. "
-                "Check that it exists, that you may write there, and that it isn't full"
+                f"the store {self.url} failed to {operation} {name}: {_text(error)}. {_cure(error)}"
             ) from error
 
 
@@ -192,6 +196,12 @@ def open_objects(url: str, options: Mapping[str, Any]) -> tuple[str, Any]:
 def _text(error: Exception) -> str:
     """Leave out the inner workings that obstore appends."""
     return str(error).partition("\n\nDebug source:")[0]
+
+
+def _cure(error: Exception) -> str:
+    if isinstance(error, PermissionDeniedError):
+        return "Ask for the permission; in S3, `dask knot policy` prints all that are needed"
+    return "Check that it exists, that you may write there, and that it isn't full"
 
 
 def _folder(url: str) -> Path:

@@ -1,0 +1,160 @@
+"""The user's policy is the least: without any one of its actions something fails, and says so."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import dask
+import pytest
+from distributed import Client
+
+from dask_knot import KnotCluster
+from dask_knot.aws.doctor import Verdict, examine
+from dask_knot.aws.image import ImageSpec, ensure_image
+from dask_knot.aws.options import StackOptions
+from dask_knot.aws.outputs import read_outputs
+from dask_knot.aws.policy import PUSH, user_policy
+from dask_knot.aws.removal import deregister
+from dask_knot.aws.session import open_session
+from dask_knot.aws.stack import up
+from dask_knot.aws.status import read_status
+from dask_knot.errors import KnotError
+from dask_knot.store import store as store_module
+from dask_knot.store.store import Store
+from tests.aws.account import unheard
+from tests.aws.permissions import actions
+from tests.end_to_end.conftest import until
+from tests.end_to_end.containers import SMALL
+from tests.rig.machine import Rig
+from tests.rig.people import hire, permit, without
+
+pytestmark = pytest.mark.timeout(600)
+
+#: What can't be taken away here: the registry of the emulated AWS, which Docker pushes to, asks IAM
+#: for nothing.
+UNASKED = set(PUSH)
+#: How a refusal names an action that S3 doesn't name.
+NAMED = {"s3:AbortMultipartUpload": "privileges to complete for path knot/run/large"}
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where a user works: credentials are in the variables of this process."""
+
+    rig: Rig
+    image: str
+    caplog: pytest.LogCaptureFixture
+
+    def cluster(self) -> KnotCluster:
+        """Open a cluster in the emulated AWS."""
+        quick = {"gather-quiet": "20ms", "poll-fastest": "50ms", "poll-slowest": "500ms"}
+        with dask.config.set({"knot.aws": quick | {"patience": "2s"}}):
+            return KnotCluster(engine="aws", image=self.image, **SMALL)
+
+
+def status(desk: Desk) -> None:
+    with closing(open_session()) as session:
+        read_status(session, read_outputs(session, "dask-knot"))
+
+
+def doctor(desk: Desk) -> None:
+    with closing(open_session()) as session:
+        wrong = [one for one in examine(session, "dask-knot") if one.verdict is Verdict.BAD]
+    if wrong:
+        pytest.fail(str(wrong))  # the whole of it
+
+
+def image(desk: Desk) -> None:
+    spec = ImageSpec(
+        packages=(), network="host", base=desk.image, lines=(f"ENV NOW={time.time()}",)
+    )
+    with closing(open_session()) as session:
+        ensure_image(session, read_outputs(session, "dask-knot"), spec, unheard)
+
+
+def give_up_an_upload(desk: Desk) -> None:
+    """S3 refuses parts that are too small when it shall join them: what is there is deleted."""
+    with closing(open_session()) as session, pytest.MonkeyPatch.context() as patch:
+        outputs = read_outputs(session, "dask-knot")
+        patch.setattr(store_module, "PART_BYTES", 2**20)
+        store = Store(outputs.store_url, **session.store_options())
+        with pytest.raises(KnotError, match="EntityTooSmall"):
+            store.put("run/large", [bytes(3 * 2**20)])
+
+
+def work(desk: Desk) -> None:
+    with desk.cluster() as cluster, Client(cluster) as client:
+        assert client.submit(sum, [1, 2]).result(timeout=60) == 3
+
+
+def read_a_log(desk: Desk) -> None:
+    def die() -> None:
+        print("about to die", flush=True)
+        os._exit(3)
+
+    with desk.cluster() as cluster, Client(cluster) as client:
+        error = client.submit(die, pure=False).exception(timeout=60)
+    if "about to die" not in str(error):
+        pytest.fail(str(error))
+
+
+def close_early(desk: Desk) -> None:
+    with desk.cluster() as cluster, Client(cluster) as client:
+        client.submit(time.sleep, 100, pure=False)
+        until(lambda: cluster.jobs, 60)
+    if desk.caplog.messages:
+        pytest.fail(str(desk.caplog.messages))
+
+
+Step = Callable[[Desk], None]
+#: What users do; the cheapest first.
+STEPS: tuple[Step, ...] = (
+    image,
+    status,
+    doctor,
+    give_up_an_upload,
+    work,
+    read_a_log,
+    close_early,
+)
+
+
+@pytest.fixture
+def desk(
+    in_rig: Rig,
+    job_image: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> Iterator[Desk]:
+    """Give an account with a stack and an image, where every call is checked from now on."""
+    in_rig.reset()
+    with closing(open_session()) as root:
+        up(root, StackOptions(), unheard)
+    yield Desk(in_rig, job_image, caplog)
+    in_rig.enforce_permissions(False)
+    in_rig.reset()
+
+
+def test_no_action_can_be_taken_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(open_session()) as root:
+        policy = user_policy(read_outputs(root, "dask-knot"))
+        desk.rig.enforce_permissions()
+        for name, value in hire(desk.rig, "user", policy).items():
+            monkeypatch.setenv(name, value)
+        needs: dict[str, Step] = {}
+        for step in STEPS:
+            step(desk)
+            needs = dict.fromkeys(desk.rig.asked("user"), step) | needs
+        for action in sorted(actions(policy) - UNASKED):
+            deregister(root.client("batch"), "dask-knot")  # else it is used again
+            desk.caplog.clear()
+            permit(desk.rig, "user", without(policy, action))
+            with pytest.raises((KnotError, AssertionError, pytest.fail.Exception)) as caught:
+                needs[action.lower()](desk)
+            # Whoever reads it knows which permission to ask for.
+            words = NAMED.get(action, action)
+            assert words.lower() in str(caught.value).lower(), f"without {action}: {caught.value}"
