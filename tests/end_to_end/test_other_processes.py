@@ -259,7 +259,7 @@ with (
 
 def test_an_interrupt_while_waiting() -> None:
     done = finish(INTERRUPTED)  # Dask complains of the tasks of its interrupted `gather`
-    assert (done.returncode, done.stdout.strip()) == (0, "2")
+    assert (done.returncode, done.stdout.strip()) == (0, "2"), done.stderr
     assert "fork server" not in done.stderr
 
 
