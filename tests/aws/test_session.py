@@ -209,7 +209,7 @@ def test_the_cause_is_kept() -> None:
 
 
 def test_the_action_is_named_by_the_message() -> None:
-    assert action_of(refused("AccessDenied", "Access Denied", "PutObject")) == "PutObject"
+    assert action_of(refused("AccessDenied", "Access Denied", "PutObject")) == "s3:PutObject"
     assert action_of(refused("AccessDenied", "Access Denied", "ListObjectsV2")) == "s3:ListBucket"
     said = "is not authorized to perform: s3:ListBucket because no identity-based policy allows"
     assert action_of(refused("AccessDenied", said, "ListObjectsV2")) == "s3:ListBucket"

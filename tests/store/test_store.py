@@ -157,8 +157,9 @@ class TestEveryStore:
             lambda: store.list("name"),
         ]
         is_missing = kind in (FileNotFoundError, obstore.exceptions.NotFoundError)
+        cure = "Ask" if kind is obstore.exceptions.PermissionDeniedError else "Check"
         says = (
-            "name is not in the store" if is_missing else r"failed to \w+ name: the cause\. Check"
+            "name is not in the store" if is_missing else rf"failed to \w+ name: the cause\. {cure}"
         )
         for call in calls:
             with pytest.raises(MissingObjectError if is_missing else StoreError, match=says) as e:
