@@ -30,21 +30,31 @@ class KnotGroup(click.Group):
 
 
 @click.group(cls=KnotGroup)
-@click.version_option(package_name="dask_knot")
+@click.version_option(package_name="dask_knot", prog_name="dask_knot")
 def knot() -> None:
-    """Run Dask graphs as array jobs of AWS Batch."""
+    """Run Dask graphs as array jobs of AWS Batch.
+
+    At first `up`, once for an AWS account, then `image` with your script; after that the script
+    itself, with KnotCluster(), runs on AWS.
+    """
 
 
 @knot.command()
 @connection_options
 @up_options
 @click.option(
-    "--config/--no-config", default=True, help="Write the stack into Dask's configuration."
+    "--config/--no-config",
+    default=True,
+    help="Write the stack into Dask's configuration, so that KnotCluster() uses it (the default).",
 )
 def up(
     name: str | None, region: str | None, profile: str | None, given: dict[str, Any], config: bool
 ) -> None:
-    """Make or update the stack: bucket, image repository, roles, job queue, compute environment."""
+    """Make the stack that jobs run in, or update it.
+
+    The stack has a bucket, an image repository, roles, a job queue and a compute environment.
+    Options that are given are noted in Dask's configuration (knot.aws.up) for the next `up`.
+    """
     from dask_knot.aws.options import resolve_options
     from dask_knot.aws.stack import up as make
     from dask_knot.commands import written
@@ -69,12 +79,15 @@ def up(
 
 @knot.command()
 @connection_options
-@click.option("--yes", is_flag=True, help="Don't ask.")
-@click.option("--keep-data", is_flag=True, help="Leave the bucket and what is in it.")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
+@click.option("--keep-data", is_flag=True, help="Leave the bucket, and the results in it.")
 def down(
     name: str | None, region: str | None, profile: str | None, yes: bool, keep_data: bool
 ) -> None:
-    """Delete the stack with all that is in it: results, images and logs, too."""
+    """Delete the stack with all results, images and logs.
+
+    Only what the stack made is deleted: a bucket, queue or role that was there before stays.
+    """
     from dask_knot.aws.removal import down as delete
     from dask_knot.aws.removal import find_data
     from dask_knot.commands import written
@@ -101,7 +114,7 @@ def down(
 @knot.command()
 @connection_options
 def status(name: str | None, region: str | None, profile: str | None) -> None:
-    """Show stack, queue, jobs, image and the size of the store."""
+    """Show the stack, its jobs and image, and the size of its store."""
     from dask_knot.aws.outputs import read_outputs
     from dask_knot.aws.status import read_status
     from dask_knot.commands.screen import readable_size
@@ -125,12 +138,17 @@ def status(name: str | None, region: str | None, profile: str | None) -> None:
 @knot.command()
 @connection_options
 def doctor(name: str | None, region: str | None, profile: str | None) -> None:
-    """Check all that jobs need; one line each, with the cure."""
-    from dask_knot.aws.doctor import Verdict, examine
+    """Check all that jobs need: one line each, with the cure.
 
-    session, screen = _open(profile, region), _screen()
-    is_bad = False
-    for finding in examine(session, _stack(name)):
+    The lines are marked ok, wrong, or ? where it isn't sure; the exit code is 1 if any is wrong.
+    """
+    from dask_knot.aws.doctor import Verdict, open_and_examine
+
+    def open_one(**place: str) -> Session:
+        return _open(profile, place.get("region", region))
+
+    screen, is_bad = _screen(), False
+    for finding in open_and_examine(open_one, _stack(name)):
         screen.marked(finding.verdict.value, f"{finding.what}: {finding.text}")
         if finding.cure:
             screen.line(f"       → {finding.cure}")
@@ -143,8 +161,8 @@ def doctor(name: str | None, region: str | None, profile: str | None) -> None:
 @click.argument("source", required=False)
 @connection_options
 @image_options
-@click.option("--local", is_flag=True, help="Build it for engine 'docker' here; push nothing.")
-@click.option("--show", is_flag=True, help="Print the Dockerfile; build nothing.")
+@click.option("--local", is_flag=True, help="Build it on this machine only, for engine 'docker'.")
+@click.option("--show", is_flag=True, help="Print the Dockerfile, and build nothing.")
 def image(
     name: str | None,
     region: str | None,
@@ -153,7 +171,11 @@ def image(
     local: bool,
     show: bool,
 ) -> None:
-    """Build and push what jobs run in, unless it is there: SOURCE is what imports the packages."""
+    """Build and push the image that jobs run in, unless it is there.
+
+    SOURCE is a script, notebook or folder: the packages that it imports go into the image, in the
+    versions that are installed here.
+    """
     from dask_knot.aws.image import ensure_image, ensure_local_image, resolve_spec, show_dockerfile
     from dask_knot.aws.outputs import read_outputs
     from dask_knot.commands import written
@@ -175,9 +197,11 @@ def image(
 @knot.command()
 @connection_options
 @up_options
-@click.option("--user", "kind", flag_value="user", help="To run work in the stack that is there.")
-@click.option("--operator", "kind", flag_value="operator", help="To run `up` and `down`.")
-@click.option("--push/--no-push", default=True, help="With --user: may push job images.")
+@click.option("--user", "kind", flag_value="user", help="Print the policy to run jobs.")
+@click.option(
+    "--operator", "kind", flag_value="operator", help="Print the policy to run `up`, `down`."
+)
+@click.option("--push/--no-push", default=True, help="With --user: may push images, or not.")
 def policy(
     name: str | None,
     region: str | None,
@@ -186,7 +210,11 @@ def policy(
     kind: str | None,
     push: bool,
 ) -> None:
-    """Print the least IAM policy to run work, or to make the stack (with the options of `up`)."""
+    """Print the IAM policy that users or operators need.
+
+    --user is for those who run work in the stack that is there. --operator is for those who run
+    `up` and `down`: give it the same options as `up`.
+    """
     from dask_knot.aws.operator import operator_policy
     from dask_knot.aws.options import resolve_options
     from dask_knot.aws.outputs import read_outputs

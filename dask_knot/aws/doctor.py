@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -12,7 +13,7 @@ from dask_knot.aws.contents import image_versions
 from dask_knot.aws.outputs import StackOutputs, read_outputs
 from dask_knot.aws.session import REFUSALS, Session, translate
 from dask_knot.aws.status import find_environment, find_queue, newest_image, state_of
-from dask_knot.errors import KnotError
+from dask_knot.errors import ConfigurationError, KnotError
 from dask_knot.running.versions import HERE
 
 
@@ -44,6 +45,46 @@ QUOTAS = {
     ("fargate", False): ("fargate", "L-3032A538"),
     ("fargate-spot", False): ("fargate", "L-36FBB829"),
 }
+
+
+#: Where an error's message begins to say what to do.
+_CURE = re.compile(r"[.:;] (?=(?:ask|check|choose|make|run|set|sign|try)\b)", re.IGNORECASE)
+#: A region where it can be seen whether there are credentials, while none is chosen.
+ANY_REGION = "us-east-1"
+
+
+def open_and_examine(open_one: Callable[..., Session], stack: str) -> Iterator[Finding]:
+    """Check whether a session can be opened, then all that `examine` does.
+
+    Parameters
+    ----------
+    open_one : callable
+        Opens a session, in the ``region`` that it is given, else in that of the user.
+    stack : str
+        The stack's name.
+
+    Yields
+    ------
+    Finding
+        One for each check; nothing is checked that needs what is missing.
+    """
+    try:
+        session = open_one()
+    except ConfigurationError as error:
+        yield Finding("region", Verdict.BAD, *_split(error))
+        yield from _missing_credentials(open_one)
+    except KnotError as error:
+        yield Finding("credentials", Verdict.BAD, *_split(error))
+    else:
+        yield from examine(session, stack)
+
+
+def _missing_credentials(open_one: Callable[..., Session]) -> Iterator[Finding]:
+    """Say what is wrong with the credentials even where there is no region to use them in."""
+    try:
+        open_one(region=ANY_REGION)
+    except KnotError as error:
+        yield Finding("credentials", Verdict.BAD, *_split(error))
 
 
 def examine(session: Session, stack: str) -> Iterator[Finding]:
@@ -87,8 +128,9 @@ def _guarded(what: str, check: Callable[[], Finding]) -> Finding:
 
 def _split(error: KnotError) -> tuple[str, str]:
     """Take what happened, and what to do, out of the message of an error."""
-    text, _, cure = str(error).partition(": ")
-    return (text, cure) if cure else (str(error), "")
+    text = str(error)
+    found = _CURE.search(text)
+    return (text[: found.start()], text[found.end() :]) if found else (text, "")
 
 
 def _credentials(session: Session) -> Finding:

@@ -92,6 +92,8 @@ def translate(error: Exception) -> KnotError:
         return _refused(error)
     if isinstance(error, boto.NoRegionError):
         return ConfigurationError(f"AWS needs a region and none is set: {REGION_HINT}")
+    if isinstance(error, boto.InvalidRegionError):
+        return ConfigurationError(f"{str(error).rstrip('.')}: {REGION_HINT}")
     if isinstance(error, _NO_CREDENTIALS):
         return CredentialsError(f"there are no usable AWS credentials: {error}; {_SIGN_IN}")
     if isinstance(error, NOT_REACHED):

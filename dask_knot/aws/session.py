@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import boto3
 from botocore.config import Config
+from botocore.utils import validate_region_name
 
 from dask_knot.aws.asking import Asking
 from dask_knot.aws.refusals import REFUSALS, REGION_HINT, code_of, translate
@@ -82,11 +83,20 @@ class Session:
         """Give the client of a service; its exceptions are botocore's (see `translated`)."""
         with self._lock:
             if service not in self._clients:
-                with translated():
-                    # Stubs know each service by its literal name only.
-                    made = cast(Any, self.boto).client(service, config=self._config)
-                self._clients[service] = made
+                self._clients[service] = self._make(service)
             return self._clients[service]
+
+    def _make(self, service: str) -> Any:
+        try:
+            with translated():
+                # Stubs know each service by its literal name only.
+                return cast(Any, self.boto).client(service, config=self._config)
+        except ValueError as error:  # no exception of botocore's own
+            if isinstance(error, ConfigurationError):
+                raise
+            raise ConfigurationError(
+                f"AWS can't be asked: {error}. Set AWS_ENDPOINT_URL to a URL, or leave it unset"
+            ) from error
 
     def asking(self, service: str) -> Any:
         """Give a client whose exceptions are ours; the pages of paginators are botocore's."""
@@ -160,12 +170,13 @@ def open_session(profile: str | None = None, region: str | None = None) -> Sessi
     CredentialsError
         If there are no credentials, or the profile doesn't exist.
     ConfigurationError
-        If no region is named.
+        If no region is named, or what is named is none.
     """
     with translated():
         boto = boto3.Session(profile_name=profile, region_name=region or _region_variable())
         if boto.region_name is None:
             raise ConfigurationError(f"AWS needs a region and none is set: {REGION_HINT}")
+        validate_region_name(boto.region_name)
         if boto.get_credentials() is None:
             raise no_credentials()
     return Session(boto)

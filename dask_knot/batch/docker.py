@@ -199,8 +199,8 @@ def open_docker() -> Any:
         client.ping()
     except DockerException as error:
         raise EngineError(
-            f"engine='docker' needs a Docker engine, and none answers: {_text(error)}. Start it, "
-            "set DOCKER_HOST, or use engine='local', which needs none"
+            f"engine='docker' needs a Docker engine, and none answers: {_text(error).rstrip('.')}. "
+            "Start it, set DOCKER_HOST, or use engine='local', which needs none"
         ) from None  # its own chain of three libraries says no more
     return client
 

@@ -17,47 +17,59 @@ ARCHITECTURES = ("amd64", "arm64")
 
 #: The options of `up` by the names of `StackOptions`, as in knot.yaml: click's type, and the help.
 UP: dict[str, tuple[Any, str]] = {
-    "platform": (click.Choice(PLATFORMS), "What jobs run on."),
-    "architecture": (click.Choice(ARCHITECTURES), "Processors of the jobs."),
+    "platform": (
+        click.Choice(PLATFORMS),
+        "What jobs run on; Spot is cheaper, but AWS may reclaim it.",
+    ),
+    "architecture": (click.Choice(ARCHITECTURES), "The processors that jobs run on."),
     "instance_types": ("list", "Instance types (c6i.xlarge) or families (c6i)."),
-    "gpu": (bool, "Instances with GPUs."),
-    "min_vcpus": (int, "vCPUs that are kept running: more than 0 costs while idle."),
-    "desired_vcpus": (int, "vCPUs to start with."),
-    "max_vcpus": (int, "vCPUs at most."),
+    "gpu": (bool, "Whether instances have GPUs."),
+    "min_vcpus": (int, "So many vCPUs are kept running: more than 0 costs while idle."),
+    "desired_vcpus": (int, "How many vCPUs to start with."),
+    "max_vcpus": (int, "At most so many vCPUs run at once."),
     "allocation_strategy": (str, "How Batch chooses instances, such as BEST_FIT_PROGRESSIVE."),
     "spot_percentage": (int, "The highest Spot price, in percent of the full price."),
     "ami": (str, "The AMI of the instances."),
-    "volume_size": (int, "The disk of an instance, in GiB."),
-    "volume_type": (str, "The kind of its disk, such as gp3."),
+    "volume_size": (int, "The size of an instance's disk, in GiB."),
+    "volume_type": (str, "The kind of an instance's disk, such as gp3."),
     "key_pair": (str, "An EC2 key pair for the instances."),
-    "vpc": (str, "'default', 'new', or the id of your own."),
-    "subnets": ("list", "Subnets of your own VPC; else all of them."),
-    "security_groups": ("list", "Security groups of your own VPC; else a new one, with no way in."),
-    "public_ip": (bool, "Whether jobs on Fargate get a public address (no: needs a NAT)."),
-    "bucket": (str, "Name of the bucket to make; else CloudFormation makes one up."),
-    "prefix": (str, "Where in the bucket all objects are."),
-    "encryption": (str, "AES256, or the ARN of a KMS key."),
-    "repository": (str, "Name of the repository of job images; else the stack's."),
+    "vpc": (str, "The network: 'default', 'new', or the id of your own VPC."),
+    "subnets": ("list", "Subnets of your own VPC, instead of all of them."),
+    "security_groups": (
+        "list",
+        "Security groups of your own VPC, instead of a new one.",
+    ),
+    "public_ip": (
+        bool,
+        "Whether jobs on Fargate get a public address, or need a NAT.",
+    ),
+    "bucket": (str, "The name of the bucket to make, instead of one that is made up."),
+    "prefix": (str, "The prefix of all objects in the bucket."),
+    "encryption": (str, "How the bucket is encrypted: AES256, or the ARN of a KMS key."),
+    "repository": (str, "The name of the image repository to make, instead of the stack's."),
     "existing_bucket": (str, "Use this bucket instead of making one."),
     "existing_queue": (str, "Use this job queue instead of making one."),
-    "existing_job_role": (str, "Use the role with this ARN for jobs."),
-    "secrets": ("list", "ARNs of secrets and parameters that jobs may read."),
-    "tags": ("pairs", "A tag on every resource: KEY=VALUE."),
-    "owner": (str, "The tag `owner`; else your user name in AWS."),
-    "priority": (int, "Priority of the queue."),
+    "existing_job_role": (str, "Use the role of this ARN for jobs instead of making one."),
+    "secrets": ("list", "The ARN of a secret or parameter that jobs may read."),
+    "tags": ("pairs", "A tag KEY=VALUE on every resource."),
+    "owner": (str, "The tag `owner`, instead of your user name in AWS."),
+    "priority": (int, "The priority of the queue."),
     "expiry_days": (int, "Objects are deleted after so many days."),
     "log_days": (int, "Logs are deleted after so many days."),
-    "images": (int, "So many images are kept, the newest."),
+    "images": (int, "So many of the newest images are kept."),
 }
 
 #: The options of `image` by the names of `ImageSpec`.
 IMAGE: dict[str, tuple[Any, str]] = {
-    "packages": ("--package", "A requirement, a file of them, a git reference, or 'auto'."),
-    "debian": ("--debian", "A Debian package."),
-    "lines": ("--line", "A line of the Dockerfile, after the packages."),
-    "base": (str, "The image to start from."),
-    "dockerfile": (str, "A Dockerfile to start from."),
-    "network": (str, "The network while it is built: 'host' where Docker has no other."),
+    "packages": (
+        "--package",
+        "A requirement, a file of them, a git reference, or 'auto' (SOURCE's imports).",
+    ),
+    "debian": ("--debian", "A Debian package to install."),
+    "lines": ("--line", "A line of the Dockerfile, such as 'ENV A=1', after the packages."),
+    "base": (str, "The image to start from, with the same Python as here."),
+    "dockerfile": (str, "Your own Dockerfile to start from, with its folder."),
+    "network": (str, "The network of the build: 'host' where Docker has no other."),
 }
 
 
@@ -94,9 +106,9 @@ def image_options(command: F) -> F:
 def connection_options(command: F) -> F:
     """Give a command the options that say which stack is meant: `name`, `region`, `profile`."""
     options = {
-        "--name": "Name of the stack (knot.aws.stack).",
-        "--region": "Region (knot.aws.region); else that of AWS_REGION or of the profile.",
-        "--profile": "Profile of ~/.aws/config (knot.aws.profile).",
+        "--name": "The name of the stack (knot.aws.stack).",
+        "--region": "The region (knot.aws.region), instead of AWS_REGION or the profile's.",
+        "--profile": "The profile in ~/.aws/config (knot.aws.profile).",
     }
     for flag, text in reversed(options.items()):
         command = click.option(flag, default=None, help=text)(command)
@@ -109,7 +121,7 @@ def _option(name: str, kind: Any, text: str) -> Callable[[F], F]:
         return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
     if kind in ("list", "pairs"):
         singular = {"tags": "--tag", "secrets": "--secret"}.get(name, flag)
-        more = " Can be given more than once." if singular != flag else " With commas between."
+        more = " Can be given more than once." if singular != flag else " Separated by commas."
         is_many = singular != flag
         return click.option(singular, name, multiple=is_many, default=None, help=text + more)
     return click.option(flag, name, type=kind, default=None, help=text)

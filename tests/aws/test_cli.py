@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from configparser import ConfigParser
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, version
 from pathlib import Path
 from typing import Any
 
+import click
 import dask
 import pytest
 import yaml
@@ -145,6 +146,21 @@ def test_no_credentials_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (result.exit_code, "credentials" in result.output) == (1, True)
 
 
+def test_the_doctor_without_credentials_and_region_prints_its_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sign_in(monkeypatch)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    result = run("doctor")
+    assert result.exit_code == 1
+    marks = [line.partition(":")[0] for line in result.output.splitlines()[::2]]
+    assert marks == ["wrong  region", "wrong  credentials"]
+    assert all(line.strip().startswith("→ ") for line in result.output.splitlines()[1::2])
+    assert "wrong  credentials" in run("doctor", "--region", "eu-west-1").output
+
+
 def test_an_interrupted_up_says_how_to_go_on() -> None:
     class Interrupted(FakeFormation):
         def create_stack(self, **request: Any) -> dict[str, str]:
@@ -194,6 +210,22 @@ def test_dask_finds_the_commands(project: Path) -> None:
 @pytest.mark.parametrize("command", ["up", "down", "status", "doctor", "policy", "image"])
 def test_every_command_has_help(command: str) -> None:
     assert "Usage:" in good(command, "--help")
+
+
+def test_help_is_whole_on_a_narrow_terminal() -> None:
+    lines = good("--help").splitlines()
+    listed = lines[lines.index("Commands:") + 1 :]
+    assert [line.split()[0] for line in listed] == sorted(knot.commands)
+    assert not [line for line in lines[1:] if line.endswith("...") or len(line) > 80]
+
+
+def test_every_option_has_help() -> None:
+    options = [one for command in knot.commands.values() for one in command.params]
+    assert not [one.name for one in options if isinstance(one, click.Option) and not one.help]
+
+
+def test_the_version() -> None:
+    assert good("--version").split() == ["dask_knot,", "version", version("dask_knot")]
 
 
 def test_a_terminal_gets_colours_and_a_file_does_not(tmp_path: Path) -> None:

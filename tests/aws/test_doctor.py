@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 import pytest
 
-from dask_knot.aws.doctor import CHECKS, Finding, Verdict, examine
+from dask_knot.aws.doctor import CHECKS, Finding, Verdict, examine, open_and_examine
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import parse_outputs
-from dask_knot.aws.session import Session
+from dask_knot.aws.session import Session, open_session
 from dask_knot.aws.stack import up
 from dask_knot.aws.status import measure, read_status
 from dask_knot.running.versions import HERE
@@ -65,6 +65,47 @@ def test_credentials_that_are_wrong_end_it() -> None:
     (found,) = examine(Expired(), "dask-knot")  # type: ignore[arg-type]
     assert found.verdict is Verdict.BAD
     assert "expired" in found.text
+
+
+@pytest.mark.parametrize(
+    ("environment", "lines"),
+    [
+        ({"AWS_REGION": ""}, {"region": "set AWS_REGION"}),
+        ({"AWS_REGION": "Eu_west"}, {"region": "set AWS_REGION"}),
+        ({"AWS_SECRET_ACCESS_KEY": ""}, {"credentials": "sign in again"}),
+        ({"AWS_ACCESS_KEY_ID": ""}, {"credentials": "run `aws configure`"}),
+        ({"AWS_PROFILE": "nobody"}, {"credentials": "another AWS_PROFILE"}),
+        ({"AWS_ENDPOINT_URL": "nonsense"}, {"credentials": "Set AWS_ENDPOINT_URL"}),
+        (
+            {"AWS_REGION": "", "AWS_ACCESS_KEY_ID": ""},
+            {"region": "set AWS_REGION", "credentials": "run `aws configure`"},
+        ),
+    ],
+    ids=["region", "no region", "half a key", "no key", "profile", "endpoint", "nothing"],
+)
+def test_what_is_missing_at_first_is_a_line_with_its_cure(
+    environment: dict[str, str], lines: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(monkeypatch)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name, value in environment.items():
+        # boto3 takes an empty variable for a value.
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
+    if not environment.get("AWS_ACCESS_KEY_ID", "is there"):
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    found = list(open_and_examine(open_session, "dask-knot"))
+    assert {one.what for one in found} == set(lines)
+    for one in found:
+        assert one.verdict is Verdict.BAD
+        assert one.text
+        assert one.text[-1] not in ".:;"
+        assert lines[one.what] in one.cure
+
+
+def test_with_a_session_all_the_rest_is_looked_at(session: Session) -> None:
+    assert [one.what for one in open_and_examine(lambda: session, "dask-knot")] == [
+        one.what for one in examine(session, "dask-knot")
+    ]
 
 
 class FakeBatch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -203,8 +204,11 @@ class TestFailures:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
-        with pytest.raises(ImageError, match=r"refused.*Start Docker.*another machine.*image="):
+        words = r"refused.*Start Docker.*another machine.*image="
+        with pytest.raises(ImageError, match=words) as caught:
             open_docker()
+        assert "During handling" not in "".join(traceback.format_exception(caught.value))
+        assert "direct cause" not in "".join(traceback.format_exception(caught.value))
 
 
 class TestOwnDockerfile:

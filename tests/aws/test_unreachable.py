@@ -60,4 +60,5 @@ def test_it_is_said(ask: Callable[[Session], Any], session: Session) -> None:
 def test_the_doctor_says_it_too(session: Session) -> None:
     (found,) = examine(session, "dask-knot")
     assert found.verdict is Verdict.BAD
-    assert "can't be reached" in found.text
+    assert "can't be reached: Could not connect" in found.text
+    assert found.cure.startswith("Check the network")

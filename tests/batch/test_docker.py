@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -257,7 +260,37 @@ def test_a_missing_image_is_said_at_once(desk: Desk) -> None:
         find_image(desk.engine, "image:1")
 
 
-def test_a_missing_engine_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
-    with pytest.raises(EngineError, match=r"needs a Docker engine.*engine='local'"):
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("tcp://127.0.0.1:1", "refused"),
+        ("nonsense", "Invalid bind address"),
+    ],
+)
+def test_a_missing_engine_is_said_at_once_and_shortly(
+    host: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(EngineError, match=rf"needs a Docker engine.*{reason}.*'local'") as caught:
         open_docker()
+    assert "\n" not in str(caught.value)
+    # Nobody wants to read how three libraries handed it on.
+    printed = traceback.format_exception(caught.value)
+    assert len([line for line in printed if line.startswith("Traceback")]) == 1
+
+
+def test_a_cluster_without_an_engine_is_not_opened() -> None:
+    # In another process: the Docker SDK leaves a socket open here.
+    done = subprocess.run(
+        [sys.executable, "-c", "import dask_knot; dask_knot.KnotCluster(engine='docker')"],
+        env={**os.environ, "DOCKER_HOST": "unix:///nowhere/docker.sock"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    last = done.stderr.splitlines()[-1]
+    assert "EngineError: engine='docker' needs a Docker engine, and none answers: " in last
+    assert "No such file" in last
