@@ -124,16 +124,18 @@ def push(client: Any, name: str, login: Mapping[str, str] | None, report: Report
 
 
 def _follow_build(answers: Iterable[Mapping[str, Any]], report: Report) -> None:
-    step, printed = "FROM", list[str]()
-    for answer in answers:
+    step, printed, failure = "FROM", list[str](), ""
+    for answer in answers:  # to their end: else the connection stays open
         if "error" in answer:
-            raise ImageError(_failure(step, printed, str(answer["error"])))
+            failure = _failure(step, printed, str(answer["error"]))
         for line in str(answer.get("stream", "")).splitlines():
             if line.startswith("Step "):
                 step, printed = line, []
                 report(_shortened(line))
             elif line.strip() and not line.startswith(CHATTER):
                 printed.append(line.rstrip())
+    if failure:
+        raise ImageError(failure)
 
 
 def _failure(step: str, printed: list[str], error: str) -> str:
@@ -151,13 +153,9 @@ def _failure(step: str, printed: list[str], error: str) -> str:
 
 def _follow_push(answers: Iterable[Mapping[str, Any]], name: str, report: Report) -> None:
     sent: dict[str, tuple[int, int]] = {}
-    shown = -1
+    shown, failure = -1, ""
     for answer in answers:
-        if "error" in answer:
-            raise ImageError(
-                f"{name} can't be pushed: {answer['error']}. Check that you may write to this "
-                "repository (`dask knot policy --user`), and that it exists (`dask knot up`)"
-            )
+        failure = str(answer.get("error", failure))
         detail = answer.get("progressDetail") or {}
         if "total" in detail:
             sent[str(answer.get("id"))] = (detail.get("current", 0), detail["total"])
@@ -167,6 +165,11 @@ def _follow_push(answers: Iterable[Mapping[str, Any]], name: str, report: Report
             if tenth > shown and total >= SHOWN_BYTES:
                 shown = tenth
                 report(f"pushing: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+    if failure:
+        raise ImageError(
+            f"{name} can't be pushed: {failure}. Check that you may write to this repository "
+            "(`dask knot policy --user`), and that it exists (`dask knot up`)"
+        )
 
 
 def _shortened(line: str, width: int = 100) -> str:

@@ -94,7 +94,7 @@ def dockerfile(recipe: Recipe) -> str:
         f"COPY {FOLDER}/*.whl /opt/{FOLDER}/",
         f"{pip} --no-deps {wheels}",
         *recipe.lines,
-        *(f"LABEL dask-knot.{name}={json.dumps(text)}" for name, text in recipe.labels.items()),
+        *_label(recipe.labels),
         "ENV PYTHONUNBUFFERED=1",
         *_become(_user(own)),
         # Batch runs a command through the image's entry point, if it has one.
@@ -102,6 +102,12 @@ def dockerfile(recipe: Recipe) -> str:
         'CMD ["python", "-m", "dask_knot.job"]',
     ]
     return "\n".join(lines) + "\n"
+
+
+def _label(labels: Mapping[str, str]) -> list[str]:
+    """Say what the image has, in one line: each is a step of the build."""
+    pairs = " ".join(f"dask-knot.{name}={json.dumps(text)}" for name, text in labels.items())
+    return [f"LABEL {pairs}"] if pairs else []
 
 
 def _become(user: str | None) -> list[str]:

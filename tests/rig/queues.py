@@ -21,7 +21,7 @@ class Batch:
         self.client = rig.client("batch")
         self.logs = rig.client("logs")
         self._iam = rig.client("iam")
-        self._name = f"rig-{uuid.uuid4().hex[:8]}"
+        self._name = self.queue = f"rig-{uuid.uuid4().hex[:8]}"
         environment = self.client.create_compute_environment(
             computeEnvironmentName=self._name,
             type="UNMANAGED",
