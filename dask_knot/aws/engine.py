@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
+from dask_knot.aws.existing import check_bucket_region
 from dask_knot.aws.image import ensure_image, resolve_spec
 from dask_knot.aws.names import TAG
 from dask_knot.aws.outputs import StackOutputs, read_outputs
@@ -110,12 +111,7 @@ class AwsEngine:
             raise ConfigurationError(
                 f"store={url!r} can't be reached by jobs on AWS: use s3://BUCKET/PREFIX"
             )
-        region = self._bucket_region(parts.netloc)
-        if region not in (None, self._session.region):
-            raise ConfigurationError(
-                f"the bucket {parts.netloc} is in {region}, and the jobs are in "
-                f"{self._session.region}: use a bucket there, or a stack in {region}"
-            )
+        check_bucket_region(self._session.client("s3"), parts.netloc, self._session.region)
         return Store(url, **self._session.store_options())
 
     def tail(self, log_stream: str, lines: int) -> Sequence[str]:
@@ -139,21 +135,6 @@ class AwsEngine:
     def close(self) -> None:
         """Close connections; jobs are terminated by whoever submitted them."""
         self._session.close()
-
-    def _bucket_region(self, bucket: str) -> str | None:
-        """Tell where a bucket is; S3 says so even to those who may not use it."""
-        try:
-            response: Any = self._session.client("s3").head_bucket(Bucket=bucket)
-        except REFUSALS as error:
-            if code_of(error) in ("404", "NoSuchBucket"):
-                raise ConfigurationError(
-                    f"there is no bucket {bucket}: use the stack's (store=None), or make it"
-                ) from error
-            if not code_of(error):
-                raise translate(error) from error
-            response = cast(Any, error).response
-        region = response["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
-        return None if region is None else str(region)
 
 
 def _usable_environments(client: BatchClient, queue: str, region: str) -> list[Description]:

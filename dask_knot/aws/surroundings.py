@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from dask_knot.aws.existing import check_existing
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.session import Session, translate, translated
 from dask_knot.errors import ConfigurationError, StackError
@@ -31,12 +32,14 @@ def find_parameters(session: Session, options: StackOptions) -> dict[str, str]:
     Raises
     ------
     ConfigurationError
-        If an instance type doesn't exist in the region, or has another architecture.
+        If an instance type doesn't exist in the region, or has another architecture; or if
+        something that is there already isn't.
     StackError
         If there is no network to use.
     AwsError
         If AWS refuses to say.
     """
+    check_existing(session, options)
     if options.existing_queue is not None:
         return {}
     with translated():

@@ -35,5 +35,18 @@ def account() -> Iterator[Session]:
         yield open_session()
 
 
+def make_queue(session: Session, name: str) -> None:
+    """Make a job queue, as somebody else would."""
+    iam, batch = session.client("iam"), session.client("batch")
+    role = iam.create_role(RoleName=f"of-{name}", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    made = batch.create_compute_environment(
+        computeEnvironmentName=name, type="UNMANAGED", state="ENABLED", serviceRole=role
+    )
+    order = [{"order": 1, "computeEnvironment": made["computeEnvironmentArn"]}]
+    batch.create_job_queue(
+        jobQueueName=name, state="ENABLED", priority=1, computeEnvironmentOrder=order
+    )
+
+
 def unheard(event: StackEvent) -> None:
     """Take a report and do nothing."""

@@ -154,13 +154,20 @@ class Pages:
         yield from self._pages
 
 
+class AnyQueue:
+    """A Batch where every queue is there."""
+
+    def describe_job_queues(self, *, jobQueues: list[str]) -> dict[str, Any]:
+        return {"jobQueues": [{"jobQueueName": name} for name in jobQueues]}
+
+
 class FakeSession:
     """A session whose clients a test hands in."""
 
     region = "eu-west-1"
 
     def __init__(self, **clients: Any) -> None:
-        self._clients = clients
+        self._clients = {"batch": AnyQueue(), **clients}
 
     def client(self, service: str) -> Any:
         return self._clients[service]

@@ -14,10 +14,10 @@ from dask_knot.aws.progress import StackEvent
 from dask_knot.aws.session import Session
 from dask_knot.aws.stack import up
 from dask_knot.errors import AccessError, ConfigurationError, StackError
-from tests.aws.account import account, sign_in, unheard
+from tests.aws.account import account, make_queue, sign_in, unheard
 from tests.aws.formation import ID, FakeFormation, FakeSession, Step, described, refusal
 
-#: Needs no other service than CloudFormation.
+#: Needs no other service than CloudFormation, and a queue.
 LEAN = StackOptions(existing_queue="theirs", owner="ada")
 
 
@@ -58,6 +58,8 @@ UNCHANGED = refusal("No updates are to be performed.")
     ids=["default", "spot", "best-fit", "fargate", "gpu", "lean"],
 )
 def test_a_stack_is_made_and_found_again(session: Session, options: StackOptions) -> None:
+    if options.existing_queue is not None:
+        make_queue(session, options.existing_queue)
     outputs = up(session, options, unheard)
     assert read_outputs(session, options.name) == outputs
     assert (outputs.platform, outputs.architecture) == (options.platform, options.architecture)

@@ -1,0 +1,115 @@
+"""What a stack shall use and isn't there, or is elsewhere, is refused before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dask_knot.aws.existing import bucket_region, check_existing
+from dask_knot.aws.options import StackOptions
+from dask_knot.aws.session import Session, open_session
+from dask_knot.aws.stack import up
+from dask_knot.errors import AwsError, ConfigurationError
+from tests.aws.account import REGION, account, make_queue, sign_in, unheard
+from tests.aws.formation import FakeSession, refusal
+
+ROLE = "arn:aws:iam::123456789012:role/"
+KEY = f"arn:aws:kms:{REGION}:123456789012:key/"
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    sign_in(monkeypatch)
+    with account() as session:
+        yield session
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"existing_bucket": "nobody"}, "there is no bucket nobody: make it"),
+        ({"existing_bucket": "far-away"}, "is in us-west-2, and the jobs are in eu-west-1"),
+        ({"existing_queue": "nobody"}, "there is no job queue 'nobody' in eu-west-1"),
+        ({"existing_job_role": f"{ROLE}nobody"}, "there is no role arn:.*/nobody: name one"),
+        ({"encryption": f"{KEY}0123"}, "there is no KMS key arn:.*/0123: name one"),
+        ({"encryption": KEY.replace(REGION, "us-west-2") + "1"}, "key .* is in us-west-2, and"),
+    ],
+)
+def test_what_is_not_there_is_refused_and_nothing_made(
+    given: dict[str, str], message: str, session: Session
+) -> None:
+    far = open_session(region="us-west-2")
+    where: Any = {"LocationConstraint": "us-west-2"}
+    far.client("s3").create_bucket(Bucket="far-away", CreateBucketConfiguration=where)
+    far.close()
+    with pytest.raises(ConfigurationError, match=message):
+        up(session, StackOptions(**given), unheard)
+    assert session.client("cloudformation").describe_stacks()["Stacks"] == []
+
+
+def test_a_key_that_is_disabled_is_refused(session: Session) -> None:
+    kms = session.client("kms")
+    made = kms.create_key()["KeyMetadata"]
+    key = made["Arn"]
+    check_existing(session, StackOptions(encryption=key))
+    kms.disable_key(KeyId=made["KeyId"])
+    with pytest.raises(ConfigurationError, match="is Disabled and encrypts nothing"):
+        check_existing(session, StackOptions(encryption=key))
+
+
+def test_what_is_there_is_taken(session: Session) -> None:
+    where: Any = {"LocationConstraint": REGION}
+    session.client("s3").create_bucket(Bucket="theirs", CreateBucketConfiguration=where)
+    session.client("iam").create_role(RoleName="theirs", AssumeRolePolicyDocument="{}")
+    make_queue(session, "theirs")
+    given = {"existing_bucket": "theirs", "existing_queue": "theirs"}
+    check_existing(session, StackOptions(**given, existing_job_role=f"{ROLE}theirs"))
+
+
+class Refusing:
+    """Refuses every call with the same code."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def __getattr__(self, call: str) -> Any:
+        def refuse(**_: Any) -> None:
+            error = refusal("no", self.code, call)
+            error.response["ResponseMetadata"] = {"HTTPHeaders": {}}  # type: ignore[typeddict-item]
+            raise error
+
+        return refuse
+
+
+EXISTING = [
+    StackOptions(existing_bucket="theirs"),
+    StackOptions(existing_queue="theirs"),
+    StackOptions(existing_job_role=f"{ROLE}theirs"),
+    StackOptions(encryption=f"{KEY}0123"),
+]
+
+
+@pytest.mark.parametrize("options", EXISTING)
+def test_who_may_not_look_is_believed(options: StackOptions) -> None:
+    services = {name: Refusing("AccessDenied") for name in ("s3", "batch", "iam", "kms")}
+    check_existing(FakeSession(**services), options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("options", EXISTING[1:])
+def test_an_aws_that_refuses_otherwise_is_not(options: StackOptions) -> None:
+    services = {name: Refusing("InternalError") for name in ("s3", "batch", "iam", "kms")}
+    with pytest.raises(AwsError, match="InternalError"):
+        check_existing(FakeSession(**services), options)  # type: ignore[arg-type]
+
+
+def test_a_bucket_of_somebody_else_says_where_it_is() -> None:
+    class Theirs:
+        def head_bucket(self, **_: str) -> None:
+            error = refusal("Forbidden", "403", "HeadBucket")
+            headers = {"x-amz-bucket-region": "us-west-2"}
+            error.response["ResponseMetadata"] = {"HTTPHeaders": headers}  # type: ignore[typeddict-item]
+            raise error
+
+    assert bucket_region(Theirs(), "theirs") == "us-west-2"
