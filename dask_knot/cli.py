@@ -34,8 +34,8 @@ class KnotGroup(click.Group):
 def knot() -> None:
     """Run Dask graphs as array jobs of AWS Batch.
 
-    At first `up`, once for an AWS account, then `image` with your script; after that the script
-    itself, with KnotCluster(), runs on AWS.
+    Run `up` first, once for an AWS account, then `image` with your script: after that, scripts
+    with a KnotCluster() run on AWS. `doctor` says what is missing.
     """
 
 
@@ -174,7 +174,7 @@ def image(
     """Build and push the image that jobs run in, unless it is there.
 
     SOURCE is a script, notebook or folder: the packages that it imports go into the image, in the
-    versions that are installed here.
+    versions that are installed here. What is given is noted in Dask's configuration (knot.build).
     """
     from dask_knot.aws.image import ensure_image, ensure_local_image, resolve_spec, show_dockerfile
     from dask_knot.aws.outputs import read_outputs
