@@ -128,7 +128,7 @@ def _guarded(what: str, check: Callable[[], Finding]) -> Finding:
 
 def _split(error: KnotError) -> tuple[str, str]:
     """Take what happened, and what to do, out of the message of an error."""
-    text = str(error)
+    text = " ".join(str(error).split())
     found = _CURE.search(text)
     return (text[: found.start()], text[found.end() :]) if found else (text, "")
 

@@ -103,8 +103,8 @@ def translate(error: Exception) -> KnotError:
         )
     if isinstance(error, ResponseParserError):
         return AwsError(
-            "AWS's answer is not one of AWS: a proxy, or a network that wants you to sign in, may "
-            f"have answered instead. {str(error)[:300]}"
+            f"AWS's answer is not one of AWS ({' '.join(str(error).split())[:300]}). Check the "
+            "network: a proxy, or a page that wants you to sign in, may have answered instead"
         )
     return AwsError(f"AWS can't be asked: {error}")
 

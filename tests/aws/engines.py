@@ -24,6 +24,8 @@ class FakeDocker:
         What the engine says.
     built, pushed : list
         What was asked for.
+    is_closed, is_read : bool
+        Whether the client was closed, and the last answer read to its end.
     """
 
     here: set[str] = field(default_factory=set)
@@ -33,6 +35,7 @@ class FakeDocker:
     built: list[dict[str, Any]] = field(default_factory=list)
     pushed: list[dict[str, Any]] = field(default_factory=list)
     is_closed: bool = False
+    is_read: bool = False
 
     @property
     def images(self) -> FakeDocker:
@@ -63,12 +66,16 @@ class FakeDocker:
             files = {name: data.read() for name, data in members if data}
         self.built.append(arguments | {"files": files})
         self.here.add(arguments["tag"])
-        return iter(self.build_answers)
+        return self._answer(self.build_answers)
 
     def push(self, repository: str, **arguments: Any) -> Iterator[Mapping[str, Any]]:
         """Note the request."""
         self.pushed.append(arguments | {"repository": repository})
-        return iter(self.push_answers)
+        return self._answer(self.push_answers)
+
+    def _answer(self, answers: Answers) -> Iterator[Mapping[str, Any]]:
+        yield from answers
+        self.is_read = True
 
     def close(self) -> None:
         """Note the end."""

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from botocore.parsers import ResponseParserError
 
 from dask_knot.aws.doctor import CHECKS, Finding, Verdict, examine, open_and_examine
 from dask_knot.aws.options import StackOptions
@@ -100,6 +101,16 @@ def test_what_is_missing_at_first_is_a_line_with_its_cure(
         assert one.text
         assert one.text[-1] not in ".:;"
         assert lines[one.what] in one.cure
+
+
+def test_each_is_one_line_whatever_answered() -> None:
+    class Proxied(FakeSession):
+        def identity(self) -> dict[str, str]:
+            raise ResponseParserError("invalid XML received:\nb'<!doctype html>'")
+
+    (found,) = examine(Proxied(), "dask-knot")  # type: ignore[arg-type]
+    assert "\n" not in found.text + found.cure
+    assert found.cure.startswith("Check the network: a proxy")
 
 
 def test_with_a_session_all_the_rest_is_looked_at(session: Session) -> None:

@@ -176,6 +176,7 @@ class TestFailures:
         assert "non-zero code: 1" in said
         assert "FROM" not in said
         assert docker.is_closed
+        assert docker.is_read  # a connection in the middle of an answer is never closed
 
     def test_another_processor_is_named(self) -> None:
         answers = [
@@ -190,6 +191,7 @@ class TestFailures:
         docker = FakeDocker(push_answers=[{"error": "denied: not you"}])
         with pytest.raises(ImageError, match=r"denied: not you.*policy --user"):
             ensure_image(session, place, SPEC, say_nothing, lambda: docker)
+        assert docker.is_read
 
     def test_progress_of_a_push_is_said_in_tenths(self, session: Session, place: Place) -> None:
         steps = [
