@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from traceback import format_tb
+from types import TracebackType
 from typing import Any
 
+import dask
 import msgpack
+from dask import _task_spec
 from distributed.core import error_message
 from distributed.protocol import pickle
 
@@ -82,15 +90,33 @@ def describe(error: BaseException, key: object, printed: str = "") -> Failure:
     """
     if printed and hasattr(error, "add_note"):
         error.add_note(f"The task had printed:\n{printed}")
+    shown = _without_callers(sys.exc_info()[2])
+    for one in filter(None, (error, error.__cause__)):
+        one.__traceback__ = _without_callers(one.__traceback__)
     message: dict[str, Any] = dict(error_message(error))
-    traceback = message["traceback"]
+    # Dask would leave out its own callers only.
+    traceback = bytes(pickle.dumps(shown))
+    is_short = len(traceback) <= dask.config.get("distributed.admin.max-error-length")
     return Failure(
         message["exception"].data,
-        None if traceback is None else traceback.data,
+        traceback if is_short else None,
         message["exception_text"],
-        message["traceback_text"],
+        "".join(format_tb(shown)),
         str(key),
     )
+
+
+def _without_callers(traceback: TracebackType | None) -> TracebackType | None:
+    """Begin a traceback where a task does; what was raised in this room itself keeps all."""
+    entry, last = traceback, ""
+    while entry is not None and (last := entry.tb_frame.f_code.co_filename).startswith(_CALLERS):
+        entry = entry.tb_next
+    return traceback if entry is None and last.startswith(_ROOM) else entry
+
+
+_ROOM = f"{Path(__file__).parent}{os.sep}"
+#: What calls tasks: this room, Dask's tasks, and what runs coroutines.
+_CALLERS = (_ROOM, str(_task_spec.__file__), f"{Path(str(asyncio.__file__)).parent}{os.sep}")
 
 
 def fail(error: BaseException, key: object) -> Failure:

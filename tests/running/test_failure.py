@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from traceback import extract_tb
+
 import pytest
+from dask._task_spec import Alias, Task
+from distributed import Lock
 from distributed.protocol import pickle
 
-from dask_knot.errors import CorruptObjectError, JobMemoryError
+from dask_knot.errors import CorruptObjectError, JobMemoryError, LiveWorkerError
 from dask_knot.running.failure import Failure, describe, fail
+from dask_knot.running.inside import entered
+from dask_knot.running.jobworker import JobWorker
+from dask_knot.running.tasks import run_pickled, run_task
 
 
 def test_a_failure_comes_back() -> None:
@@ -44,3 +53,55 @@ def test_every_truncation_is_noticed() -> None:
     for length in range(len(data)):
         with pytest.raises(CorruptObjectError):
             Failure.decode(data[:length])
+
+
+def kaput(x: int) -> float:
+    return 1 / x
+
+
+async def kaput_later(x: int) -> float:
+    await asyncio.sleep(0)
+    return kaput(x)
+
+
+def use_a_lock() -> None:
+    with Lock("x"):
+        raise AssertionError
+
+
+INNER = Task("inner", kaput, 0)
+FUSED = Task.fuse(
+    INNER, Task("middle", str, INNER.ref()), Task("whole", str, Alias("middle").ref())
+)
+TASKS = {
+    "plain": (Task("x", kaput, 0), ["kaput"]),
+    "fused": (FUSED, ["kaput"]),
+    "coroutine": (Task("x", kaput_later, 0), ["kaput_later", "kaput"]),
+    "none of its own": (Task("x", int, "no number"), []),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("is_pickled", [False, True])
+def test_a_traceback_begins_with_the_code_of_the_user(name: str, is_pickled: bool) -> None:
+    task, functions = TASKS[name]
+    if is_pickled:
+        failure = pickle.loads(run_pickled(pickle.dumps((task, {})))).value
+    else:
+        failure = run_task(task, {}).value
+    for traceback in (pickle.loads(failure.traceback), failure.load().__traceback__):
+        assert [frame.name for frame in extract_tb(traceback)] == functions
+    assert re.findall(r"File .* in (\w+)", failure.traceback_text) == functions
+
+
+def test_what_is_refused_shows_where_it_is_used() -> None:
+    with entered(JobWorker("shard")):
+        failure = run_task(Task("x", use_a_lock), {}).value
+    names = [frame.name for frame in extract_tb(pickle.loads(failure.traceback))]
+    assert names[0] == "use_a_lock"
+    assert isinstance(failure.load(), LiveWorkerError)
+
+
+def test_an_error_of_our_own_keeps_its_frames() -> None:
+    failure = fail(ValueError("x"), "key")
+    assert [frame.name for frame in extract_tb(pickle.loads(failure.traceback))] == ["fail"]
