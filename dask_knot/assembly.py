@@ -48,14 +48,16 @@ class Assembly:
         self.engine.resize(jobs)
         self.tracker.resize(replace(self.tracker.state.limits, slots=jobs))
 
-    def logs(self, what: Key) -> dict[str, str]:
-        """Read the logs of a job, a child, or the child that made the value of a key.
+    def logs(self, what: Key | None) -> dict[str, str]:
+        """Read the logs of a job, a child, the child that made a key's value; None: of the newest.
 
         Raises
         ------
         KeyError
             If no job has that id, or is to make the value of that key.
         """
+        if what is None:
+            return self.service.logs()
         if isinstance(what, str) and self.service.is_job(what):
             return self.service.logs([what])
         shard = self.tracker.shard_of(what)

@@ -9,6 +9,7 @@ import click
 import dask
 
 from dask_knot.commands.flags import connection_options, image_options, up_options
+from dask_knot.counted import many
 from dask_knot.errors import KnotError
 
 # Rooms that speak to AWS are imported when a command runs: `dask --help` reads this file.
@@ -122,7 +123,7 @@ def status(name: str | None, region: str | None, profile: str | None) -> None:
     session = _open(profile, region)
     found = read_status(session, read_outputs(session, _stack(name)))
     jobs = ", ".join(f"{count} {state}" for state, count in found.jobs.items())
-    size = f"{found.size.objects} objects, {readable_size(found.size.bytes)}"
+    size = f"{many('object', found.size.objects)}, {readable_size(found.size.bytes)}"
     _screen().table(
         [
             ("stack", f"{found.outputs.name} in {session.region}, {found.outputs.status}"),
@@ -276,7 +277,7 @@ def _reporter(screen: Screen) -> Any:
 def _describe(options: Any) -> str:
     if options.existing_queue is not None:
         return f"beside the job queue {options.existing_queue}"
-    words = [options.platform, options.architecture, f"at most {options.max_vcpus} vCPUs"]
+    words = [options.platform, options.architecture, f"at most {many('vCPU', options.max_vcpus)}"]
     words += ["GPUs"] if options.gpu else []
     return ", ".join([*words, f"VPC {options.vpc}"])
 

@@ -20,6 +20,7 @@ from dask_knot.batch.launcher import Launcher
 from dask_knot.batch.local import LocalBatch
 from dask_knot.batch.request import MIB, JobTemplate
 from dask_knot.batch.service import BatchClient
+from dask_knot.counted import many
 from dask_knot.planning import Resources
 from dask_knot.scratch import Scratch
 from dask_knot.settings import Settings
@@ -127,8 +128,8 @@ class LocalEngine:
         )
 
     def open_store(self, url: str) -> Store:
-        """Open a store."""
-        return Store(url)
+        """Open a store; the folders above that of a named run may not be there yet."""
+        return Store(url) if self.settings.store else Store(url, parents=True)
 
     def tail(self, log_stream: str, lines: int) -> Sequence[str]:
         """Give the last lines of a job's log."""
@@ -193,7 +194,7 @@ def lacking(settings: Settings) -> str:
         size, there = format_bytes(settings.memory), format_bytes(MEMORY_LIMIT)
         lack.append(f"{size} of memory, and this machine has {there}")
     if settings.gpus and not any(Path("/dev").glob("nvidia[0-9]*")):
-        lack.append(f"{settings.gpus} GPUs, and no GPU of NVIDIA was found here")
+        lack.append(f"{many('GPU', settings.gpus)}, and no GPU of NVIDIA was found here")
     return "; ".join(lack)
 
 

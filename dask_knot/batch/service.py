@@ -136,7 +136,7 @@ class JobService:
         """
         failed: list[tuple[ShardId, Ended]] = []
         self._unread_logs = LOGS_PER_LOOK
-        for id, job, detail in self.refresh(stages):
+        for id, job, detail in self._refresh(stages):
             if job.size > 1:
                 if job.counts.get("FAILED", 0) > len(job.ended):
                     failed += self._failed_children(id, job)
@@ -145,7 +145,7 @@ class JobService:
                 failed.append((ShardId(id, 0), self._explain(detail)))
         return failed
 
-    def refresh(self, stages: Iterable[StageId]) -> list[tuple[StageId, Job, Mapping[str, Any]]]:
+    def _refresh(self, stages: Iterable[StageId]) -> list[tuple[StageId, Job, Mapping[str, Any]]]:
         """Update the counts of the jobs of stages; give what Batch said of each."""
         by_id = {self.jobs[id].id: id for id in stages if id in self.jobs}
         found = []
@@ -214,9 +214,9 @@ class JobService:
         return describe_queue(self._client, self._template.queue)
 
     def prune(self, needed: Collection[StageId]) -> None:
-        """Forget jobs of long ago: those that are over and whose values nobody needs."""
+        """Forget jobs of long ago: of stages that don't run, and whose values nobody needs."""
         if len(self.jobs) > REMEMBERED:
-            old = [id for id, job in self.jobs.items() if job.is_over and id not in needed]
+            old = [id for id in self.jobs if id not in needed]
             for id in old[: len(self.jobs) - REMEMBERED]:
                 del self.jobs[id]
 

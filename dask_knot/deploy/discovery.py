@@ -40,7 +40,9 @@ def announce(name: str, address: str) -> Path | None:
         "pid": process.pid,
         "started": process.create_time(),
     }
-    path = _folder() / f"{name}-{process.pid}.json"
+    # A run may be open twice, in one process as well.
+    port = address.rpartition(":")[2]
+    path = _folder() / f"{name}-{process.pid}-{port}.json"
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.write_text(json.dumps(notice))

@@ -8,6 +8,7 @@ from typing import Any
 
 from dask.utils import format_bytes
 
+from dask_knot.counted import many
 from dask_knot.deploy.foreseen import foresee_plan
 from dask_knot.deploy.scaling import Scaling
 from dask_knot.graphs.opening import send_graph
@@ -16,11 +17,12 @@ from dask_knot.graphs.opening import send_graph
 class Display(Scaling):
     """The part of a cluster that is looked at."""
 
-    def logs(self, what: Any) -> Any:
+    def logs(self, what: Any = None) -> Any:
         """Read the log of a job by its id, or of the job that makes a key or future.
 
-        Gives the last lines by the id of the job or child that wrote them; raises ``KeyError`` if
-        there is no such job.
+        Without an argument those of the newest jobs, which `get_logs` gives as well. Gives the last
+        lines by the id of the job or child that wrote them; raises ``KeyError`` if there is no such
+        job.
         """
         return self.sync(asyncio.to_thread, self._open_parts.logs, getattr(what, "key", what))
 
@@ -36,7 +38,7 @@ class Display(Scaling):
         return self.sync(foresee_plan, self._open_parts, send_graph(collections))
 
     def _scaling_status(self) -> str:
-        return f"Up to {self._jobs} jobs of {self._size} at once"
+        return f"Up to {many('job', self._jobs)} of {self._size} at once"
 
     def __repr__(self) -> str:
         return (

@@ -22,4 +22,5 @@ async def foresee_plan(parts: Assembly, sent: Sent) -> PlanDrawing:
     )
     request, sizes = foresee(parts.tracker, opened.graph)
     plan = await offload(make_plan, request) if request is not None else Plan(())
-    return PlanDrawing(outline(plan, set(opened.graph.wanted), sizes), parts.jobs)
+    timed = set(parts.tracker.state.durations.seconds)
+    return PlanDrawing(outline(plan, set(opened.graph.wanted), sizes, timed), parts.jobs)

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from dask.utils import format_bytes
+from distributed.core import Status
 from distributed.deploy.cluster import Cluster
 from distributed.objects import SchedulerInfo
 from distributed.utils import NoOpAwaitable
 
 from dask_knot import checks
 from dask_knot.assembly import Assembly
-from dask_knot.deploy.jobtable import JobTable, job_table
+from dask_knot.counted import many
+from dask_knot.deploy.jobtable import ENDED, JobTable, job_table
 from dask_knot.errors import ConfigurationError, EngineError
 from dask_knot.gateway import Gateway
 from dask_knot.scheduler import KnotScheduler
@@ -119,7 +121,7 @@ class Scaling(Cluster):  # type: ignore[misc]
         if least > most:
             raise ConfigurationError(
                 f"adapt() needs a maximum that is not below the minimum: at least {least} and at "
-                f"most {most} jobs of {self._size} can't be both"
+                f"most {many('job', most)} of {self._size} can't be both"
             )
         self._resize(most)
         self._adaptive = Adaptation(least, most)
@@ -142,7 +144,7 @@ class Scaling(Cluster):  # type: ignore[misc]
         """
         if checks.count("n_workers", n_workers) > self._jobs:
             raise ConfigurationError(
-                f"{n_workers} jobs will never run at once, as at most {self._jobs} may: "
+                f"{many('job', n_workers)} will never run at once, as at most {self._jobs} may: "
                 f"call cluster.scale({n_workers}) first"
             )
         return NoOpAwaitable() if self.asynchronous else None
@@ -156,8 +158,7 @@ class Scaling(Cluster):  # type: ignore[misc]
     def requested(self) -> set[int]:
         """Numbers of the jobs that there is work for: submitted, and not over."""
         left = sum(
-            row.size - row.counts.get("SUCCEEDED", 0) - row.counts.get("FAILED", 0)
-            for row in self.jobs
+            count for row in self.jobs for state, count in row.counts.items() if state not in ENDED
         )
         return set(range(min(left, self._jobs)))
 
@@ -169,8 +170,11 @@ class Scaling(Cluster):  # type: ignore[misc]
 
     @property
     def jobs(self) -> JobTable:
-        """A table of the array jobs and their counts of children by state."""
-        return job_table(self._open_parts.service)
+        """A table of the array jobs: what runs in them, and their children by state."""
+        parts = self._open_parts
+        # Copies: the loop goes on meanwhile.
+        jobs, tallies = dict(parts.service.jobs), dict(parts.tracker.state.tallies)
+        return job_table(jobs, tallies, self.status == Status.closed)
 
     @property
     def _jobs(self) -> int:

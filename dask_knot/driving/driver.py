@@ -132,6 +132,7 @@ class Driver:
         await self._in(self._submits, self._terminate, [id], _UNNEEDED)
         if id in self.parts.service.jobs:
             self._terminated.add(id)
+            self._wake.set()  # nothing else may run, and so nobody look
 
     def _terminate(self, stages: Sequence[StageId], reason: str) -> None:
         try:
@@ -227,7 +228,7 @@ class Driver:
     def _forget(self, jobs: Mapping[StageId, Job]) -> None:
         """Let go of stages that were terminated and are over, and of jobs of long ago."""
         self._terminated -= {id for id in self._terminated if id not in jobs or jobs[id].is_over}
-        self.parts.service.prune(self.parts.tracker.state.stages.keys())
+        self.parts.service.prune({*self.parts.tracker.state.stages, *self._terminated})
 
     def _endure(self, error: Exception, stages: Sequence[StageId]) -> None:
         """Bear with trouble for a while, then let the futures know."""

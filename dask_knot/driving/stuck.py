@@ -48,7 +48,7 @@ class StuckWatch:
         Parameters
         ----------
         stages : sequence of StageId
-            Those that are open, as `JobService.refresh` found them last.
+            Those that are open, as `JobService.poll` found them last.
         now : float
             Seconds on a clock that never goes back.
         """

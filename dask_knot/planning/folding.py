@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dask_knot.counted import many
 from dask_knot.planning.partition import Block, Partition
 from dask_knot.planning.request import Limits
 
@@ -75,14 +76,14 @@ class _Costs:
         return run
 
     def explain(self, run: _Run) -> str:
-        counts = ", ".join(str(len(self._loads(n))) for n in range(run.first, run.last + 1))
+        shards = many("shard", *[len(self._loads(n)) for n in range(run.first, run.last + 1)])
         if run.is_folded:
             levels = (
                 f"levels {run.first} to {run.last}" if run.first < run.last else f"level {run.last}"
             )
-            return f"{levels} ({counts} shards) folded into one shard: {run.added:+.3g} s"
+            return f"{levels} ({shards}) folded into one shard: {run.added:+.3g} s"
         if run.last:
-            return f"level {run.last} ({counts} shards) not folded: it would cost too much"
+            return f"level {run.last} ({shards}) not folded: it would cost too much"
         return ""
 
     def _pays_alone(self, added: float, starts: int) -> bool:

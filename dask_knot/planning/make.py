@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dask.utils import format_time
+
+from dask_knot.counted import many
 from dask_knot.planning.dependencies import link_stages
 from dask_knot.planning.folding import fold
 from dask_knot.planning.graph import Graph, build_graph
@@ -69,10 +72,11 @@ def _stages(
 
 
 def _first_reason(graph: Graph, cut: Partition, request: PlanRequest) -> str:
-    counts = ", ".join(str(sum(len(block.shards) for block in level)) for level in cut.levels)
+    shards = [sum(len(block.shards) for block in level) for level in cut.levels]
     return (
-        f"{len(graph)} tasks of {sum(graph.weights):.3g} s for {request.limits.slots} slots:"
-        f" levels of {counts} shards"
+        f"{many('task', len(graph))} of {format_time(sum(graph.weights))} for "
+        f"{many('slot', request.limits.slots)}: "
+        f"level{'s' if len(shards) > 1 else ''} of {many('shard', *shards)}"
     )
 
 
@@ -80,9 +84,13 @@ def _last_reasons(cut: Partition, stages: int, joined: int) -> list[str]:
     reasons = []
     blocks = sum(len(level) for level in cut.levels)
     if blocks > len(cut.levels):
-        reasons.append(f"{blocks} blocks on {len(cut.levels)} levels: tasks need other resources")
+        reasons.append(
+            f"{blocks} blocks on {many('level', len(cut.levels))}: tasks need other resources"
+        )
     if stages > blocks:
-        reasons.append(f"{blocks} blocks split into {stages} stages: arrays are limited")
+        reasons.append(f"{many('block', blocks)} split into {stages} stages: arrays are limited")
     if joined > stages:
-        reasons.append(f"{joined - stages} joining stages: too many upstream arrays for one job")
+        reasons.append(
+            f"{many('joining stage', joined - stages)}: too many upstream arrays for one job"
+        )
     return reasons

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from dask.typing import Key
@@ -61,11 +61,12 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A plan in numbers."""
+    """A plan in numbers; of `untimed` tasks the seconds are only assumed."""
 
     stages: tuple[StageOutline, ...]
     flows: tuple[Flow, ...]
     reasons: tuple[str, ...]
+    untimed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,9 @@ class Sizes:
         return self.values.get(key, self.means.get(key_split(key)))
 
 
-def outline(plan: Plan, wanted: set[Key], sizes: Sizes) -> Outline:
+def outline(
+    plan: Plan, wanted: set[Key], sizes: Sizes, timed: Collection[str] = frozenset()
+) -> Outline:
     """Sum a plan up.
 
     Parameters
@@ -91,6 +94,8 @@ def outline(plan: Plan, wanted: set[Key], sizes: Sizes) -> Outline:
         The keys that it is made for.
     sizes : Sizes
         What is known of the bytes of values.
+    timed : collection of str
+        The prefixes of which it is known how long a task takes.
     """
     maker = {
         key: number
@@ -106,7 +111,10 @@ def outline(plan: Plan, wanted: set[Key], sizes: Sizes) -> Outline:
     for key in wanted & maker.keys():
         reads.setdefault((maker[key], None), Counter())[key] += 1
     flows = [_flow(*ends, counts, sizes) for ends, counts in reads.items()]
-    return Outline(tuple(map(_stage, plan.stages)), tuple(flows), plan.reasons)
+    stages = tuple(map(_stage, plan.stages))
+    counts = [pair for stage in stages for pair in stage.tasks.items()]
+    untimed = sum(count for prefix, count in counts if prefix not in timed)
+    return Outline(stages, tuple(flows), plan.reasons, untimed)
 
 
 def _stage(stage: Stage) -> StageOutline:

@@ -7,6 +7,7 @@ from html import escape
 
 from dask.utils import format_bytes, format_time
 
+from dask_knot.counted import many
 from dask_knot.planning.outline import Flow, Outline
 from dask_knot.showing.svg import Arrow, Box, draw
 
@@ -39,6 +40,7 @@ class PlanDrawing:
         self.flows = outline.flows
         self.reasons = outline.reasons
         self._slots = slots
+        self._untimed = outline.untimed
 
     @property
     def shards(self) -> int:
@@ -79,17 +81,24 @@ class PlanDrawing:
     def _title(self) -> str:
         if not self.stages:
             return "nothing to run: all values are there, or are being made"
-        seconds = sum(stage.seconds for stage in self.stages)
         return (
-            f"{_many(len(self.stages), 'stage')}, {_many(self.shards, 'shard')}, "
-            f"{_many(self.tasks, 'task')}, about {format_time(seconds)} of work "
-            f"for {_many(self._slots, 'job')} at once"
+            f"{many('stage', len(self.stages))}, {many('shard', self.shards)}, "
+            f"{many('task', self.tasks)}, {self._work()}"
         )
+
+    def _work(self) -> str:
+        seconds = format_time(sum(stage.seconds for stage in self.stages))
+        work = f"{seconds} of work for {many('job', self._slots)} at once"
+        if not self._untimed:
+            return f"about {work}"
+        if self._untimed == self.tasks:
+            return f"an assumed {work}: nothing like it has run yet"
+        return f"about {work}, partly assumed: nothing like {self._untimed:,} of them has run yet"
 
     def _words(self, number: int) -> str:
         stage = self.stages[number]
-        tasks = _many(sum(stage.tasks.values()), "task")
-        return f"{_many(stage.shards, 'shard')}, {tasks}, {format_time(stage.seconds)}"
+        tasks = many("task", sum(stage.tasks.values()))
+        return f"{many('shard', stage.shards)}, {tasks}, {format_time(stage.seconds)}"
 
     def _notes(self, number: int) -> list[str]:
         notes = [f"runs {_tasks(self.stages[number].tasks)}"]
@@ -109,9 +118,9 @@ def _tasks(tasks: Mapping[str, int]) -> str:
 
 
 def _flow(flow: Flow) -> str:
-    words = _many(flow.values, "value")
+    words = many("value", flow.values)
     if flow.reads > flow.values:
-        words += f" {_many(flow.reads, 'time')}"
+        words += f" {many('time', flow.reads)}"
     if flow.unknown == flow.reads:
         return f"{words} of unknown size"
     # What isn't made yet will be as large as others of its prefix were.
@@ -121,7 +130,3 @@ def _flow(flow: Flow) -> str:
 
 def _source(flow: Flow) -> str:
     return "that are there already" if flow.source is None else f"of stage {flow.source}"
-
-
-def _many(count: int, name: str) -> str:
-    return f"{count:,} {name}{'' if count == 1 else 's'}"

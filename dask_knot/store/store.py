@@ -51,7 +51,8 @@ class Store:
     url : str
         ``file:///folder``, ``s3://bucket/prefix`` or ``memory://``; a plain path is a folder.
     **options
-        More for obstore's S3 store: credentials, region, endpoint.
+        More for obstore's S3 store: credentials, region, endpoint. For a folder: whether its
+        ``parents`` are made, too, instead of refused.
 
     Attributes
     ----------
@@ -67,7 +68,7 @@ class Store:
     ConfigurationError
         If the URL is of no kind that is known.
     StoreError
-        If the folder can't be made.
+        If the folder can't be made, or the one that it is to be in isn't there.
     """
 
     def __init__(self, url: str | os.PathLike[str], **options: Any) -> None:
@@ -209,9 +210,13 @@ def _folder(url: str) -> Path:
     return Path(path[1:] if os.name == "nt" else path)
 
 
-def _open_folder(url: str) -> LocalStore:
+def _open_folder(url: str, parents: bool = False) -> LocalStore:
     folder = _folder(url)
-    folder.mkdir(parents=True, exist_ok=True)
+    # Not its parents: they may be misspelt, or on a disk that isn't mounted.
+    missing = [parent for parent in folder.parents if not parent.exists()]
+    if missing and not parents:
+        raise FileNotFoundError(f"there is no folder {missing[-1]}: make it, or mend the path")
+    folder.mkdir(parents=parents, exist_ok=True)
     return LocalStore(folder, automatic_cleanup=True)  # of folders that became empty
 
 

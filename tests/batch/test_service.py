@@ -14,6 +14,7 @@ from dask_knot.batch.service import (
     IDS_AT_ONCE,
     LOGS_AT_ONCE,
     LOGS_PER_LOOK,
+    REMEMBERED,
     JobService,
     JobTemplate,
 )
@@ -72,6 +73,16 @@ def test_several_shards_are_an_array(service: JobService, client: RecordingBatch
         "arrayProperties": {"size": 3},
     }
     assert service.jobs[ID].id == "job-1"
+
+
+def test_jobs_of_long_ago_are_forgotten(service: JobService) -> None:
+    ids = [StageId(number, 0) for number in range(REMEMBERED + 3)]
+    for id in ids:
+        service.submit(id, stage(1), URL)
+    service.prune(ids[:2])
+    assert list(service.jobs) == [*ids[:2], *ids[5:]]
+    service.prune(ids)
+    assert len(service.jobs) == REMEMBERED
 
 
 def test_one_shard_is_a_plain_job(service: JobService, client: RecordingBatch) -> None:

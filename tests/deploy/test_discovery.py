@@ -24,6 +24,16 @@ def test_announced_until_withdrawn() -> None:
     assert open_clusters() == {}
 
 
+def test_a_run_that_is_open_twice_is_found_until_both_are_closed() -> None:
+    first, second = (announce("study", f"tcp://127.0.0.1:{port}") for port in (1, 2))
+    assert first is not None
+    assert second is not None
+    withdraw(second)
+    assert open_clusters() == {"study": "tcp://127.0.0.1:1"}
+    withdraw(first)
+    assert open_clusters() == {}
+
+
 @pytest.mark.parametrize(
     ("change", "stays"),
     [({"started": 1.0}, False), ({"pid": 2**22 - 1}, False), ({"host": "x"}, True)],

@@ -13,6 +13,7 @@ from dask import delayed
 from distributed import CancelledError, Client, Future, wait
 
 from dask_knot import KnotCluster
+from dask_knot.deploy.jobtable import ENDED
 from tests.end_to_end.conftest import SMALL, until
 from tests.end_to_end.tasks import append, fail, flaky, inc, total, wait_for
 
@@ -24,8 +25,7 @@ def running(cluster: KnotCluster) -> int:
 
 def unfinished(cluster: KnotCluster) -> int:
     """Count the children that may still do something."""
-    over = ("SUCCEEDED", "FAILED")
-    return sum(n for row in cluster.jobs for state, n in row.counts.items() if state not in over)
+    return sum(n for row in cluster.jobs for state, n in row.counts.items() if state not in ENDED)
 
 
 def objects(cluster: KnotCluster) -> list[str]:

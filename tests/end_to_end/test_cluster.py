@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import dask
 import pytest
@@ -38,6 +39,20 @@ def test_a_store_that_cant_be_written() -> None:
         KnotCluster(store="/proc/nowhere", dashboard_address=None)
 
 
+def test_a_store_whose_path_is_misspelt(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=rf"there is no folder {tmp_path}/dta: make it"):
+        KnotCluster(store=tmp_path / "dta" / "runs" / "mine", dashboard_address=None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_store_of_a_named_run_needs_no_folder(
+    open_cluster: Callable[..., KnotCluster], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "not" / "yet"))
+    cluster = open_cluster(name="study")
+    assert cluster.settings.store == (tmp_path / "not" / "yet" / "dask_knot").as_uri()
+
+
 def test_configuration_and_keywords(open_cluster: Callable[..., KnotCluster]) -> None:
     with dask.config.set({"knot.cores": 3, "knot.environment": {"COLOUR": "green"}}):
         cluster = open_cluster()
@@ -64,9 +79,9 @@ def test_shuffles_go_by_tasks_while_open(open_cluster: Callable[..., KnotCluster
 
 def test_what_it_shows(cluster: KnotCluster, client: Client) -> None:
     client.gather(client.map(inc, range(100), pure=False))
-    # A manifest is there before its job has ended.
-    table = until(lambda: not cluster.jobs[-1].counts.get("RUNNING") and cluster.jobs)
+    table = cluster.jobs  # at once, although a manifest is there before its job has ended
     assert table[-1].counts == {"SUCCEEDED": table[-1].size}
+    assert table[-1].tasks == ("inc",)
     assert "succeeded" in repr(table)
     assert "<table>" in table._repr_html_()
     assert cluster.name in repr(cluster)
@@ -79,12 +94,36 @@ def test_what_it_shows(cluster: KnotCluster, client: Client) -> None:
     ]
 
 
+def test_jobs_that_were_not_needed_are_shown_as_cancelled(
+    open_cluster: Callable[..., KnotCluster],
+) -> None:
+    cluster = open_cluster()
+
+    def is_running() -> bool:
+        return bool(cluster.jobs[-1:]) and cluster.jobs[-1].counts.get("RUNNING") == 1
+
+    with Client(cluster) as client:
+        dropped = client.submit(wait_for, "/nonexistent", pure=False)
+        until(is_running)
+        # Nothing else runs, and nobody asks Batch for its own sake.
+        client.cancel(dropped)
+        until(lambda: cluster.jobs[-1].counts == {"CANCELLED": 1}, explain=lambda: cluster.jobs)
+        assert cluster.requested == set()
+        left = client.submit(wait_for, "/nonexistent", pure=False)
+        until(is_running)
+    cluster.close()
+    assert left.status == "cancelled"
+    assert [row.counts for row in cluster.jobs] == [{"CANCELLED": 1}] * 2
+    assert "cancelled" in repr(cluster.jobs)
+
+
 def test_logs_have_what_tasks_printed(cluster: KnotCluster, client: Client) -> None:
     def say() -> None:
         print("hello from a job")
 
     client.submit(say, pure=False).result()
     assert any("hello from a job" in log for log in cluster.get_logs().values())
+    assert any("hello from a job" in log for log in cluster.logs().values())
 
 
 def test_scaling(open_cluster: Callable[..., KnotCluster]) -> None:

@@ -114,7 +114,8 @@ def test_more_memory_than_any_instance_has(open_aws: Callable[..., KnotCluster])
         client.submit(sum, [1, 2]).result()
     assert "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT" in str(e.value)
     assert "--instance-types" in str(e.value)
-    until(lambda: all(row.counts.get("FAILED") for row in cluster.jobs), 30)  # ended at Batch, too
+    jobs = cluster._parts.service.jobs.values()
+    until(lambda: all(job.counts.get("FAILED") for job in jobs), 30)  # ended at Batch, too
 
 
 def test_a_bucket_in_another_region(open_aws: Callable[..., KnotCluster], machine: Rig) -> None:

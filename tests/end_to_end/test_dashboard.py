@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -251,6 +252,18 @@ def test_what_is_there_is_foreseen_as_such(cluster: KnotCluster, client: Client)
     assert flow.nbytes == flow.reads * 80_000
     dask.compute(x.mean(), x.sum())
     assert [job.size for job in cluster.jobs[before:]] == [stage.shards for stage in plan.stages]
+
+
+def test_times_are_assumed_before_a_first_run(cluster: KnotCluster, client: Client) -> None:
+    def never_before(x: int) -> int:
+        return x
+
+    one = delayed(never_before)(1)
+    assert "an assumed" in repr(cluster.plan_of(one)).splitlines()[0]
+    one.compute()
+    title, *lines = repr(cluster.plan_of(one)).splitlines()
+    assert ", about " in title
+    assert not [line for line in (title, *lines) if re.search(r"\b1 \w+s\b", line)]
 
 
 @pytest.mark.parametrize("wrong", [3, [], "text"])

@@ -81,6 +81,12 @@ def test_tree_reduction_is_two_stages() -> None:
     assert any("folded into one shard" in reason for reason in plan.reasons)
 
 
+def test_reasons_count_one_as_one() -> None:
+    (reason,) = make_plan(request({"a": ()}, ["a"], slots=1)).reasons
+    assert reason.startswith("1 task of ")
+    assert reason.endswith(" for 1 slot: level of 1 shard")
+
+
 def test_nothing_is_folded_where_tasks_are_isolated() -> None:
     tasks, last = tree(8)
     plan = make_plan(request(tasks, [last], tasks_per_shard=1))

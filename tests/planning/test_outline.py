@@ -41,5 +41,11 @@ def test_flows_count_values_and_how_often_they_are_read() -> None:
     }
 
 
+def test_tasks_whose_time_is_assumed_are_counted() -> None:
+    made = plan([shard("ab"), shard("c")])
+    assert outline(made, set(), Sizes({}, {})).untimed == 3
+    assert outline(made, set(), Sizes({}, {}), {"t"}).untimed == 0
+
+
 def test_a_plan_of_nothing() -> None:
     assert outline(Plan(()), {"a"}, Sizes({}, {})).flows == ()

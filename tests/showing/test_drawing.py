@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
+import pytest
+
 from dask_knot.planning import Resources
 from dask_knot.planning.outline import Flow, Outline, StageOutline
 from dask_knot.showing.drawing import PlanDrawing
@@ -39,6 +41,23 @@ def test_the_text_says_what_is_where() -> None:
         "    gives 1 value of unknown size to you",
         "why: it is <wide>",
     ]
+
+
+@pytest.mark.parametrize(
+    ("untimed", "words"),
+    [
+        (0, "about 32.00 s of work for 1 job at once"),
+        (956, "an assumed 32.00 s of work for 1 job at once: nothing like it has run yet"),
+        (
+            6,
+            "about 32.00 s of work for 1 job at once, partly assumed: nothing like 6 of them has "
+            "run yet",
+        ),
+    ],
+)
+def test_it_says_what_is_only_assumed(untimed: int, words: str) -> None:
+    title, *_ = repr(PlanDrawing(Outline(STAGES, FLOWS, (), untimed), slots=1)).splitlines()
+    assert title == f"3 stages, 17 shards, 956 tasks, {words}"
 
 
 def test_the_picture_has_a_box_for_each_stage_and_an_arrow_for_each_flow() -> None:

@@ -215,6 +215,15 @@ def test_an_unknown_scheme_is_answered_with_the_valid_ones(url: str) -> None:
     assert url in str(caught.value)
 
 
+def test_only_the_last_folder_is_made(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=f"there is no folder {tmp_path}/disk: make it"):
+        Store(tmp_path / "disk" / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+    Store(tmp_path / "disk")
+    Store(tmp_path / "a" / "b", parents=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "disk"]
+
+
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="can't be opened"):
