@@ -258,10 +258,10 @@ def test_times_are_assumed_before_a_first_run(cluster: KnotCluster, client: Clie
     def never_before(x: int) -> int:
         return x
 
-    one = delayed(never_before)(1)
+    one, another = (delayed(never_before)(n) for n in range(2))
     assert "an assumed" in repr(cluster.plan_of(one)).splitlines()[0]
     one.compute()
-    title, *lines = repr(cluster.plan_of(one)).splitlines()
+    title, *lines = repr(cluster.plan_of(another)).splitlines()
     assert ", about " in title
     assert not [line for line in (title, *lines) if re.search(r"\b1 \w+s\b", line)]
 
