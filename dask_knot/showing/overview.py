@@ -58,8 +58,8 @@ class Overview:
 
     @property
     def count(self) -> Count:
-        """All tasks."""
-        return sum(self.tasks.values(), Count())
+        """All tasks, those that are to be planned included."""
+        return sum(self.tasks.values(), Count(total=self.waiting))
 
 
 def overview(

@@ -123,7 +123,8 @@ def rows(step: Step) -> list[tuple[str, Count, str]]:
     if step.futures.total:
         whole = ("futures", step.futures)
     else:
-        whole = ("all tasks", sum(step.tasks.values(), Count()))
+        # With those to be planned, or the bar would go back with each plan.
+        whole = ("all tasks", sum(step.tasks.values(), Count(total=step.waiting)))
     waiting = f", {step.waiting} to be planned" if step.waiting else ""
     return [(*whole, _words(whole[1]) + waiting), *found]
 

@@ -85,9 +85,10 @@ STEP = Step({"add<": Count(1, 1, 4)}, 5, Count(2, 0, 9), False)
     [
         (STEP, [("futures", "2 / 9, 5 to be planned"), ("add<", "1 / 4, 1 erred")]),
         (
-            Step({"a": Count(1, 0, 2), "b": Count(0, 0, 3)}, 0, Count(), False),
+            # The bar of all goes forth only: a plan takes from what waits what it adds to the rest.
+            Step({"a": Count(1, 0, 2), "b": Count(0, 0, 3)}, 4, Count(), False),
             [
-                ("all tasks", "1 / 5"),
+                ("all tasks", "1 / 9, 4 to be planned"),
                 ("a", "1 / 2"),
                 ("b", "0 / 3"),
             ],

@@ -56,6 +56,12 @@ def test_bars_are_whole() -> None:
     assert task_bars(now)[0].text == "3 / 10, 1 erred"
 
 
+def test_all_tasks_stay_as_many_when_they_are_planned() -> None:
+    waiting = overview(Snapshot((), {}, 7, 0, {}), {}, 8, {})
+    assert waiting.count == look({ShardState.OPEN: 1}, {}, load=Count(0, 0, 7)).count
+    assert "0 of 7, 7 to be planned" in figures(waiting)
+
+
 def test_figures_are_named() -> None:
     now = look({ShardState.OPEN: 3, ShardState.FAILED: 1}, {"RUNNING": 2}, load=Count(3, 1, 10))
     text = figures(now)
