@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from dask.utils import parse_bytes, parse_timedelta
+from distributed.security import Security
 
 from dask_knot.errors import ConfigurationError
 from dask_knot.store.names import RUN_NAME
 
 #: Batch takes no shorter timeout.
 SHORTEST_TIMEOUT = 60.0
-
+#: Dask shows each of them as a worker.
+MOST_JOBS = 100_000
 
 #: What the same is called by other clusters of Dask.
 ELSEWHERE = {
@@ -65,8 +68,10 @@ def count(name: str, value: object, least: int = 1) -> int:
     return value
 
 
-def optional_count(name: str, value: object) -> int | None:
-    """Take a whole number from 1 on, or None."""
+def jobs(name: str, value: object) -> int | None:
+    """Take a number of jobs, or None."""
+    if value is not None and count(name, value) > MOST_JOBS:
+        raise wrong(name, value, f"at most {MOST_JOBS:,}")
     return None if value is None else count(name, value)
 
 
@@ -88,7 +93,7 @@ def memory(name: str, value: Any) -> int | None:
         return None
     try:
         size = parse_bytes(value)
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, OverflowError):
         size = 0
     if size < 2**20:
         raise wrong(name, value, 'an amount of memory from 1 MiB on, such as "4 GiB"')
@@ -130,6 +135,23 @@ def flag(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise wrong(name, value, "True or False")
     return value
+
+
+def security(name: str, value: object) -> Security:
+    """Take what secures Dask's connections: True makes a certificate, None leaves them plain."""
+    if value is True:
+        return Security.temporary()
+    if value and not isinstance(value, Security):
+        raise wrong(name, value, "True, or a distributed.Security")
+    return value or Security()
+
+
+def log_level(name: str, value: object) -> int:
+    """Take a level of `logging` as number or name; True is a warning, and nothing is 0."""
+    level = logging.getLevelName(value.upper()) if isinstance(value, str) else value or 0
+    if not isinstance(level, int):
+        raise wrong(name, value, 'a level of logging, such as logging.ERROR or "error"')
+    return logging.WARNING if level is True else level
 
 
 def run_name(name: str, value: object) -> str | None:

@@ -13,11 +13,13 @@ import dask
 from distributed.core import Status, rpc
 from distributed.security import Security
 
+from dask_knot import checks
 from dask_knot import settings as configuration
 from dask_knot.assembly import Assembly, assemble
 from dask_knot.deploy.discovery import announce, withdraw
 from dask_knot.deploy.display import Display
 from dask_knot.deploy.ending import close_clients, open_here
+from dask_knot.deploy.listening import check_host
 from dask_knot.deploy.overrides import overrides
 from dask_knot.errors import EngineError
 from dask_knot.gateway import Gateway
@@ -63,7 +65,7 @@ class KnotCluster(Display):
         Whether this is used with ``async with`` inside an event loop.
     security : Security or bool, optional
         TLS for Dask's own connections; True: with a certificate that is made for this cluster.
-    silence_logs : int or bool
+    silence_logs : int, str or bool
         Level below which Dask's own log lines are not shown while the cluster is open.
     **others
         Any other setting of ``knot.yaml``, with ``_`` for ``-``: attempts, host,
@@ -91,15 +93,15 @@ class KnotCluster(Display):
         asynchronous: bool = False,
         loop: Any = None,
         security: Security | bool | None = None,
-        silence_logs: int | bool = logging.WARNING,
+        silence_logs: int | str | bool = logging.WARNING,
         **others: Any,
     ) -> None:
         self.settings = configuration.resolve({"engine": engine, **others})
-        self.security = Security.temporary() if security is True else security or Security()
+        self.security = checks.security("security", security)
         self.scheduler: KnotScheduler | None = None
         self._gateway: Gateway | None = None
         self._parts: Assembly | None = None
-        self._silence_logs = silence_logs
+        self._silence_logs = checks.log_level("silence_logs", silence_logs)
         self._has_overrides = False
         self._closing: asyncio.Future[None] | None = None
         self._following: asyncio.Future[None] | None = None
@@ -127,6 +129,7 @@ class KnotCluster(Display):
         overrides.acquire(self._silence_logs)
         self._has_overrides = True
         try:
+            await asyncio.to_thread(check_host, settings.host)
             parts = self._parts = await asyncio.to_thread(assemble, settings)
             self.settings = settings = parts.settings
             parts.driver.notice = self._log

@@ -210,7 +210,7 @@ _COMMANDS = ("up",)
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "name": checks.run_name,
-    "jobs": checks.optional_count,
+    "jobs": checks.jobs,
     "cores": checks.count,
     "processes": checks.flag,
     "memory": checks.memory,

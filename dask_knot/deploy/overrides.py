@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import ExitStack
 from threading import Lock
 
@@ -21,16 +20,15 @@ class Overrides:
         self._users = 0
         self._restore = ExitStack()
 
-    def acquire(self, silence_logs: int | bool) -> None:
-        """Note that a cluster opens."""
+    def acquire(self, silence_logs: int) -> None:
+        """Note that a cluster opens; log lines of Dask below a level are not shown meanwhile."""
         with self._lock:
             self._users += 1
             if self._users > 1:
                 return
             self._restore.enter_context(dask.config.set(SHUFFLES))
-            level = logging.WARNING if silence_logs is True else silence_logs
-            for root in ("distributed", "bokeh") if level else ():
-                self._restore.enter_context(silence_logging_cmgr(level, root))
+            for root in ("distributed", "bokeh") if silence_logs else ():
+                self._restore.enter_context(silence_logging_cmgr(silence_logs, root))
 
     def release(self) -> None:
         """Note that a cluster has closed."""

@@ -218,6 +218,8 @@ class Scaling(Cluster):  # type: ignore[misc]
             jobs = rounded(checks.count(name, value, least) / each)
         if jobs < least:
             raise checks.wrong(name, value, f"enough for one job of {self._size} at least")
+        if jobs > checks.MOST_JOBS:
+            raise checks.wrong(name, value, f"for at most {checks.MOST_JOBS:,} jobs")
         return jobs
 
     def _resize(self, jobs: int) -> Any:

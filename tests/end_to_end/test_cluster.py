@@ -22,7 +22,13 @@ from tests.end_to_end.tasks import fail, inc, wait_for
         ({"engine": "moon"}, "one of 'local'"),
         ({"name": "a/b"}, "letters, digits"),
         ({"jobs": 0}, "whole number"),
+        ({"jobs": 10**9}, "at most 100,000"),
         ({"memory": "lots"}, "4 GiB"),
+        ({"memory": float("inf")}, "4 GiB"),
+        ({"security": "tls"}, "True, or a distributed.Security"),
+        ({"silence_logs": "loud"}, "a level of logging"),
+        ({"host": "192.0.2.1"}, "name or address of this machine"),
+        ({"host": "no host"}, "name or address of this machine"),
         ({"job": 3}, "Did you mean 'jobs'"),
         ({"timeout": 5}, "60 seconds"),
         ({"environment": {"AWS_BATCH_X": "1"}}, "AWS_BATCH"),
@@ -32,6 +38,7 @@ from tests.end_to_end.tasks import fail, inc, wait_for
 def test_a_wrong_setting_is_answered_at_once(settings: dict[str, object], text: str) -> None:
     with pytest.raises(ConfigurationError, match=text):
         KnotCluster(**{"dashboard_address": None, **settings})
+    assert dask.config.get("array.rechunk.method", None) is None, "as it was"
 
 
 def test_a_store_that_cant_be_written() -> None:

@@ -55,6 +55,8 @@ def test_scale(cluster: KnotCluster, client: Client, asked: dict[str, Any], jobs
         ({"n": 0}, "only while they have work"),
         ({"jobs": -1}, "from 1 on"),
         ({"n": 1.5}, "whole number"),
+        ({"n": 10**9}, "at most 100,000 jobs"),
+        ({"memory": "500 PiB"}, "at most 100,000 jobs"),
         ({"cores": "many"}, "whole number"),
         ({"memory": "lots"}, "4 GiB"),
     ],
