@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 from dask.typing import Key
@@ -55,9 +56,13 @@ class Assembly:
         ------
         KeyError
             If no job has that id, or is to make the value of that key.
+        TypeError
+            If it can't be a key.
         """
         if what is None:
             return self.service.logs()
+        if not isinstance(what, Hashable):
+            raise TypeError(f"{what!r} isn't one job id, future or key: ask for one after another")
         if isinstance(what, str) and self.service.is_job(what):
             return self.service.logs([what])
         shard = self.tracker.shard_of(what)

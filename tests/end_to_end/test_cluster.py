@@ -131,6 +131,8 @@ def test_logs_have_what_tasks_printed(cluster: KnotCluster, client: Client) -> N
     client.submit(say, pure=False).result()
     assert any("hello from a job" in log for log in cluster.get_logs().values())
     assert any("hello from a job" in log for log in cluster.logs().values())
+    with pytest.raises(TypeError, match="one after another"):
+        cluster.logs([cluster.jobs[-1].job_id])
 
 
 def test_scaling(open_cluster: Callable[..., KnotCluster]) -> None:
