@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -30,15 +31,23 @@ def parse_resources(given: Any, default: Resources) -> Resources:
             "use CPU, GPU and MEMORY (in bytes, or such as '8 GiB')"
         )
     try:
-        return Resources(
-            vcpus=float(given.get("CPU", default.vcpus)),
-            memory=int(parse_bytes(given["MEMORY"])) if "MEMORY" in given else default.memory,
-            gpus=int(given.get("GPU", default.gpus)),
-            timeout=default.timeout,
-        )
-    except (ValueError, TypeError) as error:
+        amounts = {
+            name: float(parse_bytes(amount) if name == "MEMORY" else amount)
+            for name, amount in given.items()
+        }
+    except (ValueError, TypeError, OverflowError) as error:
         text = f"resources={dict(given)!r} are not all numbers: {error}"
         raise UnsupportedGraphError(text) from error
+    if not all(0 <= amount < math.inf for amount in amounts.values()):
+        raise UnsupportedGraphError(f"resources={dict(given)!r} are not all numbers from 0 on")
+    return replace(
+        default,
+        # What a task needs none of, its job has nevertheless.
+        vcpus=amounts.get("CPU") or default.vcpus,
+        memory=int(amounts.get("MEMORY", 0)) or default.memory,
+        # A part of one is one: Batch gives jobs whole ones.
+        gpus=math.ceil(amounts.get("GPU", default.gpus)),
+    )
 
 
 def parse_knot(given: Any, default: Resources) -> Resources:

@@ -58,6 +58,8 @@ def test_a_mistake_in_knot(given: Any, words: str) -> None:
         ({"CPU": 4}, Resources(4, 2**30, 0, 3600)),
         ({"GPU": 1, "MEMORY": 8e9, "CPU": 4}, Resources(4, 8 * 10**9, 1, 3600)),
         ({"MEMORY": "8 GiB"}, Resources(2, 2**33, 0, 3600)),
+        ({"CPU": 0, "MEMORY": 0, "GPU": 0}, Resources(2, 2**30, 0, 3600)),
+        ({"GPU": 0.5}, Resources(2, 2**30, 1, 3600)),
     ],
 )
 def test_resources(given: dict[str, Any], expected: Resources) -> None:
@@ -71,6 +73,9 @@ def test_resources(given: dict[str, Any], expected: Resources) -> None:
         ({("x", 0): {"GPU": 1}}, "there is no"),
         ({"GPU": "many"}, "are not all numbers"),
         ({"MEMORY": "much"}, "are not all numbers"),
+        ({"MEMORY": float("inf")}, "are not all numbers"),
+        ({"CPU": -1}, "are not all numbers from 0 on"),
+        ({"CPU": float("nan")}, "are not all numbers from 0 on"),
         (3, "should be such as"),
     ],
 )
