@@ -98,9 +98,9 @@ def _check_choices(options: StackOptions) -> None:
 
 def _check_numbers(options: StackOptions) -> None:
     limits = {
+        "max_vcpus": (1, 1_000_000),  # first: others are measured by it
         "min_vcpus": (0, options.max_vcpus),
         "desired_vcpus": (options.min_vcpus, options.max_vcpus),
-        "max_vcpus": (1, 1_000_000),
         "spot_percentage": (1, 100),
         "volume_size": (SMALLEST_VOLUME, 16384),
         "priority": (0, 1000),

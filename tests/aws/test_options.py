@@ -100,6 +100,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"volume_type": "floppy"}, "one of 'gp3'"),
     ({"volume_size": 8}, "from 30"),
     ({"max_vcpus": 0}, "from 1"),
+    ({"max_vcpus": -3}, "max_vcpus=-3 .* from 1"),
     ({"min_vcpus": 300}, "from 0 to 256"),
     ({"desired_vcpus": 2, "min_vcpus": 4}, "from 4 to 256"),
     ({"spot_percentage": 101, "platform": "spot"}, "from 1 to 100"),
