@@ -31,13 +31,17 @@ SHOWN = 50
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """One job or array job: the prefixes of its tasks, and its children by state."""
+    """One job or array job: the prefixes of its tasks, and its children by state.
+
+    A task that raises doesn't fail its job, so those that `erred` are counted apart.
+    """
 
     stage: str
     job_id: str
     size: int
     counts: Mapping[str, int]
     tasks: Sequence[str] = ()
+    erred: int = 0
 
 
 class JobTable(Sequence[JobRow]):
@@ -75,7 +79,7 @@ class JobTable(Sequence[JobRow]):
         used = [state for state in STATES if any(row.counts.get(state) for row in self._rows)]
         head = ["stage", "job", "tasks", "children", *(state.lower() for state in used)]
         return [head] + [
-            [row.stage, row.job_id, _named(row.tasks), str(row.size)]
+            [row.stage, row.job_id, _words(row), str(row.size)]
             + [str(row.counts.get(state, 0)) for state in used]
             for row in self._rows[-SHOWN:]
         ]
@@ -108,6 +112,7 @@ def job_table(
                 job.size,
                 _counts(tallies[id].shards, {} if is_closed else job.counts, is_closed),
                 tuple(tallies[id].total),
+                tallies[id].erred.total(),
             )
             for id, job in sorted(jobs.items())
             if id in tallies
@@ -134,6 +139,8 @@ def _counts(
     return {state: count for state, count in found.items() if count}
 
 
-def _named(prefixes: Sequence[str]) -> str:
-    more = [f"{len(prefixes) - NAMED} more"] if len(prefixes) > NAMED else []
-    return ", ".join([*prefixes[:NAMED], *more])
+def _words(row: JobRow) -> str:
+    words = list(row.tasks[:NAMED])
+    if len(row.tasks) > NAMED:
+        words.append(f"{len(row.tasks) - NAMED} more")
+    return ", ".join(words) + (f" ({row.erred:,} erred)" if row.erred else "")

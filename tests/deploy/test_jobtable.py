@@ -72,6 +72,14 @@ def test_it_names_what_runs() -> None:
     assert "<td>load, inc, mean_chunk, mean_combine, 2 more</td>" in table._repr_html_()
 
 
+def test_tasks_that_raised_are_counted_although_their_job_succeeds() -> None:
+    tallied = counted({DONE: 1}, "boom")
+    tallied.erred.update({"boom": 2})
+    (row,) = table = job_table({ID: Job("job-1", 1, Resources())}, {ID: tallied}, False)
+    assert (row.erred, row.counts) == (2, {"SUCCEEDED": 1})
+    assert "boom (2 erred)" in repr(table)
+
+
 def test_a_stage_that_was_not_taken_by_batch_is_no_job() -> None:
     assert repr(job_table({}, {ID: counted({FAILED: 1}, "inc")}, False)) == "no jobs yet"
 
