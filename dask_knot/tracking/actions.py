@@ -84,4 +84,11 @@ class DeleteObjects:
     names: Sequence[str]
 
 
-Action = MakePlan | SubmitPlan | TerminateStage | FinishKey | FailKey | DeleteObjects
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Write down a mistake of the tracker, which it has answered for already."""
+
+    error: Exception
+
+
+Action = MakePlan | SubmitPlan | TerminateStage | FinishKey | FailKey | DeleteObjects | Admit

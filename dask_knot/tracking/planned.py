@@ -21,7 +21,9 @@ Source = Place | tuple[ShardId, int] | Exception
 
 def record_plan(state: State, number: int, plan: Plan) -> None:
     """Take a plan in, and have it submitted; or plan again if what it reads was lost meanwhile."""
-    batch = _planned(state)
+    batch = _planned(state, number)
+    if batch is None:
+        return
     if is_stale(state, batch):
         batch.first = float("-inf")
         state.batches.appendleft(batch)
@@ -42,9 +44,15 @@ def record_plan(state: State, number: int, plan: Plan) -> None:
                     state.drop_if_unneeded(output)
 
 
-def refuse_plan(state: State, error: Exception) -> None:
+def refuse_plan(state: State, number: int, error: Exception) -> None:
     """Err everything that a plan should have made."""
-    batch = _planned(state)
+    batch = _planned(state, number)
+    if batch is not None:
+        refuse(state, batch, error)
+
+
+def refuse(state: State, batch: Batch, error: Exception) -> None:
+    """Err everything that waits in a batch."""
     for record in batch.wanted:
         if record.batch is batch:
             record.batch = None
@@ -53,8 +61,10 @@ def refuse_plan(state: State, error: Exception) -> None:
     state.let_go(batch.reads.values())
 
 
-def _planned(state: State) -> Batch:
-    assert state.planning is not None
+def _planned(state: State, number: int) -> Batch | None:
+    """Give the batch of a plan, unless it was given up meanwhile."""
+    if state.planning is None or state.planning[0] != number:
+        return None
     _, batch = state.planning
     state.planning = None
     return batch

@@ -238,11 +238,13 @@ class State:
         if self._is_letting_go:
             return
         self._is_letting_go = True
-        while self._let_go:
-            record = self._let_go.popleft()
-            record.readers -= 1
-            self.drop_if_unneeded(record)
-        self._is_letting_go = False
+        try:
+            while self._let_go:
+                record = self._let_go.popleft()
+                record.readers -= 1
+                self.drop_if_unneeded(record)
+        finally:
+            self._is_letting_go = False
 
     def _delete_if_useless(self, shard: ShardRecord) -> None:
         is_over = shard.state is not ShardState.OPEN
