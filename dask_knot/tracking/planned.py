@@ -32,7 +32,9 @@ def record_plan(state: State, number: int, plan: Plan) -> None:
     after = _running_plans(batch)
     for index, stage in enumerate(plan.stages):
         counted = tally(StageId(number, index), after, len(stage.shards))
-        remember(state.tallies, counted)
+        for forgotten in remember(state.tallies, counted):
+            if forgotten.id.plan >= state.since:
+                state.earlier.add(forgotten)
         _record_stage(state, batch, counted, stage.shards)
     state.actions.append(SubmitPlan(number, plan, batch.tasks, inputs))
     state.let_go(batch.reads.values())

@@ -21,7 +21,7 @@ from dask_knot.tracking.actions import (
 from dask_knot.tracking.durations import Durations
 from dask_knot.tracking.records import Batch, KeyRecord, ShardRecord, StageRecord
 from dask_knot.tracking.states import KeyState, ShardState, moved
-from dask_knot.tracking.tally import Tally
+from dask_knot.tracking.tally import Earlier, Tally
 
 #: Streams of graphs: a pause may be such a part of one, and of the longest wait (who submits what
 #: follows from a result comes after the start of a job, and must not wait any more); and a graph
@@ -87,6 +87,8 @@ class State:
         Stages in numbers, those of the last while that are over included.
     since : int
         The first plan of the present activity.
+    earlier : Earlier
+        The stages since then that are not among the tallies any more.
     stored : int
         Bytes of the values in the store.
     moved : Counter
@@ -110,6 +112,7 @@ class State:
     durations: Durations = field(default_factory=Durations)
     tallies: dict[StageId, Tally] = field(default_factory=dict)
     since: int = 0
+    earlier: Earlier = field(default_factory=Earlier)
     stored: int = 0
     moved: Counter[str] = field(default_factory=Counter)
     actions: list[Action] = field(default_factory=list)

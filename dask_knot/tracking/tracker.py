@@ -17,6 +17,7 @@ from dask_knot.tracking.mistakes import give_up
 from dask_knot.tracking.records import KeyRecord, ShardRecord
 from dask_knot.tracking.state import Pace, State
 from dask_knot.tracking.states import KeyState, ShardState
+from dask_knot.tracking.tally import Earlier
 
 __all__ = ["Pace", "Tracker"]
 
@@ -132,7 +133,7 @@ def _end_arrival(state: State, event: events.ArrivalEnded, now: float) -> None:
 
 def _submit(state: State, event: events.GraphSubmitted, now: float) -> None:
     if state.is_idle and now - state.last_arrival > QUIET:
-        state.since = state.plans
+        state.since, state.earlier = state.plans, Earlier()
     missing = []
     for key in event.graph.wanted:
         record = state.keys.get(key)
