@@ -69,7 +69,8 @@ def run_shard(store: Store, run: str, shard: ShardId, attempt: int, printed: Pri
                 outputs.recover([part.manifest for part in parts])
                 work = without_committed(work, parts)
             _fetch_and_run(work, Inputs(store, run, work.inputs), outputs, printed, outfit)
-        outputs.commit(final=True)
+            # Before the plugins tear down: whatever that does, it costs no value.
+            outputs.commit(final=True)
     except Superseded:
         return
 
