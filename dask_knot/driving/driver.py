@@ -56,6 +56,8 @@ class Driver:
     def start(self, tell: Callable[[Sequence[Outcome]], None]) -> None:
         """Begin to watch; `tell` takes the outcomes of keys to Dask."""
         self._tell = tell
+        for pool in (self._submits, self._looks, self._deletes):
+            pool.submit(_nobody, None)  # while Python 3.12 ends, it starts no thread to close with
         self._background(self._watch_on())
 
     def handle(self, happened: Iterable[events.Event]) -> None:
@@ -217,7 +219,9 @@ class Driver:
         except asyncio.CancelledError:
             raise
         except Exception as error:  # the network, the store or Batch is away for a while
-            self._endure(error, stages)
+            told = self._trouble.endure(error, time.monotonic())
+            if told is not None:
+                self.handle([events.SubmissionFailed(id, told) for id in stages])
             return False
         return bool(found or lost)
 
@@ -237,11 +241,6 @@ class Driver:
         """Let go of stages that were terminated and are over, and of jobs of long ago."""
         self._terminated -= {id for id in self._terminated if id not in jobs or jobs[id].is_over}
         self.parts.service.prune(self.parts.tracker.state.stages.keys())
-
-    def _endure(self, error: Exception, stages: Sequence[StageId]) -> None:
-        told = self._trouble.endure(error, time.monotonic())
-        if told is not None:
-            self.handle([events.SubmissionFailed(id, told) for id in stages])
 
     def _show(self, show: Callable[[T], None], what: T) -> None:
         """Let people see; what goes wrong with that must not keep outcomes from anybody."""

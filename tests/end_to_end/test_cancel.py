@@ -156,7 +156,11 @@ def test_another_client_keeps_its_keys(cluster: KnotCluster, tmp_path: Path) -> 
             alone = one.submit(wait_for, str(tmp_path / "never"))
             until(lambda: running(cluster))
             tasks = cluster.scheduler.tasks
-            until(lambda: all(len(tasks[mine_too.key].who_wants or ()) == 2 for mine_too in theirs))
+            until(
+                lambda: all(
+                    t.key in tasks and len(tasks[t.key].who_wants or ()) == 2 for t in theirs
+                )
+            )
             one.cancel(mine)
             assert mine[0].cancelled()
             del alone
