@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from dask_knot.batch.service import Job
 from dask_knot.collector import paused_collector
+from dask_knot.driving.harmless import harmless
 from dask_knot.driving.parts import Parts
 from dask_knot.driving.stuck import Stuck
 from dask_knot.driving.trouble import Trouble
@@ -50,6 +51,7 @@ class Driver:
         self._tasks: set[asyncio.Future[None]] = set()
         self._wake = asyncio.Event()
         self._terminated: set[StageId] = set()
+        self._disowned: set[StageId] = set()  # to be told once, of all that happens now
         self._trouble = Trouble(parts.tempo.patience)
         self._is_closing = False
 
@@ -111,6 +113,9 @@ class Driver:
             self._background(self._delete_objects(action.names))
         elif isinstance(action, actions.Admit):
             _admit(action.error)
+        elif isinstance(action, actions.DisownShards) and action.stage not in self._disowned:
+            self._disowned.add(action.stage)
+            self._background(self._disown(action.stage))
 
     async def _make_plan(self, action: actions.MakePlan) -> None:
         event: events.Event
@@ -144,10 +149,12 @@ class Driver:
             self._terminated.add(id)
 
     def _terminate(self, stages: Sequence[StageId], reason: str) -> None:
-        try:
-            self.parts.service.terminate(stages, reason)
-        except Exception as error:
-            logger.warning("jobs could not be terminated: %s", error)
+        harmless("jobs could not be terminated", self.parts.service.terminate, stages, reason)
+
+    async def _disown(self, id: StageId) -> None:
+        self._disowned.discard(id)
+        if shards := self.parts.tracker.unneeded_shards(id):
+            await self._in(self._deletes, harmless, _UNTOLD, self.parts.submitter.disown, shards)
 
     async def _delete_objects(self, names: Sequence[str]) -> None:
         try:
@@ -208,7 +215,7 @@ class Driver:
         try:
             found, over = await self._in(self._looks, self.parts.watcher.look, stages)
             self._trouble.end()
-            self._show(self.show, found)  # first: who waits for an outcome looks at once
+            harmless("it could not be shown", self.show, found)  # first: who waits looks at once
             self.handle(found)
             lost = self.parts.tracker.open_shards(over)
             if lost:
@@ -229,7 +236,7 @@ class Driver:
         """Say why jobs wait; those that can never run fail, here and at Batch."""
         message = f"job {stuck.job_id} waits: {stuck.words}"
         logger.warning("%s", message)
-        self._show(self.notice, message)
+        harmless("this could not be shown", self.notice, message)
         if stuck.is_hopeless:
             error = JobStartError(f"job {stuck.job_id} can't run: {stuck.words}", stuck.job_id)
             shards = self.parts.tracker.open_shards([stuck.stage])
@@ -241,13 +248,6 @@ class Driver:
         """Let go of stages that were terminated and are over, and of jobs of long ago."""
         self._terminated -= {id for id in self._terminated if id not in jobs or jobs[id].is_over}
         self.parts.service.prune(self.parts.tracker.state.stages.keys())
-
-    def _show(self, show: Callable[[T], None], what: T) -> None:
-        """Let people see; what goes wrong with that must not keep outcomes from anybody."""
-        try:
-            show(what)
-        except Exception:
-            logger.exception("what happened could not be shown")
 
     def read_failure(self, place: Place) -> memoryview:
         """Give the bytes of a failure; it nearly always is in a manifest that was just read."""
@@ -292,6 +292,7 @@ def _plan(request: PlanRequest) -> Plan:
 
 
 _UNNEEDED = "nobody needs its results any more"
+_UNTOLD = "jobs that nobody needs could not be told"
 _HOPELESS = "it can never run here"
 
 

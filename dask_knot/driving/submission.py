@@ -55,6 +55,17 @@ class Submitter:
                 made = ShardId(id, child)
                 sources.update((key, Made(made, n)) for n, key in enumerate(shard.outputs))
 
+    def disown(self, shards: Sequence[ShardId]) -> None:
+        """Tell children of one stage that nobody needs their shards.
+
+        Raises
+        ------
+        StoreError
+            If the store can't be written; then they run on, which is no harm.
+        """
+        indices = " ".join(str(shard.index) for shard in shards)
+        self.store.put(names.unneeded(self.run, shards[0].stage), [indices.encode()])
+
     def release(self, deleted: Sequence[str]) -> list[str]:
         """Note that objects are going to be deleted, and name all that go with them."""
         return [*deleted, *self.constants.release(deleted)]

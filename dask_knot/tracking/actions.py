@@ -48,6 +48,13 @@ class TerminateStage:
 
 
 @dataclass(frozen=True, slots=True)
+class DisownShards:
+    """Let children of a stage that others need know that nobody needs what they make."""
+
+    stage: StageId
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What Dask wants to know of a value: bytes in memory, type, seconds since the epoch."""
 
@@ -91,4 +98,13 @@ class Admit:
     error: Exception
 
 
-Action = MakePlan | SubmitPlan | TerminateStage | FinishKey | FailKey | DeleteObjects | Admit
+Action = (
+    MakePlan
+    | SubmitPlan
+    | TerminateStage
+    | DisownShards
+    | FinishKey
+    | FailKey
+    | DeleteObjects
+    | Admit
+)

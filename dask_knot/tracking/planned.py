@@ -95,7 +95,8 @@ def _running_plans(batch: Batch) -> frozenset[int]:
 def _record_stage(state: State, batch: Batch, counted: Tally, shards: tuple[Shard, ...]) -> None:
     id = counted.id
     size = len(shards)
-    stage = StageRecord(id, [], names.pack(state.run, id), counted, size, size, size)
+    pack, unneeded = names.pack(state.run, id), names.unneeded(state.run, id)
+    stage = StageRecord(id, [], pack, unneeded, counted, size, size, size)
     state.stages[id] = stage
     state.running.add(id)
     state.open_shards += len(shards)

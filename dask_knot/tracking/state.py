@@ -13,6 +13,7 @@ from dask_knot.store.names import StageId
 from dask_knot.tracking.actions import (
     Action,
     DeleteObjects,
+    DisownShards,
     Facts,
     FailKey,
     FinishKey,
@@ -215,6 +216,9 @@ class State:
             if not shard.alive and shard.state is ShardState.OPEN:
                 assert shard.stage is not None
                 shard.stage.needed -= 1
+                if shard.stage.needed:
+                    shard.stage.has_unneeded = True
+                    self.actions.append(DisownShards(shard.stage.id))
                 self._terminate_if_useless(shard.stage)
             self._delete_if_useless(shard)
 
@@ -271,7 +275,7 @@ class State:
         if stage is not None:
             stage.kept -= 1
             if not stage.kept:
-                names.append(stage.pack)
+                names += [stage.pack, *([stage.unneeded] if stage.has_unneeded else [])]
                 del self.stages[stage.id]
         if names:
             self.actions.append(DeleteObjects(names))

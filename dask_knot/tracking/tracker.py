@@ -104,6 +104,12 @@ class Tracker:
             if shard.state is ShardState.OPEN and shard.id is not None
         ]
 
+    def unneeded_shards(self, stage: StageId) -> list[ShardId]:
+        """List the shards that run, though nobody needs what they make, while others are needed."""
+        known = self.state.stages.get(stage)
+        open_shards = [s for s in known.shards if s.state is ShardState.OPEN] if known else []
+        return [s.id for s in open_shards if s.id is not None and s.outputs and not s.alive]
+
     def place_of(self, key: Key) -> Place | None:
         """Tell where the value of a key is, if it is stored."""
         record = self.state.keys.get(key)
