@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 from dask._task_spec import GraphNode
 
@@ -90,11 +91,9 @@ class Parts:
     def _commit_beside(self) -> None:
         interval = max(self._seconds, SHORTEST_INTERVAL)
         while not self._is_over.wait(interval):
+            if self._is_unneeded():
+                self._end_process()
             with self._lock:
-                if self._is_unneeded():
-                    sys.stderr.write("nobody needs this shard any more\n")
-                    sys.stderr.flush()
-                    os._exit(0)  # a child that failed would fail its array
                 if time.monotonic() - self._last < interval:
                     continue  # a task has ended and committed meanwhile
                 try:
@@ -102,3 +101,9 @@ class Parts:
                 except BaseException as error:
                     self._error = error
                     return
+
+    def _end_process(self) -> NoReturn:
+        with self._lock:  # not in the midst of a commit
+            sys.stderr.write("nobody needs this shard any more\n")
+            sys.stderr.flush()
+            os._exit(0)  # a child that failed would fail its array
