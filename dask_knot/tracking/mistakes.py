@@ -48,7 +48,7 @@ def _note(state: State, question: KeyAsked, error: Exception) -> None:
 
 def _records(state: State) -> list[KeyRecord]:
     """List all records; others have taken the place of some that shards still make."""
-    running = [state.stages[id] for id in state.running]
+    running = [stage for stage in state.stages.values() if stage.open]
     made = [r for stage in running for s in stage.shards for r in s.outputs if r.shard is s]
     return list({id(record): record for record in [*state.keys.values(), *made]}.values())
 
