@@ -9,6 +9,7 @@ KnotError
 ├── ConfigurationError (ValueError)   a wrong setting: the message names the valid ones
 ├── EngineError                       the engine can't be used here
 ├── ImageError                        the image of the jobs can't be built, pushed or found
+├── InternalError                     dask_knot itself made a mistake
 ├── LiveWorkerError (AttributeError)  something was used that only a live Dask worker has
 ├── PlanningError                     a graph that can't be cut into shards
 │   ├── UnknownInputError             a task reads a key that nobody makes
@@ -39,6 +40,7 @@ __all__ = [
     "CredentialsError",
     "EngineError",
     "ImageError",
+    "InternalError",
     "JobError",
     "JobMemoryError",
     "JobStartError",
@@ -96,6 +98,17 @@ class EngineError(KnotError):
 
 class ImageError(KnotError):
     """The image of the jobs can't be built, pushed or found."""
+
+
+class InternalError(KnotError):
+    """dask_knot itself made a mistake: the message says which, for a report."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> KnotError:
+        """Put a name to what should never have been raised; an error that has one keeps it."""
+        if isinstance(error, KnotError):
+            return error
+        return cls(f"dask_knot made a mistake, please report it: {error!r}")
 
 
 class LiveWorkerError(KnotError, AttributeError):

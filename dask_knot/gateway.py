@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from itertools import count
 from typing import Any, Protocol
 
-from dask.sizeof import sizeof
 from dask.typing import Key
 from distributed import Status, Worker
 from distributed.comm import Comm
 from distributed.protocol import pickle, to_serialize
+from distributed.sizeof import safe_sizeof
 from distributed.utils import offload
 
 from dask_knot.driving.values import EncodedValues
@@ -87,7 +87,7 @@ class Gateway(Worker):  # type: ignore[misc]
         name = names.scattered(self._run, next(self._scattered))
         places = await offload(self._put, name, data)
         self._knot.scattered(ValuesScattered(places))
-        return {"nbytes": {key: sizeof(value) for key, value in data.items()}, "status": "OK"}
+        return {"nbytes": {key: safe_sizeof(value) for key, value in data.items()}, "status": "OK"}
 
     def run(self, comm: Comm, *arguments: Any, **options: Any) -> Any:
         """Run a function for `client.run`, and tell the clients where that is."""

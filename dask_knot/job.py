@@ -35,18 +35,12 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     printed.install()
     try:
         run_shard(Store(root), run, shard, attempt, printed)
-    except VersionsError as error:
+    except (VersionsError, NotLoadedError, PluginError) as error:
         sys.stderr.write(f"{error}\n")
-        return exits.OTHER_VERSIONS
-    except NotLoadedError as error:
-        sys.stderr.write(f"{error}\n")
-        return exits.NOT_LOADED
-    except PluginError as error:
-        sys.stderr.write(f"{error}\n")
-        return exits.NOT_SET_UP
+        return exits.code_of(error)
     except KnotError as error:
         sys.stderr.write(f"shard {shard} of {run} could not be run: {error}\n")
-        return exits.NOT_RUN
+        return exits.code_of(error)
     return 0
 
 

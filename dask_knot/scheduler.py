@@ -25,6 +25,7 @@ from dask_knot.errors import KnotError
 from dask_knot.graphs.annotations import Bounds, check_workers, for_dask
 from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.opening import compact, open_graph
+from dask_knot.running.inputs import NOWHERE
 from dask_knot.scheduling.cancelling import CancelsThrough
 from dask_knot.scheduling.outcomes import TellsOutcomes
 from dask_knot.scheduling.plugins import PluginScheduler
@@ -195,9 +196,8 @@ class KnotScheduler(CancelsThrough, PluginScheduler, TellsOutcomes):
         hubs, self._asked_hubs = self._asked_hubs, []
         if news:
             self._driver.handle(news)
-        for key, run_id in hubs:
-            facts = actions.Facts(0, _NONE_TYPE, "NoneType", time(), time())
-            self.finish(key, run_id, facts)
+        facts = actions.Facts(0, _NONE_TYPE, "NoneType", time(), time())
+        self.tell([actions.FinishKey(key, run_id, NOWHERE, facts) for key, run_id in hubs])
 
     def _refuse(self, client: str, keys: Collection[Key], error: Exception) -> None:
         """Err keys that can't be planned; an exception would close the client's connection."""

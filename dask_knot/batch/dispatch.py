@@ -8,7 +8,8 @@ import logging
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,7 +131,7 @@ class Dispatcher:
 
     def child_started(self, child_id: str) -> None:
         """Note that a process runs: its time counts from now."""
-        with self.lock:
+        with self._lock_or_stop():
             running = self._running.get(child_id)
             if running is None:
                 return
@@ -142,7 +143,7 @@ class Dispatcher:
 
     def child_exited(self, child_id: str, end: Exit) -> None:
         """Note how a process ended, and what follows from it."""
-        with self.lock:
+        with self._lock_or_stop():
             running = self._running.pop(child_id, None)
             if running is None:
                 return
@@ -158,19 +159,29 @@ class Dispatcher:
                 self.table.end([job], status, job.attempts[-1].status_reason, self.now)
             self.lock.notify()
 
-    def _run(self) -> None:
-        try:
-            while (orders := self._next_orders()) is not None:
-                for order in orders:
-                    order()
-        except Exception:
-            logger.exception("the local engine stops: its own thread failed")
-            with self.lock:
+    @contextmanager
+    def _lock_or_stop(self) -> Iterator[None]:
+        """Hold ``lock``; after a mistake of ours all jobs end, as nothing would end them later."""
+        with self.lock:
+            try:
+                yield
+            except Exception:
+                logger.exception("the local engine stops, because it made a mistake")
                 self._close_table()
+
+    def _run(self) -> None:
+        while (orders := self._next_orders()) is not None:
+            for order in orders:
+                try:
+                    order()
+                except Exception:
+                    logger.exception("the local engine stops, because it made a mistake")
+                    with self.lock:
+                        self._close_table()
 
     def _next_orders(self) -> list[Order] | None:
         """Wait until there is something to tell the launcher; None at the end."""
-        with self.lock:
+        with self._lock_or_stop():
             while not self._is_closed:
                 self._fire_timers()
                 self._queue_runnable()
@@ -180,7 +191,7 @@ class Dispatcher:
                     self._orders.clear()
                     return orders
                 self.lock.wait(self._timers[0][0] - self._clock() if self._timers else None)
-            return None
+        return None
 
     def _queue_runnable(self) -> None:
         while self.table.runnable:
@@ -208,7 +219,7 @@ class Dispatcher:
         try:
             child.log_path.parent.mkdir(parents=True, exist_ok=True)
             self._launcher.start(child)
-        except (OSError, EngineError) as error:
+        except Exception as error:  # also a mistake of the launcher's: the others go on
             reason = f"CannotStartContainerError: {error}"
             self.child_exited(child.child_id, Exit(None, reason, "Task failed to start"))
 

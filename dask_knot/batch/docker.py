@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import threading
@@ -15,6 +16,8 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from dask_knot.batch.launcher import OUT_OF_MEMORY, ChildProcess, Exit, Listener
 from dask_knot.errors import EngineError
+
+logger = logging.getLogger(__name__)
 
 #: Containers say what they are: `docker ps --filter label=dask-knot` finds those of a client that
 #: was killed.
@@ -100,8 +103,11 @@ class DockerLauncher:
         assert self._listener is not None
         try:
             end = self._make_and_wait(child, record)
-        except DockerException as error:
+        except (DockerException, OSError) as error:  # OSError: the connection broke
             end = Exit(None, f"DockerTimeoutError: {_text(error)}", "Host EC2 (docker) lost")
+        except Exception as error:  # its end must be reported: nobody else knows of it
+            logger.exception("a container was lost")
+            end = Exit(None, f"CannotInspectContainerError: {error!r}", NOT_STARTED)
         finally:
             with self._lock:
                 self._children.pop(child.child_id, None)
@@ -224,5 +230,5 @@ def find_image(client: Any, image: str) -> None:
         raise EngineError(f"the Docker engine can't be asked for images: {_text(error)}") from error
 
 
-def _text(error: DockerException) -> str:
+def _text(error: Exception) -> str:
     return str(getattr(error, "explanation", None) or error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import dask_knot
 from dask_knot.batch.wire import Message, Unpacker, pack
+
+logger = logging.getLogger(__name__)
 
 # A server that is asked to end does so at once, unless it is busy with an import.
 _END_TIMEOUT = 1.0
@@ -87,10 +90,16 @@ class Server:
             self._thread.join()
 
     def _listen(self) -> None:
+        assert self._process is not None
         unpacker = Unpacker()
         while data := self._receive():
-            for message in unpacker.feed(data):
-                self._event(self, message)
+            try:
+                for message in unpacker.feed(data):
+                    self._event(self, message)
+            except Exception:  # its children must not be left without anybody who listens
+                logger.exception("the fork server is given up, because of a mistake")
+                self._process.kill()
+                break
         code = self._wait()
         # Whoever sends just now must not write into another file of the same number.
         with self._sending:

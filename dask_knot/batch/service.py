@@ -88,6 +88,7 @@ class JobService:
         self._definitions: dict[Resources, str] = {}
         self._unread_logs = LOGS_PER_LOOK
         self._refused: dict[StageId, str] = {}
+        self._failed: list[tuple[ShardId, Ended]] = []  # kept when Batch is away before all is told
         self.jobs: dict[StageId, Job] = {}
 
     def submit(self, id: StageId, stage: Stage, url: str) -> None:
@@ -134,15 +135,16 @@ class JobService:
 
         Updates `jobs`: the counts of children by state, and whether all have ended.
         """
-        failed: list[tuple[ShardId, Ended]] = []
         self._unread_logs = LOGS_PER_LOOK
         for id, job, detail in self._refresh(stages):
             if job.size > 1:
                 if job.counts.get("FAILED", 0) > len(job.ended):
-                    failed += self._failed_children(id, job)
+                    self._find_failed(id, job)
             elif detail["status"] == "FAILED" and not job.ended:
+                ended = self._explain(detail)
                 job.ended.add(0)
-                failed.append((ShardId(id, 0), self._explain(detail)))
+                self._failed.append((ShardId(id, 0), ended))
+        failed, self._failed = self._failed, []
         return failed
 
     def _refresh(self, stages: Iterable[StageId]) -> list[tuple[StageId, Job, Mapping[str, Any]]]:
@@ -259,7 +261,7 @@ class JobService:
             found["type"] = "N_TO_N"
         return found
 
-    def _failed_children(self, id: StageId, job: Job) -> Iterator[tuple[ShardId, Ended]]:
+    def _find_failed(self, id: StageId, job: Job) -> None:
         names = [
             child["jobId"]
             for child in self._list(job.id, "FAILED")
@@ -267,8 +269,9 @@ class JobService:
         ]
         for detail in self._describe(names):
             index = detail["arrayProperties"]["index"]
+            ended = self._explain(detail)
             job.ended.add(index)
-            yield ShardId(id, index), self._explain(detail)
+            self._failed.append((ShardId(id, index), ended))
 
     def _list(self, parent: str, status: str) -> Iterator[Mapping[str, Any]]:
         token: dict[str, str] = {}

@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 from dask_knot.batch.service import Job
 from dask_knot.collector import paused_collector
+from dask_knot.driving.harmless import harmless
 from dask_knot.driving.parts import Parts
 from dask_knot.driving.stuck import Stuck
+from dask_knot.driving.trouble import Trouble
 from dask_knot.driving.watching import Found
-from dask_knot.errors import JobStartError, KnotError, StoreError
+from dask_knot.errors import InternalError, JobStartError
 from dask_knot.planning import Plan, PlanRequest, make_plan
 from dask_knot.store.manifest import Place
 from dask_knot.store.names import StageId
@@ -40,21 +42,24 @@ class Driver:
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self._tell: Callable[[Sequence[Outcome]], None] = _tell_nobody
-        self.notice: Callable[[str], None] = _notice_nothing
-        self.show: Callable[[Sequence[Found]], None] = _show_nothing
+        self._tell: Callable[[Sequence[Outcome]], None] = _nobody
+        self.notice: Callable[[str], None] = _nobody
+        self.show: Callable[[Sequence[Found]], None] = _nobody
         self._submits = ThreadPoolExecutor(1, "dask-knot-submit")
         self._looks = ThreadPoolExecutor(1, "dask-knot-watch")
         self._deletes = ThreadPoolExecutor(1, "dask-knot-delete")
         self._tasks: set[asyncio.Future[None]] = set()
         self._wake = asyncio.Event()
         self._terminated: set[StageId] = set()
-        self._trouble_since: float | None = None
+        self._disowned: set[StageId] = set()  # to be told once, of all that happens now
+        self._trouble = Trouble(parts.tempo.patience)
         self._is_closing = False
 
     def start(self, tell: Callable[[Sequence[Outcome]], None]) -> None:
         """Begin to watch; `tell` takes the outcomes of keys to Dask."""
         self._tell = tell
+        for pool in (self._submits, self._looks, self._deletes):
+            pool.submit(_nobody, None)  # while Python 3.12 ends, it starts no thread to close with
         self._background(self._watch_on())
 
     def handle(self, happened: Iterable[events.Event]) -> None:
@@ -65,13 +70,8 @@ class Driver:
             try:
                 decided = self.parts.tracker.handle(event, now)
             except Exception as error:
-                outcomes += self._admit(error)
-                continue
-            for action in decided:
-                if isinstance(action, actions.FinishKey | actions.FailKey):
-                    outcomes.append(action)
-                else:
-                    self._do(action)
+                decided = self._give_up(error, event)
+            outcomes += self._carry_out(decided)
         if outcomes:
             self._tell(outcomes)
         self._wake.set()
@@ -92,6 +92,16 @@ class Driver:
         self.parts.watcher.close()
         self.parts.values.close()
 
+    def _carry_out(self, decided: Iterable[actions.Action]) -> list[Outcome]:
+        """Do what the tracker decided; give the outcomes, which are for Dask."""
+        outcomes: list[Outcome] = []
+        for action in decided:
+            if isinstance(action, actions.FinishKey | actions.FailKey):
+                outcomes.append(action)
+            else:
+                self._do(action)
+        return outcomes
+
     def _do(self, action: actions.Action) -> None:
         if isinstance(action, actions.MakePlan):
             self._background(self._make_plan(action))
@@ -101,6 +111,11 @@ class Driver:
             self._background(self._terminate_stage(action.stage))
         elif isinstance(action, actions.DeleteObjects):
             self._background(self._delete_objects(action.names))
+        elif isinstance(action, actions.Admit):
+            _admit(action.error)
+        elif isinstance(action, actions.DisownShards) and action.stage not in self._disowned:
+            self._disowned.add(action.stage)
+            self._background(self._disown(action.stage))
 
     async def _make_plan(self, action: actions.MakePlan) -> None:
         event: events.Event
@@ -111,7 +126,7 @@ class Driver:
             event = events.PlanMade(action.number, plan)
         except Exception as error:
             logger.debug("plan %d failed", action.number, exc_info=True)
-            event = events.PlanningFailed(action.number, error)
+            event = events.PlanningFailed(action.number, InternalError.of(error))
         self.handle([event])
 
     async def _submit_plan(self, action: actions.SubmitPlan) -> None:
@@ -124,7 +139,7 @@ class Driver:
         except Exception as error:  # a mistake of ours must not leave futures pending
             logger.exception("plan %d could not be submitted", action.number)
             ids = [StageId(action.number, n) for n in range(len(action.plan.stages))]
-            failed = [events.SubmissionFailed(id, error) for id in ids]
+            failed = [events.SubmissionFailed(id, InternalError.of(error)) for id in ids]
         self.handle(failed)
 
     async def _terminate_stage(self, id: StageId) -> None:
@@ -135,30 +150,33 @@ class Driver:
             self._wake.set()  # nothing else may run, and so nobody look
 
     def _terminate(self, stages: Sequence[StageId], reason: str) -> None:
-        try:
-            self.parts.service.terminate(stages, reason)
-        except Exception as error:
-            logger.warning("jobs could not be terminated: %s", error)
+        harmless("jobs could not be terminated", self.parts.service.terminate, stages, reason)
+
+    async def _disown(self, id: StageId) -> None:
+        self._disowned.discard(id)
+        if shards := self.parts.tracker.unneeded_shards(id):
+            await self._in(self._deletes, harmless, _UNTOLD, self.parts.submitter.disown, shards)
 
     async def _delete_objects(self, names: Sequence[str]) -> None:
-        # Behind submissions that are under way: a pack that isn't written yet would stay.
-        names = await self._in(self._submits, self.parts.submitter.release, names)
-        await self._in(self._deletes, self._delete, names)
+        try:
+            # Behind submissions that are under way: a pack that isn't written yet would stay.
+            names = await self._in(self._submits, self.parts.submitter.release, names)
+            await self._in(self._deletes, self._delete, names)
+        except Exception as error:  # no future depends on it
+            logger.warning("objects could not be deleted: %s", error)
 
     def _delete(self, names: Sequence[str]) -> None:
         self.parts.values.forget(names)
-        try:
-            self.parts.store.delete(names)
-        except StoreError as error:
-            logger.warning("objects could not be deleted: %s", error)
+        self.parts.store.delete(names)
 
     async def _watch_on(self) -> None:
         """Watch until the end; a mistake ends what waits, not the watching."""
-        try:
-            await self._watch()
-        except Exception:
-            self._background(self._watch_on())
-            raise
+        while True:
+            try:
+                await self._watch()
+            except Exception as error:
+                self._answer_for(error)
+            await asyncio.sleep(self.parts.tempo.poll_slowest)
 
     async def _watch(self) -> None:
         tempo = self.parts.tempo
@@ -167,7 +185,7 @@ class Driver:
             await self._wait(delay)
             changed = await self._look()
             delay = tempo.poll_fastest if changed else min(delay * 1.3, tempo.poll_slowest)
-            if self._trouble_since is not None:
+            if self._trouble.is_present:
                 delay = min(1.0, tempo.patience / 5)
             self.handle([events.Ticked()])
 
@@ -197,8 +215,8 @@ class Driver:
             return False
         try:
             found, over = await self._in(self._looks, self.parts.watcher.look, stages)
-            self._trouble_since = None
-            self.show(found)  # first: who waits for an outcome looks as soon as it is there
+            self._trouble.end()
+            harmless("it could not be shown", self.show, found)  # first: who waits looks at once
             self.handle(found)
             lost = self.parts.tracker.open_shards(over)
             if lost:
@@ -209,7 +227,9 @@ class Driver:
         except asyncio.CancelledError:
             raise
         except Exception as error:  # the network, the store or Batch is away for a while
-            self._endure(error, stages)
+            told = self._trouble.endure(error, time.monotonic())
+            if told is not None:
+                self.handle([events.SubmissionFailed(id, told) for id in stages])
             return False
         return bool(found or lost)
 
@@ -217,7 +237,7 @@ class Driver:
         """Say why jobs wait; those that can never run fail, here and at Batch."""
         message = f"job {stuck.job_id} waits: {stuck.words}"
         logger.warning("%s", message)
-        self.notice(message)
+        harmless("this could not be shown", self.notice, message)
         if stuck.is_hopeless:
             error = JobStartError(f"job {stuck.job_id} can't run: {stuck.words}", stuck.job_id)
             shards = self.parts.tracker.open_shards([stuck.stage])
@@ -229,17 +249,6 @@ class Driver:
         """Let go of stages that were terminated and are over, and of jobs of long ago."""
         self._terminated -= {id for id in self._terminated if id not in jobs or jobs[id].is_over}
         self.parts.service.prune({*self.parts.tracker.state.stages, *self._terminated})
-
-    def _endure(self, error: Exception, stages: Sequence[StageId]) -> None:
-        """Bear with trouble for a while, then let the futures know."""
-        now = time.monotonic()
-        if self._trouble_since is None:
-            self._trouble_since = now
-            logger.warning("jobs can't be watched at the moment, trying again: %s", error)
-        elif now - self._trouble_since > self.parts.tempo.patience:
-            known = error if isinstance(error, KnotError) else KnotError(str(error))
-            self.handle([events.SubmissionFailed(id, known) for id in stages])
-            self._trouble_since = None
 
     def read_failure(self, place: Place) -> memoryview:
         """Give the bytes of a failure; it nearly always is in a manifest that was just read."""
@@ -261,14 +270,21 @@ class Driver:
         self._tasks.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
-        self._tell(self._admit(error))
+        self._answer_for(error)
 
-    def _admit(self, error: BaseException) -> list[Outcome]:
-        """Err all open questions because of a mistake of ours: nobody would answer them."""
-        logger.critical("dask_knot made a mistake, please report it", exc_info=error)
-        fault = KnotError(f"dask_knot made a mistake, please report it: {error!r}")
-        open_questions = self.parts.tracker.open_questions()
-        return [actions.FailKey(key, run_id, fault) for key, run_id in open_questions]
+    def _answer_for(self, error: BaseException) -> None:
+        """Let nobody wait for what a mistake of ours has ended."""
+        if outcomes := self._carry_out(self._give_up(error)):
+            self._tell(outcomes)
+
+    def _give_up(self, error: BaseException, event: Any = None) -> list[actions.Action]:
+        """Err all that has no outcome: nobody knows what else is wrong, or who would answer."""
+        _admit(error)
+        return self.parts.tracker.give_up(InternalError.of(error), event)
+
+
+def _admit(error: BaseException) -> None:
+    logger.critical("dask_knot made a mistake, please report it", exc_info=error)
 
 
 def _plan(request: PlanRequest) -> Plan:
@@ -277,16 +293,9 @@ def _plan(request: PlanRequest) -> Plan:
 
 
 _UNNEEDED = "nobody needs its results any more"
+_UNTOLD = "jobs that nobody needs could not be told"
 _HOPELESS = "it can never run here"
 
 
-def _tell_nobody(outcomes: Sequence[Outcome]) -> None:
-    """Take outcomes before Dask is there."""
-
-
-def _notice_nothing(message: str) -> None:
-    """Take notices before there is a cluster to show them."""
-
-
-def _show_nothing(found: Sequence[Found]) -> None:
-    """Take what was found when nobody looks."""
+def _nobody(what: object) -> None:
+    """Take what is said before anybody is there to hear it."""

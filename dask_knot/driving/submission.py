@@ -12,7 +12,7 @@ from dask.typing import Key
 from dask_knot.batch.service import JobService
 from dask_knot.driving.plugins import JobPlugins
 from dask_knot.driving.stored import StoredConstants
-from dask_knot.errors import KnotError
+from dask_knot.errors import InternalError
 from dask_knot.graphs.constants import Constant
 from dask_knot.planning import Shard, Stage
 from dask_knot.running import work
@@ -49,11 +49,22 @@ class Submitter:
                 works = [self._encode(shard, action, sources, stored) for shard in stage.shards]
                 self.store.put(name, pack.build(works))
                 self.service.submit(id, stage, f"{self.store.url}/{name}")
-            except KnotError as error:
-                yield SubmissionFailed(id, error)
+            except Exception as error:  # a mistake of ours ends this stage, too, and no other
+                yield SubmissionFailed(id, InternalError.of(error))
             for child, shard in enumerate(stage.shards):
                 made = ShardId(id, child)
                 sources.update((key, Made(made, n)) for n, key in enumerate(shard.outputs))
+
+    def disown(self, shards: Sequence[ShardId]) -> None:
+        """Tell children of one stage that nobody needs their shards.
+
+        Raises
+        ------
+        StoreError
+            If the store can't be written; then they run on, which is no harm.
+        """
+        indices = " ".join(str(shard.index) for shard in shards)
+        self.store.put(names.unneeded(self.run, shards[0].stage), [indices.encode()])
 
     def release(self, deleted: Sequence[str]) -> list[str]:
         """Note that objects are going to be deleted, and name all that go with them."""

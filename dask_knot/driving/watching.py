@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from dask_knot.batch.service import JobService
 from dask_knot.driving.values import ValueReader
-from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
+from dask_knot.errors import CorruptObjectError, MissingObjectError
 from dask_knot.store import manifest, names
 from dask_knot.store.names import ShardId, StageId
 from dask_knot.store.store import Store
@@ -49,6 +49,7 @@ class Watcher:
         self._values = values
         self.job_requests: Counter[str] = Counter()
         self._seen: dict[StageId, set[str]] = {}
+        self._failed: list[ChildFailed] = []  # Batch is asked for them once only
         self._pool = ThreadPoolExecutor(AT_ONCE, "dask-knot-manifests")
 
     def look(self, stages: Sequence[StageId]) -> tuple[list[Found], list[StageId]]:
@@ -63,15 +64,18 @@ class Watcher:
             If the store or Batch can't be asked.
         """
         self._forget_all_but(stages)
-        failed = self._service.poll(stages)
+        self._failed += [ChildFailed(shard, *ended) for shard, ended in self._service.poll(stages)]
         over = [id for id in stages if self._service.jobs[id].is_over]
-        found: list[Found] = []
-        found += self._read(self._new(stages))
+        new = self._new(stages)
+        found: list[Found] = list(self._read(new))
+        # Not before all of them are read: what is seen isn't looked at again.
+        for name, shard in new:
+            self._seen[shard.stage].add(name)
         for event in found:
             if isinstance(event, ManifestFound) and event.manifest.final:
                 self.job_requests += Counter(event.manifest.requests)
-        found += [ChildFailed(shard, *ended) for shard, ended in failed]
-        return found, over
+        failed, self._failed = self._failed, []
+        return found + failed, over
 
     def lost(self, shards: Iterable[ShardId]) -> list[ChildFailed]:
         """Explain children that ended, as Batch has it, but left no manifest."""
@@ -84,10 +88,12 @@ class Watcher:
     def _new(self, stages: Sequence[StageId]) -> list[tuple[str, ShardId]]:
         new = []
         for name in self._list(stages):
-            shard, _ = names.parse_manifest(self._run, name)
+            try:
+                shard, _ = names.parse_manifest(self._run, name)
+            except ValueError:  # somebody else has put it there
+                continue
             seen = self._seen.get(shard.stage)
             if seen is not None and name not in seen:
-                seen.add(name)
                 new.append((name, shard))
         return new
 
@@ -109,9 +115,6 @@ class Watcher:
             read = manifest.decode(name, data)
         except (MissingObjectError, CorruptObjectError) as error:
             return ChildFailed(shard, Ending.UNREADABLE, error)
-        except StoreError:
-            self._seen[shard.stage].discard(name)  # the store is away: read it at the next look
-            raise
         self._values.remember(name, data)
         return ManifestFound(shard, name, read)
 

@@ -11,7 +11,7 @@ from dask._task_spec import Tuple as TupleOf
 from dask.typing import Key
 
 from dask_knot.graphs.constants import LARGE, Constant, Constants
-from dask_knot.graphs.weighing import LOOKED_AT, PLAIN, TEXTS, is_heavy
+from dask_knot.graphs.weighing import LOOKED_AT, PLAIN, TEXTS, is_heavy, is_tangled
 from dask_knot.running.fused import EXECUTE_SUBGRAPH
 
 #: Of these a new one can be made around what was lifted out of it.
@@ -136,7 +136,9 @@ class _Lifting:
         if kind in _REBUILT and len(value) <= LOOKED_AT:
             if not is_heavy(value, LARGE):
                 return value
-            items = self._all(value.values() if kind is dict else value)
+            items = None
+            if not is_tangled(value):
+                items = self._all(value.values() if kind is dict else value)
             if items is not None:
                 whole = dict(zip(value, items, strict=True)) if kind is dict else kind(items)
                 return _REBUILT[kind](whole)

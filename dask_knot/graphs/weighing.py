@@ -26,6 +26,9 @@ PLAIN = frozenset(
 #: Their length is their size.
 TEXTS = frozenset({str, bytes, bytearray})
 _SEQUENCES = frozenset({list, tuple})
+_TAKEN_APART = frozenset({list, tuple, dict})
+#: Containers in containers: what is made of them is pickled several calls a level.
+DEEPEST = 50
 
 
 def is_heavy(value: Any, limit: int) -> bool:
@@ -55,6 +58,30 @@ def is_heavy(value: Any, limit: int) -> bool:
             left += [(item, times * share) for item in inside]
         if weight >= limit:
             return True
+    return False
+
+
+def is_tangled(value: Any) -> bool:
+    """Tell whether a list, tuple or dict holds itself, or others so deep that nobody should follow.
+
+    Such a one can be pickled as it is, but not taken apart.
+    """
+    inside: set[int] = set()
+    done: set[int] = set()
+    left: list[tuple[Any, bool]] = [(value, False)]
+    while left:
+        one, is_left = left.pop()
+        if is_left:
+            inside.discard(id(one))
+            done.add(id(one))
+        elif id(one) in inside or len(inside) > DEEPEST:
+            return True
+        elif id(one) not in done:
+            inside.add(id(one))
+            left.append((one, True))
+            items = one.values() if type(one) is dict else one
+            followed = [item for item in items if type(item) in _TAKEN_APART]
+            left += [(item, False) for item in followed if len(item) <= LOOKED_AT]
     return False
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dask_knot.errors import NotLoadedError, PluginError, VersionsError
+
 #: The store could not be read or written: nothing is lost, another attempt may succeed.
 NOT_RUN = 75  # EX_TEMPFAIL of sysexits.h
 #: The tasks could not be unpickled: something that they need isn't installed where jobs run.
@@ -10,3 +12,14 @@ NOT_LOADED = 78  # EX_CONFIG of sysexits.h
 OTHER_VERSIONS = 76  # EX_PROTOCOL of sysexits.h
 #: A worker plugin could not set the job up: no task was looked at.
 NOT_SET_UP = 70  # EX_SOFTWARE of sysexits.h
+
+_CODES = (
+    (VersionsError, OTHER_VERSIONS),
+    (NotLoadedError, NOT_LOADED),
+    (PluginError, NOT_SET_UP),
+)
+
+
+def code_of(error: BaseException) -> int:
+    """Give the exit code that says why a shard could not be run."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), NOT_RUN)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.util import Finalize
@@ -10,9 +13,13 @@ from typing import NamedTuple
 import dask
 
 from dask_knot.errors import PluginError
+from dask_knot.running import exits
 from dask_knot.running.inside import enter, entered
 from dask_knot.running.jobworker import JobWorker
 from dask_knot.running.plugins import Plugin, set_up, tear_down
+
+#: So many seconds may plugins take to tear down, as Batch gives a job that it stops.
+PATIENCE = 30.0
 
 
 class Outfit(NamedTuple):
@@ -32,12 +39,16 @@ def outfitted(outfit: Outfit) -> Iterator[JobWorker]:
         If a plugin raises while it sets up.
     """
     worker = JobWorker(outfit.name)
+    code = 0
     try:
         with entered(worker):
             set_up(worker, outfit.plugins)
             yield worker
+    except BaseException as error:
+        code = exits.code_of(error)
+        raise
     finally:
-        _leave(worker)
+        _leave(worker, code)
 
 
 def outfit_process(outfit: Outfit) -> None:
@@ -56,9 +67,23 @@ def outfit_process(outfit: Outfit) -> None:
         worker.fault = error
 
 
-def _leave(worker: JobWorker) -> None:
+def _leave(worker: JobWorker, code: int = 0) -> None:
+    """Tear down; a plugin that doesn't come to an end must not keep what waits for this job."""
+    watchdog = threading.Timer(PATIENCE, _end_process, (worker, code))
+    watchdog.daemon = True
+    if worker.plugins:
+        watchdog.start()
     tear_down(worker)
+    watchdog.cancel()
     worker.close()
+
+
+def _end_process(worker: JobWorker, code: int) -> None:
+    names = ", ".join(map(repr, worker.plugins))
+    sys.stderr.write(f"plugins ({names}) took more than {PATIENCE:g} s to tear down: given up\n")
+    sys.stderr.flush()
+    worker.close()
+    os._exit(code)
 
 
 def computing_here(threads: int) -> dict[str, object]:

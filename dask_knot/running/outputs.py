@@ -6,10 +6,10 @@ from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from dask.sizeof import sizeof
 from dask.typing import Key
 from dask.utils import key_split, typename
 from distributed.protocol import pickle
+from distributed.sizeof import safe_sizeof
 
 from dask_knot.running.failure import Failure, describe
 from dask_knot.store import codec, manifest, names
@@ -20,6 +20,8 @@ from dask_knot.store.store import Store
 
 #: Values waiting to be written: at this size they are committed as a part.
 PENDING_BYTES = 256 * 2**20
+#: No value says that it has more bytes than fit into the number that says so.
+LARGEST = 2**63 - 1
 
 
 class Superseded(Exception):
@@ -110,7 +112,7 @@ class Outputs:
         if isinstance(value, Failure):
             self._add_failure(ordinal, value, (0, 0, start, stop))
             return None
-        nbytes: int = sizeof(value)
+        nbytes = _nbytes(value)
         try:
             parts = codec.pickled(value)
         except Exception as error:  # pickling runs user code: anything may come out
@@ -218,6 +220,12 @@ def _moved(output: Output, start: int) -> Output:
     """Count the place of a value inside a manifest from the start of that object."""
     place = output.place
     return output._replace(place=place._replace(offset=place.offset + start))
+
+
+def _nbytes(value: object) -> int:
+    """Tell how large a value is in memory, as far as it knows that itself: users' code runs."""
+    nbytes = safe_sizeof(value)
+    return min(max(int(nbytes), 0), LARGEST)
 
 
 def _pickled_type(kind: type) -> bytes:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
+from collections.abc import Callable
+from typing import NoReturn
 
 from dask._task_spec import GraphNode
 
@@ -26,11 +30,16 @@ class Parts:
         Where outcomes are collected.
     seconds : float
         After so many seconds what is done is committed.
+    is_unneeded : callable
+        Tells whether the process may end at once, as nobody needs what it makes.
     """
 
-    def __init__(self, outputs: Outputs, seconds: float) -> None:
+    def __init__(
+        self, outputs: Outputs, seconds: float, is_unneeded: Callable[[], bool] = lambda: False
+    ) -> None:
         self._outputs = outputs
         self._seconds = seconds
+        self._is_unneeded = is_unneeded
         self._last = time.monotonic()
         self._lock = threading.Lock()  # held by whoever adds or commits
         self._is_over = threading.Event()
@@ -82,6 +91,8 @@ class Parts:
     def _commit_beside(self) -> None:
         interval = max(self._seconds, SHORTEST_INTERVAL)
         while not self._is_over.wait(interval):
+            if self._is_unneeded():
+                self._end_process()
             with self._lock:
                 if time.monotonic() - self._last < interval:
                     continue  # a task has ended and committed meanwhile
@@ -90,3 +101,9 @@ class Parts:
                 except BaseException as error:
                     self._error = error
                     return
+
+    def _end_process(self) -> NoReturn:
+        with self._lock:  # not in the midst of a commit
+            sys.stderr.write("nobody needs this shard any more\n")
+            sys.stderr.flush()
+            os._exit(0)  # a child that failed would fail its array

@@ -33,6 +33,9 @@ class Tee(io.TextIOBase):
         """Flush the stream behind."""
         self._stream.flush()
 
+    def close(self) -> None:
+        """Stay open, as the stream behind does, which others use; it may even be closed already."""
+
     def fileno(self) -> int:
         """Give the descriptor of the stream behind, for programs that a task starts."""
         return self._stream.fileno()

@@ -21,6 +21,7 @@ from dask_knot.running.plugins import read as read_plugins
 from dask_knot.running.printed import Printed
 from dask_knot.running.resume import read_parts, without_committed
 from dask_knot.running.tasks import Pool, Shelf, Sink, run_at_once, run_in_order
+from dask_knot.running.unneeded import Unneeded
 from dask_knot.running.work import ShardWork, decode
 from dask_knot.store import names, pack
 from dask_knot.store.names import ShardId
@@ -68,8 +69,11 @@ def run_shard(store: Store, run: str, shard: ShardId, attempt: int, printed: Pri
                     return
                 outputs.recover([part.manifest for part in parts])
                 work = without_committed(work, parts)
-            _fetch_and_run(work, Inputs(store, run, work.inputs), outputs, printed, outfit)
-        outputs.commit(final=True)
+            seconds = work.options.part_seconds
+            sink = Parts(outputs, seconds, Unneeded(store, run, shard, seconds))
+            _fetch_and_run(work, Inputs(store, run, work.inputs), sink, printed, outfit)
+            # Before the plugins tear down: whatever that does, it costs no value.
+            outputs.commit(final=True)
     except Superseded:
         return
 
@@ -83,11 +87,11 @@ def _decode(frames: memoryview) -> ShardWork:
 
 
 def _fetch_and_run(
-    work: ShardWork, inputs: Inputs, outputs: Outputs, printed: Printed, outfit: Outfit
+    work: ShardWork, inputs: Inputs, parts: Parts, printed: Printed, outfit: Outfit
 ) -> None:
     try:
         inputs.start(_first_use(work))
-        with Parts(outputs, work.options.part_seconds) as sink:
+        with parts as sink:
             _run(work, inputs, sink, printed, outfit)
     finally:
         inputs.close()

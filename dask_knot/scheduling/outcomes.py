@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from dask.typing import Key
 from distributed.protocol import to_serialize
 
 from dask_knot.driving.driver import Outcome
+from dask_knot.errors import InternalError
 from dask_knot.running.failure import Failure, fail
 from dask_knot.scheduling.workers import JobsAsWorkers
 from dask_knot.store.manifest import Place
 from dask_knot.tracking import actions
+
+logger = logging.getLogger(__name__)
 
 
 class TellsOutcomes(JobsAsWorkers):
@@ -21,12 +25,29 @@ class TellsOutcomes(JobsAsWorkers):
         """Tell Dask how keys ended."""
         known: dict[int, Failure] = {}  # one error may stand for thousands of keys
         for outcome in outcomes:
-            if isinstance(outcome, actions.FinishKey):
-                self.finish(outcome.key, outcome.run_id, outcome.facts)
-            elif not self._is_stale(outcome.key, outcome.run_id):
-                failure = known.get(id(outcome.failure)) or self._failure(outcome)
-                known[id(outcome.failure)] = failure
-                self._err(outcome, failure)
+            try:
+                self._tell(outcome, known)
+            except Exception as error:  # the other keys must not wait for this one
+                logger.critical("%r could not be told to Dask", outcome.key, exc_info=error)
+                self._refuse_outcome(outcome, error)
+
+    def _tell(self, outcome: Outcome, known: dict[int, Failure]) -> None:
+        if isinstance(outcome, actions.FinishKey):
+            self.finish(outcome.key, outcome.run_id, outcome.facts)
+        elif not self._is_stale(outcome.key, outcome.run_id):
+            failure = known.get(id(outcome.failure)) or self._failure(outcome)
+            known[id(outcome.failure)] = failure
+            self._err(outcome, failure)
+
+    def _refuse_outcome(self, outcome: Outcome, error: Exception) -> None:
+        """Err a key whose outcome Dask couldn't take."""
+        fault = InternalError.of(error)
+        refused = actions.FailKey(outcome.key, outcome.run_id, fault)
+        try:
+            if not self._is_stale(outcome.key, outcome.run_id):
+                self._err(refused, fail(fault, outcome.key))
+        except Exception:
+            logger.critical("%r has no outcome", outcome.key, exc_info=True)
 
     def _is_stale(self, key: Key, run_id: int) -> bool:
         task = self.tasks.get(key)

@@ -165,9 +165,16 @@ def decode(name: str, data: Bytes) -> Manifest:
             f"the manifest {name} is damaged, or of another version of dask_knot (format "
             f"{version}; this one reads {VERSION})"
         )
+    try:
+        return _decode(name, index)
+    except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
+        raise CorruptObjectError(f"the manifest {name} makes no sense: {error!r}") from error
+
+
+def _decode(name: str, index: memoryview) -> Manifest:
     fields = msgpack.unpackb(index, strict_map_key=False, use_list=False)
     objects = (name, *fields["objects"])
-    inline = _HEAD.size + length
+    inline = _HEAD.size + index.nbytes
     outputs = [
         Output(
             ordinal,

@@ -116,6 +116,11 @@ def constants(run: str, stage: StageId) -> str:
     return f"{run}/constants/{stage}"
 
 
+def unneeded(run: str, stage: StageId) -> str:
+    """Name the object that tells the children of a stage whose shards nobody needs any more."""
+    return f"{run}/unneeded/{stage}"
+
+
 def session(run: str, number: int) -> str:
     """Name the object with which a cluster claims the numbers of one session of a run."""
     return f"{run}/sessions/{number:04}"

@@ -48,6 +48,13 @@ class TerminateStage:
 
 
 @dataclass(frozen=True, slots=True)
+class DisownShards:
+    """Let children of a stage that others need know that nobody needs what they make."""
+
+    stage: StageId
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What Dask wants to know of a value: bytes in memory, type, seconds since the epoch."""
 
@@ -84,4 +91,20 @@ class DeleteObjects:
     names: Sequence[str]
 
 
-Action = MakePlan | SubmitPlan | TerminateStage | FinishKey | FailKey | DeleteObjects
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Write down a mistake of the tracker, which it has answered for already."""
+
+    error: Exception
+
+
+Action = (
+    MakePlan
+    | SubmitPlan
+    | TerminateStage
+    | DisownShards
+    | FinishKey
+    | FailKey
+    | DeleteObjects
+    | Admit
+)

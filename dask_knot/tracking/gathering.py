@@ -7,11 +7,13 @@ from dataclasses import replace
 
 from dask.typing import Key
 
+from dask_knot.errors import InternalError
 from dask_knot.planning import PlanRequest
 from dask_knot.store.names import StageId
-from dask_knot.tracking.actions import MakePlan
+from dask_knot.tracking.actions import Admit, MakePlan
 from dask_knot.tracking.events import Graph
 from dask_knot.tracking.missing import Again, read, take_missing
+from dask_knot.tracking.planned import refuse
 from dask_knot.tracking.records import Batch, KeyRecord
 from dask_knot.tracking.settling import settle
 from dask_knot.tracking.state import State
@@ -66,14 +68,22 @@ def plan_if_due(state: State, now: float) -> None:
     """Ask for a plan of the first batch when it is time."""
     while (when := due(state)) is not None and when <= now:
         batch = state.batches.popleft()
-        settle(state, batch)
-        wanted = [r for r in batch.wanted if r.batch is batch and r.is_needed]
-        if wanted:
-            state.planning = (state.plans, batch)
-            state.actions.append(MakePlan(state.plans, _request(state, batch, wanted)))
-            state.plans += 1
-        else:
-            state.let_go(batch.reads.values())
+        try:
+            _plan(state, batch)
+        except Exception as error:  # a mistake of ours: nobody would ever plan it
+            state.actions.append(Admit(error))
+            refuse(state, batch, InternalError.of(error))
+
+
+def _plan(state: State, batch: Batch) -> None:
+    settle(state, batch)
+    wanted = [r for r in batch.wanted if r.batch is batch and r.is_needed]
+    if not wanted:
+        state.let_go(batch.reads.values())
+        return
+    state.actions.append(MakePlan(state.plans, _request(state, batch, wanted)))
+    state.planning = (state.plans, batch)
+    state.plans += 1
 
 
 def _join_batch(state: State, record: KeyRecord, now: float, tasks_per_shard: int | None) -> Batch:

@@ -21,7 +21,9 @@ Source = Place | tuple[ShardId, int] | Exception
 
 def record_plan(state: State, number: int, plan: Plan) -> None:
     """Take a plan in, and have it submitted; or plan again if what it reads was lost meanwhile."""
-    batch = _planned(state)
+    batch = _planned(state, number)
+    if batch is None:
+        return
     if is_stale(state, batch):
         batch.first = float("-inf")
         state.batches.appendleft(batch)
@@ -30,7 +32,9 @@ def record_plan(state: State, number: int, plan: Plan) -> None:
     after = _running_plans(batch)
     for index, stage in enumerate(plan.stages):
         counted = tally(StageId(number, index), after, len(stage.shards))
-        remember(state.tallies, counted)
+        for forgotten in remember(state.tallies, counted):
+            if forgotten.id.plan >= state.since:
+                state.earlier.add(forgotten)
         _record_stage(state, batch, counted, stage.shards)
     state.actions.append(SubmitPlan(number, plan, batch.tasks, inputs))
     state.let_go(batch.reads.values())
@@ -42,9 +46,15 @@ def record_plan(state: State, number: int, plan: Plan) -> None:
                     state.drop_if_unneeded(output)
 
 
-def refuse_plan(state: State, error: Exception) -> None:
+def refuse_plan(state: State, number: int, error: Exception) -> None:
     """Err everything that a plan should have made."""
-    batch = _planned(state)
+    batch = _planned(state, number)
+    if batch is not None:
+        refuse(state, batch, error)
+
+
+def refuse(state: State, batch: Batch, error: Exception) -> None:
+    """Err everything that waits in a batch."""
     for record in batch.wanted:
         if record.batch is batch:
             record.batch = None
@@ -53,8 +63,10 @@ def refuse_plan(state: State, error: Exception) -> None:
     state.let_go(batch.reads.values())
 
 
-def _planned(state: State) -> Batch:
-    assert state.planning is not None
+def _planned(state: State, number: int) -> Batch | None:
+    """Give the batch of a plan, unless it was given up meanwhile."""
+    if state.planning is None or state.planning[0] != number:
+        return None
     _, batch = state.planning
     state.planning = None
     return batch
@@ -83,7 +95,8 @@ def _running_plans(batch: Batch) -> frozenset[int]:
 def _record_stage(state: State, batch: Batch, counted: Tally, shards: tuple[Shard, ...]) -> None:
     id = counted.id
     size = len(shards)
-    stage = StageRecord(id, [], names.pack(state.run, id), counted, size, size, size)
+    pack, unneeded = names.pack(state.run, id), names.unneeded(state.run, id)
+    stage = StageRecord(id, [], pack, unneeded, counted, size, size, size)
     state.stages[id] = stage
     state.running.add(id)
     state.open_shards += len(shards)

@@ -174,12 +174,16 @@ class StageRecord:
         How many of those make something that is needed.
     kept : int
         How many of its shards have objects.
+    has_unneeded : bool
+        The object `unneeded` tells children of it that nobody needs their shards.
     """
 
     id: StageId
     shards: list[ShardRecord]
     pack: str
+    unneeded: str
     tally: Tally
     open: int
     needed: int
     kept: int
+    has_unneeded: bool = False

@@ -54,7 +54,6 @@ def _replace(state: State, batch: Batch, record: KeyRecord) -> None:
 
 
 def _merge(state: State, batch: Batch, other: Batch) -> None:
-    state.batches.remove(other)
     batch.tasks.update(other.tasks)
     batch.origin.update(other.origin)
     batch.literals |= other.literals
@@ -63,6 +62,7 @@ def _merge(state: State, batch: Batch, other: Batch) -> None:
         if record.batch is other:
             record.batch = batch
             batch.wanted.append(record)
+    state.batches.remove(other)  # not before: what it holds would be nowhere if this failed
     twice = [record for key, record in other.reads.items() if key in batch.reads]
     batch.reads = {**other.reads, **batch.reads}
     state.let_go(twice)

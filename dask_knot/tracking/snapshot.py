@@ -10,7 +10,7 @@ from dask.typing import Key
 from dask_knot.store.names import StageId
 from dask_knot.tracking.state import State
 from dask_knot.tracking.states import KeyState, ShardState
-from dask_knot.tracking.tally import Tally
+from dask_knot.tracking.tally import Earlier, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +62,15 @@ class Snapshot:
 def snapshot(state: State, plans: Collection[int] | None = None) -> Snapshot:
     """Look at some plans and those that they wait for, or at all of the present activity.
 
-    Activity is present from the first graph that came after some seconds without any.
+    Activity is present from the first graph that came after some seconds without any. Of very many
+    stages, those that have been over for long are in `tasks` only.
     """
     if plans is None:
         chosen = [tally for tally in state.tallies.values() if tally.id.plan >= state.since]
     else:
         chosen = _with_earlier(state.tallies.values(), plans)
     stages = tuple(StageSeen(tally.id, dict(tally.shards), _counts(tally)) for tally in chosen)
-    tasks: dict[str, Count] = {}
+    tasks = _counts(state.earlier) if plans is None else {}
     for stage in stages:
         for prefix, count in stage.tasks.items():
             tasks[prefix] = tasks.get(prefix, Count()) + count
@@ -101,7 +102,7 @@ def _with_earlier(tallies: Collection[Tally], plans: Collection[int]) -> list[Ta
     return chosen[::-1]
 
 
-def _counts(tally: Tally) -> dict[str, Count]:
+def _counts(tally: Tally | Earlier) -> dict[str, Count]:
     return {
         prefix: Count(tally.done[prefix], tally.erred[prefix], total)
         for prefix, total in tally.total.items()

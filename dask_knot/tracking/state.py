@@ -13,6 +13,7 @@ from dask_knot.store.names import StageId
 from dask_knot.tracking.actions import (
     Action,
     DeleteObjects,
+    DisownShards,
     Facts,
     FailKey,
     FinishKey,
@@ -21,7 +22,7 @@ from dask_knot.tracking.actions import (
 from dask_knot.tracking.durations import Durations
 from dask_knot.tracking.records import Batch, KeyRecord, ShardRecord, StageRecord
 from dask_knot.tracking.states import KeyState, ShardState, moved
-from dask_knot.tracking.tally import Tally
+from dask_knot.tracking.tally import Earlier, Tally
 
 #: Streams of graphs: a pause may be such a part of one, and of the longest wait (who submits what
 #: follows from a result comes after the start of a job, and must not wait any more); and a graph
@@ -87,6 +88,8 @@ class State:
         Stages in numbers, those of the last while that are over included.
     since : int
         The first plan of the present activity.
+    earlier : Earlier
+        The stages since then that are not among the tallies any more.
     stored : int
         Bytes of the values in the store.
     moved : Counter
@@ -110,6 +113,7 @@ class State:
     durations: Durations = field(default_factory=Durations)
     tallies: dict[StageId, Tally] = field(default_factory=dict)
     since: int = 0
+    earlier: Earlier = field(default_factory=Earlier)
     stored: int = 0
     moved: Counter[str] = field(default_factory=Counter)
     actions: list[Action] = field(default_factory=list)
@@ -212,6 +216,9 @@ class State:
             if not shard.alive and shard.state is ShardState.OPEN:
                 assert shard.stage is not None
                 shard.stage.needed -= 1
+                if shard.stage.needed:
+                    shard.stage.has_unneeded = True
+                    self.actions.append(DisownShards(shard.stage.id))
                 self._terminate_if_useless(shard.stage)
             self._delete_if_useless(shard)
 
@@ -238,11 +245,13 @@ class State:
         if self._is_letting_go:
             return
         self._is_letting_go = True
-        while self._let_go:
-            record = self._let_go.popleft()
-            record.readers -= 1
-            self.drop_if_unneeded(record)
-        self._is_letting_go = False
+        try:
+            while self._let_go:
+                record = self._let_go.popleft()
+                record.readers -= 1
+                self.drop_if_unneeded(record)
+        finally:
+            self._is_letting_go = False
 
     def _delete_if_useless(self, shard: ShardRecord) -> None:
         is_over = shard.state is not ShardState.OPEN
@@ -266,7 +275,7 @@ class State:
         if stage is not None:
             stage.kept -= 1
             if not stage.kept:
-                names.append(stage.pack)
+                names += [stage.pack, *([stage.unneeded] if stage.has_unneeded else [])]
                 del self.stages[stage.id]
         if names:
             self.actions.append(DeleteObjects(names))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 
 from dask_knot.store.manifest import Manifest
 from dask_knot.store.names import StageId
@@ -75,11 +76,26 @@ def tally(id: StageId, after: frozenset[int], shards: int) -> Tally:
     return Tally(id, after, Counter({ShardState.OPEN: shards}), Counter(), Counter(), Counter())
 
 
-def remember(tallies: dict[StageId, Tally], new: Tally) -> None:
-    """Add a stage, and forget the oldest ones that are over."""
+def remember(tallies: dict[StageId, Tally], new: Tally) -> list[Tally]:
+    """Add a stage, and forget the oldest ones that are over; those are given back."""
     tallies[new.id] = new
-    while len(tallies) > REMEMBERED:
-        oldest = next(iter(tallies.values()))
-        if not oldest.is_over:
-            return
-        del tallies[oldest.id]
+    over = (tally for tally in tallies.values() if tally.is_over)
+    forgotten = list(islice(over, max(0, len(tallies) - REMEMBERED)))
+    for tally in forgotten:
+        del tallies[tally.id]
+    return forgotten
+
+
+@dataclass(slots=True, eq=False)
+class Earlier:
+    """The tasks of stages of the present activity that are forgotten, by prefix."""
+
+    total: Counter[str] = field(default_factory=Counter)
+    done: Counter[str] = field(default_factory=Counter)
+    erred: Counter[str] = field(default_factory=Counter)
+
+    def add(self, tally: Tally) -> None:
+        """Count the tasks of one more stage."""
+        self.total += tally.total
+        self.done += tally.done
+        self.erred += tally.erred

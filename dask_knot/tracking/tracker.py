@@ -13,9 +13,11 @@ from dask_knot.store.manifest import Kind, Output, Place
 from dask_knot.store.names import ShardId, StageId
 from dask_knot.tracking import events, gathering, outcomes, planned
 from dask_knot.tracking.actions import Action, FailKey
+from dask_knot.tracking.mistakes import give_up
 from dask_knot.tracking.records import KeyRecord, ShardRecord
 from dask_knot.tracking.state import Pace, State
 from dask_knot.tracking.states import KeyState, ShardState
+from dask_knot.tracking.tally import Earlier
 
 __all__ = ["Pace", "Tracker"]
 
@@ -56,10 +58,27 @@ class Tracker:
         list of Action
             What is to be done, in this order.
         """
-        state = self.state
-        _HANDLERS[type(event)](state, event, now)
-        gathering.plan_if_due(state, now)
-        actions, state.actions = state.actions, []
+        _HANDLERS[type(event)](self.state, event, now)
+        gathering.plan_if_due(self.state, now)
+        return self._decided()
+
+    def give_up(self, error: Exception, event: events.Event | None = None) -> list[Action]:
+        """Err all keys that have no outcome, after a mistake: nobody may wait for ever.
+
+        What comes later is computed as always.
+
+        Parameters
+        ----------
+        error : Exception
+            What the keys err with.
+        event : Event, optional
+            What could not be taken in.
+        """
+        give_up(self.state, error, event if isinstance(event, events.KeyAsked) else None)
+        return self._decided()
+
+    def _decided(self) -> list[Action]:
+        actions, self.state.actions = self.state.actions, []
         return actions
 
     def due(self) -> float | None:
@@ -85,6 +104,12 @@ class Tracker:
             if shard.state is ShardState.OPEN and shard.id is not None
         ]
 
+    def unneeded_shards(self, stage: StageId) -> list[ShardId]:
+        """List the shards that run, though nobody needs what they make, while others are needed."""
+        known = self.state.stages.get(stage)
+        open_shards = [s for s in known.shards if s.state is ShardState.OPEN] if known else []
+        return [s.id for s in open_shards if s.id is not None and s.outputs and not s.alive]
+
     def place_of(self, key: Key) -> Place | None:
         """Tell where the value of a key is, if it is stored."""
         record = self.state.keys.get(key)
@@ -97,10 +122,6 @@ class Tracker:
         record = self.state.keys.get(key)
         return record.shard.id if record is not None and record.shard is not None else None
 
-    def open_questions(self) -> list[tuple[Key, int]]:
-        """List the keys that Dask asked for and that have no outcome, with their run ids."""
-        return [(r.key, r.asked) for r in self.state.keys.values() if r.asked is not None]
-
     def resize(self, limits: Limits) -> None:
         """Plan for another number of slots from now on."""
         self.state.limits = limits
@@ -112,13 +133,13 @@ def _begin_arrival(state: State, event: events.ArrivalBegan, now: float) -> None
 
 
 def _end_arrival(state: State, event: events.ArrivalEnded, now: float) -> None:
-    state.arrivals -= 1
+    state.arrivals = max(0, state.arrivals - 1)  # none is counted after a mistake
     state.last_arrival = now
 
 
 def _submit(state: State, event: events.GraphSubmitted, now: float) -> None:
     if state.is_idle and now - state.last_arrival > QUIET:
-        state.since = state.plans
+        state.since, state.earlier = state.plans, Earlier()
     missing = []
     for key in event.graph.wanted:
         record = state.keys.get(key)
@@ -138,7 +159,9 @@ def _submit(state: State, event: events.GraphSubmitted, now: float) -> None:
 
 def _take(state: State, event: events.GraphTaken, now: float) -> None:
     for key in event.graph.wanted:
-        record = state.keys[key]
+        record = state.keys.get(key)
+        if record is None:  # a mistake came before it
+            continue
         record.arriving -= 1
         if key in event.taken:
             record.made_by(event.graph)
@@ -211,7 +234,7 @@ def _record_plan(state: State, event: events.PlanMade, now: float) -> None:
 
 
 def _refuse_plan(state: State, event: events.PlanningFailed, now: float) -> None:
-    planned.refuse_plan(state, event.error)
+    planned.refuse_plan(state, event.number, event.error)
 
 
 def _take_manifest(state: State, event: events.ManifestFound, now: float) -> None:

@@ -231,13 +231,24 @@ def test_what_never_starts_says_why(desk: Desk, where: str, error: Exception, re
     assert desk.events.started == []
 
 
-def test_an_engine_that_goes_away_loses_the_host(desk: Desk) -> None:
-    desk.engine.create_error = DockerException("connection refused")
+@pytest.mark.parametrize(
+    "error", [DockerException("connection refused"), ConnectionError("connection refused")]
+)
+def test_an_engine_that_goes_away_loses_the_host(desk: Desk, error: Exception) -> None:
+    desk.engine.create_error = error
     desk.start()
     end = desk.end()
     assert end.code is None
     assert end.status_reason is not None
     assert end.status_reason.startswith("Host EC2")
+
+
+def test_a_mistake_is_told_as_an_end(desk: Desk) -> None:
+    desk.engine.create_error = ZeroDivisionError("in our own code")
+    desk.start()
+    end = desk.end()
+    assert end.code is None
+    assert "ZeroDivisionError" in str(end.reason)
 
 
 def test_closing_kills_and_waits(desk: Desk) -> None:

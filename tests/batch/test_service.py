@@ -291,6 +291,29 @@ def test_failed_children_are_found_once(service: JobService, client: RecordingBa
     assert (shard, ended.ending) == (ShardId(ID, 1), Ending.MEMORY)
 
 
+def test_failed_children_are_not_lost_when_batch_is_away_before_all_are_found(
+    service: JobService, client: RecordingBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = StageId(2, 0)
+    service.submit(ID, stage(3), URL)
+    service.submit(later, stage(3), URL)
+    client.fail_child("job-1", 1)
+    client.fail_child("job-2", 2)
+    listing = client.list_jobs
+
+    def list_first(**request: Any) -> Any:
+        if request["arrayJobId"] == "job-2":
+            raise ConnectionError("no route to host")
+        return listing(**request)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "list_jobs", list_first)
+        with pytest.raises(ConnectionError):
+            service.poll([ID, later])
+    assert [shard for shard, _ in service.poll([ID, later])] == [ShardId(ID, 1), ShardId(later, 2)]
+    assert service.poll([ID, later]) == []
+
+
 def test_the_logs_of_children_that_did_not_fail_are_not_read(
     service: JobService, client: RecordingBatch, logs: Logs
 ) -> None:

@@ -7,6 +7,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,27 @@ def test_what_a_child_imports_the_next_ones_have(open_desk: Open) -> None:
     desk = open_desk()
     assert not knows(desk, "sympy")
     wait_until(lambda: knows(desk, "sympy"))
+
+
+def test_the_server_learns_while_a_child_runs_that_never_ends(
+    open_desk: Open, tmp_path: Path
+) -> None:
+    """No child ends, and there is always one: only a moment of quiet lets the server learn."""
+    desk = open_desk(["json", "sympy"])
+    waits = desk.run("waits", str(tmp_path / "pid"))  # asked for before the server is up
+    launcher: Any = desk.launcher
+    wait_until(lambda: "sympy" in launcher._learned)
+    assert knows(desk, "sympy")
+    assert desk.status(waits) == "RUNNING"
+
+
+def test_the_server_learns_from_a_child_while_others_run(open_desk: Open, tmp_path: Path) -> None:
+    desk = open_desk()
+    waits = desk.run("waits", str(tmp_path / "pid"))
+    wait_until((tmp_path / "pid").exists)
+    assert not knows(desk, "sympy")
+    wait_until(lambda: knows(desk, "sympy"))
+    assert desk.status(waits) == "RUNNING"
 
 
 def test_pandas_and_what_it_brings_are_known_to_the_next_ones(open_desk: Open) -> None:

@@ -14,7 +14,7 @@ from dask._task_spec import DataNode, Task, TaskRef
 from dask_knot.batch.service import JobService, JobTemplate
 from dask_knot.driving.stored import StoredConstants
 from dask_knot.driving.submission import Submitter
-from dask_knot.errors import JobMemoryError, StoreError, SubmissionError
+from dask_knot.errors import InternalError, JobMemoryError, StoreError, SubmissionError
 from dask_knot.graphs.constants import LARGE, Constants
 from dask_knot.planning import Dependency, Plan, Resources, Shard, Stage
 from dask_knot.running import versions, work
@@ -151,3 +151,19 @@ def test_a_store_that_cannot_be_written_fails_the_stages(
     assert [event.stage for event in failed] == [StageId(7, 0), StageId(7, 1)]
     assert {str(event.error) for event in failed} == {"the disk is full"}
     assert client.requests("SubmitJob") == []
+
+
+def test_a_mistake_of_ours_ends_its_stage_and_what_depends_on_it(
+    submitter: Submitter, client: RecordingBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put_small(id: StageId, constants: Any) -> Any:
+        if id.stage == 1:
+            raise ZeroDivisionError("in our own code")
+        return {}
+
+    monkeypatch.setattr(submitter.constants, "put", put_small)
+    (failed,) = submitted(submitter)
+    assert failed.stage == StageId(7, 1)
+    assert isinstance(failed.error, InternalError)
+    assert "ZeroDivisionError" in str(failed.error)
+    assert len(client.requests("SubmitJob")) == 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 
+import msgpack
 import pytest
 
 from dask_knot.batch.service import JobService, JobTemplate
@@ -157,3 +159,58 @@ def test_a_store_that_is_away_loses_nothing(desk: Desk, monkeypatch: pytest.Monk
         with pytest.raises(StoreError, match="no route"):
             desk.look()
     assert [event.shard for event in desk.look()] == [ShardId(FIRST, 0)]
+
+
+def test_what_was_read_beside_a_manifest_that_could_not_be_is_not_lost(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = {ShardId(FIRST, 0), ShardId(FIRST, 1), ShardId(SECOND, 2)}
+    for shard in shards:
+        desk.commit(shard)
+    get, away = desk.store.get, names.manifest(RUN, ShardId(FIRST, 1))
+
+    def get_others(name: str) -> memoryview:
+        if name == away:
+            raise StoreError("no route to host")
+        return get(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.store, "get", get_others)
+        with pytest.raises(StoreError, match="no route"):
+            desk.look()
+    assert {event.shard for event in desk.look()} == shards
+    assert desk.look() == []
+
+
+def test_failed_children_are_not_lost_when_the_store_is_away(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.client.fail_child("job-1", 1)
+
+    def away(prefix: str, offset: str | None = None) -> list[str]:
+        raise StoreError("no route to host")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.store, "list", away)
+        with pytest.raises(StoreError, match="no route"):
+            desk.look()
+    assert [event.shard for event in desk.look()] == [ShardId(FIRST, 1)]
+    assert desk.look() == []
+
+
+def test_what_others_put_beside_manifests_is_left_alone(desk: Desk) -> None:
+    for stray in (".DS_Store", f"{FIRST}/notes.txt"):
+        desk.store.put(names.manifests(RUN) + stray, [b"mine"])
+    desk.commit(ShardId(FIRST, 0))
+    assert [event.shard for event in desk.look(FIRST)] == [ShardId(FIRST, 0)]
+
+
+@pytest.mark.parametrize("index", [b"\xc1", msgpack.packb([1]), msgpack.packb({"objects": 3})])
+def test_a_whole_manifest_that_makes_no_sense_is_told(desk: Desk, index: bytes) -> None:
+    shard = ShardId(FIRST, 0)
+    head = manifest._HEAD.pack(b"KM", manifest.VERSION, len(index), zlib.crc32(index))
+    desk.store.put(names.manifest(RUN, shard), [head, index])
+    (found,) = desk.look()
+    assert isinstance(found, ChildFailed)
+    assert found.ending is Ending.UNREADABLE
+    assert isinstance(found.error, CorruptObjectError)

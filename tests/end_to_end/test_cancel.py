@@ -156,7 +156,11 @@ def test_another_client_keeps_its_keys(cluster: KnotCluster, tmp_path: Path) -> 
             alone = one.submit(wait_for, str(tmp_path / "never"))
             until(lambda: running(cluster))
             tasks = cluster.scheduler.tasks
-            until(lambda: all(len(tasks[mine_too.key].who_wants or ()) == 2 for mine_too in theirs))
+            until(
+                lambda: all(
+                    t.key in tasks and len(tasks[t.key].who_wants or ()) == 2 for t in theirs
+                )
+            )
             one.cancel(mine)
             assert mine[0].cancelled()
             del alone
@@ -258,3 +262,30 @@ DOINGS: dict[str, Callable[[Client, list[Future]], Any]] = {
     "failed": lambda client, futures: futures.clear(),
     "client closed": lambda client, futures: client.close(),
 }
+
+
+def linger(folder: str, name: str) -> str:
+    """Say which process this is, and wait until a file is there."""
+    path = Path(folder) / f"{name}.pid"
+    path.with_suffix(".partial").write_text(str(os.getpid()))
+    path.with_suffix(".partial").rename(path)
+    return wait_for(f"{folder}/{name}.gate")
+
+
+def test_a_child_that_nobody_needs_ends_while_its_array_runs(
+    open_cluster: Callable[..., KnotCluster], tmp_path: Path
+) -> None:
+    with Client(open_cluster(part_interval=0.1)) as client:
+        cluster = client.cluster
+        needed, dropped = client.map(linger, [str(tmp_path)] * 2, ["a", "b"], pure=False)
+        dependent = client.submit(len, needed)
+        until(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
+        assert [job.size for job in cluster._parts.service.jobs.values()][:1] == [2]
+        pids = {name: int((tmp_path / f"{name}.pid").read_text()) for name in "ab"}
+        client.cancel(dropped)
+        until(lambda: not psutil.pid_exists(pids["b"]))
+        assert psutil.pid_exists(pids["a"])
+        (tmp_path / "a.gate").touch()
+        assert dependent.result(timeout=60) == len(needed.result(timeout=60))
+        del needed, dropped, dependent
+        until(lambda: is_clean(cluster))

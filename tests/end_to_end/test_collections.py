@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,22 @@ def flowers() -> tuple[Any, Any]:
 
     data: tuple[Any, Any] = load_iris(return_X_y=True)
     return data
+
+
+def test_scikit_learn_is_imported_before_jobs_need_it(
+    open_cluster: Callable[..., KnotCluster], flowers: tuple[Any, Any]
+) -> None:
+    """If it is imported here: each of the first jobs would take a second or more for that."""
+    cluster = open_cluster()
+    launcher: Any = cluster._parts.engine.client._dispatcher._launcher
+    until(lambda: {"joblib", "sklearn"} <= launcher._learned.keys())
+    with Client(cluster) as client:
+        assert client.submit(is_warm, "sklearn").result(timeout=60)
+
+
+def is_warm(module: str) -> bool:
+    """Tell whether this process was born with a module."""
+    return module in sys.modules
 
 
 def test_grid_search_with_joblib(client: Client, flowers: tuple[Any, Any]) -> None:

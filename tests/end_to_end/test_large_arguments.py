@@ -226,3 +226,37 @@ def test_a_value_that_was_released_is_made_again(
     del first, other
     until(lambda: store.list(f"{cluster.name}/") == [])
     assert client.submit(total, array, key=key).result() == pytest.approx(array.sum())
+
+
+@pytest.mark.parametrize("length", [10, 20_000])
+def test_what_holds_itself(client: Client, length: int) -> None:
+    """Dask's own `Client.submit` refuses a plain list of this kind; these it takes."""
+    value: list[Any] = [1, np.zeros(length)]
+    value.append(value)
+    bound = client.submit(partial(holds_itself, value), pure=False)
+    traversed = client.compute(delayed(holds_itself)(delayed(value, traverse=False, name="own")))
+    (scattered,) = client.scatter([value])
+    read = client.submit(len, scattered, pure=False)
+    made = client.submit(holds_itself, client.submit(make_own, length, pure=False), pure=False)
+    assert client.gather([bound, traversed, made, read]) == [True, True, True, 3]
+
+
+def holds_itself(value: Any) -> bool:
+    return value[2] is value
+
+
+def make_own(length: int) -> Any:
+    value: list[Any] = [1, np.zeros(length)]
+    value.append(value)
+    return value
+
+
+class Boundless:
+    """Says that it is larger than can be."""
+
+    def __sizeof__(self) -> int:
+        raise RuntimeError("nobody knows")
+
+
+def test_a_result_that_does_not_know_how_large_it_is(client: Client) -> None:
+    assert type(client.submit(Boundless).result(timeout=60)).__name__ == "Boundless"

@@ -171,13 +171,16 @@ def test_in_a_running_event_loop() -> None:
 
 
 FORK = """
-import os, sys, time
+import os, sys, time, warnings
 from distributed import Client
 from dask_knot import KnotCluster
 from tests.end_to_end.tasks import inc, wait_for
 
 def fork(end):
-    pid = os.fork()
+    with warnings.catch_warnings():
+        # Python 3.12 warns of forks of processes with threads, as Dask's clients have.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
     if pid == 0:
         end()
     assert os.waitpid(pid, 0)[1] == 0

@@ -188,3 +188,53 @@ def test_a_constant_is_its_value_everywhere() -> None:
     assert isinstance(again, DataNode)
     assert again.key == constant.key
     assert (again() == LARGE).all()
+
+
+def tangled(kind: str) -> Any:
+    """Make containers that hold themselves, at once or further inside, or are very deep."""
+    if kind == "dict":
+        whole: Any = {"array": LARGE}
+        whole["itself"] = whole
+    elif kind == "deep":
+        whole = [LARGE]
+        for _ in range(400):
+            whole = [whole]
+    else:
+        whole = [1, LARGE]
+        whole.append(whole if kind == "list" else ({"deeper": (whole, LARGE)},))
+    return whole
+
+
+@pytest.mark.parametrize("kind", ["list", "dict", "further inside", "deep"])
+@pytest.mark.parametrize("place", ["argument", "inside", "keyword", "partial"])
+def test_what_holds_itself_is_not_taken_apart(kind: str, place: str) -> None:
+    value = tangled(kind)
+    if place == "partial":
+        node = Task("x", partial(measure, value))
+    elif place == "keyword":
+        node = Task("x", measure, value=value)
+    else:
+        node = Task("x", measure, value if place == "argument" else [value, SMALL])
+    lifted = lift({"x": node}, ["x"], Constants())
+    constants = [key for key, node in lifted.items() if isinstance(node, Constant)]
+    assert lifted["x"].dependencies == {*constants}
+    assert len(constants) == 1
+    assert pickle.loads(pickle.dumps(lifted))
+    assert execute_graph(lifted, keys=["x"])["x"] == measure(
+        *([value] if place != "inside" else [[value, SMALL]])
+    )
+
+
+def measure(value: Any) -> int:
+    """Count the containers and arrays, each once."""
+    seen: dict[int, Any] = {}
+    left = [value]
+    while left:
+        one = left.pop()
+        if id(one) not in seen:
+            seen[id(one)] = one
+            if isinstance(one, (list, tuple)):
+                left += one
+            elif isinstance(one, dict):
+                left += one.values()
+    return len(seen)

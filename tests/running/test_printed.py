@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from dask_knot.running import printed as printed_module
-from dask_knot.running.printed import Printed
+from dask_knot.running.printed import Printed, Tee
 
 
 @contextmanager
@@ -67,3 +67,14 @@ def test_streams_stay_streams() -> None:
     tee.writelines(["a", "b"])
     tee.flush()
     assert below.buffer.getvalue() == b"bytesab"  # type: ignore[attr-defined]
+
+
+def test_a_tee_may_go_when_what_is_behind_it_is_closed() -> None:
+    """Python closes it when nobody holds it any more; 3.13 complains of what that raises."""
+    behind = io.StringIO()
+    tee = Tee(behind, deque())
+    tee.close()
+    tee.write("still open")
+    assert behind.getvalue() == "still open"
+    behind.close()
+    tee.close()

@@ -36,12 +36,17 @@ class World:
         What there is to compute.
     trouble : float
         How probable refused stages, failed plans and lost values are.
+    mistakes : float
+        How probable a mistake of the tracker is, after which it gives up what runs.
     """
 
-    def __init__(self, random: Random, universe: Universe, trouble: float = 0.0) -> None:
+    def __init__(
+        self, random: Random, universe: Universe, trouble: float = 0.0, mistakes: float = 0.0
+    ) -> None:
         self.random = random
         self.universe = universe
         self.trouble = trouble
+        self.mistakes = mistakes
         self.now = 0.0
         limits = Limits(
             slots=random.randint(1, 4),
@@ -69,7 +74,10 @@ class World:
         if isinstance(event, events.ManifestFound):
             written = {event.name, *(o.place.name for o in event.manifest.outputs)}
             self.found_late |= written & self.deleted.keys()
-        for action in self.tracker.handle(event, self.now):
+        decided = self.tracker.handle(event, self.now)
+        if self.mistakes and self.random.random() < self.mistakes:
+            decided += self.tracker.give_up(JobError("a mistake of ours", "trouble"))
+        for action in decided:
             self.log.append(action)
             self._do(action)
         recount.check(self.tracker.state)

@@ -146,9 +146,10 @@ def test_a_higher_priority_is_planned_first() -> None:
     for number, priority in enumerate((0, 5, -1, 5, 10)):
         assert tracker.handle(prioritized(f"k-{number}", priority), 0.01) == []
     assert [batch.priority for batch in tracker.state.batches] == [10, 5, 0, -1]
-    planned = []
+    planned: list[list[Key]] = []
     while True:
-        decided = tracker.handle(events.PlanningFailed(0, KnotError("no")), 5.0)
+        asked = events.PlanningFailed(len(planned), KnotError("no"))
+        decided = tracker.handle(asked, 5.0)
         requests = [action.request for action in decided if isinstance(action, actions.MakePlan)]
         if not requests:
             break
@@ -163,10 +164,11 @@ def test_a_stream_of_a_higher_priority_does_not_keep_others_for_ever() -> None:
     planned: list[Key] = []
     for number in range(1000):  # more comes before a plan is made
         now = 0.02 + number * 0.01
-        is_planning = tracker.state.planning is not None
+        planning = tracker.state.planning
         decided = tracker.handle(prioritized(f"high-{number}", 1), now)
-        if is_planning:
-            decided += tracker.handle(events.PlanningFailed(0, KnotError("no")), now)
+        if planning is not None:
+            failed = events.PlanningFailed(planning[0], KnotError("no"))
+            decided += tracker.handle(failed, now)
         requests = [action.request for action in decided if isinstance(action, actions.MakePlan)]
         planned += [key for request in requests for key in request.wanted]
     assert "low" in planned

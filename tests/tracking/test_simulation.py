@@ -54,10 +54,10 @@ def mend(world: World) -> None:
         world.universe.raising.discard(world.random.choice(sorted(world.universe.raising, key=str)))
 
 
-def live(seed: int, trouble: float, steps: int = 250) -> World:
+def live(seed: int, trouble: float, mistakes: float = 0.0, steps: int = 250) -> World:
     """Run a world until everything is forgotten and at rest."""
     random = Random(seed)
-    world = World(random, random_universe(random), trouble)
+    world = World(random, random_universe(random), trouble, mistakes)
     for _ in range(steps):
         act(world)
     world.come_to_rest()
@@ -79,3 +79,8 @@ def test_every_question_has_one_answer_and_nothing_is_left(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(100))
 def test_refused_stages_failed_plans_and_lost_values_hang_nothing(seed: int) -> None:
     live(seed, trouble=0.05)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_mistakes_of_our_own_hang_nothing(seed: int) -> None:
+    live(1000 + seed, trouble=0.02, mistakes=0.03)

@@ -149,3 +149,31 @@ def test_old_stages_are_forgotten() -> None:
         hands.done.clear()
         hands.plans.clear()
     assert len(hands.tracker.state.tallies) == REMEMBERED
+
+
+def test_stages_that_are_over_are_forgotten_while_an_older_one_runs() -> None:
+    hands = Hands(slots=10_000)
+    hands.submit({"old-1": []}, "old-1")
+    hands.plan()
+    old = hands.shard_of("old-1").stage
+    many = REMEMBERED + 5
+    for number in range(many):
+        key = f"a-{number}"
+        hands.submit({key: []}, key)
+        hands.plan()
+        hands.finish(hands.shard_of(key))
+        hands.forget(key)
+        hands.done.clear()
+        hands.plans.pop(number)
+    tallies = hands.tracker.state.tallies
+    assert len(tallies) == REMEMBERED
+    assert old in tallies
+    # Their tasks are still counted, as long as they belong to what is going on.
+    assert tasks(hands) == {"a": (many, 0, many), "old": (0, 0, 1)}
+    seen = snapshot(hands.tracker.state)
+    assert [stage.id for stage in seen.stages] == sorted(tallies)
+    hands.tell(events.KeyReleased("old-1", True))
+    hands.now += 60.0
+    hands.submit({"b-1": []}, "b-1")
+    hands.plan()
+    assert tasks(hands) == {"b": (0, 0, 1)}
