@@ -17,7 +17,7 @@ from dask_knot.driving.stuck import Stuck
 from dask_knot.driving.trouble import Trouble
 from dask_knot.driving.watching import Found
 from dask_knot.errors import InternalError, JobStartError
-from dask_knot.planning import Plan, PlanRequest, make_plan
+from dask_knot.planning import make_plan
 from dask_knot.store.manifest import Place
 from dask_knot.store.names import StageId
 from dask_knot.tracking import actions, events
@@ -130,9 +130,9 @@ class Driver:
         self.handle([event])
 
     async def _submit_plan(self, action: actions.SubmitPlan) -> None:
+        @paused_collector()
         def submit() -> list[events.Event]:
-            with paused_collector():
-                return list(self.parts.submitter.submit(action))
+            return list(self.parts.submitter.submit(action))
 
         try:
             failed = await self._in(self._submits, submit)
@@ -287,10 +287,7 @@ def _admit(error: BaseException) -> None:
     logger.critical("dask_knot made a mistake, please report it", exc_info=error)
 
 
-def _plan(request: PlanRequest) -> Plan:
-    with paused_collector():
-        return make_plan(request)
-
+_plan = paused_collector()(make_plan)
 
 _UNNEEDED = "nobody needs its results any more"
 _UNTOLD = "jobs that nobody needs could not be told"
