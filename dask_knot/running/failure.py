@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from traceback import format_tb
@@ -19,6 +20,10 @@ from distributed.protocol import pickle
 
 from dask_knot.errors import CorruptObjectError, KnotError
 from dask_knot.store.codec import Bytes
+
+#: Frames of a traceback that are kept at each of its ends: pickle gives up on the thousand of an
+#: endless recursion, and Dask would then lose the type of the exception, and never end its future.
+KEPT_FRAMES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ def describe(error: BaseException, key: object, printed: str = "") -> Failure:
     """
     if printed and hasattr(error, "add_note"):
         error.add_note(f"The task had printed:\n{printed}")
+    _shorten_tracebacks(error)
     shown = _without_callers(sys.exc_info()[2])
     for one in filter(None, (error, error.__cause__)):
         one.__traceback__ = _without_callers(one.__traceback__)
@@ -126,3 +132,24 @@ def fail(error: BaseException, key: object) -> Failure:
         raise error.with_traceback(None)
     except type(error) as raised:
         return describe(raised, key)
+
+
+def _shorten_tracebacks(error: BaseException) -> None:
+    """Leave the middle of long tracebacks out, those of what led to the exception as well."""
+    seen: set[int] = set()
+    found: list[BaseException | None] = [error]
+    while found:
+        one = found.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            found += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+            frames = list(_frames(one.__traceback__))
+            if len(frames) > 2 * KEPT_FRAMES:
+                frames[KEPT_FRAMES - 1].tb_next = frames[-KEPT_FRAMES]
+
+
+def _frames(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    """Walk from where an exception was caught to where it was raised."""
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next

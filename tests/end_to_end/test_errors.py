@@ -177,6 +177,14 @@ def test_an_exception_with_huge_arguments(cluster: KnotCluster, client: Client) 
         assert "xxxx" in str(error)
 
 
+def test_an_endless_recursion(client: Client) -> None:
+    def recurse(x: int) -> int:
+        return recurse(x) + 1
+
+    with pytest.raises(RecursionError):
+        client.submit(inc, client.submit(recurse, 1)).result(timeout=30)
+
+
 @pytest.mark.parametrize("kind", ["interrupt", "stop", "exit"])
 @pytest.mark.parametrize("is_alone", [True, False])
 def test_what_would_end_a_program(client: Client, kind: str, is_alone: bool) -> None:

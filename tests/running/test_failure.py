@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import types
 from traceback import extract_tb
 
 import pytest
@@ -105,3 +106,26 @@ def test_what_is_refused_shows_where_it_is_used() -> None:
 def test_an_error_of_our_own_keeps_its_frames() -> None:
     failure = fail(ValueError("x"), "key")
     assert [frame.name for frame in extract_tb(pickle.loads(failure.traceback))] == ["fail"]
+
+
+@pytest.mark.parametrize("is_cause", [False, True])
+def test_an_endless_recursion_keeps_its_type_and_the_ends_of_its_traceback(is_cause: bool) -> None:
+    def recurse() -> None:
+        recurse()
+
+    try:
+        try:
+            recurse()
+        except RecursionError as error:
+            if is_cause:
+                raise ValueError("it is too deep") from error
+            raise
+    except (RecursionError, ValueError) as error:
+        failure = describe(error, "key")
+    back = failure.load()
+    assert isinstance(back.__cause__ if is_cause else back, RecursionError)
+    # Dask's client drops what is no traceback with an AssertionError: its future would never end.
+    assert failure.traceback is None or isinstance(
+        pickle.loads(failure.traceback), types.TracebackType
+    )
+    assert is_cause or "recurse()" in failure.traceback_text
