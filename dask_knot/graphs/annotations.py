@@ -77,7 +77,7 @@ def task_priorities(
     UnsupportedGraphError
         If one is no number.
     """
-    return _numbers("priority", tasks, annotations, everywhere)
+    return _numbers("priority", Real, tasks, annotations, everywhere)
 
 
 def check_workers(annotations: Annotations, everywhere: Mapping[str, Any], known: Set[str]) -> None:
@@ -116,20 +116,26 @@ def inner_retries(
     Raises
     ------
     UnsupportedGraphError
-        If one is no number.
+        If one is no whole number.
     """
-    return _numbers("retries", tasks, annotations, everywhere)
+    # Dask's scheduler takes nothing else, and is left half way by it.
+    return _numbers("retries", int, tasks, annotations, everywhere)
 
 
 def _numbers(
-    name: str, tasks: Iterable[Key], annotations: Annotations, everywhere: Mapping[str, Any]
+    name: str,
+    kind: type,
+    tasks: Iterable[Key],
+    annotations: Annotations,
+    everywhere: Mapping[str, Any],
 ) -> dict[Key, Any]:
     general = everywhere.get(name) or 0
     found = {key: general(key) if callable(general) else general for key in tasks if general}
     found |= annotations.get(name, {})
     for key, number in found.items():
-        if number is not None and not isinstance(number, Real):
-            raise UnsupportedGraphError(f"{name}={number!r} of {key!r} is no number")
+        if number is not None and not isinstance(number, kind):
+            words = "whole number" if kind is int else "number"
+            raise UnsupportedGraphError(f"{name}={number!r} of {key!r} is no {words}")
     return {key: number for key, number in found.items() if number}
 
 

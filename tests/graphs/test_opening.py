@@ -207,5 +207,10 @@ def test_the_highest_priority_of_what_is_wanted(general: Any) -> None:
 @pytest.mark.parametrize("name", ["priority", "retries"])
 @pytest.mark.parametrize("general", ["high", lambda key: [1]])
 def test_a_priority_that_is_no_number_is_refused(name: str, general: Any) -> None:
-    with pytest.raises(UnsupportedGraphError, match=f"{name}=.* of 'a' is no number"):
+    with pytest.raises(UnsupportedGraphError, match=f"{name}=.* of 'a' is no (whole )?number"):
         opened({"a": Task("a", abs, 1)}, {"a"}, {name: general})
+
+
+def test_retries_are_whole_numbers() -> None:
+    with pytest.raises(UnsupportedGraphError, match=r"retries=1\.5 of 'a' is no whole"):
+        opened({"a": Task("a", abs, 1)}, {"a"}, {"retries": 1.5})
