@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
+from time import monotonic
 from typing import Any, NoReturn
 
 from distributed import Scheduler
@@ -14,6 +16,9 @@ from dask_knot.errors import KnotError
 from dask_knot.gateway import GATEWAY
 from dask_knot.graphs.annotations import Bounds
 from dask_knot.planning import Resources
+
+#: Seconds between two looks at whether clients were sent their news: Dask collects them for 2 ms.
+NEWS_INTERVAL = 0.005
 
 
 def as_jobs(
@@ -76,9 +81,15 @@ class JobsAsWorkers(Scheduler):  # type: ignore[misc]
             worker.nthreads = nthreads
 
     async def restart_workers(
-        self, workers: list[str] | None = None, **options: Any
+        self, workers: list[str] | None = None, timeout: float = 30, **options: Any
     ) -> dict[str, str]:
         """Tell that all is new: jobs were ended with their keys, and the gateway keeps no state."""
+        # Dask's own workers take their time. Here the answer would overtake the news of the
+        # restart, which cancel all that a client has: also what it asks for after the answer.
+        deadline, has_news = monotonic() + timeout, True
+        while has_news and monotonic() < deadline:
+            has_news = any(comm.buffer for comm in self.client_comms.values())
+            await asyncio.sleep(NEWS_INTERVAL)  # also after the last are taken out: to be written
         return dict.fromkeys(self.workers if workers is None else workers, "OK")
 
     async def retire_workers(self, *workers: Any, **options: Any) -> NoReturn:

@@ -200,6 +200,12 @@ def test_restart(cluster: KnotCluster, client: Client, tmp_path: Path) -> None:
     until(lambda: is_clean(cluster))
 
 
+def test_what_is_asked_for_right_after_a_restart(client: Client) -> None:
+    for number in range(5):
+        client.restart(timeout=30)
+        assert client.submit(inc, number).result(timeout=30) == number + 1
+
+
 class Slow:
     """Takes its time to be unpickled: the scheduler opens its graph for so long."""
 
