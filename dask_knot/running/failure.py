@@ -99,7 +99,10 @@ def describe(error: BaseException, key: object, printed: str = "") -> Failure:
     shown = _without_callers(sys.exc_info()[2])
     for one in filter(None, (error, error.__cause__)):
         one.__traceback__ = _without_callers(one.__traceback__)
-    message: dict[str, Any] = dict(error_message(error))
+    try:
+        message: dict[str, Any] = dict(error_message(error))
+    except Exception as unspeakable:  # its text is made by user code: that may raise as well
+        message = dict(error_message(unspeakable))
     # Dask would leave out its own callers only.
     traceback = bytes(pickle.dumps(shown))
     is_short = len(traceback) <= dask.config.get("distributed.admin.max-error-length")

@@ -185,6 +185,34 @@ def test_an_endless_recursion(client: Client) -> None:
         client.submit(inc, client.submit(recurse, 1)).result(timeout=30)
 
 
+def test_an_exception_that_has_no_text(client: Client) -> None:
+    class Unspeakable(Exception):
+        def __repr__(self) -> str:
+            raise ValueError("no words")
+
+        __str__ = __repr__
+
+    def stammer() -> None:
+        raise Unspeakable
+
+    with pytest.raises(ValueError, match="no words"):
+        client.submit(stammer).result(timeout=30)
+
+
+class Vague:
+    """A value whose size can't be told."""
+
+    def __sizeof__(self) -> int:
+        raise ValueError("how large is it?")
+
+
+def test_a_value_that_has_no_size(client: Client) -> None:
+    made = client.submit(Vague)
+    assert client.submit(lambda *values: len(values), made, Vague()).result(timeout=30) == 2
+    assert isinstance(made.result(timeout=30), Vague)
+    assert isinstance(client.scatter(Vague()).result(timeout=30), Vague)
+
+
 @pytest.mark.parametrize("kind", ["interrupt", "stop", "exit"])
 @pytest.mark.parametrize("is_alone", [True, False])
 def test_what_would_end_a_program(client: Client, kind: str, is_alone: bool) -> None:
