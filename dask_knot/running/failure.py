@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import os
 import sys
 from collections.abc import Iterator
@@ -137,6 +138,10 @@ def fail(error: BaseException, key: object) -> Failure:
         return describe(raised, key)
 
 
+#: Python has groups from 3.11 on.
+_GROUP: Any = getattr(builtins, "BaseExceptionGroup", ())
+
+
 def _shorten_tracebacks(error: BaseException) -> None:
     """Leave the middle of long tracebacks out, those of what led to the exception as well."""
     seen: set[int] = set()
@@ -145,7 +150,8 @@ def _shorten_tracebacks(error: BaseException) -> None:
         one = found.pop()
         if one is not None and id(one) not in seen:
             seen.add(id(one))
-            found += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+            found += [one.__cause__, one.__context__]
+            found += one.exceptions if isinstance(one, _GROUP) else ()
             frames = list(_frames(one.__traceback__))
             if len(frames) > 2 * KEPT_FRAMES:
                 frames[KEPT_FRAMES - 1].tb_next = frames[-KEPT_FRAMES]

@@ -129,3 +129,17 @@ def test_an_endless_recursion_keeps_its_type_and_the_ends_of_its_traceback(is_ca
         pickle.loads(failure.traceback), types.TracebackType
     )
     assert is_cause or "recurse()" in failure.traceback_text
+
+
+class Several(Exception):
+    """It has what groups of exceptions have, but of its own kind."""
+
+    exceptions = ("no exception", 1)
+
+
+def test_what_a_user_names_as_groups_do_is_left_alone() -> None:
+    try:
+        raise Several("all went wrong")
+    except Several as error:
+        failure = describe(error, "key")
+    assert isinstance(failure.load(), Several)
