@@ -120,7 +120,7 @@ class Driver:
     async def _make_plan(self, action: actions.MakePlan) -> None:
         event: events.Event
         try:
-            plan = await self._in(self._submits, _plan, action.request)
+            plan = await self._in(self._submits, paused_collector()(make_plan), action.request)
             for reason in plan.reasons:
                 logger.debug("plan %d: %s", action.number, reason)
             event = events.PlanMade(action.number, plan)
@@ -286,8 +286,6 @@ class Driver:
 def _admit(error: BaseException) -> None:
     logger.critical("dask_knot made a mistake, please report it", exc_info=error)
 
-
-_plan = paused_collector()(make_plan)
 
 _UNNEEDED = "nobody needs its results any more"
 _UNTOLD = "jobs that nobody needs could not be told"

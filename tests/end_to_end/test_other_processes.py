@@ -244,6 +244,7 @@ from distributed import Client
 from dask_knot import KnotCluster
 from tests.end_to_end.tasks import inc, wait_for
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # behind a shell's `&` it is ignored
 with (
     KnotCluster(jobs=3, memory="1 GiB", dashboard_address=None) as cluster,
     Client(cluster) as client,

@@ -10,6 +10,7 @@ from typing import Any
 from moto.iam.access_control import IAMRequestBase
 
 PATH = "/rig/asked/"
+RESET = "/moto-api/reset"
 
 _asked: dict[str, set[str]] = defaultdict(set)
 
@@ -28,10 +29,12 @@ def install() -> None:
 
 
 def serve(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
-    """Answer for `/rig/asked/USER`; the rest is the application's."""
+    """Answer for `/rig/asked/USER`, and forget when all is forgotten; the rest is passed on."""
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
+        if path == RESET:
+            _asked.clear()
         if not path.startswith(PATH):
             return application(environ, start)
         start("200 OK", [("Content-Type", "application/json")])
