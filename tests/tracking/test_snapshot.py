@@ -138,16 +138,20 @@ def test_after_a_while_what_was_is_not_shown_any_more(pause: float, expected: li
     assert list(snapshot(hands.tracker.state).tasks) == expected
 
 
+def come_and_go(hands: Hands, key: str) -> None:
+    """Ask for a task, run it, and forget it."""
+    hands.submit({key: []}, key)
+    hands.plan()
+    hands.finish(hands.shard_of(key))
+    hands.forget(key)
+    hands.done.clear()
+    hands.plans.clear()
+
+
 def test_old_stages_are_forgotten() -> None:
     hands = Hands()
     for number in range(REMEMBERED + 5):
-        key = f"a-{number}"
-        hands.submit({key: []}, key)
-        hands.plan()
-        hands.finish(hands.shard_of(key))
-        hands.forget(key)
-        hands.done.clear()
-        hands.plans.clear()
+        come_and_go(hands, f"a-{number}")
     assert len(hands.tracker.state.tallies) == REMEMBERED
 
 
@@ -158,13 +162,7 @@ def test_stages_that_are_over_are_forgotten_while_an_older_one_runs() -> None:
     old = hands.shard_of("old-1").stage
     many = REMEMBERED + 5
     for number in range(many):
-        key = f"a-{number}"
-        hands.submit({key: []}, key)
-        hands.plan()
-        hands.finish(hands.shard_of(key))
-        hands.forget(key)
-        hands.done.clear()
-        hands.plans.pop(number)
+        come_and_go(hands, f"a-{number}")
     tallies = hands.tracker.state.tallies
     assert len(tallies) == REMEMBERED
     assert old in tallies
