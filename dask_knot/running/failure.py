@@ -104,16 +104,22 @@ def describe(error: BaseException, key: object, printed: str = "") -> Failure:
         message: dict[str, Any] = dict(error_message(error))
     except Exception as unspeakable:  # its text is made by user code: that may raise as well
         message = dict(error_message(unspeakable))
-    # Dask would leave out its own callers only.
-    traceback = bytes(pickle.dumps(shown))
-    is_short = len(traceback) <= dask.config.get("distributed.admin.max-error-length")
     return Failure(
         message["exception"].data,
-        traceback if is_short else None,
+        _pickled(shown),
         message["exception_text"],
         "".join(format_tb(shown)),
         str(key),
     )
+
+
+def _pickled(traceback: TracebackType | None) -> bytes | None:
+    """Pickle what Dask would, without our callers; None if that can't be, or is too long."""
+    try:
+        data = bytes(pickle.dumps(traceback))
+    except Exception:  # a module that user code made may have a name that can't be pickled
+        return None
+    return data if len(data) <= dask.config.get("distributed.admin.max-error-length") else None
 
 
 def _without_callers(traceback: TracebackType | None) -> TracebackType | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import types
 from traceback import extract_tb
 
@@ -143,3 +144,15 @@ def test_what_a_user_names_as_groups_do_is_left_alone() -> None:
     except Several as error:
         failure = describe(error, "key")
     assert isinstance(failure.load(), Several)
+
+
+def test_a_traceback_that_cannot_be_pickled_costs_no_more_than_on_any_cluster() -> None:
+    code = compile("raise ValueError('cannot use it')", "made.py", "exec")
+    try:
+        exec(code, {"__name__": threading.Lock()})
+    except ValueError as error:
+        failure = describe(error, "key")
+    assert failure.traceback is None
+    assert "made.py" in failure.traceback_text
+    # Dask gives up the type then, and keeps the text.
+    assert str(pickle.loads(failure.exception)) == repr(ValueError("cannot use it"))
