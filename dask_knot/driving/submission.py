@@ -18,7 +18,7 @@ from dask_knot.planning import Shard, Stage
 from dask_knot.running import work
 from dask_knot.running.failure import fail
 from dask_knot.running.work import Made, Options, ShardWork, Source
-from dask_knot.store import names, pack
+from dask_knot.store import codec, names, pack
 from dask_knot.store.codec import Bytes
 from dask_knot.store.manifest import Place
 from dask_knot.store.names import ShardId, StageId
@@ -64,7 +64,8 @@ class Submitter:
             If the store can't be written; then they run on, which is no harm.
         """
         indices = " ".join(str(shard.index) for shard in shards)
-        self.store.put(names.unneeded(self.run, shards[0].stage), [indices.encode()])
+        # Framed, so that it is checked: a damaged number is that of another shard.
+        self.store.put(names.unneeded(self.run, shards[0].stage), codec.frame([indices.encode()]))
 
     def release(self, deleted: Sequence[str]) -> list[str]:
         """Note that objects are going to be deleted, and name all that go with them."""

@@ -42,7 +42,7 @@ class ValueReader:
         self._pool = ThreadPoolExecutor(AT_ONCE, "dask-knot-values")
 
     def remember(self, name: str, data: memoryview) -> None:
-        """Keep an object that was read, for the values in it."""
+        """Keep a manifest that was read, for the values in it."""
         with self._lock:
             old = self._cache.pop(name, None)
             self._cached += data.nbytes - (old.nbytes if old is not None else 0)
@@ -93,15 +93,18 @@ class ValueReader:
             data = self.at_hand(place)
             if data is None:
                 far.append((place, key))
-            else:
-                found[key] = data
+                continue
+            try:  # the manifest's own checksum is that of its index
+                found[key] = _checked(data)
+            except CorruptObjectError as error:
+                lost[key] = _about(error, key)
         far.sort(key=lambda entry: entry[0])
         groups = neighbours([place for place, _ in far])
         wanted = [[far[number] for number in group] for group in groups]
         for group, read in zip(wanted, self._pool.map(self._read_group, wanted), strict=True):
             for (_, key), result in zip(group, read, strict=True):
                 if isinstance(result, StoreError):
-                    lost[key] = type(result)(f"the value of {key!r} is lost: {result}")
+                    lost[key] = _about(result, key)
                 else:
                     found[key] = result
         return found, lost
@@ -120,6 +123,10 @@ class ValueReader:
             if isinstance(error, MissingObjectError | CorruptObjectError):
                 return [error]
             raise
+
+
+def _about(error: StoreError, key: Key) -> StoreError:
+    return type(error)(f"the value of {key!r} is lost: {error}")
 
 
 def _checked(data: memoryview) -> memoryview:

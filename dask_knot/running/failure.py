@@ -20,6 +20,7 @@ from distributed.core import error_message
 from distributed.protocol import pickle
 
 from dask_knot.errors import CorruptObjectError, KnotError
+from dask_knot.store import codec
 from dask_knot.store.codec import Bytes
 
 #: Frames of a traceback that are kept at each of its ends: pickle gives up on the thousand of an
@@ -39,6 +40,8 @@ class Failure:
         The same for people.
     key : str
         The task that raised it.
+    lost : tuple of str
+        If only something that is needed couldn't be read: the objects that are gone or damaged.
     """
 
     exception: bytes
@@ -46,11 +49,11 @@ class Failure:
     exception_text: str
     traceback_text: str
     key: str
+    lost: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
-        """Turn it into bytes."""
-        data: bytes = msgpack.packb(asdict(self))
-        return data
+        """Turn it into bytes that can be checked."""
+        return b"".join(codec.frame([msgpack.packb(asdict(self))]))
 
     @classmethod
     def decode(cls, data: Bytes) -> Failure:
@@ -62,8 +65,16 @@ class Failure:
             If the bytes aren't those that were written.
         """
         try:
-            return cls(**msgpack.unpackb(data))
-        except (ValueError, TypeError, msgpack.UnpackException) as error:
+            codec.check(data)
+            fields = msgpack.unpackb(codec.unframe(data)[0])
+            return cls(**{**fields, "lost": tuple(fields["lost"])})
+        except (
+            CorruptObjectError,
+            ValueError,
+            TypeError,
+            LookupError,
+            msgpack.UnpackException,
+        ) as error:
             raise CorruptObjectError(f"these bytes are not a failure: {error!r}") from error
 
     def load(self) -> BaseException:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from dask_knot.errors import StoreError
-from dask_knot.store import names
+from dask_knot.store import codec, names
 from dask_knot.store.names import ShardId
 from dask_knot.store.store import Store
 
@@ -42,6 +42,8 @@ class Unneeded:
         self._pause = min(2 * self._pause, LONGEST)
         self._next = time.monotonic() + self._pause
         try:
-            return self._index in bytes(self._store.get(self._name)).split()
+            data = self._store.get(self._name)
+            codec.check(data)
+            return self._index in bytes(codec.unframe(data)[0]).split()
         except StoreError:  # nothing is unneeded, or nobody knows at the moment
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 import sys
+import zlib
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
@@ -18,7 +19,8 @@ PACKAGES = ("dask_knot", "dask", "distributed", "cloudpickle", "numpy", "msgpack
 #: The line that names the worker plugins, among those that name packages.
 _PLUGINS = "worker-plugins"
 
-_TAIL = struct.Struct("<H2s")
+#: The length of the text before it, and its CRC-32.
+_TAIL = struct.Struct("<HI2s")
 _MAGIC = b"KN"
 
 
@@ -50,7 +52,7 @@ def seal(
     """Put versions and plugins behind a shard's frames, in plain text: any Python can read that."""
     lines = {**(HERE if versions is None else versions), _PLUGINS: plugins}
     text = "\n".join(f"{name} {number}" for name, number in lines.items()).encode()
-    return [*frames, text, _TAIL.pack(len(text), _MAGIC)]
+    return [*frames, text, _TAIL.pack(len(text), zlib.crc32(text), _MAGIC)]
 
 
 def unseal(data: memoryview, here: Mapping[str, str] | None = None) -> Opened:
@@ -61,11 +63,11 @@ def unseal(data: memoryview, here: Mapping[str, str] | None = None) -> Opened:
     VersionsError
         If the versions differ; the message names both.
     CorruptObjectError
-        If there are no versions behind the frames.
+        If there are no versions behind the frames, or others than were written.
     """
     end = len(data) - _TAIL.size
-    length, magic = _TAIL.unpack_from(data, end) if end >= 0 else (0, b"")
-    if magic != _MAGIC or length > end:
+    length, checksum, magic = _TAIL.unpack_from(data, end) if end >= 0 else (0, 0, b"")
+    if magic != _MAGIC or length > end or zlib.crc32(data[end - length : end]) != checksum:
         raise CorruptObjectError("a shard doesn't end with the versions it was packed with")
     lines = bytes(data[end - length : end]).decode().splitlines()
     there = dict(line.split(" ", 1) for line in lines)

@@ -1,7 +1,8 @@
 """What a child writes when it has run tasks: the commit of a shard, or of a part of it.
 
 A manifest is ``HEAD · index · small values``. The index is msgpack; HEAD has its length and
-checksum. Places count from the start of the object.
+checksum; small values and failures have checksums of their own, so that one that is damaged takes
+no other along. Places count from the start of the object.
 """
 
 from __future__ import annotations
@@ -95,6 +96,9 @@ class Manifest:
     moved : mapping of str to int
         Bytes that the child has ``read`` and ``written`` since the manifest before, those of the
         small values in this one included.
+    lost : mapping of int to sequence of str
+        Outputs that erred only because something that they need can't be read any more, by their
+        ordinals: the names of the objects that are gone or damaged.
     """
 
     final: bool
@@ -106,6 +110,7 @@ class Manifest:
     kinds: bytes = b""
     requests: Mapping[str, int] = field(default_factory=dict)
     moved: Mapping[str, int] = field(default_factory=dict)
+    lost: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
 
 def encode(name: str, manifest: Manifest, inline: Sequence[Bytes]) -> list[Bytes]:
@@ -136,6 +141,7 @@ def encode(name: str, manifest: Manifest, inline: Sequence[Bytes]) -> list[Bytes
             "kinds": manifest.kinds,
             "requests": dict(manifest.requests),
             "moved": dict(manifest.moved),
+            "lost": dict(manifest.lost),
         }
     )
     return [_HEAD.pack(_MAGIC, VERSION, len(index), zlib.crc32(index)), index, *inline]
@@ -195,4 +201,5 @@ def _decode(name: str, index: memoryview) -> Manifest:
         fields["kinds"],
         fields["requests"],
         fields["moved"],
+        fields["lost"],
     )

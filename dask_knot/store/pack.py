@@ -1,8 +1,13 @@
-"""The one object that holds all shards of a stage: a table of offsets, then the shards."""
+"""The one object that holds all shards of a stage: a table of where each one is, then the shards.
+
+Each entry of the table has a checksum of its own, so that a child that reads one entry of ten
+thousand can check it: bytes of another shard would be as good as its own otherwise.
+"""
 
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Sequence
 
 from dask_knot.errors import CorruptObjectError
@@ -11,9 +16,12 @@ from dask_knot.store.codec import Bytes
 from dask_knot.store.store import Store
 
 _HEAD = struct.Struct("<2sBxI")
-_ENTRY = struct.Struct("<QQ")
+#: Where a shard begins, how long it is, and a checksum of that, its index and the head.
+_ENTRY = struct.Struct("<QQI")
 _MAGIC = b"KP"
-VERSION = 2
+VERSION = 3
+#: A child reads head and entry at once if there are only so many entries between them.
+_CLOSE = 64
 
 
 def build(shards: Sequence[Sequence[Bytes]]) -> list[Bytes]:
@@ -29,14 +37,14 @@ def build(shards: Sequence[Sequence[Bytes]]) -> list[Bytes]:
     list of bytes-like
         What `Store.put` takes.
     """
-    offsets = [_HEAD.size + 8 * (len(shards) + 1)]
-    for frames in shards:
-        offsets.append(offsets[-1] + codec.size(frames))
-    table = struct.pack(f"<{len(offsets)}Q", *offsets)
-    pieces: list[Bytes] = [_HEAD.pack(_MAGIC, VERSION, len(shards)), table]
-    for frames in shards:
-        pieces.extend(frames)
-    return pieces
+    head = _HEAD.pack(_MAGIC, VERSION, len(shards))
+    start = _HEAD.size + _ENTRY.size * len(shards)
+    entries = []
+    for index, frames in enumerate(shards):
+        length = codec.size(frames)
+        entries.append(_ENTRY.pack(start, length, _checksum(head, index, start, length)))
+        start += length
+    return [head, b"".join(entries), *(piece for frames in shards for piece in frames)]
 
 
 def read_shard(store: Store, name: str, index: int) -> memoryview:
@@ -47,18 +55,24 @@ def read_shard(store: Store, name: str, index: int) -> memoryview:
     MissingObjectError, CorruptObjectError
         If the pack is gone, or isn't one that has a shard of that index.
     """
-    entry = _HEAD.size + 8 * index
-    table = store.get_range(name, 0, entry + _ENTRY.size) if index < 64 else None
-    if table is None:
-        head, table = store.get_range(name, 0, _HEAD.size), store.get_range(name, entry, 16)
-        entry = 0
+    place = _HEAD.size + _ENTRY.size * index
+    if index < _CLOSE:
+        table = store.get_range(name, 0, place + _ENTRY.size)
+        head, entry = table[: _HEAD.size], table[place:]
     else:
-        head = table
-    magic, version, count = _HEAD.unpack_from(head)
+        head = store.get_range(name, 0, _HEAD.size)
+        entry = store.get_range(name, place, _ENTRY.size)
+    magic, version, count = _HEAD.unpack(head)
     if magic != _MAGIC or version != VERSION or index >= count:
         raise CorruptObjectError(
-            f"{name} is not a pack of format {VERSION} with a shard {index}: "
-            "was it written by another version of dask_knot?"
+            f"{name} is not a pack of format {VERSION} with a shard {index}: it was damaged, or "
+            "written by another version of dask_knot"
         )
-    start, stop = _ENTRY.unpack_from(table, entry)
-    return store.get_range(name, start, stop - start)
+    start, length, checksum = _ENTRY.unpack(entry)
+    if _checksum(head, index, start, length) != checksum:
+        raise CorruptObjectError(f"the table of the pack {name} was damaged at shard {index}")
+    return store.get_range(name, start, length)
+
+
+def _checksum(head: Bytes, index: int, start: int, length: int) -> int:
+    return zlib.crc32(struct.pack("<QQQ", index, start, length), zlib.crc32(head))

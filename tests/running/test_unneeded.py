@@ -9,7 +9,7 @@ import pytest
 from dask_knot.errors import StoreError
 from dask_knot.running import unneeded
 from dask_knot.running.unneeded import LONGEST, Unneeded
-from dask_knot.store import names
+from dask_knot.store import codec, names
 from dask_knot.store.names import ShardId
 from dask_knot.store.store import Store
 
@@ -36,7 +36,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_who_is_named_is_unneeded(clock: Clock) -> None:
     store = Store("memory://")
     children = {n: Unneeded(store, "run", ShardId(FIRST, n), 5.0) for n in (0, 1, 2, 12)}
-    store.put(names.unneeded("run", FIRST), [b"1 12 30"])
+    store.put(names.unneeded("run", FIRST), codec.frame([b"1 12 30"]))
     assert not any(child() for child in children.values())
     assert "get" not in store.requests  # not before its time
     clock.now = 5.0
