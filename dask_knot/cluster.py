@@ -19,6 +19,7 @@ from dask_knot.assembly import Assembly, assemble
 from dask_knot.deploy.discovery import announce, withdraw
 from dask_knot.deploy.display import Display
 from dask_knot.deploy.ending import close_clients, open_here
+from dask_knot.deploy.life import Life
 from dask_knot.deploy.listening import check_host
 from dask_knot.deploy.overrides import overrides
 from dask_knot.errors import EngineError
@@ -26,6 +27,7 @@ from dask_knot.gateway import Gateway
 from dask_knot.graphs.annotations import Bounds
 from dask_knot.scheduler import KnotScheduler
 from dask_knot.showing.address import dashboard_address
+from dask_knot.showing.terminal import terminal
 
 # As Dask's own packages do it: on import, and of the cluster only, as jobs need no such file.
 configuration.ensure_file()
@@ -101,6 +103,7 @@ class KnotCluster(Display):
         self.scheduler: KnotScheduler | None = None
         self._gateway: Gateway | None = None
         self._parts: Assembly | None = None
+        self._life: Life | None = None
         self._silence_logs = checks.log_level("silence_logs", silence_logs)
         self._has_overrides = False
         self._closing: asyncio.Future[None] | None = None
@@ -166,6 +169,9 @@ class KnotCluster(Display):
             self.status = Status.closed
             raise
         open_here.add(self)
+        if settings.progress:
+            self._life = Life(parts, terminal)
+            self._life.start()
         self._notice = await asyncio.to_thread(announce, self.name, self.scheduler.address)
         self._following = asyncio.ensure_future(self._follow(self.scheduler))
 
@@ -185,6 +191,8 @@ class KnotCluster(Display):
             return
         self.status = Status.closing
         open_here.discard(self)
+        if self._life is not None:
+            self._life.close()
         if self._following is not None:
             self._following.cancel()
         if self._notice is not None:

@@ -52,6 +52,7 @@ class Tempo:
     job_start: float
     unknown_task: float
     shards_per_slot: int
+    progress_after: float
     preload: tuple[str, ...] = ()
 
 
@@ -100,6 +101,7 @@ class Settings:
     host: str
     dashboard_address: str | None
     part_interval: float
+    progress: bool
     tempo: Tempo
     docker: DockerSettings | None = None
     aws: AwsSettings | None = None
@@ -222,6 +224,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "host": checks.text,
     "dashboard_address": checks.optional_text,
     "part_interval": checks.seconds,
+    "progress": checks.flag,
 }
 
 _ENGINE_SETTINGS: dict[str, type[Any]] = {"docker": DockerSettings, "aws": AwsSettings}

@@ -48,6 +48,7 @@ def test_jobs_follow_from_cores() -> None:
     [
         ("cores", "cores", 1, 2, 3),
         ("processes", "processes", False, True, False),
+        ("progress", "progress", True, False, True),
         ("memory", "memory", MEMORY_LIMIT // CPU_COUNT, 2**30, 2**31),
         ("timeout", "timeout", None, 60.0, 7200.0),
         ("attempts", "attempts", 3, 10, 1),
@@ -120,6 +121,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("attempts", 11, "from 1 to 10"),
     ("attempts", 0, "a whole number from 1 on"),
     ("processes", "yes", "True or False"),
+    ("progress", "never", "True or False"),
     ("memory", "much", "4 GiB"),
     ("memory", 1000, "from 1 MiB on"),
     ("memory", -5, "from 1 MiB on"),
