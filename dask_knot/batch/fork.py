@@ -14,6 +14,7 @@ from pathlib import Path
 from dask_knot.batch.forkclient import Server
 from dask_knot.batch.launcher import HOST_LOST, OUT_OF_MEMORY, ChildProcess, Exit, Listener
 from dask_knot.batch.memory import MemoryWatch
+from dask_knot.batch.origins import elsewhere
 from dask_knot.batch.wire import Message
 from dask_knot.errors import EngineError
 
@@ -120,7 +121,8 @@ class ForkLauncher:
         server.send(
             {
                 "do": "configure",
-                "path": _import_path(),
+                "argv": sys.argv,
+                "elsewhere": elsewhere(sys.modules),
                 "preload": [*self._preload, *self._learned],
                 "forbidden": self._forbidden,
             }
@@ -146,6 +148,8 @@ class ForkLauncher:
             self._note_start(message["child"], message["pid"])
         elif kind == "exited":
             self._note_exit(message["child"], message["code"])
+        elif kind == "ready":
+            return
         elif kind == "learned":
             with self._lock:
                 self._learned.update(dict.fromkeys(message["modules"]))
@@ -208,8 +212,12 @@ class ForkLauncher:
                 self._server = None
                 # One of them may have been what ended it.
                 self._learned.clear()
-                if not self._is_closed:
-                    logger.warning("the fork server ended (exit code %s) and is started anew", code)
+                if server.has_started and not self._is_closed:
+                    logger.warning(
+                        "the fork server ended (exit code %s) and is started anew. %s",
+                        code,
+                        server.words,
+                    )
             lost = {key: child for key, child in self._children.items() if child.server is server}
             for child_id in lost:
                 del self._children[child_id]
@@ -217,7 +225,15 @@ class ForkLauncher:
             if child.pid is not None:
                 self._memory.remove(child.pid)
                 _kill_group(child.pid)
-            self._report(child_id, Exit(None, status_reason=HOST_LOST))
+            self._report(child_id, _lost_with(server, code))
+
+
+def _lost_with(server: Server, code: int) -> Exit:
+    """Tell how children end whose server has: one that never started would not start again."""
+    if server.has_started:
+        return Exit(None, status_reason=HOST_LOST)
+    words = f"the fork server could not start (exit code {code}). It said:\n{server.words}"
+    return Exit(None, f"CannotStartContainerError: {words}", "Task failed to start")
 
 
 def _kill_group(group: int) -> None:

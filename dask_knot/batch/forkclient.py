@@ -7,21 +7,26 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import dask_knot
+from dask_knot.batch.origins import lasting
 from dask_knot.batch.wire import Message, Unpacker, pack
 
 logger = logging.getLogger(__name__)
 
+MODULE = "dask_knot.batch.forkserver"
 # A server that is asked to end does so at once, unless it is busy with an import.
 _END_TIMEOUT = 1.0
+# So many bytes of what a server has printed are told when it ends.
+_TOLD = 4000
 
 
 class Server:
-    """One run of ``python -m dask_knot.batch.forkserver``.
+    """One run of the fork server.
 
     Parameters
     ----------
@@ -29,6 +34,13 @@ class Server:
         Called with each message of the server, in the listening thread.
     ended
         Called once with the exit code, in the listening thread, after the last event.
+
+    Attributes
+    ----------
+    has_started
+        Whether it has said anything: one that hasn't could not start.
+    words
+        The last lines that it has printed, its traceback for one; there when it has ended.
     """
 
     def __init__(
@@ -41,28 +53,31 @@ class Server:
         self._socket, self._far_end = socket.socketpair()
         self._sending = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._output = -1
+        self.has_started = False
+        self.words = ""
         self._thread = threading.Thread(target=self._listen, name="knot-fork-server", daemon=True)
 
     def launch(self, environment: Mapping[str, str], log_path: Path | None) -> None:
         """Start the process and return at once: messages wait in the socket."""
         number = self._far_end.fileno()
-        output = os.open(log_path or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
+            self._output = _open_output(log_path)
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "dask_knot.batch.forkserver", str(number)],
+                [sys.executable, _BOOT, MODULE, str(number), _ROOT, *lasting(sys.path)],
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env={**environment, "PYTHONPATH": _import_path(environment)},
+                stdout=self._output,
+                stderr=self._output,
+                env=_without_here(environment),
                 pass_fds=(number,),
                 # Not in the group that Ctrl-C in a terminal reaches: not even while it starts.
                 start_new_session=True,
             )
         except OSError:
             self._socket.close()
+            self._read_output()
             raise
         finally:
-            os.close(output)
             self._far_end.close()
         self._thread.start()
 
@@ -95,12 +110,14 @@ class Server:
         while data := self._receive():
             try:
                 for message in unpacker.feed(data):
+                    self.has_started = True
                     self._event(self, message)
             except Exception:  # its children must not be left without anybody who listens
                 logger.exception("the fork server is given up, because of a mistake")
                 self._process.kill()
                 break
         code = self._wait()
+        self._read_output()
         # Whoever sends just now must not write into another file of the same number.
         with self._sending:
             self._socket.close()
@@ -112,6 +129,14 @@ class Server:
         except OSError:
             return b""
 
+    def _read_output(self) -> None:
+        """Keep the last of what the server printed: nobody prints there any more."""
+        if self._output >= 0:
+            start = max(0, os.fstat(self._output).st_size - _TOLD)
+            self.words = os.pread(self._output, _TOLD, start).decode(errors="replace").strip()
+            os.close(self._output)
+            self._output = -1
+
     def _wait(self) -> int:
         assert self._process is not None
         try:
@@ -121,8 +146,28 @@ class Server:
             return self._process.wait()
 
 
-def _import_path(environment: Mapping[str, str]) -> str:
-    """Return a PYTHONPATH with which the server finds this very package."""
-    root = str(Path(dask_knot.__file__ or "").resolve().parent.parent)
-    given = environment.get("PYTHONPATH")
-    return f"{root}{os.pathsep}{given}" if given else root
+_ROOT = str(Path(dask_knot.__file__ or "").resolve().parent.parent)
+_BOOT = str(Path(__file__).with_name("boot.py"))
+
+
+def _open_output(log_path: Path | None) -> int:
+    """Open what the server prints into: it can be read again, and is gone afterwards if unnamed."""
+    if log_path is not None:
+        return os.open(log_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def _without_here(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give an environment in which Python doesn't look into the current folder while it starts."""
+    entries = environment.get("PYTHONPATH", "").split(os.pathsep)
+    far = [entry for entry in entries if os.path.isabs(entry) and not _is_here(entry)]
+    kept = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
+    return {**kept, "PYTHONPATH": os.pathsep.join(far)} if far else kept
+
+
+def _is_here(folder: str) -> bool:
+    try:
+        return os.path.samefile(folder, os.curdir)
+    except OSError:
+        return False

@@ -17,12 +17,15 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from dask_knot.batch import warmth
+from dask_knot.batch.origins import Elsewhere
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 INTERRUPTED = 130
 _PYTHONS = frozenset({"python", "python3", sys.executable})
 _PR_SET_PDEATHSIG = 1
+#: What Python looks up once in a process, and another process may find to be different.
+_FORGOTTEN = (("tempfile", "tempdir"), ("uuid", "_node"), ("uuid", "_last_timestamp"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +121,8 @@ def _enter(request: Mapping[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environ"])
     sys.path[:] = request["path"]
+    sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, Elsewhere)]
     os.chdir(request["cwd"])
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.insert(0, os.getcwd())
     _renew(changed)
 
 
@@ -134,6 +136,15 @@ def _renew(config_changed: bool) -> None:
     if random is not None:
         # Else all children would draw the same numbers.
         random.seed()
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None:
+        # Else all children would have one secret, and start processes in the server's folder.
+        current: Any = processes.current_process()
+        current.authkey = os.urandom(32)
+        processes.ORIGINAL_DIR = os.getcwd()  # type: ignore[attr-defined]
+    for name, attribute in _FORGOTTEN:
+        if name in sys.modules:
+            setattr(sys.modules[name], attribute, None)
     config = sys.modules.get("dask.config")
     if config is not None and config_changed:
         config.refresh()

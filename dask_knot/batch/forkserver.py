@@ -1,4 +1,4 @@
-"""The warm server, ``python -m dask_knot.batch.forkserver FD``: one fork for each child.
+"""The warm server, which `boot` starts: one fork for each child.
 
 It has one thread only, ever: a fork of a process with more threads can deadlock.
 """
@@ -14,6 +14,7 @@ import sys
 from typing import Any, NoReturn
 
 from dask_knot.batch.forked import Inherited, run_child
+from dask_knot.batch.origins import Elsewhere
 from dask_knot.batch.warmth import Warmth
 from dask_knot.batch.wire import Message, Unpacker, pack
 
@@ -114,11 +115,14 @@ class ForkServer:
             getattr(self, f"_do_{message['do']}")(message)
 
     def _do_configure(self, message: Message) -> None:
-        sys.path[:] = message["path"]
+        # For modules that look at it when they are imported.
+        sys.argv[:] = message["argv"]
+        sys.meta_path.insert(0, Elsewhere(message["elsewhere"]))
         self._warmth = Warmth(message["forbidden"])
         # What every child needs at once; the rest when nobody waits for a start.
         self._import(message["preload"][:1])
         self._lessons.update(dict.fromkeys(message["preload"][1:]))
+        self._send({"event": "ready"})
 
     def _do_start(self, message: Message) -> None:
         child_id = message["child"]
@@ -226,4 +230,4 @@ def _kill_group(pid: int, number: int) -> bool:
 
 
 if __name__ == "__main__":
-    ForkServer(socket.socket(fileno=int(sys.argv[1]))).serve()
+    ForkServer(socket.socket(fileno=int(sys.argv[2]))).serve()

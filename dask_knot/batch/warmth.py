@@ -7,32 +7,20 @@ import gc
 import importlib
 import itertools
 import os
-import site
 import sys
-import sysconfig
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from dask_knot.batch.origins import installed_folders
+
 # A pipe takes up to this many bytes at once (POSIX guarantees 512): reports of children that end
 # at the same moment must not be mixed.
 _ATOMIC_WRITE = 512
-#: What folders of installed packages are called (the second one by Debian).
-SITE_NAMES = ("site-packages", "dist-packages")
 #: Threads that mind forks: pyarrow's jemalloc, which pandas brings along, takes its locks before a
 #: fork and makes the thread anew in the child (`pthread_atfork`).
 MINDFUL_THREADS = frozenset({"jemalloc_bg_thd"})
-
-
-def installed_folders() -> tuple[str, ...]:
-    """Return the folders of installed packages: their code does not change while we run."""
-    paths = sysconfig.get_paths()
-    folders = {paths["purelib"], paths["platlib"], site.getusersitepackages()}
-    folders.update(site.getsitepackages())
-    # A virtual environment may stand on another one.
-    folders.update(path for path in sys.path if os.path.basename(path) in SITE_NAMES)
-    return tuple(sorted(os.path.join(folder, "") for folder in folders))
 
 
 def new_installed_modules(known: int) -> list[str]:

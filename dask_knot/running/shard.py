@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import dask
 from dask.typing import Key
@@ -14,11 +14,12 @@ from dask_knot.running import versions
 from dask_knot.running.inputs import Inputs
 from dask_knot.running.inside import enter, here
 from dask_knot.running.nested import keep_nested_work_here
-from dask_knot.running.outfit import Outfit, computing_here, outfit_process, outfitted
+from dask_knot.running.outfit import Outfit, computing_here, outfitted
 from dask_knot.running.outputs import Outputs, Superseded
 from dask_knot.running.parts import Parts
 from dask_knot.running.plugins import read as read_plugins
 from dask_knot.running.printed import Printed
+from dask_knot.running.processes import processes
 from dask_knot.running.resume import read_parts, without_committed
 from dask_knot.running.tasks import Pool, Shelf, Sink, run_at_once, run_in_order
 from dask_knot.running.unneeded import Unneeded
@@ -57,6 +58,7 @@ def run_shard(store: Store, run: str, shard: ShardId, attempt: int, printed: Pri
         If a worker plugin can't set up this process.
     """
     opened = versions.unseal(pack.read_shard(store, names.pack(run, shard.stage), shard.index))
+    sys.argv = opened.argv  # the client's: modules that tasks import may look at it
     outfit = Outfit(str(shard), read_plugins(store, run, opened.plugins))
     try:
         # Before the tasks are unpickled: they may need modules that a plugin brings.
@@ -110,9 +112,7 @@ def _run(work: ShardWork, inputs: Inputs, sink: Sink, printed: Printed, outfit: 
     shelf = Shelf(work.tasks, work.literals, inputs)
     cores = min(work.options.cores, len(work.tasks))
     if cores > 1 and work.options.processes:
-        # Threads of this process make a fork unsafe.
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(cores, spawn, outfit_process, (outfit,)) as executor:
+        with processes(cores, outfit) as executor:
             run_at_once(work.tasks, shelf, sink, Pool(executor, cores, processes=True))
         return
     with dask.config.set(computing_here(work.options.cores // max(cores, 1))):

@@ -1,8 +1,9 @@
-"""What a shard was packed with: versions, and whether they are those here, and plugins. Looked at
-before its pickle is."""
+"""What a shard was packed with: versions, and whether they are those here, plugins, and the command
+line of the client. Looked at before its pickle is."""
 
 from __future__ import annotations
 
+import json
 import struct
 import sys
 import zlib
@@ -18,6 +19,8 @@ PACKAGES = ("dask_knot", "dask", "distributed", "cloudpickle", "numpy", "msgpack
 
 #: The line that names the worker plugins, among those that name packages.
 _PLUGINS = "worker-plugins"
+#: The line with the client's command line: modules may look at it when they are imported.
+_ARGV = "argv"
 
 #: The length of the text before it, and its CRC-32.
 _TAIL = struct.Struct("<HI2s")
@@ -40,17 +43,24 @@ HERE: Mapping[str, str] = installed()
 
 
 class Opened(NamedTuple):
-    """A shard's frames, and the digest of the worker plugins to set up before they are decoded."""
+    """A shard's frames, and what is set up before they are decoded: the digest of the worker
+    plugins, and ``sys.argv``."""
 
     frames: memoryview
     plugins: str
+    argv: list[str]
 
 
 def seal(
     frames: list[Bytes], versions: Mapping[str, str] | None = None, plugins: str = ""
 ) -> list[Bytes]:
-    """Put versions and plugins behind a shard's frames, in plain text: any Python can read that."""
-    lines = {**(HERE if versions is None else versions), _PLUGINS: plugins}
+    """Put versions, plugins and our command line behind a shard's frames, in plain text: any Python
+    can read that."""
+    lines = {
+        **(HERE if versions is None else versions),
+        _PLUGINS: plugins,
+        _ARGV: json.dumps(sys.argv),  # in one line, and in ASCII
+    }
     text = "\n".join(f"{name} {number}" for name, number in lines.items()).encode()
     return [*frames, text, _TAIL.pack(len(text), zlib.crc32(text), _MAGIC)]
 
@@ -71,9 +81,9 @@ def unseal(data: memoryview, here: Mapping[str, str] | None = None) -> Opened:
         raise CorruptObjectError("a shard doesn't end with the versions it was packed with")
     lines = bytes(data[end - length : end]).decode().splitlines()
     there = dict(line.split(" ", 1) for line in lines)
-    plugins = there.pop(_PLUGINS, "")
+    plugins, argv = there.pop(_PLUGINS, ""), there.pop(_ARGV, "[]")
     check(there, HERE if here is None else here)
-    return Opened(data[: end - length], plugins)
+    return Opened(data[: end - length], plugins, json.loads(argv))
 
 
 def check(client: Mapping[str, str], here: Mapping[str, str]) -> None:

@@ -241,3 +241,13 @@ def test_children_do_not_draw_the_same_numbers(tmp_path: Path) -> None:
     assert len(drawn) == 4
     assert all(math.isfinite(number) for number in drawn)
     desk.batch.close()
+
+
+def test_a_server_that_can_not_start_says_why(tmp_path: Path) -> None:
+    desk = Desk(ForkLauncher(environment={"PYTHONHOME": str(tmp_path)}), tmp_path)
+    desk.define()
+    job = desk.end(desk.run("exits", "0", retryStrategy={"attempts": 3}))
+    assert job["statusReason"] == "Task failed to start"
+    assert len(job["attempts"]) == 1 or "could not start" in job["container"]["reason"]
+    assert "No module named 'encodings'" in job["container"]["reason"]
+    desk.batch.close()

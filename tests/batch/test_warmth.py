@@ -13,6 +13,7 @@ import pytest
 
 from dask_knot.batch import warmth
 from dask_knot.batch.fork import ForkLauncher
+from dask_knot.batch.origins import installed_folders
 from tests.batch.conftest import THREADS
 from tests.batch.desk import Desk, wait_until
 
@@ -132,7 +133,7 @@ def test_libraries_with_threads_of_their_own_work_after_the_fork(
 
 
 def test_installed_modules_are_told_from_others() -> None:
-    folders = warmth.installed_folders()
+    folders = installed_folders()
     assert os.path.join(sysconfig.get_paths()["purelib"], "") in folders
     names = warmth.new_installed_modules(0)
     assert "pytest" in names

@@ -31,12 +31,16 @@ def test_what_is_here_is_known() -> None:
 
 def test_the_same_versions_open_the_seal() -> None:
     frames = codec.encode({"a": 1})
-    assert versions.unseal(joined(versions.seal(list(frames)))) == (b"".join(frames), "")
+    assert versions.unseal(joined(versions.seal(list(frames)))) == (
+        b"".join(frames),
+        "",
+        sys.argv,
+    )
 
 
 def test_plugins_are_named_beside_the_versions() -> None:
     sealed = joined(versions.seal([b"pickle"], CLIENT, "a1b2"))
-    assert versions.unseal(sealed, CLIENT) == (b"pickle", "a1b2")
+    assert versions.unseal(sealed, CLIENT) == (b"pickle", "a1b2", sys.argv)
     with pytest.raises(VersionsError, match=r"has numpy 1, but the client has numpy 2\.4\.6\. "):
         versions.unseal(sealed, CLIENT | {"numpy": "1"})
 
