@@ -9,6 +9,7 @@ import click
 import dask
 
 from dask_knot.commands.flags import connection_options, image_options, up_options
+from dask_knot.commands.words import describe, rows, say
 from dask_knot.counted import many
 from dask_knot.errors import KnotError
 
@@ -56,13 +57,14 @@ def up(
     The stack has a bucket, an image repository, roles, a job queue and a compute environment.
     Options that are given are noted in Dask's configuration (knot.aws.up) for the next `up`.
     """
+    say(f"looking for credentials, and for the stack {_stack(name)} …")
     from dask_knot.aws.options import resolve_options
     from dask_knot.aws.stack import up as make
     from dask_knot.commands import written
 
     options = resolve_options({"name": name, **given})
     session, screen = _open(profile, region), _screen()
-    screen.line(f"stack {options.name} in {session.region}: {_describe(options)}")
+    screen.line(f"stack {options.name} in {session.region}: {describe(options)}")
     try:
         outputs = make(session, options, _reporter(screen))
     except KeyboardInterrupt:
@@ -70,7 +72,7 @@ def up(
         raise click.ClickException(
             f"CloudFormation goes on by itself; `{again}` follows it"
         ) from None
-    screen.table(_rows(outputs))
+    screen.table(rows(outputs))
     if config:
         used = profile or dask.config.get("knot.aws.profile", None)
         path = written.write(options.name, session.region, used, options.changed())
@@ -89,6 +91,7 @@ def down(
 
     Only what the stack made is deleted: a bucket, queue or role that was there before stays.
     """
+    say(f"looking for the stack {_stack(name)} …")
     from dask_knot.aws.removal import down as delete
     from dask_knot.aws.removal import find_data
     from dask_knot.commands import written
@@ -116,6 +119,7 @@ def down(
 @connection_options
 def status(name: str | None, region: str | None, profile: str | None) -> None:
     """Show the stack, its jobs and image, and the size of its store."""
+    say(f"asking AWS about the stack {_stack(name)} …")
     from dask_knot.aws.outputs import read_outputs
     from dask_knot.aws.status import read_status
     from dask_knot.commands.screen import readable_size
@@ -143,6 +147,7 @@ def doctor(name: str | None, region: str | None, profile: str | None) -> None:
 
     The lines are marked ok, wrong, or ? where it isn't sure; the exit code is 1 if any is wrong.
     """
+    say(f"examining the stack {_stack(name)} …")
     from dask_knot.aws.doctor import Verdict, open_and_examine
 
     def open_one(**place: str) -> Session:
@@ -177,6 +182,7 @@ def image(
     SOURCE is a script, notebook or folder: the packages that it imports go into the image, in the
     versions that are installed here. What is given is noted in Dask's configuration (knot.build).
     """
+    say("finding out what jobs need …")
     from dask_knot.aws.image import ensure_image, ensure_local_image, resolve_spec, show_dockerfile
     from dask_knot.aws.outputs import read_outputs
     from dask_knot.commands import written
@@ -272,20 +278,3 @@ def _reporter(screen: Screen) -> Any:
         screen.marked(event.status, f"{event.resource} ({event.kind}){reason}")
 
     return report
-
-
-def _describe(options: Any) -> str:
-    if options.existing_queue is not None:
-        return f"beside the job queue {options.existing_queue}"
-    words = [options.platform, options.architecture, f"at most {many('vCPU', options.max_vcpus)}"]
-    words += ["GPUs"] if options.gpu else []
-    return ", ".join([*words, f"VPC {options.vpc}"])
-
-
-def _rows(outputs: Any) -> list[tuple[str, str]]:
-    return [
-        ("store", outputs.store_url),
-        ("images", outputs.repository),
-        ("queue", outputs.queue),
-        ("logs", outputs.log_group),
-    ]
