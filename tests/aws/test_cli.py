@@ -161,7 +161,7 @@ def test_the_doctor_without_credentials_and_region_prints_its_list(
     assert result.exit_code == 1
     marks = [line.partition(":")[0] for line in result.output.splitlines()[1::2]]
     assert marks == ["wrong  region", "wrong  credentials"]
-    assert all(line.strip().startswith("→ ") for line in result.output.splitlines()[1::2])
+    assert all(line.strip().startswith("→ ") for line in result.output.splitlines()[2::2])
     assert "wrong  credentials" in run("doctor", "--region", "eu-west-1").output
 
 
