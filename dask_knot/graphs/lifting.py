@@ -11,6 +11,7 @@ from dask._task_spec import Tuple as TupleOf
 from dask.typing import Key
 
 from dask_knot.graphs.constants import LARGE, Constant, Constants
+from dask_knot.graphs.naming import named
 from dask_knot.graphs.weighing import LOOKED_AT, PLAIN, TEXTS, is_heavy, is_tangled
 from dask_knot.running.fused import EXECUTE_SUBGRAPH
 
@@ -48,7 +49,7 @@ def lift(
     if renamed:
         for key, node in lifted.items():
             if not renamed.keys().isdisjoint(node.dependencies):
-                lifted[key] = node.substitute(renamed)
+                lifted[key] = named(key, node.substitute(renamed))  # a container forgets its name
     return lifted | lifting.found
 
 

@@ -29,6 +29,7 @@ from dask_knot.graphs.annotations import (
 )
 from dask_knot.graphs.constants import Constant, Constants
 from dask_knot.graphs.lifting import lift
+from dask_knot.graphs.naming import named
 from dask_knot.planning.reads import Reads, outside_reads
 from dask_knot.running.retried import Retried
 from dask_knot.tracking.events import Graph
@@ -136,11 +137,10 @@ def _open(
     expr = deserialize(expr_ser.header, expr_ser.frames)
     if isinstance(expr, dict):  # Dask's `recreate_task_locally` asks for inputs in that way
         expr = LLGExpr(expr)
-    tasks, annotations = _materialize(expr)
-    if isinstance(expr, LLGExpr):
-        needed = _cull(tasks, set(keys))
-        # In the order of the graph, which culling loses: plans must not depend on hashes.
-        tasks = {key: node for key, node in tasks.items() if key in needed}
+    nodes, annotations = _materialize(expr)
+    needed = _cull(nodes, set(keys)) if _is_whole(expr) else nodes
+    # In the order of the graph, which culling loses: plans must not depend on hashes.
+    tasks = {key: named(key, node) for key, node in nodes.items() if key in needed}
     _refuse_unsupported(tasks.values())
     tasks = lift(tasks, keys, constants)
     tasks |= {
@@ -165,6 +165,13 @@ def _open(
     dependencies = {key: node.dependencies for key, node in tasks.items()}
     reads = outside_reads(dependencies, wanted, graph.external) if graph.external else {}
     return OpenedGraph(graph, annotations, reads)
+
+
+def _is_whole(expr: Any) -> bool:
+    """Tell whether a graph is as it was given: all others Dask optimizes, and so culls them."""
+    if isinstance(expr, HLGExpr):
+        return expr.low_level_optimizer is None
+    return isinstance(expr, LLGExpr)
 
 
 def _materialize(expr: Any) -> tuple[dict[Key, GraphNode], Annotations]:

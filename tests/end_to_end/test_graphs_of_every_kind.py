@@ -78,6 +78,14 @@ def scaled(values: np.ndarray[Any, Any], by: float) -> np.ndarray[Any, Any]:
     return values * by
 
 
+def scaled_column(frame: pd.DataFrame, by: float) -> pd.DataFrame:
+    return frame.assign(x=frame.x * by)
+
+
+def part(number: int) -> pd.DataFrame:
+    return pd.DataFrame({"n": [number, number + 1]})
+
+
 ARRAY: dict[str, Make] = {
     "creation": lambda: da.arange(1000, chunks=70) ** 2 + da.linspace(0, 1, 1000, chunks=70),
     "seeded random numbers": lambda: da.random.default_rng(7).normal(size=(90, 90), chunks=30),
@@ -141,6 +149,13 @@ DATAFRAME: dict[str, Make] = {
     "repartition": lambda: table().repartition(npartitions=2),
     "map_partitions": lambda: table().map_partitions(lambda part: part.assign(size=len(part))),
     "to an array": lambda: table().x.to_dask_array(lengths=True),
+    "isin": lambda: table()[table().who.isin(["ada", "cleo"])],
+    "a part of the index": lambda: table().loc["2001-01-03":"2001-01-09"],
+    "a delayed argument": lambda: table().map_partitions(
+        scaled_column, delayed(2.5), meta=table()._meta
+    ),
+    "a reduced argument": lambda: table()[["x"]] / table().x.sum(),
+    "a delayed part": lambda: dd.from_delayed([delayed(part)(n) for n in range(3)]),
     "pivot_table": lambda: (
         table()
         .assign(who=lambda t: t.who.astype("category").cat.set_categories(["ada", "ben", "cleo"]))
@@ -234,6 +249,14 @@ def test_graph(client: Client, name: str) -> None:
     collection = ALL[name]()
     (expected,) = dask.compute(collection, scheduler="synchronous")
     (result,) = dask.compute(collection)
+    assert_identical(result, expected)
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name.startswith(("data", "delayed"))])
+def test_persisted_graph(client: Client, name: str) -> None:
+    collection = ALL[name]()
+    (expected,) = dask.compute(collection, scheduler="synchronous")
+    (result,) = dask.compute(*dask.persist(collection))
     assert_identical(result, expected)
 
 
