@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from dask_knot.errors import KnotError, NotLoadedError, PluginError, VersionsError
 from dask_knot.running import exits
+from dask_knot.running.leaving import leave
 from dask_knot.running.printed import Printed
 from dask_knot.running.shard import run_shard
 from dask_knot.store import names
@@ -45,4 +46,9 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.environ))
+    code = 1  # what Python ends with after an exception
+    try:
+        code = main(sys.argv[1:], os.environ)
+    finally:
+        leave(code)
+    sys.exit(code)

@@ -5,56 +5,84 @@ from __future__ import annotations
 import io
 import sys
 from collections import deque
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 #: How many writes are kept; enough for a traceback and some lines before it.
 KEPT = 60
 CHARACTERS = 4000
 
 
-class Tee(io.TextIOBase):
-    """A text stream that passes on what is written and remembers the end of it."""
+class TeeBytes(io.BufferedIOBase):
+    """A stream of bytes that passes on what is written and remembers the end of it."""
 
-    def __init__(self, stream: TextIO, kept: deque[str]) -> None:
+    def __init__(self, stream: BinaryIO, kept: deque[bytes]) -> None:
         self._stream = stream
         self._kept = kept
 
-    def write(self, text: str) -> int:
-        """Write through, and remember."""
-        self._kept.append(text[-CHARACTERS:])
-        return self._stream.write(text)
-
-    @property
-    def buffer(self) -> BinaryIO:
-        """The bytes behind; what is written there is passed on only."""
-        return self._stream.buffer
-
-    def flush(self) -> None:
-        """Flush the stream behind."""
-        self._stream.flush()
+    def write(self, data: Any) -> int:
+        """Write through, and remember what could be written."""
+        count = self._stream.write(data)
+        self._kept.append(memoryview(data).cast("B")[-CHARACTERS:].tobytes())
+        return count
 
     def close(self) -> None:
         """Stay open, as the stream behind does, which others use; it may even be closed already."""
-
-    def fileno(self) -> int:
-        """Give the descriptor of the stream behind, for programs that a task starts."""
-        return self._stream.fileno()
 
     def writable(self) -> bool:
         """Tell that this is a stream to write to."""
         return True
 
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        """The encoding of the stream behind."""
-        return self._stream.encoding
+    def flush(self) -> None:
+        """Flush the stream behind."""
+        if not self._stream.closed:
+            self._stream.flush()
+
+    def fileno(self) -> int:
+        """Give the descriptor of the stream behind, for programs that a task starts."""
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        """Tell whether somebody sits before it."""
+        return self._stream.isatty()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._stream, name)
+
+
+class Tee(io.TextIOWrapper):
+    """A text stream like the one behind it, which remembers the end of what is written.
+
+    Whatever is written comes by its bytes, at once: what was written as text, and what wasn't.
+    """
+
+    def __init__(self, stream: TextIO, kept: deque[bytes]) -> None:
+        stream.flush()
+        self._behind = stream  # it closes what it holds when nobody holds it
+        super().__init__(
+            TeeBytes(stream.buffer, kept),
+            encoding=stream.encoding,
+            errors=stream.errors,
+            line_buffering=bool(stream.line_buffering),
+            write_through=True,
+        )
+        self.__dict__["mode"] = getattr(stream, "mode", "w")  # as Python does for its own
+
+    def close(self) -> None:
+        """Stay open: other tasks print as well."""
+
+    def detach(self) -> Any:
+        """Give the bytes behind, and stay attached: other tasks print as well."""
+        self.flush()
+        return self.buffer
 
 
 class Printed:
     """What was written to stdout and stderr since the last `clear`."""
 
     def __init__(self) -> None:
-        self._kept: deque[str] = deque(maxlen=KEPT)
+        self._kept: deque[bytes] = deque(maxlen=KEPT)
 
     def install(self) -> None:
         """Put tees in the place of sys.stdout and sys.stderr."""
@@ -67,4 +95,5 @@ class Printed:
 
     def tail(self) -> str:
         """Give the last of it."""
-        return "".join(self._kept)[-CHARACTERS:].rstrip()
+        text = b"".join(self._kept).decode(errors="replace")
+        return text[-CHARACTERS:].rstrip()

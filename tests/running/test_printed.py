@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from dask._task_spec import Task
 
 from dask_knot.running import printed as printed_module
+from dask_knot.running.failure import Failure
 from dask_knot.running.printed import Printed, Tee
+from dask_knot.running.tasks import run_task
 
 
 @contextmanager
@@ -69,12 +72,79 @@ def test_streams_stay_streams() -> None:
     assert below.buffer.getvalue() == b"bytesab"  # type: ignore[attr-defined]
 
 
+def behind() -> tuple[io.BytesIO, io.TextIOWrapper]:
+    """Give a stream like those that Python makes when it starts."""
+    raw = io.BytesIO()
+    return raw, io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace")
+
+
 def test_a_tee_may_go_when_what_is_behind_it_is_closed() -> None:
     """Python closes it when nobody holds it any more; 3.13 complains of what that raises."""
-    behind = io.StringIO()
-    tee = Tee(behind, deque())
+    raw, stream = behind()
+    tee = Tee(stream, deque())
     tee.close()
     tee.write("still open")
-    assert behind.getvalue() == "still open"
-    behind.close()
+    tee.flush()
+    assert raw.getvalue() == b"still open"
+    stream.close()
     tee.close()
+    del tee
+
+
+def test_whatever_streams_have_tees_have() -> None:
+    with open(os.devnull, "w", encoding="latin-1", errors="replace") as stream:
+        tee = Tee(stream, deque())
+        names = ("encoding", "errors", "name", "mode", "newlines", "line_buffering", "closed")
+        assert [getattr(tee, name) for name in names] == [getattr(stream, name) for name in names]
+        assert isinstance(tee, io.TextIOWrapper)
+        assert not tee.isatty()
+        assert tee.buffer.fileno() == stream.fileno()
+        assert not hasattr(tee, "nothing_like_that")
+        tee.reconfigure(encoding="utf-8", errors="strict", line_buffering=True)
+        assert (tee.encoding, tee.errors, tee.line_buffering) == ("utf-8", "strict", True)
+
+
+@pytest.mark.parametrize("wrong", [5, None, b"bytes", ["a line"]])
+def test_what_is_no_text_is_refused_and_not_kept(wrong: object) -> None:
+    kept: deque[bytes] = deque()
+    tee = Tee(behind()[1], kept)
+    with pytest.raises(TypeError):
+        tee.write(wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        tee.buffer.write("text")  # type: ignore[arg-type]
+    assert not kept
+
+
+def test_bytes_are_kept_in_their_place() -> None:
+    raw, stream = behind()
+    kept: deque[bytes] = deque()
+    tee = Tee(stream, kept)
+    print("one", file=tee)
+    tee.buffer.write(b"two \xff\n")
+    tee.buffer.write(memoryview(bytearray(b"three\n")))
+    tee.writelines(["four\n", "five\n"])
+    assert b"".join(kept) == raw.getvalue() == b"one\ntwo \xff\nthree\nfour\nfive\n"
+
+
+def test_another_stream_around_the_bytes() -> None:
+    """As programs do it that want another encoding; what is left behind closes what it holds."""
+    kept: deque[bytes] = deque()
+    tee = Tee(behind()[1], kept)
+    around = io.TextIOWrapper(tee.detach(), encoding="utf-16-le", write_through=True)
+    around.write("a")
+    around.close()
+    tee.write("b")
+    assert list(kept) == [b"a\0", b"b"]
+
+
+def spoil_stdout() -> None:
+    print("before", file=sys.stdout)
+    sys.stdout.write(b"bytes")  # type: ignore[arg-type]
+
+
+def test_a_wrong_write_is_the_error_of_its_task() -> None:
+    with installed() as printed:
+        ended = run_task(Task("spoiler", spoil_stdout), {}, printed)
+    assert isinstance(ended.value, Failure)
+    assert isinstance(ended.value.load(), TypeError)
+    assert printed.tail() == "before"
