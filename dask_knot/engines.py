@@ -82,6 +82,8 @@ class LocalEngine:
         Makes what starts them, from the settings, the folder of the logs and the URL of the store.
     image : str
         The image of the containers.
+    machine : Capacity, optional
+        What the machine has that runs the jobs; None: this one.
     """
 
     def __init__(
@@ -89,8 +91,10 @@ class LocalEngine:
         settings: Settings,
         launch: Callable[[Settings, Path, str], Launcher],
         image: str = "dask-knot",
+        machine: Capacity | None = None,
     ) -> None:
         self.settings = settings
+        self._machine = machine or this_machine()
         self._scratch = Scratch()
         self._folder = self._scratch.path
         logs = self._folder / "logs"
@@ -119,13 +123,9 @@ class LocalEngine:
 
     @property
     def largest(self) -> Resources:
-        """All that the jobs of this machine have together."""
-        settings = self.settings
-        return Resources(
-            vcpus=settings.jobs * settings.cores,
-            memory=settings.jobs * settings.memory,
-            gpus=settings.jobs * settings.gpus,
-        )
+        """The vCPUs that jobs have together, and all memory and GPUs that the machine has."""
+        capacity = self._capacity(self.settings.jobs)
+        return Resources(capacity.vcpus, capacity.memory * MIB, capacity.gpus)
 
     def open_store(self, url: str) -> Store:
         """Open a store; the folders above that of a named run may not be there yet."""
@@ -146,12 +146,19 @@ class LocalEngine:
         self._scratch.close()
 
     def _capacity(self, jobs: int) -> Capacity:
-        settings = self.settings
+        """Give what jobs may take: a large one takes the room of others, which wait meanwhile."""
+        settings, machine = self.settings, self._machine
         return Capacity(
             vcpus=jobs * settings.cores,
-            memory=jobs * -(-settings.memory // MIB),
-            gpus=jobs * settings.gpus,
+            memory=max(jobs * -(-settings.memory // MIB), machine.memory),
+            gpus=max(jobs * settings.gpus, machine.gpus),
         )
+
+
+def this_machine() -> Capacity:
+    """Find out what jobs that are processes here may have."""
+    gpus = sum(1 for _ in Path("/dev").glob("nvidia[0-9]*"))
+    return Capacity(CPU_COUNT, MEMORY_LIMIT // MIB, gpus)
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -193,7 +200,7 @@ def lacking(settings: Settings) -> str:
     if settings.memory > MEMORY_LIMIT:
         size, there = format_bytes(settings.memory), format_bytes(MEMORY_LIMIT)
         lack.append(f"{size} of memory, and this machine has {there}")
-    if settings.gpus and not any(Path("/dev").glob("nvidia[0-9]*")):
+    if settings.gpus and not this_machine().gpus:
         lack.append(f"{many('GPU', settings.gpus)}, and no GPU of NVIDIA was found here")
     return "; ".join(lack)
 
@@ -201,19 +208,20 @@ def lacking(settings: Settings) -> str:
 def _open_docker(settings: Settings) -> Engine:
     # Imported when used: they take a part of a second.
     from dask_knot.aws.image import ensure_local_image, resolve_spec
-    from dask_knot.batch.docker import DockerLauncher, find_image, open_docker
+    from dask_knot.batch.docker import DockerLauncher, find_image, machine_memory, open_docker
 
     assert settings.docker is not None
     client = open_docker()
     image = settings.docker.image or ensure_local_image(resolve_spec({}), report_progress)
     find_image(client, image)
+    machine = replace(this_machine(), memory=machine_memory(client) // MIB)
 
     def launch(settings: Settings, logs: Path, store_url: str) -> Launcher:
         folder = _folder(store_url)
         folders = [] if folder is None else [folder]
         return DockerLauncher(client, image, folders, environment=_threads(settings))
 
-    return LocalEngine(settings, launch, image)
+    return LocalEngine(settings, launch, image, machine)
 
 
 def _open_aws(settings: Settings) -> Engine:

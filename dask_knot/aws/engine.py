@@ -13,8 +13,9 @@ from dask_knot.aws.image import ensure_image, resolve_spec
 from dask_knot.aws.names import TAG
 from dask_knot.aws.outputs import StackOutputs, read_outputs
 from dask_knot.aws.session import REFUSALS, Session, code_of, open_session, translate
+from dask_knot.batch import fargate
 from dask_knot.batch.queues import Description, describe_queue
-from dask_knot.batch.request import EC2, FARGATE, JobTemplate
+from dask_knot.batch.request import EC2, FARGATE, MIB, JobTemplate
 from dask_knot.batch.service import BatchClient
 from dask_knot.errors import ConfigurationError, EngineError
 from dask_knot.planning import Resources
@@ -94,8 +95,11 @@ class AwsEngine:
     @property
     def largest(self) -> Resources:
         """What a compute environment may have; how much memory its instances have isn't known."""
+        if self.template.platform == FARGATE:
+            vcpus = min(self._most_vcpus, fargate.LARGEST_VCPUS)
+            return Resources(vcpus=vcpus, memory=fargate.LARGEST_MEMORY * MIB, gpus=0)
         # No instance type has more GPUs than vCPUs.
-        gpus = 0 if self.template.platform == FARGATE else int(min(self._most_vcpus, 2**20))
+        gpus = int(min(self._most_vcpus, 2**20))
         return Resources(vcpus=self._most_vcpus, memory=None, gpus=gpus)
 
     def open_store(self, url: str) -> Store:

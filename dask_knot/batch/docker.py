@@ -230,5 +230,19 @@ def find_image(client: Any, image: str) -> None:
         raise EngineError(f"the Docker engine can't be asked for images: {_text(error)}") from error
 
 
+def machine_memory(client: Any) -> int:
+    """Give the bytes of memory that containers may have: the engine may be in a virtual machine.
+
+    Raises
+    ------
+    EngineError
+        If it can't be asked.
+    """
+    try:
+        return int(client.info()["MemTotal"])
+    except DockerException as error:
+        raise EngineError(f"the Docker engine can't be asked: {_text(error)}") from error
+
+
 def _text(error: Exception) -> str:
     return str(getattr(error, "explanation", None) or error)

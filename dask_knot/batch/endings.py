@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
+from dask.utils import format_bytes
+
+from dask_knot.batch.request import MIB
 from dask_knot.errors import (
     JobError,
     JobMemoryError,
@@ -96,6 +99,7 @@ def _limits(job: Mapping[str, Any]) -> dict[str, str]:
     seconds = job.get("timeout", {}).get("attemptDurationSeconds")
     return {
         "memory": f", {memory} MiB" if memory else "",
+        "more": repr(format_bytes(2 * int(memory) * MIB)) if memory else "'8 GiB'",
         "timeout": f", {seconds} s" if seconds else "",
     }
 
@@ -134,8 +138,10 @@ _WORDS: dict[Ending, tuple[type[JobError], str]] = {
     ),
     Ending.MEMORY: (
         JobMemoryError,
-        "used more memory than it may{memory} ({reason}). Give jobs more with "
-        "KnotCluster(memory=...), or work on smaller pieces",
+        "used more memory than it may{memory} ({reason}). Give such tasks more: "
+        "client.submit(..., resources={{'MEMORY': {more}}}), or make them under `with "
+        "dask.annotate(resources={{'MEMORY': {more}}}):`, which around compute() is for a whole "
+        "graph. Or give all jobs more with KnotCluster(memory=...), or work on smaller pieces",
     ),
     Ending.NOT_LOADED: (
         NotLoadedError,
@@ -145,8 +151,9 @@ _WORDS: dict[Ending, tuple[type[JobError], str]] = {
     ),
     Ending.TIMEOUT: (
         JobTimeoutError,
-        "ran longer than it may{timeout} ({reason}). Allow more with KnotCluster(timeout=...), "
-        "or split the task",
+        "ran longer than it may{timeout} ({reason}). Allow such tasks more: make them under `with "
+        "dask.annotate(knot={{'timeout': '2 hours'}}):`. Or allow all jobs more with "
+        "KnotCluster(timeout=...), or split the task",
     ),
     Ending.NOT_STARTED: (
         JobStartError,

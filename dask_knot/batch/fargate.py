@@ -18,6 +18,11 @@ SIZES: dict[float, tuple[int, ...]] = {
 }
 
 
+#: The most that a job may have.
+LARGEST_VCPUS = max(SIZES)
+LARGEST_MEMORY = max(SIZES[LARGEST_VCPUS])
+
+
 def check(vcpus: float, memory: int, gpus: int = 0) -> None:
     """Refuse a size that Fargate doesn't have.
 
@@ -50,7 +55,8 @@ def check(vcpus: float, memory: int, gpus: int = 0) -> None:
     cores, mebibytes = size
     raise ConfigurationError(
         f"Fargate has no jobs of {vcpus:g} vCPU and {memory} MiB. The nearest is {cores:g} vCPU "
-        f"and {mebibytes} MiB: KnotCluster(cores={cores:g}, memory='{mebibytes} MiB')"
+        f"and {mebibytes} MiB: KnotCluster(cores={cores:g}, memory='{mebibytes} MiB'), or for some "
+        f"tasks dask.annotate(knot={{'vcpus': {cores:g}, 'memory': '{mebibytes} MiB'}})"
     )
 
 

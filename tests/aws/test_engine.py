@@ -111,7 +111,8 @@ def test_as_many_jobs_as_the_queue_has_room_for(account: Account) -> None:
 def test_the_most_that_a_job_may_have(account: Account) -> None:
     largest = account.engine().largest
     assert (largest.vcpus, largest.memory, largest.gpus) == (48, None, 48)
-    assert account.engine(queue="lab-fargate").largest.gpus == 0
+    largest = account.engine(queue="lab-fargate").largest
+    assert (largest.vcpus, largest.memory, largest.gpus) == (16, 120 * 2**30, 0)
 
 
 def test_a_definition_on_ec2(account: Account) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from typing import Any
 
 import pytest
+from dask.utils import parse_bytes
 
 from dask_knot.batch.endings import explain
 from dask_knot.errors import (
@@ -18,6 +21,8 @@ from dask_knot.errors import (
     PluginError,
     VersionsError,
 )
+from dask_knot.graphs.needs import parse_resources
+from dask_knot.planning import Resources
 from dask_knot.running import exits
 from dask_knot.tracking.events import Ending
 
@@ -71,7 +76,7 @@ REASONS: list[tuple[str, str, int | None, Ending, type[JobError], str]] = [
         137,
         Ending.MEMORY,
         JobMemoryError,
-        r"Container killed due to memory usage\).*KnotCluster\(memory=",
+        r"Container killed due to memory usage\).*resources=\{'MEMORY': .*KnotCluster\(memory=",
     ),
     (
         "Essential container in task exited",
@@ -87,7 +92,7 @@ REASONS: list[tuple[str, str, int | None, Ending, type[JobError], str]] = [
         137,
         Ending.TIMEOUT,
         JobTimeoutError,
-        r"exceeded timeout\).*KnotCluster\(timeout=",
+        r"exceeded timeout\).*dask.annotate\(knot=\{'timeout': .*KnotCluster\(timeout=",
     ),
     (
         "Host EC2 (instance i-0abc) terminated.",
@@ -252,3 +257,21 @@ def test_the_limit_that_was_reached_is_named() -> None:
     timeout = {"attemptDurationSeconds": 60}
     found = explain({"jobId": "a", "statusReason": late, "timeout": timeout}, ())
     assert f"ran longer than it may, 60 s ({late})" in str(found.error)
+
+
+@pytest.mark.parametrize(
+    ("needs", "advised"),
+    [([{"type": "MEMORY", "value": "1024"}], "2.00 GiB"), ([], "8 GiB")],
+)
+def test_memory_is_advised_per_task_and_more_than_there_was(
+    needs: list[dict[str, str]], advised: str
+) -> None:
+    """What is advised can be done: it is read as the annotation that it is."""
+    container = {"exitCode": 137, "reason": "OutOfMemoryError", "resourceRequirements": needs}
+    said = str(explain({"jobId": "j", "container": container}, ()).error)
+    ways = re.findall(r"resources=(\{.*?\})", said)
+    assert ways == [f"{{'MEMORY': '{advised}'}}"] * 2
+    assert "client.submit(" in said
+    assert "with dask.annotate(" in said
+    memory = parse_resources(ast.literal_eval(ways[0]), Resources()).memory
+    assert memory == parse_bytes(advised)

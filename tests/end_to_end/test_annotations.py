@@ -48,6 +48,10 @@ WAYS: list[dict[str, Any]] = [
 ]
 
 
+def in_words(memory: int) -> dict[str, Any]:
+    return {"knot": {"memory": f"{memory // 2**20} MiB"}}
+
+
 @pytest.mark.parametrize("annotations", WAYS)
 def test_a_task_has_a_job_of_its_size(
     client: Client, sizes: Sizes, annotations: dict[str, Any]
@@ -104,18 +108,39 @@ def test_by_key(client: Client, sizes: Sizes) -> None:
     assert sorted(set(sizes)) == [USUAL, ("2", "1024", None)]
 
 
+@pytest.mark.parametrize("ask", [lambda most: {"resources": {"MEMORY": most}}, in_words])
+def test_a_task_may_have_all_memory_of_the_machine(
+    client: Client, cluster: KnotCluster, sizes: Sizes, ask: Callable[[int], dict[str, Any]]
+) -> None:
+    """More than the two jobs of the cluster have together; others go on, before it or after it."""
+    most = cluster._parts.engine.largest.memory
+    assert most > 2 * 2**30
+    others = client.map(inc, range(4), pure=False)
+    with dask.annotate(**ask(most)):
+        large = client.submit(inc, 1, pure=False)
+    others += client.map(inc, range(4, 8), pure=False)
+    assert client.gather([large, *others]) == [2, *range(1, 9)]
+    assert ("1", str(most // 2**20), None) in sizes
+    with dask.annotate(**ask(most + 2**20)), pytest.raises(UnsupportedGraphError, match="Ask for"):
+        client.submit(inc, 1, pure=False).result(timeout=30)
+
+
 @pytest.mark.parametrize("build", [lambda: delayed(inc)(1), lambda: da.ones(8, chunks=4) + 1])
 @pytest.mark.parametrize(
     ("annotations", "error", "words"),
     [
         ({"knot": {"vcpu": 4}}, ConfigurationError, "There are: gpus, memory, timeout, vcpus"),
         ({"knot": {"timeout": 5}}, ConfigurationError, "60 seconds at least"),
-        ({"knot": {"vcpus": 64}}, UnsupportedGraphError, r"more than any.*\(vcpus 2, gpus 0, mem"),
+        (
+            {"knot": {"vcpus": 64}},
+            UnsupportedGraphError,
+            r"more than any.*\(vcpus 2, gpus \d+,",
+        ),
         ({"resources": {"FOO": 1}}, UnsupportedGraphError, "there is no FOO"),
         (
             {"resources": {"GPU": 1, "MEMORY": 8e9, "CPU": 4}},
             UnsupportedGraphError,
-            r"more than any job may have here \(CPU 2, GPU 0, MEMORY 2.00 GiB\)",
+            r"more than any job may have here \(CPU 2, GPU \d+, MEMORY [\d.]+ .iB\)",
         ),
     ],
 )

@@ -96,7 +96,7 @@ def test_one_client_releases_what_another_submits(open_cluster: Callable[..., Kn
     assert cluster._parts.tracker.state.keys == {}
 
 
-@pytest.mark.parametrize("resources", [{"GPU": 1}, {"CPU": 64}, {"MEMORY": "900 GiB"}])
+@pytest.mark.parametrize("resources", [{"GPU": 99}, {"CPU": 640}, {"MEMORY": "900 TiB"}])
 def test_resources_that_no_job_can_have(client: Client, resources: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedGraphError, match="more than any job may have"):
         client.submit(inc, 1, resources=resources, pure=False).result(timeout=30)
