@@ -15,8 +15,8 @@ GRACE = 5.0
 def leave(code: int, grace: float = GRACE) -> None:
     """Let the process end within a while.
 
-    Python waits at its end for threads that a task left behind, for its pools and processes, and for
-    exit functions, if need be for ever: the slot, and on AWS the machine, would be kept as long.
+    Python waits at its end for threads that a task left behind, for its pools and processes, and
+    exit functions, if need be for ever: that would keep the slot, and on AWS a machine.
 
     Parameters
     ----------
