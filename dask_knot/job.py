@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from dask_knot.errors import KnotError, NotLoadedError, PluginError, VersionsError
 from dask_knot.running import exits
+from dask_knot.running.failure import in_short
 from dask_knot.running.leaving import leave
 from dask_knot.running.printed import Printed
 from dask_knot.running.shard import run_shard
@@ -41,6 +42,9 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         return exits.code_of(error)
     except KnotError as error:
         sys.stderr.write(f"shard {shard} of {run} could not be run: {error}\n")
+        return exits.code_of(error)
+    except Exception as error:  # what tasks raise is in their manifest: this is ours
+        sys.stderr.write(f"{in_short(error)}\n")
         return exits.code_of(error)
     return 0
 

@@ -160,19 +160,23 @@ class KnotScheduler(CancelsThrough, PluginScheduler, TellsOutcomes):
         places = {key: place for key in keys if (place := tracker.place_of(key))}
         found, damaged = await asyncio.to_thread(reader.read_values, places)
         for key, error in damaged.items():
-            self._lose(key, error)
-        return EncodedValues(found), [key for key in keys if key not in found]
+            if tracker.place_of(key) == places[key]:  # else it was made again meanwhile
+                self._driver.handle([events.ValueLost(key, error)])
+        lost = [key for key in keys if key not in found]
+        self._release_lost(lost)
+        return EncodedValues(found), lost
 
     def scattered(self, event: events.ValuesScattered) -> None:
         """Learn of values that the gateway has put into the store."""
         self._flush()
         self._driver.handle([event])
 
-    def _lose(self, key: Key, error: Exception) -> None:
-        """Err a key whose value can't be read: Dask asks for it again, and is told why."""
-        self._driver.handle([events.ValueLost(key, error)])
-        if key in self.tasks:
-            self.transitions({key: "released"}, f"knot-value-lost-{time()}")
+    def _release_lost(self, keys: Collection[Key]) -> None:
+        """Let Dask ask again for keys whose values can't be read: they are made again."""
+        place_of = self._driver.parts.tracker.place_of
+        in_memory = {key for key in keys if key in self.tasks and self.tasks[key].state == "memory"}
+        lost = {key: "released" for key in in_memory if place_of(key) is None}
+        self.transitions(lost, f"knot-value-lost-{time()}")
 
     def _ask(self, key: Key, run_id: int) -> None:
         if key in self._hubs:

@@ -11,12 +11,14 @@ from dask.utils import format_bytes
 
 from dask_knot.batch.request import MIB
 from dask_knot.errors import (
+    InternalError,
     JobError,
     JobMemoryError,
     JobStartError,
     JobTerminatedError,
     JobTimeoutError,
     KilledTaskError,
+    KnotError,
     NotLoadedError,
     PluginError,
     VersionsError,
@@ -83,13 +85,16 @@ def explain(job: Mapping[str, Any], log: Sequence[str]) -> Ended:
     if ending is Ending.KILLED and log and NOT_EXECUTED.match(log[-1]):
         why = OTHER_ARCHITECTURE if WRONG_FORMAT in log[-1].lower() else NO_PYTHON
         ending, reasons["container"] = Ending.NOT_STARTED, f"{log[-1]}: {why}"
-    kind, text = _WORDS[ending]
+    kind, text = _ALONE.get((ending, code)) or _WORDS[ending]
     reason = reasons["container"] or reasons["status"]
-    words = text.format(exit=_exit(code), reason=reason, **_limits(job))
+    advice = HERE if any(mark in reason for mark in LOCAL) else SPOT
+    words = text.format(exit=_exit(code), reason=reason, advice=advice, **_limits(job))
     message = f"job {job.get('jobId')} {words}"
     if log:
         message += "\nThe last lines of its log:\n  " + "\n  ".join(log)
-    return Ended(ending, kind(message, str(job.get("jobId", "")), reason, tuple(log)))
+    if issubclass(kind, JobError):
+        return Ended(ending, kind(message, str(job.get("jobId", "")), reason, tuple(log)))
+    return Ended(ending, kind(message))
 
 
 def _limits(job: Mapping[str, Any]) -> dict[str, str]:
@@ -110,6 +115,8 @@ def _ending(job: Mapping[str, Any], reasons: Mapping[str, str], code: int | None
             return rule.ending
     if job.get("isTerminated") or job.get("isCancelled"):
         return Ending.TERMINATED
+    if job.get("status") == "SUCCEEDED":
+        return Ending.UNREADABLE
     if code is None:
         return Ending.NOT_STARTED if job.get("status") else Ending.HOST_LOST
     return _EXITS.get(code, Ending.KILLED)
@@ -125,9 +132,31 @@ def _exit(code: int | None) -> str:
 
 _EXITS = {
     exits.NOT_RUN: Ending.HOST_LOST,
+    exits.MISTAKE: Ending.KILLED,  # it may be due to one task: the others must not suffer
     exits.NOT_LOADED: Ending.NOT_LOADED,
     exits.OTHER_VERSIONS: Ending.OTHER_VERSIONS,
     exits.NOT_SET_UP: Ending.NOT_SET_UP,
+}
+
+#: What tells that a job ran on this machine, and what helps when a machine is lost.
+LOCAL = ("(instance local)", "(docker)")
+SPOT = "on Spot capacity, on-demand instances help"
+HERE = (
+    "look what ended processes of this machine: too little memory or room on its disk, a person, "
+    "another program"
+)
+
+#: What the program in the job says by its exit code, where that is more than its ending.
+_ALONE: dict[tuple[Ending, int | None], tuple[type[KnotError], str]] = {
+    (Ending.HOST_LOST, exits.NOT_RUN): (
+        JobError,
+        "could not read or write the store, several times: it could not reach the store, or what "
+        "it needs from there was missing or damaged. Its log says which; mend that, and retry",
+    ),
+    (Ending.KILLED, exits.MISTAKE): (
+        InternalError,
+        "ended because dask_knot made a mistake in it, please report it with this log",
+    ),
 }
 
 _WORDS: dict[Ending, tuple[type[JobError], str]] = {
@@ -173,10 +202,14 @@ _WORDS: dict[Ending, tuple[type[JobError], str]] = {
         JobTerminatedError,
         "was terminated: {reason}. Submit again if that wasn't meant",
     ),
+    Ending.UNREADABLE: (
+        KilledTaskError,
+        "ended {exit}, several times, and the store has no manifest that says what its tasks did. "
+        "A task called os._exit(0), or somebody removes objects from the store",
+    ),
     Ending.HOST_LOST: (
         JobError,
-        "lost its machine or could not reach the store, several times ({reason}). Try again; on "
-        "Spot capacity, on-demand instances help",
+        "lost its machine, several times ({reason}). Try again; {advice}",
     ),
     Ending.DEPENDENCY_FAILED: (
         JobError,

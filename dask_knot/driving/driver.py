@@ -113,6 +113,10 @@ class Driver:
             self._background(self._delete_objects(action.names))
         elif isinstance(action, actions.Admit):
             _admit(action.error)
+        elif isinstance(action, actions.WriteAgain):
+            self._background(
+                self._in(self._submits, self.parts.submitter.write_again, action.names)
+            )
         elif isinstance(action, actions.DisownShards) and action.stage not in self._disowned:
             self._disowned.add(action.stage)
             self._background(self._disown(action.stage))

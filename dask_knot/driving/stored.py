@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from dask.typing import Key
 
@@ -63,6 +63,10 @@ class StoredConstants:
             self._read.setdefault(pack, set()).add(name)
         return found
 
+    def forget(self, objects: Collection[str]) -> None:
+        """Write the constants in some objects again when they are needed next."""
+        self._places = {k: place for k, place in self._places.items() if place.name not in objects}
+
     def release(self, packs: Iterable[str]) -> list[str]:
         """Note that packs are deleted, and name the objects that none reads any more."""
         free = []
@@ -74,6 +78,5 @@ class StoredConstants:
                     del self._readers[name]
                     free.append(name)
         if free:
-            gone = set(free)
-            self._places = {k: place for k, place in self._places.items() if place.name not in gone}
+            self.forget(free)
         return free

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -70,6 +70,11 @@ class Submitter:
     def release(self, deleted: Sequence[str]) -> list[str]:
         """Note that objects are going to be deleted, and name all that go with them."""
         return [*deleted, *self.constants.release(deleted)]
+
+    def write_again(self, names: Collection[str]) -> None:
+        """Note that jobs may have found shared objects gone or damaged: they come anew."""
+        self.constants.forget(names)
+        self.plugins.forget()
 
     def _encode(
         self,

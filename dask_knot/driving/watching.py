@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,8 @@ from dask_knot.store import manifest, names
 from dask_knot.store.names import ShardId, StageId
 from dask_knot.store.store import Store
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
+
+logger = logging.getLogger(__name__)
 
 #: Manifests that are fetched at once.
 AT_ONCE = 8
@@ -67,7 +70,7 @@ class Watcher:
         self._failed += [ChildFailed(shard, *ended) for shard, ended in self._service.poll(stages)]
         over = [id for id in stages if self._service.jobs[id].is_over]
         new = self._new(stages)
-        found: list[Found] = list(self._read(new))
+        found: list[Found] = [event for event in self._read(new) if event is not None]
         # Not before all of them are read: what is seen isn't looked at again.
         for name, shard in new:
             self._seen[shard.stage].add(name)
@@ -104,16 +107,19 @@ class Watcher:
             return self._store.list(names.manifests(self._run), offset)
         return [name for id in stages for name in self._store.list(names.of_stage(self._run, id))]
 
-    def _read(self, new: Sequence[tuple[str, ShardId]]) -> Iterable[Found]:
+    def _read(self, new: Sequence[tuple[str, ShardId]]) -> Iterable[Found | None]:
         if len(new) < 2:
             return [self._read_one(*entry) for entry in new]
         return list(self._pool.map(self._read_one, *zip(*new, strict=True)))
 
-    def _read_one(self, name: str, shard: ShardId) -> Found:
+    def _read_one(self, name: str, shard: ShardId) -> Found | None:
         try:
             data = self._store.get(name)
             read = manifest.decode(name, data)
         except (MissingObjectError, CorruptObjectError) as error:
+            if names.parse_manifest(self._run, name)[1] is not None:
+                logger.warning("a part of shard %s can't be read: %s", shard, error)
+                return None  # the last manifest has its outputs as well
             return ChildFailed(shard, Ending.UNREADABLE, error)
         self._values.remember(name, data)
         return ManifestFound(shard, name, read)

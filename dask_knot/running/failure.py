@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from traceback import format_tb
+from traceback import format_exception, format_tb
 from types import TracebackType
 from typing import Any
 
@@ -26,6 +26,8 @@ from dask_knot.store.codec import Bytes
 #: Frames of a traceback that are kept at each of its ends: pickle gives up on the thousand of an
 #: endless recursion, and Dask would then lose the type of the exception, and never end its future.
 KEPT_FRAMES = 50
+#: Lines of a traceback that is written into the log of a job.
+SHORT = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,14 @@ def describe(error: BaseException, key: object, printed: str = "") -> Failure:
         "".join(format_tb(shown)),
         str(key),
     )
+
+
+def in_short(error: BaseException) -> str:
+    """Give a traceback in few lines: what explains the end of a job reads the end of its log."""
+    lines = "".join(format_exception(type(error), error, error.__traceback__)).splitlines()
+    if len(lines) > SHORT:
+        lines = [lines[0], "  ...", *lines[2 - SHORT :]]
+    return "\n".join(lines)
 
 
 def _pickled(traceback: TracebackType | None) -> bytes | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from dask.typing import Key
 
-from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
+from dask_knot.errors import CorruptObjectError, InternalError, MissingObjectError, StoreError
 from dask_knot.running.failure import Failure, describe, fail
 from dask_knot.running.inside import unpickling
 from dask_knot.running.work import Made, Source
@@ -23,6 +24,9 @@ from dask_knot.store.store import Store
 AT_ONCE = 8
 #: How many reads run ahead of the tasks, so that inputs don't fill the memory.
 AHEAD = 16
+
+#: What is so can't be read by another attempt either.
+LOST = (MissingObjectError, CorruptObjectError)
 
 NOWHERE = Place("", 0, 0)
 
@@ -53,6 +57,7 @@ class Inputs:
         self._reads: dict[Key, Read] = {}
         self._queue: deque[Sequence[tuple[Key, Kind, Place]]] = deque()
         self._pool: ThreadPoolExecutor | None = None
+        self._objects: dict[Key, str] = {}  # in which each stands
 
     def __contains__(self, key: Key) -> bool:
         return key in self._sources
@@ -80,8 +85,10 @@ class Inputs:
             kind, data = self._here.pop(key) if key in self._here else self._wait(key)
             with unpickling():
                 return Failure.decode(data) if kind is Kind.ERRED else codec.decode(data)
-        except StoreError as error:
-            return describe(_about(error, key), key)
+        except LOST as error:
+            return _lost(error, key, self._objects[key])
+        except StoreError:  # it is away: another attempt may succeed
+            raise
         except Exception as error:  # unpickling runs user code: anything may come out
             return describe(error, key)
 
@@ -110,9 +117,14 @@ class Inputs:
             else:
                 made = read[source.shard]
                 if isinstance(made, StoreError):
-                    found[key] = _failed(fail(_about(made, key), key))
-                else:
+                    name = names.manifest(self._run, source.shard)
+                    found[key] = _failed(_lost(made, key, name))
+                elif source.ordinal in made:
                     found[key] = made[source.ordinal]
+                else:
+                    left_out = LookupError(f"shard {source.shard} ended without {key!r}")
+                    found[key] = _failed(fail(InternalError.of(left_out), key))
+        self._objects = {key: place.name for key, (_, place, _) in found.items()}
         return found
 
     def _read_manifest(self, shard: names.ShardId) -> Mapping[int, Found] | StoreError:
@@ -120,7 +132,7 @@ class Inputs:
         try:
             data = self._store.get(name)
             outputs = manifest.decode(name, data).outputs
-        except (MissingObjectError, CorruptObjectError) as error:
+        except LOST as error:
             return error  # trying again wouldn't help, as it may when the store is away
         return {output.ordinal: _found(output, name, data) for output in outputs}
 
@@ -149,5 +161,7 @@ def _failed(failure: Failure) -> Found:
     return Kind.ERRED, NOWHERE, memoryview(failure.encode())
 
 
-def _about(error: StoreError, key: Key) -> StoreError:
-    return type(error)(f"the value of {key!r}, which this task reads, is lost: {error}")
+def _lost(error: StoreError, key: Key, name: str) -> Failure:
+    """Say that what a task reads can't be read any more; it may be made again."""
+    text = f"the value of {key!r}, which this task reads, is lost: {error}"
+    return replace(fail(type(error)(text), key), lost=(name,))

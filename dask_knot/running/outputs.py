@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,8 @@ from dask.utils import key_split, typename
 from distributed.protocol import pickle
 from distributed.sizeof import safe_sizeof
 
-from dask_knot.running.failure import Failure, describe
+from dask_knot.errors import InternalError, StoreError
+from dask_knot.running.failure import Failure, describe, fail
 from dask_knot.store import codec, manifest, names
 from dask_knot.store.codec import Bytes
 from dask_knot.store.manifest import INLINE_BYTES, Kind, Manifest, Output, Place, Work
@@ -57,6 +59,7 @@ class Outputs:
         self._parts = 0
         self._types: dict[type, int] = {}
         self._recovered_types: list[tuple[bytes, str]] = []
+        self._lost: dict[int, tuple[str, ...]] = {}
         self._moved: Counter[str] = Counter()
         self._clear()
 
@@ -80,10 +83,11 @@ class Outputs:
         """Whether so much waits to be written that it should be committed."""
         return self._large_size >= PENDING_BYTES
 
-    def recover(self, parts: Sequence[Manifest]) -> None:
-        """Take over what an earlier attempt of the same child has committed."""
-        self._parts = len(parts)
+    def recover(self, parts: Sequence[Manifest], first: int) -> None:
+        """Take over what an earlier attempt has committed; parts from `first` on are new."""
+        self._parts = first
         for part in parts:
+            self._lost |= {ordinal: tuple(names) for ordinal, names in part.lost.items()}
             shift = len(self._recovered_types)
             self._recovered_types += part.types
             self._committed += [o._replace(type=o.type + shift) for o in part.outputs]
@@ -135,6 +139,8 @@ class Outputs:
         Superseded
             If another attempt was faster.
         """
+        if final:
+            self._account_for_all()
         if not (final or self._new or self._large):
             return
         self._write_large(are_tasks_over=final)
@@ -150,15 +156,32 @@ class Outputs:
             self._kinds.tobytes(),
             Counter(self._store.requests) + Counter(put=1),
             self._store.moved - self._moved + Counter(written=self._inline_size),
+            self._lost,
         )
         frames = manifest.encode(name, written, self._inline)
-        if not self._store.put_new(name, frames):
+        if not (self._store.put_new(name, frames) or self._is_there(name, frames)):
             raise Superseded(name)
         start = manifest.inline_start(frames)
         self._committed += [_moved(o, start) if o.place.name == name else o for o in new]
         self._parts += 1
         self._moved = Counter(self._store.moved)
         self._clear()
+
+    def _account_for_all(self) -> None:
+        """Put an error in the place of outputs that no task gave: somebody waits for each."""
+        there = {o.ordinal for o in (*self._committed, *self._new, *(o for o, _ in self._large))}
+        now = time.time()
+        for key, ordinal in self._ordinals.items():
+            if ordinal not in there:
+                text = f"shard {self._shard} of {self._run} ran no task that makes {key!r}"
+                self.add(key, fail(InternalError.of(LookupError(text)), key), now, now)
+
+    def _is_there(self, name: str, frames: Sequence[Bytes]) -> bool:
+        """Whether a manifest is this very one: a store may answer a repeated request only."""
+        try:
+            return bytes(self._store.get(name)) == b"".join(frames)
+        except StoreError:
+            return False
 
     def _placed(self, output: Output, name: str) -> Output:
         return output._replace(place=output.place._replace(name=name))
@@ -175,6 +198,8 @@ class Outputs:
         self, ordinal: int, failure: Failure, facts: tuple[int, int, float, float]
     ) -> None:
         """Keep one copy of a failure, however many tasks it kept from running."""
+        if failure.lost:
+            self._lost[ordinal] = failure.lost
         known = self._failures.get(id(failure))
         if known is None:
             self._add_small(ordinal, Kind.ERRED, failure.encode(), facts)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from dask.typing import Key
 
+from dask_knot.errors import CorruptObjectError, MissingObjectError
 from dask_knot.running.failure import Failure
 from dask_knot.running.work import ShardWork, Source
 from dask_knot.store import manifest, names
@@ -27,22 +28,39 @@ class Part(NamedTuple):
         place = output.place
         if output.kind is Kind.FINISHED:
             return place
-        return Failure.decode(self.data[place.offset :][: place.length])
+        try:
+            return Failure.decode(self.data[place.offset :][: place.length])
+        except CorruptObjectError:
+            return place  # whoever reads it finds out, as with a value
 
 
-def read_parts(store: Store, run: str, shard: ShardId) -> Sequence[Part] | None:
-    """Read the parts of a shard, or None if it is done."""
+class Begun(NamedTuple):
+    """What earlier attempts of a shard have left, and the number of the next part."""
+
+    parts: Sequence[Part]
+    next_part: int
+
+
+def read_parts(store: Store, run: str, shard: ShardId) -> Begun | None:
+    """Read the parts of a shard, or None if it is done; what can't be read is computed again."""
     parts = []
-    prefix = f"{names.manifests(run)}{shard.stage}/"
-    for name in store.list(prefix):
-        found, part = names.parse_manifest(run, name)
+    next_part = 0
+    for name in store.list(names.of_stage(run, shard.stage)):
+        try:
+            found, part = names.parse_manifest(run, name)
+        except ValueError:  # somebody else has put it there
+            continue
         if found != shard:
             continue
         if part is None:
             return None
-        data = store.get(name)
-        parts.append(Part(manifest.decode(name, data), data))
-    return parts
+        next_part = max(next_part, part + 1)
+        try:
+            data = store.get(name)
+            parts.append(Part(manifest.decode(name, data), data))
+        except (MissingObjectError, CorruptObjectError):
+            continue
+    return Begun(parts, next_part)
 
 
 def without_committed(work: ShardWork, parts: Iterable[Part]) -> ShardWork:

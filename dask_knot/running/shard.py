@@ -66,11 +66,11 @@ def run_shard(store: Store, run: str, shard: ShardId, attempt: int, printed: Pri
             work = _decode(opened.frames)
             outputs = Outputs(store, run, shard, work.outputs, attempt)
             if attempt > 1:
-                parts = read_parts(store, run, shard)
-                if parts is None:
+                begun = read_parts(store, run, shard)
+                if begun is None:
                     return
-                outputs.recover([part.manifest for part in parts])
-                work = without_committed(work, parts)
+                outputs.recover([part.manifest for part in begun.parts], begun.next_part)
+                work = without_committed(work, begun.parts)
             seconds = work.options.part_seconds
             sink = Parts(outputs, seconds, Unneeded(store, run, shard, seconds))
             _fetch_and_run(work, Inputs(store, run, work.inputs), sink, printed, outfit)

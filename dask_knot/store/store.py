@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from obstore.exceptions import (
 )
 from obstore.store import LocalStore, MemoryStore, S3Store
 
-from dask_knot.errors import ConfigurationError, MissingObjectError, StoreError
+from dask_knot.errors import ConfigurationError, CorruptObjectError, MissingObjectError, StoreError
 from dask_knot.store.codec import Bytes
 
 T = TypeVar("T")
@@ -119,15 +120,40 @@ class Store:
         return data
 
     def get_range(self, name: str, offset: int, length: int) -> memoryview:
-        """Read `length` bytes of an object from byte `offset` on."""
+        """Read `length` bytes of an object from byte `offset` on.
+
+        Raises
+        ------
+        MissingObjectError, CorruptObjectError
+            If there is none of that name, or it is shorter.
+        """
         if not length:
             return memoryview(b"")
-        with self._asking("get", name):
-            data = obstore.get_range(self._store, name, start=offset, length=length)
+        try:
+            with self._asking("get", name):
+                data = obstore.get_range(self._store, name, start=offset, length=length)
+        except MissingObjectError:
+            raise
+        except StoreError as error:
+            if self._size(name) > offset:
+                raise
+            raise self._cut_off(name, offset + length) from error
         if len(data) != length:
-            raise StoreError(f"{name} in {self.url} is shorter than {offset + length} bytes")
+            raise self._cut_off(name, offset + length)
         self.moved["read"] += length
         return memoryview(data)
+
+    def _size(self, name: str) -> float:
+        """Tell how large an object is; infinite if that can't be found out."""
+        try:
+            return float(obstore.head(self._store, name)["size"])
+        except (BaseError, OSError, ValueError):
+            return math.inf
+
+    def _cut_off(self, name: str, end: int) -> CorruptObjectError:
+        return CorruptObjectError(
+            f"{name} in {self.url} is shorter than {end} bytes: it was cut off after it was written"
+        )
 
     def list(self, prefix: str, offset: str | None = None) -> list[str]:
         """Name the objects below a folder, sorted, those after `offset` if it is given."""

@@ -98,6 +98,16 @@ class Admit:
     error: Exception
 
 
+@dataclass(frozen=True, slots=True)
+class WriteAgain:
+    """Take it that shared objects can't be read: constants and plugins are written again.
+
+    `names` are those of the objects, as far as that is known.
+    """
+
+    names: Sequence[str]
+
+
 Action = (
     MakePlan
     | SubmitPlan
@@ -107,4 +117,5 @@ Action = (
     | FailKey
     | DeleteObjects
     | Admit
+    | WriteAgain
 )

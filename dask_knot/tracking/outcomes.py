@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dask_knot.errors import JobError
-from dask_knot.tracking import gathering
-from dask_knot.tracking.actions import DeleteObjects
+from dask_knot.errors import CorruptObjectError, InternalError, JobError, MissingObjectError
+from dask_knot.store.manifest import Kind, Manifest
+from dask_knot.tracking import gathering, lost
+from dask_knot.tracking.actions import DeleteObjects, WriteAgain
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound, SubmissionFailed
 from dask_knot.tracking.records import KeyRecord, ShardRecord
-from dask_knot.tracking.recovery import SUSPICIOUS, Verdict, is_own_fault, judge, narrowed
+from dask_knot.tracking.recovery import NARROWING, Verdict, is_own_fault, judge, narrowed
 from dask_knot.tracking.state import State
 from dask_knot.tracking.states import KeyState, ShardState
 
 
-def take_manifest(state: State, event: ManifestFound) -> None:
-    """Note what a child has committed."""
+def take_manifest(state: State, event: ManifestFound, now: float) -> None:
+    """Note what a child has committed; what it could not make for want of inputs is made again."""
     manifest = event.manifest
     stage = state.stages.get(event.shard.stage)
     written = {event.name, *(output.place.name for output in manifest.outputs)}
@@ -25,18 +26,60 @@ def take_manifest(state: State, event: ManifestFound) -> None:
     shard.objects |= written
     if stage is None or shard.state is not ShardState.OPEN:
         return
+    if not _is_of(manifest, shard):
+        error = CorruptObjectError(f"the manifest {event.name} isn't one of shard {event.shard}")
+        take_failed_child(state, ChildFailed(event.shard, Ending.UNREADABLE, error), now)
+        return
     state.moved.update(manifest.moved)
     stage.tally.ran(shard.left, manifest)
+    starved: list[KeyRecord] = []
     for output in manifest.outputs:
         record = shard.outputs[output.ordinal]
-        if record.shard is shard and record.state is KeyState.PLANNED:
-            record.move(KeyState.ERRED if output.kind else KeyState.STORED)
-            record.output = output
-            state.keep(shard, output.place.length)
-            record.type = manifest.types[output.type] if not output.kind else record.type
-            state.answer(record)
+        if record.shard is not shard or record.state is not KeyState.PLANNED:
+            continue
+        if output.ordinal in manifest.lost and lost.may_be_made_again(state, record):
+            starved.append(record)
+            continue
+        record.move(KeyState.ERRED if output.kind else KeyState.STORED)
+        record.output = output
+        state.keep(shard, output.place.length)
+        record.type = manifest.types[output.type] if not output.kind else record.type
+        state.answer(record)
+    if starved:
+        _feed(state, shard, starved, manifest, now)
     if manifest.final:
-        state.close(shard, ShardState.DONE)
+        _end(state, shard)
+    for record in starved:
+        state.detach(record)
+
+
+def _is_of(manifest: Manifest, shard: ShardRecord) -> bool:
+    """Whether a manifest speaks of outputs that the shard has."""
+    return all(
+        0 <= output.ordinal < len(shard.outputs)
+        and (output.kind is Kind.ERRED or 0 <= output.type < len(manifest.types))
+        for output in manifest.outputs
+    )
+
+
+def _feed(
+    state: State, shard: ShardRecord, starved: list[KeyRecord], manifest: Manifest, now: float
+) -> None:
+    """Make again what outputs of a shard lacked, and then them."""
+    objects = {name for record in starved for name in manifest.lost[record.ordinal]}
+    for id in lost.note_lost(state, shard, objects):
+        error = MissingObjectError(f"the manifest of shard {id} is gone or damaged")
+        take_failed_child(state, ChildFailed(id, Ending.UNREADABLE, error), now)
+    lost.plan_again(state, starved, now)
+
+
+def _end(state: State, shard: ShardRecord) -> None:
+    """Close a shard that is done; an output of which its last manifest says nothing has erred."""
+    for record in shard.outputs:
+        if record.shard is shard and record.state is KeyState.PLANNED:
+            left_out = LookupError(f"shard {shard.id} ended without an outcome of {record.key!r}")
+            state.fail(record, InternalError.of(left_out))
+    state.close(shard, ShardState.DONE)
 
 
 def take_failed_child(state: State, event: ChildFailed, now: float) -> None:
@@ -79,20 +122,22 @@ def _fail(state: State, records: list[KeyRecord], error: Exception) -> None:
 
 def _naming(error: Exception, record: KeyRecord) -> Exception:
     """Say in the error of a job which key it stands for."""
+    text = f"the value of {record.key!r} could not be made: {error}"
     if isinstance(error, JobError):
-        text = f"the value of {record.key!r} could not be made: {error}"
         return type(error)(text, error.job_id, error.reason, error.log)
-    return error
+    return InternalError(text) if isinstance(error, InternalError) else error
 
 
 def _plan_again(
     state: State, shard: ShardRecord, missing: list[KeyRecord], ending: Ending, now: float
 ) -> None:
+    if ending is Ending.HOST_LOST:  # or what it shares with others could not be read
+        state.actions.append(WriteAgain(()))
     for record in missing:
         record.attempts += is_own_fault(ending)
         record.start_over()
     if missing:  # a joining shard makes nothing
-        tasks_per_shard = narrowed(shard.size) if ending in SUSPICIOUS else None
+        tasks_per_shard = narrowed(shard.size) if ending in NARROWING else None
         gathering.gather_again(state, missing, now, tasks_per_shard)
     # The new batch holds what the shard read by now, so closing it lets nothing go that is needed.
     state.close(shard, ShardState.FAILED)

@@ -8,6 +8,9 @@ from dask_knot.tracking.events import Ending
 
 #: Endings that a task of the shard may have caused.
 SUSPICIOUS = frozenset({Ending.KILLED, Ending.MEMORY, Ending.TIMEOUT, Ending.NOT_LOADED})
+#: Endings after which a shard is cut finer: a job that ends without a manifest may have been ended
+#: by one of its tasks (`os._exit(0)`).
+NARROWING = SUSPICIOUS | {Ending.UNREADABLE}
 #: Endings that planning again can't mend.
 HOPELESS = frozenset(
     {
@@ -15,7 +18,6 @@ HOPELESS = frozenset(
         Ending.OTHER_VERSIONS,
         Ending.NOT_SET_UP,
         Ending.TERMINATED,
-        Ending.UNREADABLE,
     }
 )
 #: Into how many shards a suspicious one is cut: two rounds find one task among 256.
@@ -23,7 +25,7 @@ PIECES = 16
 #: How often a key is planned again; Dask's own `allowed-failures` is 3, and the search for a task
 #: among thousands needs as many rounds again.
 ATTEMPTS = 8
-#: How often a key may lose its machine; beyond that it isn't bad luck.
+#: How often a key may lose its machine, or its manifest; beyond that it isn't bad luck.
 HOSTS_LOST = 3
 
 
@@ -53,6 +55,8 @@ def judge(ending: Ending, size: int, attempts: int) -> Verdict:
     if ending in SUSPICIOUS and size <= 1:
         return Verdict.FAIL
     if ending is Ending.HOST_LOST and attempts >= HOSTS_LOST:
+        return Verdict.FAIL
+    if ending is Ending.UNREADABLE and attempts >= HOSTS_LOST and size <= 1:
         return Verdict.FAIL
     return Verdict.PLAN_AGAIN
 

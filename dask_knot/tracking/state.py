@@ -21,6 +21,7 @@ from dask_knot.tracking.actions import (
 )
 from dask_knot.tracking.durations import Durations
 from dask_knot.tracking.records import Batch, KeyRecord, ShardRecord, StageRecord
+from dask_knot.tracking.recovery import ATTEMPTS
 from dask_knot.tracking.states import KeyState, ShardState, moved
 from dask_knot.tracking.tally import Earlier, Tally
 
@@ -183,6 +184,21 @@ class State:
         record.error, record.output, record.is_answered = error, None, False
         self.answer(record)
 
+    def lose(self, record: KeyRecord, error: Exception) -> None:
+        """Note that what is stored of a key can't be read: it is made again when it is needed.
+
+        Not what no task makes, nor what was lost too often: then the error stands for it. Shards
+        that are to read the old value find out themselves.
+        """
+        if not self.is_current(record):
+            return
+        if record.graph is not None and record.attempts < ATTEMPTS:
+            new = KeyRecord(record.key, record.graph, KeyState.GONE, attempts=record.attempts + 1)
+            self.replace(record, new)
+            self.drop_if_unneeded(new)
+        elif record.state is KeyState.STORED:
+            self.fail(record, error)
+
     def drop_if_unneeded(self, record: KeyRecord) -> None:
         """Let a value go that neither Dask nor any shard needs."""
         if record.is_needed:
@@ -191,6 +207,7 @@ class State:
         if record.state is not KeyState.GONE and not untold:
             record.move(KeyState.GONE)
             record.output = record.error = record.batch = None
+            record.attempts = 0
             self.detach(record)
         if not record.is_known and self.is_current(record):
             del self.keys[record.key]

@@ -53,7 +53,7 @@ class Tally:
                 erred = min(work.erred, tasks)
                 self.erred[prefix] += erred
                 self.done[prefix] += tasks - erred
-        if manifest.final:
+        if manifest.final and not manifest.lost:  # else some of them are planned again
             has_failed = any(output.kind for output in manifest.outputs)
             (self.erred if has_failed else self.done).update(left)
             left.clear()

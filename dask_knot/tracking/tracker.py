@@ -190,7 +190,6 @@ def _make_again(state: State, record: KeyRecord, now: float) -> None:
         state.replace(old, record)
     else:
         record.start_over()
-        record.attempts = 0
     if record.graph is None:
         lost = f"the scattered value {record.key!r} is gone: scatter it again"
         state.fail(record, MissingObjectError(lost))
@@ -226,7 +225,7 @@ def _scatter(state: State, event: events.ValuesScattered, now: float) -> None:
 def _lose(state: State, event: events.ValueLost, now: float) -> None:
     record = state.keys.get(event.key)
     if record is not None and record.state is KeyState.STORED:
-        state.fail(record, event.error)
+        state.lose(record, event.error)
 
 
 def _record_plan(state: State, event: events.PlanMade, now: float) -> None:
@@ -238,7 +237,7 @@ def _refuse_plan(state: State, event: events.PlanningFailed, now: float) -> None
 
 
 def _take_manifest(state: State, event: events.ManifestFound, now: float) -> None:
-    outcomes.take_manifest(state, event)
+    outcomes.take_manifest(state, event, now)
 
 
 def _fail_submission(state: State, event: events.SubmissionFailed, now: float) -> None:

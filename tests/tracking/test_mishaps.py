@@ -11,6 +11,7 @@ from dask_knot.store.manifest import Kind, Manifest, Output, Place
 from dask_knot.store.names import StageId
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.events import Ending
+from dask_knot.tracking.recovery import ATTEMPTS
 from dask_knot.tracking.state import Pace
 from dask_knot.tracking.states import KeyState
 
@@ -79,7 +80,7 @@ def test_failed_dependencies_never_blame_a_key_however_many() -> None:
     assert isinstance(told, actions.FinishKey)
 
 
-@pytest.mark.parametrize("ending", [Ending.NOT_STARTED, Ending.TERMINATED, Ending.UNREADABLE])
+@pytest.mark.parametrize("ending", [Ending.NOT_STARTED, Ending.TERMINATED, Ending.NOT_SET_UP])
 def test_what_planning_again_cannot_mend_errs_at_once(ending: Ending) -> None:
     hands = Hands(slots=1, shards_per_slot=1)
     hands.submit({"a": [], "b": []}, "a", "b")
@@ -191,18 +192,34 @@ def test_a_refused_stage_errs_its_keys() -> None:
     assert hands.is_clean()
 
 
-def test_a_lost_value_is_an_error_once_and_then_made_again() -> None:
+def test_a_lost_value_is_made_again_but_not_for_ever() -> None:
     hands = Hands()
     hands.submit({"a": []}, "a")
+    error = CorruptObjectError("damaged")
+    for number in range(ATTEMPTS):
+        hands.plan()
+        (told,) = hands.finish(hands.shard_of("a"))[-1:]
+        assert isinstance(told, actions.FinishKey)
+        hands.tell(events.ValueLost("a", error), events.KeyReleased("a", False))
+        assert hands.tell(events.KeyAsked("a", 6 + number)) == [hands.last(actions.MakePlan)]
     hands.plan()
     hands.finish(hands.shard_of("a"))
-    error = CorruptObjectError("damaged")
-    assert hands.tell(events.ValueLost("a", error)) == []
-    assert hands.tell(events.KeyReleased("a", False)) == []
-    assert hands.tell(events.KeyAsked("a", 6)) == [actions.FailKey("a", 6, error)]
-    hands.tell(events.KeyAsked("a", 7))
+    hands.tell(events.ValueLost("a", error), events.KeyReleased("a", False))
+    assert hands.tell(events.KeyAsked("a", 90)) == [actions.FailKey("a", 90, error)]
+    hands.tell(events.KeyAsked("a", 91))  # a retry begins anew
     hands.plan()
     assert isinstance(hands.finish(hands.shard_of("a"))[-1], actions.FinishKey)
+    hands.forget("a")
+    assert hands.is_clean()
+
+
+def test_a_scattered_value_that_is_lost_stays_lost() -> None:
+    hands = Hands()
+    hands.tell(events.ValuesScattered({"x": Place("run/scattered/0", 0, 9)}))
+    error = CorruptObjectError("damaged")
+    hands.tell(events.ValueLost("x", error), events.KeyReleased("x", False))
+    hands.submit({"a": ["x"]}, "a", external=["x"])
+    assert hands.plan().inputs["x"] is error
 
 
 def test_a_retried_key_leaves_its_failure_to_those_that_still_read_it() -> None:
