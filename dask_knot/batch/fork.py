@@ -153,6 +153,8 @@ class ForkLauncher:
         elif kind == "learned":
             with self._lock:
                 self._learned.update(dict.fromkeys(message["modules"]))
+        elif kind == "unfit":
+            logger.info("%(module)s is imported anew by each job: %(words)s", message)
         elif kind == "unsafe":
             self._replace(server, message["module"])
         else:

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import traceback
+import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,12 +43,15 @@ class Inherited:
         A pipe that ends when the server does.
     closing
         Descriptors that are the server's business only.
+    environ
+        The server's variables when it started: modules may have set others since.
     """
 
     server: int
     lessons: int
     lifeline: int
     closing: tuple[int, ...]
+    environ: Mapping[str, str]
 
 
 def load_prctl() -> Callable[..., int] | None:
@@ -65,9 +69,9 @@ def run_child(request: Mapping[str, Any], inherited: Inherited) -> NoReturn:
     """Become the process that the request describes; never returns."""
     code = 1
     try:
-        _detach(inherited)
+        detach(inherited)
         _redirect(request["log"])
-        _enter(request)
+        _enter(request, inherited.environ)
         command = request["command"]
         if _is_module_run(command):
             code = _run_module(command[2], command[3:], inherited.lessons)
@@ -80,7 +84,8 @@ def run_child(request: Mapping[str, Any], inherited: Inherited) -> NoReturn:
         os._exit(code)
 
 
-def _detach(inherited: Inherited) -> None:
+def detach(inherited: Inherited) -> None:
+    """Be a process of its own, which ends with the server."""
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
@@ -116,10 +121,17 @@ def _redirect(log: str) -> None:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
 
-def _enter(request: Mapping[str, Any]) -> None:
-    changed = _config_variables(os.environ) != _config_variables(request["environ"])
+def _enter(request: Mapping[str, Any], before: Mapping[str, str]) -> None:
+    given: Mapping[str, str] = request["environ"]
+    changed = _config_variables(os.environ) != _config_variables(given)
+    # What modules have set while they were imported, they would set here.
+    added = {
+        name: value
+        for name, value in os.environ.items()
+        if value != before.get(name) == given.get(name)
+    }
     os.environ.clear()
-    os.environ.update(request["environ"])
+    os.environ.update({**given, **added})
     sys.path[:] = request["path"]
     sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, Elsewhere)]
     os.chdir(request["cwd"])
@@ -142,6 +154,9 @@ def _renew(config_changed: bool) -> None:
         current: Any = processes.current_process()
         current.authkey = os.urandom(32)
         processes.ORIGINAL_DIR = os.getcwd()  # type: ignore[attr-defined]
+    client = sys.modules.get("distributed.client")
+    if client is not None:
+        client.Future._uid = uuid.uuid4().hex
     for name, attribute in _FORGOTTEN:
         if name in sys.modules:
             setattr(sys.modules[name], attribute, None)

@@ -11,9 +11,12 @@ import selectors
 import signal
 import socket
 import sys
+import time
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from dask_knot.batch.forked import Inherited, run_child
+from dask_knot.batch.fitness import FIT, is_vetted, report_on
+from dask_knot.batch.forked import Inherited, detach, run_child
 from dask_knot.batch.origins import Elsewhere
 from dask_knot.batch.warmth import Warmth
 from dask_knot.batch.wire import Message, Unpacker, pack
@@ -24,6 +27,19 @@ _PARENT_CHECK = 1.0
 # When nothing has happened for so many seconds, an import delays nobody for long, though children
 # run: without that a busy server would learn next to nothing, and each child would import anew.
 _QUIET = 0.05
+# No import takes so many seconds, unless it waits for something.
+_PROBED = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A child that finds out whether a module may be imported here: when it is given up, and the
+    pipe for what it finds."""
+
+    pid: int
+    module: str
+    deadline: float
+    report: int
 
 
 class ForkServer:
@@ -38,11 +54,14 @@ class ForkServer:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._parent = os.getppid()
+        self._environ = dict(os.environ)
         self._children: dict[int, str] = {}
         self._pids: dict[str, int] = {}
         self._unpacker = Unpacker()
         self._warmth = Warmth()
         self._lessons: dict[str, None] = {}
+        self._probe: Probe | None = None
+        self._fit: set[str] = set()
         self._is_calm = False
         self._lesson_rest = b""
         self._culprit: str | None = None
@@ -69,6 +88,7 @@ class ForkServer:
                 self._is_calm = True
             self._read(self._wakeup)
             self._note_lessons()
+            self._hurry_probe()
             if self._reap() or not self._children:
                 self._is_calm = True
             if self._control.fileno() in ready:
@@ -81,12 +101,12 @@ class ForkServer:
 
     def _may_learn(self) -> bool:
         """Tell whether there is something to import, and nobody waits: all exits are reported."""
-        return self._is_calm and bool(self._lessons)
+        return self._is_calm and bool(self._lessons) and self._probe is None
 
     def _patience(self) -> float:
         if self._may_learn():
             return 0
-        return _QUIET if self._lessons else _PARENT_CHECK
+        return _QUIET if self._lessons and self._probe is None else _PARENT_CHECK
 
     def _wait(self, timeout: float) -> set[int]:
         return {key.fd for key, _ in self._selector.select(timeout)}
@@ -153,6 +173,7 @@ class ForkServer:
             lessons=self._lesson_end,
             lifeline=self._lifeline,
             closing=tuple(descriptor for descriptor in closing if descriptor >= 0),
+            environ=self._environ,
         )
 
     def _selector_descriptor(self) -> int:
@@ -163,10 +184,12 @@ class ForkServer:
     def _reap(self) -> int:
         """Report every child that has ended; return how many there were."""
         reaped = 0
-        while self._children:
+        while self._children or self._probe is not None:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 break
+            if self._probe is not None and pid == self._probe.pid:
+                self._end_probe(self._probe)
             child_id = self._children.pop(pid, None)
             if child_id is None:
                 continue
@@ -183,11 +206,45 @@ class ForkServer:
         self._lessons.update(dict.fromkeys(line.decode() for line in lines))
 
     def _learn(self) -> None:
-        """Import one module that children would have to import themselves."""
-        name = next(iter(self._lessons))
+        """Import one module that children would have to import themselves, if it may be shared."""
+        name = next(filter(self._is_fit, self._lessons), None) or next(iter(self._lessons))
         del self._lessons[name]
-        self._send({"event": "learned", "modules": [name]})
-        self._import([name])
+        if not self._warmth.should_import(name):
+            return
+        if self._is_fit(name):
+            self._send({"event": "learned", "modules": [name]})
+            self._import([name])
+        else:
+            self._begin_probe(name)
+
+    def _is_fit(self, name: str) -> bool:
+        return is_vetted(name) or name in self._fit
+
+    def _begin_probe(self, name: str) -> None:
+        inherited = self._inherited()
+        reading, writing = _pipe()
+        pid = os.fork()
+        if pid == 0:
+            detach(inherited)
+            report_on(name, writing)
+        os.close(writing)
+        self._probe = Probe(pid, name, time.monotonic() + _PROBED, reading)
+
+    def _hurry_probe(self) -> None:
+        if self._probe is not None and time.monotonic() > self._probe.deadline:
+            _kill(self._probe.pid, signal.SIGKILL)
+
+    def _end_probe(self, probe: Probe) -> None:
+        """Note what a probe has found; it has written that if it came to an end itself."""
+        self._probe = None
+        words = self._read(probe.report).decode() or "its import ends the process, or never ends"
+        os.close(probe.report)
+        if words == FIT:
+            self._fit.add(probe.module)
+            self._lessons[probe.module] = None
+        else:
+            self._warmth.forbid(probe.module)
+            self._send({"event": "unfit", "module": probe.module, "words": words})
 
     def _import(self, names: list[str]) -> None:
         self._culprit = self._culprit or self._warmth.take(names)
@@ -195,7 +252,8 @@ class ForkServer:
             self._send({"event": "unsafe", "module": self._culprit})
 
     def _die(self) -> NoReturn:
-        for pid in self._children:
+        probes = [] if self._probe is None else [self._probe.pid]
+        for pid in (*self._children, *probes):
             _kill(pid, signal.SIGKILL)
         os._exit(0)
 

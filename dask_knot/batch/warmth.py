@@ -78,7 +78,7 @@ class Warmth:
         """Import modules; return the first after which a fork is no longer safe, if any."""
         try:
             for name in names:
-                if not self._should_import(name):
+                if not self.should_import(name):
                     continue
                 self._tried.add(name)
                 _import(name)
@@ -90,7 +90,12 @@ class Warmth:
             # The collector writes into every object it visits, which would copy shared pages.
             gc.freeze()
 
-    def _should_import(self, name: str) -> bool:
+    def forbid(self, name: str) -> None:
+        """Never import a module, nor what is inside it."""
+        self._forbidden = (*self._forbidden, name)
+
+    def should_import(self, name: str) -> bool:
+        """Tell whether a module is still to be imported."""
         if name in self._tried or name in sys.modules:
             return False
         return not any(name == bad or name.startswith(f"{bad}.") for bad in self._forbidden)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import json
 import os
 import signal
@@ -107,6 +108,12 @@ def knows(module: str) -> None:
     """Print whether a module was imported before the program began, then import it."""
     print(module in sys.modules)
     __import__(module)
+
+
+def tells(*modules: str) -> None:
+    """Print what modules tell of their state."""
+    for name in modules:
+        print(importlib.import_module(name).tell())
 
 
 def stores(folder: str) -> None:

@@ -44,19 +44,19 @@ def knows(desk: Desk, module: str) -> bool:
 
 def test_what_a_child_imports_the_next_ones_have(open_desk: Open) -> None:
     desk = open_desk()
-    assert not knows(desk, "sympy")
-    wait_until(lambda: knows(desk, "sympy"))
+    assert not knows(desk, "networkx")
+    wait_until(lambda: knows(desk, "networkx"))
 
 
 def test_the_server_learns_while_a_child_runs_that_never_ends(
     open_desk: Open, tmp_path: Path
 ) -> None:
     """No child ends, and there is always one: only a moment of quiet lets the server learn."""
-    desk = open_desk(["json", "sympy"])
+    desk = open_desk(["json", "networkx"])
     waits = desk.run("waits", str(tmp_path / "pid"))  # asked for before the server is up
     launcher: Any = desk.launcher
-    wait_until(lambda: "sympy" in launcher._learned)
-    assert knows(desk, "sympy")
+    wait_until(lambda: "networkx" in launcher._learned)
+    assert knows(desk, "networkx")
     assert desk.status(waits) == "RUNNING"
 
 
@@ -64,8 +64,8 @@ def test_the_server_learns_from_a_child_while_others_run(open_desk: Open, tmp_pa
     desk = open_desk()
     waits = desk.run("waits", str(tmp_path / "pid"))
     wait_until((tmp_path / "pid").exists)
-    assert not knows(desk, "sympy")
-    wait_until(lambda: knows(desk, "sympy"))
+    assert not knows(desk, "networkx")
+    wait_until(lambda: knows(desk, "networkx"))
     assert desk.status(waits) == "RUNNING"
 
 
@@ -157,3 +157,59 @@ def test_a_full_pipe_is_no_error() -> None:
     warmth.report(writing, ["a" * 100] * 10_000)
     os.close(reading)
     os.close(writing)
+
+
+#: What packages do when they are imported: of a process of its own, each of these differs.
+OWN = {
+    "random": "import random\nSTATE = random.Random()\ndef tell(): return STATE.random()",
+    "shared": "import random\nSTATE = random.getrandbits(64)\ndef tell(): return STATE",
+    "generator": "from numpy.random import default_rng as r\nSTATE = r()\n"
+    "def tell(): return float(STATE.random())",
+    "uuid": "import uuid\nSTATE = str(uuid.uuid4())\ndef tell(): return STATE",
+    "secret": "import secrets\nSTATE = secrets.token_hex()\ndef tell(): return STATE",
+    "pid": "import os\nSTATE = os.getpid()\ndef tell(): return STATE",
+    "folder": "import tempfile\nSTATE = tempfile.mkdtemp()\ndef tell(): return STATE",
+}
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a folder of installed packages."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    return folder
+
+
+def test_what_must_differ_between_processes_does(open_desk: Open, installed: Path) -> None:
+    for name, text in OWN.items():
+        (installed / f"own_{name}.py").write_text(text)
+    (installed / "around_random.py").write_text("from own_random import tell")
+    (installed / "harmless.py").write_text("import random\nRESULT = random.__name__")
+    names = [f"own_{name}" for name in OWN] + ["around_random"]
+    desk = open_desk(["distributed.protocol.numpy", *names, "harmless"])
+    wait_until(lambda: knows(desk, "harmless"))  # the last one: all have been looked at
+    told = [desk.printed(desk.run("tells", *names)) for _ in range(2)]
+    for name, *values in zip(names, *told, strict=True):
+        assert len(set(values)) == 2, name
+
+
+def test_a_module_that_ends_or_changes_the_process_is_left_to_the_children(
+    open_desk: Open, installed: Path
+) -> None:
+    (installed / "ends.py").write_text("import os\nos._exit(3)")
+    (installed / "changes.py").write_text("import os\nos.environ['CHANGED'] = 'yes'")
+    (installed / "harmless.py").touch()
+    desk = open_desk(["distributed.protocol.numpy", "ends", "changes", "harmless"])
+    wait_until(lambda: knows(desk, "harmless"))
+    assert not knows(desk, "changes")
+    job = desk.run("knows", "ends")
+    assert desk.end(job)["container"]["exitCode"] == 3
+
+
+def test_variables_that_a_shared_import_sets_are_set(open_desk: Open) -> None:
+    """joblib sets one for libraries that it loads later."""
+    desk = open_desk(["distributed.protocol.numpy", "joblib"])
+    wait_until(lambda: knows(desk, "joblib"))
+    shown = desk.printed(desk.run("shows", "KMP_INIT_AT_FORK"))
+    assert shown == ['{"KMP_INIT_AT_FORK": "FALSE"}']
