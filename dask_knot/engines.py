@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from dask.system import CPU_COUNT
 from dask.utils import format_bytes
 from distributed.system import MEMORY_LIMIT
+from distributed.utils import is_kernel
 
 from dask_knot.batch.capacity import Capacity
 from dask_knot.batch.launcher import Launcher
@@ -240,8 +241,9 @@ _ENGINES: dict[str, Callable[[Settings], Engine]] = {
 def report_progress(line: str) -> None:
     """Say what is done while an image is built: in the log, and to whoever sits before it."""
     logger.info("%s", line)
-    if sys.stderr.isatty():
-        sys.stderr.write(f"{line}\n")
+    stream = sys.stdout if is_kernel() else sys.stderr  # in a notebook standard error is red
+    if is_kernel() or (stream is not None and stream.isatty()):
+        stream.write(f"{line}\n")
 
 
 def _threads(settings: Settings) -> dict[str, str]:

@@ -125,6 +125,7 @@ def push(client: Any, name: str, login: Mapping[str, str] | None, report: Report
 
 def _follow_build(answers: Iterable[Mapping[str, Any]], report: Report) -> None:
     step, printed, failure = "FROM", list[str](), ""
+    pulled = _Tenths("pulling the base image", report)
     for answer in answers:  # to their end: else the connection stays open
         if "error" in answer:
             failure = _failure(step, printed, str(answer["error"]))
@@ -134,6 +135,8 @@ def _follow_build(answers: Iterable[Mapping[str, Any]], report: Report) -> None:
                 report(_shortened(line))
             elif line.strip() and not line.startswith(CHATTER):
                 printed.append(line.rstrip())
+                report(_shortened(f"  {line.strip()}"))
+        pulled.take(answer)
     if failure:
         raise ImageError(failure)
 
@@ -152,24 +155,37 @@ def _failure(step: str, printed: list[str], error: str) -> str:
 
 
 def _follow_push(answers: Iterable[Mapping[str, Any]], name: str, report: Report) -> None:
-    sent: dict[str, tuple[int, int]] = {}
-    shown, failure = -1, ""
+    pushed, failure = _Tenths("pushing", report), ""
     for answer in answers:
         failure = str(answer.get("error", failure))
-        detail = answer.get("progressDetail") or {}
-        if "total" in detail:
-            sent[str(answer.get("id"))] = (detail.get("current", 0), detail["total"])
-            done, total = (sum(numbers) for numbers in zip(*sent.values(), strict=True))
-            done = min(done, total)  # what is sent is more than what it is packed from
-            tenth = 10 * done // max(total, 1)
-            if tenth > shown and total >= SHOWN_BYTES:
-                shown = tenth
-                report(f"pushing: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+        pushed.take(answer)
     if failure:
         raise ImageError(
             f"{name} can't be pushed: {failure}. Check that you may write to this repository "
             "(`dask knot policy --user`), and that it exists (`dask knot up`)"
         )
+
+
+class _Tenths:
+    """Says of layers, all together, each tenth that is moved."""
+
+    def __init__(self, action: str, report: Report) -> None:
+        self._action, self._report = action, report
+        self._moved: dict[str, tuple[int, int]] = {}
+        self._shown = -1
+
+    def take(self, answer: Mapping[str, Any]) -> None:
+        """Look whether an answer of the engine is about a layer on its way."""
+        detail = answer.get("progressDetail") or {}
+        if "total" not in detail or answer.get("status") == "Extracting":
+            return
+        self._moved[str(answer.get("id"))] = (detail.get("current", 0), detail["total"])
+        done, total = (sum(numbers) for numbers in zip(*self._moved.values(), strict=True))
+        done = min(done, total)  # what is sent is more than what it is packed from
+        tenth = 10 * done // max(total, 1)
+        if tenth > self._shown and total >= SHOWN_BYTES:
+            self._shown = tenth
+            self._report(f"{self._action}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
 
 def _shortened(line: str, width: int = 100) -> str:

@@ -8,9 +8,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dask_knot.aws.layers import Layer
+
 #: Where our own files lie in the context of the build, and in the image.
 FOLDER = "dask-knot"
 USER = "1000:1000"
+#: How the two files of a step begin.
+KINDS = ("requirements", "constraints")
 #: Doesn't need `useradd`, which small images lack.
 MAKE_USER = (
     "echo 'knot:x:1000:1000::/home/knot:/bin/sh' >> /etc/passwd"
@@ -34,6 +38,8 @@ class Recipe:
         Debian packages, and more lines of the Dockerfile.
     requirements, constraints : tuple of str
         What pip is told.
+    layers : tuple of Layer
+        What it is told before that, of the same packages.
     wheels : mapping of str to bytes
         Wheels by their file names.
     files : mapping of str to bytes
@@ -52,6 +58,7 @@ class Recipe:
     lines: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
+    layers: tuple[Layer, ...] = ()
     wheels: Mapping[str, bytes] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -59,9 +66,19 @@ class Recipe:
     @property
     def own_files(self) -> dict[str, bytes]:
         """Our files in the context, by name."""
-        lists = {"requirements.txt": self.requirements, "constraints.txt": self.constraints}
+        lists = {
+            f"{kind}{suffix}.txt": found
+            for suffix, layer in self.steps.items()
+            for kind, found in zip(KINDS, layer, strict=True)
+        }
         made = {name: "".join(f"{line}\n" for line in lines) for name, lines in lists.items()}
         return {name: text.encode() for name, text in made.items()} | dict(self.wheels)
+
+    @property
+    def steps(self) -> dict[str, Layer]:
+        """What pip is told one after another, by what the names of its files end with."""
+        early = {f"-{number}": layer for number, layer in enumerate(self.layers, 1)}
+        return {**early, "": Layer(self.requirements, self.constraints)}
 
     @property
     def tag(self) -> str:
@@ -77,8 +94,9 @@ class Recipe:
 def dockerfile(recipe: Recipe) -> str:
     """Write the Dockerfile.
 
-    Our part comes after what the user starts from: the packages first, since they change least,
-    then dask_knot, then the user's own lines. The program runs as a user without rights.
+    Our part comes after what the user starts from: the packages first, since they change least (and
+    of them, those of `layers`), then dask_knot, then the user's own lines. The program runs as a
+    user without rights.
     """
     own, base = recipe.text, recipe.base or f"python:{recipe.python}-slim"
     lines = [own.rstrip() if own else f"FROM {base}", "USER root"]
@@ -88,9 +106,13 @@ def dockerfile(recipe: Recipe) -> str:
         lines.append(_install_debian(recipe.debian))
     wheels = " ".join(f"/opt/{FOLDER}/{name}" for name in recipe.wheels)
     pip = "RUN python -m pip install --no-cache-dir"
+    for suffix in recipe.steps:
+        needs, held = (f"{kind}{suffix}.txt" for kind in KINDS)
+        lines += [
+            f"COPY {FOLDER}/{needs} {FOLDER}/{held} /opt/{FOLDER}/",
+            f"{pip} -r /opt/{FOLDER}/{needs} -c /opt/{FOLDER}/{held}",
+        ]
     lines += [
-        f"COPY {FOLDER}/requirements.txt {FOLDER}/constraints.txt /opt/{FOLDER}/",
-        f"{pip} -r /opt/{FOLDER}/requirements.txt -c /opt/{FOLDER}/constraints.txt",
         f"COPY {FOLDER}/*.whl /opt/{FOLDER}/",
         f"{pip} --no-deps {wheels}",
         *recipe.lines,

@@ -141,6 +141,7 @@ def make_recipe(spec: ImageSpec, report: Report) -> Recipe:
         lines=spec.lines,
         requirements=tuple(sorted(found.lines.values(), key=str.lower)),
         constraints=found.constraints,
+        layers=found.layers,
         wheels={wheel.name: wheel.content for wheel in found.wheels},
         files=builder.context_files(own.parent) if own else {},
         labels={name: number for name, number in versions.HERE.items() if number},

@@ -72,6 +72,11 @@ def is_local(package: Distribution) -> bool:
     return str(_origin(package).get("url", "")).startswith("file:")
 
 
+def size(package: Distribution) -> int:
+    """Give the bytes of its files, as far as it says them."""
+    return sum(file.size or 0 for file in package.files or ())
+
+
 def _origin(package: Distribution) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(package.read_text("direct_url.json") or "{}")
     return found

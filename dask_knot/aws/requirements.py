@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from dask_knot.aws import installed
 from dask_knot.aws.imports import find_imports
+from dask_knot.aws.layers import Layer, constraints, layers
 from dask_knot.aws.wheel import Wheel, make_wheel
 from dask_knot.errors import ImageError
 
@@ -21,9 +22,6 @@ OWN = "dask_knot"
 NEEDED = ("dask", "distributed", "cloudpickle", "msgpack", "obstore", "psutil", "PyYAML")
 #: What is compared with the client as well, if it is installed here.
 IF_INSTALLED = ("numpy",)
-
-#: A package in the one version that is here.
-EXACT = r"[\w.-]+(\[.*\])?===?[^;]+"
 
 Report = Callable[[str], None]
 
@@ -38,12 +36,15 @@ class Requirements:
         One requirement for each package, by its name (or by itself, where it has none).
     constraints : tuple of str
         The versions of what those need.
+    layers : tuple of Layer
+        What is installed before the others.
     wheels : tuple of Wheel
         Packages that no index has, dask_knot first.
     """
 
     lines: dict[str, str] = field(default_factory=dict)
     constraints: tuple[str, ...] = ()
+    layers: tuple[Layer, ...] = ()
     wheels: tuple[Wheel, ...] = ()
 
     @property
@@ -78,20 +79,12 @@ def resolve_requirements(
     for item in packages:
         for text in _expand(item, source, report):
             _add(found, local, text)
-    found.constraints = tuple(sorted(_constraints(found.lines)))
+    found.constraints = tuple(sorted(constraints(found.lines, found.lines)))
+    found.layers = layers(
+        found.lines, {canonicalize_name(name) for name in (*NEEDED, *IF_INSTALLED)}
+    )
     found.wheels = tuple(make_wheel(name) for name in (OWN, *local))
     return found
-
-
-def _constraints(lines: dict[str, str]) -> Iterator[str]:
-    """Give the versions of what the packages need that are taken as they are here."""
-    as_here = [name for name, line in lines.items() if re.fullmatch(EXACT, line)]
-    for name, package in installed.needed_by(as_here).items():
-        # pip takes no references as constraints, and no index has what comes from a folder.
-        if name not in lines and not installed.is_local(package):
-            text = installed.pin(package)
-            if re.fullmatch(EXACT, text):
-                yield text
 
 
 def _add_installed(found: Requirements, local: dict[str, None], name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dask_knot.aws.dockerfile import Recipe, dockerfile
+from dask_knot.aws.layers import Layer
 
 RECIPE = Recipe(
     python="3.12",
@@ -30,6 +31,21 @@ def test_it_starts_from_the_clients_own_python() -> None:
 def test_packages_come_before_dask_knot_since_they_change_less() -> None:
     text = dockerfile(RECIPE)
     assert text.index("requirements.txt") < text.index("--no-deps") < text.index("USER 1000")
+
+
+def test_layers_are_steps_before_the_whole_list() -> None:
+    early = (Layer(("dask==1",), ("toolz==1",)), Layer(("pandas==2",), ()))
+    recipe = replace(RECIPE, layers=early)
+    installs = [line.split() for line in dockerfile(recipe).splitlines() if " -r " in line]
+    files = [[word.rpartition("/")[2] for word in line[-3::2]] for line in installs]
+    assert files == [
+        ["requirements-1.txt", "constraints-1.txt"],
+        ["requirements-2.txt", "constraints-2.txt"],
+        ["requirements.txt", "constraints.txt"],
+    ]
+    assert recipe.own_files["requirements-2.txt"] == b"pandas==2\n"
+    assert recipe.own_files["constraints-1.txt"] == b"toolz==1\n"
+    assert dockerfile(replace(recipe, layers=early[:1])).splitlines()[:4] == lines(layers=early)[:4]
 
 
 def test_it_ends_as_a_user_without_rights() -> None:
@@ -83,6 +99,7 @@ CHANGES: list[dict[str, Any]] = [
     {"lines": ("RUN x",)},
     {"requirements": ("dask==2026.9.0",)},
     {"constraints": ()},
+    {"layers": (Layer(("dask==2026.8.0",), ()),)},
     {"wheels": {"dask_knot-1.0-py3-none-any.whl": b"other"}},
     {"files": {"data": b"x"}},
     {"labels": {"python": "3"}},

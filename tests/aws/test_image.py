@@ -202,6 +202,37 @@ class TestFailures:
         ensure_image(session, place, SPEC, said.append, lambda: docker)
         assert len([line for line in said if line.startswith("pushing:")]) == 11
 
+    def test_what_pip_prints_is_said_while_it_goes_on(self) -> None:
+        answers = [
+            {"status": "Pulling from library/python", "id": "3.11-slim"},
+            *(
+                {
+                    "id": "a",
+                    "status": status,
+                    "progressDetail": {"current": n * 10**6, "total": 10**8},
+                }
+                for status in ("Downloading", "Extracting")
+                for n in range(101)
+            ),
+            {"stream": "Step 1/2 : RUN pip install numpy\n"},
+            {"stream": " ---> Running in 123\n"},
+            {"stream": "Collecting numpy\n  Downloading numpy-2.whl (16 MB)\n"},
+            {"stream": f"Installing collected packages: {'x' * 200}\n\n"},
+        ]
+        said: list[str] = []
+        docker = FakeDocker(build_answers=answers)
+        ensure_local_image(SPEC, said.append, lambda: docker)
+        pulled = [line for line in said if line.startswith("pulling the base image: ")]
+        assert len(pulled) == 11
+        *_, step, collecting, downloading, installing = said
+        assert step == "Step 1/2 : RUN pip install numpy"
+        assert (collecting, downloading) == (
+            "  Collecting numpy",
+            "  Downloading numpy-2.whl (16 MB)",
+        )
+        assert installing.startswith("  Installing collected packages: xxx")
+        assert len(installing) == 100
+
     def test_a_missing_docker_is_said_with_the_alternatives(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
