@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
+import threading
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from dask.typing import Key
 
+from dask_knot.batch.closing import Left, end_jobs
 from dask_knot.batch.service import JobService
+from dask_knot.counted import many
 from dask_knot.driving.driver import Driver
 from dask_knot.driving.parts import Parts
 from dask_knot.driving.stored import StoredConstants
@@ -17,6 +21,7 @@ from dask_knot.driving.submission import Submitter
 from dask_knot.driving.values import ValueReader
 from dask_knot.driving.watching import Watcher
 from dask_knot.engines import Engine, open_engine
+from dask_knot.errors import StoreError
 from dask_knot.planning import Limits, Resources, Shard, Stage
 from dask_knot.running.work import Options
 from dask_knot.settings import Settings
@@ -24,6 +29,11 @@ from dask_knot.store import names
 from dask_knot.store.names import StageId
 from dask_knot.store.store import Store
 from dask_knot.tracking.tracker import Pace, Tracker
+
+logger = logging.getLogger(__name__)
+
+#: So often the folder of a run is emptied at most.
+LOOKS = 5
 
 
 @dataclass(slots=True)
@@ -38,6 +48,7 @@ class Assembly:
     driver: Driver
     resources: Resources
     first_number: int
+    _ending: threading.RLock = field(default_factory=threading.RLock)
 
     @property
     def jobs(self) -> int:
@@ -85,13 +96,52 @@ class Assembly:
         }
         return json.dumps(requests, indent=2)
 
+    def end_jobs(self) -> None:
+        """End all jobs and threads, and say which jobs could not be ended; blocks.
+
+        May be called twice, and by several threads at once.
+        """
+        with self._ending:
+            self.driver.stop_submitting()
+            self.engine.end_jobs()
+            left = end_jobs(self.service)
+            self.driver.shut_down()
+        if left.jobs:
+            logger.warning("%s", self._words(left))
+
     def close(self) -> None:
-        """End the engine, and delete an unnamed run."""
-        try:
-            if not self.settings.is_named:
-                self.store.delete_all(f"{self.settings.name}/")
-        finally:
-            self.engine.close()
+        """Delete an unnamed run, now that no job writes any more, and end the engine; blocks."""
+        with self._ending:
+            try:
+                if not self.settings.is_named:
+                    empty(self.store, f"{self.settings.name}/")
+            finally:
+                self.engine.close()
+
+    def _words(self, left: Left) -> str:
+        commands = "\n  ".join(map(self.engine.end_command, left.jobs))
+        why = "they did not end in time" if left.why is None else left.why
+        return (
+            f"{many('job', len(left.jobs))} of {self.settings.name} could not be ended: {why}. "
+            f"They may run on, cost money and write into {self.store.url}. To end them:\n"
+            f"  {commands}"
+        )
+
+
+def empty(store: Store, folder: str) -> None:
+    """Delete all that is in a folder of a store, and say if something stays.
+
+    It is looked at again: what a job had just sent when it ended may arrive after its end.
+    """
+    try:
+        for _ in range(LOOKS):
+            store.delete_all(folder)
+            if not store.list(folder):
+                return
+        why = "somebody still writes there"
+    except StoreError as error:
+        why = str(error)
+    logger.warning("not all was deleted from %s/%s: %s", store.url, folder, why)
 
 
 def assemble(settings: Settings) -> Assembly:

@@ -12,13 +12,14 @@ from typing import Any
 import dask
 from distributed.core import Status, rpc
 from distributed.security import Security
+from distributed.utils import sync
 
 from dask_knot import checks
 from dask_knot import settings as configuration
 from dask_knot.assembly import Assembly, assemble
 from dask_knot.deploy.discovery import announce, withdraw
 from dask_knot.deploy.display import Display
-from dask_knot.deploy.ending import close_clients, open_here
+from dask_knot.deploy.ending import close_clients, hear_signals, open_here
 from dask_knot.deploy.life import Life
 from dask_knot.deploy.listening import check_host
 from dask_knot.deploy.overrides import overrides
@@ -110,6 +111,7 @@ class KnotCluster(Display):
         self._following: asyncio.Future[None] | None = None
         self._notice: Path | None = None
         self._pid = os.getpid()
+        hear_signals()
         super().__init__(asynchronous=asynchronous, loop=loop, name=self.settings.name, quiet=True)
         if not self.called_from_running_loop:
             self._loop_runner.start()
@@ -190,7 +192,6 @@ class KnotCluster(Display):
         if self.status == Status.closed:
             return
         self.status = Status.closing
-        open_here.discard(self)
         if self._life is not None:
             self._life.close()
         if self._following is not None:
@@ -199,23 +200,47 @@ class KnotCluster(Display):
             await asyncio.to_thread(withdraw, self._notice)
         await self._end()
         await super()._close()
+        open_here.discard(self)
 
     async def _end(self) -> None:
-        if self._parts is not None:
-            await self._parts.driver.close()
+        parts, ending = self._parts, None
         if self.scheduler is not None:
-            # Else it warns that the values of the gateway will be computed elsewhere.
-            for client in list(self.scheduler.clients):
-                self.scheduler.remove_client(client, stimulus_id="knot-close")
+            self.scheduler.leave()
+        if parts is not None:
+            await parts.driver.close()
+            ending = asyncio.ensure_future(asyncio.to_thread(parts.end_jobs))
+        try:
+            await self._end_servers()
+        finally:
+            if parts is not None and ending is not None:
+                await ending
+                await asyncio.to_thread(parts.close)
+            if self._has_overrides:
+                self._has_overrides = False
+                overrides.release()
+
+    async def _end_servers(self) -> None:
         if self._gateway is not None:
             await self._gateway.close()
         if self.scheduler is not None:
             await self.scheduler.close()
+
+    def close_in_loop(self, timeout: float) -> None:
+        """Close from a thread in which the event loop doesn't run, whoever runs it."""
+        if not self.called_from_running_loop:
+            close_clients(self)
+        sync(self.loop, self._close, callback_timeout=timeout)
+
+    def end_now(self) -> None:
+        """End all jobs and delete an unnamed run without the event loop; blocks.
+
+        For a process that ends, or whose event loop has ended: `close` waits for more than this.
+        """
         if self._parts is not None:
-            await asyncio.to_thread(self._parts.close)
-        if self._has_overrides:
-            self._has_overrides = False
-            overrides.release()
+            self._parts.end_jobs()
+            self._parts.close()
+        if self._notice is not None:
+            withdraw(self._notice)
 
     def close(self, timeout: float | None = None) -> Any:
         """End all jobs, delete the values of an unnamed run, and stop scheduler and gateway."""

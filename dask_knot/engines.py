@@ -68,8 +68,14 @@ class Engine(Protocol):
     def resize(self, jobs: int) -> None:
         """Let another number of jobs run at once."""
 
+    def end_jobs(self) -> None:
+        """End all jobs at once, as far as it is this machine that runs them."""
+
+    def end_command(self, job_id: str) -> str:
+        """Give the command line with which somebody else ends a job."""
+
     def close(self) -> None:
-        """End all jobs and remove what is temporary."""
+        """Remove what is temporary, and let go of everything."""
 
 
 class LocalEngine:
@@ -140,6 +146,14 @@ class LocalEngine:
         """Let another number of jobs run at once."""
         self.settings = replace(self.settings, jobs=jobs)
         self.client.resize(self._capacity(jobs))
+
+    def end_jobs(self) -> None:
+        """End all jobs at once."""
+        self.client.close()
+
+    def end_command(self, job_id: str) -> str:
+        """Name what ends with this process."""
+        return f"kill {os.getpid()}  # the process that runs {job_id}"
 
     def close(self) -> None:
         """End all jobs and remove what is temporary."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 from itertools import count
+from time import time
 from typing import Any, Protocol
 
 from dask.typing import Key
@@ -40,6 +42,9 @@ class Values(Protocol):
     def scattered(self, event: ValuesScattered) -> None:
         """Learn of values that the gateway has put into the store."""
 
+    def heartbeat_worker(self, **news: Any) -> object:
+        """Learn that the gateway lives."""
+
 
 class Gateway(Worker):  # type: ignore[misc]
     """A Dask worker that runs nothing: it serves the values that jobs made.
@@ -67,6 +72,7 @@ class Gateway(Worker):  # type: ignore[misc]
         self._run = run
         self._scattered = count(first_number)
         self._has_said_where = False
+        self._puts: set[asyncio.Future[Any]] = set()
         self.handlers["update_data"] = self.update_data
 
     async def get_data(
@@ -85,9 +91,25 @@ class Gateway(Worker):  # type: ignore[misc]
     ) -> dict[str, Any]:
         """Put values that a client scatters into the store, once, before any shard reads them."""
         name = names.scattered(self._run, next(self._scattered))
-        places = await offload(self._put, name, data)
+        putting = asyncio.ensure_future(offload(self._put, name, data))
+        self._puts.add(putting)
+        putting.add_done_callback(self._puts.discard)
+        places = await asyncio.shield(putting)  # a thread goes on, whoever waits
         self._knot.scattered(ValuesScattered(places))
         return {"nbytes": {key: safe_sizeof(value) for key, value in data.items()}, "status": "OK"}
+
+    async def heartbeat(self) -> None:
+        """Let the scheduler know, without a message that may be under way when one of them ends."""
+        metrics = await self.get_metrics()
+        self._knot.heartbeat_worker(
+            address=self.contact_address, now=time(), metrics=metrics, executing={}
+        )
+
+    async def close(self, *arguments: Any, **options: Any) -> str | None:
+        """Stop; nothing is put into the store after this."""
+        closed: str | None = await super().close(*arguments, **options)
+        await asyncio.gather(*self._puts, return_exceptions=True)
+        return closed
 
     def run(self, comm: Comm, *arguments: Any, **options: Any) -> Any:
         """Run a function for `client.run`, and tell the clients where that is."""

@@ -27,6 +27,7 @@ from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.opening import compact, open_graph
 from dask_knot.running.inputs import NOWHERE
 from dask_knot.scheduling.cancelling import CancelsThrough
+from dask_knot.scheduling.leaving import LeavesQuietly
 from dask_knot.scheduling.outcomes import TellsOutcomes
 from dask_knot.scheduling.plugins import PluginScheduler
 from dask_knot.scheduling.replay import Replay
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 HUB = "knot-inputs"
 
 
-class KnotScheduler(CancelsThrough, PluginScheduler, TellsOutcomes):
+class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcomes):
     """Dask's scheduler, which plans before it schedules.
 
     Parameters
@@ -81,6 +82,8 @@ class KnotScheduler(CancelsThrough, PluginScheduler, TellsOutcomes):
         **rest: Any,
     ) -> None:
         """Take a graph from a client: plan its tasks, and let Dask know of the wanted keys only."""
+        if client not in self.clients:
+            return
         self._driver.handle([events.ArrivalBegan()])
         try:
             await self._take_graph(client, expr_ser, keys, dict(annotations or {}), rest)
@@ -108,6 +111,8 @@ class KnotScheduler(CancelsThrough, PluginScheduler, TellsOutcomes):
             check_workers(opened.annotations, everywhere, self.worker_names())
         except Exception as error:
             self._refuse(client, keys, error)
+            return
+        if client not in self.clients:  # any more: it took a while
             return
         lost = [key for key in opened.graph.external if key not in self.tasks]
         if lost or restarts != self._restarts:
@@ -195,7 +200,9 @@ class KnotScheduler(CancelsThrough, PluginScheduler, TellsOutcomes):
             self.loop.add_callback(self._flush)
 
     def _flush(self) -> None:
-        """Tell the tracker, in order, what Dask has done."""
+        """Tell the tracker, in order, what Dask has done, unless nobody waits for anything."""
+        if self.is_leaving:
+            return
         news, self._news = self._news, []
         hubs, self._asked_hubs = self._asked_hubs, []
         if news:

@@ -136,6 +136,18 @@ class AwsEngine:
     def resize(self, jobs: int) -> None:
         """Do nothing: Batch starts what its compute environments have room for."""
 
+    def end_jobs(self) -> None:
+        """Do nothing: Batch runs the jobs, and is asked to end them."""
+
+    def end_command(self, job_id: str) -> str:
+        """Give the command of AWS's own command line that ends a job."""
+        profile = self._session.boto.profile_name
+        place = "" if profile == "default" else f" --profile {profile}"
+        return (
+            f"aws batch terminate-job --region {self._session.region}{place} --job-id {job_id} "
+            "--reason closed"
+        )
+
     def close(self) -> None:
         """Close connections; jobs are terminated by whoever submitted them."""
         self._session.close()

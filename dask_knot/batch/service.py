@@ -90,6 +90,7 @@ class JobService:
         self._refused: dict[StageId, str] = {}
         self._failed: list[tuple[ShardId, Ended]] = []  # kept when Batch is away before all is told
         self.jobs: dict[StageId, Job] = {}
+        self.is_closed = False  # then nothing is submitted any more
 
     def submit(self, id: StageId, stage: Stage, url: str) -> None:
         """Submit a stage whose pack is at `url`, behind the stages that it depends on.
@@ -99,6 +100,8 @@ class JobService:
         SubmissionError
             If Batch refuses it, or a stage before it has no job.
         """
+        if self.is_closed:
+            raise SubmissionError(f"stage {id} could not be submitted: the cluster is closed")
         try:
             request = self.request(id, stage, url, self._definition(stage.resources))
             response = self._client.submit_job(**request)
@@ -136,7 +139,7 @@ class JobService:
         Updates `jobs`: the counts of children by state, and whether all have ended.
         """
         self._unread_logs = LOGS_PER_LOOK
-        for id, job, detail in self._refresh(stages):
+        for id, job, detail in self.refresh(stages):
             if job.size > 1:
                 if job.counts.get("FAILED", 0) > len(job.ended):
                     self._find_failed(id, job)
@@ -147,7 +150,7 @@ class JobService:
         failed, self._failed = self._failed, []
         return failed
 
-    def _refresh(self, stages: Iterable[StageId]) -> list[tuple[StageId, Job, Mapping[str, Any]]]:
+    def refresh(self, stages: Iterable[StageId]) -> list[tuple[StageId, Job, Mapping[str, Any]]]:
         """Update the counts of the jobs of stages; give what Batch said of each."""
         by_id = {self.jobs[id].id: id for id in stages if id in self.jobs}
         found = []

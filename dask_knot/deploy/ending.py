@@ -1,10 +1,15 @@
-"""Clusters that nobody has closed: ended with the interpreter, and left alone by its forks."""
+"""Clusters that nobody has closed: ended with their process, and left alone by its forks.
+
+A process ends in four ways: with the interpreter, by a signal that asks for it, by one that can't
+be heard, and by `os._exit`. Jobs go on after the last two only.
+"""
 
 from __future__ import annotations
 
 import atexit
 import contextlib
 import os
+import signal
 import threading
 import weakref
 from typing import TYPE_CHECKING
@@ -14,6 +19,10 @@ from distributed import Client
 if TYPE_CHECKING:
     from dask_knot.cluster import KnotCluster
 
+#: What a terminal that is closed, a scheduler of jobs, or `kill` send.
+SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+#: Seconds that the end of a cluster may take: its jobs' and that of its values.
+LONGEST = 180.0
 #: The clusters of this process that are open.
 open_here: weakref.WeakSet[KnotCluster] = weakref.WeakSet()
 
@@ -34,7 +43,40 @@ def close_all() -> None:
     """Close what is open when the interpreter ends."""
     for cluster in list(open_here):
         with contextlib.suppress(Exception):
-            cluster.close(timeout=10)
+            if cluster.loop.asyncio_loop.is_running():
+                cluster.close_in_loop(timeout=LONGEST)
+        # There may be no loop any more, or it is stuck.
+        with contextlib.suppress(Exception):
+            cluster.end_now()
+
+
+def hear_signals() -> None:
+    """Let those signals that end a process end its jobs first, unless the user has other plans."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in SIGNALS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end_and_go)
+
+
+def _end_and_go(number: int, frame: object) -> None:
+    """End all jobs, then do what the signal does by itself.
+
+    Not an exception in the main thread, which user code might catch; and in another thread, as
+    this one may hold a lock just now.
+    """
+    signal.signal(number, signal.SIG_DFL)  # who asks twice is heard at once
+    ends = [threading.Thread(target=_end, args=(one,), daemon=True) for one in list(open_here)]
+    for end in ends:
+        end.start()
+    for end in ends:
+        end.join(LONGEST)
+    os.kill(os.getpid(), number)
+
+
+def _end(cluster: KnotCluster) -> None:
+    with contextlib.suppress(Exception):
+        cluster.end_now()
 
 
 def forget_all() -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from dask_knot.batch.service import Job
 from dask_knot.collector import paused_collector
+from dask_knot.driving.alarm import Alarm
 from dask_knot.driving.harmless import harmless
 from dask_knot.driving.parts import Parts
 from dask_knot.driving.stuck import Stuck
@@ -49,7 +50,7 @@ class Driver:
         self._looks = ThreadPoolExecutor(1, "dask-knot-watch")
         self._deletes = ThreadPoolExecutor(1, "dask-knot-delete")
         self._tasks: set[asyncio.Future[None]] = set()
-        self._wake = asyncio.Event()
+        self._alarm = Alarm()
         self._terminated: set[StageId] = set()
         self._disowned: set[StageId] = set()  # to be told once, of all that happens now
         self._trouble = Trouble(parts.tempo.patience)
@@ -63,7 +64,9 @@ class Driver:
         self._background(self._watch_on())
 
     def handle(self, happened: Iterable[events.Event]) -> None:
-        """Tell the tracker what happened, and do what it decides."""
+        """Tell the tracker what happened, and do what it decides; nothing any more once closed."""
+        if self._is_closing:
+            return
         outcomes: list[Outcome] = []
         now = time.monotonic()
         for event in happened:
@@ -74,21 +77,24 @@ class Driver:
             outcomes += self._carry_out(decided)
         if outcomes:
             self._tell(outcomes)
-        self._wake.set()
+        self._alarm.ring()
 
     async def close(self) -> None:
-        """End all jobs and threads."""
-        self._is_closing = True
+        """Stop: nothing more is planned, submitted or told. Threads and jobs end by `Assembly`."""
+        self._is_closing = self.parts.service.is_closed = True
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.get_running_loop().run_in_executor(None, self._shut_down)
 
-    def _shut_down(self) -> None:
+    def stop_submitting(self) -> None:
+        """Wait for what is just being submitted; blocks."""
+        self._is_closing = self.parts.service.is_closed = True
         self._submits.shutdown(cancel_futures=True)
-        self._looks.shutdown()
-        self._terminate(self.parts.tracker.open_stages(), "the cluster was closed")
-        self._deletes.shutdown()
+
+    def shut_down(self) -> None:
+        """End all threads; blocks."""
+        self._looks.shutdown(cancel_futures=True)
+        self._deletes.shutdown(cancel_futures=True)
         self.parts.watcher.close()
         self.parts.values.close()
 
@@ -151,7 +157,7 @@ class Driver:
         await self._in(self._submits, self._terminate, [id], _UNNEEDED)
         if id in self.parts.service.jobs:
             self._terminated.add(id)
-            self._wake.set()  # nothing else may run, and so nobody look
+            self._alarm.ring()  # nothing else may run, and so nobody look
 
     def _terminate(self, stages: Sequence[StageId], reason: str) -> None:
         harmless("jobs could not be terminated", self.parts.service.terminate, stages, reason)
@@ -175,7 +181,7 @@ class Driver:
 
     async def _watch_on(self) -> None:
         """Watch until the end; a mistake ends what waits, not the watching."""
-        while True:
+        while not self._is_closing:
             try:
                 await self._watch()
             except Exception as error:
@@ -185,7 +191,7 @@ class Driver:
     async def _watch(self) -> None:
         tempo = self.parts.tempo
         delay = tempo.poll_fastest
-        while True:
+        while not self._is_closing:
             await self._wait(delay)
             changed = await self._look()
             delay = tempo.poll_fastest if changed else min(delay * 1.3, tempo.poll_slowest)
@@ -200,11 +206,8 @@ class Driver:
             ends = [start + delay] if self._watched() else []
             if (due := self.parts.tracker.due()) is not None:
                 ends.append(due)
-            left = max(0.0, min(ends) - time.monotonic()) if ends else None
-            self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), left)
-            except asyncio.TimeoutError:
+            left = min(ends) - time.monotonic() if ends else None
+            if not await self._alarm.sleep(left):
                 return
 
     def _watched(self) -> list[StageId]:
@@ -277,7 +280,9 @@ class Driver:
         self._answer_for(error)
 
     def _answer_for(self, error: BaseException) -> None:
-        """Let nobody wait for what a mistake of ours has ended."""
+        """Let nobody wait for what a mistake of ours has ended, while there is somebody."""
+        if self._is_closing:
+            return
         if outcomes := self._carry_out(self._give_up(error)):
             self._tell(outcomes)
 

@@ -42,6 +42,8 @@ class Submitter:
         """Submit all stages of a plan; yield those that could not be."""
         sources = {key: _source(key, value) for key, value in action.inputs.items()}
         for index, stage in enumerate(action.plan.stages):
+            if self.service.is_closed:  # nobody waits for what is left
+                return
             id = StageId(action.number, index)
             name = names.pack(self.run, id)
             try:

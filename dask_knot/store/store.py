@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -175,7 +176,8 @@ class Store:
         """Remove every object below a folder."""
         self.delete(self.list(prefix))
         if isinstance(self._store, LocalStore):
-            _prune(_folder(self.url) / prefix)
+            # With what killed jobs have left half written there, which isn't listed.
+            shutil.rmtree(_folder(self.url) / prefix, ignore_errors=True)
 
     def check_writable(self, name: str) -> None:
         """Write and remove one object, so that a store that can't be used is found out at once."""
@@ -280,12 +282,3 @@ def _ignoring_missing() -> Iterator[None]:
         yield
     except MISSING:
         return
-
-
-def _prune(folder: Path) -> None:
-    """Remove a folder that has only empty folders in it."""
-    for path in sorted(folder.rglob("*"), reverse=True) if folder.is_dir() else []:
-        if path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()

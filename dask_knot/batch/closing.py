@@ -1,0 +1,105 @@
+"""The end of all jobs of a cluster that closes: terminated, and waited for, within bounds.
+
+Which stages are still open is the tracker's opinion, and it may be wrong here: a client that goes
+takes its futures along, so that stages are given up whose terminations are still under way; a
+stage that failed may have children that run; a child whose work is committed may hang on. What
+counts is Batch's own word for each job that was submitted.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dask_knot.batch.service import JobService
+from dask_knot.counted import many
+from dask_knot.store.names import StageId
+
+logger = logging.getLogger(__name__)
+
+CLOSED = "the cluster was closed"
+#: Batch gives a container 30 s from SIGTERM to SIGKILL, and then some for the news to arrive.
+PATIENCE = 90.0
+#: After so many seconds somebody who waits is told why.
+SILENCE = 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Jobs that could not be ended.
+
+    Attributes
+    ----------
+    jobs : tuple of str
+        Their ids.
+    why : Exception or None
+        What Batch said when it was asked; None if they just didn't end in time.
+    """
+
+    jobs: tuple[str, ...] = ()
+    why: Exception | None = None
+
+
+def end_jobs(
+    service: JobService,
+    patience: float = PATIENCE,
+    now: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], object] = time.sleep,
+) -> Left:
+    """Terminate all jobs of a service that aren't over, and wait until Batch says that they are.
+
+    Nothing more may be submitted meanwhile.
+
+    Parameters
+    ----------
+    service : JobService
+        Knows the jobs.
+    patience : float
+        After so many seconds those that still haven't ended are left.
+    now, pause : callable
+        A clock that never goes back, and what waits for so many seconds.
+    """
+    start, delay, is_told = now(), FIRST_PAUSE, False
+    asked: set[StageId] = set()
+    while True:
+        try:
+            service.refresh(_not_over(service))
+        except Exception as error:  # Batch is away, or doesn't tell us any more
+            return _left(service, error)
+        left = _not_over(service)
+        if not left:
+            return Left()
+        refused = _terminate(service, [id for id in left if id not in asked], asked)
+        has_time = now() - start <= patience
+        if not has_time or not asked.intersection(left):
+            return _left(service, refused)
+        if not is_told and now() - start > SILENCE:
+            is_told = True
+            logger.warning("waiting until %s ended", many("job", len(left)))
+        pause(delay)
+        delay = min(delay * 1.5, LONGEST_PAUSE)
+
+
+def _terminate(
+    service: JobService, stages: Sequence[StageId], asked: set[StageId]
+) -> Exception | None:
+    """Ask for the end of the jobs of stages; note those where that was taken."""
+    refused = None
+    for id in reversed(stages):  # so that none starts because the one before it was quicker
+        try:
+            service.terminate([id], CLOSED)
+            asked.add(id)
+        except Exception as error:  # it may be over, which the next look tells
+            refused = error
+    return refused
+
+
+def _not_over(service: JobService) -> list[StageId]:
+    return [id for id, job in list(service.jobs.items()) if not job.is_over]
+
+
+def _left(service: JobService, why: Exception | None) -> Left:
+    return Left(tuple(service.jobs[id].id for id in _not_over(service)), why)
