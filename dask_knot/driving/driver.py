@@ -206,8 +206,7 @@ class Driver:
             ends = [start + delay] if self._watched() else []
             if (due := self.parts.tracker.due()) is not None:
                 ends.append(due)
-            left = min(ends) - time.monotonic() if ends else None
-            if not await self._alarm.sleep(left):
+            if not await self._alarm.sleep(min(ends) - time.monotonic() if ends else None):
                 return
 
     def _watched(self) -> list[StageId]:
