@@ -189,8 +189,7 @@ class Driver:
             await asyncio.sleep(self.parts.tempo.poll_slowest)
 
     async def _watch(self) -> None:
-        tempo = self.parts.tempo
-        delay = tempo.poll_fastest
+        tempo, delay = self.parts.tempo, self.parts.tempo.poll_fastest
         while not self._is_closing:
             await self._wait(delay)
             changed = await self._look()
@@ -274,15 +273,12 @@ class Driver:
     def _note_end(self, task: asyncio.Future[None]) -> None:
         """Let no future wait for ever when the driver itself has a fault."""
         self._tasks.discard(task)
-        if task.cancelled() or (error := task.exception()) is None:
-            return
-        self._answer_for(error)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._answer_for(error)
 
     def _answer_for(self, error: BaseException) -> None:
         """Let nobody wait for what a mistake of ours has ended, while there is somebody."""
-        if self._is_closing:
-            return
-        if outcomes := self._carry_out(self._give_up(error)):
+        if not self._is_closing and (outcomes := self._carry_out(self._give_up(error))):
             self._tell(outcomes)
 
     def _give_up(self, error: BaseException, event: Any = None) -> list[actions.Action]:
