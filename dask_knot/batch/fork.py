@@ -231,8 +231,11 @@ class ForkLauncher:
 
 
 def _lost_with(server: Server, code: int) -> Exit:
-    """Tell how children end whose server has: one that never started would not start again."""
-    if server.has_started:
+    """Tell how children end whose server has: one that never started would not start again.
+
+    Unless somebody has killed it while it started.
+    """
+    if server.has_started or -code in (signal.SIGKILL, signal.SIGTERM):
         return Exit(None, status_reason=HOST_LOST)
     words = f"the fork server could not start (exit code {code}). It said:\n{server.words}"
     return Exit(None, f"CannotStartContainerError: {words}", "Task failed to start")

@@ -251,3 +251,21 @@ def test_a_server_that_can_not_start_says_why(tmp_path: Path) -> None:
     assert len(job["attempts"]) == 1 or "could not start" in job["container"]["reason"]
     assert "No module named 'encodings'" in job["container"]["reason"]
     desk.batch.close()
+
+
+def test_a_server_that_is_killed_while_it_starts_is_a_lost_machine(tmp_path: Path) -> None:
+    before = set(psutil.Process().children())
+    launcher = ForkLauncher()
+    launcher.warm()
+    (server,) = set(psutil.Process().children()) - before
+    server.suspend()  # so that it never starts
+    desk = Desk(launcher, tmp_path)
+    desk.define()
+    host_lost = {"onStatusReason": "Host EC2*", "action": "RETRY"}
+    others = {"onReason": "*", "action": "EXIT"}
+    retries = {"attempts": 2, "evaluateOnExit": [host_lost, others]}
+    job = desk.run("exits", "0", retryStrategy=retries)
+    wait_until(lambda: launcher._children)
+    server.kill()
+    assert desk.end(job)["status"] == "SUCCEEDED"
+    desk.batch.close()
