@@ -30,6 +30,7 @@ from dask_knot.graphs.annotations import (
 from dask_knot.graphs.constants import Constant, Constants
 from dask_knot.graphs.lifting import lift
 from dask_knot.graphs.naming import named
+from dask_knot.graphs.properties import free_of_locks
 from dask_knot.planning.reads import Reads, outside_reads
 from dask_knot.running.retried import Retried
 from dask_knot.tracking.events import Graph
@@ -176,6 +177,8 @@ def _is_whole(expr: Any) -> bool:
 
 def _materialize(expr: Any) -> tuple[dict[Key, GraphNode], Annotations]:
     """Make the tasks of an expression, without the fusion that forgets what layers are told."""
+    if not isinstance(expr, LLGExpr | HLGExpr):
+        free_of_locks()
     layers = [layer for part in expr.find_operations(HLGExpr) for layer in part.hlg.layers.values()]
     fuse = {"optimization.fuse.active": False} if any(la.annotations for la in layers) else {}
     with dask.config.set(fuse):

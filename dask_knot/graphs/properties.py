@@ -1,0 +1,41 @@
+"""Properties of expressions, read by the thread that opens a graph while its client computes one.
+
+Up to Python 3.11 a `cached_property` takes one lock for all objects of its class. A client that
+asks a dataframe for its divisions holds it while they are computed here, and here the divisions of
+other dataframes may be needed to make the tasks: each would wait for the other, for ever. Python
+3.12 has no such lock: at worst two threads find the same value.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from functools import cache, cached_property
+from typing import Any
+
+from dask._expr import Expr
+
+_HAVE_LOCKS = sys.version_info < (3, 12)
+
+
+def free_of_locks() -> None:
+    """Take the locks off the properties of every kind of expression that is known by now."""
+    if _HAVE_LOCKS:
+        for kind in _kinds(Expr):
+            _free(kind)  # type: ignore[arg-type]  # a class is hashable
+
+
+def _kinds(kind: type[Any]) -> Iterator[type[Any]]:
+    yield kind
+    for below in type.__subclasses__(kind):
+        yield from _kinds(below)
+
+
+@cache
+def _free(kind: type) -> None:
+    for base in kind.__mro__:  # what it has of others that are no expressions, too
+        for value in vars(base).values():
+            if isinstance(value, cached_property):
+                # A thread that is in there now leaves the lock that it took.
+                value.lock = nullcontext()  # type: ignore[attr-defined]
