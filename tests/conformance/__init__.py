@@ -1,0 +1,1 @@
+"""Dask's own tests, run through a KnotCluster: ``python -m tests.conformance``."""
