@@ -25,6 +25,9 @@ PIECES = 16
 #: How often a key is planned again; Dask's own `allowed-failures` is 3, and the search for a task
 #: among thousands needs as many rounds again.
 ATTEMPTS = 8
+#: How often a task that was alone may end with its process before it is blamed: whoever looks after
+#: a machine may have killed it, as the kernel does when others fill the memory.
+KILLED_ALONE = 2
 #: How often a key may lose its machine, or its manifest; beyond that it isn't bad luck.
 HOSTS_LOST = 3
 
@@ -44,7 +47,8 @@ def judge(ending: Ending, size: int, attempts: int) -> Verdict:
     ending : Ending
         How it ended.
     size : int
-        How many tasks its shard had: a task that was alone is to blame.
+        How many tasks its shard had: a task that was alone is to blame, unless it may have been
+        killed by somebody else.
     attempts : int
         How often the keys were planned again already.
     """
@@ -53,7 +57,8 @@ def judge(ending: Ending, size: int, attempts: int) -> Verdict:
     if ending in HOPELESS or attempts >= ATTEMPTS:
         return Verdict.FAIL
     if ending in SUSPICIOUS and size <= 1:
-        return Verdict.FAIL
+        is_excused = ending is Ending.KILLED and attempts < KILLED_ALONE
+        return Verdict.PLAN_AGAIN if is_excused else Verdict.FAIL
     if ending is Ending.HOST_LOST and attempts >= HOSTS_LOST:
         return Verdict.FAIL
     if ending is Ending.UNREADABLE and attempts >= HOSTS_LOST and size <= 1:

@@ -11,7 +11,7 @@ from dask_knot.store.manifest import Kind, Manifest, Output, Place
 from dask_knot.store.names import StageId
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.events import Ending
-from dask_knot.tracking.recovery import ATTEMPTS
+from dask_knot.tracking.recovery import ATTEMPTS, KILLED_ALONE
 from dask_knot.tracking.state import Pace
 from dask_knot.tracking.states import KeyState
 
@@ -60,6 +60,7 @@ def test_a_task_that_kills_is_not_run_again_for_what_reads_it() -> None:
     hands.plan()
     guilty, victim = hands.shard_of("a"), hands.shard_of("b")
     assert guilty != victim
+    hands.tracker.state.keys["a"].attempts = KILLED_ALONE  # it was excused as often as it may be
     hands.fail(guilty, Ending.KILLED)
     hands.fail(victim, Ending.DEPENDENCY_FAILED)
     assert hands.last(actions.MakePlan).request.dependencies.keys() == {"b"}
@@ -67,6 +68,17 @@ def test_a_task_that_kills_is_not_run_again_for_what_reads_it() -> None:
     hands.finish(hands.shard_of("b"), erred=["b"])
     hands.forget("b")
     assert hands.is_clean()
+
+
+def test_a_task_that_was_killed_alone_is_excused_twice() -> None:
+    hands = Hands()
+    hands.submit({"a": []}, "a")
+    for _ in range(KILLED_ALONE):
+        hands.plan()
+        assert not isinstance(hands.fail(hands.shard_of("a"), Ending.KILLED)[-1], actions.FailKey)
+    hands.plan()
+    (told,) = hands.fail(hands.shard_of("a"), Ending.KILLED)
+    assert isinstance(told, actions.FailKey)
 
 
 def test_failed_dependencies_never_blame_a_key_however_many() -> None:

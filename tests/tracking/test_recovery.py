@@ -13,7 +13,9 @@ AGAIN, FAIL = Verdict.PLAN_AGAIN, Verdict.FAIL
 @pytest.mark.parametrize(
     ("ending", "size", "attempts", "verdict"),
     [
-        (Ending.KILLED, 1, 0, FAIL),
+        (Ending.KILLED, 1, 0, AGAIN),
+        (Ending.KILLED, 1, 1, AGAIN),
+        (Ending.KILLED, 1, 2, FAIL),
         (Ending.KILLED, 2, 0, AGAIN),
         (Ending.KILLED, 2, 7, AGAIN),
         (Ending.KILLED, 2, 8, FAIL),
