@@ -188,6 +188,7 @@ def _assemble(engine: Engine) -> Assembly:
     tracker = Tracker(run, limits, resources, pace)
     first = _claim_plans(store, run) if settings.is_named else 0
     tracker.state.plans = first
+    store.be_patient(tempo.patience)  # not before: what is wrong from the start is told at once
     values = ValueReader(store)
     options = Options(settings.cores, settings.processes, settings.part_interval)
     parts = Parts(
@@ -196,7 +197,7 @@ def _assemble(engine: Engine) -> Assembly:
         service,
         values,
         Submitter(store, run, service, options, StoredConstants(store, run)),
-        Watcher(store, run, service, values),
+        Watcher(store.at_once(), run, service, values),  # it looks again itself
         StuckWatch(service, tempo.stuck_after),
         tempo,
     )

@@ -14,6 +14,7 @@ from dask_knot.running.printed import Printed
 from dask_knot.running.shard import run_shard
 from dask_knot.store import names
 from dask_knot.store.names import ShardId
+from dask_knot.store.patience import IN_JOBS
 from dask_knot.store.store import Store
 
 
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     printed = Printed()
     printed.install()
     try:
-        run_shard(Store(root), run, shard, attempt, printed)
+        run_shard(Store.existing(root, IN_JOBS), run, shard, attempt, printed)
     except (VersionsError, NotLoadedError, PluginError) as error:
         sys.stderr.write(f"{error}\n")
         return exits.code_of(error)

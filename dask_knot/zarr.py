@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from dask_knot.errors import ConfigurationError
-from dask_knot.store.store import open_objects
+from dask_knot.store.opening import open_objects
 
 
 def zarr_store(url: str, *, read_only: bool = False) -> Any:

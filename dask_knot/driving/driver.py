@@ -89,6 +89,7 @@ class Driver:
     def stop_submitting(self) -> None:
         """Wait for what is just being submitted; blocks."""
         self._is_closing = self.parts.service.is_closed = True
+        self.parts.store.hurry()
         self._submits.shutdown(cancel_futures=True)
 
     def shut_down(self) -> None:
@@ -120,9 +121,8 @@ class Driver:
         elif isinstance(action, actions.Admit):
             _admit(action.error)
         elif isinstance(action, actions.WriteAgain):
-            self._background(
-                self._in(self._submits, self.parts.submitter.write_again, action.names)
-            )
+            write_again = self.parts.submitter.write_again
+            self._background(self._in(self._submits, write_again, action.names))
         elif isinstance(action, actions.DisownShards) and action.stage not in self._disowned:
             self._disowned.add(action.stage)
             self._background(self._disown(action.stage))

@@ -64,7 +64,7 @@ class ValueReader:
         return None if data is None else data[place.offset : place.offset + place.length]
 
     def read(self, place: Place) -> memoryview:
-        """Give the bytes at a place.
+        """Give the bytes at a place; as the event loop waits for them, without patience.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class ValueReader:
         """
         data = self.at_hand(place)
         if data is None:
-            data = self._store.get_range(place.name, place.offset, place.length)
+            data = self._store.at_once().get_range(place.name, place.offset, place.length)
         return data
 
     def read_values(

@@ -146,6 +146,7 @@ class Outputs:
         self._write_large(are_tasks_over=final)
         name = names.manifest(self._run, self._shard, None if final else self._parts)
         new = [o if o.place.name else self._placed(o, name) for o in self._new]
+        requests, moved = self._store.traffic()
         written = Manifest(
             final,
             self._attempt,
@@ -154,8 +155,8 @@ class Outputs:
             self._work,
             self._times.tobytes(),
             self._kinds.tobytes(),
-            Counter(self._store.requests) + Counter(put=1),
-            self._store.moved - self._moved + Counter(written=self._inline_size),
+            requests + Counter(put=1),
+            moved - self._moved + Counter(written=self._inline_size),
             self._lost,
         )
         frames = manifest.encode(name, written, self._inline)
@@ -164,7 +165,7 @@ class Outputs:
         start = manifest.inline_start(frames)
         self._committed += [_moved(o, start) if o.place.name == name else o for o in new]
         self._parts += 1
-        self._moved = Counter(self._store.moved)
+        self._moved = self._store.traffic()[1]
         self._clear()
 
     def _account_for_all(self) -> None:

@@ -72,7 +72,7 @@ def run_shard(store: Store, run: str, shard: ShardId, attempt: int, printed: Pri
                 outputs.recover([part.manifest for part in begun.parts], begun.next_part)
                 work = without_committed(work, begun.parts)
             seconds = work.options.part_seconds
-            sink = Parts(outputs, seconds, Unneeded(store, run, shard, seconds))
+            sink = Parts(outputs, seconds, Unneeded(store.at_once(), run, shard, seconds))
             _fetch_and_run(work, Inputs(store, run, work.inputs), sink, printed, outfit)
             # Before the plugins tear down: whatever that does, it costs no value.
             outputs.commit(final=True)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
-from pathlib import Path
+from copy import copy
+from functools import partial
+from threading import Lock
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import (
@@ -19,11 +18,15 @@ from obstore.exceptions import (
     BaseError,
     NotFoundError,
     PermissionDeniedError,
+    UnauthenticatedError,
 )
-from obstore.store import LocalStore, MemoryStore, S3Store
+from obstore.store import LocalStore
 
-from dask_knot.errors import ConfigurationError, CorruptObjectError, MissingObjectError, StoreError
+from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
 from dask_knot.store.codec import Bytes
+from dask_knot.store.folder import check_is_there, folder_of
+from dask_knot.store.opening import open_objects, plain_text
+from dask_knot.store.patience import NONE, Patience
 
 T = TypeVar("T")
 
@@ -31,16 +34,8 @@ T = TypeVar("T")
 PART_BYTES = 16 * 2**20
 #: Keys that one S3 DeleteObjects request takes.
 DELETE_AT_ONCE = 1000
-#: A network that is gone for a minute loses nothing: obstore's own ten retries are over in seconds.
-RETRIES = {
-    "max_retries": 1000,
-    "retry_timeout": timedelta(minutes=2),
-    "backoff": {
-        "init_backoff": timedelta(milliseconds=100),
-        "max_backoff": timedelta(seconds=5),
-        "base": 2.0,
-    },
-}
+#: How obstore says that S3 refuses somebody.
+REFUSALS = (PermissionDeniedError, UnauthenticatedError)
 #: How obstore says that an object isn't there.
 MISSING = (FileNotFoundError, NotFoundError)
 
@@ -75,8 +70,27 @@ class Store:
 
     def __init__(self, url: str | os.PathLike[str], **options: Any) -> None:
         self.url, self._store = open_objects(os.fspath(url), options)
+        self._folder = folder_of(self.url) if isinstance(self._store, LocalStore) else None
+        self._patience = NONE
+        self._counting = Lock()  # around the two below: many threads ask
         self.requests: Counter[str] = Counter()
         self.moved: Counter[str] = Counter()
+
+    @classmethod
+    def existing(cls, url: str, seconds: float) -> Store:
+        """Open a store that was made elsewhere, as jobs do: patiently, and no folder is made.
+
+        Raises
+        ------
+        StoreError
+            If a folder isn't there, nor back before trouble with it is so many seconds old.
+        """
+        patience = Patience(seconds)
+        if url.startswith("file:"):
+            patience.call("open", partial(check_is_there, folder_of(url)), lambda _: True)
+        store = cls(url)
+        store._patience = patience
+        return store
 
     def __repr__(self) -> str:
         return f"<Store {self.url}>"
@@ -92,20 +106,25 @@ class Store:
             Its bytes, one piece after another; none is copied or joined.
         """
         pieces, size = _pieces(data)
-        with self._asking("put", name):
-            obstore.put(self._store, name, pieces, chunk_size=PART_BYTES)
-        self.moved["written"] += size
+        self._ask(
+            "put", name, lambda: obstore.put(self._store, name, pieces, chunk_size=PART_BYTES)
+        )
+        self._note_moved("written", size)
 
     def put_new(self, name: str, data: Iterable[Bytes]) -> bool:
         """Write an object unless one of that name is there; tell whether it was written."""
         whole = b"".join(data)
-        with self._asking("put", name):
+
+        def put() -> bool:
             try:
                 obstore.put(self._store, name, whole, mode="create", use_multipart=False)
             except AlreadyExistsError:
                 return False
-        self.moved["written"] += len(whole)
-        return True
+            return True
+
+        is_new = self._ask("put", name, put)
+        self._note_moved("written", len(whole) if is_new else 0)
+        return is_new
 
     def get(self, name: str) -> memoryview:
         """Read a whole object.
@@ -115,9 +134,8 @@ class Store:
         MissingObjectError
             If there is none of that name.
         """
-        with self._asking("get", name):
-            data = memoryview(obstore.get(self._store, name).bytes())
-        self.moved["read"] += data.nbytes
+        data = self._ask("get", name, lambda: memoryview(obstore.get(self._store, name).bytes()))
+        self._note_moved("read", data.nbytes)
         return data
 
     def get_range(self, name: str, offset: int, length: int) -> memoryview:
@@ -130,37 +148,39 @@ class Store:
         """
         if not length:
             return memoryview(b"")
-        try:
-            with self._asking("get", name):
-                data = obstore.get_range(self._store, name, start=offset, length=length)
-        except MissingObjectError:
-            raise
-        except StoreError as error:
-            if self._size(name) > offset:
-                raise
-            raise self._cut_off(name, offset + length) from error
+
+        def read() -> Any:
+            try:
+                return obstore.get_range(self._store, name, start=offset, length=length)
+            except (BaseError, ValueError):
+                if not self._ends_before(name, offset + 1):
+                    raise
+                return b""
+
+        data = self._ask("get", name, read)
         if len(data) != length:
-            raise self._cut_off(name, offset + length)
-        self.moved["read"] += length
+            raise CorruptObjectError(
+                f"{name} in {self.url} is shorter than {offset + length} bytes: it was cut off "
+                "after it was written"
+            )
+        self._note_moved("read", length)
         return memoryview(data)
 
-    def _size(self, name: str) -> float:
-        """Tell how large an object is; infinite if that can't be found out."""
+    def _ends_before(self, name: str, end: int) -> bool:
+        """Whether an object is known to be there, and smaller than so many bytes."""
         try:
-            return float(obstore.head(self._store, name)["size"])
+            return int(obstore.head(self._store, name)["size"]) < end
         except (BaseError, OSError, ValueError):
-            return math.inf
-
-    def _cut_off(self, name: str, end: int) -> CorruptObjectError:
-        return CorruptObjectError(
-            f"{name} in {self.url} is shorter than {end} bytes: it was cut off after it was written"
-        )
+            return False
 
     def list(self, prefix: str, offset: str | None = None) -> list[str]:
         """Name the objects below a folder, sorted, those after `offset` if it is given."""
-        with self._asking("list", prefix):
+
+        def find() -> Sequence[str]:
             pages = obstore.list(self._store, prefix=prefix, offset=offset, chunk_size=1000)
-            names = [entry["path"] for page in pages for entry in page]
+            return [entry["path"] for page in pages for entry in page]
+
+        names = self._ask("list", prefix, find)
         # A folder lists in any order, and without the offset's exactness that S3 promises.
         return sorted(name for name in names if offset is None or name > offset)
 
@@ -169,15 +189,35 @@ class Store:
         wanted = list(names)
         for start in range(0, len(wanted), DELETE_AT_ONCE):
             some = wanted[start : start + DELETE_AT_ONCE]
-            with self._asking("delete", some[0]):
-                self._delete(some)
+            self._ask("delete", some[0], partial(self._delete, some))
 
     def delete_all(self, prefix: str) -> None:
         """Remove every object below a folder."""
+        if self._folder is not None and not self._folder.is_dir():
+            return  # somebody has removed it all
         self.delete(self.list(prefix))
-        if isinstance(self._store, LocalStore):
+        if self._folder is not None:
             # With what killed jobs have left half written there, which isn't listed.
-            shutil.rmtree(_folder(self.url) / prefix, ignore_errors=True)
+            shutil.rmtree(self._folder / prefix, ignore_errors=True)
+
+    def be_patient(self, seconds: float) -> None:
+        """From now on, try again what fails for reasons that may pass."""
+        self._patience = Patience(seconds)
+
+    def at_once(self) -> Store:
+        """Give this store without patience: what fails is an error at once."""
+        hasty = copy(self)
+        hasty._patience = NONE
+        return hasty
+
+    def hurry(self) -> None:
+        """End all waiting for trouble to pass."""
+        self._patience.end()
+
+    def traffic(self) -> tuple[Counter[str], Counter[str]]:
+        """Copy `requests` and `moved`, as they are at one moment."""
+        with self._counting:
+            return Counter(self.requests), Counter(self.moved)
 
     def check_writable(self, name: str) -> None:
         """Write and remove one object, so that a store that can't be used is found out at once."""
@@ -185,88 +225,60 @@ class Store:
         self.delete([name])
 
     def _delete(self, names: Sequence[str]) -> None:
-        if isinstance(self._store, LocalStore):
+        if self._folder is not None:
             for name in names:  # a folder refuses the whole request for one that is gone
                 with _ignoring_missing():
                     obstore.delete(self._store, name)
         else:
             obstore.delete(self._store, names)
 
-    @contextmanager
-    def _asking(self, operation: str, name: str) -> Iterator[None]:
-        self.requests[operation] += 1
+    def _ask(self, operation: str, name: str, call: Callable[[], T]) -> T:
+        return self._patience.call(
+            operation, partial(self._ask_once, operation, name, call), self._may_pass
+        )
+
+    def _ask_once(self, operation: str, name: str, call: Callable[[], T]) -> T:
+        with self._counting:
+            self.requests[operation] += 1
+        self._check_folder(operation, name)
         try:
-            yield
+            found = call()
         except MISSING as error:
+            self._check_folder(operation, name)
             raise MissingObjectError(
                 f"{name} is not in the store {self.url}: it was deleted, or never written"
             ) from error
         except (BaseError, OSError, ValueError) as error:
-            raise StoreError(
-                f"the store {self.url} failed to {operation} {name}: {_text(error)}. {_cure(error)}"
-            ) from error
+            text = f"failed to {operation} {name}: {plain_text(error)}. {_cure(error)}"
+            raise StoreError(f"the store {self.url} {text}") from error
+        if not found:  # such as a listing, which names nothing of a folder that isn't there
+            self._check_folder(operation, name)
+        return found
 
+    def _check_folder(self, operation: str, name: str) -> None:
+        """Tell a folder that is away (unmounted, renamed) from objects that are missing.
 
-def open_objects(url: str, options: Mapping[str, Any]) -> tuple[str, Any]:
-    """Open obstore's store at a URL; give the whole URL, too."""
-    if "://" not in url:
-        url = Path(url).expanduser().absolute().as_uri()
-    scheme = urlsplit(url).scheme
-    if scheme not in _OPENERS:
-        kinds = ", ".join(f"{kind}://" for kind in _OPENERS)
-        raise ConfigurationError(f"{url!r} is not a store: use a folder or one of {kinds}")
-    url = url.rstrip("/") if scheme != "memory" else url
-    try:
-        return url, _OPENERS[scheme](url, **options)
-    except (BaseError, OSError, ValueError) as error:
-        raise StoreError(f"the store {url} can't be opened: {_text(error)}") from error
+        obstore would make it anew to put something into it.
+        """
+        if self._folder is not None:
+            check_is_there(self._folder, f" to {operation} {name}")
 
+    def _may_pass(self, error: StoreError) -> bool:
+        """Whether an error may be gone a moment later; of S3, a refusal stays one."""
+        if isinstance(error, MissingObjectError | CorruptObjectError):
+            return False
+        return self._folder is not None or not isinstance(error.__cause__, REFUSALS)
 
-def _text(error: Exception) -> str:
-    """Leave out the inner workings that obstore appends."""
-    return str(error).partition("\n\nDebug source:")[0]
+    def _note_moved(self, way: str, size: int) -> None:
+        if size:
+            with self._counting:
+                self.moved[way] += size
 
 
 def _cure(error: Exception) -> str:
     if isinstance(error, PermissionDeniedError):
         return "Ask for the permission; in S3, `dask knot policy` prints all that are needed"
     return "Check that it exists, that you may write there, and that it isn't full"
-
-
-def _folder(url: str) -> Path:
-    path = unquote(urlsplit(url).path)
-    return Path(path[1:] if os.name == "nt" else path)
-
-
-def _open_folder(url: str, parents: bool = False) -> LocalStore:
-    folder = _folder(url)
-    # Not its parents: they may be misspelt, or on a disk that isn't mounted.
-    missing = [parent for parent in folder.parents if not parent.exists()]
-    if missing and not parents:
-        raise FileNotFoundError(f"there is no folder {missing[-1]}: make it, or mend the path")
-    folder.mkdir(parents=parents, exist_ok=True)
-    return LocalStore(folder, automatic_cleanup=True)  # of folders that became empty
-
-
-def _open_s3(url: str, **options: Any) -> S3Store:
-    # boto3 takes an endpoint without TLS as it is; obstore wants to be told.
-    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
-    is_plain = endpoint.startswith("http://")
-    if is_plain:
-        options.setdefault("client_options", {"allow_http": True})
-    store: S3Store = S3Store.from_url(url, **{"retry_config": RETRIES, **options})
-    return store
-
-
-def _open_memory(url: str) -> MemoryStore:
-    return MemoryStore()
-
-
-_OPENERS: dict[str, Callable[..., Any]] = {
-    "file": _open_folder,
-    "s3": _open_s3,
-    "memory": _open_memory,
-}
 
 
 def _pieces(data: Iterable[Bytes]) -> tuple[Any, int]:
