@@ -17,7 +17,7 @@ from dask_knot.graphs.constants import Constant
 from dask_knot.planning import Shard, Stage
 from dask_knot.running import work
 from dask_knot.running.failure import fail
-from dask_knot.running.work import Made, Options, ShardWork, Source
+from dask_knot.running.work import Kept, Made, Options, ShardWork, Source
 from dask_knot.store import codec, names, pack
 from dask_knot.store.codec import Bytes
 from dask_knot.store.manifest import Place
@@ -47,7 +47,9 @@ class Submitter:
             id = StageId(action.number, index)
             name = names.pack(self.run, id)
             try:
-                stored = self.constants.put(id, _constants(stage, action.tasks))
+                constants = _constants(stage, action.tasks)
+                places = self.constants.put(id, constants)
+                stored = {key: Kept(p, constants[key].is_fixed) for key, p in places.items()}
                 works = [self._encode(shard, action, sources, stored) for shard in stage.shards]
                 self.store.put(name, pack.build(works))
                 self.service.submit(id, stage, f"{self.store.url}/{name}")
@@ -83,7 +85,7 @@ class Submitter:
         shard: Shard,
         action: SubmitPlan,
         sources: Mapping[Key, Source],
-        stored: Mapping[Key, Place],
+        stored: Mapping[Key, Kept],
     ) -> list[Bytes]:
         constants = {key: stored[key] for key in shard.literals if key in stored}
         tasks = cast(Mapping[Key, GraphNode], action.tasks)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from pickle import PickleBuffer
-from typing import Any
 from weakref import WeakValueDictionary
 
-from dask._task_spec import DataNode, GraphNode
 from dask.typing import Key
-from distributed.protocol import pickle
 
+from dask_knot.graphs.changing import can_change
+from dask_knot.running.anew import Anew
 from dask_knot.store import codec
 from dask_knot.store.codec import Bytes
 
@@ -20,7 +17,7 @@ from dask_knot.store.codec import Bytes
 LARGE = 64 * 1024
 
 
-class Constant(GraphNode):  # type: ignore[misc]
+class Constant(Anew):
     """A literal whose key says what is in it; it is pickled already.
 
     Attributes
@@ -31,22 +28,10 @@ class Constant(GraphNode):  # type: ignore[misc]
         Bytes of all parts.
     """
 
-    def __init__(self, key: Key, parts: list[Bytes]) -> None:
-        self.key = key
+    def __init__(self, key: Key, parts: list[Bytes], is_fixed: bool) -> None:
+        super().__init__(key, parts, is_fixed)
         self.parts = parts
         self.size = codec.size(parts)
-        self._dependencies: frozenset[Key] = frozenset()
-
-    def __call__(self, values: object = ()) -> Any:
-        """Give the value."""
-        return pickle.loads(self.parts[0], buffers=self.parts[1:])
-
-    def __repr__(self) -> str:
-        return f"<Constant {self.key}: {self.size} bytes>"
-
-    def __reduce__(self) -> tuple[Callable[..., DataNode], tuple[Any, ...]]:
-        body, *buffers = self.parts
-        return _restore, (self.key, bytes(body), *(PickleBuffer(buffer) for buffer in buffers))
 
 
 class Constants:
@@ -70,9 +55,13 @@ class Constants:
         key = f"knot-constant-{digest.hexdigest()[:40]}"
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = Constant(key, parts)
+            known = self._known[key] = Constant(key, parts, not can_change(value))
         return known
 
 
-def _restore(key: Key, body: bytes, *buffers: Any) -> DataNode:
-    return DataNode(key, pickle.loads(body, buffers=buffers))
+def anew(value: object, key: Key | None = None) -> Anew | None:
+    """Let a value be made anew wherever it is read; None if it can't be pickled."""
+    try:
+        return Anew(key, codec.pickled(value))
+    except Exception:  # it is refused later on, with the name of its task
+        return None

@@ -1,4 +1,8 @@
-"""Lifts large constants out of the tasks of a graph, so that shards read them as other inputs."""
+"""Takes apart what stands in the tasks of a graph: what is large, and what can be changed.
+
+Large constants leave their tasks, so that shards read them as other inputs. What is small and can
+be changed becomes `Anew`: pickled once for all tasks of the graph that have it, unpickled by each.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,11 @@ from dask._task_spec import Alias, DataNode, Dict, GraphNode, List, NestedContai
 from dask._task_spec import Tuple as TupleOf
 from dask.typing import Key
 
-from dask_knot.graphs.constants import LARGE, Constant, Constants
+from dask_knot.graphs.changing import can_change, share
+from dask_knot.graphs.constants import LARGE, Constant, Constants, anew
 from dask_knot.graphs.naming import named
 from dask_knot.graphs.weighing import LOOKED_AT, PLAIN, TEXTS, is_heavy, is_tangled
+from dask_knot.running.anew import Anew, AnewPart
 from dask_knot.running.fused import EXECUTE_SUBGRAPH
 
 #: Of these a new one can be made around what was lifted out of it.
@@ -22,7 +28,7 @@ _REBUILT: dict[type, Callable[[Any], GraphNode]] = {list: List, tuple: TupleOf, 
 def lift(
     tasks: Mapping[Key, GraphNode], wanted: Collection[Key], constants: Constants
 ) -> dict[Key, GraphNode]:
-    """Give a graph whose large constants are nodes of their own, each once.
+    """Give a graph whose large constants are nodes of their own, and whose tasks share nothing.
 
     Parameters
     ----------
@@ -40,8 +46,10 @@ def lift(
         kind = type(node)
         if kind is Task:
             lifted[key] = lifting.task(node)
-        elif kind is not DataNode or (constant := lifting.literal(node, key in wanted)) is None:
+        elif kind is not DataNode:
             lifted[key] = node
+        elif (constant := lifting.literal(node, key in wanted)) is None:
+            lifted[key] = node if key in wanted else lifting.own_literal(node)
         elif key in wanted:
             lifted[key] = Alias(key, constant.key)
         else:
@@ -60,6 +68,9 @@ class _Lifting:
         self._constants = constants
         self._seen: dict[int, tuple[object, Constant | None]] = {}
         self._partials: dict[int, bool] = {}
+        self._anew: dict[int, tuple[object, Anew | None]] = {}
+        self._own: dict[int, object] = {}  # what the present task has of them
+        self._together: dict[int, AnewPart] = {}
         self.found: dict[Key, GraphNode] = {}
 
     def literal(self, node: DataNode, is_wanted: bool) -> Constant | None:
@@ -71,12 +82,26 @@ class _Lifting:
         is_name = isinstance(node.key, str) and node.key.isidentifier() and not is_wanted
         return self._constant(node.value, 0 if is_name else LARGE)
 
+    def own_literal(self, node: DataNode) -> GraphNode:
+        """Let each task that reads a small literal have it for itself, if it can be changed."""
+        return (anew(node.value, node.key) if can_change(node.value) else None) or node
+
     def task(self, node: Task) -> Task:
-        """Lift what is large out of a task; give the very same one if there is nothing."""
+        """Give a task that has nothing large and shares nothing; the very same one if it did so."""
+        self._own.clear()
+        lifted = self._task(node)
+        own = list(self._own.values())
+        if len(own) > 1 and share(own) and (whole := anew(tuple(own))) is not None:
+            self._together = {id(one): AnewPart(whole, number) for number, one in enumerate(own)}
+            lifted = self._task(node)
+            self._together = {}
+        return lifted
+
+    def _task(self, node: Task) -> Task:
         if node.func is EXECUTE_SUBGRAPH and not node.kwargs:
             return self._fused(node)
         if type(node.func) is partial and self._is_heavy(node.func):
-            return self.task(_unrolled(node, node.func))
+            return self._task(_unrolled(node, node.func))
         func = self._lifted(node.func) if type(node.func) not in PLAIN else node.func
         args = self._all(node.args)
         values = self._all(node.kwargs.values()) if node.kwargs else None
@@ -92,13 +117,15 @@ class _Lifting:
         """Lift out of tasks that were fused: they read constants as what comes from outside."""
         inner, target, names, *reads = node.args
         lifted, constants = {}, {}
+        is_same = True
         for key, task in inner.items():
             new = lifted[key] = self._node(task)
             if new is not task:
+                is_same = False
                 outside = new.dependencies - task.dependencies
                 constants.update(dict.fromkeys(sorted(outside, key=str)))
         new_reads = self._all(reads)
-        if not constants and new_reads is None:
+        if is_same and new_reads is None:
             return node
         names = [*names, *constants]
         reads = [*(new_reads or reads), *map(TaskRef, constants)]
@@ -111,10 +138,13 @@ class _Lifting:
             items = self._all(node.args)
             return node if items is None else _like(node, items)
         if type(node) is Task:
-            return self.task(node)
-        if type(node) is DataNode and (constant := self._constant(node.value)) is not None:
+            return self._task(node)
+        if type(node) is not DataNode:
+            return node
+        if (constant := self._constant(node.value)) is not None:
             return Alias(node.key, constant.key)
-        return node
+        own = self._owned(node.value)
+        return node if own is node.value else own
 
     def _all(self, values: Iterable[object]) -> list[object] | None:
         """Lift out of several arguments; None if there is nothing."""
@@ -132,11 +162,11 @@ class _Lifting:
         if isinstance(value, GraphNode):
             return self._node(value)
         kind = type(value)
-        if kind in TEXTS and len(value) < LARGE:
+        if kind is str and len(value) < LARGE:
             return value
         if kind in _REBUILT and len(value) <= LOOKED_AT:
             if not is_heavy(value, LARGE):
-                return value
+                return self._owned(value)
             items = None
             if not is_tangled(value):
                 items = self._all(value.values() if kind is dict else value)
@@ -144,7 +174,21 @@ class _Lifting:
                 whole = dict(zip(value, items, strict=True)) if kind is dict else kind(items)
                 return _REBUILT[kind](whole)
         constant = self._constant(value)
-        return value if constant is None else TaskRef(constant.key)
+        return self._owned(value) if constant is None else TaskRef(constant.key)
+
+    def _owned(self, value: Any) -> Any:
+        """Let a task have a small value for itself, if it can be changed."""
+        if id(value) in self._together:
+            return self._together[id(value)]
+        known = self._anew.get(id(value))
+        if known is None:
+            # The object is kept, too: another one might get its id.
+            made = anew(value) if can_change(value) else None
+            known = self._anew[id(value)] = (value, made)
+        if known[1] is None:
+            return value
+        self._own[id(value)] = value
+        return known[1]
 
     def _is_heavy(self, func: partial[Any]) -> bool:
         """Weigh a function that thousands of tasks may share; none goes before its graph."""

@@ -27,15 +27,16 @@ from dask_knot.graphs.annotations import (
     job_resources,
     task_priorities,
 )
-from dask_knot.graphs.constants import Constant, Constants
+from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.lifting import lift
 from dask_knot.graphs.naming import named
 from dask_knot.graphs.properties import free_of_locks
 from dask_knot.planning.reads import Reads, outside_reads
+from dask_knot.running.anew import Anew
 from dask_knot.running.retried import Retried
 from dask_knot.tracking.events import Graph
 
-_LITERALS = (DataNode, Constant)
+_LITERALS = (DataNode, Anew)
 _NO_READS: Reads = frozenset()
 #: A wanted key depends on up to so many values without a hub.
 DIRECT_READS = 2

@@ -12,9 +12,10 @@ from typing import Any
 from dask.typing import Key
 
 from dask_knot.errors import CorruptObjectError, InternalError, MissingObjectError, StoreError
+from dask_knot.running.anew import Anew
 from dask_knot.running.failure import Failure, describe, fail
 from dask_knot.running.inside import unpickling
-from dask_knot.running.work import Made, Source
+from dask_knot.running.work import Kept, Made, Source
 from dask_knot.store import codec, manifest, names
 from dask_knot.store.manifest import Kind, Output, Place
 from dask_knot.store.ranges import neighbours, read_together
@@ -80,9 +81,16 @@ class Inputs:
         self._fetch_ahead()
 
     def take(self, key: Key) -> Any:
-        """Wait for an input: its value, or the Failure that stands for it."""
+        """Wait for an input: its value, or the Failure that stands for it.
+
+        Of a constant it is what makes its value anew for each task.
+        """
         try:
             kind, data = self._here.pop(key) if key in self._here else self._wait(key)
+            source = self._sources[key]
+            if isinstance(source, Kept):
+                codec.check(data)
+                return Anew(key, codec.unframe(data), source.is_fixed)
             with unpickling():
                 return Failure.decode(data) if kind is Kind.ERRED else codec.decode(data)
         except LOST as error:
@@ -110,8 +118,9 @@ class Inputs:
         read = dict(zip(shards, self._pool.map(self._read_manifest, shards), strict=True))
         found: dict[Key, Found] = {}
         for key, source in self._sources.items():
-            if isinstance(source, Place):
-                found[key] = (Kind.FINISHED, source, None)
+            if isinstance(source, Place | Kept):
+                place = source if isinstance(source, Place) else source.place
+                found[key] = (Kind.FINISHED, place, None)
             elif isinstance(source, Failure):
                 found[key] = _failed(source)
             else:

@@ -15,7 +15,8 @@ from dask.context import thread_state
 from dask.typing import Key
 from distributed.protocol import pickle
 
-from dask_knot.errors import KilledTaskError
+from dask_knot.errors import KilledTaskError, KnotError
+from dask_knot.running.anew import Anew, begin_run, end_run
 from dask_knot.running.failure import Failure, describe, fail
 from dask_knot.running.fused import call
 from dask_knot.running.inputs import Inputs
@@ -23,6 +24,7 @@ from dask_knot.running.inside import fault, unpickling
 from dask_knot.running.nested import keep_nested_work_here
 from dask_knot.running.printed import Printed
 from dask_knot.running.refused import translated
+from dask_knot.running.retried import is_retried
 
 Values = dict[Key, Any]
 
@@ -41,6 +43,7 @@ def run_task(node: GraphNode, values: Values, printed: Printed | None = None) ->
         printed.clear()
     start = time.time()
     thread_state.key, thread_state.start_time = node.key, start  # for whoever asks Dask
+    begin_run()
     try:
         value = call(node, values)
         if inspect.iscoroutine(value):
@@ -51,6 +54,7 @@ def run_task(node: GraphNode, values: Values, printed: Printed | None = None) ->
         message = f"task {node.key!r} raised {error!r}, which ends a program: raise an Exception"
         value = fail(KilledTaskError(message), node.key)
     finally:
+        end_run()
         del thread_state.key, thread_state.start_time
     return Ended(value, start, time.time())
 
@@ -86,7 +90,7 @@ class Shelf:
     ) -> None:
         self._inputs = inputs
         self._values: Values = {}
-        self._constants: Values = {node.key: node({}) for node in literals}
+        self._constants: dict[Key, GraphNode] = {node.key: node for node in literals}
         self._readers: dict[Key, int] = {}
         for node in tasks:
             for key in node.dependencies:
@@ -95,10 +99,14 @@ class Shelf:
     def values_for(self, node: GraphNode) -> Values | Failure:
         """Collect what a task reads, or the Failure of one of them."""
         found = {}
+        makes_anew = is_retried(node)
         for key in node.dependencies:
-            value = found[key] = self._value(key)
+            value = self._value(key)
+            if isinstance(value, Anew) and not makes_anew:
+                value = _made(value)
             if isinstance(value, Failure):
                 return value
+            found[key] = value
         return found
 
     def put(self, key: Key, value: object) -> None:
@@ -112,14 +120,23 @@ class Shelf:
             left = self._readers[key] = self._readers[key] - 1
             if not left:
                 self._values.pop(key, None)
+                self._constants.pop(key, None)
 
     def _value(self, key: Key) -> Any:
         if key in self._values:
             return self._values[key]
         if key in self._constants:
-            return self._constants[key]
+            node = self._constants[key]
+            return node if isinstance(node, Anew) else node({})
         value = self._values[key] = self._inputs.take(key)
         return value
+
+
+def _made(constant: Anew) -> Any:
+    try:
+        return constant.make()
+    except KnotError as error:
+        return describe(error, constant.key)
 
 
 Sink = Callable[[GraphNode, Ended], None]

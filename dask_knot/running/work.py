@@ -27,9 +27,16 @@ class Made(NamedTuple):
     ordinal: int
 
 
+class Kept(NamedTuple):
+    """A large constant: every task that reads it has it for itself, unless it can't be changed."""
+
+    place: Place
+    is_fixed: bool
+
+
 #: Where an input is: in a range of an object already, in what another shard will have made, or
 #: nowhere.
-Source = Place | Made | Failure
+Source = Place | Kept | Made | Failure
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from dask_knot.graphs.constants import LARGE, Constants
 from dask_knot.planning import Dependency, Plan, Resources, Shard, Stage
 from dask_knot.running import versions, work
 from dask_knot.running.failure import Failure
-from dask_knot.running.work import Made, Options, ShardWork
+from dask_knot.running.work import Kept, Made, Options, ShardWork
 from dask_knot.store import codec, names, pack
 from dask_knot.store.manifest import Place
 from dask_knot.store.names import ShardId, StageId
@@ -107,9 +107,10 @@ def test_a_large_literal_is_read_as_an_input(submitter: Submitter) -> None:
     assert first.literals == []
     name = names.constants("run", StageId(7, 0))
     assert submitter.store.list("run/constants/") == [name]
-    place = first.inputs["literal"]
-    assert isinstance(place, Place)
-    assert codec.decode(submitter.store.get_range(*place)) == bytes(LARGE)
+    kept = first.inputs["literal"]
+    assert isinstance(kept, Kept)
+    assert kept.is_fixed
+    assert codec.decode(submitter.store.get_range(*kept.place)) == bytes(LARGE)
     packs = [names.pack("run", StageId(7, 0))]
     assert submitter.release(packs) == [*packs, name]
 

@@ -1,0 +1,133 @@
+"""Tells what of a task can be changed while it runs: each task must have that for itself.
+
+Nothing here calls what belongs to a user's object: only types, and what the interpreter knows of
+functions and containers, are looked at. Where nobody can tell, it can be changed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import fractions
+import functools
+import gc
+import operator
+import pathlib
+import re
+import sys
+import types
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+from enum import Enum
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from dask_knot.graphs.functions import Held, held_by_class, held_by_function
+from dask_knot.graphs.weighing import PLAIN
+
+#: Of these no instance can be changed.
+FIXED = (PLAIN - {type, BuiltinFunctionType}) | {
+    *(str, bytes, datetime.date, datetime.datetime, datetime.time, datetime.timedelta),
+    *(datetime.timezone, decimal.Decimal, fractions.Fraction, uuid.UUID, re.Pattern),
+    *(pathlib.PurePosixPath, pathlib.PureWindowsPath, pathlib.PosixPath, pathlib.WindowsPath),
+    *(operator.itemgetter, operator.attrgetter, operator.methodcaller, type(NotImplemented)),
+    *(types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType),
+    *(types.GetSetDescriptorType, types.MemberDescriptorType, types.MethodWrapperType),
+}
+#: Types of instances that can't be changed, by the module that has them: they may not be installed.
+_FIXED_ELSEWHERE = {
+    "numpy": ("generic", "dtype", "ufunc"),
+    "pandas": ("Timestamp", "Timedelta", "Period", "api.extensions.ExtensionDtype"),
+}
+#: Looking for what two values share ends after so many objects.
+LOOKED_AT = 10_000
+
+
+def can_change(value: object) -> bool:
+    """Tell whether a task that gets a value could change it, or something that it holds."""
+    seen: set[int] = set()
+    left: list[object] = [value]
+    while left:
+        one = left.pop()
+        kind = type(one)
+        if kind in FIXED or id(one) in seen:
+            continue
+        seen.add(id(one))
+        held = _held(one, kind)
+        if held is None:
+            return True
+        left += held
+    return False
+
+
+def share(values: Sequence[object]) -> bool:
+    """Tell whether two of several values reach the same object that can be changed."""
+    reached: set[int] = set()
+    for value in values:
+        new = {id(one) for one in _reached(value)}
+        if not reached.isdisjoint(new):
+            return True
+        reached |= new
+    return False
+
+
+def _held(value: Any, kind: Any) -> Held:
+    """List what a value holds; None if it can be changed itself."""
+    if kind is tuple or kind is frozenset:
+        return list(value)
+    if kind is FunctionType:
+        return held_by_function(value)
+    if kind is partial:
+        return None if value.__dict__ else [value.func, *value.args, *value.keywords.values()]
+    if kind is MethodType:
+        return [value.__func__, value.__self__]
+    if kind is BuiltinFunctionType:  # of a module, or of an instance
+        return [value.__self__]
+    if kind in (staticmethod, classmethod):
+        return [value.__func__]
+    if kind is property:
+        return [value.fget, value.fset, value.fdel]
+    if kind is functools._lru_cache_wrapper:  # what is kept is what the function gives
+        return [value.__wrapped__]
+    if issubclass(kind, type):
+        return held_by_class(value)
+    if issubclass(kind, tuple) and not kind.__dictoffset__:  # a named one
+        return list(tuple.__iter__(value))
+    return [] if _is_fixed(kind) else None
+
+
+@functools.lru_cache(maxsize=1000)
+def _is_fixed(kind: Any) -> bool:
+    return issubclass(kind, (Enum, *_fixed_elsewhere())) and kind.__name__ != "void"
+
+
+def _fixed_elsewhere() -> list[Any]:
+    found: list[Any] = []
+    for module, names in _FIXED_ELSEWHERE.items():
+        if module in sys.modules:
+            found += [operator.attrgetter(name)(sys.modules[module]) for name in names]
+    if "numpy" in sys.modules:  # functions of its own kind
+        found.append(type(sys.modules["numpy"].sum))
+    return found
+
+
+def _reached(value: object) -> Collection[object]:
+    """List the objects that can be changed and are reached from a value, as far as one can see."""
+    found: dict[int, object] = {}
+    left = [value]
+    while left and len(found) < LOOKED_AT:
+        one = left.pop()
+        kind = type(one)
+        if kind in FIXED or id(one) in found or issubclass(kind, (type, ModuleType)):
+            continue
+        if kind is not FunctionType:
+            found[id(one)] = one
+        left += _referred(one, kind)
+    return found.values()
+
+
+def _referred(value: Any, kind: type) -> Iterable[object]:
+    if kind is FunctionType:  # not all of its globals
+        return held_by_function(value) or (*(value.__closure__ or ()), value.__defaults__)
+    return gc.get_referents(value)

@@ -1,0 +1,88 @@
+"""Buffers of which each reader gets a copy of its own: large ones page by page, as it writes."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+import weakref
+from collections.abc import Sequence
+
+from dask_knot.store.codec import ALIGNMENT, Bytes
+
+#: Below this a plain copy costs less than a mapping.
+MAPPED_BYTES = 2**20
+
+
+class PrivateCopies:
+    """Makes copies of the buffers of a pickle; what is read-only is handed out as it is.
+
+    Large buffers are put into a file without a name, from the second copy on: a private mapping of
+    it costs little but the pages that are written to.
+
+    Parameters
+    ----------
+    buffers : sequence of bytes-like
+        As they were pickled.
+    """
+
+    def __init__(self, buffers: Sequence[Bytes]) -> None:
+        self._buffers = [memoryview(buffer).cast("B") for buffer in buffers]
+        self._is_writable = [not buffer.readonly for buffer in self._buffers]
+        self._starts, self._size = _lay_out(self._buffers, self._is_writable)
+        self._file: int | None = None
+        self._is_first = True
+
+    def take(self) -> list[Bytes]:
+        """Give a copy of all buffers."""
+        is_first, self._is_first = self._is_first, False
+        if is_first or self._size < MAPPED_BYTES:
+            return self.copied()
+        if self._file is None:
+            self._write()
+        assert self._file is not None
+        return self._sliced(mmap.mmap(self._file, self._size, access=mmap.ACCESS_COPY))
+
+    def copied(self) -> list[Bytes]:
+        """Give a copy that is memory of its own."""
+        pairs = zip(self._buffers, self._is_writable, strict=True)
+        return [bytearray(buffer) if is_writable else buffer for buffer, is_writable in pairs]
+
+    def _sliced(self, mapping: mmap.mmap) -> list[Bytes]:
+        whole = memoryview(mapping)
+        places = zip(self._buffers, self._is_writable, self._starts, strict=True)
+        return [
+            whole[start : start + buffer.nbytes] if is_writable else buffer
+            for buffer, is_writable, start in places
+        ]
+
+    def _write(self) -> None:
+        """Let a file hold the bytes, and the memory that held them go."""
+        self._file = _open_nameless()
+        weakref.finalize(self, os.close, self._file)
+        os.truncate(self._file, self._size)
+        shared = mmap.mmap(self._file, self._size)
+        for old, new in zip(self._buffers, self._sliced(shared), strict=True):
+            if old is not new:
+                memoryview(new)[:] = old
+        self._buffers = [memoryview(buffer).toreadonly() for buffer in self._sliced(shared)]
+
+
+def _lay_out(
+    buffers: Sequence[memoryview], is_writable: Sequence[bool]
+) -> tuple[Sequence[int], int]:
+    """Give the places of those that may be written to in a file, and its size."""
+    starts, position = [], 0
+    for buffer, counts in zip(buffers, is_writable, strict=True):
+        position += -position % ALIGNMENT
+        starts.append(position)
+        position += buffer.nbytes if counts else 0
+    return starts, position
+
+
+def _open_nameless() -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("dask-knot-constant")
+    file, name = tempfile.mkstemp(prefix="dask-knot-")
+    os.unlink(name)  # Windows runs no jobs
+    return file
