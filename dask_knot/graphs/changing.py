@@ -23,7 +23,7 @@ from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from dask_knot.graphs.functions import Held, held_by_class, held_by_function
+from dask_knot.graphs.functions import Held, held_by_class, held_by_function, is_by_name
 from dask_knot.graphs.weighing import PLAIN
 
 #: Of these no instance can be changed.
@@ -79,7 +79,7 @@ def _held(value: Any, kind: Any) -> Held:
     if kind is FunctionType:
         return held_by_function(value)
     if kind is partial:
-        return None if value.__dict__ else [value.func, *value.args, *value.keywords.values()]
+        return None if value.__dict__ else _held_by_partial(value)
     if kind is MethodType:
         return [value.__func__, value.__self__]
     if kind is BuiltinFunctionType:  # of a module, or of an instance
@@ -94,7 +94,36 @@ def _held(value: Any, kind: Any) -> Held:
         return held_by_class(value)
     if issubclass(kind, tuple) and not kind.__dictoffset__:  # a named one
         return list(tuple.__iter__(value))
+    if kind in _of_toolz("Compose"):
+        return [value.first, *value.funcs]
+    if kind in _of_toolz("curry"):
+        return _held_by_partial(value)
+    if kind is _array() and not value.size:  # Dask's tasks have many, which say a type only
+        return []
     return [] if _is_fixed(kind) else None
+
+
+def _held_by_partial(value: Any) -> list[Any]:
+    """List what a partial holds; functions of Dask's own change none of their arguments.
+
+    Their values are shared by tasks on any Dask cluster, too. What they call is looked at.
+    """
+    given = [*value.args, *value.keywords.values()]
+    if getattr(value.func, "__module__", "").partition(".")[0] == "dask" and is_by_name(value.func):
+        for container in [one for one in given if type(one) in (list, dict)]:
+            given += container.values() if type(container) is dict else container
+        given = [one for one in given if type(one) not in (list, dict, _array())]
+    return [value.func, *given]
+
+
+def _of_toolz(name: str) -> list[type]:
+    """Give a type of the library with which Dask makes functions of functions."""
+    modules = (sys.modules.get(f"{library}.functoolz") for library in ("toolz", "cytoolz"))
+    return [getattr(module, name) for module in modules if module is not None]
+
+
+def _array() -> Any:
+    return getattr(sys.modules.get("numpy"), "ndarray", None)
 
 
 @functools.lru_cache(maxsize=1000)

@@ -153,7 +153,7 @@ ACCOUNTED = {
     "store/codec.py": "decode() checks what its callers haven't",
     "store/manifest.py": "msgpack, behind the checksum of the index",
     "driving/values.py": "read_values() has checked each value",
-    "graphs/constants.py": "of this process, or inside of a shard or value that was checked",
+    "running/anew.py": "of this process, or inside of a shard or value that was checked",
     "graphs/opening.py": "from a client over Dask's own connection: TCP and TLS have checksums",
     "running/failure.py": "msgpack behind a checksum; exceptions are in there",
     "running/inputs.py": "codec.decode() and Failure.decode() check",
