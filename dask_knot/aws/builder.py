@@ -20,6 +20,8 @@ SHOWN = 15
 SHOWN_BYTES = 1e7
 #: What the engine says of itself between the lines of a command.
 CHATTER = (" --->", "Removing intermediate container")
+#: What a command says of what it doesn't do.
+NO_NEWS = "Requirement already satisfied"
 WITHOUT_DOCKER = (
     "Start Docker (or set DOCKER_HOST), or run `dask knot image` on another machine that has it "
     "and the same versions, or name an image that is ready: KnotCluster(image=...), knot.aws.image"
@@ -135,7 +137,8 @@ def _follow_build(answers: Iterable[Mapping[str, Any]], report: Report) -> None:
                 report(_shortened(line))
             elif line.strip() and not line.startswith(CHATTER):
                 printed.append(line.rstrip())
-                report(_shortened(f"  {line.strip()}"))
+                if not line.startswith(NO_NEWS):
+                    report(_shortened(f"  {line.strip()}"))
         pulled.take(answer)
     if failure:
         raise ImageError(failure)

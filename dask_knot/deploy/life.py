@@ -31,12 +31,16 @@ class Life:
     def __init__(self, parts: Assembly, terminal: Terminal) -> None:
         self._parts = parts
         self._terminal = terminal
-        self._since: float | None = None
+        self._since: float | None = None  # it works; else nothing does
+        self._began = 0.0  # what is counted now
+        self._first = 0  # its first plan
+        self._running: set[int] = set()  # plans, at the last look
         self._task: asyncio.Future[None] | None = None
 
     def start(self) -> None:
         """Begin to look, in the event loop that is running."""
         self._terminal.open(self)
+        self.look(time.monotonic())
         self._task = asyncio.ensure_future(self._run())
 
     def close(self) -> None:
@@ -51,6 +55,7 @@ class Life:
         while True:
             await asyncio.sleep(max(PAUSE, LEISURE * took))
             start = time.monotonic()
+            self.look(start)
             text = self.words(start) if is_awaited() else ""
             took = time.monotonic() - start
             if text != shown:
@@ -58,21 +63,28 @@ class Life:
                 # A terminal may be stopped, and then takes nothing.
                 await asyncio.to_thread(self._terminal.show, self, text)
 
-    def words(self, now: float) -> str:
-        """Say how far the work is; nothing if there is none, or not for long yet."""
-        state, settings = self._parts.tracker.state, self._parts.settings
-        if state.is_idle and not state.arrivals:
+    def look(self, now: float) -> None:
+        """Find out when the work began that people wait for now: what came before isn't counted."""
+        state = self._parts.tracker.state
+        before, self._running = self._running, {id.plan for id in state.running}
+        is_idle = state.is_idle and not state.arrivals
+        is_next = bool(before) and before.isdisjoint(self._running)  # without an idle look between
+        if is_idle or is_next:
+            self._first, self._began = min(self._running, default=state.plans), now
+        if is_idle:
             self._since = None
+        elif self._since is None:
+            self._since = self._began = now
+
+    def words(self, now: float) -> str:
+        """Say how far the work is; nothing if there was none at the last look, or not for long."""
+        state, settings = self._parts.tracker.state, self._parts.settings
+        if self._since is None or now - self._since < settings.tempo.progress_after:
             return ""
-        if self._since is None:
-            self._since = now
-        seconds = now - self._since
-        if seconds < settings.tempo.progress_after:
-            return ""
-        seen = snapshot(state)
+        seen = snapshot(state, range(self._first, state.plans))
         tallies = {id: tally for id in state.running if (tally := state.tallies.get(id))}
         children: Counter[str] = Counter()
         for row in job_table(self._parts.service.jobs, tallies, is_closed=False):
             children.update({name: n for name, n in row.counts.items() if name not in ENDED})
         lost = sum(stage.shards.get(ShardState.FAILED, 0) for stage in seen.stages)
-        return line(seen, children, lost, seconds)
+        return line(seen, children, lost, now - self._began)
