@@ -216,6 +216,7 @@ class TestFailures:
             ),
             {"stream": "Step 1/2 : RUN pip install numpy\n"},
             {"stream": " ---> Running in 123\n"},
+            {"stream": "Requirement already satisfied: click\n"},
             {"stream": "Collecting numpy\n  Downloading numpy-2.whl (16 MB)\n"},
             {"stream": f"Installing collected packages: {'x' * 200}\n\n"},
         ]

@@ -8,6 +8,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -188,3 +191,32 @@ def test_somebody_waits_only_while_the_main_thread_does() -> None:
     thread.start()
     thread.join()
     assert answers == [True]
+
+
+@dataclass
+class Notebook:
+    """What the code uses of IPython: it keeps what its cells show."""
+
+    cells: list[list[str]] = field(default_factory=list)
+
+    def get_ipython(self) -> Any:
+        return SimpleNamespace(kernel=self)
+
+    def display(self, data: dict[str, str], raw: bool, display_id: bool) -> Any:
+        assert raw
+        assert display_id
+        cell = [data["text/plain"]]
+        self.cells.append(cell)
+        return SimpleNamespace(update=lambda data, raw: cell.append(data["text/plain"]))
+
+
+def test_a_notebook_has_it_below_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = Notebook()
+    monkeypatch.setitem(sys.modules, "IPython", notebook)
+    monkeypatch.setitem(sys.modules, "IPython.display", notebook)
+    line = Terminal()
+    line.open("me")
+    for text in ("", "1 of 2", "2 of 2", "", "", "1 of 4"):
+        line.show("me", text)
+    line.close("me")
+    assert notebook.cells == [["1 of 2", "2 of 2", ""], ["1 of 4", ""]]
