@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 import sys
@@ -191,6 +192,23 @@ def test_somebody_waits_only_while_the_main_thread_does() -> None:
     thread.start()
     thread.join()
     assert answers == [True]
+
+
+@pytest.mark.parametrize("is_prompt", [False, True])
+def test_an_event_loop_waits_unless_it_is_a_prompt(
+    monkeypatch: pytest.MonkeyPatch, is_prompt: bool
+) -> None:
+    if is_prompt:
+        monkeypatch.setattr(sys, "ps1", "In [1]: ", raising=False)
+
+    def look() -> bool:
+        main = threading.main_thread().ident or 0
+        while sys._current_frames()[main].f_globals["__name__"] != "selectors":
+            pause.wait(0.01)
+        return is_awaited()
+
+    pause = threading.Event()
+    assert asyncio.run(asyncio.to_thread(look)) is not is_prompt
 
 
 @dataclass
