@@ -44,8 +44,8 @@ def lift(
     lifted: dict[Key, GraphNode] = {}
     for key, node in tasks.items():
         kind = type(node)
-        if kind is Task:
-            lifted[key] = lifting.task(node)
+        if kind is Task or isinstance(node, NestedContainer):
+            lifted[key] = named(key, lifting.task(node))
         elif kind is not DataNode:
             lifted[key] = node
         elif (constant := lifting.literal(node, key in wanted)) is None:
@@ -86,14 +86,14 @@ class _Lifting:
         """Let each task that reads a small literal have it for itself, if it can be changed."""
         return (anew(node.value, node.key) if can_change(node.value) else None) or node
 
-    def task(self, node: Task) -> Task:
+    def task(self, node: Task) -> GraphNode:
         """Give a task that has nothing large and shares nothing; the very same one if it did so."""
         self._own.clear()
-        lifted = self._task(node)
+        lifted = self._node(node)
         own = list(self._own.values())
         if len(own) > 1 and share(own) and (whole := anew(tuple(own))) is not None:
             self._together = {id(one): AnewPart(whole, number) for number, one in enumerate(own)}
-            lifted = self._task(node)
+            lifted = self._node(node)
             self._together = {}
         return lifted
 

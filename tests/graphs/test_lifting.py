@@ -27,6 +27,7 @@ from distributed.protocol import pickle
 
 from dask_knot.graphs.constants import Constant, Constants
 from dask_knot.graphs.lifting import lift
+from dask_knot.graphs.naming import named
 from dask_knot.running.tasks import run_task
 
 LARGE = np.arange(20_000.0)
@@ -149,6 +150,16 @@ def test_a_task_has_what_it_can_change_for_itself() -> None:
     assert found["a"].args[0] is found["b"].args[0]  # pickled once
     assert [execute_graph({k: found[k]})[k] for k in "abcd"] == [1, 1, SMALL.sum() + 1, 1]
     assert config == {"factor": 1}
+
+
+def test_containers_with_names_share_nothing() -> None:
+    shared = [1]
+    tasks = {"a": named("a", List(TaskRef("x"), shared)), "b": named("b", Tuple(1, shared))}
+    found = lift(tasks, ["a", "b"], Constants())
+    assert found["a"]({"x": 2}) == [2, [1]]
+    assert found["b"]({}) == (1, [1])
+    assert found["a"]({"x": 2})[1] is not found["b"]({})[1]
+    assert [node.key for node in found.values()] == ["a", "b"]
 
 
 def test_what_belongs_together_stays_together() -> None:
