@@ -108,7 +108,9 @@ class InternalError(KnotError):
         """Put a name to what should never have been raised; an error that has one keeps it."""
         if isinstance(error, KnotError):
             return error
-        return cls(f"dask_knot made a mistake, please report it: {error!r}")
+        made = cls(f"dask_knot made a mistake, please report it: {error!r}")
+        made.__cause__ = error
+        return made
 
 
 class LiveWorkerError(KnotError, AttributeError):

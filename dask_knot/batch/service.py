@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, Protocol, cast
 
 from dask_knot.batch.endings import Ended, explain
 from dask_knot.batch.queues import Description, QueueClient, describe_queue
 from dask_knot.batch.request import JobTemplate, job_definition, submission
-from dask_knot.errors import AwsError, SubmissionError
+from dask_knot.batch.submitted import Job, Submitted
+from dask_knot.errors import KnotError, SubmissionError
 from dask_knot.planning import DependencyType, External, Resources, Stage
 from dask_knot.store.names import ShardId, StageId
 
@@ -41,28 +41,6 @@ class BatchClient(QueueClient, Protocol):
     def terminate_job(self, *, jobId: str, reason: str) -> Mapping[str, Any]: ...
 
 
-@dataclass(slots=True)
-class Job:
-    """A job or array job that was submitted: `ended` are the children that are accounted for."""
-
-    id: str
-    size: int
-    resources: Resources
-    ended: set[int] = field(default_factory=set)
-    is_over: bool = False
-    missed: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
-    reason: str = ""
-
-    def child(self, index: int) -> str:
-        """Name the child that runs a shard: a job of one shard is its own child."""
-        return self.id if self.size == 1 else f"{self.id}:{index}"
-
-    def children(self) -> Iterator[str]:
-        """Name all children."""
-        return map(self.child, range(self.size))
-
-
 class JobService:
     """Submits stages and watches their jobs.
 
@@ -87,10 +65,15 @@ class JobService:
         self._tail = tail
         self._definitions: dict[Resources, str] = {}
         self._unread_logs = LOGS_PER_LOOK
-        self._refused: dict[StageId, str] = {}
+        self._refused: dict[StageId, KnotError] = {}  # of the thread that submits
         self._failed: list[tuple[ShardId, Ended]] = []  # kept when Batch is away before all is told
-        self.jobs: dict[StageId, Job] = {}
+        self._submitted = Submitted()
         self.is_closed = False  # then nothing is submitted any more
+
+    @property
+    def jobs(self) -> Mapping[StageId, Job]:
+        """All jobs that are remembered, the oldest first: a mapping that doesn't change."""
+        return self._submitted.jobs
 
     def submit(self, id: StageId, stage: Stage, url: str) -> None:
         """Submit a stage whose pack is at `url`, behind the stages that it depends on.
@@ -105,13 +88,21 @@ class JobService:
         try:
             request = self.request(id, stage, url, self._definition(stage.resources))
             response = self._client.submit_job(**request)
-        except AwsError as error:  # it says itself what is wrong, and what to do
-            self._refused[id] = str(error)
+        except KnotError:  # it says itself what is wrong, and what to do
             raise
         except Exception as error:  # botocore makes its exceptions as it goes
-            self._refused[id] = str(error)
             raise SubmissionError(f"stage {id} could not be submitted: {error}") from error
-        self.jobs[id] = Job(str(response["jobId"]), len(stage.shards), stage.resources)
+        job = Job(str(response["jobId"]), len(stage.shards), stage.resources)
+        self._submitted.add(id, job)
+
+    def refuse(self, id: StageId, error: KnotError) -> None:
+        """Note why a stage has no job: those that depend on it are told that, too."""
+        self._refused.setdefault(id, error)
+
+    def check_upstream(self, id: StageId, stage: Stage) -> None:
+        """Raise why a stage has no job on which this one depends, before anything is written."""
+        for dependency in stage.depends_on:
+            self._dependency(id, dependency)
 
     def request(self, id: StageId, stage: Stage, url: str, definition: str) -> dict[str, Any]:
         """Make the parameters of the ``submit_job`` call for a stage."""
@@ -145,7 +136,7 @@ class JobService:
                     self._find_failed(id, job)
             elif detail["status"] == "FAILED" and not job.ended:
                 ended = self._explain(detail)
-                job.ended.add(0)
+                job.ended |= {0}
                 self._failed.append((ShardId(id, 0), ended))
         failed, self._failed = self._failed, []
         return failed
@@ -192,7 +183,7 @@ class JobService:
     def is_job(self, id: str) -> bool:
         """Tell whether an id is that of a job, an array job or a child that was submitted here."""
         parent = id.partition(":")[0]
-        return any(job.id in (id, parent) for job in list(self.jobs.values()))
+        return any(job.id in (id, parent) for job in self.jobs.values())
 
     def logs(self, chosen: Collection[str] | None = None, lines: int = 200) -> dict[str, str]:
         """Read the last lines of the logs of jobs or children: of those that are named, or of the
@@ -220,10 +211,7 @@ class JobService:
 
     def prune(self, needed: Collection[StageId]) -> None:
         """Forget jobs of long ago: of stages that don't run, and whose values nobody needs."""
-        if len(self.jobs) > REMEMBERED:
-            old = [id for id in self.jobs if id not in needed]
-            for id in old[: len(self.jobs) - REMEMBERED]:
-                del self.jobs[id]
+        self._submitted.prune(REMEMBERED, needed)
 
     def _definition(self, resources: Resources) -> str:
         """Give the ARN of a definition, which an earlier run may have registered."""
@@ -239,12 +227,12 @@ class JobService:
     def _children(self, chosen: Collection[str]) -> list[str]:
         """Name what runs of jobs, array jobs and children that are named."""
         ids: list[str] = []
-        for job in list(self.jobs.values()):
+        for job in self.jobs.values():
             ids += [id for id in job.children() if id in chosen or job.id in chosen]
         return ids
 
     def _newest(self, count: int) -> list[str]:
-        jobs = list(self.jobs.values())[::-1]
+        jobs = [*self.jobs.values()][::-1]
         failed = [job.child(index) for job in jobs for index in sorted(job.ended)]
         rest = (id for job in jobs for id in job.children())
         return list(islice(dict.fromkeys(chain(failed, rest)), count))
@@ -256,9 +244,15 @@ class JobService:
             if isinstance(upstream, External)
             else StageId(id.plan, upstream)
         )
+        if (cause := self._refused.get(stage)) is not None:
+            self._refused[id] = cause  # of a long chain, too, the first cause is told
+            if not isinstance(cause, SubmissionError):  # it speaks of no stage
+                raise cause
+            text = f"stage {id} depends on stage {stage}, which has no job: {cause}"
+            raise SubmissionError(text) from cause
         if stage not in self.jobs:
-            why = self._refused.get(stage, "it was never submitted")
-            raise SubmissionError(f"stage {stage}, which it depends on, has no job: {why}")
+            text = f"stage {stage}, which it depends on, has no job: it was never submitted"
+            raise SubmissionError(text)
         found = {"jobId": self.jobs[stage].id}
         if dependency.type is DependencyType.N_TO_N:
             found["type"] = "N_TO_N"
@@ -273,7 +267,7 @@ class JobService:
         for detail in self._describe(names):
             index = detail["arrayProperties"]["index"]
             ended = self._explain(detail)
-            job.ended.add(index)
+            job.ended |= {index}
             self._failed.append((ShardId(id, index), ended))
 
     def _list(self, parent: str, status: str) -> Iterator[Mapping[str, Any]]:

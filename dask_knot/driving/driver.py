@@ -214,8 +214,8 @@ class Driver:
     async def _look(self) -> bool:
         """Look at all open stages once; tell whether anything changed."""
         jobs = self.parts.service.jobs
-        stages = [id for id in self._watched() if id in jobs]
         self._forget(jobs)
+        stages = [id for id in self._watched() if id in jobs]
         if not stages:
             return False
         try:

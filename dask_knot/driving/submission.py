@@ -47,6 +47,7 @@ class Submitter:
             id = StageId(action.number, index)
             name = names.pack(self.run, id)
             try:
+                self.service.check_upstream(id, stage)
                 constants = _constants(stage, action.tasks)
                 places = self.constants.put(id, constants)
                 stored = {key: Kept(p, constants[key].is_fixed) for key, p in places.items()}
@@ -54,7 +55,9 @@ class Submitter:
                 self.store.put(name, pack.build(works))
                 self.service.submit(id, stage, f"{self.store.url}/{name}")
             except Exception as error:  # a mistake of ours ends this stage, too, and no other
-                yield SubmissionFailed(id, InternalError.of(error))
+                told = InternalError.of(error)
+                self.service.refuse(id, told)
+                yield SubmissionFailed(id, told)
             for child, shard in enumerate(stage.shards):
                 made = ShardId(id, child)
                 sources.update((key, Made(made, n)) for n, key in enumerate(shard.outputs))

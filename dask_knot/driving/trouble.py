@@ -38,5 +38,9 @@ class Trouble:
             logger.warning("jobs can't be watched at the moment, trying again: %s", error)
         elif now - self._since > self._patience:
             self._since = None
-            return error if isinstance(error, KnotError) else KnotError(str(error))
+            if isinstance(error, KnotError):
+                return error
+            told = KnotError(f"jobs could not be watched for {self._patience:g} s: {error}")
+            told.__cause__ = error
+            return told
         return None

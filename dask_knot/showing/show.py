@@ -85,7 +85,7 @@ class Shown:
             for id in parts.tracker.open_stages()
             if id in parts.service.jobs
         }
-        return overview(snapshot(state), running, state.limits.slots, parts.store.moved)
+        return overview(snapshot(state), running, state.limits.slots, parts.store.traffic()[1])
 
     def _outputs(self, shard: ShardId) -> list[Key]:
         stage = self._parts.tracker.state.stages.get(shard.stage)
