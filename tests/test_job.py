@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 from dask_knot import job
+from dask_knot.batch.endings import explain
+from dask_knot.batch.service import LOG_LINES
+from dask_knot.errors import InternalError, KilledTaskError
 from dask_knot.running import exits
+from dask_knot.running.printed import Printed
+from dask_knot.running.work import Options
 from dask_knot.store import names
 from dask_knot.store.names import ShardId
 from dask_knot.store.store import Store
@@ -103,3 +108,31 @@ def test_it_is_a_program(run: Run, tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (0, "printed by a task\n"), done.stderr
     assert run.read(content, ShardId(FIRST, 0)) == {"a": None}
+
+
+def test_a_mistake_of_ours_is_told_as_ours_with_its_traceback(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def clear(self: Printed) -> None:
+        raise LookupError("injected")
+
+    monkeypatch.setattr(Printed, "clear", clear)
+    run.write(shard([task("a", int, 1)]))
+    code = job.main([url(run)], {})
+    log = capsys.readouterr().err.splitlines()
+    assert code == exits.MISTAKE
+    assert log[0].startswith("Traceback")
+    assert len(log) <= LOG_LINES
+    told = explain({"jobId": "j", "status": "FAILED", "container": {"exitCode": code}}, log)
+    assert isinstance(told.error, InternalError)
+    assert "LookupError: injected" in str(told.error)
+    assert "in clear" in str(told.error)
+    assert "os._exit" not in str(told.error)
+
+
+def test_a_process_that_tasks_have_killed_is_no_mistake_of_ours(run: Run) -> None:
+    options = Options(cores=2, processes=True)
+    run.write(shard([task(n, os._exit, 3) for n in range(2)], options=options))
+    code = job.main([url(run)], {})
+    told = explain({"jobId": "j", "status": "FAILED", "container": {"exitCode": code}}, ())
+    assert isinstance(told.error, KilledTaskError)

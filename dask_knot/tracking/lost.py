@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from dask_knot.errors import MissingObjectError
 from dask_knot.store import names
@@ -20,31 +21,46 @@ def may_be_made_again(state: State, record: KeyRecord) -> bool:
     return record.graph is not None and record.attempts < ATTEMPTS and state.is_current(record)
 
 
-def note_lost(state: State, shard: ShardRecord, objects: Collection[str]) -> list[ShardId]:
-    """Let go of what a shard found gone or damaged.
+class Lost(NamedTuple):
+    """What a shard found gone or damaged.
 
-    Returns
-    -------
-    list of ShardId
-        The shards that aren't known to be done, though their last manifest can't be read.
+    Attributes
+    ----------
+    shards : list of ShardId
+        Those that aren't known to be done, though their last manifest can't be read.
+    wanted : list of KeyRecord
+        Keys that a client holds, whose values have to be made again.
     """
+
+    shards: list[ShardId]
+    wanted: list[KeyRecord]
+
+
+def note_lost(state: State, shard: ShardRecord, objects: Collection[str]) -> Lost:
+    """Let go of what a shard found gone or damaged."""
     state.actions.append(WriteAgain(sorted(objects)))
-    unread = []
+    lost = Lost([], [])
     for record in {id(record): record for record in shard.inputs}.values():
         if record.state is KeyState.PLANNED:
             maker = _maker_that_is_lost(state, record, objects)
-            unread += [maker] if maker is not None and _is_open(record) else []
-        elif _stands_in(state, record, objects):
+            lost.shards.extend([maker] if maker is not None and _is_open(record) else [])
+        elif _stands_in(state, record, objects) and state.is_current(record):
             state.lose(record, _gone(record))
-    return unread
+            new = state.keys.get(record.key)
+            if new is not None and new.is_wanted and new.state is KeyState.GONE:
+                lost.wanted.append(new)
+    return lost
 
 
-def plan_again(state: State, records: Sequence[KeyRecord], now: float) -> None:
-    """Plan what could not be made for want of inputs, and those of the inputs that are lost."""
-    for record in records:
+def plan_again(
+    state: State, starved: Sequence[KeyRecord], wanted: Sequence[KeyRecord], now: float
+) -> None:
+    """Plan what could not be made for want of inputs, and with it those inputs that are lost."""
+    for record in starved:
         record.attempts += 1
+    for record in (*wanted, *starved):
         record.start_over()
-    gathering.gather_again(state, records, now)
+    gathering.gather_again(state, [*wanted, *starved], now)
 
 
 def _stands_in(state: State, record: KeyRecord, objects: Collection[str]) -> bool:

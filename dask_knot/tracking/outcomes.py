@@ -67,10 +67,11 @@ def _feed(
 ) -> None:
     """Make again what outputs of a shard lacked, and then them."""
     objects = {name for record in starved for name in manifest.lost[record.ordinal]}
-    for id in lost.note_lost(state, shard, objects):
+    found = lost.note_lost(state, shard, objects)
+    for id in found.shards:
         error = MissingObjectError(f"the manifest of shard {id} is gone or damaged")
         take_failed_child(state, ChildFailed(id, Ending.UNREADABLE, error), now)
-    lost.plan_again(state, starved, now)
+    lost.plan_again(state, starved, found.wanted, now)
 
 
 def _end(state: State, shard: ShardRecord) -> None:
