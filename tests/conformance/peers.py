@@ -7,7 +7,7 @@ from typing import Any
 import dask
 from dask.base import named_schedulers
 from distributed import Client, LocalCluster
-from distributed.client import _set_global_client
+from distributed.client import _global_clients, _set_global_client
 
 from dask_knot import KnotCluster
 
@@ -58,7 +58,7 @@ class Peer:
         if self.client is not None:
             self.client.close()
         self.client = None
-        _set_global_client(None)
+        _global_clients.clear()  # of tests that left theirs open, too
         dask.config.set({**SAME, "scheduler": None})
         named_schedulers.update(self.schedulers)
 
