@@ -43,7 +43,10 @@ def arguments() -> argparse.Namespace:
         help="a checkout of distributed for the suite client; else its version is cloned",
     )
     parser.add_argument(
-        "--keep", type=Path, metavar="FOLDER", help="keep outcomes and printed lines there"
+        "--keep",
+        type=Path,
+        metavar="FOLDER",
+        help="keep outcomes and printed lines there; a run that was stopped goes on",
     )
     return parser.parse_args()
 
