@@ -155,6 +155,8 @@ def _is_terminal(stream: Any) -> bool:
 
 
 def _is_in_foreground(stream: Any) -> bool:
+    if not hasattr(os, "tcgetpgrp"):
+        return True
     try:
         return os.tcgetpgrp(stream.fileno()) == os.getpgrp()
     except (OSError, ValueError):
@@ -170,4 +172,5 @@ def _columns(stream: Any) -> int:
 
 #: One for the process, as the terminal is.
 terminal = Terminal()
-os.register_at_fork(after_in_child=terminal.abandon)
+if hasattr(os, "register_at_fork"):  # Windows has no forks, nor processes in the background
+    os.register_at_fork(after_in_child=terminal.abandon)
