@@ -12,8 +12,8 @@ from random import Random
 from tests.chaos.edge import Damage, Refuse, Rule, Slow, harmed, kind_of
 from tests.chaos.fault import Fault, Scene
 
-#: What is written once by the client's will only, and that no task makes.
-BROUGHT = ("scattered", "plugins")
+#: What the client brings, and no task makes: it can't be made again.
+BROUGHT = ("scattered",)
 #: Seconds for which the store is away, or full: less than patience, and more than that.
 BRIEFLY, LONG = (0.2, 2.0), (5.0, 6.0)
 #: Size of the disk that is filled, or can only be read for a while.
@@ -28,7 +28,9 @@ class Harm(Fault):
         self._how = how
         self._objects = objects
         self.heals = objects not in BROUGHT
-        self.graph = {"constants": "array"}.get(objects, "futures" if not self.heals else None)
+        self.graph = {"constants": "array", "scattered": "futures", "plugins": "futures"}.get(
+            objects
+        )
         if objects == "parts":
             self.part_interval, self.nap = 0.1, 0.05
 
