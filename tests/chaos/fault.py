@@ -58,6 +58,8 @@ class Fault:
         The only kind of graph that it is for.
     closes : bool
         Whether it closes the cluster: then outcomes may be cancelled as well.
+    leaves_objects : bool
+        Whether the store may be away still when the cluster is closed, so that objects stay.
     """
 
     heals = True
@@ -66,6 +68,7 @@ class Fault:
     nap = 0.0
     graph: str | None = None
     closes = False
+    leaves_objects = False
 
     def __init__(self, name: str) -> None:
         self.name = name

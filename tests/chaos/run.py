@@ -77,7 +77,8 @@ def run(seed: int, name: str) -> Outcome:
         fault.place(store)
         try:
             found = _compute(case, fault, random, journal, store)
-            left = [*_left_in(store), *_still_held(before), *said]
+            objects = [] if fault.leaves_objects else _left_in(store)
+            left = [*objects, *_still_held(before), *said]
         finally:
             fault.remove(store)
         struck = journal.struck
@@ -107,7 +108,10 @@ def _compute(case: graphs.Case, fault: Fault, random: Random, journal: Journal, 
     finally:
         closed = graphs.attempt(cluster.close)
         edge.remove()
-    return closed if isinstance(closed, Exception) and not isinstance(found, Exception) else found
+    if isinstance(closed, Exception):
+        # It must not hide what the graph raised, and be one of ours as well.
+        return found if isinstance(found, Exception) and isinstance(closed, KnotError) else closed
+    return found
 
 
 def _use(case: graphs.Case, fault: Fault, scene: Scene) -> Any:

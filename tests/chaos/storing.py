@@ -83,6 +83,7 @@ class StoreTrouble(Fault):
         self._operations = operations
         self._seconds = LONG if is_long else BRIEFLY
         self.heals = not is_long
+        self.leaves_objects = is_long
         self.patience = 1.5 if is_long else Fault.patience
 
     def rule(self, random: Random) -> Rule:
