@@ -25,6 +25,7 @@ from dask_knot.running.nested import keep_nested_work_here
 from dask_knot.running.printed import Printed
 from dask_knot.running.refused import translated
 from dask_knot.running.retried import is_retried
+from dask_knot.store import scripts
 
 Values = dict[Key, Any]
 
@@ -67,9 +68,9 @@ def run_pickled(data: bytes) -> bytes:
     broken = fault()
     ended = run_task(node, values) if broken is None else _not_run(fail(broken, node.key))
     try:
-        return bytes(pickle.dumps(ended))
+        return bytes(scripts.dumps(ended))
     except Exception as error:  # pickling runs user code: anything may come out
-        return bytes(pickle.dumps(ended._replace(value=describe(error, node.key))))
+        return bytes(scripts.dumps(ended._replace(value=describe(error, node.key))))
 
 
 class Shelf:
@@ -204,7 +205,7 @@ class Pool:
     def submit(self, node: GraphNode, values: Values) -> Future[Any]:
         """Start a task."""
         if self.processes:
-            return self.executor.submit(run_pickled, bytes(pickle.dumps((node, values))))
+            return self.executor.submit(run_pickled, bytes(scripts.dumps((node, values))))
         return self.executor.submit(run_task, node, values)
 
     def result(self, node: GraphNode, future: Future[Any]) -> Ended:

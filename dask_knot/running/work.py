@@ -8,13 +8,12 @@ from typing import NamedTuple, NoReturn
 
 from dask._task_spec import GraphNode, Task
 from dask.typing import Key
-from distributed.protocol import pickle
 
 from dask_knot.errors import NotLoadedError, PicklingError, StoreError
 from dask_knot.running import versions
 from dask_knot.running.failure import Failure
 from dask_knot.running.inside import unpickling
-from dask_knot.store import codec
+from dask_knot.store import codec, scripts
 from dask_knot.store.codec import Bytes
 from dask_knot.store.manifest import Place
 from dask_knot.store.names import ShardId
@@ -109,7 +108,7 @@ def decode(frames: memoryview) -> ShardWork:
 
 def _checked(node: GraphNode) -> GraphNode:
     try:
-        pickle.dumps(node)
+        scripts.dumps(node)
     except Exception as error:
         message = (
             f"task {node.key!r} can't be sent to a job, because pickling it raised "

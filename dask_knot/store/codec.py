@@ -16,6 +16,7 @@ from typing import Any
 from distributed.protocol import pickle
 
 from dask_knot.errors import CorruptObjectError
+from dask_knot.store import scripts
 
 VERSION = 1
 ALIGNMENT = 64
@@ -54,7 +55,7 @@ def encode(value: object) -> list[Bytes]:
 def pickled(value: object) -> list[Bytes]:
     """Pickle a value: its pickle, then its buffers, which are views of the value's own memory."""
     buffers: list[PickleBuffer] = []
-    body = pickle.dumps(value, buffer_callback=buffers.append)
+    body = scripts.dumps(value, buffers.append)
     return [body, *(buffer.raw() for buffer in buffers)]
 
 
