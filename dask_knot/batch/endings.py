@@ -174,9 +174,10 @@ _WORDS: dict[Ending, tuple[type[JobError], str]] = {
     ),
     Ending.NOT_LOADED: (
         NotLoadedError,
-        "could not unpickle its tasks. Send a module of yours with client.upload_file, install "
-        "what is missing where jobs run, or define the function in the script itself, from where "
-        "it is sent along",
+        "could not unpickle its tasks. Send a module of yours with client.upload_file, or install "
+        "what is missing where jobs run; what the script itself defines is sent along. If the log "
+        "names '__main__', something goes by its name only: make it inside the function that "
+        "uses it",
     ),
     Ending.TIMEOUT: (
         JobTimeoutError,
