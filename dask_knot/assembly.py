@@ -14,6 +14,7 @@ from dask_knot.batch.closing import Left, end_jobs
 from dask_knot.batch.service import JobService
 from dask_knot.counted import many
 from dask_knot.driving.driver import Driver
+from dask_knot.driving.lingering import Lingering
 from dask_knot.driving.parts import Parts
 from dask_knot.driving.stored import StoredConstants
 from dask_knot.driving.stuck import StuckWatch
@@ -199,6 +200,7 @@ def _assemble(engine: Engine) -> Assembly:
         Submitter(store, run, service, options, StoredConstants(store, run)),
         Watcher(store.at_once(), run, service, values),  # it looks again itself
         StuckWatch(service, tempo.stuck_after),
+        Lingering(engine.client, service.jobs),
         tempo,
     )
     return Assembly(settings, engine, store, service, tracker, Driver(parts), resources, first)

@@ -192,8 +192,9 @@ class Driver:
         tempo, delay = self.parts.tempo, self.parts.tempo.poll_fastest
         while not self._is_closing:
             await self._wait(delay)
-            changed = await self._look()
-            delay = tempo.poll_fastest if changed else min(delay * 1.3, tempo.poll_slowest)
+            delay = tempo.poll_fastest if await self._look() else delay * 1.3
+            delay = min(delay, tempo.poll_slowest)
+            await self._in(self._looks, self.parts.lingering.end, time.monotonic())
             if self._trouble.is_present:
                 delay = min(1.0, tempo.patience / 5)
             self.handle([events.Ticked()])
@@ -202,9 +203,9 @@ class Driver:
         """Sleep until the next look or the next plan is due; for ever while there is neither."""
         start = time.monotonic()
         while True:
-            ends = [start + delay] if self._watched() else []
-            if (due := self.parts.tracker.due()) is not None:
-                ends.append(due)
+            look = start + delay if self._watched() else None
+            dues = (look, self.parts.tracker.due(), self.parts.lingering.due())
+            ends = [due for due in dues if due is not None]
             if not await self._alarm.sleep(min(ends) - time.monotonic() if ends else None):
                 return
 
@@ -223,10 +224,9 @@ class Driver:
             self._trouble.end()
             harmless("it could not be shown", self.show, found)  # first: who waits looks at once
             self.handle(found)
-            lost = self.parts.tracker.open_shards(over)
-            if lost:
+            self.parts.lingering.note(found, now := time.monotonic())
+            if lost := self.parts.tracker.open_shards(over):
                 self.handle(await self._in(self._looks, self.parts.watcher.lost, lost))
-            now = time.monotonic()
             for stuck in await self._in(self._looks, self.parts.stuck.look, stages, now):
                 self._take_stuck(stuck)
         except asyncio.CancelledError:

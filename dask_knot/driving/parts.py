@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dask_knot.batch.service import JobService
+from dask_knot.driving.lingering import Lingering
 from dask_knot.driving.stuck import StuckWatch
 from dask_knot.driving.submission import Submitter
 from dask_knot.driving.values import ValueReader
@@ -25,4 +26,5 @@ class Parts:
     submitter: Submitter
     watcher: Watcher
     stuck: StuckWatch
+    lingering: Lingering
     tempo: Tempo

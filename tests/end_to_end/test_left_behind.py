@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import multiprocessing
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -45,6 +47,17 @@ def leave_exit_function() -> int:
     return 4
 
 
+def stop_soon() -> int:
+    """Let the whole process stand still as soon as its work is committed: it can't end itself."""
+
+    def stop() -> None:
+        time.sleep(1)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    threading.Thread(target=stop).start()
+    return 5
+
+
 LEAVE = (leave_thread, leave_timer, leave_process, leave_exit_function)
 
 
@@ -65,3 +78,16 @@ def test_what_is_left_behind_keeps_no_slot(
         until(lambda: "the work of this job is done" in "".join(cluster.logs(futures[0]).values()))
         (log,) = cluster.logs(futures[0]).values()
         assert more or "thread 'left'" in log
+
+
+def test_a_job_that_can_not_end_is_ended_and_what_waits_for_it_is_computed(
+    open_cluster: Callable[..., KnotCluster], caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster = open_cluster(jobs=1)
+    cluster._parts.driver.parts.lingering._after = 2.0
+    with Client(cluster) as client:
+        stopped = client.submit(stop_soon, resources={"MEMORY": 2**29})
+        behind = client.submit(inc, stopped)
+        other = client.submit(inc, 1)  # there is but one slot
+        assert client.gather([stopped, behind, other]) == [5, 6, 2]
+        assert "it does not end" in caplog.text
