@@ -19,12 +19,13 @@ class FarProcess(SpawnProcess):
 
     def start(self) -> None:
         """Start from the root of all folders; it moves to ours itself."""
-        here = os.getcwd()
+        here = os.open(os.curdir, os.O_RDONLY)  # its name may be gone
         os.chdir(os.sep)
         try:
             super().start()
         finally:
-            os.chdir(here)
+            os.fchdir(here)
+            os.close(here)
 
 
 class FarContext(SpawnContext):
