@@ -115,4 +115,4 @@ def test_what_a_script_defines(tmp_path: Path, arguments: list[str]) -> None:
         timeout=100,
         check=False,
     )
-    assert (done.stdout, done.stderr) == ("done\n", "")
+    assert done.stdout == "done\n", done.stderr

@@ -65,7 +65,7 @@ def run(arguments: list[str], folder: Path, program: str | None = None) -> str:
         text=True,
         timeout=100,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
