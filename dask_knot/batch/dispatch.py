@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import logging
@@ -217,7 +218,8 @@ class Dispatcher:
 
     def _start(self, child: ChildProcess) -> None:
         try:
-            child.log_path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(OSError):  # no job fails for want of a log
+                child.log_path.parent.mkdir(parents=True, exist_ok=True)
             self._launcher.start(child)
         except Exception as error:  # also a mistake of the launcher's: the others go on
             reason = f"CannotStartContainerError: {error}"

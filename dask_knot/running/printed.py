@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, TextIO
 
 #: How many writes are kept; enough for a traceback and some lines before it.
 KEPT = 60
 CHARACTERS = 4000
+#: How a disk says that nothing can be written.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class TeeBytes(io.BufferedIOBase):
@@ -21,7 +26,9 @@ class TeeBytes(io.BufferedIOBase):
 
     def write(self, data: Any) -> int:
         """Write through, and remember what could be written."""
-        count = self._stream.write(data)
+        count = memoryview(data).nbytes
+        with _unless_full():
+            count = self._stream.write(data)
         self._kept.append(memoryview(data).cast("B")[-CHARACTERS:].tobytes())
         return count
 
@@ -35,7 +42,8 @@ class TeeBytes(io.BufferedIOBase):
     def flush(self) -> None:
         """Flush the stream behind."""
         if not self._stream.closed:
-            self._stream.flush()
+            with _unless_full():
+                self._stream.flush()
 
     def fileno(self) -> int:
         """Give the descriptor of the stream behind, for programs that a task starts."""
@@ -49,6 +57,16 @@ class TeeBytes(io.BufferedIOBase):
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self._stream, name)
+
+
+@contextmanager
+def _unless_full() -> Iterator[None]:
+    """Let no task fail because its log is on a disk that is full at the moment."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
 
 
 class Tee(io.TextIOWrapper):

@@ -11,6 +11,7 @@ from dask.utils import parse_bytes
 
 from dask_knot.batch.endings import explain
 from dask_knot.errors import (
+    InternalError,
     JobError,
     JobMemoryError,
     JobStartError,
@@ -275,3 +276,32 @@ def test_memory_is_advised_per_task_and_more_than_there_was(
     assert "with dask.annotate(" in said
     memory = parse_resources(ast.literal_eval(ways[0]), Resources()).memory
     assert memory == parse_bytes(advised)
+
+
+def test_advice_fits_the_engine() -> None:
+    for status in ("Host EC2 (instance local) terminated.", "Host EC2 (docker) lost"):
+        here = explain(detail(status, "", None), ())
+        assert here.ending is Ending.HOST_LOST
+        assert "Spot" not in str(here.error)
+        assert "this machine" in str(here.error)
+    exited = "Essential container in task exited"
+    log = ["shard 1 of r could not be run: the store failed to put x: No space left on device"]
+    full = explain(detail(exited, "", exits.NOT_RUN), log)
+    assert "No space left on device" in str(full.error)
+    assert "Spot" not in str(full.error)
+
+
+def test_a_child_that_succeeded_without_a_manifest_may_have_lost_it() -> None:
+    found = explain({"jobId": "a", "status": "SUCCEEDED", "container": {"exitCode": 0}}, ())
+    assert found.ending is Ending.UNREADABLE
+    assert isinstance(found.error, KilledTaskError)
+    assert "no manifest" in str(found.error)
+
+
+def test_a_mistake_of_ours_is_no_task_that_was_killed() -> None:
+    log = ["Traceback (most recent call last):", "LookupError: injected"]
+    found = explain(detail("Essential container in task exited", "", exits.MISTAKE), log)
+    assert found.ending is Ending.KILLED  # so that it is searched for, as one task may cause it
+    assert isinstance(found.error, InternalError)
+    assert "LookupError: injected" in str(found.error)
+    assert "os._exit" not in str(found.error)

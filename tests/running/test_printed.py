@@ -7,7 +7,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from dask._task_spec import Task
@@ -148,3 +148,16 @@ def test_a_wrong_write_is_the_error_of_its_task() -> None:
     assert isinstance(ended.value, Failure)
     assert isinstance(ended.value.load(), TypeError)
     assert printed.tail() == "before"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no disk that is full")
+def test_a_log_on_a_full_disk_fails_no_task() -> None:
+    full = open("/dev/full", "w", encoding="utf-8")  # noqa: SIM115
+    kept: deque[bytes] = deque()
+    tee = Tee(full, kept)
+    print("a task printed this", file=tee, flush=True)
+    tee.write("x" * 100_000)
+    tee.flush()
+    assert b"a task printed this" in b"".join(kept)
+    with suppress(OSError):
+        full.close()
