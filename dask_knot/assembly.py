@@ -22,7 +22,7 @@ from dask_knot.driving.submission import Submitter
 from dask_knot.driving.values import ValueReader
 from dask_knot.driving.watching import Watcher
 from dask_knot.engines import Engine, open_engine
-from dask_knot.errors import StoreError
+from dask_knot.errors import StoreError, StoreGoneError
 from dask_knot.planning import Limits, Resources, Shard, Stage
 from dask_knot.running.work import Options
 from dask_knot.settings import Settings
@@ -140,6 +140,8 @@ def empty(store: Store, folder: str) -> None:
             if not store.list(folder):
                 return
         why = "somebody still writes there"
+    except StoreGoneError:  # with all that was in it
+        return
     except StoreError as error:
         why = str(error)
     logger.warning("not all was deleted from %s/%s: %s", store.url, folder, why)

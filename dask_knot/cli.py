@@ -82,16 +82,18 @@ def up(
 
 @knot.command()
 @connection_options
-@click.option("--yes", is_flag=True, help="Delete without asking.")
+@click.option("--yes", is_flag=True, help="Delete, and end jobs, without asking.")
 @click.option("--keep-data", is_flag=True, help="Leave the bucket, and the results in it.")
 def down(
     name: str | None, region: str | None, profile: str | None, yes: bool, keep_data: bool
 ) -> None:
     """Delete the stack with all results, images and logs.
 
-    Only what the stack made is deleted: a bucket, queue or role that was there before stays.
+    Jobs of the stack that wait or run are listed and ended first. Only what the stack made is
+    deleted: a bucket, queue or role that was there before stays.
     """
     say(f"looking for the stack {_stack(name)} …")
+    from dask_knot.aws.endjobs import end_jobs, find_jobs
     from dask_knot.aws.removal import down as delete
     from dask_knot.aws.removal import find_data
     from dask_knot.commands import written
@@ -101,9 +103,15 @@ def down(
     if buckets is None:
         screen.line(f"there is no stack {stack} in {session.region}: nothing to delete")
         return
+    jobs = find_jobs(session, stack)
+    if jobs is not None and jobs.ids:
+        screen.line(f"in use: {jobs} wait or run in {jobs.queue.rpartition('/')[2]}")
     doomed = "" if keep_data or not buckets else f" and all data in {', '.join(buckets)}"
+    doomed += f" and end {many('job', len(jobs.ids))}" if jobs is not None and jobs.ids else ""
     if not yes:
         click.confirm(f"Delete stack {stack} in {session.region}{doomed}?", abort=True)
+    if left := end_jobs(session, stack, screen.line):
+        screen.line(f"these jobs have not ended yet, and go with their queue: {', '.join(left)}")
     removed = delete(session, stack, _reporter(screen), keep_data=keep_data)
     screen.line(f"stack {stack} is deleted")
     if removed.kept:

@@ -18,6 +18,7 @@ KnotError
 │   └── PicklingError (TypeError)     a task can't be sent to a job
 ├── StoreError                        the store can't be read or written
 │   ├── MissingObjectError            an object is gone
+│   ├── StoreGoneError                the whole store is gone, as with its stack
 │   └── CorruptObjectError            an object is not what was written
 └── JobError                          a job ended without saying what its tasks did
     ├── KilledTaskError               a task ended its process (exit, signal)
@@ -57,6 +58,7 @@ __all__ = [
     "QuotaError",
     "StackError",
     "StoreError",
+    "StoreGoneError",
     "SubmissionError",
     "UnknownInputError",
     "UnsupportedGraphError",
@@ -143,6 +145,10 @@ class StoreError(KnotError):
 
 class MissingObjectError(StoreError):
     """An object that should be in the store is not there."""
+
+
+class StoreGoneError(StoreError):
+    """The store itself is gone: its bucket was deleted, perhaps with its stack."""
 
 
 class CorruptObjectError(StoreError):

@@ -91,7 +91,12 @@ LOGS = (
     "TagResource",
     "UntagResource",
 )
-ASK_BATCH = ("DescribeComputeEnvironments", "DescribeJobDefinitions", "DescribeJobQueues")
+ASK_BATCH = (
+    "DescribeComputeEnvironments",
+    "DescribeJobDefinitions",
+    "DescribeJobQueues",
+    "ListJobs",
+)
 BATCH = (
     "CreateComputeEnvironment",
     "CreateJobQueue",
@@ -190,9 +195,14 @@ def operator_policy(options: StackOptions, place: Place | None = None) -> Policy
     if options.existing_queue is None:
         statements += [*_batch(options, place), *_ec2(options, place)]
     else:
-        statements.append(_allow("AskBatch", "batch", ["DescribeJobDefinitions"], "*"))
+        ask = ["DescribeJobDefinitions", "DescribeJobs", "ListJobs"]
+        statements.append(_allow("AskBatch", "batch", ask, "*"))
         definitions = place.arn("batch", f"job-definition/{names.job_definitions(options.name)}*")
         statements.append(_allow("Batch", "batch", ["DeregisterJobDefinition"], definitions))
+    ours = {"StringEquals": {f"aws:ResourceTag/{names.TAG}": options.name}}
+    statements.append(
+        _allow("EndJobs", "batch", ["TerminateJob"], place.arn("batch", "job/*"), ours)
+    )
     return document(statements)
 
 

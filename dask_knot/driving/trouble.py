@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from dask_knot.errors import KnotError
+from dask_knot.errors import KnotError, StoreGoneError
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,13 @@ class Trouble:
         self._since = None
 
     def endure(self, error: Exception, now: float) -> KnotError | None:
-        """Note that a try failed; give the error that is to be told when this is too much."""
+        """Note that a try failed; give the error that is to be told when this is too much.
+
+        A store that is gone for good is too much at once.
+        """
+        if isinstance(error, StoreGoneError):
+            self._since = None
+            return error
         if self._since is None:
             self._since = now
             logger.warning("jobs can't be watched at the moment, trying again: %s", error)

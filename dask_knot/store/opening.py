@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
-from dask_knot.errors import ConfigurationError, StoreError
+from dask_knot.errors import ConfigurationError, StoreError, StoreGoneError
 from dask_knot.store.folder import folder_of
 
 #: A network that is gone for a minute loses nothing: obstore's own ten retries are over in seconds.
@@ -76,3 +76,19 @@ _OPENERS: dict[str, Callable[..., Any]] = {
     "s3": _open_s3,
     "memory": _open_memory,
 }
+
+
+def check_bucket(url: str, error: Exception) -> None:
+    """Tell a bucket that isn't there any more from trouble that passes.
+
+    Raises
+    ------
+    StoreGoneError
+        If an error of obstore's says that the bucket of the store at `url` is gone.
+    """
+    if "NoSuchBucket" in str(error):
+        raise StoreGoneError(
+            f"the bucket of the store {url} is gone, with all that was in it: somebody has deleted "
+            "it, perhaps with its stack (`dask knot down`). Close this cluster, and open another "
+            "one where there is a store (`dask knot up`, store=...)"
+        ) from error

@@ -22,10 +22,10 @@ from obstore.exceptions import (
 )
 from obstore.store import LocalStore
 
-from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
+from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError, StoreGoneError
 from dask_knot.store.codec import Bytes
 from dask_knot.store.folder import check_is_there, folder_of
-from dask_knot.store.opening import open_objects, plain_text
+from dask_knot.store.opening import check_bucket, open_objects, plain_text
 from dask_knot.store.patience import NONE, Patience
 
 T = TypeVar("T")
@@ -244,11 +244,13 @@ class Store:
         try:
             found = call()
         except MISSING as error:
+            check_bucket(self.url, error)
             self._check_folder(operation, name)
             raise MissingObjectError(
                 f"{name} is not in the store {self.url}: it was deleted, or never written"
             ) from error
         except (BaseError, OSError, ValueError) as error:
+            check_bucket(self.url, error)
             text = f"failed to {operation} {name}: {plain_text(error)}. {_cure(error)}"
             raise StoreError(f"the store {self.url} {text}") from error
         if not found:  # such as a listing, which names nothing of a folder that isn't there
@@ -265,7 +267,7 @@ class Store:
 
     def _may_pass(self, error: StoreError) -> bool:
         """Whether an error may be gone a moment later; of S3, a refusal stays one."""
-        if isinstance(error, MissingObjectError | CorruptObjectError):
+        if isinstance(error, MissingObjectError | CorruptObjectError | StoreGoneError):
             return False
         return self._folder is not None or not isinstance(error.__cause__, REFUSALS)
 

@@ -167,6 +167,9 @@ CALLED = {
     "iam:PassRole",
     "batch:DescribeJobDefinitions",
     "batch:DeregisterJobDefinition",
+    "batch:DescribeJobs",  # whose jobs are they, in a queue that the stack didn't make
+    "batch:ListJobs",
+    "batch:TerminateJob",
     "s3:DeleteObject",
     "s3:DeleteObjectVersion",
     "s3:ListBucketVersions",
