@@ -75,8 +75,11 @@ def up(
     screen.table(rows(outputs))
     if config:
         used = profile or dask.config.get("knot.aws.profile", None)
-        path = written.write(options.name, session.region, used, options.changed())
-        screen.line(f"KnotCluster() now uses it (engine: aws), by {path}")
+        try:
+            path = written.write(options.name, session.region, used, options.changed())
+            screen.line(f"KnotCluster() now uses it (engine: aws), by {path}")
+        except OSError as error:
+            screen.line(written.by_hand(error, options.name, session.region, used))
     screen.line("next: dask knot image SCRIPT, which builds and pushes what jobs run in")
 
 
@@ -119,8 +122,11 @@ def down(
             f"left, and paid for, is the bucket {', '.join(removed.kept)}: "
             f"`dask knot up --existing-bucket {removed.kept[0]}` uses it again"
         )
-    if path := written.remove(stack, session.region):
-        screen.line(f"deleted {path}")
+    try:
+        if path := written.remove(stack, session.region):
+            screen.line(f"deleted {path}")
+    except OSError as error:
+        screen.line(f"delete what `up` has written yourself, if there is anything: {error}")
 
 
 @knot.command()
@@ -204,8 +210,11 @@ def image(
     else:
         session = _open(profile, region)
         made = ensure_image(session, read_outputs(session, _stack(name)), spec, screen.line)
-    if path := written.write_image(given):
-        screen.line(f"KnotCluster() builds with the same options, by {path}")
+    try:
+        if path := written.write_image(given):
+            screen.line(f"KnotCluster() builds with the same options, by {path}")
+    except OSError as error:
+        screen.line(f"name it, KnotCluster(image=...), as it could not be written down: {error}")
     click.echo(made)
 
 

@@ -22,6 +22,8 @@ from dask_knot.batch.local import LocalBatch
 from dask_knot.batch.request import MIB, JobTemplate
 from dask_knot.batch.service import BatchClient
 from dask_knot.counted import many
+from dask_knot.errors import ConfigurationError
+from dask_knot.home import expanded, home_folder
 from dask_knot.planning import Resources
 from dask_knot.scratch import Scratch
 from dask_knot.settings import Settings
@@ -124,8 +126,13 @@ class LocalEngine:
     def store_url(self) -> str:
         """A temporary folder; for a named run one that stays."""
         if self.settings.is_named:
-            home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-            return (Path(home) / "dask_knot").as_uri()
+            home = home_folder("XDG_DATA_HOME", ".local", "share")
+            if home is None:
+                raise ConfigurationError(
+                    "a named run needs a store that stays, and there is no home folder here: name "
+                    "one, KnotCluster(store=...)"
+                )
+            return (home / "dask_knot").as_uri()
         return (self._folder / "store").as_uri()
 
     @property
@@ -271,6 +278,6 @@ def _imported(names: Sequence[str]) -> list[str]:
 def _folder(url: str) -> Path | None:
     """Give the folder of a store that is one."""
     if "://" not in url:
-        return Path(url).expanduser().absolute()
+        return expanded(url)
     parts = urlsplit(url)
     return Path(unquote(parts.path)) if parts.scheme == "file" else None

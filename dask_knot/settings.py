@@ -30,11 +30,18 @@ def reconfigure() -> None:
     dask.config.update_defaults({"knot": DEFAULTS})
 
 
+def has_folder() -> bool:
+    """Whether Dask's configuration has a folder: without a home, its name begins with a ``~``."""
+    return not dask.config.PATH.startswith("~")
+
+
 def ensure_file() -> None:
     """Put the defaults, commented out, where the user can change them: ~/.config/dask/knot.yaml.
 
     A file that is there stays; where none can be written, none is.
     """
+    if not has_folder():
+        return
     dask.config.ensure_file(source=str(_FILE))
 
 

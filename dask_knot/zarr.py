@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from dask_knot.errors import ConfigurationError
+from dask_knot.home import expanded
 from dask_knot.store.opening import open_objects
 
 
@@ -44,7 +45,7 @@ def zarr_store(url: str, *, read_only: bool = False) -> Any:
         raise ConfigurationError(f"{url!r} can't be Zarr data of jobs: use a folder or s3://")
     if scheme == "s3":
         return _in_s3(url, read_only)
-    return str(Path(unquote(urlsplit(url).path)) if scheme else Path(url).expanduser().absolute())
+    return str(Path(unquote(urlsplit(url).path)) if scheme else expanded(url))
 
 
 def _in_s3(url: str, read_only: bool) -> Any:

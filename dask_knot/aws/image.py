@@ -15,6 +15,7 @@ from dask_knot.aws.dockerfile import Recipe, dockerfile
 from dask_knot.aws.requirements import resolve_requirements
 from dask_knot.aws.session import Session
 from dask_knot.aws.spec import ImageSpec, resolve_spec
+from dask_knot.home import expanded
 from dask_knot.running import versions
 
 __all__ = [
@@ -128,7 +129,7 @@ def make_recipe(spec: ImageSpec, report: Report) -> Recipe:
     ImageError
         If a package can't go into an image.
     """
-    source = Path(spec.source).expanduser() if spec.source else None
+    source = expanded(spec.source) if spec.source else None
     found = resolve_requirements(spec.packages, source, report)
     own = Path(spec.dockerfile) if spec.dockerfile else None
     git = ("git",) if found.needs_git and "git" not in spec.debian else ()

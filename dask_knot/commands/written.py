@@ -9,6 +9,9 @@ from typing import Any
 import dask
 import yaml
 
+from dask_knot.home import expanded
+from dask_knot.settings import has_folder
+
 #: Dask reads all files of its folder in the order of their names: knot.yaml wins over these.
 NAME, IMAGE_NAME = "knot-up.yaml", "knot-image.yaml"
 HEADER = """\
@@ -33,6 +36,11 @@ def write(stack: str, region: str, profile: str | None, options: Mapping[str, An
         The profile of ~/.aws/config by which it is reached, if one was named.
     options : mapping of str to Any
         The options that aren't the defaults.
+
+    Raises
+    ------
+    OSError
+        If it can't be written; `by_hand` says what to do then.
     """
     aws: dict[str, Any] = {"stack": stack, "region": region}
     if profile is not None:
@@ -44,6 +52,19 @@ def write(stack: str, region: str, profile: str | None, options: Mapping[str, An
     knot = {"knot": {"engine": "aws", "aws": aws}}
     path.write_text(HEADER + yaml.safe_dump(knot, sort_keys=False))
     return path
+
+
+def by_hand(error: OSError, stack: str, region: str, profile: str | None) -> str:
+    """Say how scripts find a stack that couldn't be written down."""
+    variables = {"ENGINE": "aws", "AWS__STACK": stack, "AWS__REGION": region}
+    if profile is not None:
+        variables["AWS__PROFILE"] = profile
+    words = " ".join(f"DASK_KNOT__{name}={value}" for name, value in variables.items())
+    return (
+        f"the stack is made, but it could not be written down ({error}): KnotCluster() uses it "
+        f"with\n  export {words}\nor name a folder that can be written in DASK_CONFIG, and run "
+        "the same again"
+    )
 
 
 def remove(stack: str, region: str) -> Path | None:
@@ -87,9 +108,11 @@ def _absolute(name: str, value: Any) -> Any:
         return [_absolute(name, one) for one in value]
     is_list = name == "packages" and value.endswith((".txt", ".in"))
     is_path = is_list or name in ("source", "dockerfile")
-    return str(Path(value).expanduser().absolute()) if is_path else value
+    return str(expanded(value)) if is_path else value
 
 
 def _path(name: str = NAME) -> Path:
     # Looked up each time: DASK_CONFIG may have changed, and tests change it.
+    if not has_folder():
+        raise FileNotFoundError("there is no home folder for Dask's configuration")
     return Path(dask.config.PATH) / name

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import math
-import os
 import socket
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from distributed.security import Security
 
 from dask_knot import checks
 from dask_knot.errors import EngineError
+from dask_knot.home import home_folder
 
 #: By so many seconds may the start of a process seem to change: the system tells it from the time
 #: of day, which is set now and then.
@@ -42,7 +42,10 @@ def announce(name: str, address: str) -> Path | None:
     }
     # A run may be open twice, in one process as well.
     port = address.rpartition(":")[2]
-    path = _folder() / f"{name}-{process.pid}-{port}.json"
+    folder = _folder()
+    if folder is None:
+        return None
+    path = folder / f"{name}-{process.pid}-{port}.json"
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.write_text(json.dumps(notice))
@@ -68,7 +71,8 @@ def open_clusters() -> dict[str, str]:
 
 
 def _notices() -> Iterator[dict[str, Any]]:
-    for path in sorted(_folder().glob("*.json")):
+    folder = _folder()
+    for path in sorted(folder.glob("*.json")) if folder is not None else []:
         try:
             notice = json.loads(path.read_text())
             if notice["host"] != socket.gethostname():
@@ -84,9 +88,9 @@ def _notices() -> Iterator[dict[str, Any]]:
             withdraw(path)
 
 
-def _folder() -> Path:
-    place = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(place) / "dask_knot" / "open"
+def _folder() -> Path | None:
+    home = home_folder("XDG_STATE_HOME", ".local", "state")
+    return None if home is None else home / "dask_knot" / "open"
 
 
 class RunningCluster(Cluster):  # type: ignore[misc]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from dask_knot.errors import ConfigurationError, StoreError, StoreGoneError
+from dask_knot.home import expanded
 from dask_knot.store.folder import folder_of
 
 #: A network that is gone for a minute loses nothing: obstore's own ten retries are over in seconds.
@@ -30,7 +30,7 @@ RETRIES = {
 def open_objects(url: str, options: Mapping[str, Any]) -> tuple[str, Any]:
     """Open obstore's store at a URL; give the whole URL, too."""
     if "://" not in url:
-        url = Path(url).expanduser().absolute().as_uri()
+        url = expanded(url).as_uri()
     scheme = urlsplit(url).scheme
     if scheme not in _OPENERS:
         kinds = ", ".join(f"{kind}://" for kind in _OPENERS)

@@ -1,0 +1,44 @@
+"""The folders of a user: there may be none, and none that can be written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dask_knot.errors import ConfigurationError
+
+
+def home_folder(variable: str, *below: str) -> Path | None:
+    """Give the folder that a variable names, or the usual one in the user's home; None if none is.
+
+    Parameters
+    ----------
+    variable : str
+        Such as ``XDG_STATE_HOME``.
+    *below : str
+        Where it is in the home folder otherwise.
+    """
+    named = os.environ.get(variable, "")
+    if os.path.isabs(named):  # others shall be ignored
+        return Path(named)
+    try:
+        return Path.home().joinpath(*below)
+    except RuntimeError:  # no HOME, and a user that the system doesn't know, as in containers
+        return None
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Replace a ``~`` in front by the home folder, and give the whole path.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no home folder.
+    """
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"{os.fspath(path)!r} can't be found, as there is no home folder here: set HOME, or "
+            "name the whole path"
+        ) from error
