@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -255,6 +256,9 @@ class ForkServer:
         probes = [] if self._probe is None else [self._probe.pid]
         for pid in (*self._children, *probes):
             _kill(pid, signal.SIGKILL)
+        for pid in self._children:  # whoever knows of our end relies on theirs
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
         os._exit(0)
 
 

@@ -20,7 +20,7 @@ import pytest
 from distributed import Client
 
 from dask_knot import KnotCluster
-from tests.end_to_end.conftest import SMALL
+from tests.end_to_end.conftest import SMALL, until
 from tests.end_to_end.tasks import inc
 
 pytestmark = pytest.mark.timeout(300)
@@ -206,4 +206,10 @@ def test_a_program_leaves_no_process_and_no_object(
         assert said.count("Traceback") == tracebacks * (number == signal.SIGINT), said
     assert "never retrieved" not in said
     assert [path.name for path in store.iterdir()] == ["running"]
-    assert not [one for one in below if one.is_running() and one.status() != "zombie"]
+    until(lambda: not any(map(is_alive, below)), 5)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
