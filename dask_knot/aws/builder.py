@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -144,6 +145,9 @@ def _follow_build(answers: Iterable[Mapping[str, Any]], report: Report) -> None:
         raise ImageError(failure)
 
 
+COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
 def _failure(step: str, printed: list[str], error: str) -> str:
     line = step.partition(" : ")[2] or step
     cure = "Mend that line, or the packages that it installs"
@@ -154,7 +158,8 @@ def _failure(step: str, printed: list[str], error: str) -> str:
         )
     said = "".join(f"\n    {text}" for text in printed[-SHOWN:])
     opening = "the image can't be built, this line of its Dockerfile failed"
-    return f"{opening}:\n  {line}{said}\n{error}\n{cure}"
+    # Installers write in colours, which are none in a traceback or a log.
+    return COLOURS.sub("", f"{opening}:\n  {line}{said}\n{error}\n{cure}")
 
 
 def _follow_push(answers: Iterable[Mapping[str, Any]], name: str, report: Report) -> None:

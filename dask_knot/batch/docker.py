@@ -221,11 +221,11 @@ def find_image(client: Any, image: str) -> None:
     """
     try:
         client.images.get(image)
-    except ImageNotFound as error:
+    except ImageNotFound:
         raise EngineError(
             f"the image {image!r} is not on this machine: `docker pull {image}`, or leave out "
             "image= to use the one that `dask knot image` builds"
-        ) from error
+        ) from None  # its own chain of three exceptions says no more
     except DockerException as error:
         raise EngineError(f"the Docker engine can't be asked for images: {_text(error)}") from error
 
