@@ -47,14 +47,9 @@ def leave_exit_function() -> int:
     return 4
 
 
-def stop_soon() -> int:
-    """Let the whole process stand still as soon as its work is committed: it can't end itself."""
-
-    def stop() -> None:
-        time.sleep(1)
-        os.kill(os.getpid(), signal.SIGSTOP)
-
-    threading.Thread(target=stop).start()
+def stop_at_end() -> int:
+    """Let the whole process stand still when its work is committed: it can't end itself."""
+    atexit.register(os.kill, os.getpid(), signal.SIGSTOP)
     return 5
 
 
@@ -86,7 +81,7 @@ def test_a_job_that_can_not_end_is_ended_and_what_waits_for_it_is_computed(
     cluster = open_cluster(jobs=1)
     cluster._parts.driver.parts.lingering._after = 2.0
     with Client(cluster) as client:
-        stopped = client.submit(stop_soon, resources={"MEMORY": 2**29})
+        stopped = client.submit(stop_at_end, resources={"MEMORY": 2**29})
         behind = client.submit(inc, stopped)
         other = client.submit(inc, 1)  # there is but one slot
         assert client.gather([stopped, behind, other]) == [5, 6, 2]
