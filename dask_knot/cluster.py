@@ -142,6 +142,7 @@ class KnotCluster(Display):
                 self.scheduler = KnotScheduler(
                     parts.driver,
                     Bounds(parts.resources, parts.engine.largest),
+                    parts.engine.is_here,
                     host=settings.host,
                     port=0,
                     dashboard_address=dashboard_address(settings.host, settings.dashboard_address),

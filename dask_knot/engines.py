@@ -61,6 +61,10 @@ class Engine(Protocol):
     def largest(self) -> Resources:
         """The most that a job may ask for."""
 
+    @property
+    def is_here(self) -> bool:
+        """Whether jobs are processes of this machine, with its files and locks."""
+
     def open_store(self, url: str) -> Store:
         """Open a store with the engine's own credentials, if it has any."""
 
@@ -92,7 +96,7 @@ class LocalEngine:
     image : str
         The image of the containers.
     machine : Capacity, optional
-        What the machine has that runs the jobs; None: this one.
+        What the machine has that runs the jobs in containers; None: they are processes of this one.
     """
 
     def __init__(
@@ -103,6 +107,7 @@ class LocalEngine:
         machine: Capacity | None = None,
     ) -> None:
         self.settings = settings
+        self.is_here = machine is None
         self._machine = machine or this_machine()
         self._scratch = Scratch()
         self._folder = self._scratch.path

@@ -48,15 +48,20 @@ class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcome
         Runs the tasks.
     bounds : Bounds
         What a job has unless its tasks ask for something else, and the most that it may have.
+    is_here : bool
+        Whether all jobs run on this machine.
     **options
         As for `distributed.Scheduler`.
     """
 
-    def __init__(self, driver: Driver, bounds: Bounds, **options: Any) -> None:
+    def __init__(
+        self, driver: Driver, bounds: Bounds, is_here: bool = False, **options: Any
+    ) -> None:
         super().__init__(**options)
         self._driver = driver
         self.job_plugins = driver.parts.submitter.plugins
         self._bounds = bounds
+        self._is_here = is_here
         self._constants = Constants()
         self._news: list[events.Event] = []
         self._asked_hubs: list[tuple[Key, int]] = []
@@ -106,7 +111,13 @@ class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcome
                     "that tasks return, or use a LocalCluster"
                 )
             opened = await offload(
-                open_graph, expr_ser, keys, everywhere, self._bounds, self._constants
+                open_graph,
+                expr_ser,
+                keys,
+                everywhere,
+                self._bounds,
+                self._constants,
+                self._is_here,
             )
             check_workers(opened.annotations, everywhere, self.worker_names())
         except Exception as error:

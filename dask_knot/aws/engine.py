@@ -93,6 +93,11 @@ class AwsEngine:
         return self._outputs.store_url
 
     @property
+    def is_here(self) -> bool:
+        """Jobs run on machines of their own."""
+        return False
+
+    @property
     def largest(self) -> Resources:
         """What a compute environment may have; how much memory its instances have isn't known."""
         if self.template.platform == FARGATE:

@@ -18,7 +18,13 @@ async def foresee_plan(parts: Assembly, sent: Sent) -> PlanDrawing:
     """Plan what a client would send, with what is known now, as if it came alone."""
     bounds = Bounds(parts.resources, parts.engine.largest)
     opened = await offload(
-        open_graph, sent.packed, sent.keys, sent.annotations, bounds, Constants()
+        open_graph,
+        sent.packed,
+        sent.keys,
+        sent.annotations,
+        bounds,
+        Constants(),
+        parts.engine.is_here,
     )
     request, sizes = foresee(parts.tracker, opened.graph)
     plan = await offload(make_plan, request) if request is not None else Plan(())

@@ -29,10 +29,12 @@ from dask_knot.graphs.annotations import (
 )
 from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.lifting import lift
+from dask_knot.graphs.live import may_be_in, replace_live
 from dask_knot.graphs.naming import named
 from dask_knot.graphs.properties import free_of_locks
 from dask_knot.planning.reads import Reads, outside_reads
 from dask_knot.running.anew import Anew
+from dask_knot.running.inside import unpickling
 from dask_knot.running.retried import Retried
 from dask_knot.tracking.events import Graph
 
@@ -102,6 +104,7 @@ def open_graph(
     everywhere: Mapping[str, Any],
     bounds: Bounds,
     constants: Constants,
+    is_here: bool = False,
 ) -> OpenedGraph:
     """Deserialize, materialize and cull a graph. Takes its time: call it in a thread.
 
@@ -117,6 +120,8 @@ def open_graph(
         What a task needs that says nothing else, and the most that it may need.
     constants : Constants
         The large constants of all graphs; those of this one are added.
+    is_here : bool
+        Whether all jobs run on this machine.
 
     Raises
     ------
@@ -126,17 +131,16 @@ def open_graph(
         Whatever deserializing the client's objects raises.
     """
     with paused_collector():
-        return _open(expr_ser, keys, everywhere, bounds, constants)
+        tasks, annotations = _read(expr_ser, keys, is_here)
+        return _open(tasks, annotations, keys, everywhere, bounds, constants)
 
 
-def _open(
-    expr_ser: Any,
-    keys: Collection[Key],
-    everywhere: Mapping[str, Any],
-    bounds: Bounds,
-    constants: Constants,
-) -> OpenedGraph:
-    expr = deserialize(expr_ser.header, expr_ser.frames)
+def _read(
+    expr_ser: Any, keys: Collection[Key], is_here: bool
+) -> tuple[dict[Key, GraphNode], Annotations]:
+    """Unpickle a graph, and make it one of which nothing needs a live worker."""
+    with unpickling():  # what looks for its client finds none: it waits for the loop of the caller
+        expr = deserialize(expr_ser.header, expr_ser.frames)
     if isinstance(expr, dict):  # Dask's `recreate_task_locally` asks for inputs in that way
         expr = LLGExpr(expr)
     nodes, annotations = _materialize(expr)
@@ -144,6 +148,19 @@ def _open(
     # In the order of the graph, which culling loses: plans must not depend on hashes.
     tasks = {key: named(key, node) for key, node in nodes.items() if key in needed}
     _refuse_unsupported(tasks.values())
+    if may_be_in(expr_ser.frames):
+        tasks = replace_live(tasks, keys, is_here)
+    return tasks, annotations
+
+
+def _open(
+    tasks: dict[Key, GraphNode],
+    annotations: Annotations,
+    keys: Collection[Key],
+    everywhere: Mapping[str, Any],
+    bounds: Bounds,
+    constants: Constants,
+) -> OpenedGraph:
     tasks = lift(tasks, keys, constants)
     tasks |= {
         key: Retried(tasks[key], retries).task()

@@ -257,11 +257,34 @@ def test_dask_ml(client: Client) -> None:
     assert search.best_params_ == {"C": 10.0}
 
 
-def test_one_netcdf_file_of_many_jobs_is_refused(client: Client, tmp_path: Path) -> None:
-    """Jobs would have to take turns; values that are loaded are written here."""
-    data = xr.Dataset({"t": (("x",), np.arange(40.0))}).chunk(x=10)
-    with pytest.raises(Exception, match=r"[Ll]ock"):
-        data.to_netcdf(tmp_path / "t.nc", engine="h5netcdf")
-    data.load().to_netcdf(tmp_path / "u.nc", engine="h5netcdf")
-    with xr.open_dataset(tmp_path / "u.nc", engine="h5netcdf", chunks={"x": 5}) as read:
-        assert float(read.t.sum()) == 780
+@pytest.mark.parametrize("engine", ["netcdf4", "h5netcdf"])
+def test_many_netcdf_files_become_one(client: Client, tmp_path: Path, engine: Any) -> None:
+    """Jobs take turns where xarray says that they must."""
+    for number in range(12):
+        values = {name: (("t", "x"), np.full((2, 3), number + n)) for n, name in enumerate("abc")}
+        part = xr.Dataset(values, {"t": [2 * number, 2 * number + 1]})
+        part.to_netcdf(tmp_path / f"in{number:02}.nc", engine=engine)
+    out, twice = tmp_path / "all.nc", tmp_path / "twice.nc"
+    with xr.open_mfdataset(str(tmp_path / "in*.nc"), engine=engine) as data:
+        expected = data.compute(scheduler="synchronous")
+        for _ in range(2):
+            data.to_netcdf(out, engine=engine)
+        written = [
+            (data * 2).to_netcdf(twice, engine=engine, compute=False),
+            (data * 3).to_netcdf(tmp_path / "thrice.nc", engine=engine, compute=False),
+        ]
+        dask.compute(*written)
+    for times, path in ((1, out), (2, twice), (3, tmp_path / "thrice.nc")):
+        with xr.open_dataset(path, engine=engine) as read:
+            xr.testing.assert_identical(read.load(), expected * times)
+
+
+def test_two_graphs_write_into_one_netcdf_file(client: Client, tmp_path: Path) -> None:
+    data = xr.Dataset({"a": (("x",), np.arange(40.0))}).chunk(x=4)
+    data.to_netcdf(tmp_path / "t.nc", engine="h5netcdf")
+    other = data.rename(a="b")
+    one = data.to_netcdf(tmp_path / "t.nc", "a", engine="h5netcdf", compute=False)
+    two = other.to_netcdf(tmp_path / "t.nc", "a", engine="h5netcdf", compute=False)
+    client.gather([client.compute(one), client.compute(two)])
+    with xr.open_dataset(tmp_path / "t.nc", engine="h5netcdf") as read:
+        assert float(read.a.sum()) == float(read.b.sum()) == 780

@@ -11,6 +11,8 @@ from functools import partial
 from typing import Any, NoReturn
 
 import dask
+import dask.array as da
+import dask.bag as db
 import distributed
 import pytest
 from distributed import (
@@ -171,6 +173,22 @@ class Box:
 def test_a_future_in_an_object(client: Client, method: str) -> None:
     box = Box(client.submit(inc, 1))
     refused(client, "Future", lambda box: getattr(box.content, method)(), box)
+
+
+def total(nested: Any) -> int:
+    (found,) = dask.compute(nested["a"][0].content.sum())
+    return int(found)
+
+
+@pytest.mark.parametrize("make", [lambda: da.arange(9, chunks=4), lambda: db.range(9, 2)])
+def test_a_persisted_collection_in_an_object(client: Client, make: Callable[[], Any]) -> None:
+    """Its values are there, and it is computed in the task's own job."""
+    persisted = make().persist()
+    assert run(client, total, {"a": [Box(persisted)]}) == 36
+    assert client.submit(lambda x: x.sum().compute(), make().persist()).result(timeout=60) == 36
+    assert client.gather(client.map(lambda n, x: n + total(x), [1], x={"a": [Box(persisted)]})) == [
+        37
+    ]
 
 
 def test_futures_in_lists_and_dicts(client: Client) -> None:

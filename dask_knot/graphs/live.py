@@ -1,0 +1,167 @@
+"""Finds what only a live worker has in the tasks of a graph, before any of them runs.
+
+Locks, queues, variables, events, semaphores and actors wait for others, or hold what others wait
+for: a task that finds out in the midst of its work that there are none may leave everybody else
+waiting. So a task is refused that has one anywhere: in lists, in objects, in what functions hold.
+Two things are given what they need instead. Futures, of which persisted collections are made,
+become values that their task reads. The lock that xarray takes for a file that it writes becomes
+one of the machine, where all jobs run on one.
+
+Nothing is searched object by object: what is pickled names its classes, and few graphs have one of
+these names in them. The tasks of those are pickled once more, to see where.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import cloudpickle
+from dask._task_spec import Alias, GraphNode, Task, TaskRef
+from dask.core import reverse_dict
+from dask.typing import Key
+from distributed import Actor, Client, Event, Future, Lock, MultiLock, Queue, Semaphore, Variable
+
+from dask_knot.running.held import Held, refuse
+from dask_knot.running.refused import refusal
+from dask_knot.store.codec import Bytes
+
+_CLASSES = (Actor, Client, Event, Lock, MultiLock, Queue, Semaphore, Variable)
+_NAMES = sorted({kind.__module__ for kind in (*_CLASSES, Future)})
+_TRACES = re.compile("|".join(map(re.escape, _NAMES)).encode())
+_FILES = "xarray.backends.file_manager"
+#: By type: what to do with an object of it.
+_known: dict[type, str] = {}
+
+
+def may_be_in(frames: Iterable[Bytes]) -> bool:
+    """Tell whether a graph that is pickled may have something live in it; the first frame tells."""
+    return any(_TRACES.search(frame) is not None for frame in [*frames][:1])
+
+
+def replace_live(
+    tasks: Mapping[Key, GraphNode], wanted: Collection[Key], is_here: bool
+) -> dict[Key, GraphNode]:
+    """Give a graph whose tasks have nothing in them that only a live worker has.
+
+    A wanted key that needs a task with something that a job can't have becomes one that says so,
+    and what only such keys need is left out.
+
+    Parameters
+    ----------
+    tasks : mapping of Key to GraphNode
+        A culled graph.
+    wanted : collection of Key
+        What the client wants of it.
+    is_here : bool
+        Whether all jobs run on this machine.
+    """
+    looked_at = {key: node for key, node in tasks.items() if type(node) is not Alias}
+    if _Pickled([*looked_at.values()]).is_clean:
+        return dict(tasks)
+    refused: dict[Key, str] = {}
+    found = dict(tasks)
+    for key, node in looked_at.items():
+        pickled = _Pickled(node)
+        if feature := pickled.lack(is_here):
+            refused[key] = f"{refusal(feature)}. It stands in task {key!r}, which was not run"
+        elif not pickled.is_clean:
+            found[key] = pickled.task(node)
+    return _without(refused, found, wanted) if refused else found
+
+
+def _without(
+    refused: dict[Key, str], tasks: Mapping[Key, GraphNode], wanted: Collection[Key]
+) -> dict[Key, GraphNode]:
+    readers = reverse_dict({key: node.dependencies for key, node in tasks.items()})
+    left = list(refused)
+    while left:
+        key = left.pop()
+        new = [reader for reader in readers.get(key, ()) if reader not in refused]
+        refused |= dict.fromkeys(new, refused[key])
+        left += new
+    needed = [key for key in wanted if key in tasks and key not in refused]
+    found = {key: Task(key, refuse, refused[key]) for key in wanted if key in refused}
+    while needed:
+        key = needed.pop()
+        if key in tasks and key not in found:
+            found[key] = tasks[key]
+            needed += tasks[key].dependencies
+    return {key: found[key] for key in tasks if key in found}
+
+
+class _Pickled(cloudpickle.Pickler):  # type: ignore[misc]
+    """What of a task, or of many, is live: its pickle has a name in the place of each.
+
+    Attributes
+    ----------
+    futures, locks : dict
+        Keys and names of those that are there, each once.
+    files : set of str
+        Paths that xarray opens.
+    refused : list of str
+        Classes of what can't be replaced.
+    """
+
+    def __init__(self, value: object) -> None:
+        self._file = io.BytesIO()
+        self._buffers: list[Any] = []
+        super().__init__(self._file, protocol=5, buffer_callback=self._buffers.append)
+        self.futures: dict[Key, None] = {}
+        self.locks: dict[str, None] = {}
+        self.files: set[str] = set()
+        self.refused: list[str] = []
+        try:
+            self.dump(value)
+        except Exception:  # it is refused later on, with the name of its task
+            self.futures, self.locks = {}, {}
+
+    @property
+    def is_clean(self) -> bool:
+        return not (self.futures or self.locks or self.refused)
+
+    def lack(self, is_here: bool) -> str:
+        """Name what a job can't have of it; nothing if it can have all."""
+        if self.refused:
+            return self.refused[0]
+        return "" if is_here and self.files.issuperset(self.locks) else "Lock" * bool(self.locks)
+
+    def task(self, node: GraphNode) -> Task:
+        """Make the task that does what a node does, and reads what its futures stand for."""
+        parts = [self._file.getvalue(), *(buffer.raw() for buffer in self._buffers)]
+        reads, futures = list(node.dependencies), list(self.futures)
+        return Task(node.key, Held(parts, reads, futures), *map(TaskRef, [*reads, *futures]))
+
+    def persistent_id(self, value: Any) -> tuple[str, Any] | None:
+        """Note what is live, and keep it out of the pickle."""
+        kind = type(value)
+        what = _known.get(kind)
+        if what is None:
+            what = _known[kind] = _classify(kind)
+        if not what:
+            return None
+        if what == "future":
+            self.futures[value.key] = None
+            return what, value.key
+        if what == "lock":
+            self.locks[value.name] = None
+            return what, value.name
+        if what == "file":
+            self.files.update(map(str, getattr(value, "_args", ())))
+            return None
+        self.refused.append(what)
+        return "refused", what
+
+
+def _classify(kind: type) -> str:
+    if issubclass(kind, Actor):  # it is a future in Dask's eyes
+        return "Actor"
+    if issubclass(kind, Future):
+        return "future"
+    if kind is Lock:
+        return "lock"
+    if kind.__module__ == _FILES:
+        return "file"
+    return next((one.__name__ for one in _CLASSES if issubclass(kind, one)), "")

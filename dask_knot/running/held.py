@@ -1,0 +1,167 @@
+"""A task that has in it what only a live worker has: futures, and the locks of files."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import pickle
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pickle import PickleBuffer
+from typing import Any, ClassVar, NoReturn
+from weakref import WeakValueDictionary
+
+from dask._task_spec import DataNode
+from dask.typing import Key
+
+from dask_knot.errors import LiveWorkerError
+from dask_knot.running.refused import refusal
+from dask_knot.store.codec import Bytes
+
+#: Seconds between two looks at a lock that another process has, when there is an end to waiting.
+LOOK_AGAIN = 0.02
+
+
+class Value(DataNode):  # type: ignore[misc]
+    """What stands in a job where a future stood: a node of the graphs that it is part of.
+
+    Persisted collections are made of such. Other uses of a future are refused, as they are for
+    those that a task comes by in another way.
+    """
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):  # what Python's own protocols ask for
+            raise AttributeError(name)
+        raise refusal("Future")
+
+
+def refuse(message: str) -> NoReturn:
+    """Stand for a task that has in it what a job can't have."""
+    raise LiveWorkerError(message)
+
+
+class Held:
+    """Calls a task that was pickled apart, with the values of the futures in it.
+
+    Parameters
+    ----------
+    parts : sequence of bytes-like
+        The task's pickle and its buffers.
+    reads : sequence of Key
+        What the task reads.
+    futures : sequence of Key
+        The futures in it.
+    """
+
+    def __init__(self, parts: Sequence[Bytes], reads: Sequence[Key], futures: Sequence[Key]):
+        self._parts, self._reads, self._futures = parts, reads, futures
+
+    def __call__(self, *values: Any) -> Any:
+        """Call the task with what it reads, then what its futures stand for."""
+        reads = dict(zip(self._reads, values, strict=False))
+        known = dict(zip(self._futures, values[len(self._reads) :], strict=True))
+        body, *buffers = self._parts
+        return _Unpickler(bytes(body), buffers, known).load()(reads)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        body, *buffers = self._parts
+        apart = [PickleBuffer(buffer) for buffer in buffers]
+        return _held, (bytes(body), apart, self._reads, self._futures)
+
+
+def _held(body: bytes, apart: list[Any], reads: Sequence[Key], futures: Sequence[Key]) -> Held:
+    return Held([body, *(memoryview(buffer) for buffer in apart)], reads, futures)
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, body: bytes, buffers: Sequence[Bytes], known: Mapping[Key, Any]) -> None:
+        super().__init__(io.BytesIO(body), buffers=buffers)
+        self._known = known
+
+    def persistent_load(self, pid: Any) -> Any:
+        kind, name = pid
+        return FileLock(name) if kind == "lock" else Value(name, self._known[name])
+
+
+class FileLock:
+    """The lock of a file, for all threads and jobs of this machine, as `distributed.Lock` is used.
+
+    The kernel lets it go when its process ends. It is a lock of the file's folder: that leaves
+    nothing behind, and libraries lock the files themselves.
+
+    Parameters
+    ----------
+    name : str
+        The path of the file.
+    """
+
+    _threads: ClassVar[WeakValueDictionary[str, Any]] = WeakValueDictionary()
+    _making: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._descriptor = -1
+        with FileLock._making:
+            self._thread = FileLock._threads.setdefault(name, threading.Lock())
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        """Take the lock; tell whether that was possible within `timeout` seconds."""
+        end = None if timeout is None else time.monotonic() + timeout
+        if not self._thread.acquire(blocking, -1 if timeout is None or not blocking else timeout):
+            return False
+        try:
+            self._descriptor = self._lock_folder(blocking, end)
+        finally:
+            if self._descriptor < 0:
+                self._thread.release()
+        return self._descriptor >= 0
+
+    def release(self) -> None:
+        """Give the lock back."""
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
+        self._thread.release()
+
+    def locked(self) -> bool:
+        """Tell whether a thread of this process has the lock."""
+        return bool(self._thread.locked())
+
+    def __enter__(self) -> FileLock:
+        self.acquire()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+    def __reduce__(self) -> tuple[type[FileLock], tuple[str]]:
+        return FileLock, (self.name,)
+
+    def _lock_folder(self, blocking: bool, end: float | None) -> int:
+        folder = os.path.dirname(os.path.abspath(self.name))
+        descriptor = os.open(
+            folder if os.path.isdir(folder) else tempfile.gettempdir(), os.O_RDONLY
+        )
+        try:
+            if blocking and end is None:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                return descriptor
+            while not _is_taken(descriptor):
+                if not blocking or (end is not None and time.monotonic() > end):
+                    os.close(descriptor)
+                    return -1
+                time.sleep(LOOK_AGAIN)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+
+def _is_taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
