@@ -17,7 +17,7 @@ from dask.typing import Key
 from dask_knot.graphs.changing import can_change, share
 from dask_knot.graphs.constants import LARGE, Constant, Constants, anew
 from dask_knot.graphs.naming import named
-from dask_knot.graphs.weighing import LOOKED_AT, PLAIN, TEXTS, is_heavy, is_tangled
+from dask_knot.graphs.weighing import LOOKED_AT, PLAIN, TEXTS, is_heavy, is_tangled, kind_of
 from dask_knot.running.anew import Anew, AnewPart
 from dask_knot.running.fused import EXECUTE_SUBGRAPH
 
@@ -102,7 +102,7 @@ class _Lifting:
             return self._fused(node)
         if type(node.func) is partial and self._is_heavy(node.func):
             return self._task(_unrolled(node, node.func))
-        func = self._lifted(node.func) if type(node.func) not in PLAIN else node.func
+        func = self._lifted(node.func) if kind_of(node.func) not in PLAIN else node.func
         args = self._all(node.args)
         values = self._all(node.kwargs.values()) if node.kwargs else None
         if func is node.func and args is None and values is None:
@@ -150,7 +150,7 @@ class _Lifting:
         """Lift out of several arguments; None if there is nothing."""
         new: list[object] | None = None
         for number, value in enumerate(values):
-            if type(value) in PLAIN:
+            if kind_of(value) in PLAIN:
                 continue
             lifted = self._lifted(value)
             if lifted is not value:
@@ -159,9 +159,9 @@ class _Lifting:
         return new
 
     def _lifted(self, value: Any) -> Any:
-        if isinstance(value, GraphNode):
+        if issubclass(type(value), GraphNode):  # `isinstance` would ask what isn't one
             return self._node(value)
-        kind = type(value)
+        kind = kind_of(value)
         if kind is str and len(value) < LARGE:
             return value
         if kind in _REBUILT and len(value) <= LOOKED_AT:
@@ -199,7 +199,7 @@ class _Lifting:
 
     def _constant(self, value: Any, least: int = LARGE) -> Constant | None:
         """Make a constant of an object if it is large; each object is looked at once."""
-        kind = type(value)
+        kind = kind_of(value)
         if least and (kind in PLAIN or (kind in TEXTS and len(value) < least)):
             return None
         known = self._seen.get(id(value))

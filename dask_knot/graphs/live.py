@@ -29,11 +29,10 @@ from dask_knot.running.refused import refusal
 from dask_knot.store.codec import Bytes
 
 _CLASSES = (Actor, Client, Event, Lock, MultiLock, Queue, Semaphore, Variable)
-_NAMES = sorted({kind.__module__ for kind in (*_CLASSES, Future)})
+_ALL = (*_CLASSES, Future)
+_NAMES = sorted({kind.__module__ for kind in _ALL})
 _TRACES = re.compile("|".join(map(re.escape, _NAMES)).encode())
 _FILES = "xarray.backends.file_manager"
-#: By type: what to do with an object of it.
-_known: dict[type, str] = {}
 
 
 def may_be_in(frames: Iterable[Bytes]) -> bool:
@@ -136,10 +135,7 @@ class _Pickled(cloudpickle.Pickler):  # type: ignore[misc]
 
     def persistent_id(self, value: Any) -> tuple[str, Any] | None:
         """Note what is live, and keep it out of the pickle."""
-        kind = type(value)
-        what = _known.get(kind)
-        if what is None:
-            what = _known[kind] = _classify(kind)
+        what = _classify(type(value))
         if not what:
             return None
         if what == "future":
@@ -156,12 +152,13 @@ class _Pickled(cloudpickle.Pickler):  # type: ignore[misc]
 
 
 def _classify(kind: type) -> str:
+    """Tell what to do with an object of a type; most often nothing, and that is told at once."""
+    if not issubclass(kind, _ALL):
+        return "file" if getattr(kind, "__module__", None) == _FILES else ""
     if issubclass(kind, Actor):  # it is a future in Dask's eyes
         return "Actor"
     if issubclass(kind, Future):
         return "future"
     if kind is Lock:
         return "lock"
-    if kind.__module__ == _FILES:
-        return "file"
-    return next((one.__name__ for one in _CLASSES if issubclass(kind, one)), "")
+    return str(next(one.__name__ for one in _CLASSES if issubclass(kind, one)))

@@ -1,12 +1,27 @@
-"""Tells roughly how large an object is, at once: graphs have millions of them, nearly all small."""
+"""Tells roughly how large an object is, at once: graphs have millions of them, nearly all small.
+
+No code of a user's class is run for it, and nothing raises: what an object says of itself, even of
+its class, may load gigabytes, ask a server, or find that what it stands for is gone. So types are
+taken from `type`, attributes from where Python keeps them, sizes from libraries that are known.
+"""
 
 from __future__ import annotations
 
 import sys
+from abc import ABCMeta
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from itertools import islice
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, NoneType
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+    NoneType,
+)
 from typing import Any
 
 from dask._task_spec import Alias, TaskRef
@@ -26,7 +41,13 @@ PLAIN = frozenset(
 #: Their length is their size.
 TEXTS = frozenset({str, bytes, bytearray})
 _SEQUENCES = frozenset({list, tuple})
+_PLAIN_METACLASSES = (type, ABCMeta)
 _TAKEN_APART = frozenset({list, tuple, dict})
+#: Their objects say what they hold in memory, and load nothing for it.
+_KNOWN = frozenset({"numpy", "pandas", "pyarrow", "scipy", "polars", "torch", "cupy", "array"})
+_MRO = type.__dict__["__mro__"]
+_CLASS_DICT = type.__dict__["__dict__"]
+_MODULE_DICT = vars(ModuleType)["__dict__"]
 #: Containers in containers: what is made of them is pickled several calls a level.
 DEEPEST = 50
 
@@ -41,13 +62,17 @@ def is_heavy(value: Any, limit: int) -> bool:
     limit : int
         Bytes. What is at least so large by its own account counts, though its pickle may be small.
     """
-    if type(value) in _SEQUENCES and len(value) <= LOOKED_AT and PLAIN.issuperset(map(type, value)):
+    if (
+        kind_of(value) in _SEQUENCES
+        and len(value) <= LOOKED_AT
+        and PLAIN.issuperset(map(kind_of, value))
+    ):
         return LEAST * len(value) >= limit
     weight = 0
     left: list[tuple[object, float]] = [(value, 1.0)]
     while left:
         one, times = left.pop()
-        kind = type(one)
+        kind = kind_of(one)
         if kind in PLAIN:
             weight += int(LEAST * times)
         elif kind in TEXTS:
@@ -59,6 +84,12 @@ def is_heavy(value: Any, limit: int) -> bool:
         if weight >= limit:
             return True
     return False
+
+
+def kind_of(value: object) -> type:
+    """Give the type of an object; `object` for one whose own class decides what it equals."""
+    kind = type(value)
+    return kind if type(kind) in _PLAIN_METACLASSES else object
 
 
 def is_tangled(value: Any) -> bool:
@@ -80,14 +111,14 @@ def is_tangled(value: Any) -> bool:
             inside.add(id(one))
             left.append((one, True))
             items = one.values() if type(one) is dict else one
-            followed = [item for item in items if type(item) in _TAKEN_APART]
+            followed = [item for item in items if kind_of(item) in _TAKEN_APART]
             left += [(item, False) for item in followed if len(item) <= LOOKED_AT]
     return False
 
 
 def _look_into(value: Any) -> tuple[int, Iterable[object], float]:
     """Give the bytes of an object itself, what it holds, and for how many each of that stands."""
-    kind = type(value)
+    kind = kind_of(value)
     if kind in _SEQUENCES:
         step = max(1, -(-len(value) // LOOKED_AT))
         return 0, value[::step], step
@@ -100,24 +131,52 @@ def _look_into(value: Any) -> tuple[int, Iterable[object], float]:
         return 0, (value.func, value.args, value.keywords), 1
     if kind is MethodType:
         return 0, (value.__func__, value.__self__), 1
-    if isinstance(value, type):
+    kind = type(value)
+    if issubclass(kind, type):
         return 0, (), 1
     try:
-        # By its own account: a broadcast array is small here, but not when it is pickled.
-        own = max(_whole(getattr(value, "nbytes", 0)), _whole(sizeof(value)))
-        return own, [getattr(value, "__dict__", {})], 1
-    except Exception:  # these are attributes of any user's class
+        return _own_size(value, kind), _attributes(value, kind), 1
+    except Exception:  # whatever it is, it is weighed again when it is pickled
         return 0, (), 1
+
+
+def _own_size(value: Any, kind: type) -> int:
+    """Ask a library how large an object of it is; one of a user's own class tells nothing."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and issubclass(kind, numpy.ndarray):
+        return int(numpy.ndarray.nbytes.__get__(value))
+    if issubclass(kind, memoryview):
+        return int(value.nbytes)
+    module = _CLASS_DICT.__get__(kind).get("__module__")
+    if isinstance(module, str) and module.partition(".")[0] in _KNOWN:
+        return max(_whole(getattr(value, "nbytes", 0)), _whole(sizeof(value)))
+    return 0
+
+
+def _attributes(value: Any, kind: type) -> list[object]:
+    """List what an object holds in its dict and slots, without asking it."""
+    held: list[object] = []
+    for base in _MRO.__get__(kind):
+        for name, entry in _CLASS_DICT.__get__(base).items():
+            if type(entry) is MemberDescriptorType:
+                with suppress(AttributeError):  # nothing is in it
+                    held.append(entry.__get__(value))
+            elif name == "__dict__" and type(entry) is GetSetDescriptorType:
+                held.append(entry.__get__(value))
+    return held
 
 
 def _whole(number: object) -> int:
-    return number if isinstance(number, int) else 0
+    return number if type(number) is int else 0
 
 
 def _held_by_function(function: FunctionType) -> list[object]:
     """List what cloudpickle sends along with a function that can't be imported where it runs."""
-    home = sys.modules.get(function.__module__)
-    if getattr(home, function.__name__, None) is function:
+    module = function.__module__
+    home = sys.modules.get(module) if type(module) is str else None
+    # Not by `getattr`: a module that is loaded when it is used would be loaded.
+    names = _MODULE_DICT.__get__(home) if issubclass(type(home), ModuleType) else {}
+    if names.get(function.__name__) is function:
         return []
     held: list[object] = [function.__defaults__, function.__kwdefaults__]
     for cell in function.__closure__ or ():

@@ -113,7 +113,7 @@ class Outputs:
     def add(self, key: Key, value: object, start: float, stop: float) -> int | None:
         """Keep a value, or the Failure in its place, for the next commit; tell its memory size."""
         ordinal = self._ordinals[key]
-        if isinstance(value, Failure):
+        if type(value) is Failure:
             self._add_failure(ordinal, value, (0, 0, start, stop))
             return None
         nbytes = _nbytes(value)

@@ -103,9 +103,9 @@ class Shelf:
         makes_anew = is_retried(node)
         for key in node.dependencies:
             value = self._value(key)
-            if isinstance(value, Anew) and not makes_anew:
+            if type(value) is Anew and not makes_anew:
                 value = _made(value)
-            if isinstance(value, Failure):
+            if type(value) is Failure:
                 return value
             found[key] = value
         return found

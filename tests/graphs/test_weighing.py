@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from functools import partial
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
-from dask._task_spec import TaskRef
+from dask._task_spec import Task, TaskRef
 
-from dask_knot.graphs.weighing import is_heavy
+from dask_knot.graphs.constants import Constants
+from dask_knot.graphs.lifting import lift
+from dask_knot.graphs.weighing import is_heavy, is_tangled
 
 LARGE = np.zeros(20_000)
 SMALL = np.zeros(20)
@@ -89,3 +94,130 @@ def test_a_circle_comes_to_an_end() -> None:
     circle: list[object] = []
     circle += [circle, circle]
     assert is_heavy(circle, 65_536)
+
+
+class Proxy:
+    """Says that it is something else, and finds out what whenever it is asked for anything."""
+
+    __slots__ = ("__weakref__",)
+
+    def __getattribute__(self, name: str) -> Any:
+        raise AssertionError(f"somebody asked a proxy for {name}")
+
+    @property
+    def __class__(self) -> Any:
+        raise AssertionError("somebody asked a proxy for its class")
+
+    @__class__.setter
+    def __class__(self, kind: type) -> None: ...
+
+    def __len__(self) -> int:
+        raise AssertionError("somebody asked a proxy for its length")
+
+    def __sizeof__(self) -> int:
+        raise AssertionError("somebody asked a proxy for its size")
+
+
+class Meta(type):
+    """Makes classes that can't be compared."""
+
+    def __eq__(cls, other: object) -> bool:
+        raise AssertionError("somebody compared a class")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Incomparable(metaclass=Meta):
+    pass
+
+
+class Loads:
+    """Loads what it holds when it is asked for its size."""
+
+    @property
+    def nbytes(self) -> int:
+        raise AssertionError("somebody asked for nbytes")
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        raise AssertionError("somebody asked for __dict__")
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"somebody asked for {name}")
+
+
+class LoadsArray(np.ndarray[Any, Any]):
+    """An array whose size is not what it says."""
+
+    @property
+    def nbytes(self) -> int:  # type: ignore[override]
+        raise AssertionError("somebody asked for nbytes")
+
+
+class Slots:
+    """Holds what it holds in slots, one of them empty."""
+
+    __slots__ = ("empty", "held")
+
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+
+def dead_proxy() -> Any:
+    return weakref.proxy(Holder(1))
+
+
+def lazily_loaded() -> Any:
+    """Give a function of a module that would be loaded if it were asked for anything."""
+
+    class Module(ModuleType):
+        def __getattribute__(self, name: str) -> Any:
+            raise AssertionError(f"somebody asked a module for {name}")
+
+    sys.modules["tests_lazy"] = Module("tests_lazy")
+    return FunctionType((lambda: 1).__code__, {"__name__": "tests_lazy"}, "f")
+
+
+ASKED: dict[str, Any] = {
+    "proxy": Proxy,
+    "dead proxy": dead_proxy,
+    "proxy of a proxy": lambda: weakref.proxy(KEPT),
+    "class that can't be compared": Incomparable,
+    "the class itself": lambda: Incomparable,
+    "attributes": Loads,
+    "lazy module": lazily_loaded,
+}
+KEPT = Holder(1)
+
+
+@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda x: x,
+        lambda x: [x, 1],
+        lambda x: {"a": (x,)},
+        Holder,
+        lambda x: [Holder({1: x})] * 5,
+        capture,
+        default,
+        lambda x: partial(print, x),
+    ],
+)
+def test_nothing_is_asked(name: str, around: Any) -> None:
+    value = around(ASKED[name]())
+    assert not is_heavy(value, 65_536)
+    assert not is_tangled([value])
+    task = Task("t", print, 1, a=1)
+    task.args, task.kwargs = (value,), {"a": value}  # Dask itself asks what it makes a task of
+    lifted = lift({"t": task}, ["t"], Constants())
+    assert lifted["t"] is task
+
+
+def test_arrays_of_other_classes_and_objects_with_slots() -> None:
+    assert is_heavy(LARGE.view(LoadsArray), 65_536)
+    assert not is_heavy(SMALL.view(LoadsArray), 65_536)
+    assert is_heavy(Slots([LARGE]), 65_536)
+    assert not is_heavy(Slots(SMALL), 65_536)
+    assert is_heavy(pd.DataFrame({"x": LARGE}), 65_536)
+    assert is_heavy(memoryview(LARGE), 65_536)
