@@ -16,7 +16,7 @@ from typing import Any
 from distributed.protocol import pickle
 
 from dask_knot.errors import CorruptObjectError
-from dask_knot.store import scripts
+from dask_knot.store import pickling
 
 VERSION = 1
 ALIGNMENT = 64
@@ -55,7 +55,7 @@ def encode(value: object) -> list[Bytes]:
 def pickled(value: object) -> list[Bytes]:
     """Pickle a value: its pickle, then its buffers, which are views of the value's own memory."""
     buffers: list[PickleBuffer] = []
-    body = scripts.dumps(value, buffers.append)
+    body = pickling.dumps(value, buffers.append)
     return [body, *(buffer.raw() for buffer in buffers)]
 
 
