@@ -50,7 +50,7 @@ def can_change(value: object) -> bool:
     left: list[object] = [value]
     while left:
         one = left.pop()
-        kind = type(one)
+        kind = _kind(one)
         if kind in FIXED or id(one) in seen:
             continue
         seen.add(id(one))
@@ -59,6 +59,12 @@ def can_change(value: object) -> bool:
             return True
         left += held
     return False
+
+
+def _kind(value: object) -> Any:
+    """Give the type of an object; `object` for one of a class that nobody can look up."""
+    kind = type(value)
+    return object if type(kind).__hash__ is None else kind
 
 
 def share(values: Sequence[object]) -> bool:
@@ -147,7 +153,7 @@ def _reached(value: object) -> Collection[object]:
     left = [value]
     while left and len(found) < LOOKED_AT:
         one = left.pop()
-        kind = type(one)
+        kind = _kind(one)
         if kind in FIXED or id(one) in found or issubclass(kind, (type, ModuleType)):
             continue
         if kind is not FunctionType:

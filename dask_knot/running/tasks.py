@@ -103,7 +103,7 @@ class Shelf:
         makes_anew = is_retried(node)
         for key in node.dependencies:
             value = self._value(key)
-            if type(value) is Anew and not makes_anew:
+            if issubclass(type(value), Anew) and not makes_anew:
                 value = _made(value)
             if type(value) is Failure:
                 return value

@@ -167,14 +167,14 @@ def dead_proxy() -> Any:
     return weakref.proxy(Holder(1))
 
 
-def lazily_loaded() -> Any:
-    """Give a function of a module that would be loaded if it were asked for anything."""
+class LazyModule(ModuleType):
+    """Would be loaded if it were asked for anything."""
 
-    class Module(ModuleType):
-        def __getattribute__(self, name: str) -> Any:
-            raise AssertionError(f"somebody asked a module for {name}")
+    def __getattribute__(self, name: str) -> Any:
+        raise AssertionError(f"somebody asked a module for {name}")
 
-    sys.modules["tests_lazy"] = Module("tests_lazy")
+
+def of_lazy_module() -> Any:
     return FunctionType((lambda: 1).__code__, {"__name__": "tests_lazy"}, "f")
 
 
@@ -185,7 +185,7 @@ ASKED: dict[str, Any] = {
     "class that can't be compared": Incomparable,
     "the class itself": lambda: Incomparable,
     "attributes": Loads,
-    "lazy module": lazily_loaded,
+    "lazy module": of_lazy_module,
 }
 KEPT = Holder(1)
 
@@ -204,14 +204,18 @@ KEPT = Holder(1)
         lambda x: partial(print, x),
     ],
 )
-def test_nothing_is_asked(name: str, around: Any) -> None:
+def test_nothing_is_asked(name: str, around: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tests_lazy", LazyModule("tests_lazy"))
     value = around(ASKED[name]())
     assert not is_heavy(value, 65_536)
     assert not is_tangled([value])
-    task = Task("t", print, 1, a=1)
-    task.args, task.kwargs = (value,), {"a": value}  # Dask itself asks what it makes a task of
-    lifted = lift({"t": task}, ["t"], Constants())
-    assert lifted["t"] is task
+
+
+@pytest.mark.parametrize("around", [lambda x: x, lambda x: (x,), capture])
+def test_a_class_that_cant_be_compared_is_lifted(around: Any) -> None:
+    value = around(Incomparable())
+    (lifted,) = lift({"t": Task("t", type, value)}, ["t"], Constants()).values()
+    assert lifted.key == "t"
 
 
 def test_arrays_of_other_classes_and_objects_with_slots() -> None:
