@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from distributed import WorkerPlugin
+
+if TYPE_CHECKING:  # not every image of jobs has it
+    import pandas as pd
 
 PRIME = 1_000_003
 #: What the plugin of a graph adds to its values, through the environment of the jobs.

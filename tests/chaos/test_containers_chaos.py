@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
+from pathlib import Path
 from random import Random
 from threading import Timer
 from typing import Any
 
-import cloudpickle
 import pytest
-from distributed import Client
+from distributed import Client, WorkerPlugin
 
 from dask_knot import KnotCluster
 from tests.chaos import graphs, tasks
@@ -20,18 +20,27 @@ from tests.rig.machine import Rig
 
 __all__ = ["account", "machine", "open_aws", "settings"]
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)  # the first one builds the image of the jobs
 
 #: What the image of the jobs has the packages for.
 KINDS = ("array", "bag", "delayed", "futures")
 
 
-@pytest.fixture(autouse=True)
-def _pickled_by_value() -> Iterator[None]:
-    """Let jobs have the functions of graphs: their image has no tests in it."""
-    cloudpickle.register_pickle_by_value(tasks)
-    yield
-    cloudpickle.unregister_pickle_by_value(tasks)
+def bring_tasks() -> WorkerPlugin:
+    """Make a plugin that gives jobs the functions of graphs: their image has no tests in it."""
+    name, source = tasks.__name__, Path(tasks.__file__).read_text()
+
+    class Brings(WorkerPlugin):  # type: ignore[misc]
+        def setup(self, worker: Any) -> None:
+            import sys
+            from types import ModuleType
+
+            for folder in ("tests", "tests.chaos"):
+                sys.modules.setdefault(folder, ModuleType(folder))
+            module = sys.modules[name] = ModuleType(name)
+            exec(source, vars(module))
+
+    return Brings()
 
 
 def throttle(machine: Rig, cluster: KnotCluster, random: Random) -> None:
@@ -80,6 +89,7 @@ def harm(machine: Rig, cluster: KnotCluster, random: Random, how: str) -> int:
 def check(cluster: KnotCluster, case: graphs.Case, between: Callable[[], None]) -> None:
     """Compute a graph, and compare."""
     with Client(cluster) as client:
+        client.register_plugin(bring_tasks(), name="tasks")
         found = graphs.attempt(lambda: case.run(client, between))
     expected = graphs.attempt(case.expect)
     assert graphs.same(found, expected), found
