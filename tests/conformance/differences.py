@@ -22,30 +22,30 @@ class Differences:
     why: dict[str, str]
     #: The group of each test, by its name with or without parameters.
     group: dict[str, str]
-    #: What a failure says that belongs to a group whatever the test: a refusal by design.
-    refusals: dict[str, str] = field(default_factory=dict)
+    #: What a failure says that belongs to a group whatever the test, such as a refusal by design.
+    said: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Differences:
         """Read the file; raises ValueError if a test stands there twice."""
         why: dict[str, str] = {}
         group: dict[str, str] = {}
-        refusals: dict[str, str] = {}
+        said: dict[str, str] = {}
         for name, entry in yaml.safe_load(path.read_text()).items():
             why[name] = " ".join(entry["why"].split())
-            if "refusal" in entry:
-                refusals[entry["refusal"]] = name
+            if "says" in entry:
+                said[entry["says"]] = name
             for test in entry.get("tests", []):
                 if test in group:
                     raise ValueError(f"{test} stands in {group[test]} and in {name}")
                 group[test] = name
-        return cls(why, group, refusals)
+        return cls(why, group, said)
 
     def group_of(self, test: str, why: str) -> str | None:
         """Return the group of a failure; a name without parameters stands for all of them."""
         listed = self.group.get(test) or self.group.get(test.partition("[")[0])
-        refused = (name for text, name in self.refusals.items() if text in why)
-        return listed or next(refused, None)
+        said = (name for text, name in self.said.items() if text in why)
+        return listed or next(said, None)
 
 
 @dataclass
