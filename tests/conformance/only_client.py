@@ -15,6 +15,7 @@ from typing import Any
 import dask
 import pytest
 from distributed import Client, utils_test
+from distributed.utils import LoopRunner
 
 from tests.conformance.peers import Peer
 
@@ -140,8 +141,12 @@ def fixtures(peer: Peer) -> dict[str, Any]:
         """Leave the configuration alone: the original wipes what an open cluster has set."""
 
     @pytest.fixture
-    def loop() -> None:
-        """Let each client have its own."""
+    def loop() -> Iterator[Any]:
+        """Give one that runs in a thread, without a look at what the test leaves there."""
+        runner = LoopRunner()
+        runner.start()
+        yield runner.loop
+        runner.stop()
 
     @pytest.fixture
     def s() -> dict[str, str]:
