@@ -202,7 +202,7 @@ def _assemble(engine: Engine) -> Assembly:
         Submitter(store, run, service, options, StoredConstants(store, run)),
         Watcher(store.at_once(), run, service, values),  # it looks again itself
         StuckWatch(service, tempo.stuck_after),
-        Lingering(engine.client, service.jobs),
+        Lingering(engine.client, lambda: service.jobs),
         tempo,
     )
     return Assembly(settings, engine, store, service, tracker, Driver(parts), resources, first)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from dask_knot.batch.service import BatchClient, Job
@@ -30,14 +30,14 @@ class Lingering:
     ----------
     client : BatchClient
         Answers for jobs.
-    jobs : mapping of StageId to Job
-        Those that were submitted.
+    jobs : callable
+        Gives those that were submitted.
     after : float
         Seconds after the last manifest.
     """
 
     def __init__(
-        self, client: BatchClient, jobs: Mapping[StageId, Job], after: float = AFTER
+        self, client: BatchClient, jobs: Callable[[], Mapping[StageId, Job]], after: float = AFTER
     ) -> None:
         self._client = client
         self._jobs = jobs
@@ -76,8 +76,9 @@ class Lingering:
         """Name those of some children that run."""
         alone: list[str] = []
         arrays: dict[str, set[str]] = {}
+        jobs = self._jobs()
         for shard in shards:
-            job = self._jobs.get(shard.stage)
+            job = jobs.get(shard.stage)
             if job is None or job.is_over:
                 continue
             if job.size == 1:

@@ -53,7 +53,7 @@ def make(batch: Any) -> Lingering:
         ALONE: Job("alone", 1, resources),
         OVER: Job("over", 2, resources, is_over=True),
     }
-    return Lingering(batch, jobs, after=60)
+    return Lingering(batch, lambda: jobs, after=60)
 
 
 def done(stage: StageId, index: int, final: bool = True) -> ManifestFound:
