@@ -157,13 +157,13 @@ def fixtures(peer: Peer) -> dict[str, Any]:
         return Elsewhere()
 
     @pytest.fixture
-    def client() -> Iterator[Client]:
-        with Client(peer.address) as own:
+    def client(loop: Any) -> Iterator[Client]:
+        with Client(peer.address, loop=loop) as own:
             yield own
 
     @pytest.fixture
-    def client_secondary() -> Iterator[Client]:
-        with Client(peer.address) as own:
+    def client_secondary(loop: Any) -> Iterator[Client]:
+        with Client(peer.address, loop=loop) as own:
             yield own
 
     return {
