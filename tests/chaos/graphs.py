@@ -21,8 +21,8 @@ from distributed import Client, wait
 from tests.chaos import tasks
 from tests.chaos.tasks import PRIME
 
-#: Of values with one of these lengths, the last leaves its job in an object of its own.
-LENGTHS = (1, 500, 12_000)
+#: Of values with one of these lengths, the last two leave their jobs in objects of their own.
+LENGTHS = (1, 500, 12_000, 15_000)
 #: Graphs are planned like this while a cluster is open, so expect the same values.
 AS_TASKS = {"dataframe.shuffle.method": "tasks", "array.rechunk.method": "tasks"}
 

@@ -14,6 +14,8 @@ from tests.chaos.fault import Fault, Scene
 
 #: What the client brings, and no task makes: it can't be made again.
 BROUGHT = ("scattered",)
+#: The kind of graph that has them nearly always.
+HAVE = {"constants": "array", "data": "delayed", "scattered": "futures", "plugins": "futures"}
 #: Seconds for which the store is away, or full: less than patience, and more than that.
 BRIEFLY, LONG = (0.2, 2.0), (5.0, 6.0)
 #: Size of the disk that is filled, or can only be read for a while.
@@ -28,9 +30,7 @@ class Harm(Fault):
         self._how = how
         self._objects = objects
         self.heals = objects not in BROUGHT
-        self.graph = {"constants": "array", "scattered": "futures", "plugins": "futures"}.get(
-            objects
-        )
+        self.graph = HAVE.get(objects)
         if objects == "parts":
             self.part_interval, self.nap = 0.1, 0.05
 
@@ -47,7 +47,7 @@ class HarmHeld(Fault):
         self._how = how
         self._objects = objects
         self.heals = objects not in BROUGHT
-        self.graph = {"constants": "array", "scattered": "futures"}.get(objects)
+        self.graph = HAVE.get(objects)
 
     def between(self, scene: Scene) -> None:
         """Harm one or two."""
