@@ -129,7 +129,11 @@ class _Pickled(cloudpickle.Pickler):  # type: ignore[misc]
 
     def task(self, node: GraphNode) -> Task:
         """Make the task that does what a node does, and reads what its futures stand for."""
-        parts = [self._file.getvalue(), *(buffer.raw() for buffer in self._buffers)]
+        # Copies: they are pickled once more, and the collector of Python 3.11 crashes on views of
+        # views of memory in a circle.
+        views = [buffer.raw() for buffer in self._buffers]
+        parts: list[Bytes] = [self._file.getvalue()]
+        parts += [bytes(view) if view.readonly else bytearray(view) for view in views]
         reads, futures = list(node.dependencies), list(self.futures)
         return Task(node.key, Held(parts, reads, futures), *map(TaskRef, [*reads, *futures]))
 

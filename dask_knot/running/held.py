@@ -73,7 +73,7 @@ class Held:
 
 
 def _held(body: bytes, apart: list[Any], reads: Sequence[Key], futures: Sequence[Key]) -> Held:
-    return Held([body, *(memoryview(buffer) for buffer in apart)], reads, futures)
+    return Held([body, *apart], reads, futures)
 
 
 class _Unpickler(pickle.Unpickler):
