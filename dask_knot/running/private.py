@@ -26,6 +26,8 @@ class PrivateCopies:
         As they were pickled.
     """
 
+    # What is handed out is always another view: Python 3.11 crashes when its collector meets a view
+    # of which others exist (python/cpython#77894), and tasks may be part of cycles.
     def __init__(self, buffers: Sequence[Bytes]) -> None:
         self._buffers = [memoryview(buffer).cast("B") for buffer in buffers]
         self._is_writable = [not buffer.readonly for buffer in self._buffers]
@@ -46,13 +48,13 @@ class PrivateCopies:
     def copied(self) -> list[Bytes]:
         """Give a copy that is memory of its own."""
         pairs = zip(self._buffers, self._is_writable, strict=True)
-        return [bytearray(buffer) if is_writable else buffer for buffer, is_writable in pairs]
+        return [bytearray(buffer) if copied else memoryview(buffer) for buffer, copied in pairs]
 
     def _sliced(self, mapping: mmap.mmap) -> list[Bytes]:
         whole = memoryview(mapping)
         places = zip(self._buffers, self._is_writable, self._starts, strict=True)
         return [
-            whole[start : start + buffer.nbytes] if is_writable else buffer
+            whole[start : start + buffer.nbytes] if is_writable else memoryview(buffer)
             for buffer, is_writable, start in places
         ]
 
@@ -63,7 +65,7 @@ class PrivateCopies:
         os.truncate(self._file, self._size)
         shared = mmap.mmap(self._file, self._size)
         for old, new in zip(self._buffers, self._sliced(shared), strict=True):
-            if old is not new:
+            if not memoryview(new).readonly:
                 memoryview(new)[:] = old
         self._buffers = [memoryview(buffer).toreadonly() for buffer in self._sliced(shared)]
 
