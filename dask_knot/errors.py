@@ -23,7 +23,7 @@ KnotError
 └── JobError                          a job ended without saying what its tasks did
     ├── KilledTaskError               a task ended its process (exit, signal)
     ├── JobMemoryError (MemoryError)  a task needed more memory than its job may use
-    ├── NotLoadedError                a job has no means to unpickle its tasks
+    ├── NotLoadedError (RuntimeError)  tasks can't be unpickled, here or in a job
     ├── JobTimeoutError (TimeoutError)  a job ran longer than it may
     ├── PluginError                   a plugin could not set up a job
     ├── JobStartError                 the job never started (image, resources, queue)
@@ -184,8 +184,11 @@ class KilledTaskError(JobError):
     """A task ended the process it ran in: an exit, a signal, a crash of the interpreter."""
 
 
-class NotLoadedError(JobError):
-    """A job could not unpickle its tasks: a module that they need is missing where jobs run."""
+class NotLoadedError(JobError, RuntimeError):
+    """Tasks could not be unpickled: what they need is missing where that is tried, or raises.
+
+    Dask's scheduler raises a RuntimeError for graphs of which it can't unpickle something.
+    """
 
 
 class JobMemoryError(JobError, MemoryError):

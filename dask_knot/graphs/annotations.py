@@ -122,6 +122,15 @@ def inner_retries(
     return _numbers("retries", int, tasks, annotations, everywhere)
 
 
+def spans(
+    tasks: Iterable[Key], annotations: Annotations, everywhere: Mapping[str, Any]
+) -> dict[Key, Any]:
+    """Read in which of Dask's spans tasks were made, those that were made in one."""
+    by_key, general = annotations.get("span", {}), everywhere.get("span")
+    found = {key: by_key.get(key, general) for key in tasks} if by_key or general else {}
+    return {key: span for key, span in found.items() if span is not None}
+
+
 def _numbers(
     name: str,
     kind: type,

@@ -19,12 +19,13 @@ from distributed.protocol import Serialized, deserialize, serialize, to_serializ
 from distributed.scheduler import _cull, _materialize_graph
 
 from dask_knot.collector import paused_collector
-from dask_knot.errors import KnotError, UnsupportedGraphError
+from dask_knot.errors import KnotError, NotLoadedError, UnsupportedGraphError
 from dask_knot.graphs.annotations import (
     Annotations,
     Bounds,
     inner_retries,
     job_resources,
+    spans,
     task_priorities,
 )
 from dask_knot.graphs.constants import Constants
@@ -36,6 +37,7 @@ from dask_knot.planning.reads import Reads, outside_reads
 from dask_knot.running.anew import Anew
 from dask_knot.running.inside import unpickling
 from dask_knot.running.retried import Retried
+from dask_knot.running.spanned import Spanned
 from dask_knot.tracking.events import Graph
 
 _LITERALS = (DataNode, Anew)
@@ -139,8 +141,7 @@ def _read(
     expr_ser: Any, keys: Collection[Key], is_here: bool
 ) -> tuple[dict[Key, GraphNode], Annotations]:
     """Unpickle a graph, and make it one of which nothing needs a live worker."""
-    with unpickling():  # what looks for its client finds none: it waits for the loop of the caller
-        expr = deserialize(expr_ser.header, expr_ser.frames)
+    expr = _unpickled(expr_ser)
     if isinstance(expr, dict):  # Dask's `recreate_task_locally` asks for inputs in that way
         expr = LLGExpr(expr)
     nodes, annotations = _materialize(expr)
@@ -153,6 +154,17 @@ def _read(
     return tasks, annotations
 
 
+def _unpickled(expr_ser: Any) -> Any:
+    try:
+        with unpickling():  # what looks for its client finds none: it waits for the caller's loop
+            return deserialize(expr_ser.header, expr_ser.frames)
+    except Exception as error:  # unpickling runs user code: anything may come out
+        raise NotLoadedError(
+            f"this graph could not be unpickled: {type(error).__name__}: {error}. Something in it "
+            "can be pickled, but not read again"
+        ) from error
+
+
 def _open(
     tasks: dict[Key, GraphNode],
     annotations: Annotations,
@@ -162,6 +174,11 @@ def _open(
     constants: Constants,
 ) -> OpenedGraph:
     tasks = lift(tasks, keys, constants)
+    tasks |= {
+        key: Spanned(tasks[key], span).task()
+        for key, span in spans(tasks, annotations, everywhere).items()
+        if not isinstance(tasks[key], _LITERALS)
+    }
     tasks |= {
         key: Retried(tasks[key], retries).task()
         for key, retries in inner_retries(tasks, annotations, everywhere).items()
