@@ -10,7 +10,7 @@ import dask
 import dask.array as da
 import pytest
 from dask import delayed
-from distributed import Client, wait
+from distributed import Client, span, wait
 
 from dask_knot import KnotCluster, checks
 from dask_knot.errors import ConfigurationError, JobTimeoutError, UnsupportedGraphError
@@ -228,6 +228,25 @@ def test_retries_of_a_collection(client: Client, tmp_path: Path) -> None:
     with dask.annotate(retries=2):
         x = da.ones(4, chunks=1).map_blocks(block, dtype=float)
     assert x.sum().compute() == 4
+
+
+def current_span(*reads: Any) -> list[Any]:
+    return [*(span for read in reads for span in read), dask.get_annotations().get("span")]
+
+
+def test_tasks_know_their_span(client: Client) -> None:
+    with span("outer"), span("inner"):
+        known = client.submit(current_span, pure=False).result()
+        chain = delayed(current_span)(delayed(current_span)()).compute()
+        with dask.annotate(retries=1):
+            retried = delayed(current_span)(delayed(current_span)()).compute()
+    assert [one["name"] for one in [*known, *chain, *retried]] == [("outer", "inner")] * 5
+    assert client.submit(current_span, pure=False).result() == [None]
+    with span("two"):
+        array = da.ones(4, chunks=2).map_blocks(
+            lambda block: block * len(current_span()[0]["name"][0]), dtype=float
+        )
+        assert array.sum().compute() == 12
 
 
 def test_workers(cluster: KnotCluster, client: Client) -> None:

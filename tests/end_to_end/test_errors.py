@@ -19,7 +19,7 @@ from dask import delayed
 from distributed import Client, Future, wait
 
 from dask_knot import KnotCluster
-from dask_knot.errors import KilledTaskError, KnotError, MissingObjectError
+from dask_knot.errors import KilledTaskError, KnotError, MissingObjectError, NotLoadedError
 from tests.end_to_end.tasks import count_call, fail, inc
 
 
@@ -159,6 +159,26 @@ def test_an_exception_that_only_jobs_can_unpickle(client: Client) -> None:
     assert isinstance(error, KnotError)
     assert "the library's own reason" in str(error)
     assert "only_in_jobs" in str(error)
+
+
+class Unreadable:
+    """Can be pickled, but not read again."""
+
+    def __reduce__(self) -> Any:
+        return _raise_key_error, ()
+
+
+def _raise_key_error() -> None:
+    raise KeyError("no such station")
+
+
+@pytest.mark.parametrize("argument", [Unreadable(), [Unreadable()], {"a": (Unreadable(),)}])
+def test_an_argument_that_cant_be_unpickled(client: Client, argument: Any) -> None:
+    error = error_of(client.submit(len, argument, pure=False))
+    assert isinstance(error, RuntimeError)  # as Dask's scheduler raises it
+    assert isinstance(error, NotLoadedError)
+    assert "KeyError: 'no such station'" in str(error)
+    assert isinstance(error.__cause__, KeyError)
 
 
 def test_an_exception_that_cant_be_pickled(client: Client) -> None:
