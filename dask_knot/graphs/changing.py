@@ -20,20 +20,20 @@ import uuid
 from collections.abc import Collection, Iterable, Sequence
 from enum import Enum
 from functools import partial
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from dask_knot.graphs.functions import Held, held_by_class, held_by_function, is_by_name
-from dask_knot.graphs.weighing import PLAIN
+from dask_knot.graphs.weighing import BUILT_IN, PLAIN
 
 #: Of these no instance can be changed.
-FIXED = (PLAIN - {type, BuiltinFunctionType}) | {
+FIXED = (PLAIN - {type}) | {
     *(str, bytes, datetime.date, datetime.datetime, datetime.time, datetime.timedelta),
     *(datetime.timezone, decimal.Decimal, fractions.Fraction, uuid.UUID, re.Pattern),
     *(pathlib.PurePosixPath, pathlib.PureWindowsPath, pathlib.PosixPath, pathlib.WindowsPath),
     *(operator.itemgetter, operator.attrgetter, operator.methodcaller, type(NotImplemented)),
     *(types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType),
-    *(types.GetSetDescriptorType, types.MemberDescriptorType, types.MethodWrapperType),
+    *(types.GetSetDescriptorType, types.MemberDescriptorType),
 }
 #: Types of instances that can't be changed, by the module that has them: they may not be installed.
 _FIXED_ELSEWHERE = {
@@ -88,7 +88,7 @@ def _held(value: Any, kind: Any) -> Held:
         return None if value.__dict__ else _held_by_partial(value)
     if kind is MethodType:
         return [value.__func__, value.__self__]
-    if kind is BuiltinFunctionType:  # of a module, or of an instance
+    if kind in BUILT_IN:
         return [value.__self__]
     if kind in (staticmethod, classmethod):
         return [value.__func__]

@@ -19,6 +19,7 @@ from types import (
     GetSetDescriptorType,
     MemberDescriptorType,
     MethodType,
+    MethodWrapperType,
     ModuleType,
     NoneType,
 )
@@ -35,9 +36,11 @@ LOOKED_AT = 256
 PLAIN = frozenset(
     {
         *(int, float, complex, bool, NoneType, slice, type, range, TaskRef, Alias),
-        *(BuiltinFunctionType, ModuleType, type(Ellipsis)),
+        *(ModuleType, type(Ellipsis)),
     }
 )
+#: Of a module, or of an instance that goes with it.
+BUILT_IN = frozenset({BuiltinFunctionType, MethodWrapperType})
 #: Their length is their size.
 TEXTS = frozenset({str, bytes, bytearray})
 _SEQUENCES = frozenset({list, tuple})
@@ -131,6 +134,8 @@ def _look_into(value: Any) -> tuple[int, Iterable[object], float]:
         return 0, (value.func, value.args, value.keywords), 1
     if kind is MethodType:
         return 0, (value.__func__, value.__self__), 1
+    if kind in BUILT_IN:
+        return 0, (value.__self__,), 1
     kind = type(value)
     if issubclass(kind, type):
         return 0, (), 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+import threading
 import weakref
 from collections.abc import Sequence
 
@@ -18,7 +19,7 @@ class PrivateCopies:
     """Makes copies of the buffers of a pickle; what is read-only is handed out as it is.
 
     Large buffers are put into a file without a name, from the second copy on: a private mapping of
-    it costs little but the pages that are written to.
+    it costs little but the pages that are written to. Tasks that run side by side may take at once.
 
     Parameters
     ----------
@@ -34,15 +35,18 @@ class PrivateCopies:
         self._starts, self._size = _lay_out(self._buffers, self._is_writable)
         self._file: int | None = None
         self._is_first = True
+        self._lock = threading.Lock()  # of the two: a file is seen when all bytes are in it
 
     def take(self) -> list[Bytes]:
         """Give a copy of all buffers."""
-        is_first, self._is_first = self._is_first, False
-        if is_first or self._size < MAPPED_BYTES:
+        if self._size < MAPPED_BYTES:
             return self.copied()
-        if self._file is None:
-            self._write()
-        assert self._file is not None
+        with self._lock:
+            is_first, self._is_first = self._is_first, False
+            if not is_first and self._file is None:
+                self._file = self._write()
+        if is_first or self._file is None:
+            return self.copied()
         return self._sliced(mmap.mmap(self._file, self._size, access=mmap.ACCESS_COPY))
 
     def copied(self) -> list[Bytes]:
@@ -58,16 +62,17 @@ class PrivateCopies:
             for buffer, is_writable, start in places
         ]
 
-    def _write(self) -> None:
+    def _write(self) -> int:
         """Let a file hold the bytes, and the memory that held them go."""
-        self._file = _open_nameless()
-        weakref.finalize(self, os.close, self._file)
-        os.truncate(self._file, self._size)
-        shared = mmap.mmap(self._file, self._size)
+        file = _open_nameless()
+        weakref.finalize(self, os.close, file)
+        os.truncate(file, self._size)
+        shared = mmap.mmap(file, self._size)
         for old, new in zip(self._buffers, self._sliced(shared), strict=True):
             if not memoryview(new).readonly:
                 memoryview(new)[:] = old
         self._buffers = [memoryview(buffer).toreadonly() for buffer in self._sliced(shared)]
+        return file
 
 
 def _lay_out(

@@ -130,6 +130,7 @@ def maps(client: Client, folder: str) -> dict[str, list[Any]]:
         "mapped array": (add, {"array": np.zeros(500_000)}),
         "object": (count, {"counter": Counter()}),
         "both": (is_same, {"method": (it := Counter()).count, "counter": it}),
+        "built-in method": (lambda x, pop: pop(), {"pop": [3, 2, 1].pop}),
         "settings in a list": (lambda x, all_: all_[0].pop("one"), {"all_": [{"one": 1}]}),
     }
     found = {name: client.map(f, range(TASKS), pure=False) for name, f in functions.items()}

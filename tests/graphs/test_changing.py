@@ -143,6 +143,7 @@ class Settings:
         *(np.ones(1), np.random.default_rng(), np.random.RandomState(1), np.zeros(1, "i4,f4")[0]),
         *(pd.DataFrame(), pd.Series(dtype=float), partial(len, []), iter([1]), object()),
         *(logging.Formatter(), functools.partial(Model.predict, Model(np.ones(1)))),
+        *([].append, {}.__setitem__, ([1].pop,)),
     ],
     ids=lambda value: type(value).__name__,
 )

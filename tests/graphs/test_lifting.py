@@ -91,6 +91,7 @@ def constants(graph: Mapping[Key, GraphNode]) -> list[Constant]:
         lambda x: Task("a", Model(x).predict, TaskRef("one")),
         lambda x: Task("a", Model.predict, Model(x), TaskRef("one")),
         lambda x: Task("a", capture(x), TaskRef("one")),
+        lambda x: Task("a", x.sum, None),
         lambda x: GraphNode.fuse(
             Task("a", add_up, TaskRef("b"), TaskRef("c")),
             Task("b", add_up, TaskRef("one"), x),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -110,6 +114,31 @@ def test_copies_outlive_what_made_them() -> None:
     del copies
     assert [bytes(one[0][:1]) for one in taken] == [b"a", b"c", b"a"]
     assert all(bytes(one[1]) == b"b" for one in taken)
+
+
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """Let threads take turns after every few instructions."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_threads_that_take_at_once_get_whole_copies(hasty: None) -> None:
+    threads = 6
+    copies = [PrivateCopies([bytearray(b"a" * 4 * MAPPED_BYTES)]) for _ in range(20)]
+    barrier = threading.Barrier(threads)
+
+    def take(_: int) -> set[int]:
+        found: set[int] = set()
+        for one in copies:
+            barrier.wait(10)
+            found |= set(bytes(one.take()[0]))
+        return found
+
+    with ThreadPoolExecutor(threads) as pool:
+        assert list(pool.map(take, range(threads))) == [{ord("a")}] * threads
 
 
 def test_what_was_mapped_can_be_sent_on() -> None:
