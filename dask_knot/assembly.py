@@ -50,6 +50,7 @@ class Assembly:
     resources: Resources
     first_number: int
     _ending: threading.RLock = field(default_factory=threading.RLock)
+    _is_closed: bool = False
 
     @property
     def jobs(self) -> int:
@@ -103,6 +104,8 @@ class Assembly:
         May be called twice, and by several threads at once.
         """
         with self._ending:
+            if self._is_closed:
+                return
             self.driver.stop_submitting()
             self.engine.end_jobs()
             left = end_jobs(self.service)
@@ -111,8 +114,14 @@ class Assembly:
             logger.warning("%s", self._words(left))
 
     def close(self) -> None:
-        """Delete an unnamed run, now that no job writes any more, and end the engine; blocks."""
+        """Delete an unnamed run, now that no job writes any more, and end the engine; blocks.
+
+        Only the first call does anything: a process that ends makes sure.
+        """
         with self._ending:
+            if self._is_closed:
+                return
+            self._is_closed = True
             try:
                 if not self.settings.is_named:
                     empty(self.store, f"{self.settings.name}/")

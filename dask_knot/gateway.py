@@ -11,11 +11,10 @@ from typing import Any, Protocol
 from dask.typing import Key
 from distributed import Status, Worker
 from distributed.comm import Comm
-from distributed.protocol import pickle, to_serialize
+from distributed.protocol import pickle
 from distributed.sizeof import safe_sizeof
 from distributed.utils import offload
 
-from dask_knot.driving.values import EncodedValues
 from dask_knot.store import codec, names
 from dask_knot.store.layout import lay_out
 from dask_knot.store.manifest import Place
@@ -36,8 +35,10 @@ class Values(Protocol):
 
     address: str
 
-    async def read_values(self, keys: Collection[Key]) -> tuple[EncodedValues, list[Key]]:
-        """Read the bytes of values, and name the keys that have none."""
+    async def read_values(
+        self, keys: Collection[Key], serializers: Collection[str] | None
+    ) -> tuple[Any, list[Key]]:
+        """Read values as a client can be sent them, and name the keys that have none."""
 
     def scattered(self, event: ValuesScattered) -> None:
         """Learn of values that the gateway has put into the store."""
@@ -76,14 +77,20 @@ class Gateway(Worker):  # type: ignore[misc]
         self.handlers["update_data"] = self.update_data
 
     async def get_data(
-        self, comm: Comm, keys: Collection[Key], who: str | None = None, **options: Any
+        self,
+        comm: Comm,
+        keys: Collection[Key],
+        who: str | None = None,
+        serializers: Collection[str] | None = None,
+        **options: Any,
     ) -> Any:
         """Give values to a client that asks workers itself (``direct=True``)."""
-        values, lost = await self._knot.read_values(keys)
+        values, lost = await self._knot.read_values(keys, serializers)
         if lost:
             return {"status": "OK", "data": {}}  # the client then asks the scheduler, which knows
-        await comm.write({"status": "OK", "data": to_serialize(values)})
-        await comm.read()
+        await comm.write({"status": "OK", "data": values}, serializers=serializers)
+        if await comm.read() != "OK":  # it could not read them, and now asks for something else
+            comm.abort()  # it then asks the scheduler
         return Status.dont_reply
 
     async def update_data(

@@ -146,6 +146,10 @@ class EncodedValues:
         lengths = [data.nbytes for data in self._values.values()]
         return decode_values, (list(self._values), lengths, b"".join(small), *large)
 
+    def decoded(self) -> dict[Key, Any]:
+        """Decode them here."""
+        return {key: codec.decode(data, is_checked=True) for key, data in self._values.items()}
+
 
 def decode_values(
     keys: Sequence[Key], lengths: Sequence[int], small: bytes, *large: Any

@@ -86,6 +86,7 @@ class PluginScheduler(Scheduler):  # type: ignore[misc]
         msg: dict[str, Any],
         workers: Collection[str] | None = None,
         nanny: bool = False,
+        serializers: Collection[str] | None = None,
         **options: Any,
     ) -> dict[str, Any]:
         """Send a message to the gateway; there is no nanny to send one to."""
@@ -94,7 +95,10 @@ class PluginScheduler(Scheduler):  # type: ignore[misc]
                 f"{msg.get('op')!r} is meant for nannies, and there are none: jobs come and go. "
                 "Leave out nanny=True, or use a LocalCluster"
             )
-        answers: dict[str, Any] = await super().broadcast(msg=msg, workers=workers, **options)
+        # By its name: Dask passes it to those only who have one of that name.
+        answers: dict[str, Any] = await super().broadcast(
+            msg=msg, workers=workers, serializers=serializers, **options
+        )
         return answers
 
     def _register(

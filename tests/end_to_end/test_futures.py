@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
+import numpy as np
 import pytest
 from dask import delayed
 from distributed import (
@@ -310,3 +311,30 @@ def test_shutdown_closes_the_cluster(open_cluster: Callable[..., KnotCluster]) -
     assert cluster.status.name == client.status == "closed"
     cluster.close()
     client.close()
+
+
+@pytest.mark.filterwarnings("ignore:client.run runs the function once:UserWarning")
+@pytest.mark.parametrize("direct", [False, True])
+def test_a_client_that_takes_no_pickles(cluster: KnotCluster, direct: bool) -> None:
+    with Client(cluster, serializers=["dask", "msgpack"]) as careful:
+        values = [1, {"a": [1, "b"]}, np.arange(5.0), "text", None]
+        for value in values:
+            future = careful.submit(lambda x: x, value, pure=False)
+            np.testing.assert_equal(careful.gather(future, direct=direct), value)
+        for _ in range(2):  # the connection is as good as before
+            with pytest.raises(TypeError):
+                careful.gather(careful.submit(lambda: inc, pure=False), direct=direct)
+            assert careful.gather(careful.submit(inc, 1, pure=False), direct=direct) == 2
+        assert careful.scatter(3).result() == 3
+        with pytest.raises(TypeError):
+            careful.scatter(inc)
+        with pytest.raises(ZeroDivisionError):
+            careful.submit(lambda: 1 / 0, pure=False).result()
+        assert list(careful.run(lambda: 1).values()) == [1]
+
+
+@pytest.mark.parametrize("families", [["dask", "pickle"], ["msgpack", "pickle"], ["pickle"]])
+def test_other_families_of_serializers(cluster: KnotCluster, families: list[str]) -> None:
+    with Client(cluster, serializers=families, deserializers=["dask", *families]) as client:
+        assert client.submit(lambda: inc, pure=False).result()(1) == 2
+        assert client.submit(np.sum, np.arange(4), pure=False).result() == 6
