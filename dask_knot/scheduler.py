@@ -24,7 +24,8 @@ from dask_knot.driving.values import EncodedValues
 from dask_knot.errors import KnotError
 from dask_knot.graphs.annotations import Bounds, check_workers, for_dask
 from dask_knot.graphs.constants import Constants
-from dask_knot.graphs.opening import compact, open_graph
+from dask_knot.graphs.opening import open_graph
+from dask_knot.graphs.wanted import compact
 from dask_knot.running.inputs import NOWHERE
 from dask_knot.scheduling.cancelling import CancelsThrough
 from dask_knot.scheduling.leaving import LeavesQuietly

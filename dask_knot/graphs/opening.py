@@ -5,13 +5,13 @@ Tested against the oldest and the newest distributed that setup.cfg allows.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import dask
 from dask._expr import FinalizeCompute, HLGExpr, LLGExpr
-from dask._task_spec import DataNode, GraphNode, Task, TaskRef
+from dask._task_spec import DataNode, GraphNode
 from dask.base import collections_to_expr
 from dask.core import flatten
 from dask.typing import Key
@@ -19,7 +19,7 @@ from distributed.protocol import Serialized, deserialize, serialize, to_serializ
 from distributed.scheduler import _cull, _materialize_graph
 
 from dask_knot.collector import paused_collector
-from dask_knot.errors import KnotError, NotLoadedError, UnsupportedGraphError
+from dask_knot.errors import NotLoadedError, UnsupportedGraphError
 from dask_knot.graphs.annotations import (
     Annotations,
     Bounds,
@@ -41,9 +41,6 @@ from dask_knot.running.spanned import Spanned
 from dask_knot.tracking.events import Graph
 
 _LITERALS = (DataNode, Anew)
-_NO_READS: Reads = frozenset()
-#: A wanted key depends on up to so many values without a hub.
-DIRECT_READS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,64 +216,6 @@ def _materialize(expr: Any) -> tuple[dict[Key, GraphNode], Annotations]:
     with dask.config.set(fuse):
         tasks, annotations = _materialize_graph(expr, validate=False)
     return tasks, annotations
-
-
-@dataclass(frozen=True, slots=True)
-class CompactGraph:
-    """The graph that Dask's scheduler sees, the order of its keys, and which of them are hubs."""
-
-    packed: Serialized
-    order: Mapping[Key, int]
-    hubs: Set[Key]
-
-
-class _WantedKeys(LLGExpr):  # type: ignore[misc]
-    """A graph that has its name, where others take locks to find one.
-
-    It is made and read in the event loop, and a client may hold those locks while it waits for that
-    loop: a Queue that is an argument asks the scheduler whenever Dask makes a token of it.
-    """
-
-    _name = "knot-wanted-keys"
-
-
-def compact(opened: OpenedGraph, hub: str) -> CompactGraph:
-    """Make the graph that Dask's scheduler sees.
-
-    It has the wanted keys only. A wanted key that needs values from outside depends on them, so
-    that Dask's own rules for lost, erred and retried inputs hold for exactly the keys concerned.
-    Many keys that need the same many values do so through one more key, a hub: the cost is
-    inputs + outputs, not their product.
-    """
-    tasks: dict[Key, GraphNode] = {}
-    hubs: dict[Reads, Key] = {}
-    everything = frozenset(opened.graph.external)
-    for key in opened.graph.wanted:
-        reads = opened.reads.get(key, _NO_READS)
-        if reads is None:  # too many ways to tell: what it doesn't read does no harm
-            reads = everything
-        if len(reads) > DIRECT_READS:
-            if reads not in hubs:
-                name = hubs[reads] = f"{hub}-{len(hubs)}"
-                tasks[name] = Task(name, _gather_inputs, *_references(reads))
-            reads = frozenset((hubs[reads],))
-        tasks[key] = Task(key, _run_in_a_job, *_references(reads))
-    order = {key: number for number, key in enumerate(tasks)}
-    packed = Serialized(*serialize(to_serialize(_WantedKeys(tasks, _determ_token=hub))))
-    return CompactGraph(packed, order, set(hubs.values()))
-
-
-def _references(keys: Collection[Key]) -> list[TaskRef]:
-    return [TaskRef(key) for key in keys]
-
-
-def _gather_inputs(*inputs: object) -> None:
-    """Stand for the values that a graph reads."""
-
-
-def _run_in_a_job(*inputs: object) -> NoReturn:
-    """Stand for a wanted key: Dask's scheduler has its name, a job has its task."""
-    raise KnotError("this key is computed by jobs: a Dask worker of your own can't take part")
 
 
 def _refuse_unsupported(nodes: Collection[GraphNode]) -> None:
