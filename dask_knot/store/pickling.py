@@ -10,6 +10,7 @@ import io
 import pickle
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pickle import PickleBuffer
 from typing import Any
 
@@ -71,8 +72,7 @@ class _Repeats:
     """Pickles one value; `are_met` tells whether an array of it repeats its memory."""
 
     def __init__(self, value: object) -> None:
-        import numpy
-
+        numpy = _numpy()
         self._value = value
         self._array, self._masked = numpy.ndarray, numpy.ma.MaskedArray
         self._as_they_are = {id(array) for array in self._arrays(value, _DEEPEST)}
@@ -138,14 +138,17 @@ def _is_repeated(array: Any) -> bool:
 def _repeat(
     once: Any, shape: Sequence[int], repeated: Sequence[bool], is_writable: bool, is_kept: bool
 ) -> Any:
-    from numpy.lib.stride_tricks import as_strided
-
+    as_strided = _numpy().lib.stride_tricks.as_strided
     strides = [0 if again else stride for again, stride in zip(repeated, once.strides, strict=True)]
     array = as_strided(once, shape, strides, writeable=is_writable)
     return array if is_kept else array.copy()
 
 
 def _mask(data: Any, mask: Any, fill_value: Any, is_hard: bool) -> Any:
-    from numpy.ma import MaskedArray
+    make = _numpy().ma.MaskedArray
+    return make(data, mask, fill_value=fill_value, hard_mask=is_hard, copy=False)
 
-    return MaskedArray(data, mask, fill_value=fill_value, hard_mask=is_hard, copy=False)
+
+def _numpy() -> Any:
+    """Give what is imported already, or just now in another thread: nobody has to have it."""
+    return import_module("numpy")
