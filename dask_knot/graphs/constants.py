@@ -9,6 +9,7 @@ from dask.typing import Key
 
 from dask_knot.graphs.changing import can_change
 from dask_knot.running.anew import Anew
+from dask_knot.running.private import copied
 from dask_knot.store import codec
 from dask_knot.store.codec import Bytes
 
@@ -62,6 +63,7 @@ class Constants:
 def anew(value: object, key: Key | None = None) -> Anew | None:
     """Let a value be made anew wherever it is read; None if it can't be pickled."""
     try:
-        return Anew(key, codec.pickled(value))
+        body, *buffers = codec.pickled(value)
+        return Anew(key, [body, *map(copied, buffers)])
     except Exception:  # it is refused later on, with the name of its task
         return None

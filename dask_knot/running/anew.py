@@ -18,7 +18,7 @@ from distributed.protocol import pickle
 
 from dask_knot.errors import NotLoadedError
 from dask_knot.running.inside import unpickling
-from dask_knot.running.private import PrivateCopies
+from dask_knot.running.private import PrivateCopies, copied
 from dask_knot.store.codec import Bytes
 
 _NO_KEYS: frozenset[Key] = frozenset()
@@ -98,7 +98,7 @@ class Anew(GraphNode):  # type: ignore[misc]
 
     def __reduce__(self) -> tuple[Callable[..., Anew], tuple[Any, ...]]:
         buffers = self._buffers.copied() if self._buffers else ()
-        sent = (PickleBuffer(buffer) for buffer in buffers)
+        sent = (PickleBuffer(copied(buffer)) for buffer in buffers)
         return _restore, (self.key, self.is_fixed, bytes(self._body), *sent)
 
 

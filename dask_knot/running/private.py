@@ -27,8 +27,7 @@ class PrivateCopies:
         As they were pickled.
     """
 
-    # What is handed out is always another view: Python 3.11 crashes when its collector meets a view
-    # of which others exist (python/cpython#77894), and tasks may be part of cycles.
+    # What is handed out is always another view: see `copied`.
     def __init__(self, buffers: Sequence[Bytes]) -> None:
         self._buffers = [memoryview(buffer).cast("B") for buffer in buffers]
         self._is_writable = [not buffer.readonly for buffer in self._buffers]
@@ -73,6 +72,15 @@ class PrivateCopies:
                 memoryview(new)[:] = old
         self._buffers = [memoryview(buffer).toreadonly() for buffer in self._sliced(shared)]
         return file
+
+
+def copied(buffer: Bytes) -> Bytes:
+    """Copy a small buffer, so that it is no view of another.
+
+    Python up to 3.12 crashes when its collector meets a circle with views of views in it
+    (python/cpython#77894), and tasks, and errors about them, are part of circles.
+    """
+    return bytes(buffer) if memoryview(buffer).readonly else bytearray(buffer)
 
 
 def _lay_out(
