@@ -23,7 +23,7 @@ _PLUGINS = "worker-plugins"
 _ARGV = "argv"
 
 #: The length of the text before it, and its CRC-32.
-_TAIL = struct.Struct("<HI2s")
+_TAIL = struct.Struct("<II2s")
 _MAGIC = b"KN"
 
 
@@ -59,7 +59,7 @@ def seal(
     lines = {
         **(HERE if versions is None else versions),
         _PLUGINS: plugins,
-        _ARGV: json.dumps(sys.argv),  # in one line, and in ASCII
+        _ARGV: json.dumps([*map(str, sys.argv)]),  # in one line, and in ASCII
     }
     text = "\n".join(f"{name} {number}" for name, number in lines.items()).encode()
     return [*frames, text, _TAIL.pack(len(text), zlib.crc32(text), _MAGIC)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -43,6 +44,15 @@ def test_plugins_are_named_beside_the_versions() -> None:
     assert versions.unseal(sealed, CLIENT) == (b"pickle", "a1b2", sys.argv)
     with pytest.raises(VersionsError, match=r"has numpy 1, but the client has numpy 2\.4\.6\. "):
         versions.unseal(sealed, CLIENT | {"numpy": "1"})
+
+
+def test_a_command_line_may_be_long_and_have_anything_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [f"in/{number:06}.nc" for number in range(10_000)]  # a shell writes out in/*.nc
+    line = ["a script", "two\nlines", "\udcff", "", *names]
+    monkeypatch.setattr(sys, "argv", [Path(line[0]), *line[1:]])
+    assert versions.unseal(joined(versions.seal([b"pickle"]))).argv == line
 
 
 @pytest.mark.parametrize(
