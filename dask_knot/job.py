@@ -10,7 +10,7 @@ from dask_knot.errors import KnotError, NotLoadedError, PluginError, VersionsErr
 from dask_knot.running import exits
 from dask_knot.running.failure import in_short
 from dask_knot.running.leaving import leave
-from dask_knot.running.printed import Printed
+from dask_knot.running.printed import Printed, say
 from dask_knot.running.shard import run_shard
 from dask_knot.store import names
 from dask_knot.store.names import ShardId
@@ -39,13 +39,13 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     try:
         run_shard(Store.existing(root, IN_JOBS), run, shard, attempt, printed)
     except (VersionsError, NotLoadedError, PluginError) as error:
-        sys.stderr.write(f"{error}\n")
+        say(str(error))
         return exits.code_of(error)
     except KnotError as error:
-        sys.stderr.write(f"shard {shard} of {run} could not be run: {error}\n")
+        say(f"shard {shard} of {run} could not be run: {error}")
         return exits.code_of(error)
     except Exception as error:  # what tasks raise is in their manifest: this is ours
-        sys.stderr.write(f"{in_short(error)}\n")
+        say(in_short(error))
         return exits.code_of(error)
     return 0
 

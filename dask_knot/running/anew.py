@@ -71,7 +71,7 @@ class Anew(GraphNode):  # type: ignore[misc]
                 value = pickle.loads(
                     self._body, buffers=self._buffers.take() if self._buffers else ()
                 )
-        except Exception as error:  # unpickling runs user code: anything may come out
+        except (Exception, SystemExit) as error:  # unpickling runs user code: anything may come out
             raise NotLoadedError(
                 f"what a task is called with could not be unpickled: {type(error).__name__}: "
                 f"{error}. It needs what it was made with where jobs run, too"

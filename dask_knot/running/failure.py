@@ -19,7 +19,7 @@ from dask import _task_spec
 from distributed.core import error_message
 from distributed.protocol import pickle
 
-from dask_knot.errors import CorruptObjectError, KnotError
+from dask_knot.errors import CorruptObjectError, KilledTaskError, KnotError
 from dask_knot.store import codec
 from dask_knot.store.codec import Bytes
 
@@ -107,6 +107,11 @@ def describe(error: BaseException, key: object, printed: str = "") -> Failure:
         What the task wrote to stdout and stderr; it becomes a note of the exception where Python
         has them (3.11).
     """
+    if not isinstance(error, Exception):  # SystemExit and the like: they would end a client, too
+        text = f"task {key!r} raised {error!r}, which ends a program: raise an Exception"
+        ending = KilledTaskError(text)
+        ending.__cause__ = error
+        return fail(ending, key)
     if printed and hasattr(error, "add_note"):
         error.add_note(f"The task had printed:\n{printed}")
     _shorten_tracebacks(error)

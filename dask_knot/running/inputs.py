@@ -97,7 +97,7 @@ class Inputs:
             return _lost(error, key, self._objects[key])
         except StoreError:  # it is away: another attempt may succeed
             raise
-        except Exception as error:  # unpickling runs user code: anything may come out
+        except (Exception, SystemExit) as error:  # unpickling runs user code: anything may come out
             return describe(error, key)
 
     def _wait(self, key: Key) -> tuple[Kind, memoryview]:

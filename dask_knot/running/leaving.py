@@ -8,6 +8,8 @@ import threading
 
 import psutil
 
+from dask_knot.running.printed import say
+
 #: So many seconds may what is left take to end by itself: nobody waits for it any more.
 GRACE = 5.0
 
@@ -37,14 +39,12 @@ def leave(code: int, grace: float = GRACE) -> None:
 def _end(code: int, grace: float) -> None:
     # Nothing sets it: it can't be left too early, and needs no other thread.
     threading.Event().wait(grace)
-    words = ", ".join(_left()) or "an exit function"
-    sys.stderr.write(f"the work of this job is done, but it did not end: {words} given up\n")
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            continue
-    os._exit(code)
+    try:
+        words = ", ".join(_left()) or "an exit function"
+        say(f"the work of this job is done, but it did not end: {words} given up")
+        sys.stdout.flush()
+    finally:
+        os._exit(code)
 
 
 def _left() -> list[str]:

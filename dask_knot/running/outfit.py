@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from dask_knot.running import exits
 from dask_knot.running.inside import enter, entered
 from dask_knot.running.jobworker import JobWorker
 from dask_knot.running.plugins import Plugin, set_up, tear_down
+from dask_knot.running.printed import say
 
 #: So many seconds may plugins take to tear down, as Batch gives a job that it stops.
 PATIENCE = 30.0
@@ -80,8 +80,7 @@ def _leave(worker: JobWorker, code: int = 0) -> None:
 
 def _end_process(worker: JobWorker, code: int) -> None:
     names = ", ".join(map(repr, worker.plugins))
-    sys.stderr.write(f"plugins ({names}) took more than {PATIENCE:g} s to tear down: given up\n")
-    sys.stderr.flush()
+    say(f"plugins ({names}) took more than {PATIENCE:g} s to tear down: given up")
     worker.close()
     os._exit(code)
 

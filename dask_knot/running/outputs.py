@@ -119,7 +119,7 @@ class Outputs:
         nbytes = _nbytes(value)
         try:
             parts = codec.pickled(value)
-        except Exception as error:  # pickling runs user code: anything may come out
+        except (Exception, SystemExit) as error:  # pickling runs user code: anything may come out
             return self.add(key, describe(_unpicklable(error, key), key), start, stop)
         facts = (nbytes, self._type(value), start, stop)
         size = codec.framed_size(parts)
@@ -261,7 +261,7 @@ def _pickled_type(kind: type) -> bytes:
         return bytes(pickle.dumps(object))
 
 
-def _unpicklable(error: Exception, key: Key) -> Exception:
+def _unpicklable(error: BaseException, key: Key) -> Exception:
     text = (
         f"the result of {key!r} can't leave its job, because pickling it raised "
         f"{type(error).__name__}: {error}. Return what it is made from, or use it in the same task"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from dask._task_spec import GraphNode
 
 from dask_knot.running.failure import Failure
 from dask_knot.running.outputs import Outputs
+from dask_knot.running.printed import say
 from dask_knot.running.tasks import Ended
 
 #: While a task runs, parts are not written more often than this, in seconds.
@@ -104,6 +104,5 @@ class Parts:
 
     def _end_process(self) -> NoReturn:
         with self._lock:  # not in the midst of a commit
-            sys.stderr.write("nobody needs this shard any more\n")
-            sys.stderr.flush()
+            say("nobody needs this shard any more")
             os._exit(0)  # a child that failed would fail its array

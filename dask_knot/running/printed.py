@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, TextIO
 
 #: How many writes are kept; enough for a traceback and some lines before it.
@@ -67,6 +68,20 @@ def _unless_full() -> Iterator[None]:
     except OSError as error:
         if error.errno not in FULL:
             raise
+
+
+def say(words: str) -> None:
+    """Write a line into the log of the job, whatever tasks have done to its streams.
+
+    They may have closed them, or put others or None in their place: none of that may keep a
+    process from its end, or give it another exit code.
+    """
+    try:
+        sys.stderr.write(f"{words}\n")
+        sys.stderr.flush()
+    except Exception:  # whatever stands there
+        with suppress(OSError):
+            os.write(2, f"{words}\n".encode(errors="replace"))
 
 
 class Tee(io.TextIOWrapper):

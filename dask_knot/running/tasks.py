@@ -15,7 +15,7 @@ from dask.context import thread_state
 from dask.typing import Key
 from distributed.protocol import pickle
 
-from dask_knot.errors import KilledTaskError, KnotError
+from dask_knot.errors import KnotError
 from dask_knot.running.anew import Anew, begin_run, end_run
 from dask_knot.running.failure import Failure, describe, fail
 from dask_knot.running.fused import call
@@ -51,9 +51,8 @@ def run_task(node: GraphNode, values: Values, printed: Printed | None = None) ->
             value = asyncio.run(_awaited(value))
     except Exception as error:
         value = describe(translated(error), node.key, printed.tail() if printed else "")
-    except BaseException as error:  # SystemExit and the like: raised in a client, it would end it
-        message = f"task {node.key!r} raised {error!r}, which ends a program: raise an Exception"
-        value = fail(KilledTaskError(message), node.key)
+    except BaseException as error:  # SystemExit and the like
+        value = describe(error, node.key)
     finally:
         end_run()
         del thread_state.key, thread_state.start_time
@@ -69,7 +68,7 @@ def run_pickled(data: bytes) -> bytes:
     ended = run_task(node, values) if broken is None else _not_run(fail(broken, node.key))
     try:
         return bytes(scripts.dumps(ended))
-    except Exception as error:  # pickling runs user code: anything may come out
+    except (Exception, SystemExit) as error:  # pickling runs user code: anything may come out
         return bytes(scripts.dumps(ended._replace(value=describe(error, node.key))))
 
 
@@ -218,7 +217,7 @@ class Pool:
                 ended = pickle.loads(future.result())
         except BrokenExecutor:  # a process has died: so must the job, for the search for the task
             raise
-        except Exception as error:  # unpickling runs user code, there and here
+        except (Exception, SystemExit) as error:  # unpickling runs user code, there and here
             return _not_run(describe(error, node.key))
         return ended
 

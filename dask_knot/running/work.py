@@ -100,7 +100,7 @@ def decode(frames: memoryview) -> ShardWork:
             work: ShardWork = codec.decode(frames)
     except StoreError:
         raise
-    except Exception as error:  # unpickling runs user code: anything may come out
+    except (Exception, SystemExit) as error:  # unpickling runs user code: anything may come out
         text = f"tasks could not be unpickled: {type(error).__name__}: {error}"
         raise NotLoadedError(text) from error
     return work

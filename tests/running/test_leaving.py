@@ -23,7 +23,9 @@ if __name__ == "__main__":
 LEFT = {
     "thread 'mine'": "threading.Thread(target=sleep, name='mine').start()",
     "thread 'Thread-1'": "threading.Timer(1000, print).start()",
-    "process ": "multiprocessing.get_context('spawn').Process(target=sleep).start()",
+    "process ": (  # not for long: it holds the pipe of our output
+        "multiprocessing.get_context('spawn').Process(target=time.sleep, args=(3,)).start()"
+    ),
     "an exit function": "atexit.register(sleep)",
     "thread 'ThreadPoolExecutor-0_0'": (
         "from concurrent.futures import ThreadPoolExecutor; ThreadPoolExecutor(1).submit(sleep)"
@@ -38,6 +40,20 @@ def test_what_is_left_behind_is_given_up(words: str, code: int) -> None:
     assert (done.returncode, done.stdout) == (code, "worked")
     assert words in done.stderr
     assert "the work of this job is done" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "sys.stdout = sys.stderr = None",
+        "import os; os.close(1); os.close(2)",
+        "sys.stderr.close(); sys.stdout.close()",
+        "sys.stderr = sys.stdout = object()",
+    ],
+)
+def test_whatever_was_done_to_its_streams(harm: str) -> None:
+    left = f"{LEFT['an exit function']}; {harm}"
+    assert finish(PROGRAM.format(left=left), 75).returncode == 75
 
 
 def test_a_process_that_ends_by_itself_says_nothing() -> None:

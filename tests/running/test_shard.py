@@ -22,7 +22,7 @@ from dask_knot.running.work import Options
 from dask_knot.store.manifest import Kind
 from dask_knot.store.names import ShardId
 
-from .runs import FIRST, Run, ref, shard, task
+from .runs import FIRST, SECOND, Run, made, ref, shard, task
 
 ID = ShardId(FIRST, 0)
 WAYS = {
@@ -193,6 +193,42 @@ def test_a_result_that_cannot_be_pickled_is_an_error_of_that_task(run: Run, way:
     assert found["fine"] == 1
     assert isinstance(found["lock"].load(), TypeError)
     assert "lock" in found["lock"].exception_text
+
+
+class EndsPrograms:
+    """What makes it again ends the program that does so, unlike what the job was made by."""
+
+    def __init__(self, when: str) -> None:
+        self.when = when
+
+    def __reduce__(self) -> Any:
+        return leave, (0,) if self.when == "unpickled" else leave(0)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_result_whose_pickling_ends_the_program_is_an_error_of_that_task(
+    run: Run, way: str
+) -> None:
+    tasks = [task("ends", EndsPrograms, "pickled"), task("fine", int, 1)]
+    found = run.outcomes(shard(tasks, options=WAYS[way]))
+    assert found["fine"] == 1
+    assert "SystemExit" in found["ends"].exception_text
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_value_whose_unpickling_ends_the_program_is_an_error_of_what_reads_it(
+    run: Run, way: str
+) -> None:
+    first = shard([task("ends", EndsPrograms, "unpickled")])
+    run.write(first)
+    run.start(ID)
+    tasks = [task("reads", callable, ref("ends")), task("fine", int, 1)]
+    second = shard(tasks, inputs=made(first, ID), options=WAYS[way])
+    found = run.outcomes(second, stage=SECOND)
+    assert found["fine"] == 1
+    error = found["reads"].load()
+    assert isinstance(error, KilledTaskError)
+    assert isinstance(error.__cause__, SystemExit)
 
 
 def test_what_stays_in_the_shard_need_not_be_pickled(run: Run) -> None:
