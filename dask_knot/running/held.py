@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
 import pickle
@@ -140,6 +139,8 @@ class FileLock:
         return FileLock, (self.name,)
 
     def _lock_folder(self, blocking: bool, end: float | None) -> int:
+        import fcntl  # Windows has none, and runs no jobs
+
         folder = os.path.dirname(os.path.abspath(self.name))
         descriptor = os.open(
             folder if os.path.isdir(folder) else tempfile.gettempdir(), os.O_RDONLY
@@ -160,6 +161,8 @@ class FileLock:
 
 
 def _is_taken(descriptor: int) -> bool:
+    import fcntl
+
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
