@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+from inspect import unwrap
 from typing import Any
 
 from distributed import Scheduler
+from distributed.client import AllExit
+from distributed.utils import log_errors
 
 
 class LeavesQuietly(Scheduler):  # type: ignore[misc]
@@ -33,6 +38,21 @@ class LeavesQuietly(Scheduler):  # type: ignore[misc]
         """Close, whoever asks for it: the cluster, or a client that shuts everything down."""
         self.leave()
         await super().close(*arguments, **options)
+
+    async def start_unsafe(self) -> LeavesQuietly:
+        """Start; the clients of this process wait in the same event loop."""
+        ignore_who_left(asyncio.get_running_loop())
+        await super().start_unsafe()
+        return self
+
+    @log_errors  # type: ignore[untyped-decorator]
+    async def feed(self, comm: Any, **options: Any) -> None:
+        """Feed a progress bar until one of the two ends, which is no error."""
+        try:
+            await unwrap(Scheduler.feed)(self, comm, **options)
+        except asyncio.CancelledError:
+            if not self.is_leaving:
+                raise
 
     def client_releases_keys(self, keys: Any, client: str, **options: Any) -> None:
         """Release keys of a client that is still known."""
@@ -66,3 +86,22 @@ class LeavesQuietly(Scheduler):  # type: ignore[misc]
             super().report(msg, ts, client)
         finally:
             self.client_comms = every
+
+
+def ignore_who_left(loop: asyncio.AbstractEventLoop) -> None:
+    """Let an event loop say nothing of waiting that was given up, as by Ctrl-C in `compute()`.
+
+    A client waits for each key in a task of its own, and then nobody looks at these any more.
+    """
+    others = loop.get_exception_handler()
+    if not (isinstance(others, partial) and others.func is _handle):
+        loop.set_exception_handler(partial(_handle, others))
+
+
+def _handle(others: Any, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    if isinstance(context.get("exception"), AllExit):
+        return
+    if others is None:
+        loop.default_exception_handler(context)
+    else:
+        others(loop, context)

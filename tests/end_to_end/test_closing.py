@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
-from distributed import Client
+from distributed import Client, progress
 
 from dask_knot import KnotCluster
 from tests.end_to_end.conftest import SMALL, until
@@ -93,9 +93,17 @@ def test_at_any_moment_it_is_quick_and_says_nothing(seed: int, heard: list[str])
     thread.join(30)
 
 
+def test_a_bar_that_just_ended_is_no_mistake(heard: list[str]) -> None:
+    with KnotCluster(**SMALL) as cluster, Client(cluster) as client:
+        bar = progress(client.map(inc, range(3)), notebook=False, interval="1s")
+        assert bar is None  # it is shown, and over
+    assert heard == []
+
+
 #: Two stages, the second of which takes its time and writes then, in a cluster that ends somehow.
 PROGRAM = """
 import asyncio, sys, time
+import dask
 from distributed import Client, wait
 from dask_knot import KnotCluster
 
@@ -116,6 +124,10 @@ SETTINGS = {"jobs": 2, "memory": "1 GiB", "dashboard_address": None, "store": sy
 
 def tell():
     print("running", flush=True)
+
+
+def compute(future):
+    dask.compute(*[dask.delayed(slow)(future) for _ in range(3)])
 
 
 def work(client):
@@ -147,14 +159,13 @@ def main(how):
     if how == "two clusters":
         other = KnotCluster(**SETTINGS)
     future = work(client)
-    tell()
-    if how == "forgotten":
-        return
-    if how == "shutdown":
-        client.shutdown()
-        return
+    if how in ("forgotten", "shutdown"):
+        tell()
+        return client.shutdown() if how == "shutdown" else None
+    # Not at once: Dask's `sync` can't be interrupted in its first moment.
+    cluster.loop.add_callback(cluster.loop.call_later, 0.3, tell)
     with cluster, client:
-        wait(future)
+        {"gather": client.gather, "compute": compute}.get(how, wait)(future)
 
 
 if __name__ == "__main__":
@@ -163,6 +174,8 @@ if __name__ == "__main__":
 
 ENDS: list[tuple[str, int | None]] = [
     ("with", signal.SIGINT),
+    ("gather", signal.SIGINT),
+    ("compute", signal.SIGINT),
     ("with", signal.SIGTERM),
     ("with", signal.SIGHUP),
     ("two clusters", signal.SIGTERM),
