@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from dask_knot.batch.service import JobService
 from dask_knot.counted import many
+from dask_knot.errors import AccessError, CredentialsError
 from dask_knot.store.names import StageId
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,11 @@ logger = logging.getLogger(__name__)
 CLOSED = "the cluster was closed"
 #: Batch gives a container 30 s from SIGTERM to SIGKILL, and then some for the news to arrive.
 PATIENCE = 90.0
+#: For so many seconds Batch may be away, or refuse for another reason than a missing permission:
+#: it throttles whoever asks much, and what isn't ended now runs on.
+BEARING = 10.0
+#: What won't be another way a moment later.
+REFUSALS = (AccessError, CredentialsError)
 #: After so many seconds somebody who waits is told why.
 SILENCE = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
@@ -65,17 +71,15 @@ def end_jobs(
     start, delay, is_told = now(), FIRST_PAUSE, False
     asked: set[StageId] = set()
     while True:
-        try:
-            service.refresh(_not_over(service))
-        except Exception as error:  # Batch is away, or doesn't tell us any more
-            return _left(service, error)
+        away = _look(service)
         left = _not_over(service)
         if not left:
             return Left()
-        refused = _terminate(service, [id for id in left if id not in asked], asked)
-        has_time = now() - start <= patience
-        if not has_time or not asked.intersection(left):
-            return _left(service, refused)
+        why = _terminate(service, [id for id in left if id not in asked], asked, away) or away
+        passed = now() - start
+        is_awaited = away is None and passed <= patience and not asked.isdisjoint(left)
+        if not is_awaited and (passed > BEARING or why is None or isinstance(why, REFUSALS)):
+            return _left(service, why)
         if not is_told and now() - start > SILENCE:
             is_told = True
             logger.warning("waiting until %s ended", many("job", len(left)))
@@ -83,8 +87,17 @@ def end_jobs(
         delay = min(delay * 1.5, LONGEST_PAUSE)
 
 
+def _look(service: JobService) -> Exception | None:
+    """Bring the jobs that aren't over up to date, or give what keeps us from that."""
+    try:
+        service.refresh(_not_over(service))
+    except Exception as error:  # Batch is away, or doesn't tell us any more
+        return error
+    return None
+
+
 def _terminate(
-    service: JobService, stages: Sequence[StageId], asked: set[StageId]
+    service: JobService, stages: Sequence[StageId], asked: set[StageId], away: Exception | None
 ) -> Exception | None:
     """Ask for the end of the jobs of stages; note those where that was taken."""
     refused = None
@@ -94,6 +107,8 @@ def _terminate(
             asked.add(id)
         except Exception as error:  # it may be over, which the next look tells
             refused = error
+            if away is not None and not isinstance(error, REFUSALS):
+                break  # each would take as long
     return refused
 
 

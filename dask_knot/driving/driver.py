@@ -128,12 +128,11 @@ class Driver:
             self._background(self._disown(action.stage))
 
     async def _make_plan(self, action: actions.MakePlan) -> None:
-        event: events.Event
         try:
             plan = await self._in(self._submits, paused_collector()(make_plan), action.request)
             for reason in plan.reasons:
                 logger.debug("plan %d: %s", action.number, reason)
-            event = events.PlanMade(action.number, plan)
+            event: events.Event = events.PlanMade(action.number, plan)
         except Exception as error:
             logger.debug("plan %d failed", action.number, exc_info=True)
             event = events.PlanningFailed(action.number, InternalError.of(error))
@@ -253,7 +252,8 @@ class Driver:
     def _forget(self, jobs: Mapping[StageId, Job]) -> None:
         """Let go of stages that were terminated and are over, and of jobs of long ago."""
         self._terminated -= {id for id in self._terminated if id not in jobs or jobs[id].is_over}
-        self.parts.service.prune({*self.parts.tracker.state.stages, *self._terminated})
+        needed = {*self.parts.tracker.state.stages, *self._terminated}
+        self.parts.service.prune(needed | self.parts.lingering.stages)
 
     def read_failure(self, place: Place) -> memoryview:
         """Give the bytes of a failure; it nearly always is in a manifest that was just read."""

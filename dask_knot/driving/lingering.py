@@ -21,7 +21,7 @@ IDS_AT_ONCE = 100  # `DescribeJobs` takes no more
 
 
 class Lingering:
-    """Looks at each child once, a while after its last manifest was seen.
+    """Looks at each child once, a while after its last manifest was seen; again if Batch is away.
 
     A child that is ended so fails its array, and Batch then fails what depends on that: which would
     have waited for the child as long as it lives, and is planned again.
@@ -57,20 +57,30 @@ class Lingering:
         with self._lock:
             return next(iter(self._due.values()), None)  # they come in order
 
+    @property
+    def stages(self) -> set[StageId]:
+        """Those whose children are still to be looked at."""
+        with self._lock:
+            return {shard.stage for shard in self._due}
+
     def end(self, now: float) -> None:
         """End the children whose time is over; blocks."""
         with self._lock:
             over = [shard for shard, due in self._due.items() if due <= now]
-            for shard in over:
-                del self._due[shard]
         if not over:
             return
+        again: list[ShardId] = []
         try:
             for id in self._running(over):
                 logger.warning("job %s is ended: %s", id, REASON)
                 self._client.terminate_job(jobId=id, reason=REASON)
         except Exception as error:  # the work is there: only money is at stake
             logger.warning("children that linger could not be ended: %s", error)
+            again = over
+        with self._lock:
+            for shard in over:
+                del self._due[shard]
+            self._due.update(dict.fromkeys(again, now + self._after))
 
     def _running(self, shards: Iterable[ShardId]) -> Iterator[str]:
         """Name those of some children that run."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dask_knot.batch.closing import SILENCE, Left, end_jobs
+from dask_knot.batch.closing import BEARING, SILENCE, Left, end_jobs
 from dask_knot.batch.service import JobService, JobTemplate
 from dask_knot.errors import AccessError, AwsError, SubmissionError
 from dask_knot.planning import Resources, Shard, Stage
@@ -147,11 +147,41 @@ def test_one_that_is_refused_because_it_is_over_is_over() -> None:
     assert end(service)[0] == Left()
 
 
-def test_a_batch_that_is_away_is_not_waited_for() -> None:
+def test_a_batch_that_is_away_is_not_waited_for_long() -> None:
     batch = Batch()
     service = submitted(batch, 2)
     batch.away = AwsError("AWS can't be reached")
+    batch.refusals = dict.fromkeys(["job-1", "job-2"], batch.away)
+    left, seconds = end(service)
+    assert left == Left(("job-1", "job-2"), batch.away)
+    assert BEARING < seconds < BEARING + 3
+    assert "job-1" not in batch.terminated  # each call may take long
+
+
+def test_a_batch_that_is_away_for_a_moment_ends_jobs_all_the_same() -> None:
+    batch = Batch()
+    service = submitted(batch, 2)
+    batch.away = AwsError("ThrottlingException: Rate exceeded")
+    batch.refusals = dict.fromkeys(["job-1", "job-2"], batch.away)
+    clock = Clock()
+
+    def pause(seconds: float) -> None:
+        clock.pause(seconds)
+        if clock.now > 1:
+            batch.away = None
+        if clock.now > 2:
+            batch.refusals.clear()
+
+    assert end_jobs(service, 90.0, clock, pause) == Left()
+    assert clock.now < BEARING
+
+
+def test_who_may_not_look_may_end_jobs_all_the_same() -> None:
+    batch = Batch()
+    service = submitted(batch, 2)
+    batch.away = AccessError("these credentials may not look")
     assert end(service) == (Left(("job-1", "job-2"), batch.away), 0.0)
+    assert batch.terminated == ["job-2", "job-1"]
 
 
 def test_nothing_is_submitted_once_it_is_closed() -> None:

@@ -23,9 +23,12 @@ class Batch:
         self.running = set(running)
         self.asked: list[str] = []
         self.ended: list[str] = []
+        self.away: Exception | None = None
 
     def describe_jobs(self, *, jobs: list[str]) -> dict[str, Any]:
         """Describe jobs that aren't arrays."""
+        if self.away is not None:
+            raise self.away
         self.asked += jobs
         states = {True: "RUNNING", False: "SUCCEEDED"}
         return {"jobs": [{"jobId": id, "status": states[id in self.running]} for id in jobs]}
@@ -89,8 +92,14 @@ def test_what_has_ended_is_left_alone() -> None:
     assert lingering.due() is None
 
 
-def test_trouble_with_batch_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    lingering = make(object())
+def test_when_batch_is_away_it_is_asked_again_later(caplog: pytest.LogCaptureFixture) -> None:
+    batch = Batch("alone")
+    lingering = make(batch)
     lingering.note([done(ALONE, 0)], now=0)
+    batch.away = ConnectionError("no route")
     lingering.end(now=60)
-    assert "could not be ended" in caplog.text
+    assert "could not be ended: no route" in caplog.text
+    assert (lingering.due(), lingering.stages, batch.ended) == (120, {ALONE}, [])
+    batch.away = None
+    lingering.end(now=120)
+    assert (lingering.due(), lingering.stages, batch.ended) == (None, set(), ["alone"])
