@@ -85,15 +85,18 @@ class Terminal:
             self._draw_in_notebook(text)
         elif text and self._is_free and self._stream and self._is_ours(self._stream):
             self._standing = text[: max(1, _columns(self._stream) - 1)]
-            self._write(ERASE + self._standing)
-            self._stream.flush()
+            self._put(ERASE + self._standing)
         else:
             self._erase()
 
     def _erase(self) -> None:
         if self._standing:
             self._standing = ""
-            self._write(ERASE)
+            self._put(ERASE)
+
+    def _put(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # the terminal is gone, or the stream closed
+            self._write(text)
             self._stream.flush()
 
     def _draw_in_notebook(self, text: str) -> None:
@@ -113,11 +116,14 @@ class Terminal:
         if not _is_terminal(sys.stderr):
             return
         self._stream, self._write, self._is_free = sys.stderr, sys.stderr.write, True
-        for stream in {id(one): one for one in (sys.stderr, sys.stdout)}.values():
-            if _is_terminal(stream):
-                hooked: Any = stream
-                hooked.write = partial(self._written, stream.write)
-                self._hooked.append(hooked)
+        try:
+            for stream in {id(one): one for one in (sys.stderr, sys.stdout)}.values():
+                if _is_terminal(stream):
+                    hooked: Any = stream
+                    hooked.write = partial(self._written, stream.write)
+                    self._hooked.append(hooked)
+        except AttributeError:  # one that can't be watched, as other programs put in their place
+            self._unhook()
 
     def _unhook(self) -> None:
         for stream in self._hooked:

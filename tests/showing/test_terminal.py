@@ -156,6 +156,52 @@ def test_a_stream_that_somebody_has_restored_is_left_alone() -> None:
         assert screen(tty.written) == ["hello"]
 
 
+class Fixed:
+    """A terminal of somebody else, that can't be given another `write`."""
+
+    __slots__ = ()
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        raise AssertionError(text)
+
+
+@pytest.mark.parametrize("name", ["stderr", "stdout"])
+def test_beside_a_stream_that_cant_be_watched_there_is_none(name: str) -> None:
+    line = Terminal(lambda stream: True)
+    with terminal() as tty, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, name, Fixed())
+        line.open("me")
+        line.show("me", "one of two")
+        line.close("me")
+        assert tty.written == ""
+        assert "write" not in vars(tty)
+
+
+class Gone(Tty):
+    """A terminal whose window is closed in the end."""
+
+    is_gone = False
+
+    def write(self, text: str) -> int:
+        if self.is_gone:
+            raise OSError(5, "Input/output error")
+        return super().write(text)
+
+
+def test_a_terminal_that_is_gone_hinders_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone, line = Gone(), Terminal(lambda stream: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", gone)
+    line.open("me")
+    line.show("me", "one of two")
+    gone.is_gone = True
+    line.show("me", "two of two")
+    line.close("me")
+
+
 def test_a_fork_can_print_while_the_line_is_locked() -> None:
     """What a child of `multiprocessing` prints must not wait for a thread that it hasn't got."""
     with opened() as (line, tty):
