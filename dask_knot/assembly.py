@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 #: So often the folder of a run is emptied at most.
 LOOKS = 5
+#: For so many seconds trouble of the store is borne then: what stays is never looked for again.
+BEARING = 5.0
 
 
 @dataclass(slots=True)
@@ -124,6 +126,7 @@ class Assembly:
             self._is_closed = True
             try:
                 if not self.settings.is_named:
+                    self.store.be_patient(min(BEARING, self.settings.tempo.patience))
                     empty(self.store, f"{self.settings.name}/")
             finally:
                 self.engine.close()

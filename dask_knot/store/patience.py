@@ -92,7 +92,7 @@ class Patience:
             is_new = kind not in self._since
             since = self._since.setdefault(kind, now)
             self._last[kind] = now
-        if is_new and self._seconds:
+        if is_new and self._seconds and not self._is_over.is_set():
             logger.warning("trying again for %g s: %s", self._seconds, error)
         return self._is_over.is_set() or now - since >= self._seconds
 

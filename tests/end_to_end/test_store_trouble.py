@@ -108,6 +108,18 @@ def test_jobs_under_way_go_on(cluster: KnotCluster, client: Client, trouble: Tro
     go_on.unlink()
 
 
+def test_nothing_stays_when_the_store_is_away_while_the_cluster_closes(
+    open_cluster: Callable[..., KnotCluster], tmp_path: Path
+) -> None:
+    cluster = open_cluster(store=str(tmp_path / "store"))
+    with Client(cluster) as client:
+        kept = client.submit(inc, 1)
+        assert kept.result(timeout=60) == 2
+        with for_a_while(away, folder_of(cluster)):
+            cluster.close()
+    assert not list((tmp_path / "store").iterdir())
+
+
 def test_what_lasts_is_told_with_its_cause(open_cluster: Callable[..., KnotCluster]) -> None:
     with dask.config.set({"knot.local.patience": 0.3}):
         cluster = open_cluster()
