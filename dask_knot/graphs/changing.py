@@ -42,6 +42,8 @@ _FIXED_ELSEWHERE = {
 }
 #: Looking for what two values share ends after so many objects.
 LOOKED_AT = 10_000
+#: Of so many values it is remembered what they reach.
+REMEMBERED = 1_000
 
 
 def can_change(value: object) -> bool:
@@ -67,15 +69,33 @@ def _kind(value: object) -> Any:
     return object if type(kind).__hash__ is None else kind
 
 
-def share(values: Sequence[object]) -> bool:
-    """Tell whether two of several values reach the same object that can be changed."""
-    reached: set[int] = set()
-    for value in values:
-        new = {id(one) for one in _reached(value)}
-        if not reached.isdisjoint(new):
-            return True
-        reached |= new
-    return False
+class Sharing:
+    """Tells whether values reach the same object that can be changed.
+
+    Thousands of tasks may have the same arguments: it remembers what these reach, so they must be
+    kept as long as this is.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, frozenset[int]] = {}
+
+    def among(self, values: Sequence[object]) -> bool:
+        """Tell whether two of several values reach the same object that can be changed."""
+        reached: set[int] = set()
+        for value in values:
+            new = self._reach(value)
+            if not reached.isdisjoint(new):
+                return True
+            reached |= new
+        return False
+
+    def _reach(self, value: object) -> frozenset[int]:
+        known = self._known.get(id(value))
+        if known is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            known = self._known[id(value)] = frozenset(id(one) for one in _reached(value))
+        return known
 
 
 def _held(value: Any, kind: Any) -> Held:

@@ -14,7 +14,7 @@ from dask._task_spec import Alias, DataNode, Dict, GraphNode, List, NestedContai
 from dask._task_spec import Tuple as TupleOf
 from dask.typing import Key
 
-from dask_knot.graphs.changing import can_change, share
+from dask_knot.graphs.changing import Sharing, can_change
 from dask_knot.graphs.constants import LARGE, Constant, Constants, anew
 from dask_knot.graphs.naming import named
 from dask_knot.graphs.weighing import LOOKED_AT, PLAIN, TEXTS, is_heavy, is_tangled, kind_of
@@ -70,6 +70,8 @@ class _Lifting:
         self._partials: dict[int, bool] = {}
         self._anew: dict[int, tuple[object, Anew | None]] = {}
         self._own: dict[int, object] = {}  # what the present task has of them
+        self._sharing = Sharing()
+        self._parts: dict[tuple[int, ...], dict[int, AnewPart]] = {}
         self._together: dict[int, AnewPart] = {}
         self.found: dict[Key, GraphNode] = {}
 
@@ -90,12 +92,20 @@ class _Lifting:
         """Give a task that has nothing large and shares nothing; the very same one if it did so."""
         self._own.clear()
         lifted = self._node(node)
-        own = list(self._own.values())
-        if len(own) > 1 and share(own) and (whole := anew(tuple(own))) is not None:
-            self._together = {id(one): AnewPart(whole, number) for number, one in enumerate(own)}
+        if len(self._own) > 1 and (parts := self._entangled(tuple(self._own))):
+            self._together = parts
             lifted = self._node(node)
             self._together = {}
         return lifted
+
+    def _entangled(self, ids: tuple[int, ...]) -> dict[int, AnewPart]:
+        """Let values be made together if they hold the same objects."""
+        if ids not in self._parts:
+            own = tuple(self._own.values())
+            found = self._parts[ids] = {}
+            if self._sharing.among(own) and (whole := anew(own)) is not None:
+                found |= {id: AnewPart(whole, place) for place, id in enumerate(ids)}
+        return self._parts[ids]
 
     def _task(self, node: Task) -> Task:
         if node.func is EXECUTE_SUBGRAPH and not node.kwargs:
@@ -164,6 +174,8 @@ class _Lifting:
         kind = kind_of(value)
         if kind is str and len(value) < LARGE:
             return value
+        if id(value) in self._anew:  # as another task has it
+            return self._owned(value)
         if kind in _REBUILT and len(value) <= LOOKED_AT:
             if not is_heavy(value, LARGE):
                 return self._owned(value)

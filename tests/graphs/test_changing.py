@@ -23,7 +23,7 @@ import pytest
 from dask._task_spec import Task
 from toolz import compose
 
-from dask_knot.graphs.changing import can_change, share
+from dask_knot.graphs.changing import Sharing, can_change
 from tests.end_to_end.tasks import Model
 
 
@@ -186,7 +186,7 @@ HOLDER = Holder(ONE)
     ],
 )
 def test_what_two_values_share(values: list[Any], expected: bool) -> None:
-    assert share(values) is expected
+    assert Sharing().among(values) is expected
 
 
 class Trap:
@@ -205,7 +205,7 @@ class Trap:
 def test_nothing_of_a_users_object_is_called() -> None:
     assert can_change(Trap())
     assert can_change((1, Trap()))
-    assert not share([Trap(), [Trap()]])
+    assert not Sharing().among([Trap(), [Trap()]])
 
 
 def test_what_dask_makes_of_functions_and_types_is_fixed() -> None:

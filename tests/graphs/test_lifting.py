@@ -170,6 +170,29 @@ def test_what_belongs_together_stays_together() -> None:
     assert run_task(pickle.loads(pickle.dumps(node)), {}).value
 
 
+class Pickled:
+    """Counts how often objects of it are pickled."""
+
+    times = 0
+
+    def __reduce__(self) -> Any:
+        Pickled.times += 1
+        return Pickled, ()
+
+
+def test_what_tasks_have_in_common_is_pickled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pickled, "times", 0)
+    one, other = Pickled(), [Pickled()]
+    tasks = {key: Task(key, add_up, one, other) for key in range(50)}
+    found = lift(tasks, tasks, Constants())
+    assert len({id(argument) for node in found.values() for argument in node.args}) == 2
+    holder = [one]
+    tasks = {key: Task(key, add_up, one, holder) for key in range(50)}
+    found = lift(tasks, tasks, Constants())
+    assert len({id(part) for node in found.values() for part in node.args}) == 2
+    assert Pickled.times == 5  # each by itself, then those that belong together
+
+
 def test_a_small_literal_is_each_readers_own() -> None:
     tasks = {("x", 0): DataNode(("x", 0), [1]), "a": Task("a", list.pop, TaskRef(("x", 0)))}
     literal = lift(tasks, ["a"], Constants())[("x", 0)]
