@@ -228,12 +228,12 @@ class Driver:
                 self.handle(await self._in(self._looks, self.parts.watcher.lost, lost))
             for stuck in await self._in(self._looks, self.parts.stuck.look, stages, now):
                 self._take_stuck(stuck)
-        except asyncio.CancelledError:
-            raise
         except Exception as error:  # the network, the store or Batch is away for a while
             told = self._trouble.endure(error, time.monotonic())
             if told is not None:
                 self.handle([events.SubmissionFailed(id, told) for id in stages])
+                for id in stages:  # they may run, and nobody waits for them any more
+                    self._do(actions.TerminateStage(id))
             return False
         return bool(found or lost)
 

@@ -126,7 +126,11 @@ def _naming(error: Exception, record: KeyRecord) -> Exception:
     text = f"the value of {record.key!r} could not be made: {error}"
     if isinstance(error, JobError):
         return type(error)(text, error.job_id, error.reason, error.log)
-    return InternalError(text) if isinstance(error, InternalError) else error
+    if not isinstance(error, InternalError):
+        return error
+    named = InternalError(text)
+    named.__cause__ = error.__cause__
+    return named
 
 
 def _plan_again(

@@ -15,6 +15,7 @@ from distributed import Client
 
 from dask_knot import KnotCluster
 from dask_knot.errors import StoreError
+from tests.end_to_end.conftest import until
 from tests.end_to_end.tasks import inc
 
 #: Seconds of trouble: jobs and client try again after a twentieth, a tenth, a fifth...
@@ -106,6 +107,32 @@ def test_jobs_under_way_go_on(cluster: KnotCluster, client: Client, trouble: Tro
         assert [int(value[0]) for value in client.gather(futures)] == [0, 1, 2, 3]
     started.unlink()
     go_on.unlink()
+
+
+def test_jobs_that_nobody_waits_for_any_more_are_ended(
+    open_cluster: Callable[..., KnotCluster], tmp_path: Path
+) -> None:
+    started = tmp_path / "started"
+
+    def work() -> None:
+        import time
+
+        started.touch()
+        time.sleep(600)
+
+    with dask.config.set({"knot.local.patience": 0.3}):
+        cluster = open_cluster()
+    assert cluster._parts is not None
+    with Client(cluster) as client:
+        future = client.submit(work)
+        while not started.exists():
+            assert future.status == "pending"
+        with away(folder_of(cluster)):
+            with pytest.raises(StoreError):
+                future.result(timeout=60)
+            (job,) = cluster._parts.service.jobs.values()
+            describe = cluster._parts.engine.client.describe_jobs
+            until(lambda: describe(jobs=[job.id])["jobs"][0].get("isTerminated"))
 
 
 def test_nothing_stays_when_the_store_is_away_while_the_cluster_closes(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from dask.typing import Key
 
-from dask_knot.errors import CorruptObjectError, JobError, SubmissionError
+from dask_knot.errors import CorruptObjectError, InternalError, JobError, SubmissionError
 from dask_knot.store import names
 from dask_knot.store.manifest import Kind, Manifest, Output, Place
 from dask_knot.store.names import StageId
@@ -26,6 +26,18 @@ def chain(*keys: Key) -> Hands:
         hands.submit({key: reads}, key, external=reads)
         hands.plan()
     return hands
+
+
+def test_the_cause_of_a_mistake_stays_attached() -> None:
+    hands = Hands(slots=1, shards_per_slot=1)
+    hands.submit({"a": []}, "a")
+    hands.plan()
+    error = InternalError.of(LookupError("ours"))
+    (told,) = hands.tell(events.SubmissionFailed(hands.shard_of("a").stage, error))
+    assert isinstance(told, actions.FailKey)
+    assert isinstance(told.failure, InternalError)
+    assert told.failure.__cause__ is error.__cause__
+    assert isinstance(told.failure.__cause__, LookupError)
 
 
 def test_a_suspicious_shard_is_cut_finer_and_the_task_that_was_alone_is_to_blame() -> None:
