@@ -81,13 +81,13 @@ class Sharing:
 
     def among(self, values: Sequence[object]) -> bool:
         """Tell whether two of several values reach the same object that can be changed."""
+        *rest, largest = sorted(map(self._reach, values), key=len)
         reached: set[int] = set()
-        for value in values:
-            new = self._reach(value)
-            if not reached.isdisjoint(new):
+        for one in rest:
+            if not reached.isdisjoint(one):
                 return True
-            reached |= new
-        return False
+            reached |= one
+        return not reached.isdisjoint(largest)  # goes through the smaller of the two
 
     def _reach(self, value: object) -> frozenset[int]:
         known = self._known.get(id(value))

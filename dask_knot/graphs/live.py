@@ -14,8 +14,9 @@ these names in them. The tasks of those are pickled once more, to see where.
 from __future__ import annotations
 
 import io
+import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import cloudpickle
@@ -57,18 +58,35 @@ def replace_live(
     is_here : bool
         Whether all jobs run on this machine.
     """
-    looked_at = {key: node for key, node in tasks.items() if type(node) is not Alias}
-    if _Pickled([*looked_at.values()]).is_clean:
-        return dict(tasks)
     refused: dict[Key, str] = {}
     found = dict(tasks)
-    for key, node in looked_at.items():
+    for key, node in _suspects(tasks):
         pickled = _Pickled(node)
         if feature := pickled.lack(is_here):
             refused[key] = f"{refusal(feature)}. It stands in task {key!r}, which was not run"
         elif not pickled.is_clean:
             found[key] = pickled.task(node)
     return _without(refused, found, wanted) if refused else found
+
+
+def _suspects(tasks: Mapping[Key, GraphNode]) -> Iterator[tuple[Key, GraphNode]]:
+    """Give those tasks one of which has something live in it.
+
+    Many are pickled together: what they share, all of them or a group, is gone through once.
+    """
+    looked_at = [(key, node) for key, node in tasks.items() if type(node) is not Alias]
+    if _are_clean(looked_at):
+        return
+    size = math.isqrt(len(looked_at)) + 1
+    for start in range(0, len(looked_at), size):
+        group = looked_at[start : start + size]
+        if not _are_clean(group):
+            yield from group
+
+
+def _are_clean(group: Iterable[tuple[Key, GraphNode]]) -> bool:
+    pickled = _Pickled([node for _, node in group])
+    return pickled.is_whole and pickled.is_clean
 
 
 def _without(
@@ -102,6 +120,8 @@ class _Pickled(cloudpickle.Pickler):  # type: ignore[misc]
         Paths that xarray opens.
     refused : list of str
         Classes of what can't be replaced.
+    is_whole : bool
+        All of it could be pickled.
     """
 
     def __init__(self, value: object) -> None:
@@ -112,8 +132,10 @@ class _Pickled(cloudpickle.Pickler):  # type: ignore[misc]
         self.locks: dict[str, None] = {}
         self.files: set[str] = set()
         self.refused: list[str] = []
+        self.is_whole = False
         try:
             self.dump(value)
+            self.is_whole = True
         except Exception:  # it is refused later on, with the name of its task
             self.futures, self.locks = {}, {}
 

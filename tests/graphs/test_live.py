@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import pickle
+import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -149,3 +150,34 @@ def test_the_lock_of_a_file_that_xarray_writes_is_one_of_the_machine() -> None:
         computed(opened(node, is_here=False))
     with pytest.raises(LiveWorkerError, match=r"^Lock needs"):
         computed(opened(Task("t", id, Target(other, manager)), is_here=True))
+
+
+def test_it_is_found_beside_what_cant_be_pickled() -> None:
+    with unpickling():
+        live = Event("x")
+    tasks = {"u": Task("u", id, threading.Lock()), "t": Task("t", id, live)}
+    found = replace_live(tasks, ["t", "u"], False)
+    assert found["u"] is tasks["u"]  # refused later on
+    with pytest.raises(LiveWorkerError, match="task 't'"):
+        found["t"]({})
+
+
+class Pickled:
+    """Counts how often objects of it are pickled."""
+
+    times = 0
+
+    def __reduce__(self) -> Any:
+        Pickled.times += 1
+        return Pickled, ()
+
+
+def test_what_tasks_share_is_not_gone_through_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pickled, "times", 0)
+    shared = Pickled()
+    with unpickling():
+        live = Event("x")
+    tasks = {key: Task(key, id, shared) for key in range(400)} | {"t": Task("t", id, live)}
+    found = replace_live(tasks, ["t", *range(400)], False)
+    assert [key for key in tasks if found[key] is not tasks[key]] == ["t"]
+    assert Pickled.times <= 50
