@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -92,12 +93,14 @@ def is_vetted(name: str) -> bool:
 def report_on(name: str, descriptor: int) -> NoReturn:
     """Be the process that imports a module: write what is wrong with that, and end."""
     words = f"{name} could not be imported"
+    tempfile.tempdir = tempfile.mkdtemp(prefix="dask-knot-import-")
     try:
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 1)
         os.dup2(null, 2)
         words = "; ".join(signs_of_own_state(name)) or FIT
     finally:
+        shutil.rmtree(tempfile.tempdir, ignore_errors=True)  # no exit function will do that
         # No more than a pipe takes while nobody reads it.
         os.write(descriptor, words.encode(errors="replace")[:REPORT])
         os._exit(0)

@@ -189,14 +189,14 @@ class ForkServer:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 break
+            # A container ends with its first process: so does all that the child has started.
+            _kill_group(pid, signal.SIGKILL)
             if self._probe is not None and pid == self._probe.pid:
                 self._end_probe(self._probe)
             child_id = self._children.pop(pid, None)
             if child_id is None:
                 continue
             del self._pids[child_id]
-            # A container ends with its first process: so does all that the child has started.
-            _kill_group(pid, signal.SIGKILL)
             self._send({"event": "exited", "child": child_id, "code": _exit_code(status)})
             reaped += 1
         return reaped

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from dask_knot.batch import warmth
@@ -205,6 +206,33 @@ def test_a_module_that_ends_or_changes_the_process_is_left_to_the_children(
     assert not knows(desk, "changes")
     job = desk.run("knows", "ends")
     assert desk.end(job)["container"]["exitCode"] == 3
+
+
+def has_ended(pid: int) -> bool:
+    """Tell whether a process is gone, or only remembered."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_nothing_stays_of_imports_that_were_looked_at(
+    open_desk: Open, installed: Path, tmp_path: Path
+) -> None:
+    left, temporary = tmp_path / "left", tmp_path / "temporary"
+    temporary.mkdir()
+    (installed / "starts.py").write_text(
+        "import subprocess, tempfile\n"
+        "sleeps = subprocess.Popen(['sleep', '1000'])\n"
+        "tempfile.mkdtemp()\n"
+        f"open({str(left)!r}, 'a').write(f'{{sleeps.pid}}\\n')"
+    )
+    (installed / "harmless.py").touch()
+    desk = open_desk(["distributed.protocol.numpy", "starts", "harmless"], TMPDIR=str(temporary))
+    wait_until(lambda: knows(desk, "harmless"))
+    (started,) = map(int, left.read_text().split())
+    wait_until(lambda: has_ended(started))
+    assert not list(temporary.iterdir())
 
 
 def test_variables_that_a_shared_import_sets_are_set(open_desk: Open) -> None:
