@@ -27,6 +27,12 @@ _VALUE = (
     "Pass it as an argument of the task itself, alone or inside lists and dicts: the task then "
     "gets its value"
 )
+#: One whose futures came to a task within a value, such as one that was scattered.
+COLLECTION = "A persisted collection"
+_COLLECTION = (
+    "Pass it as an argument of the task itself, alone or inside lists, dicts and objects, instead "
+    "of scattering it: the task can then compute it"
+)
 _LOG = "Print or log instead: cluster.logs(future) shows it, and the value of a task can carry it"
 #: By the name of a class or function of distributed.
 INSTEAD = {
@@ -42,6 +48,7 @@ INSTEAD = {
     "Queue": _PASS,
     "Variable": _PASS,
     "Future": _VALUE,
+    COLLECTION: _COLLECTION,
     "Reschedule": "Raise another exception, and allow for it with retries=",
     "get_worker().log_event": _LOG,
 }
@@ -79,6 +86,8 @@ def translated(error: Exception) -> Exception:
     if isinstance(error, Reschedule):
         return _because(error, refusal("Reschedule"))
     frames = list(_raised_in(error))
+    if frames and _misses_a_key(error, frames[0]):
+        return _because(error, refusal(COLLECTION))
     if not frames or not _is_distributed(frames[0]):
         return error
     name = frames[0].f_code.co_name
@@ -86,6 +95,15 @@ def translated(error: Exception) -> Exception:
     if not unbound and name not in ("default_client", "current"):
         return error
     return _because(error, refusal("Future" if unbound else _outermost(frames, name)))
+
+
+def _misses_a_key(error: Exception, frame: FrameType) -> bool:
+    """Tell whether Dask couldn't compute a graph in a job as some of its keys are elsewhere."""
+    module, name = frame.f_globals.get("__name__"), frame.f_code.co_name
+    return isinstance(error, ValueError) and (module, name) == (
+        "dask.local",
+        "start_state_from_dask",
+    )
 
 
 def _because(error: Exception, clear: LiveWorkerError) -> LiveWorkerError:

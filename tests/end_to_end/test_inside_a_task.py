@@ -191,6 +191,15 @@ def test_a_persisted_collection_in_an_object(client: Client, make: Callable[[], 
     ]
 
 
+def test_a_persisted_collection_that_was_scattered(client: Client) -> None:
+    persisted = da.arange(6, chunks=3).persist()
+    scattered = client.scatter(persisted)
+    assert client.submit(lambda x: x, scattered).result(timeout=60).sum().compute() == 15
+    future = client.submit(lambda x: x.sum().compute(), scattered)
+    with pytest.raises(LiveWorkerError, match="instead of scattering it"):
+        future.result(timeout=60)
+
+
 def test_futures_in_lists_and_dicts(client: Client) -> None:
     one, two = client.map(inc, [0, 1])
     assert run(client, lambda nested: nested, {"a": [one, (two,)]}) == {"a": [1, (2,)]}
