@@ -15,6 +15,7 @@ from distributed.protocol import pickle
 from distributed.sizeof import safe_sizeof
 from distributed.utils import offload
 
+from dask_knot.errors import StoreError
 from dask_knot.store import codec, names
 from dask_knot.store.layout import lay_out
 from dask_knot.store.manifest import Place
@@ -42,6 +43,9 @@ class Values(Protocol):
 
     def scattered(self, event: ValuesScattered) -> None:
         """Learn of values that the gateway has put into the store."""
+
+    def not_scattered(self, error: StoreError) -> None:
+        """Learn why values could not be put there."""
 
     def heartbeat_worker(self, **news: Any) -> object:
         """Learn that the gateway lives."""
@@ -101,7 +105,11 @@ class Gateway(Worker):  # type: ignore[misc]
         putting = asyncio.ensure_future(offload(self._put, name, data))
         self._puts.add(putting)
         putting.add_done_callback(self._puts.discard)
-        places = await asyncio.shield(putting)  # a thread goes on, whoever waits
+        try:
+            places = await asyncio.shield(putting)  # a thread goes on, whoever waits
+        except StoreError as error:
+            self._knot.not_scattered(error)
+            raise
         self._knot.scattered(ValuesScattered(places))
         return {"nbytes": {key: safe_sizeof(value) for key, value in data.items()}, "status": "OK"}
 

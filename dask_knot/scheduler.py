@@ -21,7 +21,7 @@ from distributed.utils import offload
 
 from dask_knot.driving.driver import Driver
 from dask_knot.driving.values import EncodedValues
-from dask_knot.errors import KnotError
+from dask_knot.errors import KnotError, StoreError
 from dask_knot.graphs.annotations import Bounds, check_workers, for_dask
 from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.opening import open_graph
@@ -69,6 +69,7 @@ class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcome
         self._hub_numbers = count()
         self._hubs: set[Key] = set()
         self._restarts = 0
+        self._scatter_error: StoreError | None = None
         self.add_plugin(_Releases(self), name="knot-releases")
         self.extensions["replay-tasks"] = Replay(self, driver)
         show(self, driver)
@@ -188,6 +189,24 @@ class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcome
         # Values are stored as pickles: whoever takes none gets them in a way that it does take.
         values = await offload(EncodedValues(found).decoded)
         return {key: to_serialize(value) for key, value in values.items()}, lost
+
+    async def scatter(self, *arguments: Any, **options: Any) -> Any:
+        """Let the gateway put values into the store; what it raises would only come back as text.
+
+        Raises
+        ------
+        StoreError
+            If they can't be put there.
+        """
+        try:
+            return await super().scatter(*arguments, **options)
+        except Exception as error:
+            cause, self._scatter_error = self._scatter_error, None
+            raise (cause or error) from error
+
+    def not_scattered(self, error: StoreError) -> None:
+        """Learn why the gateway could not put values into the store."""
+        self._scatter_error = error
 
     def scattered(self, event: events.ValuesScattered) -> None:
         """Learn of values that the gateway has put into the store."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import pickle
@@ -9,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pickle import PickleBuffer
 from typing import Any, ClassVar, NoReturn
 from weakref import WeakValueDictionary
@@ -88,8 +90,8 @@ class _Unpickler(pickle.Unpickler):
 class FileLock:
     """The lock of a file, for all threads and jobs of this machine, as `distributed.Lock` is used.
 
-    The kernel lets it go when its process ends. It is a lock of the file's folder: that leaves
-    nothing behind, and libraries lock the files themselves.
+    The kernel lets it go when its process ends. It is that of a hidden file beside the file, as
+    libraries lock the files themselves; whoever has it removes that file again.
 
     Parameters
     ----------
@@ -112,7 +114,7 @@ class FileLock:
         if not self._thread.acquire(blocking, -1 if timeout is None or not blocking else timeout):
             return False
         try:
-            self._descriptor = self._lock_folder(blocking, end)
+            self._descriptor = self._lock_file(blocking, end)
         finally:
             if self._descriptor < 0:
                 self._thread.release()
@@ -121,6 +123,8 @@ class FileLock:
     def release(self) -> None:
         """Give the lock back."""
         descriptor, self._descriptor = self._descriptor, -1
+        with suppress(OSError):  # first: who waits for this file then makes another
+            os.unlink(self._path)
         os.close(descriptor)
         self._thread.release()
 
@@ -138,33 +142,49 @@ class FileLock:
     def __reduce__(self) -> tuple[type[FileLock], tuple[str]]:
         return FileLock, (self.name,)
 
-    def _lock_folder(self, blocking: bool, end: float | None) -> int:
-        import fcntl  # Windows has none, and runs no jobs
+    @property
+    def _path(self) -> str:
+        """Where the lock is: for a name in no folder, among files that are temporary."""
+        folder, name = os.path.split(os.path.abspath(self.name))
+        if not os.path.isdir(folder):
+            folder, name = tempfile.gettempdir(), hashlib.sha256(self.name.encode()).hexdigest()
+        return os.path.join(folder, f".{name[-200:]}.knot-lock")
 
-        folder = os.path.dirname(os.path.abspath(self.name))
-        descriptor = os.open(
-            folder if os.path.isdir(folder) else tempfile.gettempdir(), os.O_RDONLY
-        )
-        try:
-            if blocking and end is None:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                return descriptor
-            while not _is_taken(descriptor):
-                if not blocking or (end is not None and time.monotonic() > end):
-                    os.close(descriptor)
-                    return -1
-                time.sleep(LOOK_AGAIN)
-        except BaseException:
+    def _lock_file(self, blocking: bool, end: float | None) -> int:
+        while True:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                is_taken = _take(descriptor, blocking, end)
+                if is_taken and _is_at(descriptor, self._path):
+                    return descriptor
+            except BaseException:
+                os.close(descriptor)
+                raise
             os.close(descriptor)
-            raise
-        return descriptor
+            if not is_taken:
+                return -1
 
 
-def _is_taken(descriptor: int) -> bool:
-    import fcntl
+def _take(descriptor: int, blocking: bool, end: float | None) -> bool:
+    import fcntl  # Windows has none, and runs no jobs
 
+    if blocking and end is None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return True
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not blocking or (end is not None and time.monotonic() > end):
+                return False
+            time.sleep(LOOK_AGAIN)
+        else:
+            return True
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    """Tell whether a file is still there: its last owner has removed it."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
         return False
-    return True

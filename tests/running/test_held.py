@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import threading
 from pathlib import Path
@@ -23,6 +24,12 @@ def add_slowly(path: str, times: int) -> None:
         with lock:
             number = Path(path, "count").read_text()
             Path(path, "count").write_text(str(int(number) + 1))
+
+
+def take_and_die(name: str) -> None:
+    """Leave without a word."""
+    assert FileLock(name).acquire()
+    os._exit(0)
 
 
 def test_processes_and_threads_take_turns(tmp_path: Path) -> None:
@@ -47,19 +54,33 @@ def test_a_lock_that_is_taken_is_not_waited_for(tmp_path: Path) -> None:
     assert other.locked()
     assert not other.acquire(blocking=False)
     assert not other.acquire(timeout=0.05)
-    assert not beside.acquire(blocking=False)  # it may be slow, and is never wrong
-    assert not beside.acquire(timeout=0.05)
-    one.release()
-    assert beside.acquire(timeout=5)
+    assert beside.acquire(blocking=False)  # a task may write two files of a folder
     beside.release()
+    one.release()
+    assert other.acquire(timeout=5)
+    other.release()
     assert not other.locked()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lock_is_known_by_its_name(tmp_path: Path) -> None:
     lock = FileLock(str(tmp_path / "no folder" / "x"))
     with lock:
         assert not pickle.loads(pickle.dumps(lock)).acquire(False)
-    assert pickle.loads(pickle.dumps(lock)).acquire(False)
+    again = pickle.loads(pickle.dumps(lock))
+    assert again.acquire(False)
+    again.release()
+
+
+def test_a_lock_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    process = spawn.Process(target=take_and_die, args=(str(tmp_path / "x"),))
+    process.start()
+    process.join()
+    lock = FileLock(str(tmp_path / "x"))
+    assert lock.acquire(timeout=5)
+    lock.release()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_value_is_a_node_of_the_graph_of_a_collection() -> None:
