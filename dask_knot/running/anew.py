@@ -18,6 +18,7 @@ from distributed.protocol import pickle
 
 from dask_knot.errors import NotLoadedError
 from dask_knot.running.inside import unpickling
+from dask_knot.running.nested import keep_nested_work_here
 from dask_knot.running.private import PrivateCopies, copied
 from dask_knot.store.codec import Bytes
 
@@ -76,6 +77,8 @@ class Anew(GraphNode):  # type: ignore[misc]
                 f"what a task is called with could not be unpickled: {type(error).__name__}: "
                 f"{error}. It needs what it was made with where jobs run, too"
             ) from error
+        if _run.made is not None:
+            keep_nested_work_here()  # it may have brought joblib
         if self.is_fixed:
             self._value = (value,)
         return value
@@ -136,8 +139,14 @@ _run = _Run()
 
 
 def begin_run() -> None:
-    """Begin to run a task, or to run it once more: whatever it changed before is new again."""
+    """Begin to run a task."""
     _run.made = {}
+
+
+def renew() -> None:
+    """Run a task once more: what it changed before is new again."""
+    if _run.made is not None:
+        _run.made = {}
 
 
 def end_run() -> None:

@@ -122,9 +122,12 @@ class FileLock:
 
     def release(self) -> None:
         """Give the lock back."""
+        import fcntl  # Windows has none, and runs no jobs
+
         descriptor, self._descriptor = self._descriptor, -1
         with suppress(OSError):  # first: who waits for this file then makes another
             os.unlink(self._path)
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a process that was forked meanwhile has it, too
         os.close(descriptor)
         self._thread.release()
 
@@ -166,7 +169,7 @@ class FileLock:
 
 
 def _take(descriptor: int, blocking: bool, end: float | None) -> bool:
-    import fcntl  # Windows has none, and runs no jobs
+    import fcntl
 
     if blocking and end is None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

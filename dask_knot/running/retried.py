@@ -8,7 +8,7 @@ from typing import Any
 from dask._task_spec import GraphNode, Task, TaskRef
 from dask.typing import Key
 
-from dask_knot.running.anew import Anew, begin_run
+from dask_knot.running.anew import Anew, renew
 
 
 class Retried:
@@ -43,7 +43,7 @@ class Retried:
         return self._try(found)
 
     def _try(self, found: Mapping[Key, Any]) -> Any:
-        begin_run()
+        renew()
         return self._node({k: v.make() if isinstance(v, Anew) else v for k, v in found.items()})
 
     def task(self) -> Task:

@@ -44,6 +44,7 @@ def run_task(node: GraphNode, values: Values, printed: Printed | None = None) ->
         printed.clear()
     start = time.time()
     thread_state.key, thread_state.start_time = node.key, start  # for whoever asks Dask
+    keep_nested_work_here()
     begin_run()
     try:
         value = call(node, values)

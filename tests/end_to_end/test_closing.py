@@ -102,7 +102,12 @@ def test_a_bar_that_just_ended_is_no_mistake(heard: list[str]) -> None:
 
 #: Two stages, the second of which takes its time and writes then, in a cluster that ends somehow.
 PROGRAM = """
-import asyncio, sys, time
+import asyncio, signal, sys, time
+
+# What was started behind a shell's `&`, or by nohup, ignores them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 import dask
 from distributed import Client, wait
 from dask_knot import KnotCluster

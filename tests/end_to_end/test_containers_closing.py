@@ -23,7 +23,10 @@ pytestmark = pytest.mark.timeout(600)
 
 #: Three stages of two children and one; those of one stage take their time, and write then.
 PROGRAM = """
-import os, sys, time
+import os, signal, sys, time
+
+# What was started behind a shell's `&`, or by nohup, ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import dask
 from dask import delayed

@@ -15,7 +15,7 @@ from dask_knot import KnotCluster
 from dask_knot.aws.outputs import StackOutputs, read_outputs
 from dask_knot.aws.session import Session, open_session
 from dask_knot.cli import knot
-from dask_knot.errors import ConfigurationError, SubmissionError
+from dask_knot.errors import ConfigurationError
 from tests.end_to_end.containers import machine
 from tests.rig.machine import Rig
 from tests.rig.queues import Batch
@@ -123,7 +123,7 @@ def test_a_size_that_fargate_has_not_is_refused_before_anything_is_sent(
         pass
     with opened(stack, job_image, memory="2 GiB") as cluster, Client(cluster) as client:
         future = client.submit(sum, [1], resources={"MEMORY": 9 * 2**30})
-        with pytest.raises(SubmissionError, match=r"nearest is 2 vCPU and 9216 MiB"):
+        with pytest.raises(ConfigurationError, match=r"nearest is 2 vCPU and 9216 MiB"):
             future.result()
     made = machine.counts() - before
     assert not [name for name in made if "submitjob" in name or "registerjob" in name], made

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from dask_knot.aws import names
+from dask_knot.aws.endjobs import end_jobs
 from dask_knot.aws.operator import operator_policy
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.removal import down, find_data
@@ -51,6 +53,19 @@ class Account:
         self.root.client("s3").put_object(Bucket=outputs.bucket, Key="knot/a", Body=b"")
         self.root.client("batch").register_job_definition(**DEFINITION)
 
+    def occupy(self) -> None:
+        """Make a stack in whose queue a job waits, for a machine that is larger than any."""
+        self.make()
+        batch = self.root.client("batch")
+        large = {**DEFINITION["containerProperties"], "memory": 10_000_000}
+        batch.register_job_definition(**{**DEFINITION, "containerProperties": large})
+        (queue,) = batch.describe_job_queues()["jobQueues"]
+        definition = DEFINITION["jobDefinitionName"]
+        tags = {names.TAG: self.options.name}
+        batch.submit_job(
+            jobName="a-job", jobQueue=queue["jobQueueName"], jobDefinition=definition, tags=tags
+        )
+
     def stick(self) -> None:
         """Make a stack whose update could not be rolled back."""
         self.make()
@@ -78,6 +93,12 @@ def down_without_data(session: Session, options: StackOptions) -> None:
     down(session, options.name, unheard, keep_data=True)
 
 
+def end_jobs_and_down(session: Session, options: StackOptions) -> None:
+    if left := end_jobs(session, options.name, unheard, pause=lambda seconds: None):
+        raise KnotError(f"without batch:TerminateJob {left} go on")
+    down(session, options.name, unheard)
+
+
 Step = Callable[[Session, StackOptions], None]
 #: What operators do, after what must be there.
 STEPS: Mapping[Step, Callable[[Account], None]] = {
@@ -86,6 +107,7 @@ STEPS: Mapping[Step, Callable[[Account], None]] = {
     down_with_all: Account.make,
     down_without_data: Account.make,
     up_stuck: Account.stick,
+    end_jobs_and_down: Account.occupy,
 }
 
 DEFAULT = StackOptions()
