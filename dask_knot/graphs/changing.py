@@ -56,7 +56,10 @@ def can_change(value: object) -> bool:
         if kind in FIXED or id(one) in seen:
             continue
         seen.add(id(one))
-        held = _held(one, kind)
+        try:
+            held = _held(one, kind)
+        except Exception:  # what looks like a function of a library's may lack what they have
+            return True
         if held is None:
             return True
         left += held
@@ -135,7 +138,9 @@ def _held_by_partial(value: Any) -> list[Any]:
     Their values are shared by tasks on any Dask cluster, too. What they call is looked at.
     """
     given = [*value.args, *value.keywords.values()]
-    if getattr(value.func, "__module__", "").partition(".")[0] == "dask" and is_by_name(value.func):
+    # Not all functions have a module, or a text for one: NumPy's own have None.
+    module = str(getattr(value.func, "__module__", ""))
+    if module.partition(".")[0] == "dask" and is_by_name(value.func):
         for container in [one for one in given if type(one) in (list, dict)]:
             given += container.values() if type(container) is dict else container
         given = [one for one in given if type(one) not in (list, dict, _array())]

@@ -22,6 +22,7 @@ import pandas as pd
 import pytest
 from dask._task_spec import Task
 from toolz import compose
+from toolz.functoolz import Compose
 
 from dask_knot.graphs.changing import Sharing, can_change
 from tests.end_to_end.tasks import Model
@@ -214,3 +215,17 @@ def test_what_dask_makes_of_functions_and_types_is_fixed() -> None:
     assert [function for function in functions if can_change(function)] == []
     assert not can_change(np.empty((0, 0)))
     assert can_change(compose(SEEN.append, len))
+
+
+@pytest.mark.parametrize("function", [np.add, np.frompyfunc(len, 1, 1), operator.add])
+def test_functions_without_a_module(function: Any) -> None:
+    assert not can_change(partial(function, 1))
+    assert not can_change(compose(partial(function, 1), len))
+
+
+def test_what_lacks_what_its_kind_has_can_be_changed() -> None:
+    broken = types.FunctionType((lambda: None).__code__, {})
+    broken.__module__ = None  # type: ignore[assignment]
+    assert not can_change(broken)
+    unset: Any = Compose.__new__(Compose)
+    assert can_change(unset)
