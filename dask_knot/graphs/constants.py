@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from weakref import WeakValueDictionary
 
 from dask.typing import Key
@@ -16,6 +17,7 @@ from dask_knot.store.codec import Bytes
 #: Constants of this size are stored apart: as with values between shards, smaller ones cost less
 #: where they stand, in the pack (2,000 shards that read one of 64 KiB make a pack of 128 MiB).
 LARGE = 64 * 1024
+_SIMPLE = frozenset({int, float, complex, bool, str, bytes, type(None)})
 
 
 class Constant(Anew):
@@ -62,8 +64,17 @@ class Constants:
 
 def anew(value: object, key: Key | None = None) -> Anew | None:
     """Let a value be made anew wherever it is read; None if it can't be pickled."""
+    if _is_simple(value):
+        return Anew(key, [pickle.dumps(value, 5)])
     try:
         body, *buffers = codec.pickled(value)
         return Anew(key, [body, *map(copied, buffers)])
     except Exception:  # it is refused later on, with the name of its task
         return None
+
+
+def _is_simple(value: object) -> bool:
+    """Tell whether a value is one of those that graphs have thousands of: any pickle takes it."""
+    if type(value) is list:
+        return _SIMPLE.issuperset(map(type, value))
+    return type(value) is dict and _SIMPLE.issuperset(map(type, [*value, *value.values()]))

@@ -11,7 +11,7 @@ import sys
 from abc import ABCMeta
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from types import (
     BuiltinFunctionType,
@@ -161,14 +161,24 @@ def _own_size(value: Any, kind: type) -> int:
 def _attributes(value: Any, kind: type) -> list[object]:
     """List what an object holds in its dict and slots, without asking it."""
     held: list[object] = []
-    for base in _MRO.__get__(kind):
-        for name, entry in _CLASS_DICT.__get__(base).items():
-            if type(entry) is MemberDescriptorType:
-                with suppress(AttributeError):  # nothing is in it
-                    held.append(entry.__get__(value))
-            elif name == "__dict__" and type(entry) is GetSetDescriptorType:
-                held.append(entry.__get__(value))
+    # A class whose own class decides what it equals can't be looked up.
+    entries = _entries(kind) if type(kind) in _PLAIN_METACLASSES else _entries.__wrapped__(kind)
+    for entry in entries:
+        with suppress(AttributeError):  # nothing is in it
+            held.append(entry.__get__(value))
     return held
+
+
+@lru_cache(maxsize=1000)
+def _entries(kind: Any) -> list[Any]:
+    """List the descriptors of what instances of a class hold: looked for once only."""
+    return [
+        entry
+        for base in _MRO.__get__(kind)
+        for name, entry in _CLASS_DICT.__get__(base).items()
+        if type(entry) is MemberDescriptorType
+        or (name == "__dict__" and type(entry) is GetSetDescriptorType)
+    ]
 
 
 def _whole(number: object) -> int:
