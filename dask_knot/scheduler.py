@@ -24,7 +24,7 @@ from dask_knot.driving.values import EncodedValues
 from dask_knot.errors import KnotError, StoreError
 from dask_knot.graphs.annotations import Bounds, check_workers, for_dask
 from dask_knot.graphs.constants import Constants
-from dask_knot.graphs.opening import open_graph
+from dask_knot.graphs.opening import OpenedGraph, open_graph
 from dask_knot.graphs.wanted import compact
 from dask_knot.running.inputs import NOWHERE
 from dask_knot.scheduling.cancelling import CancelsThrough
@@ -107,21 +107,7 @@ class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcome
     ) -> None:
         restarts = self._restarts
         try:
-            if rest.pop("actors", None):
-                raise KnotError(
-                    "actors live in a worker, and jobs come and go: keep the state in the values "
-                    "that tasks return, or use a LocalCluster"
-                )
-            opened = await offload(
-                open_graph,
-                expr_ser,
-                keys,
-                everywhere,
-                self._bounds,
-                self._constants,
-                self._is_here,
-            )
-            check_workers(opened.annotations, everywhere, self.worker_names())
+            opened = await self._open(expr_ser, keys, everywhere, bool(rest.pop("actors", None)))
         except Exception as error:
             self._refuse(client, keys, error)
             return
@@ -149,6 +135,19 @@ class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcome
             taken = {key for key in opened.graph.wanted if key in self.tasks}
             self._news.append(events.GraphTaken(opened.graph, taken))
             self._flush()
+
+    async def _open(
+        self, expr_ser: Any, keys: set[Key], everywhere: dict[str, Any], has_actors: bool
+    ) -> OpenedGraph:
+        if has_actors:
+            raise KnotError(
+                "actors live in a worker, and jobs come and go: keep the state in the values "
+                "that tasks return, or use a LocalCluster"
+            )
+        known = self._bounds, self._constants, self._is_here
+        opened: OpenedGraph = await offload(open_graph, expr_ser, keys, everywhere, *known)
+        check_workers(opened.annotations, everywhere, self.worker_names())
+        return opened
 
     def send_all(self, client_msgs: dict[str, Any], worker_msgs: dict[str, Any]) -> None:
         """Send messages; those that would start a task at the gateway go to the tracker."""

@@ -13,7 +13,6 @@ from dask_knot.collector import paused_collector
 from dask_knot.running import versions
 from dask_knot.running.inputs import Inputs
 from dask_knot.running.inside import enter, here
-from dask_knot.running.nested import keep_nested_work_here
 from dask_knot.running.outfit import Outfit, computing_here, outfitted
 from dask_knot.running.outputs import Outputs, Superseded
 from dask_knot.running.parts import Parts
@@ -83,7 +82,6 @@ def run_shard(store: Store, run: str, shard: ShardId, attempt: int, printed: Pri
 def _decode(frames: memoryview) -> ShardWork:
     with paused_collector():
         work = decode(frames)
-        keep_nested_work_here()
         gc.freeze()  # it lives as long as the job: the collector needs never look at it
     return work
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import dask
@@ -30,7 +31,12 @@ class Spanned:
     def __call__(self, *values: Any) -> Any:
         """Call the task with the values that it reads."""
         with dask.annotate(span=self._span):
-            return call(self._node, dict(zip(self._reads, values, strict=True)))
+            value = call(self._node, dict(zip(self._reads, values, strict=True)))
+        return self._awaited(value) if inspect.iscoroutine(value) else value
+
+    async def _awaited(self, coroutine: Any) -> Any:
+        with dask.annotate(span=self._span):  # it has only begun
+            return await coroutine
 
     def task(self) -> Task:
         """Make the task that takes the place of the one that has a span."""

@@ -64,7 +64,6 @@ def run_pickled(data: bytes) -> bytes:
     """Run one task in another process: pickled node and values in, pickled Ended out."""
     with unpickling():
         node, values = pickle.loads(data)
-    keep_nested_work_here()
     broken = fault()
     ended = run_task(node, values) if broken is None else _not_run(fail(broken, node.key))
     try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import dask
 from dask._task_spec import Task, TaskRef
 from distributed.protocol import pickle
 
 from dask_knot.running.retried import Retried
 from dask_knot.running.spanned import Spanned
+from dask_knot.running.tasks import run_task
 
 SPAN = {"name": ("a",), "ids": ("1",)}
 
@@ -32,3 +35,11 @@ def test_each_try_has_it() -> None:
 
     assert Retried(Spanned(Task("a", fail_first), SPAN).task(), 1).task()({}) == SPAN
     assert tries == [SPAN, SPAN]
+
+
+def test_a_coroutine_has_it_until_its_end() -> None:
+    async def look() -> object:
+        await asyncio.sleep(0)
+        return dask.get_annotations()
+
+    assert run_task(Spanned(Task("a", look), SPAN).task(), {}).value == {"span": SPAN}
