@@ -7,11 +7,11 @@
 
 from typing import TYPE_CHECKING
 
-from dask_knot.settings import reconfigure
+from dask_knot.settings.settings import reconfigure
 
 if TYPE_CHECKING:
-    from dask_knot.cluster import KnotCluster
-    from dask_knot.showing.progress import progress
+    from dask_knot.cluster.cluster import KnotCluster
+    from dask_knot.dashboard.progress import progress
 
 __version__ = "0.1.0"
 __all__ = ["KnotCluster", "progress", "reconfigure"]
@@ -22,11 +22,11 @@ reconfigure()
 def __getattr__(name: str) -> object:
     """Import what is asked for: the jobs, which import this too, never need it."""
     if name == "KnotCluster":
-        from dask_knot.cluster import KnotCluster
+        from dask_knot.cluster.cluster import KnotCluster
 
         return KnotCluster
     if name == "progress":
-        from dask_knot.showing.progress import progress
+        from dask_knot.dashboard.progress import progress
 
         return progress
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from dask_knot.errors import ConfigurationError
-from dask_knot.home import expanded
-from dask_knot.store.opening import open_objects
+from dask_knot.run.folder import expanded
+from dask_knot.run.opening import open_objects
 
 
 def zarr_store(url: str, *, read_only: bool = False) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 from dask_knot.aws.outputs import parse_outputs
 from dask_knot.aws.policy import user_policy
-from dask_knot.commands.flags import IMAGE, UP
+from dask_knot.cli.flags import IMAGE, UP
 from tests.aws.formation import described
 
 ROOT = Path(__file__).parent.parent

@@ -15,8 +15,52 @@ from dask_knot.errors import KnotError
 
 PACKAGE = Path(errors.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-WORDS = PACKAGE / "counted.py"
-PURE = [file for file in FILES if file.parent.name in ("planning", "tracking") or file == WORDS]
+
+#: Whose process a room's lines run in: which rooms it may import. A room imports only rooms that
+#: stand above it here, so that there is no circle. Files beside the rooms are rooms, too.
+ROOMS = {
+    "errors": "",
+    "plural": "",
+    "collector": "",
+    # What outlives every process, and the contract of client and job.
+    "run": "errors",
+    "settings": "errors run",
+    # Pure: data in, data out.
+    "planning": "errors plural",
+    "tracking": "errors planning run",
+    # In a pickle: from the client to the job.
+    "task": "errors run",
+    # In the job.
+    "job": "errors collector run task",
+    # In the client.
+    "graphs": "errors collector run settings planning tracking task",
+    "batch": "errors plural run planning tracking",
+    "local": "errors plural run settings planning batch",
+    "image": "errors run settings",
+    "aws": "errors plural run settings planning batch image",
+    "session": "errors plural collector run settings planning tracking graphs batch local image "
+    "aws",
+    "dashboard": "errors plural run planning tracking session",
+    "cluster": "errors plural run settings planning tracking graphs batch session dashboard",
+    "cli": "errors plural run settings image aws",
+    "zarr": "errors run settings aws",
+    "__init__": "settings cluster dashboard",
+}
+#: What nobody but these may know at all.
+PURE_ROOMS = ("plural", "planning", "tracking")
+
+
+def room_of(name: str) -> str:
+    """Name the room of a file of the package, or of a module."""
+    return name.removeprefix("dask_knot.").partition(".")[0]
+
+
+def room(file: Path) -> str:
+    """Name the room that a file is in."""
+    return file.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+PURE = [file for file in FILES if room(file) in PURE_ROOMS]
 #: Clocks, files, networks, threads, processes and the environment.
 IMPURE = [
     "time",
@@ -50,9 +94,9 @@ IMPURE = [
     "psutil",
     "yaml",
 ]
-#: What the pure rooms may know of the store: names, and what is in manifests.
-STORE = ("dask_knot.store.names", "dask_knot.store.manifest")
-OWN = ("dask_knot.planning", "dask_knot.tracking", "dask_knot.errors", "dask_knot.counted")
+#: What the tracker may know of a run: names, and what is in manifests.
+STORE = ("dask_knot.run.names", "dask_knot.run.manifest")
+OWN = ("dask_knot.planning", "dask_knot.tracking", "dask_knot.errors", "dask_knot.plural")
 
 
 def imported(file: Path) -> Iterator[str]:
@@ -64,6 +108,23 @@ def imported(file: Path) -> Iterator[str]:
             assert node.level == 0, f"{file}: imports here are absolute"
             assert node.module is not None
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def module_of(file: Path) -> str:
+    """Name the module that a file is."""
+    parts = ("dask_knot", *file.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(part for part in parts if part != "__init__")
+
+
+MODULES = {module_of(file) for file in FILES}
+
+
+def modules_of(file: Path) -> Iterator[str]:
+    """Name the modules of the package that a file imports."""
+    for name in imported(file):
+        found = name if name in MODULES else name.rpartition(".")[0]
+        if found in MODULES and found not in (module_of(file), "dask_knot"):
+            yield found
 
 
 def is_below(name: str, modules: tuple[str, ...] | list[str]) -> bool:
@@ -93,6 +154,27 @@ def test_the_planner_knows_nothing_of_the_tracker() -> None:
     assert not [name for name in names if is_below(name, ["dask_knot.tracking"])]
 
 
+@pytest.mark.parametrize("file", FILES, ids=label)
+def test_a_room_imports_what_its_line_in_the_table_says(file: Path) -> None:
+    own = {room_of(name) for name in imported(file) if name.startswith("dask_knot.")}
+    assert own - {room(file)} <= set(ROOMS[room(file)].split())
+
+
+def test_the_table_has_no_circle_and_no_line_too_many() -> None:
+    assert set(ROOMS) == {room(file) for file in FILES}
+    above: set[str] = set()
+    for name, below in ROOMS.items():
+        assert set(below.split()) <= above, name
+        above.add(name)
+
+
+def test_no_two_files_import_each_other() -> None:
+    graph = {module_of(file): set(modules_of(file)) for file in FILES}
+    while leaves := {name for name, below in graph.items() if not below & graph.keys()}:
+        graph = {name: below for name, below in graph.items() if name not in leaves}
+    assert not graph
+
+
 @pytest.mark.parametrize("name", ["time", "dask.config.get", "os.environ", "distributed.Client"])
 def test_the_test_would_notice(name: str, tmp_path: Path) -> None:
     file = tmp_path / "file.py"
@@ -113,8 +195,13 @@ def test_only_one_room_knows_boto3(file: Path) -> None:
 def test_bokeh_stays_optional(file: Path) -> None:
     """It is imported when there is a dashboard, by `show`, and by nothing else."""
     pages = {"page.py", "charts.py"}
-    inside = file.parent.name == "showing" and file.name in {*pages, "show.py"}
-    names = ["bokeh", "distributed.dashboard", "dask_knot.showing.page", "dask_knot.showing.charts"]
+    inside = room(file) == "dashboard" and file.name in {*pages, "show.py"}
+    names = [
+        "bokeh",
+        "distributed.dashboard",
+        "dask_knot.dashboard.page",
+        "dask_knot.dashboard.charts",
+    ]
     found = [name for name in imported(file) if is_below(name, names)]
     assert not found or inside
     at_once = [
@@ -126,7 +213,7 @@ def test_bokeh_stays_optional(file: Path) -> None:
 @pytest.mark.parametrize("file", FILES, ids=label)
 def test_only_one_file_a_side_knows_private_names_of_distributed(file: Path) -> None:
     private = [name for name in imported(file) if re.match(r"distributed\..*\b_", name)]
-    assert not private or label(file) in ("graphs/opening.py", "running/inside.py")  # client, job
+    assert not private or label(file) in ("graphs/opening.py", "task/context.py")  # client, job
 
 
 @pytest.mark.parametrize("file", FILES, ids=label)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dask_knot.settings import ENGINES, SECTIONS, Tempo
+from dask_knot.settings.settings import ENGINES, SECTIONS, Tempo
 
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -12,7 +12,7 @@ import xarray as xr
 
 from dask_knot.errors import ConfigurationError
 from dask_knot.zarr import zarr_store
-from tests.store.conftest import s3_endpoint, s3_url
+from tests.run.conftest import s3_endpoint, s3_url
 
 __all__ = ["s3_endpoint", "s3_url"]
 

@@ -14,7 +14,7 @@ from dask_knot.aws.outputs import StackOutputs, read_outputs
 from dask_knot.aws.session import REFUSALS, Session, translate
 from dask_knot.aws.status import find_environment, find_queue, newest_image, state_of
 from dask_knot.errors import ConfigurationError, KnotError
-from dask_knot.running.versions import HERE
+from dask_knot.run.versions import HERE
 
 
 class Verdict(Enum):

@@ -14,8 +14,8 @@ from dask_knot.aws import names
 from dask_knot.aws.outputs import StackOutputs, find_stack, parse_outputs
 from dask_knot.aws.session import REFUSALS, Session, translated
 from dask_knot.aws.status import OPEN
-from dask_knot.counted import many
 from dask_knot.errors import StackError
+from dask_knot.plural import many
 
 #: Ids that `DescribeJobs` takes.
 IDS_AT_ONCE = 100

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dask_knot.aws.existing import check_bucket_region
-from dask_knot.aws.image import ensure_image, resolve_spec
+from dask_knot.aws.images import ensure_image
 from dask_knot.aws.names import TAG
 from dask_knot.aws.outputs import StackOutputs, read_outputs
 from dask_knot.aws.session import REFUSALS, Session, code_of, open_session, translate
@@ -18,9 +18,10 @@ from dask_knot.batch.queues import Description, describe_queue
 from dask_knot.batch.request import EC2, FARGATE, MIB, JobTemplate
 from dask_knot.batch.service import BatchClient
 from dask_knot.errors import ConfigurationError, EngineError
+from dask_knot.image.image import resolve_spec
 from dask_knot.planning import Resources
-from dask_knot.settings import AwsSettings, Settings
-from dask_knot.store.store import Store
+from dask_knot.run.store import Store
+from dask_knot.settings.settings import AwsSettings, Settings
 
 #: Jobs at once where no compute environment says how many vCPUs it may have.
 JOBS = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dask_knot.checks import wrong
+from dask_knot.settings.checks import wrong
 
 #: The tag that says of a resource which stack made it.
 TAG = "dask-knot"

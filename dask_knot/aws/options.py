@@ -11,7 +11,7 @@ import dask
 
 from dask_knot.aws import names
 from dask_knot.aws.rules import check_options
-from dask_knot.checks import check_names, wrong
+from dask_knot.settings.checks import check_names, wrong
 
 
 @dataclass(frozen=True, slots=True)

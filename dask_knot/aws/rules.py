@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from dask_knot.aws import names
-from dask_knot.checks import wrong
 from dask_knot.errors import ConfigurationError
+from dask_knot.settings.checks import wrong
 
 if TYPE_CHECKING:
     from dask_knot.aws.options import StackOptions

@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dask_knot.batch.service import JobService
-from dask_knot.counted import many
 from dask_knot.errors import AccessError, CredentialsError
-from dask_knot.store.names import StageId
+from dask_knot.plural import many
+from dask_knot.run.names import StageId
 
 logger = logging.getLogger(__name__)
 

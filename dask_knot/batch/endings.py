@@ -23,7 +23,7 @@ from dask_knot.errors import (
     PluginError,
     VersionsError,
 )
-from dask_knot.running import exits
+from dask_knot.run import exits
 from dask_knot.tracking.events import Ending
 
 

@@ -12,7 +12,7 @@ from dask_knot.batch.request import JobTemplate, job_definition, submission
 from dask_knot.batch.submitted import Job, Submitted
 from dask_knot.errors import KnotError, SubmissionError
 from dask_knot.planning import DependencyType, External, Resources, Stage
-from dask_knot.store.names import ShardId, StageId
+from dask_knot.run.names import ShardId, StageId
 
 __all__ = ["BatchClient", "Job", "JobService", "JobTemplate"]
 

@@ -14,7 +14,7 @@ from threading import Lock
 from types import MappingProxyType
 
 from dask_knot.planning import Resources
-from dask_knot.store.names import StageId
+from dask_knot.run.names import StageId
 
 
 @dataclass(slots=True)

@@ -8,11 +8,11 @@ from weakref import WeakValueDictionary
 
 from dask.typing import Key
 
-from dask_knot.graphs.changing import can_change
-from dask_knot.running.anew import Anew
-from dask_knot.running.private import copied
-from dask_knot.store import codec
-from dask_knot.store.codec import Bytes
+from dask_knot.graphs.mutability import can_change
+from dask_knot.run import codec
+from dask_knot.run.codec import Bytes
+from dask_knot.task.buffers import copied
+from dask_knot.task.copies import Anew
 
 #: Constants of this size are stored apart: as with values between shards, smaller ones cost less
 #: where they stand, in the pack (2,000 shards that read one of 64 KiB make a pack of 128 MiB).

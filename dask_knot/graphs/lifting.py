@@ -14,12 +14,12 @@ from dask._task_spec import Alias, DataNode, Dict, GraphNode, List, NestedContai
 from dask._task_spec import Tuple as TupleOf
 from dask.typing import Key
 
-from dask_knot.graphs.changing import Sharing, can_change
 from dask_knot.graphs.constants import LARGE, Constant, Constants, anew
+from dask_knot.graphs.mutability import Sharing, can_change
 from dask_knot.graphs.naming import named
 from dask_knot.graphs.weighing import LOOKED_AT, PLAIN, TEXTS, is_heavy, is_tangled, kind_of
-from dask_knot.running.anew import Anew, AnewPart
-from dask_knot.running.fused import EXECUTE_SUBGRAPH
+from dask_knot.task.copies import Anew, AnewPart
+from dask_knot.task.subgraphs import EXECUTE_SUBGRAPH
 
 #: Of these a new one can be made around what was lifted out of it.
 _REBUILT: dict[type, Callable[[Any], GraphNode]] = {list: List, tuple: TupleOf, dict: Dict}

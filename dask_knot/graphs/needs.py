@@ -9,9 +9,9 @@ from typing import Any
 
 from dask.utils import format_bytes, parse_bytes
 
-from dask_knot import checks
 from dask_knot.errors import UnsupportedGraphError
 from dask_knot.planning import Resources
+from dask_knot.settings import checks
 
 
 def parse_resources(given: Any, default: Resources) -> Resources:

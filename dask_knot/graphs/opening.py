@@ -30,14 +30,14 @@ from dask_knot.graphs.annotations import (
 )
 from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.lifting import lift
-from dask_knot.graphs.live import may_be_in, replace_live
+from dask_knot.graphs.liveness import may_be_in, replace_live
 from dask_knot.graphs.naming import named
 from dask_knot.graphs.properties import free_of_locks
 from dask_knot.planning.reads import Reads, outside_reads
-from dask_knot.running.anew import Anew
-from dask_knot.running.inside import unpickling
-from dask_knot.running.retried import Retried
-from dask_knot.running.spanned import Spanned
+from dask_knot.task.context import unpickling
+from dask_knot.task.copies import Anew
+from dask_knot.task.retries import Retried
+from dask_knot.task.spans import Spanned
 from dask_knot.tracking.events import Graph
 
 _LITERALS = (DataNode, Anew)

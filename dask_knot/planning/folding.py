@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dask_knot.counted import many
 from dask_knot.planning.partition import Block, Partition
 from dask_knot.planning.request import Limits
+from dask_knot.plural import many
 
 # Part of the plan's estimated time that folding may cost in all: fewer jobs, fewer values in the
 # store and fewer ways to fail are worth it, and estimates are no better than this.

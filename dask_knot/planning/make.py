@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from dask.utils import format_time
 
-from dask_knot.counted import many
 from dask_knot.planning.dependencies import link_stages
 from dask_knot.planning.folding import fold
 from dask_knot.planning.graph import Graph, build_graph
@@ -15,6 +14,7 @@ from dask_knot.planning.partition import Block, Partition, partition
 from dask_knot.planning.plan import Plan, Stage
 from dask_knot.planning.request import PlanRequest
 from dask_knot.planning.shards import ShardBuilder, split_blocks
+from dask_knot.plural import many
 
 
 def make_plan(request: PlanRequest) -> Plan:

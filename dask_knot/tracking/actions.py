@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from dask.typing import Key
 
 from dask_knot.planning import Plan, PlanRequest
-from dask_knot.store.manifest import Place
-from dask_knot.store.names import ShardId, StageId
+from dask_knot.run.manifest import Place
+from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking.events import Node
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dask_knot.store.manifest import Work
+from dask_knot.run.manifest import Work
 
 #: Weight of what was known before a manifest: old numbers fade, as Dask's own averages do.
 FADING = 0.5

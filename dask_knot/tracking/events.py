@@ -10,8 +10,8 @@ from typing import Protocol
 from dask.typing import Key
 
 from dask_knot.planning import Plan, Resources
-from dask_knot.store.manifest import Manifest, Place
-from dask_knot.store.names import ShardId, StageId
+from dask_knot.run.manifest import Manifest, Place
+from dask_knot.run.names import ShardId, StageId
 
 
 class Node(Protocol):

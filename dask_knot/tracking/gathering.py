@@ -9,11 +9,11 @@ from dask.typing import Key
 
 from dask_knot.errors import InternalError
 from dask_knot.planning import PlanRequest
-from dask_knot.store.names import StageId
+from dask_knot.run.names import StageId
 from dask_knot.tracking.actions import Admit, MakePlan
 from dask_knot.tracking.events import Graph
-from dask_knot.tracking.missing import Again, read, take_missing
-from dask_knot.tracking.planned import refuse
+from dask_knot.tracking.gaps import Again, read, take_missing
+from dask_knot.tracking.plans import refuse
 from dask_knot.tracking.records import Batch, KeyRecord
 from dask_knot.tracking.settling import settle
 from dask_knot.tracking.state import State

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dask_knot.store.names import StageId
+from dask_knot.run.names import StageId
 from dask_knot.tracking.actions import FailKey, TerminateStage
 from dask_knot.tracking.events import KeyAsked
 from dask_knot.tracking.records import KeyRecord

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dask_knot.errors import CorruptObjectError, InternalError, JobError, MissingObjectError
-from dask_knot.store.manifest import Kind, Manifest
-from dask_knot.tracking import gathering, lost
+from dask_knot.run.manifest import Kind, Manifest
+from dask_knot.tracking import gathering
+from dask_knot.tracking import losses as lost
 from dask_knot.tracking.actions import DeleteObjects, WriteAgain
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound, SubmissionFailed
 from dask_knot.tracking.records import KeyRecord, ShardRecord

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from dask.typing import Key
 
 from dask_knot.planning import Resources
-from dask_knot.store.manifest import Output
-from dask_knot.store.names import ShardId, StageId
+from dask_knot.run.manifest import Output
+from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking.events import Graph, Node
 from dask_knot.tracking.states import KeyState, ShardState, moved
 from dask_knot.tracking.tally import Tally

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from dask.typing import Key
 
-from dask_knot.store.manifest import Place
+from dask_knot.run.manifest import Place
 from dask_knot.tracking.events import Graph, Node
 from dask_knot.tracking.state import State
 from dask_knot.tracking.states import KeyState

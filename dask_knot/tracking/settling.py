@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dask_knot.tracking.missing import leave, read, take_missing
+from dask_knot.tracking.gaps import leave, read, take_missing
 from dask_knot.tracking.records import Batch, KeyRecord
 from dask_knot.tracking.state import State
 from dask_knot.tracking.states import KeyState

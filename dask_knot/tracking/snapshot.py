@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dask.typing import Key
 
-from dask_knot.store.names import StageId
+from dask_knot.run.names import StageId
 from dask_knot.tracking.state import State
 from dask_knot.tracking.states import KeyState, ShardState
 from dask_knot.tracking.tally import Earlier, Tally

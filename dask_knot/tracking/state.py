@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from dask.typing import Key
 
 from dask_knot.planning import Limits, Resources
-from dask_knot.store.names import StageId
+from dask_knot.run.names import StageId
 from dask_knot.tracking.actions import (
     Action,
     DeleteObjects,

@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
 
-from dask_knot.store.manifest import Manifest
-from dask_knot.store.names import StageId
+from dask_knot.run.manifest import Manifest
+from dask_knot.run.names import StageId
 from dask_knot.tracking.states import ShardState
 
 #: Stages that are over and still counted.

@@ -9,9 +9,10 @@ from dask.typing import Key
 
 from dask_knot.errors import MissingObjectError
 from dask_knot.planning import Limits, Resources
-from dask_knot.store.manifest import Kind, Output, Place
-from dask_knot.store.names import ShardId, StageId
-from dask_knot.tracking import events, gathering, outcomes, planned
+from dask_knot.run.manifest import Kind, Output, Place
+from dask_knot.run.names import ShardId, StageId
+from dask_knot.tracking import events, gathering, outcomes
+from dask_knot.tracking import plans as planned
 from dask_knot.tracking.actions import Action, FailKey
 from dask_knot.tracking.mistakes import give_up
 from dask_knot.tracking.records import KeyRecord, ShardRecord

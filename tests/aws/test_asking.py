@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConn
 from dask_knot.aws.asking import Asking
 from dask_knot.aws.session import OUTAGE, open_session
 from dask_knot.errors import AccessError, AwsError
-from dask_knot.store.opening import RETRIES
+from dask_knot.run.opening import RETRIES
 
 GONE = [
     EndpointConnectionError(endpoint_url="https://batch"),

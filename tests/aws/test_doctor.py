@@ -17,7 +17,7 @@ from dask_knot.aws.outputs import parse_outputs
 from dask_knot.aws.session import Session, open_session
 from dask_knot.aws.stack import up
 from dask_knot.aws.status import measure, read_status
-from dask_knot.running.versions import HERE
+from dask_knot.run.versions import HERE
 from tests.aws.account import account, sign_in, unheard
 from tests.aws.formation import FakeSession, Pages, described, refusal
 

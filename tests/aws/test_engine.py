@@ -14,12 +14,12 @@ from dask_knot.aws.engine import AwsEngine
 from dask_knot.aws.outputs import StackOutputs
 from dask_knot.aws.session import Session, open_session
 from dask_knot.batch.request import job_definition
-from dask_knot.batch.schema import check_parameters
 from dask_knot.batch.service import JobService
 from dask_knot.errors import AwsError, ConfigurationError, EngineError
+from dask_knot.local.schema import check_parameters
 from dask_knot.planning import Resources, Shard, Stage
-from dask_knot.settings import resolve
-from dask_knot.store.names import StageId
+from dask_knot.run.names import StageId
+from dask_knot.settings.settings import resolve
 
 REGION = "eu-west-1"
 OUTPUTS = StackOutputs(

@@ -10,9 +10,9 @@ import pytest
 
 from dask_knot.aws import rules
 from dask_knot.aws.options import StackOptions, resolve_options
-from dask_knot.commands.flags import ARCHITECTURES, PLATFORMS, UP
+from dask_knot.cli.flags import ARCHITECTURES, PLATFORMS, UP
 from dask_knot.errors import ConfigurationError
-from dask_knot.settings import DEFAULTS
+from dask_knot.settings.settings import DEFAULTS
 
 
 @pytest.fixture(autouse=True)

@@ -11,16 +11,16 @@ from botocore.config import Config
 
 from dask_knot.aws.doctor import Verdict, examine
 from dask_knot.aws.engine import AwsEngine
-from dask_knot.aws.image import ensure_image
+from dask_knot.aws.images import ensure_image
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import parse_outputs, read_outputs
 from dask_knot.aws.removal import down, find_data
 from dask_knot.aws.session import Session
-from dask_knot.aws.spec import ImageSpec
 from dask_knot.aws.stack import up
 from dask_knot.aws.status import read_status
 from dask_knot.errors import AwsError
-from dask_knot.settings import resolve
+from dask_knot.image.spec import ImageSpec
+from dask_knot.settings.settings import resolve
 from tests.aws.account import sign_in, unheard
 from tests.aws.formation import described
 

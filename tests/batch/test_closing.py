@@ -11,8 +11,8 @@ from dask_knot.batch.closing import BEARING, SILENCE, Left, end_jobs
 from dask_knot.batch.service import JobService, JobTemplate
 from dask_knot.errors import AccessError, AwsError, SubmissionError
 from dask_knot.planning import Resources, Shard, Stage
-from dask_knot.store.names import StageId
-from tests.batch.recording import RecordingBatch, Request
+from dask_knot.run.names import StageId
+from tests.local.recording import RecordingBatch, Request
 
 STAGE = Stage((Shard((), (), (), (), 1.0),) * 2, Resources(vcpus=1, memory=2**30))
 

@@ -24,7 +24,7 @@ from dask_knot.errors import (
 )
 from dask_knot.graphs.needs import parse_resources
 from dask_knot.planning import Resources
-from dask_knot.running import exits
+from dask_knot.run import exits
 from dask_knot.tracking.events import Ending
 
 #: What Batch says: statusReason, container.reason, exitCode. Then ending, error, words of it.

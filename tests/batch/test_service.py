@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from dask_knot.batch.schema import check_parameters
 from dask_knot.batch.service import (
     IDS_AT_ONCE,
     LOGS_AT_ONCE,
@@ -19,10 +18,11 @@ from dask_knot.batch.service import (
     JobTemplate,
 )
 from dask_knot.errors import AccessError, KilledTaskError, SubmissionError
+from dask_knot.local.schema import check_parameters
 from dask_knot.planning import Dependency, DependencyType, External, Resources, Shard, Stage
-from dask_knot.store.names import ShardId, StageId
+from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking.events import Ending
-from tests.batch.recording import RecordingBatch
+from tests.local.recording import RecordingBatch
 
 SMALL = Resources(vcpus=1, memory=2**30)
 URL = "s3://bucket/run/packs/0000000001-000"

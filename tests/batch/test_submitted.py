@@ -10,8 +10,8 @@ import pytest
 
 from dask_knot.batch.service import REMEMBERED, JobService, JobTemplate
 from dask_knot.planning import Resources, Shard, Stage
-from dask_knot.store.names import StageId
-from tests.batch.recording import RecordingBatch
+from dask_knot.run.names import StageId
+from tests.local.recording import RecordingBatch
 
 STAGE = Stage((Shard((1,), (), (1,), (), 1.0),), Resources(1, 2**20))
 

@@ -1,6 +1,6 @@
 """Between the store and its disk, in the client as in jobs: here objects are harmed, and refused.
 
-`Edge` stands where `dask_knot.store.store` has obstore. An object that is to be flipped, cut or
+`Edge` stands where `dask_knot.run.store` has obstore. An object that is to be flipped, cut or
 deleted "before it is read" is harmed while it is written, so that no reader can ever be faster.
 What struck is noted in a folder that all processes share.
 """
@@ -20,7 +20,7 @@ from typing import Any
 
 import obstore
 
-from dask_knot.store import store as room
+from dask_knot.run import store as room
 
 #: The variable that tells jobs of the rule.
 VARIABLE = "KNOT_CHAOS"

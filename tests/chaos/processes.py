@@ -135,7 +135,7 @@ def servers() -> Iterable[psutil.Process]:
     """Find the fork servers of this process."""
     for process in psutil.Process().children():
         try:
-            if "dask_knot.batch.forkserver" in process.cmdline():
+            if "dask_knot.local.forkserver" in process.cmdline():
                 yield process
         except psutil.Error:
             continue

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from dask_knot import KnotCluster
-from dask_knot.batch.launcher import ChildProcess, Exit, Launcher, Listener
+from dask_knot.local.launcher import ChildProcess, Exit, Launcher, Listener
 
 
 class Rough:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dask_knot.errors import MissingObjectError, StoreError
-from dask_knot.store.store import Store
+from dask_knot.run.store import Store
 from tests.chaos import edge, graphs
 from tests.chaos.__main__ import chosen
 from tests.chaos.crew import Member, compute

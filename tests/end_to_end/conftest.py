@@ -55,7 +55,7 @@ def job_servers() -> list[psutil.Process]:
     found = []
     for child in children:
         with contextlib.suppress(psutil.Error):
-            if "dask_knot.batch.forkserver" in child.cmdline():
+            if "dask_knot.local.forkserver" in child.cmdline():
                 found.append(child)
     return found
 

@@ -12,8 +12,9 @@ import pytest
 from dask import delayed
 from distributed import Client, span, wait
 
-from dask_knot import KnotCluster, checks
+from dask_knot import KnotCluster
 from dask_knot.errors import ConfigurationError, JobTimeoutError, UnsupportedGraphError
+from dask_knot.settings import checks
 from tests.end_to_end.conftest import until
 from tests.end_to_end.tasks import append, flaky, inc, wait_for
 

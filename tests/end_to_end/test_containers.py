@@ -15,7 +15,7 @@ import pytest
 from dask import delayed
 from distributed import Client
 
-from dask_knot import KnotCluster, checks
+from dask_knot import KnotCluster
 from dask_knot.aws.session import Session, open_session
 from dask_knot.errors import (
     EngineError,
@@ -26,7 +26,8 @@ from dask_knot.errors import (
     StackError,
     VersionsError,
 )
-from dask_knot.running import versions
+from dask_knot.run import versions
+from dask_knot.settings import checks
 from tests.end_to_end.conftest import until
 from tests.end_to_end.containers import SMALL, account, machine, open_aws, settings
 from tests.rig.machine import Rig

@@ -22,7 +22,7 @@ from click.testing import CliRunner
 from distributed import Client
 
 from dask_knot import KnotCluster
-from dask_knot.cli import knot
+from dask_knot.cli.main import knot
 from tests.end_to_end.containers import SMALL, machine
 from tests.rig.machine import Rig
 

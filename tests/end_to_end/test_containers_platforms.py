@@ -14,7 +14,7 @@ from distributed import Client
 from dask_knot import KnotCluster
 from dask_knot.aws.outputs import StackOutputs, read_outputs
 from dask_knot.aws.session import Session, open_session
-from dask_knot.cli import knot
+from dask_knot.cli.main import knot
 from dask_knot.errors import ConfigurationError
 from tests.end_to_end.containers import machine
 from tests.rig.machine import Rig

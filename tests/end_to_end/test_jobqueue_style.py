@@ -17,7 +17,7 @@ import pytest
 from distributed import Client
 
 from dask_knot import KnotCluster
-from dask_knot.deploy.discovery import RunningCluster, open_clusters
+from dask_knot.cluster.discovery import RunningCluster, open_clusters
 from dask_knot.errors import ConfigurationError, EngineError
 from tests.end_to_end.conftest import SMALL, until
 from tests.end_to_end.tasks import inc, wait_for

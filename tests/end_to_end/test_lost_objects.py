@@ -14,7 +14,7 @@ from distributed import Client, WorkerPlugin, wait
 
 from dask_knot import KnotCluster
 from dask_knot.errors import KilledTaskError, StoreError
-from dask_knot.store import names
+from dask_knot.run import names
 from tests.end_to_end.conftest import until
 from tests.end_to_end.tasks import inc, touch, wait_for
 

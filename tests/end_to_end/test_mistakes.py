@@ -9,9 +9,9 @@ import pytest
 from distributed import Client, Future, wait
 
 from dask_knot import KnotCluster
-from dask_knot.batch.fork import ForkLauncher
-from dask_knot.driving import driver
 from dask_knot.errors import InternalError, KnotError
+from dask_knot.local.fork import ForkLauncher
+from dask_knot.session import driver
 from dask_knot.tracking import events, gathering, tracker
 from tests.end_to_end.conftest import until
 from tests.end_to_end.tasks import fail, inc

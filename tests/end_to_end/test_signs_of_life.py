@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.showing.screens import in_terminal, screen
+from tests.dashboard.screens import in_terminal, screen
 
 PROGRAM = """
 import logging, sys, threading

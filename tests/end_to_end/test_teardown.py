@@ -14,7 +14,7 @@ import pytest
 from distributed import Client, WorkerPlugin
 
 from dask_knot import KnotCluster
-from dask_knot.running import outfit
+from dask_knot.job import outfit
 from tests.end_to_end.tasks import inc, wait_for
 
 

@@ -14,7 +14,7 @@ from distributed import Client
 
 from dask_knot import KnotCluster
 from dask_knot.aws.doctor import Verdict, examine
-from dask_knot.aws.image import ImageSpec, ensure_image
+from dask_knot.aws.images import ensure_image
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import read_outputs
 from dask_knot.aws.policy import PUSH, user_policy
@@ -23,8 +23,9 @@ from dask_knot.aws.session import open_session
 from dask_knot.aws.stack import up
 from dask_knot.aws.status import read_status
 from dask_knot.errors import KnotError
-from dask_knot.store import store as store_module
-from dask_knot.store.store import Store
+from dask_knot.image.image import ImageSpec
+from dask_knot.run import store as store_module
+from dask_knot.run.store import Store
 from tests.aws.account import unheard
 from tests.aws.permissions import actions
 from tests.end_to_end.conftest import until

@@ -21,9 +21,9 @@ from distributed.protocol import Serialized, deserialize, serialize, to_serializ
 
 from dask_knot.errors import UnsupportedGraphError
 from dask_knot.graphs.annotations import Bounds
+from dask_knot.graphs.compaction import compact
 from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.opening import OpenedGraph, open_graph
-from dask_knot.graphs.wanted import compact
 from dask_knot.planning import Resources
 
 BOUNDS = Bounds(Resources(vcpus=2, memory=2**30, timeout=600), Resources(8, 2**33, 2))

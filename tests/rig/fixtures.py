@@ -53,8 +53,9 @@ def job_image(rig: Rig) -> str:
     It stays in the Docker engine of the rig, where Batch finds it, whatever happens to its
     repository.
     """
-    from dask_knot.aws.image import ImageSpec, ensure_image
+    from dask_knot.aws.images import ensure_image
     from dask_knot.aws.session import open_session
+    from dask_knot.image.image import ImageSpec
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         _enter(rig, monkeypatch)

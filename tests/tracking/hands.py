@@ -9,9 +9,9 @@ from dask.typing import Key
 
 from dask_knot.errors import KilledTaskError
 from dask_knot.planning import Limits, Plan, Resources, Shard, make_plan
-from dask_knot.store import names
-from dask_knot.store.manifest import Kind, Manifest, Output, Place
-from dask_knot.store.names import ShardId, StageId
+from dask_knot.run import names
+from dask_knot.run.manifest import Kind, Manifest, Output, Place
+from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.events import Ending, Graph
 from dask_knot.tracking.tracker import Pace, Tracker

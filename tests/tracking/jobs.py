@@ -11,9 +11,9 @@ from dask.typing import Key
 
 from dask_knot.errors import JobError
 from dask_knot.planning import DependencyType, External, Shard, Stage
-from dask_knot.store import names
-from dask_knot.store.manifest import Kind, Manifest, Output, Place, Work
-from dask_knot.store.names import ShardId, StageId
+from dask_knot.run import names
+from dask_knot.run.manifest import Kind, Manifest, Output, Place, Work
+from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking.actions import SubmitPlan
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound, SubmissionFailed
 

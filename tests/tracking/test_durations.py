@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dask_knot.store.manifest import Work
+from dask_knot.run.manifest import Work
 from dask_knot.tracking.durations import Durations
 
 

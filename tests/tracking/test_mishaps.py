@@ -6,9 +6,9 @@ import pytest
 from dask.typing import Key
 
 from dask_knot.errors import CorruptObjectError, InternalError, JobError, SubmissionError
-from dask_knot.store import names
-from dask_knot.store.manifest import Kind, Manifest, Output, Place
-from dask_knot.store.names import StageId
+from dask_knot.run import names
+from dask_knot.run.manifest import Kind, Manifest, Output, Place
+from dask_knot.run.names import StageId
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.events import Ending
 from dask_knot.tracking.recovery import ATTEMPTS, KILLED_ALONE

@@ -8,7 +8,8 @@ import pytest
 
 from dask_knot.errors import InternalError, KnotError, SubmissionError
 from dask_knot.planning import make_plan
-from dask_knot.tracking import actions, events, gathering, planned
+from dask_knot.tracking import actions, events, gathering
+from dask_knot.tracking import plans as planned
 from dask_knot.tracking.states import KeyState
 
 from .hands import Hands

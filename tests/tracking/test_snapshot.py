@@ -7,9 +7,9 @@ from array import array
 import pytest
 from dask.typing import Key
 
-from dask_knot.store import names
-from dask_knot.store.manifest import Kind, Manifest, Output, Place, Work
-from dask_knot.store.names import ShardId
+from dask_knot.run import names
+from dask_knot.run.manifest import Kind, Manifest, Output, Place, Work
+from dask_knot.run.names import ShardId
 from dask_knot.tracking import events
 from dask_knot.tracking.events import Ending
 from dask_knot.tracking.snapshot import Count, plans_of, snapshot

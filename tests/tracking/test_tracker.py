@@ -6,9 +6,9 @@ from dask.typing import Key
 
 from dask_knot.errors import MissingObjectError
 from dask_knot.planning import Limits
-from dask_knot.store import names
-from dask_knot.store.manifest import Place
-from dask_knot.store.names import StageId
+from dask_knot.run import names
+from dask_knot.run.manifest import Place
+from dask_knot.run.names import StageId
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.states import KeyState
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dask_knot.store import names
+from dask_knot.run import names
 from dask_knot.tracking import actions
 
 from .hands import RUN, Hands

@@ -1,0 +1,298 @@
+"""`dask knot …`: parse, call one function, print."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+import dask
+
+from dask_knot.cli.flags import connection_options, image_options, up_options
+from dask_knot.cli.words import describe, rows, say
+from dask_knot.errors import KnotError
+from dask_knot.plural import many
+
+# Rooms that speak to AWS are imported when a command runs: `dask --help` reads this file.
+if TYPE_CHECKING:
+    from dask_knot.aws.progress import StackEvent
+    from dask_knot.aws.session import Session
+    from dask_knot.cli.screen import Screen
+
+
+class KnotGroup(click.Group):
+    """A group whose commands end with our own errors as messages, not tracebacks."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except KnotError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=KnotGroup)
+@click.version_option(package_name="dask_knot", prog_name="dask_knot")
+def knot() -> None:
+    """Run Dask graphs as array jobs of AWS Batch.
+
+    Run `up` first, once for an AWS account, then `image` with your script: after that, scripts
+    with a KnotCluster() run on AWS. `doctor` says what is missing.
+    """
+
+
+@knot.command()
+@connection_options
+@up_options
+@click.option(
+    "--config/--no-config",
+    default=True,
+    help="Write the stack into Dask's configuration, so that KnotCluster() uses it (the default).",
+)
+def up(
+    name: str | None, region: str | None, profile: str | None, given: dict[str, Any], config: bool
+) -> None:
+    """Make the stack that jobs run in, or update it.
+
+    The stack has a bucket, an image repository, roles, a job queue and a compute environment.
+    Options that are given are noted in Dask's configuration (knot.aws.up) for the next `up`.
+    """
+    say(f"looking for credentials, and for the stack {_stack(name)} …")
+    from dask_knot.aws.options import resolve_options
+    from dask_knot.aws.stack import up as make
+    from dask_knot.cli import files as written
+
+    options = resolve_options({"name": name, **given})
+    session, screen = _open(profile, region), _screen()
+    screen.line(f"stack {options.name} in {session.region}: {describe(options)}")
+    try:
+        outputs = make(session, options, _reporter(screen))
+    except KeyboardInterrupt:
+        again = f"dask knot up --name {options.name}"
+        raise click.ClickException(
+            f"CloudFormation goes on by itself; `{again}` follows it"
+        ) from None
+    screen.table(rows(outputs))
+    if config:
+        used = profile or dask.config.get("knot.aws.profile", None)
+        try:
+            path = written.write(options.name, session.region, used, options.changed())
+            screen.line(f"KnotCluster() now uses it (engine: aws), by {path}")
+        except OSError as error:
+            screen.line(written.by_hand(error, options.name, session.region, used))
+    screen.line("next: dask knot image SCRIPT, which builds and pushes what jobs run in")
+
+
+@knot.command()
+@connection_options
+@click.option("--yes", is_flag=True, help="Delete, and end jobs, without asking.")
+@click.option("--keep-data", is_flag=True, help="Leave the bucket, and the results in it.")
+def down(
+    name: str | None, region: str | None, profile: str | None, yes: bool, keep_data: bool
+) -> None:
+    """Delete the stack with all results, images and logs.
+
+    Jobs of the stack that wait or run are listed and ended first. Only what the stack made is
+    deleted: a bucket, queue or role that was there before stays.
+    """
+    say(f"looking for the stack {_stack(name)} …")
+    from dask_knot.aws.endjobs import end_jobs, find_jobs
+    from dask_knot.aws.removal import down as delete
+    from dask_knot.aws.removal import find_data
+    from dask_knot.cli import files as written
+
+    session, stack, screen = _open(profile, region), _stack(name), _screen()
+    buckets = find_data(session, stack)
+    if buckets is None:
+        screen.line(f"there is no stack {stack} in {session.region}: nothing to delete")
+        return
+    jobs = find_jobs(session, stack)
+    if jobs is not None and jobs.ids:
+        screen.line(f"in use: {jobs} wait or run in {jobs.queue.rpartition('/')[2]}")
+    doomed = "" if keep_data or not buckets else f" and all data in {', '.join(buckets)}"
+    doomed += f" and end {many('job', len(jobs.ids))}" if jobs is not None and jobs.ids else ""
+    if not yes:
+        click.confirm(f"Delete stack {stack} in {session.region}{doomed}?", abort=True)
+    if left := end_jobs(session, stack, screen.line):
+        screen.line(f"these jobs have not ended yet, and go with their queue: {', '.join(left)}")
+    removed = delete(session, stack, _reporter(screen), keep_data=keep_data)
+    screen.line(f"stack {stack} is deleted")
+    if removed.kept:
+        screen.line(
+            f"left, and paid for, is the bucket {', '.join(removed.kept)}: "
+            f"`dask knot up --existing-bucket {removed.kept[0]}` uses it again"
+        )
+    try:
+        if path := written.remove(stack, session.region):
+            screen.line(f"deleted {path}")
+    except OSError as error:
+        screen.line(f"delete what `up` has written yourself, if there is anything: {error}")
+
+
+@knot.command()
+@connection_options
+def status(name: str | None, region: str | None, profile: str | None) -> None:
+    """Show the stack, its jobs and image, and the size of its store."""
+    say(f"asking AWS about the stack {_stack(name)} …")
+    from dask_knot.aws.outputs import read_outputs
+    from dask_knot.aws.status import read_status
+    from dask_knot.cli.screen import readable_size
+
+    session = _open(profile, region)
+    found = read_status(session, read_outputs(session, _stack(name)))
+    jobs = ", ".join(f"{count} {state}" for state, count in found.jobs.items())
+    size = f"{many('object', found.size.objects)}, {readable_size(found.size.bytes)}"
+    _screen().table(
+        [
+            ("stack", f"{found.outputs.name} in {session.region}, {found.outputs.status}"),
+            ("queue", f"{found.outputs.queue.rpartition('/')[2]}, {found.queue}"),
+            ("compute environment", found.compute_environment or "that of the queue"),
+            ("jobs", jobs or "none"),
+            ("image", found.image or "none yet: dask knot image"),
+            ("store", f"{found.outputs.store_url}, {size if found.size.is_all else f'> {size}'}"),
+        ]
+    )
+
+
+@knot.command()
+@connection_options
+def doctor(name: str | None, region: str | None, profile: str | None) -> None:
+    """Check all that jobs need: one line each, with the cure.
+
+    The lines are marked ok, wrong, or ? where it isn't sure; the exit code is 1 if any is wrong.
+    """
+    say(f"examining the stack {_stack(name)} …")
+    from dask_knot.aws.doctor import Verdict, open_and_examine
+
+    def open_one(**place: str) -> Session:
+        return _open(profile, place.get("region", region))
+
+    screen, is_bad = _screen(), False
+    for finding in open_and_examine(open_one, _stack(name)):
+        screen.marked(finding.verdict.value, f"{finding.what}: {finding.text}")
+        if finding.cure:
+            screen.line(f"       → {finding.cure}")
+        is_bad |= finding.verdict is Verdict.BAD
+    if is_bad:
+        raise SystemExit(1)
+
+
+@knot.command()
+@click.argument("source", required=False)
+@connection_options
+@image_options
+@click.option("--local", is_flag=True, help="Build it on this machine only, for engine 'docker'.")
+@click.option("--show", is_flag=True, help="Print the Dockerfile, and build nothing.")
+def image(
+    name: str | None,
+    region: str | None,
+    profile: str | None,
+    given: dict[str, Any],
+    local: bool,
+    show: bool,
+) -> None:
+    """Build and push the image that jobs run in, unless it is there.
+
+    SOURCE is a script, notebook or folder: the packages that it imports go into the image, in the
+    versions that are installed here. What is given is noted in Dask's configuration (knot.build).
+    """
+    say("finding out what jobs need …")
+    from dask_knot.aws.images import ensure_image
+    from dask_knot.aws.outputs import read_outputs
+    from dask_knot.cli import files as written
+    from dask_knot.image.image import ensure_local_image, resolve_spec, show_dockerfile
+
+    spec, screen = resolve_spec(given), _screen()
+    if show:
+        click.echo(show_dockerfile(spec, lambda line: click.echo(line, err=True)))
+        return
+    if local:
+        made = ensure_local_image(spec, screen.line)
+    else:
+        session = _open(profile, region)
+        made = ensure_image(session, read_outputs(session, _stack(name)), spec, screen.line)
+    try:
+        if path := written.write_image(given):
+            screen.line(f"KnotCluster() builds with the same options, by {path}")
+    except OSError as error:
+        screen.line(f"name it, KnotCluster(image=...), as it could not be written down: {error}")
+    click.echo(made)
+
+
+@knot.command()
+@connection_options
+@up_options
+@click.option("--user", "kind", flag_value="user", help="Print the policy to run jobs.")
+@click.option(
+    "--operator", "kind", flag_value="operator", help="Print the policy to run `up`, `down`."
+)
+@click.option("--push/--no-push", default=True, help="With --user: may push images, or not.")
+def policy(
+    name: str | None,
+    region: str | None,
+    profile: str | None,
+    given: dict[str, Any],
+    kind: str | None,
+    push: bool,
+) -> None:
+    """Print the IAM policy that users or operators need.
+
+    --user is for those who run work in the stack that is there. --operator is for those who run
+    `up` and `down`: give it the same options as `up`.
+    """
+    from dask_knot.aws.operator import operator_policy
+    from dask_knot.aws.options import resolve_options
+    from dask_knot.aws.outputs import read_outputs
+    from dask_knot.aws.policy import user_policy
+
+    if kind is None:
+        raise click.UsageError("say for whom: --user or --operator")
+    if kind == "user":
+        session = _open(profile, region)
+        found = user_policy(read_outputs(session, _stack(name)), pushes=push)
+    else:
+        options = resolve_options({"name": name, **given})
+        found = operator_policy(options, _place(profile, region))
+    click.echo(json.dumps(found, indent=2))
+
+
+def _place(profile: str | None, region: str | None) -> Any:
+    """Find out account and region, if there are credentials to ask with."""
+    from dask_knot.aws.operator import Place
+
+    try:
+        session = _open(profile, region)
+        arn = session.identity()["Arn"].split(":")
+    except KnotError:
+        return Place(region=region or "*")
+    return Place(partition=arn[1], region=session.region, account=arn[4])
+
+
+def _open(profile: str | None, region: str | None) -> Session:
+    from dask_knot.aws.session import open_session
+
+    # Tests hand in another way to open one.
+    opener = click.get_current_context().obj or open_session
+    session: Session = opener(
+        profile=profile or dask.config.get("knot.aws.profile", None),
+        region=region or dask.config.get("knot.aws.region", None),
+    )
+    return session
+
+
+def _stack(name: str | None) -> str:
+    return name or str(dask.config.get("knot.aws.stack", "dask-knot"))
+
+
+def _screen() -> Screen:
+    from dask_knot.cli.screen import Screen
+
+    return Screen()
+
+
+def _reporter(screen: Screen) -> Any:
+    def report(event: StackEvent) -> None:
+        reason = f": {event.reason}" if event.is_failure and event.reason else ""
+        screen.marked(event.status, f"{event.resource} ({event.kind}){reason}")
+
+    return report

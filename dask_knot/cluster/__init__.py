@@ -1,0 +1,1 @@
+"""The face of Dask: cluster, scheduler, gateway."""

@@ -1,0 +1,98 @@
+"""Clusters that nobody has closed: ended with their process, and left alone by its forks.
+
+A process ends in four ways: with the interpreter, by a signal that asks for it, by one that can't
+be heard, and by `os._exit`. Jobs go on after the last two only.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+from distributed import Client
+
+if TYPE_CHECKING:
+    from dask_knot.cluster.cluster import KnotCluster
+
+#: What a terminal that is closed, a scheduler of jobs, or `kill` send.
+SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+#: Seconds that the end of a cluster may take: its jobs' and that of its values.
+LONGEST = 180.0
+#: The clusters of this process that are open.
+open_here: weakref.WeakSet[KnotCluster] = weakref.WeakSet()
+
+
+def close_clients(cluster: KnotCluster) -> None:
+    """Close the clients of a cluster: they have nothing left, and would try to connect again.
+
+    One that notices the end by itself, or made it, would keep the thread of the event loop running.
+    """
+    for client in list(Client._instances):
+        if client.cluster is cluster and not client.asynchronous:
+            with contextlib.suppress(TimeoutError):
+                client.close()
+            client._loop_runner.stop()
+
+
+def close_all() -> None:
+    """Close what is open when the interpreter ends."""
+    for cluster in list(open_here):
+        with contextlib.suppress(Exception):
+            if cluster.loop.asyncio_loop.is_running():
+                cluster.close_in_loop(timeout=LONGEST)
+        # There may be no loop any more, or it is stuck.
+        with contextlib.suppress(Exception):
+            cluster.end_now()
+
+
+def hear_signals() -> None:
+    """Let those signals that end a process end its jobs first, unless the user has other plans."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in SIGNALS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end_and_go)
+
+
+def _end_and_go(number: int, frame: object) -> None:
+    """End all jobs, then do what the signal does by itself.
+
+    Not an exception in the main thread, which user code might catch; and in another thread, as
+    this one may hold a lock just now.
+    """
+    signal.signal(number, signal.SIG_DFL)  # who asks twice is heard at once
+    ends = [threading.Thread(target=_end, args=(one,), daemon=True) for one in list(open_here)]
+    for end in ends:
+        end.start()
+    for end in ends:
+        end.join(LONGEST)
+    os.kill(os.getpid(), number)
+
+
+def _end(cluster: KnotCluster) -> None:
+    with contextlib.suppress(Exception):
+        cluster.end_now()
+
+
+def forget_all() -> None:
+    """Let go of all clusters in a fork, which has their sockets and files but none of the threads.
+
+    Its end, in whatever way, must neither wait for those threads nor remove the files.
+    """
+    for cluster in list(open_here):
+        cluster.abandon()
+    for client in list(Client._instances):
+        if client.cluster in open_here:
+            client.status = "closed"
+    open_here.clear()
+
+
+# Not `atexit` alone: the executors, with which a cluster closes, end before its hooks are called.
+getattr(threading, "_register_atexit", atexit.register)(close_all)
+if hasattr(os, "register_at_fork"):  # Windows has no forks
+    os.register_at_fork(after_in_child=forget_all)

@@ -1,0 +1,32 @@
+"""How collections would run: the real planner's plan, and nothing that runs."""
+
+from __future__ import annotations
+
+from distributed.utils import offload
+
+from dask_knot.dashboard.drawing import PlanDrawing
+from dask_knot.graphs.annotations import Bounds
+from dask_knot.graphs.constants import Constants
+from dask_knot.graphs.opening import Sent, open_graph
+from dask_knot.planning import Plan, make_plan
+from dask_knot.planning.outline import outline
+from dask_knot.session.assembly import Assembly
+from dask_knot.tracking.foresight import foresee
+
+
+async def foresee_plan(parts: Assembly, sent: Sent) -> PlanDrawing:
+    """Plan what a client would send, with what is known now, as if it came alone."""
+    bounds = Bounds(parts.resources, parts.engine.largest)
+    opened = await offload(
+        open_graph,
+        sent.packed,
+        sent.keys,
+        sent.annotations,
+        bounds,
+        Constants(),
+        parts.engine.is_here,
+    )
+    request, sizes = foresee(parts.tracker, opened.graph)
+    plan = await offload(make_plan, request) if request is not None else Plan(())
+    timed = set(parts.tracker.state.durations.seconds)
+    return PlanDrawing(outline(plan, set(opened.graph.wanted), sizes, timed), parts.jobs)

@@ -1,0 +1,146 @@
+"""A table of array jobs, for people: text in a terminal, HTML in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from dask_knot.batch.service import Job
+from dask_knot.batch.states import JobStatus
+from dask_knot.plural import many
+from dask_knot.run.names import StageId
+from dask_knot.tracking.states import ShardState
+from dask_knot.tracking.tally import Tally
+
+#: What Batch calls failed as well, but was meant.
+CANCELLED = "CANCELLED"
+#: What a child can be: Batch's states, and this one.
+STATES = (*(status.value for status in JobStatus), CANCELLED)
+#: What a child is that is over.
+ENDED = frozenset({"SUCCEEDED", "FAILED", CANCELLED})
+#: What becomes of children that may still do something, the furthest first.
+_ON_THE_WAY = ("RUNNING", "STARTING", "RUNNABLE", "PENDING", "SUBMITTED")
+
+#: Prefixes that are named of each job.
+NAMED = 4
+
+#: Rows that are shown; iterate over the table to see all.
+SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """One job or array job: the prefixes of its tasks, and its children by state.
+
+    A task that raises doesn't fail its job, so those that `erred` are counted apart.
+    """
+
+    stage: str
+    job_id: str
+    size: int
+    counts: Mapping[str, int]
+    tasks: Sequence[str] = ()
+    erred: int = 0
+
+
+class JobTable(Sequence[JobRow]):
+    """The array jobs of a cluster, newest last."""
+
+    def __init__(self, rows: Sequence[JobRow]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        return self._rows[index]
+
+    def __iter__(self) -> Iterator[JobRow]:
+        return iter(self._rows)
+
+    def __repr__(self) -> str:
+        if not self._rows:
+            return "no jobs yet"
+        lines = ["  ".join(cell.ljust(w) for cell, w in line).rstrip() for line in self._lines()]
+        if len(self._rows) > SHOWN:
+            lines.insert(1, f"({many('earlier job', len(self._rows) - SHOWN)})")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        if not self._rows:
+            return "no jobs yet"
+        head, *body = self._cells()
+        rows = ["<tr>" + "".join(f"<th>{escape(c)}</th>" for c in head) + "</tr>"]
+        rows += ["<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in body]
+        return f"<table>{''.join(rows)}</table>"
+
+    def _cells(self) -> list[list[str]]:
+        used = [state for state in STATES if any(row.counts.get(state) for row in self._rows)]
+        head = ["stage", "job", "tasks", "children", *(state.lower() for state in used)]
+        return [head] + [
+            [row.stage, row.job_id, _words(row), str(row.size)]
+            + [str(row.counts.get(state, 0)) for state in used]
+            for row in self._rows[-SHOWN:]
+        ]
+
+    def _lines(self) -> list[list[tuple[str, int]]]:
+        cells = self._cells()
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        return [list(zip(row, widths, strict=True)) for row in cells]
+
+
+def job_table(
+    jobs: Mapping[StageId, Job], tallies: Mapping[StageId, Tally], is_closed: bool
+) -> JobTable:
+    """List what was submitted, as the manifests, and Batch at the last look, tell of it.
+
+    Parameters
+    ----------
+    jobs : mapping of StageId to Job
+        What was submitted.
+    tallies : mapping of StageId to Tally
+        What has become of it.
+    is_closed : bool
+        Whether the cluster has ended all that was left, and looks no more.
+    """
+    return JobTable(
+        [
+            JobRow(
+                str(id),
+                job.id,
+                job.size,
+                _counts(tallies[id].shards, {} if is_closed else job.counts, is_closed),
+                tuple(tallies[id].total),
+                tallies[id].erred.total(),
+            )
+            for id, job in sorted(jobs.items())
+            if id in tallies
+        ]
+    )
+
+
+def _counts(
+    shards: Mapping[ShardState, int], children: Mapping[str, int], is_closed: bool
+) -> dict[str, int]:
+    """Count children by state: a manifest is the truth, whatever Batch said before it was read."""
+    still, dropped = shards.get(ShardState.OPEN, 0), shards.get(ShardState.DROPPED, 0)
+    found = {
+        "SUCCEEDED": shards.get(ShardState.DONE, 0),
+        "FAILED": shards.get(ShardState.FAILED, 0),
+    }
+    left = still + dropped
+    for state in _ON_THE_WAY:
+        found[state] = min(left, children.get(state, 0))
+        left -= found[state]
+    found[CANCELLED] = left if is_closed else min(left, dropped)
+    # Not seen yet by the look at Batch, or over, as Batch has it, and the manifest not read.
+    found["RUNNING" if children else "SUBMITTED"] += left - found[CANCELLED]
+    return {state: count for state, count in found.items() if count}
+
+
+def _words(row: JobRow) -> str:
+    words = list(row.tasks[:NAMED])
+    if len(row.tasks) > NAMED:
+        words.append(f"{len(row.tasks) - NAMED} more")
+    return ", ".join(words) + (f" ({row.erred:,} erred)" if row.erred else "")

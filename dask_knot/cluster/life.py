@@ -1,0 +1,90 @@
+"""Signs of life: says on the terminal how far a cluster is, while somebody waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+
+from dask_knot.cluster.jobtable import ENDED, job_table
+from dask_knot.dashboard.line import line
+from dask_knot.dashboard.terminal import Terminal, is_awaited
+from dask_knot.session.assembly import Assembly
+from dask_knot.tracking.snapshot import snapshot
+from dask_knot.tracking.states import ShardState
+
+#: Seconds between two looks, at least; and so many times as long as the last one took.
+PAUSE, LEISURE = 0.25, 20
+
+
+class Life:
+    """Shows one cluster's words on a terminal, from some seconds after its work began.
+
+    Parameters
+    ----------
+    parts : Assembly
+        The cluster's.
+    terminal : Terminal
+        Where they are shown.
+    """
+
+    def __init__(self, parts: Assembly, terminal: Terminal) -> None:
+        self._parts = parts
+        self._terminal = terminal
+        self._since: float | None = None  # it works; else nothing does
+        self._began = 0.0  # what is counted now
+        self._first = 0  # its first plan
+        self._running: set[int] = set()  # plans, at the last look
+        self._task: asyncio.Future[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look, in the event loop that is running."""
+        self._terminal.open(self)
+        self.look(time.monotonic())
+        self._task = asyncio.ensure_future(self._run())
+
+    def close(self) -> None:
+        """Take the words away, and look no more."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+            self._terminal.close(self)
+
+    async def _run(self) -> None:
+        shown, took = "", 0.0
+        while True:
+            await asyncio.sleep(max(PAUSE, LEISURE * took))
+            start = time.monotonic()
+            self.look(start)
+            text = self.words(start) if is_awaited() else ""
+            took = time.monotonic() - start
+            if text != shown:
+                shown = text
+                # A terminal may be stopped, and then takes nothing.
+                await asyncio.to_thread(self._terminal.show, self, text)
+
+    def look(self, now: float) -> None:
+        """Find out when the work began that people wait for now: what came before isn't counted."""
+        state = self._parts.tracker.state
+        before, self._running = self._running, {id.plan for id in state.running}
+        is_idle = state.is_idle and not state.arrivals
+        is_next = bool(before) and before.isdisjoint(self._running)  # without an idle look between
+        if is_idle or is_next:
+            self._first, self._began = min(self._running, default=state.plans), now
+        if is_idle:
+            self._since = None
+        elif self._since is None:
+            self._since = self._began = now
+
+    def words(self, now: float) -> str:
+        """Say how far the work is; nothing if there was none at the last look, or not for long."""
+        state, settings = self._parts.tracker.state, self._parts.settings
+        if self._since is None or now - self._since < settings.tempo.progress_after:
+            return ""
+        seen = snapshot(state, range(self._first, state.plans))
+        tallies = {id: tally for id in state.running if (tally := state.tallies.get(id))}
+        children: Counter[str] = Counter()
+        for row in job_table(self._parts.service.jobs, tallies, is_closed=False):
+            children.update({name: n for name, n in row.counts.items() if name not in ENDED})
+        lost = sum(stage.shards.get(ShardState.FAILED, 0) for stage in seen.stages)
+        return line(seen, children, lost, now - self._began)

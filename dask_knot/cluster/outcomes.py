@@ -1,0 +1,94 @@
+"""TellsOutcomes: what became of keys goes to Dask as a worker would tell it, without a message."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from dask.typing import Key
+from distributed.protocol import to_serialize
+
+from dask_knot.cluster.workers import JobsAsWorkers
+from dask_knot.errors import InternalError
+from dask_knot.run.failure import Failure, fail
+from dask_knot.run.manifest import Place
+from dask_knot.session.driver import Outcome
+from dask_knot.tracking import actions
+
+logger = logging.getLogger(__name__)
+
+
+class TellsOutcomes(JobsAsWorkers):
+    """The part of the scheduler that takes outcomes from the driver."""
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        """Tell Dask how keys ended."""
+        known: dict[int, Failure] = {}  # one error may stand for thousands of keys
+        for outcome in outcomes:
+            try:
+                self._tell(outcome, known)
+            except Exception as error:  # the other keys must not wait for this one
+                logger.critical("%r could not be told to Dask", outcome.key, exc_info=error)
+                self._refuse_outcome(outcome, error)
+
+    def _tell(self, outcome: Outcome, known: dict[int, Failure]) -> None:
+        if isinstance(outcome, actions.FinishKey):
+            self.finish(outcome.key, outcome.run_id, outcome.facts)
+        elif not self._is_stale(outcome.key, outcome.run_id):
+            failure = known.get(id(outcome.failure)) or self._failure(outcome)
+            known[id(outcome.failure)] = failure
+            self._err(outcome, failure)
+
+    def _refuse_outcome(self, outcome: Outcome, error: Exception) -> None:
+        """Err a key whose outcome Dask couldn't take."""
+        fault = InternalError.of(error)
+        refused = actions.FailKey(outcome.key, outcome.run_id, fault)
+        try:
+            if not self._is_stale(outcome.key, outcome.run_id):
+                self._err(refused, fail(fault, outcome.key))
+        except Exception:
+            logger.critical("%r has no outcome", outcome.key, exc_info=True)
+
+    def _is_stale(self, key: Key, run_id: int) -> bool:
+        task = self.tasks.get(key)
+        return task is None or task.state != "processing" or task.run_id != run_id
+
+    def finish(self, key: Key, run_id: int, facts: actions.Facts) -> None:
+        """Tell Dask that a key is done, if it still waits for that."""
+        if self._is_stale(key, run_id):
+            return
+        self.handle_task_finished(
+            key=key,
+            worker=self.gateway_address,
+            stimulus_id="knot-task-finished",
+            run_id=run_id,
+            metadata={},
+            nbytes=facts.nbytes,
+            type=facts.type,
+            typename=facts.typename,
+            startstops=[{"action": "compute", "start": facts.start, "stop": facts.stop}],
+            thread=0,
+        )
+
+    def _err(self, outcome: actions.FailKey, failure: Failure) -> None:
+        if isinstance(outcome.failure, Place) and failure.key != str(outcome.key):
+            # A task before it failed, which had the retries that it may have.
+            self.tasks[outcome.key].retries = 0
+        self.handle_task_erred(
+            key=outcome.key,
+            worker=self.gateway_address,
+            stimulus_id="knot-task-erred",
+            run_id=outcome.run_id,
+            exception=to_serialize(failure.exception),
+            traceback=None if failure.traceback is None else to_serialize(failure.traceback),
+            exception_text=failure.exception_text,
+            traceback_text=failure.traceback_text,
+        )
+
+    def _failure(self, outcome: actions.FailKey) -> Failure:
+        if isinstance(outcome.failure, Exception):
+            return fail(outcome.failure, outcome.key)
+        try:
+            return Failure.decode(self._driver.read_failure(outcome.failure)).readable()
+        except Exception as error:  # the error itself is lost: say that, rather than nothing
+            return fail(error, outcome.key)

@@ -1,0 +1,78 @@
+"""Answers `recreate_error_locally` and `recreate_task_locally`: jobs' tasks, for the client to run.
+
+Dask's scheduler knows the names of wanted keys only, and the tasks inside shards not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, cast
+
+from dask._task_spec import GraphNode
+from dask.typing import Key
+from distributed.protocol.serialize import ToPickle
+from distributed.recreate_tasks import ReplayTaskScheduler
+from distributed.utils import offload
+
+from dask_knot.errors import MissingObjectError
+from dask_knot.run.failure import Failure
+from dask_knot.session.driver import Driver
+from dask_knot.tracking.replaying import failure_of, graph_of, tasks_before
+
+
+class Replay(ReplayTaskScheduler):  # type: ignore[misc]
+    """Takes the place of the scheduler's own extension.
+
+    Parameters
+    ----------
+    scheduler : Scheduler
+        Knows which values a client can gather.
+    driver : Driver
+        Knows the tasks and how they failed.
+    """
+
+    def __init__(self, scheduler: Any, driver: Driver) -> None:
+        super().__init__(scheduler)
+        self._driver = driver
+
+    async def get_error_cause(
+        self, *args: Any, keys: Collection[Key] = (), **kwargs: Any
+    ) -> Key | None:
+        """Name the task that failed first, inside a shard as may be, on the way to some keys."""
+        blamed: Key | None = super().get_error_cause(keys=keys)
+        if blamed is None:
+            return None
+        state = self._driver.parts.tracker.state
+        failure, graph = failure_of(state, blamed), graph_of(state, blamed)
+        if graph is None or failure is None or isinstance(failure, Exception):
+            return blamed
+        name = Failure.decode(await offload(self._driver.read_failure, failure)).key
+        inner = await offload(_named, graph.tasks, name)
+        return blamed if inner is None else inner
+
+    def get_runspec(self, *args: Any, key: Any = None, **kwargs: Any) -> ToPickle:
+        """Give a task that makes the value of a key from values that the client can gather.
+
+        Raises
+        ------
+        MissingObjectError
+            If nobody has the task any more.
+        """
+        key = self._process_key(key)
+        graph = graph_of(self._driver.parts.tracker.state, key)
+        if graph is None or key not in graph.tasks:
+            raise MissingObjectError(
+                f"there is no task of {key!r} here: it was scattered, or it and all that was "
+                "computed with it was released"
+            )
+        tasks = cast(dict[Key, GraphNode], tasks_before(graph, key, self._is_in_memory))
+        return ToPickle(GraphNode.fuse(*tasks.values(), key=key))
+
+    def _is_in_memory(self, key: Key) -> bool:
+        task = self.scheduler.tasks.get(key)
+        return task is not None and task.state == "memory"
+
+
+def _named(keys: Collection[Key], name: str) -> Key | None:
+    """Find the key that was written as text."""
+    return name if name in keys else next((key for key in keys if str(key) == name), None)

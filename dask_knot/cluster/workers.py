@@ -1,0 +1,100 @@
+"""What Dask shows, and lets be done, as workers: there is one for each job that may run at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice
+from time import monotonic
+from typing import Any, NoReturn
+
+from distributed import Scheduler
+
+from dask_knot.cluster.gateway import GATEWAY
+from dask_knot.errors import KnotError
+from dask_knot.graphs.annotations import Bounds
+from dask_knot.planning import Resources
+from dask_knot.session.driver import Driver
+
+#: Seconds between two looks at whether clients were sent their news: Dask collects them for 2 ms.
+NEWS_INTERVAL = 0.005
+
+
+def as_jobs(
+    identity: Mapping[str, Any], size: Resources, jobs: int, shown: int = -1
+) -> dict[str, Any]:
+    """Replace the gateway in what a scheduler says of itself by the jobs that it stands for.
+
+    Programs read from there how much may run at once, and other processes wait until there are
+    enough workers: `Client.wait_for_workers`. The first job has the gateway's address.
+
+    Parameters
+    ----------
+    identity : mapping
+        What `Scheduler.identity` says.
+    size : Resources
+        What one job has.
+    jobs : int
+        How many may run at once.
+    shown : int
+        For so many workers details are wanted; -1: for all.
+    """
+    memory = size.memory or 0
+    entries: dict[str, Any] = {}
+    for address, gateway in islice(identity["workers"].items(), 1):
+        job = {"type": "Job", "nthreads": int(size.vcpus), "memory_limit": memory, "nanny": None}
+        for number in range(jobs if shown < 0 else min(shown, jobs)):
+            key = f"{address}#{number}" if number else address
+            entries[key] = {**gateway, **job, "id": number, "name": number}
+    totals = {"n_workers": jobs, "total_memory": jobs * memory} if identity["n_workers"] else {}
+    return {**identity, **totals, "workers": entries}
+
+
+class JobsAsWorkers(Scheduler):  # type: ignore[misc]
+    """The part of the scheduler that answers for workers."""
+
+    _driver: Driver
+    _bounds: Bounds
+
+    @property
+    def gateway_address(self) -> str:
+        """The address of the one worker."""
+        return str(self.aliases.get(GATEWAY, ""))
+
+    def worker_names(self) -> set[str]:
+        """Name the one worker as users may: its name, its address, its host."""
+        address = self.gateway_address
+        return {GATEWAY, address, address.partition("://")[2], self.workers[address].host}
+
+    def identity(self, n_workers: int = -1) -> dict[str, Any]:
+        """Say what there is: the jobs that may run at once are shown as workers."""
+        slots = self._driver.parts.tracker.state.limits.slots
+        return as_jobs(super().identity(), self._bounds.default, slots, n_workers)
+
+    def resize_gateway(self, nthreads: int, largest: Resources) -> None:
+        """Report another capacity: programs read it from `Client.nthreads`."""
+        self._bounds = replace(self._bounds, largest=largest)
+        worker = self.workers.get(self.gateway_address)
+        if worker is not None:
+            self.total_nthreads += nthreads - worker.nthreads
+            worker.nthreads = nthreads
+
+    async def restart_workers(
+        self, workers: list[str] | None = None, timeout: float = 30, **options: Any
+    ) -> dict[str, str]:
+        """Tell that all is new: jobs were ended with their keys, and the gateway keeps no state."""
+        # Dask's own workers take their time. Here the answer would overtake the news of the
+        # restart, which cancel all that a client has: also what it asks for after the answer.
+        deadline, has_news = monotonic() + timeout, True
+        while has_news and monotonic() < deadline:
+            has_news = any(comm.buffer for comm in self.client_comms.values())
+            await asyncio.sleep(NEWS_INTERVAL)  # also after the last are taken out: to be written
+        return dict.fromkeys(self.workers if workers is None else workers, "OK")
+
+    async def retire_workers(self, *workers: Any, **options: Any) -> NoReturn:
+        """Refuse: without the gateway nothing would run any more."""
+        raise KnotError(
+            "workers of this cluster are jobs, which come and go with their work: there is none to "
+            "retire. cluster.scale(n) says how many may run at once, cluster.close() ends all"
+        )

@@ -1,0 +1,1 @@
+"""What people look at: task stream, Knot page, progress, drawn plans."""

@@ -1,0 +1,132 @@
+"""A plan that can be looked at: text in a terminal, a picture in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from html import escape
+
+from dask.utils import format_bytes, format_time
+
+from dask_knot.dashboard.svg import Arrow, Box, draw
+from dask_knot.planning.outline import Flow, Outline
+from dask_knot.plural import many
+
+#: Prefixes that are named for each stage.
+NAMED = 4
+
+
+class PlanDrawing:
+    """How collections would run.
+
+    Parameters
+    ----------
+    outline : Outline
+        The plan in numbers.
+    slots : int
+        Jobs that may run at once.
+
+    Attributes
+    ----------
+    stages : tuple of StageOutline
+        In the order in which they are submitted.
+    flows : tuple of Flow
+        What goes from stage to stage.
+    reasons : tuple of str
+        Why it was cut where it was.
+    """
+
+    def __init__(self, outline: Outline, slots: int) -> None:
+        self.stages = outline.stages
+        self.flows = outline.flows
+        self.reasons = outline.reasons
+        self._slots = slots
+        self._untimed = outline.untimed
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are, in all stages."""
+        return sum(stage.shards for stage in self.stages)
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks there are, in all stages."""
+        return sum(sum(stage.tasks.values()) for stage in self.stages)
+
+    def __repr__(self) -> str:
+        lines = [self._title()]
+        for number, stage in enumerate(self.stages):
+            lines.append(f"stage {number}: {self._words(number)}")
+            lines.append(f"    runs  {_tasks(stage.tasks)}")
+            for flow in self.flows:
+                if flow.target == number:
+                    lines.append(f"    reads {_flow(flow)} {_source(flow)}")
+                if flow.source == number and flow.target is None:
+                    lines.append(f"    gives {_flow(flow)} to you")
+        return "\n".join([*lines, *(f"why: {reason}" for reason in self.reasons)])
+
+    def _repr_html_(self) -> str:
+        boxes = [
+            Box(f"stage {number}: {self._words(number)}", self._notes(number), stage.tasks)
+            for number, stage in enumerate(self.stages)
+        ]
+        arrows = [
+            Arrow(flow.source, flow.target, _flow(flow))
+            for flow in self.flows
+            if flow.source is not None and flow.target is not None
+        ]
+        reasons = "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons)
+        picture = draw(boxes, arrows) if boxes else ""
+        return f"<p>{escape(self._title())}</p>{picture}<ul>{reasons}</ul>"
+
+    def _title(self) -> str:
+        if not self.stages:
+            return "nothing to run: all values are there, or are being made"
+        return (
+            f"{many('stage', len(self.stages))}, {many('shard', self.shards)}, "
+            f"{many('task', self.tasks)}, {self._work()}"
+        )
+
+    def _work(self) -> str:
+        seconds = format_time(sum(stage.seconds for stage in self.stages))
+        work = f"{seconds} of work for {many('job', self._slots)} at once"
+        if not self._untimed:
+            return f"about {work}"
+        if self._untimed == self.tasks:
+            return f"an assumed {work}: nothing like it has run yet"
+        return f"about {work}, partly assumed: nothing like {self._untimed:,} of them has run yet"
+
+    def _words(self, number: int) -> str:
+        stage = self.stages[number]
+        tasks = many("task", sum(stage.tasks.values()))
+        return f"{many('shard', stage.shards)}, {tasks}, {format_time(stage.seconds)}"
+
+    def _notes(self, number: int) -> list[str]:
+        notes = [f"runs {_tasks(self.stages[number].tasks)}"]
+        for flow in self.flows:
+            if flow.source is None and flow.target == number:
+                notes.append(f"reads {_flow(flow)} {_source(flow)}")
+            if flow.source == number and flow.target is None:
+                notes.append(f"gives {_flow(flow)} to you")
+        return notes
+
+
+def _tasks(tasks: Mapping[str, int]) -> str:
+    ordered: Iterable[tuple[str, int]] = sorted(tasks.items(), key=lambda item: -item[1])
+    named = [f"{count} {prefix}" for prefix, count in ordered]
+    more = [f"{len(named) - NAMED} more"] if len(named) > NAMED else []
+    return ", ".join([*named[:NAMED], *more]) or "nothing: it joins many stages into one"
+
+
+def _flow(flow: Flow) -> str:
+    words = many("value", flow.values)
+    if flow.reads > flow.values:
+        words += f" {many('time', flow.reads)}"
+    if flow.unknown == flow.reads:
+        return f"{words} of unknown size"
+    # What isn't made yet will be as large as others of its prefix were.
+    known = ("about " if flow.source is not None else "") + format_bytes(int(flow.nbytes))
+    return f"{words}, {known}" + (f" and {flow.unknown} of unknown size" if flow.unknown else "")
+
+
+def _source(flow: Flow) -> str:
+    return "that are there already" if flow.source is None else f"of stage {flow.source}"

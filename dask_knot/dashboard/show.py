@@ -1,0 +1,100 @@
+"""Makes a scheduler show what its driver learns of jobs: the one way into this room from there."""
+
+from __future__ import annotations
+
+import logging
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+from dask.typing import Key
+from distributed import Scheduler
+
+from dask_knot.dashboard.overview import Overview, overview
+from dask_knot.dashboard.stream import Stream
+from dask_knot.run.names import ShardId
+from dask_knot.session.driver import Driver
+from dask_knot.session.watcher import Found
+from dask_knot.tracking.events import ManifestFound
+from dask_knot.tracking.snapshot import plans_of, snapshot
+from dask_knot.tracking.states import ShardState
+
+logger = logging.getLogger(__name__)
+
+
+def show(scheduler: Scheduler, driver: Driver) -> None:
+    """Feed Dask's task stream, answer questions about progress, and serve the Knot page.
+
+    The page is there if Dask's own are: they, too, need bokeh.
+    """
+    shown = Shown(driver)
+    scheduler.add_plugin(shown.stream)
+    driver.show = shown.take
+    scheduler.handlers["knot_progress"] = shown.progress
+    apps = scheduler.http_application.applications
+    dashboards = [app for app in apps if "/status" in getattr(app, "app_paths", ())]
+    if dashboards:
+        from dask_knot.dashboard.page import add_page
+
+        add_page(scheduler, dashboards[0].prefix, shown.overview)
+
+
+class Shown:
+    """What is to be seen of a driver's jobs.
+
+    Parameters
+    ----------
+    driver : Driver
+        Runs them.
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        self._parts = driver.parts
+        self.stream = Stream()
+
+    def take(self, found: Sequence[Found]) -> None:
+        """Put the tasks of new manifests into the stream; showing must never harm running."""
+        try:
+            manifests = [event for event in found if isinstance(event, ManifestFound)]
+            for event in sorted(manifests, key=_first_start):
+                self.stream.take(event.shard, event.manifest, self._outputs(event.shard))
+            self.stream.keep(self._is_open)
+        except Exception:
+            logger.exception("the task stream could not be fed")
+
+    def progress(
+        self, keys: Sequence[Key] | None = None, plans: Sequence[int] = ()
+    ) -> dict[str, Any]:
+        """Say how far the tasks are that make some keys, or all that run; for `progress`."""
+        state = self._parts.tracker.state
+        chosen, waiting = plans_of(state, keys or ())
+        chosen.update(plans)
+        seen = snapshot(state, chosen if keys is not None else None)
+        return {
+            "plans": sorted(chosen),
+            "tasks": [(name, c.done, c.erred, c.total) for name, c in seen.tasks.items()],
+            "waiting": waiting if keys is not None else seen.waiting,
+            "is_idle": state.is_idle,
+        }
+
+    def overview(self) -> Overview:
+        """Give what the Knot page shows."""
+        parts, state = self._parts, self._parts.tracker.state
+        running = {
+            id: parts.service.jobs[id].counts
+            for id in parts.tracker.open_stages()
+            if id in parts.service.jobs
+        }
+        return overview(snapshot(state), running, state.limits.slots, parts.store.traffic()[1])
+
+    def _outputs(self, shard: ShardId) -> list[Key]:
+        stage = self._parts.tracker.state.stages.get(shard.stage)
+        return [record.key for record in stage.shards[shard.index].outputs] if stage else []
+
+    def _is_open(self, shard: ShardId) -> bool:
+        stage = self._parts.tracker.state.stages.get(shard.stage)
+        return stage is not None and stage.shards[shard.index].state is ShardState.OPEN
+
+
+def _first_start(event: ManifestFound) -> float:
+    return min(array("d", event.manifest.times)[::2], default=0.0)

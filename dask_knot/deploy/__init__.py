@@ -1,1 +1,0 @@
-"""What makes KnotCluster a cluster like others: scaling, looks, ends, and being found."""

@@ -1,0 +1,1 @@
+"""The image of the jobs, from the environment that is here."""

@@ -1,0 +1,102 @@
+"""The image of the jobs: built and pushed when it isn't there yet, by the hash of all it has."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from dask_knot.image import builder
+from dask_knot.image.dockerfile import Recipe, dockerfile
+from dask_knot.image.requirements import resolve_requirements
+from dask_knot.image.spec import ImageSpec, resolve_spec
+from dask_knot.run import versions
+from dask_knot.run.folder import expanded
+
+__all__ = [
+    "ImageSpec",
+    "ensure_local_image",
+    "make_recipe",
+    "resolve_spec",
+    "show_dockerfile",
+]
+
+Report = Callable[[str], None]
+#: What an image is called that is only for this machine.
+LOCAL_NAME = "dask-knot"
+
+
+def ensure_local_image(
+    spec: ImageSpec, report: Report, engine: Callable[[], Any] = builder.open_docker
+) -> str:
+    """Give the name of the image on this machine; build it if it isn't here. Nothing is pushed.
+
+    Raises
+    ------
+    ImageError
+        If it can't be built, or there is no Docker engine.
+    """
+    if spec.image:
+        return spec.image
+    recipe = make_recipe(spec, report)
+    name = f"{LOCAL_NAME}:{recipe.tag}"
+    with closing(engine()) as client:
+        build_if_missing(client, recipe, name, spec.network, report)
+    return name
+
+
+def show_dockerfile(spec: ImageSpec, report: Report) -> str:
+    """Write the Dockerfile of an image, with what its requirements are as comments."""
+    recipe = make_recipe(spec, report)
+    listed = "".join(f"#   {line}\n" for line in recipe.requirements)
+    return f"# requirements.txt:\n{listed}{dockerfile(recipe)}"
+
+
+def make_recipe(spec: ImageSpec, report: Report) -> Recipe:
+    """Find out all that an image is made of: from what is installed here, without the network.
+
+    Raises
+    ------
+    ImageError
+        If a package can't go into an image.
+    """
+    source = expanded(spec.source) if spec.source else None
+    found = resolve_requirements(spec.packages, source, report)
+    own = Path(spec.dockerfile) if spec.dockerfile else None
+    git = ("git",) if found.needs_git and "git" not in spec.debian else ()
+    return Recipe(
+        python=f"{sys.version_info[0]}.{sys.version_info[1]}",
+        platform=spec.platform or _this_platform(),
+        base=spec.base,
+        text=own.read_text(encoding="utf-8") if own else None,
+        debian=(*spec.debian, *git),
+        lines=spec.lines,
+        requirements=tuple(sorted(found.lines.values(), key=str.lower)),
+        constraints=found.constraints,
+        layers=found.layers,
+        wheels={wheel.name: wheel.content for wheel in found.wheels},
+        files=builder.context_files(own.parent) if own else {},
+        labels={name: number for name, number in versions.HERE.items() if number},
+    )
+
+
+def _this_platform() -> str:
+    is_arm = platform.machine().lower() in ("arm64", "aarch64")
+    return "linux/arm64" if is_arm else "linux/amd64"
+
+
+def build_if_missing(
+    client: Any, recipe: Recipe, name: str, network: str | None, report: Report
+) -> None:
+    """Build an image unless the Docker engine has it."""
+    from docker.errors import ImageNotFound
+
+    try:
+        client.images.get(name)
+        report(f"{name} is built already")
+    except ImageNotFound:
+        report(f"building {name}")
+        builder.build(client, recipe, name, network, report)

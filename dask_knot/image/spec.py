@@ -1,0 +1,101 @@
+"""What the image of the jobs should have: keyword before dask.config (`knot.build`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import dask
+
+from dask_knot.settings import checks
+
+PLATFORMS = ("linux/amd64", "linux/arm64")
+NETWORKS = ("default", "host", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """What the image of the jobs should have.
+
+    Attributes
+    ----------
+    packages : tuple of str
+        Requirements (``pandas``, ``scipy>=1.14``), git references (``git+https://...@v1``), files
+        of requirements (``requirements.txt``), or ``auto``: what `source` imports. A package
+        without a version is taken in the version that is installed here.
+    source : str or None
+        The script, notebook or folder that ``auto`` reads; None: the running script.
+    debian : tuple of str
+        Debian packages.
+    lines : tuple of str
+        More lines of the Dockerfile, after the packages, as root.
+    base : str or None
+        The image to start from; None: the slim one of Python's minor version here.
+    dockerfile : str or None
+        A Dockerfile to start from, its folder being the context.
+    image : str or None
+        An image that is ready: nothing is built.
+    platform : str or None
+        ``linux/amd64`` or ``linux/arm64``; None: that of the stack, or of this machine.
+    network : str or None
+        The network while it is built; ``host`` where the Docker engine has no other.
+    """
+
+    packages: tuple[str, ...] = ("auto",)
+    source: str | None = None
+    debian: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    base: str | None = None
+    dockerfile: str | None = None
+    image: str | None = None
+    platform: str | None = None
+    network: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.platform is not None:
+            checks.one_of("platform", self.platform, PLATFORMS)
+        if self.network is not None:
+            checks.one_of("network", self.network, NETWORKS)
+        if self.base and self.dockerfile:
+            raise checks.wrong(
+                "base", self.base, "left out beside a Dockerfile, whose FROM says where to start"
+            )
+        if self.dockerfile and not Path(self.dockerfile).is_file():
+            raise checks.wrong("dockerfile", self.dockerfile, "a file that exists")
+
+
+def resolve_spec(given: Mapping[str, Any]) -> ImageSpec:
+    """Merge keywords with the configuration (`knot.build`), and check everything.
+
+    Parameters
+    ----------
+    given : mapping of str to Any
+        Attributes of `ImageSpec`; None, or nothing in a list, means that the configuration decides.
+
+    Raises
+    ------
+    ConfigurationError
+        If a name is unknown or a value is wrong; the message names the valid ones.
+    """
+    configured = dask.config.get("knot.build", None) or {}
+    if not isinstance(configured, Mapping):
+        raise checks.wrong("knot.build", configured, "a mapping of settings, as in knot.yaml")
+    known = [field.name for field in fields(ImageSpec)]
+    checks.check_names(configured, known, "the configuration has no setting knot.build.")
+    checks.check_names(given, known, "an image has no setting")
+    merged = {name: value for name, value in configured.items() if value not in (None, [], "")}
+    merged |= {name: value for name, value in given.items() if value not in (None, (), [])}
+    return ImageSpec(**{name: _value(name, value) for name, value in merged.items()})
+
+
+def _value(name: str, value: Any) -> Any:
+    if name not in ("packages", "debian", "lines"):
+        return checks.text(name, str(value) if isinstance(value, Path) else value)
+    if isinstance(value, str):
+        # A line of a Dockerfile may have commas; the environment has no other way to name several.
+        value = value.splitlines() if name == "lines" else value.split(",")
+    if not isinstance(value, (list, tuple)):
+        raise checks.wrong(name, value, "a list of texts")
+    return tuple(checks.text(name, one).strip() for one in value)

@@ -1,0 +1,17 @@
+"""Runs the shard that is named on the command line, and ends the process with its exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from dask_knot.job.exit import leave
+from dask_knot.job.program import main
+
+if __name__ == "__main__":
+    code = 1  # what Python ends with after an exception
+    try:
+        code = main(sys.argv[1:], os.environ)
+    finally:
+        leave(code)
+    sys.exit(code)

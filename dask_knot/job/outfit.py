@@ -1,0 +1,91 @@
+"""Makes a process ready for tasks: its worker, its plugins, and Dask's own local scheduler."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.util import Finalize
+from typing import NamedTuple
+
+import dask
+
+from dask_knot.errors import PluginError
+from dask_knot.job.console import say
+from dask_knot.job.plugins import set_up, tear_down
+from dask_knot.run import exits
+from dask_knot.run.plugins import Plugin
+from dask_knot.task.context import enter, entered
+from dask_knot.task.worker import JobWorker
+
+#: So many seconds may plugins take to tear down, as Batch gives a job that it stops.
+PATIENCE = 30.0
+
+
+class Outfit(NamedTuple):
+    """What the processes of a job are set up with: the name of its worker, and plugins."""
+
+    name: str
+    plugins: Sequence[Plugin]
+
+
+@contextmanager
+def outfitted(outfit: Outfit) -> Iterator[JobWorker]:
+    """Set up the process of a job, and tear that down at the end.
+
+    Raises
+    ------
+    PluginError
+        If a plugin raises while it sets up.
+    """
+    worker = JobWorker(outfit.name)
+    code = 0
+    try:
+        with entered(worker):
+            set_up(worker, outfit.plugins)
+            yield worker
+    except BaseException as error:
+        code = exits.code_of(error)
+        raise
+    finally:
+        _leave(worker, code)
+
+
+def outfit_process(outfit: Outfit) -> None:
+    """Set up a process of a pool inside a job, for as long as it lives.
+
+    The plugins have set up the job itself before; if one raises here nevertheless, each task of
+    this process says so.
+    """
+    worker = JobWorker(outfit.name)
+    enter(worker)
+    dask.config.set(computing_here(1))
+    Finalize(None, _leave, (worker,), exitpriority=10)
+    try:
+        set_up(worker, outfit.plugins)
+    except PluginError as error:
+        worker.fault = error
+
+
+def _leave(worker: JobWorker, code: int = 0) -> None:
+    """Tear down; a plugin that doesn't come to an end must not keep what waits for this job."""
+    watchdog = threading.Timer(PATIENCE, _end_process, (worker, code))
+    watchdog.daemon = True
+    if worker.plugins:
+        watchdog.start()
+    tear_down(worker)
+    watchdog.cancel()
+    worker.close()
+
+
+def _end_process(worker: JobWorker, code: int) -> None:
+    names = ", ".join(map(repr, worker.plugins))
+    say(f"plugins ({names}) took more than {PATIENCE:g} s to tear down: given up")
+    worker.close()
+    os._exit(code)
+
+
+def computing_here(threads: int) -> dict[str, object]:
+    """Give the settings with which `dask.compute` inside a task runs in the task's own job."""
+    return {"scheduler": dask.config.get("scheduler", None) or "threads", "num_workers": threads}

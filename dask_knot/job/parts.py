@@ -1,0 +1,108 @@
+"""Commits what a shard has done every few seconds, also while one of its tasks takes long."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from dask._task_spec import GraphNode
+
+from dask_knot.job.console import say
+from dask_knot.job.outputs import Outputs
+from dask_knot.job.tasks import Ended
+from dask_knot.run.failure import Failure
+
+#: While a task runs, parts are not written more often than this, in seconds.
+SHORTEST_INTERVAL = 0.1
+
+
+class Parts:
+    """Takes what tasks give; what is done must not wait for a task that takes long, or for ever.
+
+    What goes wrong with a commit beside a running task is raised when that task has ended.
+
+    Parameters
+    ----------
+    outputs : Outputs
+        Where outcomes are collected.
+    seconds : float
+        After so many seconds what is done is committed.
+    is_unneeded : callable
+        Tells whether the process may end at once, as nobody needs what it makes.
+    """
+
+    def __init__(
+        self, outputs: Outputs, seconds: float, is_unneeded: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._outputs = outputs
+        self._seconds = seconds
+        self._is_unneeded = is_unneeded
+        self._last = time.monotonic()
+        self._lock = threading.Lock()  # held by whoever adds or commits
+        self._is_over = threading.Event()
+        self._error: BaseException | None = None
+        self._beside = threading.Thread(target=self._commit_beside, name="dask-knot-parts")
+        self._beside.daemon = True
+
+    def __enter__(self) -> Parts:
+        self._beside.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._is_over.set()
+        self._beside.join()
+        if kind is None and self._error is not None:
+            raise self._error
+
+    def __call__(self, node: GraphNode, ended: Ended) -> None:
+        """Take the outcome of a task.
+
+        Raises
+        ------
+        Superseded
+            If another attempt was faster.
+        StoreError
+            If a part can't be written.
+        """
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            self._add(node, ended)
+            if self._outputs.is_full or time.monotonic() - self._last > self._seconds:
+                self._commit()
+
+    def _add(self, node: GraphNode, ended: Ended) -> None:
+        outputs, key = self._outputs, node.key
+        has_failed = erred = isinstance(ended.value, Failure)
+        nbytes = None
+        if key in outputs:
+            nbytes = outputs.add(key, ended.value, ended.start, ended.stop)
+            erred = nbytes is None
+        if not has_failed or ended.stop > ended.start:
+            outputs.note(key, ended.start, ended.stop, nbytes, erred)
+
+    def _commit(self) -> None:
+        self._outputs.commit(final=False)
+        self._last = time.monotonic()
+
+    def _commit_beside(self) -> None:
+        interval = max(self._seconds, SHORTEST_INTERVAL)
+        while not self._is_over.wait(interval):
+            if self._is_unneeded():
+                self._end_process()
+            with self._lock:
+                if time.monotonic() - self._last < interval:
+                    continue  # a task has ended and committed meanwhile
+                try:
+                    self._commit()
+                except BaseException as error:
+                    self._error = error
+                    return
+
+    def _end_process(self) -> NoReturn:
+        with self._lock:  # not in the midst of a commit
+            say("nobody needs this shard any more")
+            os._exit(0)  # a child that failed would fail its array

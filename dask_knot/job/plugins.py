@@ -1,0 +1,97 @@
+"""Worker plugins inside a job: one object holds them all, read before any task is unpickled."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from distributed.diagnostics.plugin import NannyPlugin, UploadFile
+from distributed.protocol import pickle
+
+from dask_knot.errors import PluginError
+from dask_knot.job.installs import install_once
+from dask_knot.run.plugins import Plugin
+from dask_knot.task.worker import JobWorker
+
+
+class JobNanny(NamedTuple):
+    """What Dask's own nanny plugins use of a nanny: a job has its environment and its folder."""
+
+    env: Mapping[str, str]
+    local_directory: str
+
+
+def set_up(worker: JobWorker, plugins: Sequence[Plugin]) -> None:
+    """Let plugins set up this process, in the order in which they were registered.
+
+    Raises
+    ------
+    PluginError
+        If one of them raises.
+    """
+    last = {file: name for name, data in plugins if (file := _uploaded(data)) is not None}
+    for name, data in plugins:
+        # Not before its turn: it may need what those before it upload or install.
+        plugin = _attempt(name, pickle.loads, data)
+        if isinstance(plugin, UploadFile) and last[plugin.filename] != name:
+            continue  # the file was uploaded again
+        _attempt(name, _set_up, worker, name, plugin)
+        worker.plugins[name] = plugin
+
+
+def tear_down(worker: JobWorker) -> None:
+    """Let plugins tear down, the last one first; what they raise is in the log of the job."""
+    for plugin in reversed(worker.plugins.values()):
+        try:
+            if not isinstance(plugin, NannyPlugin):
+                _finish(plugin.teardown(worker=worker))
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # the tasks have run: their values are as good as before
+            traceback.print_exception(error)
+    worker.plugins.clear()
+
+
+def _uploaded(data: bytes) -> str | None:
+    """Name the file that a plugin uploads, if it does so."""
+    if UploadFile.__name__.encode() not in data:
+        return None
+    try:
+        plugin = pickle.loads(data)
+    except Exception:  # no upload: what it needs is not there yet
+        return None
+    return plugin.filename if isinstance(plugin, UploadFile) else None
+
+
+def _set_up(worker: JobWorker, name: str, plugin: Any) -> None:
+    if install := getattr(plugin, "_install_fn", None):  # its setup would ask Dask for a semaphore
+        install_once(name, install)
+    elif isinstance(plugin, NannyPlugin):
+        _finish(plugin.setup(nanny=JobNanny(os.environ, worker.local_directory)))
+    else:
+        _finish(plugin.setup(worker=worker))
+
+
+def _attempt(name: str, call: Any, *arguments: Any) -> Any:
+    try:
+        return call(*arguments)
+    except (Exception, SystemExit) as error:
+        traceback.print_exc()
+        raise PluginError(
+            f"plugin {name!r} could not set up this job: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _finish(result: Any) -> None:
+    """Wait for a setup or teardown that is a coroutine."""
+    if inspect.isawaitable(result):
+        asyncio.run(_awaited(result))
+
+
+async def _awaited(result: Any) -> None:
+    await result

@@ -1,0 +1,47 @@
+"""The program inside every job: ``python -m dask_knot.job STAGE-URL`` runs one shard of a stage."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from dask_knot.errors import KnotError, NotLoadedError, PluginError, VersionsError
+from dask_knot.job.console import Printed, say
+from dask_knot.job.shard import run_shard
+from dask_knot.run import exits, names
+from dask_knot.run.failure import in_short
+from dask_knot.run.names import ShardId
+from dask_knot.run.patience import IN_JOBS
+from dask_knot.run.store import Store
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run the shard that Batch's environment variables name.
+
+    Returns
+    -------
+    int
+        The exit code: 0 whenever every task has its outcome in a manifest, errors included.
+    """
+    try:
+        (url,) = arguments
+        root, run, stage = names.parse_pack(url)
+    except ValueError as error:
+        sys.stderr.write(f"usage: python -m dask_knot.job STAGE-URL ({error})\n")
+        return 2
+    shard = ShardId(stage, int(environment.get("AWS_BATCH_JOB_ARRAY_INDEX", "0")))
+    attempt = int(environment.get("AWS_BATCH_JOB_ATTEMPT", "1"))
+    printed = Printed()
+    printed.install()
+    try:
+        run_shard(Store.existing(root, IN_JOBS), run, shard, attempt, printed)
+    except (VersionsError, NotLoadedError, PluginError) as error:
+        say(str(error))
+        return exits.code_of(error)
+    except KnotError as error:
+        say(f"shard {shard} of {run} could not be run: {error}")
+        return exits.code_of(error)
+    except Exception as error:  # what tasks raise is in their manifest: this is ours
+        say(in_short(error))
+        return exits.code_of(error)
+    return 0

@@ -1,0 +1,232 @@
+"""Runs the tasks of a shard: one after another, or several at once when the job has cores."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import inspect
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from typing import Any, NamedTuple
+
+from dask._task_spec import GraphNode
+from dask.context import thread_state
+from dask.typing import Key
+from distributed.protocol import pickle
+
+from dask_knot.errors import KnotError
+from dask_knot.job.console import Printed
+from dask_knot.job.inputs import Inputs
+from dask_knot.run import scripts
+from dask_knot.run.failure import Failure, describe, fail
+from dask_knot.task.context import fault, unpickling
+from dask_knot.task.copies import Anew, begin_run, end_run
+from dask_knot.task.nesting import keep_nested_work_here
+from dask_knot.task.refusals import translated
+from dask_knot.task.retries import is_retried
+from dask_knot.task.subgraphs import call
+
+Values = dict[Key, Any]
+
+
+class Ended(NamedTuple):
+    """A task that ran: its value or the Failure in its place, and when (seconds of the epoch)."""
+
+    value: Any
+    start: float
+    stop: float
+
+
+def run_task(node: GraphNode, values: Values, printed: Printed | None = None) -> Ended:
+    """Run one task; whatever it raises becomes a Failure."""
+    if printed is not None:
+        printed.clear()
+    start = time.time()
+    thread_state.key, thread_state.start_time = node.key, start  # for whoever asks Dask
+    keep_nested_work_here()
+    begin_run()
+    try:
+        value = call(node, values)
+        if inspect.iscoroutine(value):
+            value = asyncio.run(_awaited(value))
+    except Exception as error:
+        value = describe(translated(error), node.key, printed.tail() if printed else "")
+    except BaseException as error:  # SystemExit and the like
+        value = describe(error, node.key)
+    finally:
+        end_run()
+        del thread_state.key, thread_state.start_time
+    return Ended(value, start, time.time())
+
+
+def run_pickled(data: bytes) -> bytes:
+    """Run one task in another process: pickled node and values in, pickled Ended out."""
+    with unpickling():
+        node, values = pickle.loads(data)
+    broken = fault()
+    ended = run_task(node, values) if broken is None else _not_run(fail(broken, node.key))
+    try:
+        return bytes(scripts.dumps(ended))
+    except (Exception, SystemExit) as error:  # pickling runs user code: anything may come out
+        return bytes(scripts.dumps(ended._replace(value=describe(error, node.key))))
+
+
+class Shelf:
+    """The values in memory: each is given back as soon as no task of the shard reads it.
+
+    Parameters
+    ----------
+    tasks : sequence of GraphNode
+        The shard's tasks.
+    literals : sequence of GraphNode
+        Constants that they read.
+    inputs : Inputs
+        Values from elsewhere.
+    """
+
+    def __init__(
+        self, tasks: Sequence[GraphNode], literals: Sequence[GraphNode], inputs: Inputs
+    ) -> None:
+        self._inputs = inputs
+        self._values: Values = {}
+        self._constants: dict[Key, GraphNode] = {node.key: node for node in literals}
+        self._readers: dict[Key, int] = {}
+        for node in tasks:
+            for key in node.dependencies:
+                self._readers[key] = self._readers.get(key, 0) + 1
+
+    def values_for(self, node: GraphNode) -> Values | Failure:
+        """Collect what a task reads, or the Failure of one of them."""
+        found = {}
+        makes_anew = is_retried(node)
+        for key in node.dependencies:
+            value = self._value(key)
+            if issubclass(type(value), Anew) and not makes_anew:
+                value = _made(value)
+            if type(value) is Failure:
+                return value
+            found[key] = value
+        return found
+
+    def put(self, key: Key, value: object) -> None:
+        """Keep a value if a task of the shard reads it."""
+        if key in self._readers:
+            self._values[key] = value
+
+    def let_go(self, node: GraphNode) -> None:
+        """Note that a task has read its inputs."""
+        for key in node.dependencies:
+            left = self._readers[key] = self._readers[key] - 1
+            if not left:
+                self._values.pop(key, None)
+                self._constants.pop(key, None)
+
+    def _value(self, key: Key) -> Any:
+        if key in self._values:
+            return self._values[key]
+        if key in self._constants:
+            node = self._constants[key]
+            return node if isinstance(node, Anew) else node({})
+        value = self._values[key] = self._inputs.take(key)
+        return value
+
+
+def _made(constant: Anew) -> Any:
+    try:
+        return constant.make()
+    except KnotError as error:
+        return describe(error, constant.key)
+
+
+Sink = Callable[[GraphNode, Ended], None]
+
+
+def run_in_order(
+    tasks: Iterable[GraphNode], shelf: Shelf, sink: Sink, printed: Printed | None
+) -> None:
+    """Run tasks one after another, in the order in which they stand."""
+    for node in tasks:
+        values = shelf.values_for(node)
+        ended = _not_run(values) if isinstance(values, Failure) else run_task(node, values, printed)
+        shelf.put(node.key, ended.value)
+        shelf.let_go(node)
+        sink(node, ended)
+        del values, ended  # or they would stay alive while the next task runs
+
+
+def run_at_once(tasks: Sequence[GraphNode], shelf: Shelf, sink: Sink, pool: Pool) -> None:
+    """Run tasks on a pool, each as soon as what it reads is there; earlier ones first."""
+    places = {node.key: number for number, node in enumerate(tasks)}
+    waiting = {n.key: sum(key in places for key in n.dependencies) for n in tasks}
+    readers: dict[Key, list[Key]] = {}
+    for node in tasks:
+        for key in node.dependencies:
+            readers.setdefault(key, []).append(node.key)
+    ready = [places[key] for key, count in waiting.items() if not count]
+    running: dict[Future[Any], GraphNode] = {}
+
+    def finish(node: GraphNode, ended: Ended) -> None:
+        shelf.put(node.key, ended.value)
+        shelf.let_go(node)
+        sink(node, ended)
+        for reader in readers.get(node.key, ()):
+            waiting[reader] -= 1
+            if not waiting[reader]:
+                heapq.heappush(ready, places[reader])
+
+    # Functions of their own, so that no variable keeps a value alive while other tasks run.
+    def start(node: GraphNode) -> None:
+        values = shelf.values_for(node)
+        if isinstance(values, Failure):
+            finish(node, _not_run(values))
+        else:
+            running[pool.submit(node, values)] = node
+
+    def collect() -> None:
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            node = running.pop(future)
+            finish(node, pool.result(node, future))
+
+    while ready or running:
+        while ready and len(running) < pool.size:
+            start(tasks[heapq.heappop(ready)])
+        if running:
+            collect()
+
+
+class Pool:
+    """Threads or processes that run single tasks."""
+
+    def __init__(self, executor: Executor, size: int, processes: bool) -> None:
+        self.executor, self.size, self.processes = executor, size, processes
+
+    def submit(self, node: GraphNode, values: Values) -> Future[Any]:
+        """Start a task."""
+        if self.processes:
+            return self.executor.submit(run_pickled, bytes(scripts.dumps((node, values))))
+        return self.executor.submit(run_task, node, values)
+
+    def result(self, node: GraphNode, future: Future[Any]) -> Ended:
+        """Read how a task ended."""
+        if not self.processes:
+            ended: Ended = future.result()
+            return ended
+        try:
+            with unpickling():
+                ended = pickle.loads(future.result())
+        except BrokenExecutor:  # a process has died: so must the job, for the search for the task
+            raise
+        except (Exception, SystemExit) as error:  # unpickling runs user code, there and here
+            return _not_run(describe(error, node.key))
+        return ended
+
+
+def _not_run(failure: Failure) -> Ended:
+    """Say of a task that what it reads has failed: it took no time at all."""
+    now = time.time()
+    return Ended(failure, now, now)
+
+
+async def _awaited(coroutine: Any) -> Any:
+    return await coroutine

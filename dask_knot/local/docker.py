@@ -1,0 +1,248 @@
+"""Starts jobs as containers of the job image on this machine, through the Docker engine."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+from dask_knot.errors import EngineError
+from dask_knot.local.launcher import OUT_OF_MEMORY, ChildProcess, Exit, Listener
+
+logger = logging.getLogger(__name__)
+
+#: Containers say what they are: `docker ps --filter label=dask-knot` finds those of a client that
+#: was killed.
+LABEL = "dask-knot"
+NOT_STARTED = "Task failed to start"
+#: A busy engine takes its time to answer.
+TIMEOUT = 120
+#: What each container holds a connection for: its log.
+CONNECTIONS = 256
+
+
+class DockerLauncher:
+    """A container and a thread for each child.
+
+    Containers use the network of this machine, and run as the user of this process, so that what
+    they write into a store that is a folder belongs to him.
+
+    Parameters
+    ----------
+    client : docker.DockerClient
+        The Docker engine.
+    image : str
+        The image of the jobs.
+    folders : sequence of Path
+        What the containers may read and write, under the same path: the store.
+    environment : mapping of str to str
+        Variables of every container, beside the job's own.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        image: str,
+        folders: Sequence[Path] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._client = client
+        self._image = image
+        self._folders = folders
+        self._environment = {"HOME": "/tmp", **(environment or {})}
+        self._listener: Listener | None = None
+        self._children: dict[str, _Child] = {}
+        self._lock = threading.Lock()
+        self._is_closed = False
+
+    def bind(self, listener: Listener) -> None:
+        """Name the listener; called once, before the first start."""
+        self._listener = listener
+
+    def start(self, child: ChildProcess) -> None:
+        """Start a container and return without waiting for it."""
+        with self._lock:
+            if self._is_closed:
+                raise EngineError("the engine is closed")
+            record = self._children[child.child_id] = _Child()
+        thread = threading.Thread(
+            target=self._run, args=(child, record), name=f"knot-{child.child_id}", daemon=True
+        )
+        record.thread = thread
+        thread.start()
+
+    def signal(self, child_id: str, number: int) -> None:
+        """Send a signal to a container; one that isn't made yet never starts."""
+        with self._lock:
+            record = self._children.get(child_id)
+        if record is not None:
+            record.signal(number)
+
+    def close(self) -> None:
+        """Kill what still runs, wait until the containers are gone, and let go of the engine."""
+        with self._lock:
+            self._is_closed = True
+            records = list(self._children.values())
+        for record in records:
+            record.signal(signal.SIGKILL)
+        for record in records:
+            if record.thread is not None:
+                record.thread.join()
+        self._client.close()
+
+    def _run(self, child: ChildProcess, record: _Child) -> None:
+        """Do all that happens to a container, and report its end whatever happens."""
+        assert self._listener is not None
+        try:
+            end = self._make_and_wait(child, record)
+        except (DockerException, OSError) as error:  # OSError: the connection broke
+            end = Exit(None, f"DockerTimeoutError: {_text(error)}", "Host EC2 (docker) lost")
+        except Exception as error:  # its end must be reported: nobody else knows of it
+            logger.exception("a container was lost")
+            end = Exit(None, f"CannotInspectContainerError: {error!r}", NOT_STARTED)
+        finally:
+            with self._lock:
+                self._children.pop(child.child_id, None)
+        self._listener.child_exited(child.child_id, end)
+
+    def _make_and_wait(self, child: ChildProcess, record: _Child) -> Exit:
+        try:
+            container = self._client.containers.create(self._image, **self._options(child))
+        except ImageNotFound as error:
+            return Exit(None, f"CannotPullContainerError: {_text(error)}", NOT_STARTED)
+        except APIError as error:
+            return Exit(None, f"CannotCreateContainerError: {_text(error)}", NOT_STARTED)
+        try:
+            return self._start_and_wait(container, child, record)
+        finally:
+            with contextlib.suppress(NotFound):
+                container.remove(force=True)
+
+    def _start_and_wait(self, container: Any, child: ChildProcess, record: _Child) -> Exit:
+        assert self._listener is not None
+        try:
+            if (number := record.begin(container)) is not None:
+                return Exit(128 + number)
+        except APIError as error:
+            return Exit(None, f"CannotStartContainerError: {_text(error)}", NOT_STARTED)
+        self._listener.child_started(child.child_id)
+        with child.log_path.open("ab") as log:
+            for piece in container.logs(stream=True, follow=True):
+                log.write(piece)
+                log.flush()
+        code = int(container.wait(timeout=None)["StatusCode"])
+        container.reload()
+        return Exit(code, OUT_OF_MEMORY if container.attrs["State"].get("OOMKilled") else None)
+
+    def _options(self, child: ChildProcess) -> dict[str, Any]:
+        limit = f"{child.memory}m"
+        mounts = [docker.types.Mount(str(path), str(path), type="bind") for path in self._folders]
+        gpus = [
+            docker.types.DeviceRequest(
+                device_ids=[str(number) for number in child.gpus], capabilities=[["gpu"]]
+            )
+        ]
+        return {
+            "command": list(child.command),
+            "environment": {**self._environment, **child.environment},
+            "init": True,
+            "labels": {LABEL: child.child_id},
+            "network_mode": "host",
+            "user": f"{os.getuid()}:{os.getgid()}",
+            "mounts": mounts,
+            "mem_limit": limit,
+            "memswap_limit": limit,
+            "device_requests": gpus if child.gpus else None,
+        }
+
+
+class _Child:
+    """The container of a child, if it is there already, and the signal that came before it was."""
+
+    def __init__(self) -> None:
+        self.thread: threading.Thread | None = None
+        self._container: Any = None
+        self._early: int | None = None
+        self._lock = threading.Lock()  # a signal must not fall between the look and the start
+
+    def begin(self, container: Any) -> int | None:
+        """Start the container; if a signal came first, give its number instead."""
+        with self._lock:
+            if self._early is None:
+                container.start()
+                self._container = container
+            return self._early
+
+    def signal(self, number: int) -> None:
+        """Send a signal, or keep it for `begin`."""
+        with self._lock:
+            if self._container is None:
+                self._early = number
+                return
+        # One that has ended since is no longer there, or doesn't run.
+        with contextlib.suppress(APIError):
+            self._container.kill(signal=number)
+
+
+def open_docker() -> Any:
+    """Connect to the Docker engine.
+
+    Raises
+    ------
+    EngineError
+        If there is none; the message says what else can be done.
+    """
+    try:
+        client = docker.from_env(timeout=TIMEOUT, max_pool_size=CONNECTIONS)
+        client.ping()
+    except DockerException as error:
+        raise EngineError(
+            f"engine='docker' needs a Docker engine, and none answers: {_text(error).rstrip('.')}. "
+            "Start it, set DOCKER_HOST, or use engine='local', which needs none"
+        ) from None  # its own chain of three libraries says no more
+    return client
+
+
+def find_image(client: Any, image: str) -> None:
+    """Make sure that an image is here.
+
+    Raises
+    ------
+    EngineError
+        If it isn't; the message says how to get it.
+    """
+    try:
+        client.images.get(image)
+    except ImageNotFound:
+        raise EngineError(
+            f"the image {image!r} is not on this machine: `docker pull {image}`, or leave out "
+            "image= to use the one that `dask knot image` builds"
+        ) from None  # its own chain of three exceptions says no more
+    except DockerException as error:
+        raise EngineError(f"the Docker engine can't be asked for images: {_text(error)}") from error
+
+
+def machine_memory(client: Any) -> int:
+    """Give the bytes of memory that containers may have: the engine may be in a virtual machine.
+
+    Raises
+    ------
+    EngineError
+        If it can't be asked.
+    """
+    try:
+        return int(client.info()["MemTotal"])
+    except DockerException as error:
+        raise EngineError(f"the Docker engine can't be asked: {_text(error)}") from error
+
+
+def _text(error: Exception) -> str:
+    return str(getattr(error, "explanation", None) or error)

@@ -1,0 +1,155 @@
+"""All jobs, and what follows for the others when one ends: pure, ``now`` passed in."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from dask_knot.batch.states import ENDED, JobStatus
+from dask_knot.local.jobs import ArrayJob, Job, Node, Submission, members
+from dask_knot.local.limits import OVERRIDE_CHARACTERS
+
+DEPENDENCY_FAILED = "Dependent Job failed"
+OVERRIDES_TOO_LONG = "Container Overrides length must be at most 8192"
+
+# Batch forgets ended jobs after a day to a week. A client that lives that long must not grow
+# without bound either: 50,000 records are five of the largest arrays, about 40 MB.
+KEPT_JOBS = 50_000
+
+
+class JobTable:
+    """Jobs by id, with the links between those that depend on each other.
+
+    Attributes
+    ----------
+    runnable
+        Jobs that became RUNNABLE, in order, for the caller to take.
+    """
+
+    def __init__(self, keep: int = KEPT_JOBS) -> None:
+        self.runnable: deque[Job] = deque()
+        self._nodes: dict[str, Node] = {}
+        self._ended: deque[Node] = deque()
+        self._ended_jobs = 0
+        self._keep = keep
+
+    def find(self, job_id: str) -> Node | None:
+        """Return the job, array or child (``parent:index``) of that id or ARN."""
+        parent_id, _, index = job_id.rpartition("/")[2].partition(":")
+        node = self._nodes.get(parent_id)
+        if not index:
+            return node
+        if isinstance(node, ArrayJob) and index.isdecimal() and int(index) < len(node.children):
+            return node.children[int(index)]
+        return None
+
+    def newest_first(self) -> Iterator[Node]:
+        """Iterate over the jobs and parents of arrays."""
+        return reversed(self._nodes.values())
+
+    def unfinished(self) -> list[Job]:
+        """Return what has not ended yet."""
+        return [
+            job for node in self._nodes.values() for job in members(node) if job.status not in ENDED
+        ]
+
+    def add(self, submission: Submission, now: int) -> Node:
+        """Take up a new job; what it names in ``depends_on`` must be in the table."""
+        size = submission.size
+        node = Job(submission) if size is None else ArrayJob.of(submission, size)
+        self._nodes[submission.job_id] = node
+        doomed = self._link(node)
+        self.end(doomed, JobStatus.FAILED, DEPENDENCY_FAILED, now)
+        free = [job for job in members(node) if job.status not in ENDED and job.is_free]
+        for job in members(node):
+            if job.status not in ENDED and not job.is_free:
+                job.move(JobStatus.PENDING)
+        self.end(self._release(free), JobStatus.FAILED, OVERRIDES_TOO_LONG, now)
+        return node
+
+    def end(self, jobs: Iterable[Job], status: JobStatus, reason: str | None, now: int) -> None:
+        """End jobs, and everything that can't run any more because of it."""
+        # A queue and not a recursion: a SEQUENTIAL array of 10,000 fails child after child.
+        ending = deque((job, status, reason) for job in jobs)
+        while ending:
+            job, status, reason = ending.popleft()
+            if job.status in ENDED:
+                continue
+            job.end(status, reason, now)
+            for node in self._ended_with(job):
+                doomed, too_long = self._settle(node)
+                ending.extend((one, JobStatus.FAILED, DEPENDENCY_FAILED) for one in doomed)
+                ending.extend((one, JobStatus.FAILED, OVERRIDES_TOO_LONG) for one in too_long)
+
+    def retry(self, job: Job) -> None:
+        """Make a job RUNNABLE once more."""
+        job.move(JobStatus.RUNNABLE)
+        self.runnable.append(job)
+
+    def _ended_with(self, job: Job) -> list[Node]:
+        """Return the job, and its array if this was the last child."""
+        if job.parent is None:
+            self._remember(job)
+            return [job]
+        if not job.parent.is_ended:
+            return [job]
+        self._remember(job.parent)
+        return [job, job.parent]
+
+    def _settle(self, ended: Node) -> tuple[list[Job], list[Job]]:
+        """Tell the dependents of what ended; return those that fail by it, and by their size."""
+        dependents, ended.dependents = ended.dependents, []
+        if ended.status is JobStatus.FAILED:
+            return [job for node in dependents for job in members(node)], []
+        free: list[Job] = []
+        for node in dependents:
+            node.waiting_for -= 1
+            if node.waiting_for == 0:
+                free.extend(job for job in members(node) if job.is_free)
+        return [], self._release(job for job in free if job.status not in ENDED)
+
+    def _release(self, free: Iterable[Job]) -> list[Job]:
+        """Make jobs RUNNABLE; return those that Batch fails instead as it can't start them."""
+        too_long = []
+        for job in free:
+            if job.submission.override_characters > OVERRIDE_CHARACTERS:
+                too_long.append(job)
+            else:
+                job.move(JobStatus.RUNNABLE)
+                self.runnable.append(job)
+        return too_long
+
+    def _link(self, node: Node) -> list[Job]:
+        """Tie a new node to what it depends on; return the jobs whose dependency has failed."""
+        doomed: list[Job] = []
+        for upstream, downstream in self._pairs(node):
+            if upstream.status is JobStatus.FAILED:
+                doomed.extend(members(downstream))
+            elif upstream.status is not JobStatus.SUCCEEDED:
+                upstream.dependents.append(downstream)
+                downstream.waiting_for += 1
+        return doomed
+
+    def _pairs(self, node: Node) -> Iterator[tuple[Node, Node]]:
+        jobs = members(node)
+        for dependency in node.submission.depends_on:
+            if dependency.get("type") == "SEQUENTIAL":
+                yield from itertools.pairwise(jobs)
+                continue
+            upstream = self.find(dependency["jobId"])
+            if upstream is None:
+                continue
+            if dependency.get("type") == "N_TO_N":
+                yield from zip(members(upstream), jobs, strict=True)
+            else:
+                yield upstream, node
+
+    def _remember(self, node: Node) -> None:
+        """Keep what ended, and forget the oldest of it."""
+        self._ended.append(node)
+        self._ended_jobs += len(members(node))
+        while self._ended_jobs > self._keep and len(self._ended) > 1:
+            oldest = self._ended.popleft()
+            self._ended_jobs -= len(members(oldest))
+            del self._nodes[oldest.job_id]

@@ -1,0 +1,163 @@
+"""Values to bytes and back: pickle 5 with buffers out of band, a format version and a checksum.
+
+A value is ``HEAD · lengths · pickle · padding · buffer · padding · buffer …``; HEAD is the magic
+``KV``, the version, flags, the number of frames and the CRC-32 of everything else. Buffers
+start at multiples of 64 bytes, so that arrays are aligned when the value's own start is.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from pickle import PickleBuffer
+from typing import Any
+
+from distributed.protocol import pickle
+
+from dask_knot.errors import CorruptObjectError
+from dask_knot.run import pickling
+
+VERSION = 1
+ALIGNMENT = 64
+
+_HEAD = struct.Struct("<2sBBII")
+#: HEAD without the checksum.
+_START = struct.Struct("<2sBBI")
+_MAGIC = b"KV"
+#: In a frame's length: the buffer was writable, and must be so again.
+_WRITABLE = 1 << 63
+
+Bytes = bytes | bytearray | memoryview
+
+
+def encode(value: object) -> list[Bytes]:
+    """Turn a value into frames to be written one after another.
+
+    Parameters
+    ----------
+    value : object
+        Anything that pickle or cloudpickle takes.
+
+    Returns
+    -------
+    list of bytes-like
+        The buffers of arrays are not copied: they are views of the value's own memory.
+
+    Raises
+    ------
+    Exception
+        Whatever pickling `value` raises.
+    """
+    return frame(pickled(value))
+
+
+def pickled(value: object) -> list[Bytes]:
+    """Pickle a value: its pickle, then its buffers, which are views of the value's own memory."""
+    buffers: list[PickleBuffer] = []
+    body = pickling.dumps(value, buffers.append)
+    return [body, *(buffer.raw() for buffer in buffers)]
+
+
+def framed_size(parts: Sequence[Bytes]) -> int:
+    """Count the bytes that `frame(parts)` will have."""
+    position = _HEAD.size + 8 * len(parts)
+    for number, part in enumerate(parts):
+        position += (-position % ALIGNMENT if number else 0) + memoryview(part).nbytes
+    return position
+
+
+def frame(parts: Sequence[Bytes]) -> list[Bytes]:
+    """Put a pickle and its buffers into the format of a value.
+
+    The checksum is taken here, so call it only when the frames are written at once: a task may
+    still change an array that it gave away.
+    """
+    views = [memoryview(part) for part in parts]
+    lengths = [view.nbytes | (0 if view.readonly else _WRITABLE) for view in views]
+    table = struct.pack(f"<{len(views)}Q", *lengths)
+    frames: list[Bytes] = [table]
+    position = _HEAD.size + len(table)
+    for number, view in enumerate(views):
+        if number and (padding := -position % ALIGNMENT):
+            frames.append(bytes(padding))
+            position += padding
+        frames.append(view)
+        position += view.nbytes
+    start = _START.pack(_MAGIC, VERSION, 0, len(views))
+    checksum = zlib.crc32(start)
+    for part in frames:
+        checksum = zlib.crc32(part, checksum)
+    return [start + checksum.to_bytes(4, "little"), *frames]
+
+
+def decode(data: Bytes, is_checked: bool = False) -> Any:
+    """Turn bytes that `encode` made back into the value.
+
+    Arrays share the memory of `data` when they may: read-only arrays always, writable ones when
+    `data` is writable; otherwise they are copied. What is checked isn't checked again.
+
+    Raises
+    ------
+    CorruptObjectError
+        If the bytes aren't those that were written.
+    """
+    if not is_checked:
+        check(data)
+    body, *buffers = unframe(data)
+    return pickle.loads(body, buffers=buffers)
+
+
+def unframe(data: Bytes) -> list[memoryview]:
+    """Take the pickle and its buffers out of the bytes of a value that was checked."""
+    view = memoryview(data).cast("B")
+    count = _HEAD.unpack_from(view)[3]
+    start = _HEAD.size
+    lengths = struct.unpack_from(f"<{count}Q", view, start)
+    position = start + 8 * count
+    parts = []
+    for number, length in enumerate(lengths):
+        if number:
+            position += -position % ALIGNMENT
+        size = length & ~_WRITABLE
+        part = view[position : position + size]
+        parts.append(_with_flag(part, bool(length & _WRITABLE)) if number else part)
+        position += size
+    return parts
+
+
+def size(frames: Iterable[Bytes]) -> int:
+    """Count the bytes of frames."""
+    return sum(memoryview(part).nbytes for part in frames)
+
+
+def check(data: Bytes) -> None:
+    """Compare the bytes of a value with their checksum.
+
+    Raises
+    ------
+    CorruptObjectError
+        If the bytes aren't those that were written.
+    """
+    view = memoryview(data).cast("B")
+    if view.nbytes < _HEAD.size:
+        raise CorruptObjectError(f"a value of {view.nbytes} bytes is too short: it was cut off")
+    magic, version, _, _, checksum = _HEAD.unpack_from(view)
+    if magic != _MAGIC:
+        raise CorruptObjectError("these bytes are not a value that dask_knot wrote")
+    if version != VERSION:
+        raise CorruptObjectError(
+            f"a value in format {version} can't be read by this version of dask_knot, "
+            f"which reads format {VERSION}: use the same version here and in the jobs"
+        )
+    if zlib.crc32(view[_HEAD.size :], zlib.crc32(view[: _START.size])) != checksum:
+        raise CorruptObjectError(
+            f"the checksum of a value of {view.nbytes} bytes is wrong: "
+            "the object was changed or damaged after it was written"
+        )
+
+
+def _with_flag(view: memoryview, writable: bool) -> memoryview:
+    if writable and view.readonly:
+        return memoryview(bytearray(view))
+    return view if writable else view.toreadonly()

@@ -1,0 +1,209 @@
+"""What a child writes when it has run tasks: the commit of a shard, or of a part of it.
+
+A manifest is ``HEAD · index · small values``. The index is msgpack; HEAD has its length and
+checksum; small values and failures have checksums of their own, so that one that is damaged takes
+no other along. Places count from the start of the object.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+import msgpack
+
+from dask_knot.errors import CorruptObjectError
+from dask_knot.run.codec import Bytes
+
+VERSION = 2
+#: Values up to this size ride in the manifest itself.
+INLINE_BYTES = 64 * 1024
+
+_HEAD = struct.Struct("<2sBxII")
+_MAGIC = b"KM"
+
+
+class Kind(IntEnum):
+    """How a task that makes an output ended."""
+
+    FINISHED = 0
+    ERRED = 1
+
+
+class Place(NamedTuple):
+    """Where bytes are: a range of an object."""
+
+    name: str
+    offset: int
+    length: int
+
+
+#: The place of what has no bytes.
+NOWHERE = Place("", 0, 0)
+
+
+class Output(NamedTuple):
+    """One value that left a shard, or the error that stands for it.
+
+    `ordinal` counts the shard's outputs; `nbytes` is the value's size in memory, `start` and
+    `stop` are seconds since the epoch; `type` indexes `Manifest.types`.
+    """
+
+    ordinal: int
+    kind: Kind
+    place: Place
+    nbytes: int
+    type: int
+    start: float
+    stop: float
+
+
+@dataclass(slots=True)
+class Work:
+    """What the tasks of one prefix cost: how many ran, and their seconds.
+
+    `values` of them left the shard, with so many bytes in memory; `erred` of them raised.
+    """
+
+    tasks: int = 0
+    seconds: float = 0.0
+    nbytes: int = 0
+    values: int = 0
+    erred: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The outcome of a shard's tasks.
+
+    Attributes
+    ----------
+    final : bool
+        Whether the shard is done: then `outputs` has all of its outputs, those of parts included.
+    outputs : sequence of Output
+        What is committed.
+    types : sequence of (bytes, str)
+        The pickled types of values, and their names.
+    work : mapping of str to Work
+        Per key prefix what ran since the manifest before.
+    times : bytes
+        Start and stop of each task that ran since then, in the order of their ends: float64 pairs.
+    kinds : bytes
+        What each pair belongs to, as uint32: twice the place of its prefix in `work`, and one more
+        if the task raised.
+    requests : mapping of str to int
+        How often the child has asked the store, by operation, this manifest included.
+    moved : mapping of str to int
+        Bytes that the child has ``read`` and ``written`` since the manifest before, those of the
+        small values in this one included.
+    lost : mapping of int to sequence of str
+        Outputs that erred only because something that they need can't be read any more, by their
+        ordinals: the names of the objects that are gone or damaged.
+    """
+
+    final: bool
+    attempt: int
+    outputs: Sequence[Output]
+    types: Sequence[tuple[bytes, str]] = ()
+    work: Mapping[str, Work] = field(default_factory=dict)
+    times: bytes = b""
+    kinds: bytes = b""
+    requests: Mapping[str, int] = field(default_factory=dict)
+    moved: Mapping[str, int] = field(default_factory=dict)
+    lost: Mapping[int, Sequence[str]] = field(default_factory=dict)
+
+
+def encode(name: str, manifest: Manifest, inline: Sequence[Bytes]) -> list[Bytes]:
+    """Write a manifest for the object `name`.
+
+    Parameters
+    ----------
+    name : str
+        The manifest's own name. Outputs at a place of that name are inside it, at offsets that
+        count from the first of `inline`.
+    inline : sequence of bytes-like
+        The small values, one after another.
+    """
+    objects: dict[str, int] = {name: 0}
+    rows = []
+    for ordinal, kind, place, *rest in manifest.outputs:
+        number = objects.setdefault(place.name, len(objects))
+        rows.append((ordinal, int(kind), number, place.offset, place.length, *rest))
+    index = msgpack.packb(
+        {
+            "final": manifest.final,
+            "attempt": manifest.attempt,
+            "objects": list(objects)[1:],
+            "outputs": rows,
+            "types": list(manifest.types),
+            "work": {prefix: astuple(work) for prefix, work in manifest.work.items()},
+            "times": manifest.times,
+            "kinds": manifest.kinds,
+            "requests": dict(manifest.requests),
+            "moved": dict(manifest.moved),
+            "lost": dict(manifest.lost),
+        }
+    )
+    return [_HEAD.pack(_MAGIC, VERSION, len(index), zlib.crc32(index)), index, *inline]
+
+
+def inline_start(frames: Sequence[Bytes]) -> int:
+    """Tell where the small values begin in the object whose frames `encode` made."""
+    head, index, *_ = frames
+    return len(head) + len(index)
+
+
+def decode(name: str, data: Bytes) -> Manifest:
+    """Read the manifest that is the object `name`.
+
+    Raises
+    ------
+    CorruptObjectError
+        If the bytes aren't those that were written.
+    """
+    view = memoryview(data)
+    if view.nbytes < _HEAD.size:
+        raise CorruptObjectError(f"the manifest {name} was cut off at {view.nbytes} bytes")
+    magic, version, length, checksum = _HEAD.unpack_from(view)
+    index = view[_HEAD.size : _HEAD.size + length]
+    if magic != _MAGIC or version != VERSION or zlib.crc32(index) != checksum:
+        raise CorruptObjectError(
+            f"the manifest {name} is damaged, or of another version of dask_knot (format "
+            f"{version}; this one reads {VERSION})"
+        )
+    try:
+        return _decode(name, index)
+    except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
+        raise CorruptObjectError(f"the manifest {name} makes no sense: {error!r}") from error
+
+
+def _decode(name: str, index: memoryview) -> Manifest:
+    fields = msgpack.unpackb(index, strict_map_key=False, use_list=False)
+    objects = (name, *fields["objects"])
+    inline = _HEAD.size + index.nbytes
+    outputs = [
+        Output(
+            ordinal,
+            Kind(kind),
+            Place(objects[number], offset + (0 if number else inline), size),
+            *rest,
+        )
+        for ordinal, kind, number, offset, size, *rest in fields["outputs"]
+    ]
+    work = {prefix: Work(*row) for prefix, row in fields["work"].items()}
+    return Manifest(
+        fields["final"],
+        fields["attempt"],
+        outputs,
+        fields["types"],
+        work,
+        fields["times"],
+        fields["kinds"],
+        fields["requests"],
+        fields["moved"],
+        fields["lost"],
+    )

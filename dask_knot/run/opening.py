@@ -1,0 +1,93 @@
+"""Opens obstore's stores: a folder, memory or S3, by URL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, MemoryStore, S3Store
+
+from dask_knot.errors import ConfigurationError, StoreError, StoreGoneError
+from dask_knot.run.folder import expanded, folder_of
+
+#: A network that is gone for a minute loses nothing: obstore's own ten retries are over in seconds.
+RETRIES = {
+    "max_retries": 1000,
+    "retry_timeout": timedelta(minutes=2),
+    "backoff": {
+        "init_backoff": timedelta(milliseconds=100),
+        "max_backoff": timedelta(seconds=5),
+        "base": 2.0,
+    },
+}
+
+
+def open_objects(url: str, options: Mapping[str, Any]) -> tuple[str, Any]:
+    """Open obstore's store at a URL; give the whole URL, too."""
+    if "://" not in url:
+        url = expanded(url).as_uri()
+    scheme = urlsplit(url).scheme
+    if scheme not in _OPENERS:
+        kinds = ", ".join(f"{kind}://" for kind in _OPENERS)
+        raise ConfigurationError(f"{url!r} is not a store: use a folder or one of {kinds}")
+    url = url.rstrip("/") if scheme != "memory" else url
+    try:
+        return url, _OPENERS[scheme](url, **options)
+    except (BaseError, OSError, ValueError) as error:
+        raise StoreError(f"the store {url} can't be opened: {plain_text(error)}") from error
+
+
+def plain_text(error: Exception) -> str:
+    """Leave out the inner workings that obstore appends."""
+    return str(error).partition("\n\nDebug source:")[0]
+
+
+def _open_folder(url: str, parents: bool = False) -> LocalStore:
+    folder = folder_of(url)
+    # Not its parents: they may be misspelt, or on a disk that isn't mounted.
+    missing = [parent for parent in folder.parents if not parent.exists()]
+    if missing and not parents:
+        raise FileNotFoundError(f"there is no folder {missing[-1]}: make it, or mend the path")
+    folder.mkdir(parents=parents, exist_ok=True)
+    return LocalStore(folder, automatic_cleanup=True)  # of folders that became empty
+
+
+def _open_s3(url: str, **options: Any) -> S3Store:
+    # boto3 takes an endpoint without TLS as it is; obstore wants to be told.
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+    is_plain = endpoint.startswith("http://")
+    if is_plain:
+        options.setdefault("client_options", {"allow_http": True})
+    store: S3Store = S3Store.from_url(url, **{"retry_config": RETRIES, **options})
+    return store
+
+
+def _open_memory(url: str) -> MemoryStore:
+    return MemoryStore()
+
+
+_OPENERS: dict[str, Callable[..., Any]] = {
+    "file": _open_folder,
+    "s3": _open_s3,
+    "memory": _open_memory,
+}
+
+
+def check_bucket(url: str, error: Exception) -> None:
+    """Tell a bucket that isn't there any more from trouble that passes.
+
+    Raises
+    ------
+    StoreGoneError
+        If an error of obstore's says that the bucket of the store at `url` is gone.
+    """
+    if "NoSuchBucket" in str(error):
+        raise StoreGoneError(
+            f"the bucket of the store {url} is gone, with all that was in it: somebody has deleted "
+            "it, perhaps with its stack (`dask knot down`). Close this cluster, and open another "
+            "one where there is a store (`dask knot up`, store=...)"
+        ) from error

@@ -1,0 +1,298 @@
+"""The object store: a folder, memory or S3 behind one small interface over obstore."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from functools import partial
+from threading import Lock
+from typing import Any, TypeVar
+
+import obstore
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+from obstore.store import LocalStore
+
+from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError, StoreGoneError
+from dask_knot.run.codec import Bytes
+from dask_knot.run.folder import check_is_there, folder_of
+from dask_knot.run.opening import check_bucket, open_objects, plain_text
+from dask_knot.run.patience import NONE, Patience
+
+T = TypeVar("T")
+
+#: Objects of this size and more go to S3 in several parts at once (S3's own smallest part: 5 MiB).
+PART_BYTES = 16 * 2**20
+#: Keys that one S3 DeleteObjects request takes.
+DELETE_AT_ONCE = 1000
+#: How obstore says that S3 refuses somebody.
+REFUSALS = (PermissionDeniedError, UnauthenticatedError)
+#: How obstore says that an object isn't there.
+MISSING = (FileNotFoundError, NotFoundError)
+
+
+class Store:
+    """A place for objects: bytes under names, written whole or not at all.
+
+    Parameters
+    ----------
+    url : str
+        ``file:///folder``, ``s3://bucket/prefix`` or ``memory://``; a plain path is a folder.
+    **options
+        More for obstore's S3 store: credentials, region, endpoint. For a folder: whether its
+        ``parents`` are made, too, instead of refused.
+
+    Attributes
+    ----------
+    url : str
+        The address under which another process finds the same store (a memory store: none does).
+    requests : Counter
+        How often each operation was asked of the store by this object.
+    moved : Counter
+        The bytes that this object has ``read`` and ``written``.
+
+    Raises
+    ------
+    ConfigurationError
+        If the URL is of no kind that is known.
+    StoreError
+        If the folder can't be made, or the one that it is to be in isn't there.
+    """
+
+    def __init__(self, url: str | os.PathLike[str], **options: Any) -> None:
+        self.url, self._store = open_objects(os.fspath(url), options)
+        self._folder = folder_of(self.url) if isinstance(self._store, LocalStore) else None
+        self._patience = NONE
+        self._counting = Lock()  # around the two below: many threads ask
+        self.requests: Counter[str] = Counter()
+        self.moved: Counter[str] = Counter()
+
+    @classmethod
+    def existing(cls, url: str, seconds: float) -> Store:
+        """Open a store that was made elsewhere, as jobs do: patiently, and no folder is made.
+
+        Raises
+        ------
+        StoreError
+            If a folder isn't there, nor back before trouble with it is so many seconds old.
+        """
+        patience = Patience(seconds)
+        if url.startswith("file:"):
+            patience.call("open", partial(check_is_there, folder_of(url)), lambda _: True)
+        store = cls(url)
+        store._patience = patience
+        return store
+
+    def __repr__(self) -> str:
+        return f"<Store {self.url}>"
+
+    def put(self, name: str, data: Iterable[Bytes]) -> None:
+        """Write an object; one that is there already is replaced.
+
+        Parameters
+        ----------
+        name : str
+            The object's name.
+        data : iterable of bytes-like
+            Its bytes, one piece after another; none is copied or joined.
+        """
+        pieces, size = _pieces(data)
+        self._ask(
+            "put", name, lambda: obstore.put(self._store, name, pieces, chunk_size=PART_BYTES)
+        )
+        self._note_moved("written", size)
+
+    def put_new(self, name: str, data: Iterable[Bytes]) -> bool:
+        """Write an object unless one of that name is there; tell whether it was written."""
+        whole = b"".join(data)
+
+        def put() -> bool:
+            try:
+                obstore.put(self._store, name, whole, mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                return False
+            return True
+
+        is_new = self._ask("put", name, put)
+        self._note_moved("written", len(whole) if is_new else 0)
+        return is_new
+
+    def get(self, name: str) -> memoryview:
+        """Read a whole object.
+
+        Raises
+        ------
+        MissingObjectError
+            If there is none of that name.
+        """
+        data = self._ask("get", name, lambda: memoryview(obstore.get(self._store, name).bytes()))
+        self._note_moved("read", data.nbytes)
+        return data
+
+    def get_range(self, name: str, offset: int, length: int) -> memoryview:
+        """Read `length` bytes of an object from byte `offset` on.
+
+        Raises
+        ------
+        MissingObjectError, CorruptObjectError
+            If there is none of that name, or it is shorter.
+        """
+        if not length:
+            return memoryview(b"")
+
+        def read() -> Any:
+            try:
+                return obstore.get_range(self._store, name, start=offset, length=length)
+            except (BaseError, ValueError):
+                if not self._ends_before(name, offset + 1):
+                    raise
+                return b""
+
+        data = self._ask("get", name, read)
+        if len(data) != length:
+            raise CorruptObjectError(
+                f"{name} in {self.url} is shorter than {offset + length} bytes: it was cut off "
+                "after it was written"
+            )
+        self._note_moved("read", length)
+        return memoryview(data)
+
+    def _ends_before(self, name: str, end: int) -> bool:
+        """Whether an object is known to be there, and smaller than so many bytes."""
+        try:
+            return int(obstore.head(self._store, name)["size"]) < end
+        except (BaseError, OSError, ValueError):
+            return False
+
+    def list(self, prefix: str, offset: str | None = None) -> list[str]:
+        """Name the objects below a folder, sorted, those after `offset` if it is given."""
+
+        def find() -> Sequence[str]:
+            pages = obstore.list(self._store, prefix=prefix, offset=offset, chunk_size=1000)
+            return [entry["path"] for page in pages for entry in page]
+
+        names = self._ask("list", prefix, find)
+        # A folder lists in any order, and without the offset's exactness that S3 promises.
+        return sorted(name for name in names if offset is None or name > offset)
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Remove objects; those that are gone already don't matter."""
+        wanted = list(names)
+        for start in range(0, len(wanted), DELETE_AT_ONCE):
+            some = wanted[start : start + DELETE_AT_ONCE]
+            self._ask("delete", some[0], partial(self._delete, some))
+
+    def delete_all(self, prefix: str) -> None:
+        """Remove every object below a folder."""
+        if self._folder is not None and not self._folder.is_dir():
+            return  # somebody has removed it all
+        self.delete(self.list(prefix))
+        if self._folder is not None:
+            # With what killed jobs have left half written there, which isn't listed.
+            shutil.rmtree(self._folder / prefix, ignore_errors=True)
+
+    def be_patient(self, seconds: float) -> None:
+        """From now on, try again what fails for reasons that may pass."""
+        self._patience = Patience(seconds)
+
+    def at_once(self) -> Store:
+        """Give this store without patience: what fails is an error at once."""
+        hasty = copy(self)
+        hasty._patience = NONE
+        return hasty
+
+    def hurry(self) -> None:
+        """End all waiting for trouble to pass."""
+        self._patience.end()
+
+    def traffic(self) -> tuple[Counter[str], Counter[str]]:
+        """Copy `requests` and `moved`, as they are at one moment."""
+        with self._counting:
+            return Counter(self.requests), Counter(self.moved)
+
+    def check_writable(self, name: str) -> None:
+        """Write and remove one object, so that a store that can't be used is found out at once."""
+        self.put(name, [b"dask_knot"])
+        self.delete([name])
+
+    def _delete(self, names: Sequence[str]) -> None:
+        if self._folder is not None:
+            for name in names:  # a folder refuses the whole request for one that is gone
+                with _ignoring_missing():
+                    obstore.delete(self._store, name)
+        else:
+            obstore.delete(self._store, names)
+
+    def _ask(self, operation: str, name: str, call: Callable[[], T]) -> T:
+        return self._patience.call(
+            operation, partial(self._ask_once, operation, name, call), self._may_pass
+        )
+
+    def _ask_once(self, operation: str, name: str, call: Callable[[], T]) -> T:
+        with self._counting:
+            self.requests[operation] += 1
+        self._check_folder(operation, name)
+        try:
+            found = call()
+        except MISSING as error:
+            check_bucket(self.url, error)
+            self._check_folder(operation, name)
+            raise MissingObjectError(
+                f"{name} is not in the store {self.url}: it was deleted, or never written"
+            ) from error
+        except (BaseError, OSError, ValueError) as error:
+            check_bucket(self.url, error)
+            text = f"failed to {operation} {name}: {plain_text(error)}. {_cure(error)}"
+            raise StoreError(f"the store {self.url} {text}") from error
+        if not found:  # such as a listing, which names nothing of a folder that isn't there
+            self._check_folder(operation, name)
+        return found
+
+    def _check_folder(self, operation: str, name: str) -> None:
+        """Tell a folder that is away (unmounted, renamed) from objects that are missing.
+
+        obstore would make it anew to put something into it.
+        """
+        if self._folder is not None:
+            check_is_there(self._folder, f" to {operation} {name}")
+
+    def _may_pass(self, error: StoreError) -> bool:
+        """Whether an error may be gone a moment later; of S3, a refusal stays one."""
+        if isinstance(error, MissingObjectError | CorruptObjectError | StoreGoneError):
+            return False
+        return self._folder is not None or not isinstance(error.__cause__, REFUSALS)
+
+    def _note_moved(self, way: str, size: int) -> None:
+        if size:
+            with self._counting:
+                self.moved[way] += size
+
+
+def _cure(error: Exception) -> str:
+    if isinstance(error, PermissionDeniedError):
+        return "Ask for the permission; in S3, `dask knot policy` prints all that are needed"
+    return "Check that it exists, that you may write there, and that it isn't full"
+
+
+def _pieces(data: Iterable[Bytes]) -> tuple[Any, int]:
+    pieces = [memoryview(piece).cast("B") for piece in data if memoryview(piece).nbytes]
+    size = sum(piece.nbytes for piece in pieces)
+    # One piece goes as it is: an iterable would make S3 start a multipart upload.
+    return (b"".join(pieces) if size < PART_BYTES else pieces), size
+
+
+@contextmanager
+def _ignoring_missing() -> Iterator[None]:
+    try:
+        yield
+    except MISSING:
+        return

@@ -1,1 +1,0 @@
-"""What KnotScheduler answers in the place of Dask's scheduler, a part in each file."""

@@ -1,0 +1,115 @@
+"""A plan goes out: its packs into the store, its stages to Batch, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from dask._task_spec import GraphNode
+from dask.typing import Key
+
+from dask_knot.batch.service import JobService
+from dask_knot.errors import InternalError
+from dask_knot.graphs.constants import Constant
+from dask_knot.planning import Shard, Stage
+from dask_knot.run import codec, names, pack, work
+from dask_knot.run.codec import Bytes
+from dask_knot.run.failure import fail
+from dask_knot.run.manifest import Place
+from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.store import Store
+from dask_knot.run.work import Kept, Made, Options, ShardWork, Source
+from dask_knot.session.constants import StoredConstants
+from dask_knot.session.plugins import JobPlugins
+from dask_knot.tracking.actions import SubmitPlan
+from dask_knot.tracking.events import Node, SubmissionFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Submitter:
+    """Writes packs and submits stages; everything here blocks, so call it in a thread."""
+
+    store: Store
+    run: str
+    service: JobService
+    options: Options
+    constants: StoredConstants
+    plugins: JobPlugins = field(default_factory=JobPlugins)
+
+    def submit(self, action: SubmitPlan) -> Iterator[SubmissionFailed]:
+        """Submit all stages of a plan; yield those that could not be."""
+        sources = {key: _source(key, value) for key, value in action.inputs.items()}
+        for index, stage in enumerate(action.plan.stages):
+            if self.service.is_closed:  # nobody waits for what is left
+                return
+            id = StageId(action.number, index)
+            name = names.pack(self.run, id)
+            try:
+                self.service.check_upstream(id, stage)
+                constants = _constants(stage, action.tasks)
+                places = self.constants.put(id, constants)
+                stored = {key: Kept(p, constants[key].is_fixed) for key, p in places.items()}
+                works = [self._encode(shard, action, sources, stored) for shard in stage.shards]
+                self.store.put(name, pack.build(works))
+                self.service.submit(id, stage, f"{self.store.url}/{name}")
+            except Exception as error:  # a mistake of ours ends this stage, too, and no other
+                told = InternalError.of(error)
+                self.service.refuse(id, told)
+                yield SubmissionFailed(id, told)
+            for child, shard in enumerate(stage.shards):
+                made = ShardId(id, child)
+                sources.update((key, Made(made, n)) for n, key in enumerate(shard.outputs))
+
+    def disown(self, shards: Sequence[ShardId]) -> None:
+        """Tell children of one stage that nobody needs their shards.
+
+        Raises
+        ------
+        StoreError
+            If the store can't be written; then they run on, which is no harm.
+        """
+        indices = " ".join(str(shard.index) for shard in shards)
+        # Framed, so that it is checked: a damaged number is that of another shard.
+        self.store.put(names.unneeded(self.run, shards[0].stage), codec.frame([indices.encode()]))
+
+    def release(self, deleted: Sequence[str]) -> list[str]:
+        """Note that objects are going to be deleted, and name all that go with them."""
+        return [*deleted, *self.constants.release(deleted)]
+
+    def write_again(self, names: Collection[str]) -> None:
+        """Note that jobs may have found shared objects gone or damaged: they come anew."""
+        self.constants.forget(names)
+        self.plugins.forget()
+
+    def _encode(
+        self,
+        shard: Shard,
+        action: SubmitPlan,
+        sources: Mapping[Key, Source],
+        stored: Mapping[Key, Kept],
+    ) -> list[Bytes]:
+        constants = {key: stored[key] for key in shard.literals if key in stored}
+        tasks = cast(Mapping[Key, GraphNode], action.tasks)
+        return work.encode(
+            ShardWork(
+                [tasks[key] for key in shard.tasks],
+                [tasks[key] for key in shard.literals if key not in constants],
+                {key: sources[key] for key in shard.inputs} | constants,
+                shard.outputs,
+                self.options,
+            ),
+            self.plugins.publish(self.store, self.run),
+        )
+
+
+def _constants(stage: Stage, tasks: Mapping[Key, Node]) -> dict[Key, Constant]:
+    """Find the constants that the shards of a stage read, in the order in which they do."""
+    keys = dict.fromkeys(key for shard in stage.shards for key in shard.literals)
+    return {key: node for key in keys if isinstance(node := tasks[key], Constant)}
+
+
+def _source(key: Key, value: Place | tuple[ShardId, int] | Exception) -> Source:
+    if isinstance(value, Exception):
+        return fail(value, key)
+    return value if isinstance(value, Place) else Made(*value)

@@ -1,0 +1,250 @@
+"""What a setting may be: a check takes a name and a value and gives what is meant, or refuses."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from dask.utils import parse_bytes, parse_timedelta
+from distributed.security import Security
+
+from dask_knot.errors import ConfigurationError
+from dask_knot.run.names import RUN_NAME
+
+#: Batch takes no shorter timeout.
+SHORTEST_TIMEOUT = 60.0
+#: Dask shows each of them as a worker.
+MOST_JOBS = 100_000
+
+#: What the same is called by other clusters of Dask.
+ELSEWHERE = {
+    "n_workers": "jobs",
+    "maximum_jobs": "jobs",
+    "threads_per_worker": "cores",
+    "nthreads": "cores",
+    "ncores": "cores",
+    "memory_limit": "memory",
+    "worker_memory": "memory",
+    "walltime": "timeout",
+    "local_directory": "store",
+    "env": "environment",
+}
+
+
+def check_names(given: Iterable[str], known: Collection[str], complaint: str) -> None:
+    """Refuse the first name that isn't known, with the one that may have been meant."""
+    for name in given:
+        if name not in known:
+            close = [ELSEWHERE.get(name, ""), *difflib.get_close_matches(name, known, n=1)]
+            meant = next((one for one in close if one in known), None)
+            hint = f" Did you mean {meant!r}?" if meant else ""
+            raise ConfigurationError(
+                f"{complaint} {name!r}.{hint} There are: {', '.join(sorted(known))}"
+            )
+
+
+def wrong(name: str, value: object, expected: str) -> ConfigurationError:
+    """Make the error for a value that is not what is expected."""
+    return ConfigurationError(f"{name}={value!r} is wrong: it should be {expected}")
+
+
+def one_of(name: str, value: object, valid: tuple[str, ...]) -> str:
+    """Take one of the valid texts."""
+    if value not in valid:
+        raise wrong(name, value, f"one of {', '.join(map(repr, valid))}")
+    return str(value)
+
+
+def count(name: str, value: object, least: int = 1) -> int:
+    """Take a whole number from `least` on."""
+    if isinstance(value, str) and value.isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise wrong(name, value, f"a whole number from {least} on")
+    return value
+
+
+def jobs(name: str, value: object) -> int | None:
+    """Take a number of jobs, or None."""
+    if value is not None and count(name, value) > MOST_JOBS:
+        raise wrong(name, value, f"at most {MOST_JOBS:,}")
+    return None if value is None else count(name, value)
+
+
+def gpus(name: str, value: object) -> int:
+    """Take a whole number from 0 on."""
+    return count(name, value, least=0)
+
+
+def attempts(name: str, value: object) -> int:
+    """Take as many attempts as Batch allows."""
+    if count(name, value) > 10:
+        raise wrong(name, value, "from 1 to 10, as Batch has it")
+    return count(name, value)
+
+
+def memory(name: str, value: Any) -> int | None:
+    """Take an amount of memory, in bytes; or None."""
+    if value is None:
+        return None
+    try:
+        size = parse_bytes(value)
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        size = 0
+    if size < 2**20:
+        raise wrong(name, value, 'an amount of memory from 1 MiB on, such as "4 GiB"')
+    return int(size)
+
+
+def seconds(name: str, value: Any) -> float:
+    """Take a time, in seconds."""
+    if isinstance(value, str):
+        value = re.sub(r"(?<![a-z])mins?\s*$", "minutes", value)  # Dask knows all but this one
+    try:
+        found = float(parse_timedelta(value, default="s"))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        found = -1.0
+    if found < 0:
+        raise wrong(name, value, 'a time, such as "500ms" or "2 hours"')
+    return found
+
+
+def timeout(name: str, value: Any) -> float | None:
+    """Take a time that Batch accepts as a timeout; or None."""
+    if value is None:
+        return None
+    limit = seconds(name, value)
+    if limit < SHORTEST_TIMEOUT:
+        raise wrong(name, value, "60 seconds at least: Batch takes no shorter timeout")
+    return limit
+
+
+def names(name: str, value: object) -> tuple[str, ...]:
+    """Take a list of modules."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
+        raise wrong(name, value, "a list of modules")
+    return tuple(value)
+
+
+def flag(name: str, value: object) -> bool:
+    """Take True or False."""
+    if not isinstance(value, bool):
+        raise wrong(name, value, "True or False")
+    return value
+
+
+def security(name: str, value: object) -> Security:
+    """Take what secures Dask's connections: True makes a certificate, None leaves them plain."""
+    if value is True:
+        return Security.temporary()
+    if value and not isinstance(value, Security):
+        raise wrong(name, value, "True, or a distributed.Security")
+    return value or Security()
+
+
+def log_level(name: str, value: object) -> int:
+    """Take a level of `logging` as number or name; True is a warning, and nothing is 0."""
+    level = logging.getLevelName(value.upper()) if isinstance(value, str) else value or 0
+    if not isinstance(level, int):
+        raise wrong(name, value, 'a level of logging, such as logging.ERROR or "error"')
+    return logging.WARNING if level is True else level
+
+
+def run_name(name: str, value: object) -> str | None:
+    """Take the name of a run; or None."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or not RUN_NAME.fullmatch(value):
+        raise wrong(
+            name, value, "letters, digits, - and _, at most 80, beginning with a letter or digit"
+        )
+    return value
+
+
+def environment(name: str, value: Any) -> dict[str, str]:
+    """Take environment variables."""
+    valid = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+    if not isinstance(value, Mapping):
+        raise wrong(name, value, "a mapping of names to values")
+    for variable in value:
+        if not valid.fullmatch(str(variable)) or str(variable).startswith("AWS_BATCH"):
+            raise wrong(
+                name, variable, "names of letters, digits and _, not beginning with AWS_BATCH"
+            )
+    return {str(variable): str(content) for variable, content in value.items()}
+
+
+def store(name: str, value: Any) -> str | None:
+    """Take a folder or URL; or None."""
+    if value is None:
+        return None
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise wrong(name, value, "a folder or a URL such as s3://bucket/prefix")
+    return str(os.fspath(value))
+
+
+def text(name: str, value: object) -> str:
+    """Take a text that isn't empty."""
+    if not isinstance(value, str) or not value:
+        raise wrong(name, value, "a text")
+    return value
+
+
+def optional_text(name: str, value: object) -> str | None:
+    """Take a text that isn't empty; or None."""
+    return None if value is None else text(name, value)
+
+
+def mapping(name: str, value: Any) -> dict[str, str]:
+    """Take a mapping of texts to texts, such as tags."""
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) and key for key in value):
+        raise wrong(name, value, "a mapping of names to values")
+    return {key: str(content) for key, content in value.items()}
+
+
+def tags(name: str, value: Any) -> dict[str, str]:
+    """Take tags as AWS allows them."""
+    found = mapping(name, value)
+    for key, content in found.items():
+        if key.lower().startswith("aws:") or len(key) > 128 or len(content) > 256:
+            raise wrong(
+                name, key, "tags of at most 128 and values of at most 256 letters, not aws:..."
+            )
+    if len(found) > 40:  # AWS takes 50, of which the stack needs some
+        raise wrong(name, len(found), "at most 40 tags")
+    return found
+
+
+def priority(name: str, value: object) -> int | None:
+    """Take a scheduling priority of Batch, 0 to 9999; or None."""
+    if value is None:
+        return None
+    if count(name, value, least=0) > 9999:
+        raise wrong(name, value, "from 0 to 9999, as Batch has it")
+    return count(name, value, least=0)
+
+
+def share_identifier(name: str, value: object) -> str | None:
+    """Take a share identifier of Batch; or None."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9]{1,255}", value):
+        raise wrong(name, value, "letters and digits, at most 255")
+    return value
+
+
+def secrets(name: str, value: Any) -> dict[str, str]:
+    """Take environment variables and the ARNs of what they hold: never the secret itself."""
+    found = environment(name, value)
+    for variable, arn in found.items():
+        if not re.match(r"arn:aws[a-z-]*:(secretsmanager|ssm):", arn):
+            raise wrong(
+                name,
+                variable,
+                "names with ARNs of Secrets Manager or of the Parameter Store (arn:aws:ssm:...)",
+            )
+    return found

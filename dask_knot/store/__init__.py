@@ -1,1 +1,0 @@
-"""Where values, shards and manifests are kept between jobs."""

@@ -1,0 +1,278 @@
+"""The command line: what is printed, how it ends, and the file that it writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from configparser import ConfigParser
+from importlib.metadata import EntryPoint, version
+from pathlib import Path
+from typing import Any
+
+import click
+import dask
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+from dask_knot.aws.session import Session
+from dask_knot.cli import files as written
+from dask_knot.cli.main import knot
+from dask_knot.cli.screen import Screen, readable_size
+from dask_knot.settings.settings import DEFAULTS, resolve
+from tests.aws.account import account, sign_in
+from tests.aws.formation import FakeFormation, FakeSession
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Let Dask's configuration be in a folder of the test."""
+    monkeypatch.setattr(dask.config, "PATH", str(tmp_path))
+    with dask.config.set({"knot": DEFAULTS}):
+        yield tmp_path
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    sign_in(monkeypatch)
+    with account() as session:
+        yield session
+
+
+def run(*arguments: str, answer: str | None = None) -> Result:
+    return CliRunner().invoke(knot, list(arguments), input=answer)
+
+
+def good(*arguments: str, answer: str | None = None) -> str:
+    result = run(*arguments, answer=answer)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_up_status_doctor_down(session: Session, folder: Path) -> None:
+    made = good("up", "--max-vcpus", "8", "--tag", "project=x", "--instance-types", "c6i,m6i")
+    assert "stack dask-knot in eu-west-1: ec2, amd64, at most 8 vCPUs" in made
+    assert "CREATE_COMPLETE  dask-knot (AWS::CloudFormation::Stack)" in made
+    assert "dask knot image" in made
+    shown = good("status")
+    assert "stack" in shown
+    assert "0 objects, 0 bytes" in shown
+    examined = run("doctor")
+    assert examined.exit_code == 1  # there is no image yet
+    assert "wrong  image" in examined.output
+    assert "→ run `dask knot image`" in examined.output
+    deleted = good("down", "--yes")
+    assert "stack dask-knot is deleted" in deleted
+    assert list(folder.iterdir()) == []
+    assert session.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_up_writes_a_file_that_a_cluster_and_the_next_up_read(
+    folder: Path, session: Session
+) -> None:
+    good("up", "--name", "team", "--platform", "fargate", "--max-vcpus", "8", "--tag", "a=b")
+    text = (folder / "knot-up.yaml").read_text()
+    knot_file = yaml.safe_load(text)["knot"]
+    up = {"platform": "fargate", "max-vcpus": 8, "tags": {"a": "b"}}
+    assert knot_file == {"engine": "aws", "aws": {"stack": "team", "region": "eu-west-1", "up": up}}
+    assert "testing" not in text  # what the credentials of these tests are
+    with dask.config.set({"knot": dask.config.merge(DEFAULTS, knot_file)}):
+        settings = resolve({})
+        assert settings.engine == "aws"
+        assert settings.aws is not None
+        assert settings.aws.stack == "team"
+        assert "team in eu-west-1: fargate, amd64, at most 8" in good("up")
+
+
+def test_up_writes_nothing_if_it_shall_not(folder: Path, session: Session) -> None:
+    good("up", "--no-config")
+    assert list(folder.iterdir()) == []
+
+
+def test_down_asks_and_leaves_everything_if_the_answer_is_no(session: Session) -> None:
+    good("up", "--bucket", "my-bucket")
+    result = run("down", answer="n\n")
+    assert result.exit_code == 1
+    assert "Delete stack dask-knot in eu-west-1 and all data in my-bucket?" in result.output
+    assert len(session.client("cloudformation").describe_stacks()["Stacks"]) == 1
+    assert "is deleted" in good("down", answer="y\n")
+
+
+def test_down_says_which_data_it_keeps(session: Session) -> None:
+    good("up", "--bucket", "my-bucket")
+    kept = good("down", "--keep-data", answer="y\n")
+    assert "all data" not in kept
+    assert "left, and paid for, is the bucket my-bucket" in kept
+    session.client("s3").head_bucket(Bucket="my-bucket")
+
+
+def test_down_without_a_stack_is_no_error(session: Session) -> None:
+    assert "no stack dask-knot in eu-west-1: nothing to delete" in good("down")
+
+
+def test_down_of_another_stack_leaves_the_file(folder: Path, session: Session) -> None:
+    good("up", "--name", "first", "--no-config")
+    good("up", "--name", "second", "--vpc", "new")
+    good("down", "--name", "first", "--yes")
+    assert (folder / "knot-up.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["up", "--log-days", "4"], "log_days=4 is wrong"),
+        (["up", "--tag", "x"], "should be KEY=VALUE"),
+        (["up", "--name", "Team"], "lower case letters"),
+        (["up", "--platform", "fargate", "--gpu"], "use platform='ec2'"),
+        (["status", "--name", "nobody"], "there is no stack 'nobody' in eu-west-1"),
+        (["policy", "--user", "--name", "nobody"], "there is no stack 'nobody'"),
+    ],
+)
+def test_errors_are_one_message(arguments: list[str], message: str, session: Session) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert re.sub(r"^.*…\n", "", result.output).startswith("Error: ")
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_no_credentials_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_in(monkeypatch)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    result = run("status")
+    assert (result.exit_code, "credentials" in result.output) == (1, True)
+
+
+def test_the_doctor_without_credentials_and_region_prints_its_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sign_in(monkeypatch)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    result = run("doctor")
+    assert result.exit_code == 1
+    marks = [line.partition(":")[0] for line in result.output.splitlines()[1::2]]
+    assert marks == ["wrong  region", "wrong  credentials"]
+    assert all(line.strip().startswith("→ ") for line in result.output.splitlines()[2::2])
+    assert "wrong  credentials" in run("doctor", "--region", "eu-west-1").output
+
+
+def test_an_interrupted_up_says_how_to_go_on() -> None:
+    class Interrupted(FakeFormation):
+        def create_stack(self, **request: Any) -> dict[str, str]:
+            raise KeyboardInterrupt
+
+    session = FakeSession(cloudformation=Interrupted())
+    arguments = ["up", "--existing-queue", "theirs"]
+    result = CliRunner().invoke(knot, arguments, obj=lambda **_: session)
+    assert result.exit_code == 1
+    assert "CloudFormation goes on by itself; `dask knot up --name dask-knot`" in result.output
+
+
+def test_policies_are_json(session: Session) -> None:
+    operator = json.loads(good("policy", "--operator", "--platform", "fargate"))
+    assert "123456789012:stack/dask-knot/*" in json.dumps(operator)
+    assert "InstanceProfile" not in json.dumps(operator)
+    good("up")
+    user = json.loads(good("policy", "--user"))
+    assert "ecr:PutImage" in json.dumps(user)
+    assert "ecr:PutImage" not in good("policy", "--user", "--no-push")
+
+
+def test_a_policy_is_for_somebody() -> None:
+    result = run("policy")
+    assert result.exit_code == 2
+    assert "--user or --operator" in result.output
+
+
+def test_the_operators_policy_needs_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_in(monkeypatch)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    policy = json.loads(good("policy", "--operator", "--region", "eu-west-1"))
+    assert "arn:aws:cloudformation:eu-west-1:*:stack/dask-knot/*" in json.dumps(policy)
+
+
+def test_dask_finds_the_commands(project: Path) -> None:
+    setup = ConfigParser()
+    setup.read(project / "setup.cfg")
+    name, _, value = setup["options.entry_points"]["dask_cli"].strip().partition(" = ")
+    found = EntryPoint(name, value, "dask_cli")
+    assert found.name == "knot"
+    assert found.load() is knot
+
+
+@pytest.mark.parametrize("command", ["up", "down", "status", "doctor", "policy", "image"])
+def test_every_command_has_help(command: str) -> None:
+    assert "Usage:" in good(command, "--help")
+
+
+def test_help_is_whole_on_a_narrow_terminal() -> None:
+    lines = good("--help").splitlines()
+    listed = lines[lines.index("Commands:") + 1 :]
+    assert [line.split()[0] for line in listed] == sorted(knot.commands)
+    assert not [line for line in lines[1:] if line.endswith("...") or len(line) > 80]
+
+
+def test_every_option_has_help() -> None:
+    options = [one for command in knot.commands.values() for one in command.params]
+    assert not [one.name for one in options if isinstance(one, click.Option) and not one.help]
+
+
+def test_the_version() -> None:
+    assert good("--version").split() == ["dask_knot,", "version", version("dask_knot")]
+
+
+def test_a_terminal_gets_colours_and_a_file_does_not(tmp_path: Path) -> None:
+    for is_terminal in (True, False):
+        with (tmp_path / "out").open("w") as file:
+            screen = Screen(Console(file=file, force_terminal=is_terminal, markup=False, width=80))
+            screen.table([("a", "[b]"), ("long", "c")])
+            screen.marked("ok", "text")
+        text = (tmp_path / "out").read_text()
+        assert ("\x1b[" in text) == is_terminal
+        assert "[b]" in text
+    assert text == "a     [b]\nlong  c\nok  text\n"
+
+
+def test_sizes_are_readable() -> None:
+    sizes = [0, 1023, 1024, 1.5 * 2**20, 2**30, 3 * 2**40]
+    expected = ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 MiB", "1.0 GiB", "3.0 TiB"]
+    assert [readable_size(size) for size in sizes] == expected
+
+
+def test_a_file_of_somebody_else_is_left(folder: Path) -> None:
+    (folder / "knot-up.yaml").write_text("knot: {aws: {stack: other, region: eu-west-1}}\n")
+    assert written.remove("dask-knot", "eu-west-1") is None
+    (folder / "knot-up.yaml").write_text("")
+    assert written.remove("dask-knot", "eu-west-1") is None
+
+
+@pytest.mark.parametrize("arguments", [("up",), ("status",), ("doctor",), ("image", "--local")])
+def test_the_first_word_comes_before_the_libraries(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    """They take seconds on a busy machine; here they end the program."""
+    for name in ("boto3", "botocore", "docker", "rich"):
+        (tmp_path / f"{name}.py").write_text("import sys; sys.exit(7)")
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    done = subprocess.run(
+        [sys.executable, "-c", "from dask_knot.cli import knot; knot()", *arguments],
+        env={**os.environ, "PYTHONPATH": path},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 7, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.strip().endswith("…")

@@ -1,0 +1,113 @@
+"""What is said of a cluster's work, and from when on it is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dask_knot.cluster.life import Life
+from dask_knot.dashboard.terminal import Terminal
+from dask_knot.run.names import StageId
+from dask_knot.tracking.states import ShardState
+from dask_knot.tracking.tally import Earlier, Tally, tally
+
+AFTER = 2.0
+
+
+class Work:
+    """A tracker's state: plans that begin and end, of one stage and four tasks each."""
+
+    def __init__(self) -> None:
+        self.plans = 0
+        self.arrivals = 0
+        self.batches: list[Any] = []
+        self.planning = None
+        self.running: set[StageId] = set()
+        self.tallies: dict[StageId, Tally] = {}
+        self.earlier, self.stored, self.since = Earlier(), 0, 0
+        self.moved: dict[str, int] = {}
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.running
+
+    def begin(self) -> StageId:
+        id = StageId(self.plans, 0)
+        self.plans += 1
+        self.running.add(id)
+        self.tallies[id] = tally(id, frozenset(), 1)
+        self.tallies[id].total["inc"] = 4
+        return id
+
+    def end(self, id: StageId) -> None:
+        self.running.discard(id)
+        self.tallies[id].done["inc"] = 4
+        self.tallies[id].close({}, ShardState.DONE)
+
+
+@pytest.fixture
+def work() -> Work:
+    return Work()
+
+
+@pytest.fixture
+def life(work: Work) -> Iterator[Life]:
+    parts: Any = SimpleNamespace(
+        tracker=SimpleNamespace(state=work),
+        settings=SimpleNamespace(tempo=SimpleNamespace(progress_after=AFTER)),
+        service=SimpleNamespace(jobs={}),
+    )
+    return Life(parts, Terminal())
+
+
+def said(life: Life, now: float) -> str:
+    life.look(now)
+    return life.words(now).partition("  ")[2].partition(",")[0]
+
+
+def test_nothing_is_said_of_what_is_over_soon(life: Life, work: Work) -> None:
+    assert said(life, 100) == ""
+    id = work.begin()
+    assert [said(life, 100 + n / 2) for n in range(4)] == [""] * 4
+    assert said(life, 102.1) == "0 of 4 tasks"
+    work.end(id)
+    assert said(life, 103) == ""
+
+
+def test_what_ended_before_is_not_counted(life: Life, work: Work) -> None:
+    work.end(work.begin())
+    assert said(life, 100) == ""
+    work.begin()
+    said(life, 101)
+    assert said(life, 104) == "0 of 4 tasks"
+
+
+def test_nor_is_it_when_the_next_began_at_once(life: Life, work: Work) -> None:
+    """As in a script that computes one thing after another; and the line stays meanwhile."""
+    first = work.begin()
+    said(life, 100)
+    assert life.words(103).startswith("dask_knot 0:03  0 of 4")
+    work.end(first)
+    work.begin()
+    life.look(103.5)
+    assert life.words(103.5).startswith("dask_knot 0:00  0 of 4")
+
+
+def test_what_goes_on_together_is_counted_together(life: Life, work: Work) -> None:
+    first = work.begin()
+    said(life, 100)
+    work.begin()
+    said(life, 101)
+    work.end(first)
+    assert said(life, 103) == "4 of 8 tasks"
+    assert life.words(103).startswith("dask_knot 0:03")
+
+
+def test_a_large_graph_that_is_read_is_a_sign_too(life: Life, work: Work) -> None:
+    said(life, 100)
+    work.arrivals = 1
+    said(life, 101)
+    assert said(life, 104) == "reading the graph"

@@ -1,0 +1,47 @@
+"""What holds for the whole process while a cluster is open, and what comes back."""
+
+from __future__ import annotations
+
+import logging
+
+import dask
+import dask.array as da
+import dask.dataframe as dd
+import pandas as pd
+from distributed import Client
+
+from dask_knot import KnotCluster
+from dask_knot.cluster.overrides import SHUFFLES, Overrides
+
+
+def methods() -> list[str | None]:
+    return [dask.config.get(name, None) for name in SHUFFLES]
+
+
+def test_shuffles_go_by_tasks_until_the_last_cluster_has_closed() -> None:
+    with dask.config.set(dict.fromkeys(SHUFFLES, "p2p")):
+        one = KnotCluster(jobs=1, dashboard_address=None)
+        two = KnotCluster(jobs=1, dashboard_address=None)
+        assert methods() == ["tasks"] * 2
+        one.close()
+        assert methods() == ["tasks"] * 2
+        with Client(two):
+            frame = dd.from_pandas(pd.DataFrame({"who": range(40)}), npartitions=4)
+            assert len(frame.shuffle("who").compute()) == 40
+            x = da.ones((40, 40), chunks=(40, 4)).rechunk((4, 40))
+            assert x.sum().compute() == 1600
+        two.close()
+        assert methods() == ["p2p"] * 2
+
+
+def test_what_was_not_set_is_not_set_afterwards() -> None:
+    before = methods()
+    overrides = Overrides()
+    overrides.acquire(logging.ERROR)
+    overrides.acquire(logging.ERROR)
+    assert methods() == ["tasks"] * 2
+    overrides.release()
+    assert methods() == ["tasks"] * 2
+    overrides.release()
+    assert methods() == before
+    assert [name for name in SHUFFLES if dask.config.get(name, "unset") == "tasks"] == []

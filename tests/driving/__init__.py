@@ -1,1 +1,0 @@
-"""Tests of what stands between tracker and world."""

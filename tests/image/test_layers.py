@@ -1,0 +1,69 @@
+"""What is installed first: the layers that one more package leaves as they are."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import pytest
+
+from dask_knot.image.layers import LARGE, Layer
+from dask_knot.image.requirements import Requirements, resolve_requirements
+
+
+def resolve(*packages: str) -> Requirements:
+    return resolve_requirements(packages, None, lambda line: None)
+
+
+def layers(*packages: str) -> tuple[Layer, ...]:
+    return resolve(*packages).layers
+
+
+def names(found: tuple[Layer, ...]) -> list[str]:
+    return [line.partition("==")[0] for layer in found for line in layer.requirements]
+
+
+def test_the_first_is_what_all_jobs_need() -> None:
+    (first,) = layers()
+    assert set(first.requirements) == set(resolve().lines.values())
+    assert f"toolz=={version('toolz')}" in first.constraints
+
+
+@pytest.mark.parametrize("more", ["joblib", "click", "git+https://github.com/o/n@v1", "no-such"])
+def test_a_small_package_changes_no_layer(more: str) -> None:
+    assert layers("pandas", "xarray", more) == layers("pandas", "xarray")
+
+
+def test_a_large_package_leaves_the_larger_ones_as_they_are() -> None:
+    before, after = layers("pandas", "xarray"), layers("pandas", "xarray", "zarr")
+    assert set(names(before)) < set(names(after))
+    assert before[0] == after[0]
+    same = [layer for layer, other in zip(before, after, strict=False) if layer == other]
+    assert names(after)[: len(names(tuple(same)))] == names(tuple(same))
+
+
+def test_what_a_package_needs_has_its_layer_as_well() -> None:
+    """A script that imports both changes nothing against one that imports xarray only."""
+    assert "pandas" in names(layers("xarray"))
+    assert layers("xarray", "pandas") == layers("xarray")
+
+
+def test_no_layer_has_what_the_list_has_not() -> None:
+    """Layers have the versions of the whole list: the last step has nothing to mend."""
+    found = resolve("xarray", "zarr")
+    listed = {*found.lines.values(), *found.constraints}
+    for layer in found.layers:
+        assert {*layer.requirements, *layer.constraints} <= listed
+
+
+@pytest.mark.parametrize("text", ["pandas>=2", "pandas @ git+https://github.com/o/n@v1"])
+def test_what_a_user_wants_otherwise_is_left_to_the_whole_list(text: str) -> None:
+    found = resolve("xarray", text)
+    assert "pandas" not in names(found.layers)
+    for layer in found.layers:
+        assert not [line for line in layer.constraints if line.startswith("pandas=")]
+
+
+def test_another_numpy_is_no_base() -> None:
+    found = resolve("numpy>=2.1")
+    assert "numpy" not in names(found.layers)
+    assert LARGE > 2**20

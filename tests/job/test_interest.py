@@ -1,0 +1,68 @@
+"""A child looks ever more seldom whether it is still needed, and stays when it can't tell."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from dask_knot.errors import StoreError
+from dask_knot.job import interest as unneeded
+from dask_knot.job.interest import LONGEST, Unneeded
+from dask_knot.run import codec, names
+from dask_knot.run.names import ShardId
+from dask_knot.run.store import Store
+
+from .runs import FIRST
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(unneeded, "time", made)
+    return made
+
+
+def test_who_is_named_is_unneeded(clock: Clock) -> None:
+    store = Store("memory://")
+    children = {n: Unneeded(store, "run", ShardId(FIRST, n), 5.0) for n in (0, 1, 2, 12)}
+    store.put(names.unneeded("run", FIRST), codec.frame([b"1 12 30"]))
+    assert not any(child() for child in children.values())
+    assert "get" not in store.requests  # not before its time
+    clock.now = 5.0
+    assert [n for n, child in children.items() if child()] == [1, 12]
+
+
+def test_it_looks_ever_more_seldom(clock: Clock) -> None:
+    store = Store("memory://")
+    child = Unneeded(store, "run", ShardId(FIRST, 0), 5.0)
+    looks = []
+    for second in range(3600):
+        clock.now = float(second)
+        before = store.requests["get"]
+        assert not child()
+        looks += [second] * (store.requests["get"] - before)
+    assert looks[:4] == [5, 15, 35, 75]
+    assert max(later - one for one, later in pairwise(looks)) == LONGEST
+    assert len(looks) < 20
+
+
+def test_a_store_that_is_away_ends_nobody(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(name: str) -> memoryview:
+        raise StoreError("no route to host")
+
+    store = Store("memory://")
+    child = Unneeded(store, "run", ShardId(FIRST, 0), 5.0)
+    monkeypatch.setattr(store, "get", away)
+    clock.now = 100.0
+    assert not child()

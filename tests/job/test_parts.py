@@ -1,0 +1,92 @@
+"""What is done is committed while other tasks of the shard still run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dask_knot.errors import StoreError
+from dask_knot.run.codec import Bytes
+from dask_knot.run.names import ShardId
+from dask_knot.run.store import Store
+from dask_knot.run.work import Options
+
+from .runs import FIRST, Run, ref, shard, task
+
+ID = ShardId(FIRST, 0)
+SOON = Options(part_seconds=0.1)
+
+
+def wait_for(path: Path) -> str:
+    """Wait until a file is there; a task that would wait for ever is a test that fails."""
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.01)
+    return path.name
+
+
+def test_what_is_done_does_not_wait_for_a_long_task(tmp_path: Path) -> None:
+    part = tmp_path / "store" / "run" / "manifests" / str(FIRST) / "00000.p000"
+    content = shard([task("quick", int, 7), task("long", wait_for, part)], options=SOON)
+    on_disk = Run(Store(tmp_path / "store"))
+    assert on_disk.outcomes(content) == {"quick": 7, "long": "00000.p000"}
+    assert [output.ordinal for output in on_disk.manifest(ID, 0).outputs] == [0]
+
+
+class SlowStore(Store):
+    """A store that takes so long for large values that a task goes on meanwhile."""
+
+    folder = Path()
+
+    def put(self, name: str, data: Iterable[Bytes]) -> None:
+        if "/data/" in name and not (self.folder / "begun").exists():
+            (self.folder / "begun").touch()
+            wait_for(self.folder / "changed")
+        super().put(name, data)
+
+
+def test_a_task_may_change_what_it_reads_while_that_is_written(tmp_path: Path) -> None:
+    def change(value: np.ndarray[Any, Any]) -> str:
+        wait_for(tmp_path / "begun")
+        value += 1
+        (tmp_path / "changed").touch()
+        return "done"
+
+    tasks = [task("array", np.zeros, 2**15), task("changed", change, ref("array"))]
+    content = shard(tasks, options=SOON)
+    on_disk = Run(Store(tmp_path / "store"))
+    on_disk.write(content)
+    store = SlowStore(tmp_path / "store")
+    store.folder = tmp_path
+    on_disk.start(ID, store=store)
+    found = on_disk.read(content, ID)
+    assert found["changed"] == "done"
+    assert found["array"].flags.writeable
+    assert found["array"].tolist() == [0.0] * 2**15
+
+
+class DeafStore(Store):
+    """A store that takes no parts, and says so in a file."""
+
+    said = Path()
+
+    def put_new(self, name: str, data: Iterable[Bytes]) -> bool:
+        self.said.touch()
+        raise StoreError("not now")
+
+
+def test_a_part_that_fails_beside_a_task_fails_the_shard(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    on_disk = Run(Store(tmp_path / "store"))
+    on_disk.write(shard([task("quick", int, 7), task("long", wait_for, said)], options=SOON))
+    store = DeafStore(tmp_path / "store")
+    store.said = said
+    with pytest.raises(StoreError, match="not now"):
+        on_disk.start(ID, store=store)
+    assert on_disk.files("manifests/") == []

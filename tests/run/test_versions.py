@@ -1,0 +1,122 @@
+"""Versions are compared before a pickle is touched, and a difference names both sides."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from dask_knot.errors import CorruptObjectError, VersionsError
+from dask_knot.job import program as job
+from dask_knot.run import codec, exits, names, pack, versions, work
+from tests.job.runs import FIRST, Run, shard, task
+
+CLIENT = {"python": "3.12", "dask": "2026.8.0", "numpy": "2.4.6"}
+
+
+def joined(frames: list[codec.Bytes]) -> memoryview:
+    """Give frames as a job reads them."""
+    return memoryview(b"".join(frames))
+
+
+def test_what_is_here_is_known() -> None:
+    here = versions.installed()
+    assert here["python"] == f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert {"dask", "distributed", "cloudpickle", "numpy", "msgpack"} <= set(here)
+    assert here["dask"].startswith("20")
+    assert versions.installed(["no-such-package"])["no-such-package"] == ""
+
+
+def test_the_same_versions_open_the_seal() -> None:
+    frames = codec.encode({"a": 1})
+    assert versions.unseal(joined(versions.seal(list(frames)))) == (
+        b"".join(frames),
+        "",
+        sys.argv,
+    )
+
+
+def test_plugins_are_named_beside_the_versions() -> None:
+    sealed = joined(versions.seal([b"pickle"], CLIENT, "a1b2"))
+    assert versions.unseal(sealed, CLIENT) == (b"pickle", "a1b2", sys.argv)
+    with pytest.raises(VersionsError, match=r"has numpy 1, but the client has numpy 2\.4\.6\. "):
+        versions.unseal(sealed, CLIENT | {"numpy": "1"})
+
+
+def test_a_command_line_may_be_long_and_have_anything_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [f"in/{number:06}.nc" for number in range(10_000)]  # a shell writes out in/*.nc
+    line = ["a script", "two\nlines", "\udcff", "", *names]
+    monkeypatch.setattr(sys, "argv", [Path(line[0]), *line[1:]])
+    assert versions.unseal(joined(versions.seal([b"pickle"]))).argv == line
+
+
+@pytest.mark.parametrize(
+    ("here", "says", "silent"),
+    [
+        (CLIENT | {"python": "3.11"}, ["job has python 3.11", "client has python 3.12"], "numpy"),
+        (CLIENT | {"numpy": "2.1.0"}, ["numpy 2.1.0", "numpy 2.4.6", "dask knot image"], "python"),
+        (CLIENT | {"numpy": ""}, ["numpy (none)", "numpy 2.4.6"], "python"),
+        (
+            {"python": "3.11", "dask": "2025.1", "numpy": "2.4.6"},
+            ["python 3.11, dask 2025.1", "python 3.12, dask 2026.8.0"],
+            "numpy",
+        ),
+    ],
+)
+def test_a_difference_names_both(here: dict[str, str], says: list[str], silent: str) -> None:
+    sealed = joined(versions.seal([b"pickle"], CLIENT))
+    with pytest.raises(VersionsError) as caught:
+        versions.unseal(sealed, here)
+    assert all(part in str(caught.value) for part in says)
+    assert silent not in str(caught.value)
+
+
+def test_what_only_a_job_has_is_no_difference() -> None:
+    versions.check(CLIENT | {"numpy": ""}, CLIENT)
+    versions.check({"python": "3.12"}, CLIENT)
+
+
+@pytest.mark.parametrize("data", [b"", b"x", b"x" * 100, b"\xff\xffKN"])
+def test_bytes_without_a_seal_are_damaged(data: bytes) -> None:
+    with pytest.raises(CorruptObjectError):
+        versions.unseal(memoryview(data))
+
+
+class Bomb:
+    """Can't be unpickled without a bang."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return explode, ()
+
+
+def explode() -> NoReturn:
+    raise AssertionError("the pickle was loaded")
+
+
+def test_nothing_is_unpickled_with_other_versions() -> None:
+    frames = codec.encode(Bomb())
+    with pytest.raises(VersionsError):
+        _decode(versions.seal(frames, CLIENT | {"python": "2.7"}))
+    with pytest.raises(Exception, match="the pickle was loaded"):
+        _decode(versions.seal(frames))
+
+
+def _decode(sealed: list[codec.Bytes]) -> work.ShardWork:
+    return work.decode(versions.unseal(joined(sealed)).frames)
+
+
+def test_a_job_ends_with_a_code_of_its_own(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    frames = codec.encode(shard([task("a", int, 1)]))
+    name = names.pack(run.name, FIRST)
+    run.store.put(name, pack.build([versions.seal(frames, CLIENT | {"python": "2.7"})]))
+    assert job.main([f"{run.store.url}/{name}"], {}) == exits.OTHER_VERSIONS
+    assert "client has python 2.7" in capsys.readouterr().err
+    assert run.files("manifests/") == []

@@ -1,0 +1,105 @@
+"""Children whose work is committed and that don't end are ended, each looked at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dask_knot.batch.service import Job
+from dask_knot.planning import Resources
+from dask_knot.run.manifest import Manifest
+from dask_knot.run.names import ShardId, StageId
+from dask_knot.session.lingering import Lingering
+from dask_knot.tracking.events import ManifestFound
+
+ARRAY, ALONE, OVER = StageId(1, 0), StageId(1, 1), StageId(2, 0)
+
+
+class Batch:
+    """Answers what runs."""
+
+    def __init__(self, *running: str) -> None:
+        self.running = set(running)
+        self.asked: list[str] = []
+        self.ended: list[str] = []
+        self.away: Exception | None = None
+
+    def describe_jobs(self, *, jobs: list[str]) -> dict[str, Any]:
+        """Describe jobs that aren't arrays."""
+        if self.away is not None:
+            raise self.away
+        self.asked += jobs
+        states = {True: "RUNNING", False: "SUCCEEDED"}
+        return {"jobs": [{"jobId": id, "status": states[id in self.running]} for id in jobs]}
+
+    def list_jobs(self, *, arrayJobId: str, jobStatus: str, nextToken: str = "") -> dict[str, Any]:
+        """List children, one on each page."""
+        assert jobStatus == "RUNNING"
+        self.asked.append(arrayJobId)
+        found = sorted(id for id in self.running if id.startswith(f"{arrayJobId}:"))
+        place = int(nextToken or 0)
+        page = {"jobSummaryList": [{"jobId": id} for id in found[place : place + 1]]}
+        return page | ({"nextToken": str(place + 1)} if place + 1 < len(found) else {})
+
+    def terminate_job(self, *, jobId: str, reason: str) -> dict[str, Any]:
+        """Note what is ended."""
+        assert "committed" in reason
+        self.ended.append(jobId)
+        return {}
+
+
+def make(batch: Any) -> Lingering:
+    resources = Resources(1, 2**30)
+    jobs = {
+        ARRAY: Job("array", 3, resources),
+        ALONE: Job("alone", 1, resources),
+        OVER: Job("over", 2, resources, is_over=True),
+    }
+    return Lingering(batch, lambda: jobs, after=60)
+
+
+def done(stage: StageId, index: int, final: bool = True) -> ManifestFound:
+    manifest = Manifest(final, (), (), {}, b"", b"")
+    return ManifestFound(ShardId(stage, index), "name", manifest)
+
+
+def test_only_what_is_done_and_runs_is_ended() -> None:
+    batch = Batch("array:0", "array:1", "array:2", "alone", "over:0")
+    lingering = make(batch)
+    assert lingering.due() is None
+    parts = done(ARRAY, 2, final=False)
+    lingering.note([done(ARRAY, 0), parts, done(ALONE, 0), done(OVER, 0), object()], now=10)
+    lingering.note([done(ARRAY, 1)], now=50)
+    assert lingering.due() == 70
+    lingering.end(now=69)
+    assert batch.asked == []
+    lingering.end(now=70)
+    assert batch.ended == ["alone", "array:0"]
+    assert "over" not in batch.asked
+    assert lingering.due() == 110
+    lingering.end(now=110)
+    assert batch.ended == ["alone", "array:0", "array:1"]
+    assert lingering.due() is None
+
+
+def test_what_has_ended_is_left_alone() -> None:
+    batch = Batch()
+    lingering = make(batch)
+    lingering.note([done(ARRAY, 0), done(ALONE, 0)], now=0)
+    lingering.end(now=60)
+    assert (batch.ended, sorted(batch.asked)) == ([], ["alone", "array"])
+    assert lingering.due() is None
+
+
+def test_when_batch_is_away_it_is_asked_again_later(caplog: pytest.LogCaptureFixture) -> None:
+    batch = Batch("alone")
+    lingering = make(batch)
+    lingering.note([done(ALONE, 0)], now=0)
+    batch.away = ConnectionError("no route")
+    lingering.end(now=60)
+    assert "could not be ended: no route" in caplog.text
+    assert (lingering.due(), lingering.stages, batch.ended) == (120, {ALONE}, [])
+    batch.away = None
+    lingering.end(now=120)
+    assert (lingering.due(), lingering.stages, batch.ended) == (None, set(), ["alone"])

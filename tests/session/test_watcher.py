@@ -1,0 +1,216 @@
+"""A look finds each new manifest once and each failed child once, at a fixed number of requests."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+import msgpack
+import pytest
+
+from dask_knot.batch.service import JobService, JobTemplate
+from dask_knot.errors import CorruptObjectError, StoreError
+from dask_knot.planning import Resources, Shard, Stage
+from dask_knot.run import codec, manifest, names
+from dask_knot.run.manifest import Kind, Manifest, Output, Place
+from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.store import Store
+from dask_knot.session import watcher as watching
+from dask_knot.session.values import ValueReader
+from dask_knot.session.watcher import Watcher
+from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
+from tests.local.recording import RecordingBatch
+
+RUN = "run"
+FIRST, SECOND = StageId(3, 0), StageId(4, 0)
+
+
+class Desk:
+    """A watcher of two stages, of three children each."""
+
+    def __init__(self) -> None:
+        self.store = Store("memory://")
+        self.client = RecordingBatch()
+        self.service = JobService(self.client, JobTemplate("n", "q", "i"), lambda *_: ())
+        self.values = ValueReader(self.store)
+        self.watcher = Watcher(self.store, RUN, self.service, self.values)
+        shards = tuple(Shard((n,), (), (n,), (), 1.0) for n in range(3))
+        for id in (FIRST, SECOND):
+            self.service.submit(id, Stage(shards, Resources(1, 2**20)), "s3://b/run/packs/1-1")
+
+    def commit(self, shard: ShardId, part: int | None = None) -> Place:
+        """Write a manifest with one value in it."""
+        name = names.manifest(RUN, shard, part)
+        value = b"".join(codec.encode(str(shard)))
+        output = Output(0, Kind.FINISHED, Place(name, 0, len(value)), 1, 0, 0.0, 0.0)
+        self.store.put(name, manifest.encode(name, Manifest(part is None, 1, [output]), [value]))
+        return manifest.decode(name, self.store.get(name)).outputs[0].place
+
+    def look(self, *stages: StageId) -> list[ManifestFound | ChildFailed]:
+        """Look, and forget which requests came before."""
+        self.store.requests.clear()
+        self.client.calls.clear()
+        found, _ = self.watcher.look(stages or (FIRST, SECOND))
+        return found
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    found = Desk()
+    yield found
+    found.watcher.close()
+    found.values.close()
+
+
+def test_new_manifests_are_found_once(desk: Desk) -> None:
+    assert desk.look() == []
+    place = desk.commit(ShardId(FIRST, 2))
+    (found,) = desk.look()
+    assert isinstance(found, ManifestFound)
+    assert found.shard == ShardId(FIRST, 2)
+    assert found.manifest.final
+    assert found.manifest.outputs[0].place == place
+    assert desk.look() == []
+    desk.commit(ShardId(FIRST, 1), part=0)
+    desk.commit(ShardId(SECOND, 0))
+    found_shards = {event.shard for event in desk.look()}
+    assert found_shards == {ShardId(FIRST, 1), ShardId(SECOND, 0)}
+
+
+def test_values_of_manifests_are_at_hand(desk: Desk) -> None:
+    place = desk.commit(ShardId(FIRST, 0))
+    desk.look()
+    desk.store.requests.clear()
+    assert codec.decode(desk.values.read(place)) == str(ShardId(FIRST, 0))
+    assert desk.store.requests == {}
+
+
+def test_a_look_costs_one_listing_and_one_call(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "LISTED_APART", 1)
+    for index in range(3):
+        desk.commit(ShardId(FIRST, index))
+    assert len(desk.look()) == 3
+    assert desk.store.requests == {"list": 1, "get": 3}
+    assert [name for name, _ in desk.client.calls] == ["DescribeJobs"]
+    desk.look()
+    assert desk.store.requests == {"list": 1}
+
+
+def test_other_stages_are_not_read(desk: Desk) -> None:
+    desk.commit(ShardId(StageId(1, 0), 0))
+    desk.commit(ShardId(SECOND, 0))
+    desk.commit(ShardId(StageId(9, 0), 0))
+    assert [event.shard.stage for event in desk.look(SECOND)] == [SECOND]
+    assert desk.look(SECOND) == []
+    # A stage that is looked at again was forgotten meanwhile.
+    assert desk.look(FIRST) == []
+    assert [event.shard.stage for event in desk.look(SECOND)] == [SECOND]
+
+
+def test_a_manifest_that_cannot_be_read_is_told_once(desk: Desk) -> None:
+    shard = ShardId(FIRST, 0)
+    desk.store.put(names.manifest(RUN, shard), [b"not a manifest"])
+    (found,) = desk.look()
+    assert isinstance(found, ChildFailed)
+    assert (found.shard, found.ending) == (shard, Ending.UNREADABLE)
+    assert isinstance(found.error, CorruptObjectError)
+    assert desk.look() == []
+
+
+def test_failed_children_come_after_manifests(desk: Desk) -> None:
+    desk.client.fail_child("job-1", 1)
+    desk.commit(ShardId(SECOND, 0))
+    manifests, failed = desk.look()
+    assert isinstance(manifests, ManifestFound)
+    assert isinstance(failed, ChildFailed)
+    assert (failed.shard, failed.ending) == (ShardId(FIRST, 1), Ending.KILLED)
+    assert desk.look() == []
+
+
+def test_batch_is_asked_before_the_store(desk: Desk) -> None:
+    """Or a child could commit and end in between, and seem to have left nothing."""
+    describe = desk.client.describe_jobs
+    requests = []
+
+    def describing(**request: object) -> object:
+        requests.append(dict(desk.store.requests))
+        return describe(**request)  # type: ignore[arg-type]
+
+    desk.client.describe_jobs = describing  # type: ignore[method-assign, assignment]
+    desk.look()
+    assert requests == [{}]
+
+
+def test_what_left_no_manifest_is_explained(desk: Desk) -> None:
+    desk.client.details["job-1:2"] = {"jobId": "job-1:2", "container": {"exitCode": 0}}
+    (lost,) = desk.watcher.lost([ShardId(FIRST, 2)])
+    assert (lost.shard, lost.ending) == (ShardId(FIRST, 2), Ending.KILLED)
+    assert "job-1:2" in str(lost.error)
+
+
+def test_a_store_that_is_away_loses_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.commit(ShardId(FIRST, 0))
+
+    def away(name: str) -> memoryview:
+        raise StoreError("no route to host")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.store, "get", away)
+        with pytest.raises(StoreError, match="no route"):
+            desk.look()
+    assert [event.shard for event in desk.look()] == [ShardId(FIRST, 0)]
+
+
+def test_what_was_read_beside_a_manifest_that_could_not_be_is_not_lost(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = {ShardId(FIRST, 0), ShardId(FIRST, 1), ShardId(SECOND, 2)}
+    for shard in shards:
+        desk.commit(shard)
+    get, away = desk.store.get, names.manifest(RUN, ShardId(FIRST, 1))
+
+    def get_others(name: str) -> memoryview:
+        if name == away:
+            raise StoreError("no route to host")
+        return get(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.store, "get", get_others)
+        with pytest.raises(StoreError, match="no route"):
+            desk.look()
+    assert {event.shard for event in desk.look()} == shards
+    assert desk.look() == []
+
+
+def test_failed_children_are_not_lost_when_the_store_is_away(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.client.fail_child("job-1", 1)
+
+    def away(prefix: str, offset: str | None = None) -> list[str]:
+        raise StoreError("no route to host")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.store, "list", away)
+        with pytest.raises(StoreError, match="no route"):
+            desk.look()
+    assert [event.shard for event in desk.look()] == [ShardId(FIRST, 1)]
+    assert desk.look() == []
+
+
+def test_what_others_put_beside_manifests_is_left_alone(desk: Desk) -> None:
+    for stray in (".DS_Store", f"{FIRST}/notes.txt"):
+        desk.store.put(names.manifests(RUN) + stray, [b"mine"])
+    desk.commit(ShardId(FIRST, 0))
+    assert [event.shard for event in desk.look(FIRST)] == [ShardId(FIRST, 0)]
+
+
+@pytest.mark.parametrize("index", [b"\xc1", msgpack.packb([1]), msgpack.packb({"objects": 3})])
+def test_a_whole_manifest_that_makes_no_sense_is_told(desk: Desk, index: bytes) -> None:
+    shard = ShardId(FIRST, 0)
+    head = manifest._HEAD.pack(b"KM", manifest.VERSION, len(index), zlib.crc32(index))
+    desk.store.put(names.manifest(RUN, shard), [head, index])
+    (found,) = desk.look()
+    assert isinstance(found, ChildFailed)
+    assert found.ending is Ending.UNREADABLE
+    assert isinstance(found.error, CorruptObjectError)
