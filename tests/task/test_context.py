@@ -32,7 +32,7 @@ from dask_knot.task.context import entered, fault, here, unpickling
 from dask_knot.task.refusals import INSTEAD, refusal, translated
 from dask_knot.task.worker import JobWorker
 
-from .runs import Run, shard, task
+from tests.job.runs import Run, shard, task
 
 
 @pytest.fixture

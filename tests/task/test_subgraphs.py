@@ -11,7 +11,7 @@ from dask._task_spec import Alias, DataNode, GraphNode, List, Task
 
 from dask_knot.task.subgraphs import EXECUTE_SUBGRAPH, call
 
-from .runs import ref, task
+from tests.job.runs import ref, task
 
 
 def fused(tasks: list[Task]) -> Task:
