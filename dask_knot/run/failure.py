@@ -149,16 +149,16 @@ def _pickled(traceback: TracebackType | None) -> bytes | None:
 
 
 def _without_callers(traceback: TracebackType | None) -> TracebackType | None:
-    """Begin a traceback where a task does; what was raised in this room itself keeps all."""
+    """Begin a traceback where a task does; what a job itself raised keeps all."""
     entry, last = traceback, ""
     while entry is not None and (last := entry.tb_frame.f_code.co_filename).startswith(_CALLERS):
         entry = entry.tb_next
-    return traceback if entry is None and last.startswith(_ROOM) else entry
+    return traceback if entry is None and last.startswith(_ROOMS) else entry
 
 
-_ROOM = f"{Path(__file__).parent}{os.sep}"
-#: What calls tasks: this room, Dask's tasks, and what runs coroutines.
-_CALLERS = (_ROOM, str(_task_spec.__file__), f"{Path(str(asyncio.__file__)).parent}{os.sep}")
+_ROOMS = tuple(f"{Path(__file__).parents[1] / room}{os.sep}" for room in ("job", "run", "task"))
+#: What calls tasks: jobs, Dask's tasks, and what runs coroutines.
+_CALLERS = (*_ROOMS, str(_task_spec.__file__), f"{Path(str(asyncio.__file__)).parent}{os.sep}")
 
 
 def fail(error: BaseException, key: object) -> Failure:

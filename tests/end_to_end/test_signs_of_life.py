@@ -16,7 +16,7 @@ PROGRAM = """
 import logging, sys, threading
 from distributed import Client
 from dask_knot import KnotCluster
-from dask_knot.showing.terminal import terminal
+from dask_knot.dashboard.terminal import terminal
 from tests.end_to_end.tasks import wait_for
 
 def wait(number):

@@ -9,7 +9,7 @@ import pytest
 
 PROGRAM = """
 import atexit, multiprocessing, subprocess, sys, threading, time
-from dask_knot.running.leaving import leave
+from dask_knot.job.exit import leave
 
 def sleep():
     time.sleep(1000)

@@ -149,17 +149,18 @@ def test_what_is_cut_off_is_never_taken_for_good(run: Run, kind: Callable[[Run],
 
 #: Every file in which bytes become objects, and who has checked them before.
 ACCOUNTED = {
-    "store/codec.py": "decode() checks what its callers haven't",
-    "store/manifest.py": "msgpack, behind the checksum of the index",
-    "driving/values.py": "read_values() has checked each value",
-    "running/anew.py": "of this process, or inside of a shard or value that was checked",
+    "run/codec.py": "decode() checks what its callers haven't",
+    "run/manifest.py": "msgpack, behind the checksum of the index",
+    "session/values.py": "read_values() has checked each value",
+    "task/copies.py": "of this process, or inside of a shard or value that was checked",
     "graphs/opening.py": "from a client over Dask's own connection: TCP and TLS have checksums",
-    "running/failure.py": "msgpack behind a checksum; exceptions are in there",
-    "running/inputs.py": "codec.decode() and Failure.decode() check",
-    "running/plugins.py": "codec.decode() checks the object in which pickles of plugins are",
-    "running/tasks.py": "through a pipe from and to a process of the same job",
-    "running/work.py": "codec.decode() checks the shard; the seal behind it has its own checksum",
-    "scheduling/plugins.py": "from a client over Dask's own connection",
+    "run/failure.py": "msgpack behind a checksum; exceptions are in there",
+    "job/inputs.py": "codec.decode() and Failure.decode() check",
+    "job/plugins.py": "run/plugins.py has checked the object in which they are",
+    "run/plugins.py": "codec.decode() checks the object in which pickles of plugins are",
+    "job/tasks.py": "through a pipe from and to a process of the same job",
+    "run/work.py": "codec.decode() checks the shard; the seal behind it has its own checksum",
+    "cluster/plugins.py": "from a client over Dask's own connection",
 }
 _READS = re.compile(r"pickle\.loads?\(|pickle\.loads,|codec\.decode\(|unpackb\(|[^_]deserialize\(")
 

@@ -14,7 +14,7 @@ from dask_knot.job.installs import install_once
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from dask_knot.running.installs import install_once
+from dask_knot.job.installs import install_once
 
 folder = Path(sys.argv[1])
 

@@ -15,6 +15,7 @@ from distributed.protocol import pickle
 
 from dask_knot.errors import MissingObjectError, PluginError
 from dask_knot.job import program as job
+from dask_knot.job.plugins import set_up, tear_down
 from dask_knot.run import exits, names, pack, plugins, work
 from dask_knot.run.names import ShardId
 from dask_knot.run.plugins import Plugin
@@ -222,7 +223,7 @@ def test_the_digest_is_of_names_and_contents() -> None:
 
 def test_a_plugin_that_isnt_there_any_more_is_torn_down_once() -> None:
     worker = JobWorker("w")
-    plugins.set_up(worker, [Plugin(*each) for each in pickled(Recorder("a")).items()])
-    plugins.tear_down(worker)
-    plugins.tear_down(worker)
+    set_up(worker, [Plugin(*each) for each in pickled(Recorder("a")).items()])
+    tear_down(worker)
+    tear_down(worker)
     assert events == ["a set up in w", "a torn down"]

@@ -16,7 +16,7 @@ from dask_knot.batch.service import LOG_LINES
 from dask_knot.errors import InternalError, KilledTaskError
 from dask_knot.job import program as job
 from dask_knot.job.console import Printed
-from dask_knot.run import exits, names
+from dask_knot.run import codec, exits, names, pack, versions
 from dask_knot.run.names import ShardId
 from dask_knot.run.store import Store
 from dask_knot.run.work import Options
@@ -135,3 +135,16 @@ def test_a_process_that_tasks_have_killed_is_no_mistake_of_ours(run: Run) -> Non
     code = job.main([url(run)], {})
     told = explain({"jobId": "j", "status": "FAILED", "container": {"exitCode": code}}, ())
     assert isinstance(told.error, KilledTaskError)
+
+
+def test_a_job_ends_with_a_code_of_its_own(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    frames = codec.encode(shard([task("a", int, 1)]))
+    name = names.pack(run.name, FIRST)
+    run.store.put(name, pack.build([versions.seal(frames, {"python": "2.7"})]))
+    assert job.main([f"{run.store.url}/{name}"], {}) == exits.OTHER_VERSIONS
+    assert "client has python 2.7" in capsys.readouterr().err
+    assert run.files("manifests/") == []

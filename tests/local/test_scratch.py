@@ -15,7 +15,7 @@ from dask_knot.local.scratch import Scratch
 #: Makes a folder, says where, and is killed.
 KILLED = """
 import os, signal
-from dask_knot.scratch import Scratch
+from dask_knot.local.scratch import Scratch
 scratch = Scratch()
 (scratch.path / "values").write_text("large")
 print(scratch.path, flush=True)

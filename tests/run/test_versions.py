@@ -9,9 +9,7 @@ from typing import NoReturn
 import pytest
 
 from dask_knot.errors import CorruptObjectError, VersionsError
-from dask_knot.job import program as job
-from dask_knot.run import codec, exits, names, pack, versions, work
-from tests.job.runs import FIRST, Run, shard, task
+from dask_knot.run import codec, versions, work
 
 CLIENT = {"python": "3.12", "dask": "2026.8.0", "numpy": "2.4.6"}
 
@@ -107,16 +105,3 @@ def test_nothing_is_unpickled_with_other_versions() -> None:
 
 def _decode(sealed: list[codec.Bytes]) -> work.ShardWork:
     return work.decode(versions.unseal(joined(sealed)).frames)
-
-
-def test_a_job_ends_with_a_code_of_its_own(
-    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "stdout", sys.stdout)
-    monkeypatch.setattr(sys, "stderr", sys.stderr)
-    frames = codec.encode(shard([task("a", int, 1)]))
-    name = names.pack(run.name, FIRST)
-    run.store.put(name, pack.build([versions.seal(frames, CLIENT | {"python": "2.7"})]))
-    assert job.main([f"{run.store.url}/{name}"], {}) == exits.OTHER_VERSIONS
-    assert "client has python 2.7" in capsys.readouterr().err
-    assert run.files("manifests/") == []

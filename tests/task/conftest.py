@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from dask_knot.run.store import Store
-
 from tests.job.runs import Run
 
 

@@ -31,7 +31,6 @@ from dask_knot.run.work import Options
 from dask_knot.task.context import entered, fault, here, unpickling
 from dask_knot.task.refusals import INSTEAD, refusal, translated
 from dask_knot.task.worker import JobWorker
-
 from tests.job.runs import Run, shard, task
 
 

@@ -9,7 +9,7 @@ import pytest
 
 HERE = """
 import sys
-from dask_knot.running.nested import keep_nested_work_here
+from dask_knot.task.nesting import keep_nested_work_here
 keep_nested_work_here()
 assert "joblib" not in sys.modules
 import joblib
@@ -22,7 +22,7 @@ IN_A_PROCESS_OF_A_JOB = """
 from dask._task_spec import Task
 from distributed.protocol import pickle
 from joblib._dask import Batch
-from dask_knot.running.tasks import run_pickled
+from dask_knot.job.tasks import run_pickled
 calls = [(abs, (-1,), {}), (abs, (2,), {})]
 ended = pickle.loads(run_pickled(pickle.dumps((Task("calls", Batch(calls), calls), {}))))
 assert ended.value == [1, 2], ended.value

@@ -10,7 +10,6 @@ import pytest
 from dask._task_spec import Alias, DataNode, GraphNode, List, Task
 
 from dask_knot.task.subgraphs import EXECUTE_SUBGRAPH, call
-
 from tests.job.runs import ref, task
 
 
