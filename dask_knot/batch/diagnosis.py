@@ -5,11 +5,11 @@ Source of the reasons: AWS Batch User Guide, "Jobs stuck in a RUNNABLE status".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-Description = Mapping[str, Any]
+from dask_knot.batch.queues import Description
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Diagnosis(NamedTuple):
     is_hopeless: bool
 
 
-class Patience:
+class Backoff:
     """The rule when to look into a stage: it has waited so long, and then ever more seldom.
 
     Parameters

@@ -27,7 +27,7 @@ from dask_knot.run import exits
 from dask_knot.tracking.events import Ending
 
 
-class Rule(NamedTuple):
+class ReasonRule(NamedTuple):
     """A pattern of Batch's `statusReason` or `container.reason`, and what it means."""
 
     field: str
@@ -37,15 +37,15 @@ class Rule(NamedTuple):
 
 #: The first rule that matches counts. Patterns are those of Batch's troubleshooting guide.
 RULES = (
-    Rule("status", "Dependent Job failed*", Ending.DEPENDENCY_FAILED),
-    Rule("status", "Host EC2*", Ending.HOST_LOST),
-    Rule("status", "Your Spot Task was interrupted*", Ending.HOST_LOST),
-    Rule("status", "Job attempt duration exceeded timeout*", Ending.TIMEOUT),
-    Rule("container", "OutOfMemory*", Ending.MEMORY),
-    Rule("container", "Cannot*", Ending.NOT_STARTED),
-    Rule("container", "ResourceInitializationError*", Ending.NOT_STARTED),
-    Rule("container", "DockerTimeoutError*", Ending.HOST_LOST),
-    Rule("status", "Task failed to start*", Ending.NOT_STARTED),
+    ReasonRule("status", "Dependent Job failed*", Ending.DEPENDENCY_FAILED),
+    ReasonRule("status", "Host EC2*", Ending.HOST_LOST),
+    ReasonRule("status", "Your Spot Task was interrupted*", Ending.HOST_LOST),
+    ReasonRule("status", "Job attempt duration exceeded timeout*", Ending.TIMEOUT),
+    ReasonRule("container", "OutOfMemory*", Ending.MEMORY),
+    ReasonRule("container", "Cannot*", Ending.NOT_STARTED),
+    ReasonRule("container", "ResourceInitializationError*", Ending.NOT_STARTED),
+    ReasonRule("container", "DockerTimeoutError*", Ending.HOST_LOST),
+    ReasonRule("status", "Task failed to start*", Ending.NOT_STARTED),
 )
 
 
@@ -61,14 +61,14 @@ OTHER_ARCHITECTURE = (
 NO_PYTHON = "the image has no Python that can be started; build it with `dask knot image`"
 
 
-class Ended(NamedTuple):
+class Explanation(NamedTuple):
     """How a job or child ended."""
 
     ending: Ending
     error: Exception
 
 
-def explain(job: Mapping[str, Any], log: Sequence[str]) -> Ended:
+def explain(job: Mapping[str, Any], log: Sequence[str]) -> Explanation:
     """Explain a job that ended without the manifest that it should have left.
 
     Parameters
@@ -93,8 +93,8 @@ def explain(job: Mapping[str, Any], log: Sequence[str]) -> Ended:
     if log:
         message += "\nThe last lines of its log:\n  " + "\n  ".join(log)
     if issubclass(kind, JobError):
-        return Ended(ending, kind(message, str(job.get("jobId", "")), reason, tuple(log)))
-    return Ended(ending, kind(message))
+        return Explanation(ending, kind(message, str(job.get("jobId", "")), reason, tuple(log)))
+    return Explanation(ending, kind(message))
 
 
 def _limits(job: Mapping[str, Any]) -> dict[str, str]:

@@ -6,15 +6,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import chain, islice
 from typing import Any, Protocol, cast
 
-from dask_knot.batch.endings import Ended, explain
+from dask_knot.batch.endings import Explanation, explain
+from dask_knot.batch.jobs import StageJob, StageJobs
 from dask_knot.batch.queues import Description, QueueClient, describe_queue
 from dask_knot.batch.request import JobTemplate, job_definition, submission
-from dask_knot.batch.submitted import Job, Submitted
 from dask_knot.errors import KnotError, SubmissionError
 from dask_knot.planning import DependencyType, External, Resources, Stage
 from dask_knot.run.names import ShardId, StageId
 
-__all__ = ["BatchClient", "Job", "JobService", "JobTemplate"]
+__all__ = ["BatchClient", "JobService", "JobTemplate", "StageJob"]
 
 #: `DescribeJobs` takes so many ids.
 IDS_AT_ONCE = 100
@@ -66,12 +66,13 @@ class JobService:
         self._definitions: dict[Resources, str] = {}
         self._unread_logs = LOGS_PER_LOOK
         self._refused: dict[StageId, KnotError] = {}  # of the thread that submits
-        self._failed: list[tuple[ShardId, Ended]] = []  # kept when Batch is away before all is told
-        self._submitted = Submitted()
+        # Kept when Batch is away before all is told.
+        self._failed: list[tuple[ShardId, Explanation]] = []
+        self._submitted = StageJobs()
         self.is_closed = False  # then nothing is submitted any more
 
     @property
-    def jobs(self) -> Mapping[StageId, Job]:
+    def jobs(self) -> Mapping[StageId, StageJob]:
         """All jobs that are remembered, the oldest first: a mapping that doesn't change."""
         return self._submitted.jobs
 
@@ -92,7 +93,7 @@ class JobService:
             raise
         except Exception as error:  # botocore makes its exceptions as it goes
             raise SubmissionError(f"stage {id} could not be submitted: {error}") from error
-        job = Job(str(response["jobId"]), len(stage.shards), stage.resources)
+        job = StageJob(str(response["jobId"]), len(stage.shards), stage.resources)
         self._submitted.add(id, job)
 
     def refuse(self, id: StageId, error: KnotError) -> None:
@@ -124,7 +125,7 @@ class JobService:
         """
         return job_definition(self._template, resources)
 
-    def poll(self, stages: Sequence[StageId]) -> list[tuple[ShardId, Ended]]:
+    def poll(self, stages: Sequence[StageId]) -> list[tuple[ShardId, Explanation]]:
         """Ask how stages are, and name the children that failed since the last time.
 
         Updates `jobs`: the counts of children by state, and whether all have ended.
@@ -141,7 +142,7 @@ class JobService:
         failed, self._failed = self._failed, []
         return failed
 
-    def refresh(self, stages: Iterable[StageId]) -> list[tuple[StageId, Job, Mapping[str, Any]]]:
+    def refresh(self, stages: Iterable[StageId]) -> list[tuple[StageId, StageJob, Description]]:
         """Update the counts of the jobs of stages; give what Batch said of each."""
         by_id = {self.jobs[id].id: id for id in stages if id in self.jobs}
         found = []
@@ -160,7 +161,7 @@ class JobService:
             job.is_over = job.missed >= MISSES
         return found
 
-    def explain(self, shards: Sequence[ShardId]) -> list[tuple[ShardId, Ended]]:
+    def explain(self, shards: Sequence[ShardId]) -> list[tuple[ShardId, Explanation]]:
         """Explain children that ended without leaving a manifest, whatever Batch says of them."""
         ids = {shard: self._child(shard) for shard in shards}
         details = {detail["jobId"]: detail for detail in self._describe(list(ids.values()))}
@@ -197,7 +198,7 @@ class JobService:
                 found[detail["jobId"]] = "\n".join(tail)
         return found
 
-    def waiting_reason(self, job: Job) -> str:
+    def waiting_reason(self, job: StageJob) -> str:
         """Tell what Batch says of a job that waits; of an array, of the child that it names."""
         if job.size == 1:
             return job.reason
@@ -258,7 +259,7 @@ class JobService:
             found["type"] = "N_TO_N"
         return found
 
-    def _find_failed(self, id: StageId, job: Job) -> None:
+    def _find_failed(self, id: StageId, job: StageJob) -> None:
         names = [
             child["jobId"]
             for child in self._list(job.id, "FAILED")
@@ -285,7 +286,7 @@ class JobService:
             found += self._client.describe_jobs(jobs=ids[start : start + IDS_AT_ONCE])["jobs"]
         return found
 
-    def _explain(self, detail: Mapping[str, Any]) -> Ended:
+    def _explain(self, detail: Mapping[str, Any]) -> Explanation:
         stream = detail.get("container", {}).get("logStreamName")
         self._unread_logs -= bool(stream)
         has_log = stream and self._unread_logs >= 0

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from dask_knot.batch.service import Job
-from dask_knot.batch.states import JobStatus
+from dask_knot.batch.rules import JobStatus
+from dask_knot.batch.service import StageJob
 from dask_knot.plural import many
 from dask_knot.run.names import StageId
 from dask_knot.tracking.states import ShardState
@@ -91,13 +91,13 @@ class JobTable(Sequence[JobRow]):
 
 
 def job_table(
-    jobs: Mapping[StageId, Job], tallies: Mapping[StageId, Tally], is_closed: bool
+    jobs: Mapping[StageId, StageJob], tallies: Mapping[StageId, Tally], is_closed: bool
 ) -> JobTable:
     """List what was submitted, as the manifests, and Batch at the last look, tell of it.
 
     Parameters
     ----------
-    jobs : mapping of StageId to Job
+    jobs : mapping of StageId to StageJob
         What was submitted.
     tallies : mapping of StageId to Tally
         What has become of it.

@@ -22,7 +22,7 @@ from dask_knot.local.descriptions import (
     queue_detail,
 )
 from dask_knot.local.dispatch import Dispatcher
-from dask_knot.local.jobs import ArrayJob, Node, members
+from dask_knot.local.jobs import AnyJob, ArrayJob, members
 from dask_knot.local.launcher import Launcher
 from dask_knot.local.schema import check_parameters, refuse
 
@@ -185,13 +185,13 @@ class LocalBatch:
             upstream_size = len(upstream.children) if isinstance(upstream, ArrayJob) else None
             limits.check_dependency(dependency, size, upstream_size)
 
-    def _found(self, call: str, job_id: str) -> Node:
+    def _found(self, call: str, job_id: str) -> AnyJob:
         node = self._table.find(job_id)
         if node is None:
             refuse(call, f"Job {job_id} does not exist")
         return node
 
-    def _listed(self, parameters: Mapping[str, Any]) -> Iterator[Node]:
+    def _listed(self, parameters: Mapping[str, Any]) -> Iterator[AnyJob]:
         if "arrayJobId" in parameters:
             array = self._found("ListJobs", parameters["arrayJobId"])
             yield from members(array) if isinstance(array, ArrayJob) else []
@@ -201,7 +201,7 @@ class LocalBatch:
             if node.submission.queue == queue:
                 yield node
 
-    def _page(self, nodes: list[Node], parameters: Mapping[str, Any]) -> Response:
+    def _page(self, nodes: list[AnyJob], parameters: Mapping[str, Any]) -> Response:
         """Return one page; the token counts all nodes, as their states change between pages."""
         status = parameters.get("jobStatus", "RUNNING")
         limit = min(parameters.get("maxResults", limits.LISTED_JOBS), limits.LISTED_JOBS)

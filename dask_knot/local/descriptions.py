@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dask_knot.batch.states import JobStatus, status_summary
+from dask_knot.batch.rules import JobStatus, status_summary
 from dask_knot.local.capacity import Capacity
 from dask_knot.local.definitions import ARN, JobDefinition
-from dask_knot.local.jobs import ArrayJob, Attempt, Job, Node, Submission
+from dask_knot.local.jobs import AnyJob, ArrayJob, Attempt, Job, Submission
 
 Response = dict[str, Any]
 
@@ -25,7 +25,7 @@ def job_arn(job_id: str) -> str:
     return f"{ARN}job/{job_id}"
 
 
-def job_detail(node: Node, capacity: Capacity) -> Response:
+def job_detail(node: AnyJob, capacity: Capacity) -> Response:
     """Return the entry of ``describe_jobs`` for a job, a child or an array's parent."""
     submission = node.submission
     detail = _common(node, capacity) | {
@@ -47,7 +47,7 @@ def job_detail(node: Node, capacity: Capacity) -> Response:
     return detail
 
 
-def job_summary(node: Node, capacity: Capacity) -> Response:
+def job_summary(node: AnyJob, capacity: Capacity) -> Response:
     """Return the entry of ``list_jobs``."""
     attempts = _attempts(node)
     end = _without_none(
@@ -99,7 +99,7 @@ def definition_detail(definition: JobDefinition) -> Response:
     }
 
 
-def _common(node: Node, capacity: Capacity) -> Response:
+def _common(node: AnyJob, capacity: Capacity) -> Response:
     submission = node.submission
     response = _without_none(
         jobArn=job_arn(node.job_id),
@@ -119,13 +119,13 @@ def _common(node: Node, capacity: Capacity) -> Response:
     return response
 
 
-def _status_reason(node: Node, capacity: Capacity) -> str | None:
+def _status_reason(node: AnyJob, capacity: Capacity) -> str | None:
     if node.status is JobStatus.RUNNABLE and not capacity.holds(node.submission.needs):
         return TOO_LARGE
     return node.status_reason
 
 
-def _attempts(node: Node) -> list[Attempt]:
+def _attempts(node: AnyJob) -> list[Attempt]:
     return node.attempts if isinstance(node, Job) else []
 
 
@@ -143,7 +143,7 @@ def _attempt(attempt: Attempt) -> Response:
     return {"container": container, **times}
 
 
-def _container(node: Node) -> Response:
+def _container(node: AnyJob) -> Response:
     submission, attempts = node.submission, _attempts(node)
     container: Response = {
         "image": submission.image,

@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dask_knot.batch.states import ENDED, STARTED, JobStatus
+from dask_knot.batch.rules import ENDED, STARTED, JobStatus
 from dask_knot.errors import EngineError
 from dask_knot.local.capacity import Capacity, Ledger
-from dask_knot.local.jobs import TIMED_OUT, Job, Node, Submission
+from dask_knot.local.jobgraph import JobGraph
+from dask_knot.local.jobs import TIMED_OUT, AnyJob, Job, Submission
 from dask_knot.local.lanes import RunQueue
 from dask_knot.local.launcher import ChildProcess, Exit, Launcher
-from dask_knot.local.table import JobTable
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Dispatcher:
         self, capacity: Capacity, launcher: Launcher, log_folder: Path, clock: Callable[[], float]
     ) -> None:
         self.lock = threading.Condition()
-        self.table = JobTable()
+        self.table = JobGraph()
         self._ledger = Ledger(capacity)
         self._launcher = launcher
         self._log_folder = log_folder
@@ -89,7 +89,7 @@ class Dispatcher:
             self._ledger.total = capacity
             self.lock.notify()
 
-    def submit(self, submission: Submission) -> Node:
+    def submit(self, submission: Submission) -> AnyJob:
         """Take up a job; ``lock`` is held, and what it depends on has been checked."""
         if self._is_closed:
             raise EngineError("the local engine is closed: make a new cluster")

@@ -59,7 +59,7 @@ class DockerLauncher:
         self._folders = folders
         self._environment = {"HOME": "/tmp", **(environment or {})}
         self._listener: Listener | None = None
-        self._children: dict[str, _Child] = {}
+        self._children: dict[str, _Container] = {}
         self._lock = threading.Lock()
         self._is_closed = False
 
@@ -72,7 +72,7 @@ class DockerLauncher:
         with self._lock:
             if self._is_closed:
                 raise EngineError("the engine is closed")
-            record = self._children[child.child_id] = _Child()
+            record = self._children[child.child_id] = _Container()
         thread = threading.Thread(
             target=self._run, args=(child, record), name=f"knot-{child.child_id}", daemon=True
         )
@@ -98,7 +98,7 @@ class DockerLauncher:
                 record.thread.join()
         self._client.close()
 
-    def _run(self, child: ChildProcess, record: _Child) -> None:
+    def _run(self, child: ChildProcess, record: _Container) -> None:
         """Do all that happens to a container, and report its end whatever happens."""
         assert self._listener is not None
         try:
@@ -113,7 +113,7 @@ class DockerLauncher:
                 self._children.pop(child.child_id, None)
         self._listener.child_exited(child.child_id, end)
 
-    def _make_and_wait(self, child: ChildProcess, record: _Child) -> Exit:
+    def _make_and_wait(self, child: ChildProcess, record: _Container) -> Exit:
         try:
             container = self._client.containers.create(self._image, **self._options(child))
         except ImageNotFound as error:
@@ -126,7 +126,7 @@ class DockerLauncher:
             with contextlib.suppress(NotFound):
                 container.remove(force=True)
 
-    def _start_and_wait(self, container: Any, child: ChildProcess, record: _Child) -> Exit:
+    def _start_and_wait(self, container: Any, child: ChildProcess, record: _Container) -> Exit:
         assert self._listener is not None
         try:
             if (number := record.begin(container)) is not None:
@@ -164,7 +164,7 @@ class DockerLauncher:
         }
 
 
-class _Child:
+class _Container:
     """The container of a child, if it is there already, and the signal that came before it was."""
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ KILLED = 128 + 9
 
 
 @dataclass(slots=True)
-class _Child:
+class _Fork:
     spec: ChildProcess
     server: Server
     pid: int | None = None
@@ -69,7 +69,7 @@ class ForkLauncher:
         self._lock = threading.Lock()
         self._server: Server | None = None
         self._servers: set[Server] = set()
-        self._children: dict[str, _Child] = {}
+        self._children: dict[str, _Fork] = {}
         self._forbidden: list[str] = []
         self._learned: dict[str, None] = {}
         self._is_closed = False
@@ -88,7 +88,7 @@ class ForkLauncher:
         """Ask the server for a fork."""
         with self._lock:
             server = self._current()
-            self._children[child.child_id] = _Child(child, server)
+            self._children[child.child_id] = _Fork(child, server)
         server.send({"do": "start", **self._request(child)})
 
     def signal(self, child_id: str, number: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from dask_knot.batch.states import ENDED, JobStatus, check_move, roll_up
+from dask_knot.batch.rules import ENDED, JobStatus, check_move, roll_up
 from dask_knot.local.capacity import Capacity
 from dask_knot.local.launcher import Exit
 from dask_knot.local.retry import RetryStrategy
@@ -192,9 +192,9 @@ class ArrayJob:
         return self.stop_reason or (CHILD_FAILED if failed else None)
 
 
-Node = Job | ArrayJob
+AnyJob = Job | ArrayJob
 
 
-def members(node: Node) -> list[Job]:
+def members(node: AnyJob) -> list[Job]:
     """Return what runs for a node: the job itself, or the children."""
     return node.children if isinstance(node, ArrayJob) else [node]

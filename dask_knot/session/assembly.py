@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from dask.typing import Key
 
-from dask_knot.batch.closing import Left, end_jobs
 from dask_knot.batch.service import JobService
+from dask_knot.batch.termination import Leftovers, end_jobs
 from dask_knot.errors import StoreError, StoreGoneError
 from dask_knot.planning import Limits, Resources, Shard, Stage
 from dask_knot.plural import many
@@ -131,7 +131,7 @@ class Assembly:
             finally:
                 self.engine.close()
 
-    def _words(self, left: Left) -> str:
+    def _words(self, left: Leftovers) -> str:
         commands = "\n  ".join(map(self.engine.end_command, left.jobs))
         why = "they did not end in time" if left.why is None else left.why
         return (

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from dask_knot.batch.service import Job
+from dask_knot.batch.service import StageJob
 from dask_knot.collector import paused_collector
 from dask_knot.errors import InternalError, JobStartError
 from dask_knot.planning import make_plan
@@ -249,7 +249,7 @@ class Driver:
             self._terminated.add(stuck.stage)
             self._background(self._in(self._looks, self._terminate, [stuck.stage], _HOPELESS))
 
-    def _forget(self, jobs: Mapping[StageId, Job]) -> None:
+    def _forget(self, jobs: Mapping[StageId, StageJob]) -> None:
         """Let go of stages that were terminated and are over, and of jobs of long ago."""
         self._terminated -= {id for id in self._terminated if id not in jobs or jobs[id].is_over}
         needed = {*self.parts.tracker.state.stages, *self._terminated}

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from dask_knot.batch.service import BatchClient, Job
+from dask_knot.batch.service import BatchClient, StageJob
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking.events import ManifestFound
 
@@ -37,7 +37,10 @@ class Lingering:
     """
 
     def __init__(
-        self, client: BatchClient, jobs: Callable[[], Mapping[StageId, Job]], after: float = AFTER
+        self,
+        client: BatchClient,
+        jobs: Callable[[], Mapping[StageId, StageJob]],
+        after: float = AFTER,
     ) -> None:
         self._client = client
         self._jobs = jobs

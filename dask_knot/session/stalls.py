@@ -6,8 +6,9 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dask_knot.batch.diagnosis import Description, Diagnosis, Patience, Waiting, diagnose
-from dask_knot.batch.service import Job, JobService
+from dask_knot.batch.diagnosis import Backoff, Diagnosis, Waiting, diagnose
+from dask_knot.batch.queues import Description
+from dask_knot.batch.service import JobService, StageJob
 from dask_knot.run.names import StageId
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class StuckWatch:
     def __init__(self, service: JobService, after: float) -> None:
         self._service = service
         self._after = after
-        self._patience: dict[StageId, Patience] = {}
+        self._backoffs: dict[StageId, Backoff] = {}
         self._said: dict[StageId, str] = {}
 
     def look(self, stages: Sequence[StageId], now: float) -> list[Stuck]:
@@ -53,9 +54,9 @@ class StuckWatch:
             Seconds on a clock that never goes back.
         """
         jobs = {id: job for id in stages if (job := self._service.jobs.get(id)) is not None}
-        self._patience = {id: self._patience.get(id, Patience(self._after)) for id in jobs}
+        self._backoffs = {id: self._backoffs.get(id, Backoff(self._after)) for id in jobs}
         overdue = [
-            id for id, job in jobs.items() if self._patience[id].is_over(_is_waiting(job), now)
+            id for id, job in jobs.items() if self._backoffs[id].is_over(_is_waiting(job), now)
         ]
         if not overdue:
             return []
@@ -70,7 +71,7 @@ class StuckWatch:
         return found
 
     def _diagnose(
-        self, job: Job, queue: Description | None, environments: Sequence[Description]
+        self, job: StageJob, queue: Description | None, environments: Sequence[Description]
     ) -> Diagnosis:
         try:
             reason = self._service.waiting_reason(job)
@@ -88,9 +89,9 @@ class StuckWatch:
             return None, []
 
 
-def _is_waiting(job: Job) -> bool:
+def _is_waiting(job: StageJob) -> bool:
     return bool(job.counts.get("RUNNABLE")) and not _has_started(job)
 
 
-def _has_started(job: Job) -> bool:
+def _has_started(job: StageJob) -> bool:
     return any(job.counts.get(status) for status in STARTED)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dask_knot.batch.diagnosis import Patience, Waiting, diagnose
+from dask_knot.batch.diagnosis import Backoff, Waiting, diagnose
 
 QUEUE = {"jobQueueName": "queue", "state": "ENABLED", "status": "VALID"}
 
@@ -87,16 +87,16 @@ def test_an_environment_of_ones_own_has_no_size() -> None:
     assert not diagnose(Waiting("", 400), QUEUE, [unmanaged]).is_hopeless
 
 
-def test_patience_is_over_after_its_time_and_then_ever_more_seldom() -> None:
-    patience = Patience(60)
-    asked = [now for now in range(0, 1000, 10) if patience.is_over(True, float(now))]
+def test_a_wait_is_over_after_its_time_and_then_ever_more_seldom() -> None:
+    backoff = Backoff(60)
+    asked = [now for now in range(0, 1000, 10) if backoff.is_over(True, float(now))]
     assert asked == [60, 120, 240, 480, 960]
 
 
-def test_patience_begins_anew_when_a_job_runs() -> None:
-    patience = Patience(60)
-    assert not patience.is_over(True, 0)
-    assert not patience.is_over(False, 59)
-    assert not patience.is_over(True, 100)
-    assert not patience.is_over(True, 159)
-    assert patience.is_over(True, 160)
+def test_a_wait_begins_anew_when_a_job_runs() -> None:
+    backoff = Backoff(60)
+    assert not backoff.is_over(True, 0)
+    assert not backoff.is_over(False, 59)
+    assert not backoff.is_over(True, 100)
+    assert not backoff.is_over(True, 159)
+    assert backoff.is_over(True, 160)

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from dask_knot.batch.service import Job
+from dask_knot.batch.service import StageJob
 from dask_knot.cluster.jobtable import job_table
 from dask_knot.planning import Resources
 from dask_knot.run.names import StageId
@@ -54,7 +54,7 @@ def test_children_by_state(
     is_closed: bool,
     shown: dict[str, int],
 ) -> None:
-    job = Job("job-1", sum(shards.values()), Resources(), counts=children)
+    job = StageJob("job-1", sum(shards.values()), Resources(), counts=children)
     (row,) = job_table({ID: job}, {ID: counted(shards)}, is_closed)
     assert row.counts == shown
     assert sum(row.counts.values()) == row.size
@@ -62,7 +62,7 @@ def test_children_by_state(
 
 def test_it_names_what_runs() -> None:
     names = ("load", "inc", "mean_chunk", "mean_combine", "mean_agg", "<lambda>")
-    jobs = {ID: Job("job-1", 1, Resources(), counts={"RUNNING": 1})}
+    jobs = {ID: StageJob("job-1", 1, Resources(), counts={"RUNNING": 1})}
     table = job_table(jobs, {ID: counted({OPEN: 1}, *names)}, False)
     assert table[0].tasks == names
     assert repr(table).splitlines() == [
@@ -75,7 +75,7 @@ def test_it_names_what_runs() -> None:
 def test_tasks_that_raised_are_counted_although_their_job_succeeds() -> None:
     tallied = counted({DONE: 1}, "boom")
     tallied.erred.update({"boom": 2})
-    (row,) = table = job_table({ID: Job("job-1", 1, Resources())}, {ID: tallied}, False)
+    (row,) = table = job_table({ID: StageJob("job-1", 1, Resources())}, {ID: tallied}, False)
     assert (row.erred, row.counts) == (2, {"SUCCEEDED": 1})
     assert "boom (2 erred)" in repr(table)
 
@@ -86,7 +86,7 @@ def test_a_stage_that_was_not_taken_by_batch_is_no_job() -> None:
 
 def test_the_newest_are_shown() -> None:
     ids = [StageId(number, 0) for number in range(51)]
-    jobs = {id: Job(f"job-{id.plan}", 1, Resources()) for id in ids}
+    jobs = {id: StageJob(f"job-{id.plan}", 1, Resources()) for id in ids}
     table = job_table(jobs, {id: counted({DONE: 1}, "inc") for id in ids}, False)
     lines = repr(table).splitlines()
     assert lines[1] == "(1 earlier job)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dask_knot.batch.states import JobStatus
+from dask_knot.batch.rules import JobStatus
 from dask_knot.local.capacity import Capacity, Ledger
 from dask_knot.local.jobs import Job, Submission
 from dask_knot.local.lanes import PATIENCE, RunQueue

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dask_knot.batch.service import Job
+from dask_knot.batch.service import StageJob
 from dask_knot.planning import Resources
 from dask_knot.run.manifest import Manifest
 from dask_knot.run.names import ShardId, StageId
@@ -52,9 +52,9 @@ class Batch:
 def make(batch: Any) -> Lingering:
     resources = Resources(1, 2**30)
     jobs = {
-        ARRAY: Job("array", 3, resources),
-        ALONE: Job("alone", 1, resources),
-        OVER: Job("over", 2, resources, is_over=True),
+        ARRAY: StageJob("array", 3, resources),
+        ALONE: StageJob("alone", 1, resources),
+        OVER: StageJob("over", 2, resources, is_over=True),
     }
     return Lingering(batch, lambda: jobs, after=60)
 

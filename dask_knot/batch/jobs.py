@@ -18,7 +18,7 @@ from dask_knot.run.names import StageId
 
 
 @dataclass(slots=True)
-class Job:
+class StageJob:
     """A job or array job that was submitted: `ended` are the children that are accounted for."""
 
     id: str
@@ -39,20 +39,20 @@ class Job:
         return map(self.child, range(self.size))
 
 
-class Submitted:
+class StageJobs:
     """Jobs by stage, the oldest first.
 
     Attributes
     ----------
-    jobs : mapping of StageId to Job
+    jobs : mapping of StageId to StageJob
         All of them, as of now.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()  # for writers
-        self.jobs: Mapping[StageId, Job] = MappingProxyType({})
+        self.jobs: Mapping[StageId, StageJob] = MappingProxyType({})
 
-    def add(self, id: StageId, job: Job) -> None:
+    def add(self, id: StageId, job: StageJob) -> None:
         """Add the job of a stage."""
         with self._lock:
             self.jobs = MappingProxyType({**self.jobs, id: job})

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dask_knot.batch.closing import BEARING, SILENCE, Left, end_jobs
 from dask_knot.batch.service import JobService, JobTemplate
+from dask_knot.batch.termination import BEARING, SILENCE, Leftovers, end_jobs
 from dask_knot.errors import AccessError, AwsError, SubmissionError
 from dask_knot.planning import Resources, Shard, Stage
 from dask_knot.run.names import StageId
@@ -83,21 +83,21 @@ def tail(stream: str, lines: int) -> list[str]:
     return []
 
 
-def end(service: JobService, patience: float = 90.0) -> tuple[Left, float]:
+def end(service: JobService, patience: float = 90.0) -> tuple[Leftovers, float]:
     clock = Clock()
     return end_jobs(service, patience, clock, clock.pause), clock.now
 
 
 def test_nothing_was_submitted() -> None:
     batch = Batch()
-    assert end(submitted(batch, 0)) == (Left(), 0.0)
+    assert end(submitted(batch, 0)) == (Leftovers(), 0.0)
     assert batch.calls == []
 
 
 def test_all_jobs_are_ended_and_waited_for_those_behind_others_first() -> None:
     batch = Batch(looks=4)
     left, seconds = end(submitted(batch, 3))
-    assert left == Left()
+    assert left == Leftovers()
     assert batch.terminated == ["job-3", "job-2", "job-1"]  # once each
     assert 0 < seconds < 2
 
@@ -107,7 +107,7 @@ def test_what_has_ended_by_itself_is_left_alone() -> None:
     service = submitted(batch, 3)
     batch.details["job-1"]["status"] = "SUCCEEDED"
     del batch.details["job-2"]  # Batch has forgotten it
-    assert end(service)[0] == Left()
+    assert end(service)[0] == Leftovers()
     assert "job-1" not in batch.terminated
 
 
@@ -116,7 +116,7 @@ def test_what_does_not_end_is_named_in_time(looks: float, caplog: pytest.LogCapt
     batch = Batch(looks)
     with caplog.at_level(logging.WARNING):
         left, seconds = end(submitted(batch, 2), patience=10.0)
-    assert left == Left(("job-1", "job-2"), None)
+    assert left == Leftovers(("job-1", "job-2"), None)
     assert 10 < seconds < 13
     (said,) = [record.getMessage() for record in caplog.records]
     assert said == "waiting until 2 jobs ended"
@@ -128,7 +128,7 @@ def test_one_that_may_not_be_ended_keeps_no_other_from_its_end() -> None:
     service = submitted(batch, 3)
     batch.refusals["job-2"] = error = AccessError("these credentials may not do that")
     left, seconds = end(service)
-    assert left == Left(("job-2",), error)
+    assert left == Leftovers(("job-2",), error)
     assert {"job-1", "job-3"} < set(batch.terminated)
     assert seconds < 2
 
@@ -144,7 +144,7 @@ def test_one_that_is_refused_because_it_is_over_is_over() -> None:
         return Batch.describe_jobs(batch, jobs=jobs)
 
     batch.describe_jobs = describe  # type: ignore[method-assign, assignment]
-    assert end(service)[0] == Left()
+    assert end(service)[0] == Leftovers()
 
 
 def test_a_batch_that_is_away_is_not_waited_for_long() -> None:
@@ -153,7 +153,7 @@ def test_a_batch_that_is_away_is_not_waited_for_long() -> None:
     batch.away = AwsError("AWS can't be reached")
     batch.refusals = dict.fromkeys(["job-1", "job-2"], batch.away)
     left, seconds = end(service)
-    assert left == Left(("job-1", "job-2"), batch.away)
+    assert left == Leftovers(("job-1", "job-2"), batch.away)
     assert BEARING < seconds < BEARING + 3
     assert "job-1" not in batch.terminated  # each call may take long
 
@@ -172,7 +172,7 @@ def test_a_batch_that_is_away_for_a_moment_ends_jobs_all_the_same() -> None:
         if clock.now > 2:
             batch.refusals.clear()
 
-    assert end_jobs(service, 90.0, clock, pause) == Left()
+    assert end_jobs(service, 90.0, clock, pause) == Leftovers()
     assert clock.now < BEARING
 
 
@@ -180,7 +180,7 @@ def test_who_may_not_look_may_end_jobs_all_the_same() -> None:
     batch = Batch()
     service = submitted(batch, 2)
     batch.away = AccessError("these credentials may not look")
-    assert end(service) == (Left(("job-1", "job-2"), batch.away), 0.0)
+    assert end(service) == (Leftovers(("job-1", "job-2"), batch.away), 0.0)
     assert batch.terminated == ["job-2", "job-1"]
 
 

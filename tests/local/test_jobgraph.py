@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dask_knot.batch.states import JobStatus
+from dask_knot.batch.rules import JobStatus
 from dask_knot.local.capacity import Capacity
-from dask_knot.local.jobs import ArrayJob, Job, Node, Submission, members
+from dask_knot.local.jobgraph import DEPENDENCY_FAILED, JobGraph
+from dask_knot.local.jobs import AnyJob, ArrayJob, Job, Submission, members
 from dask_knot.local.retry import RetryStrategy
-from dask_knot.local.table import DEPENDENCY_FAILED, JobTable
 
 S = JobStatus
 
@@ -31,18 +31,18 @@ def submission(name: str, size: int | None = None, *after: dict[str, Any]) -> Su
     )
 
 
-def succeed(table: JobTable, job: Job) -> None:
+def succeed(table: JobGraph, job: Job) -> None:
     job.begin_attempt()
     job.begin_running(1)
     table.end([job], S.SUCCEEDED, None, 2)
 
 
-def states(node: Node) -> list[JobStatus]:
+def states(node: AnyJob) -> list[JobStatus]:
     return [job.status for job in members(node)]
 
 
 def test_an_array_waits_for_the_whole_upstream_array() -> None:
-    table = JobTable()
+    table = JobGraph()
     up = table.add(submission("up", 2), 0)
     down = table.add(submission("down", 3, {"jobId": "up"}), 0)
     succeed(table, members(up)[0])
@@ -53,7 +53,7 @@ def test_an_array_waits_for_the_whole_upstream_array() -> None:
 
 
 def test_n_to_n_pairs_the_children() -> None:
-    table = JobTable()
+    table = JobGraph()
     up = table.add(submission("up", 3), 0)
     down = table.add(submission("down", 3, {"jobId": "up", "type": "N_TO_N"}), 0)
     succeed(table, members(up)[1])
@@ -63,7 +63,7 @@ def test_n_to_n_pairs_the_children() -> None:
 
 
 def test_a_job_can_wait_for_several_kinds_at_once() -> None:
-    table = JobTable()
+    table = JobGraph()
     one, two = table.add(submission("one"), 0), table.add(submission("two", 2), 0)
     after = ({"jobId": "one"}, {"jobId": "two", "type": "N_TO_N"}, {"type": "SEQUENTIAL"})
     down = table.add(submission("down", 2, *after), 0)
@@ -77,7 +77,7 @@ def test_a_job_can_wait_for_several_kinds_at_once() -> None:
 
 
 def test_what_depends_on_a_failed_job_fails_at_once() -> None:
-    table = JobTable()
+    table = JobGraph()
     up = table.add(submission("up"), 0)
     table.end(members(up), S.FAILED, "x", 1)
     down = table.add(submission("down", 2, {"jobId": "up"}), 2)
@@ -86,7 +86,7 @@ def test_what_depends_on_a_failed_job_fails_at_once() -> None:
 
 
 def test_what_depends_on_a_job_that_succeeded_is_runnable_at_once() -> None:
-    table = JobTable()
+    table = JobGraph()
     up = table.add(submission("up", 2), 0)
     for job in members(up):
         succeed(table, job)
@@ -95,7 +95,7 @@ def test_what_depends_on_a_job_that_succeeded_is_runnable_at_once() -> None:
 
 
 def test_a_sequential_array_of_ten_thousand_fails_without_a_deep_stack() -> None:
-    table = JobTable()
+    table = JobGraph()
     array = table.add(submission("array", 10_000, {"type": "SEQUENTIAL"}), 0)
     after = table.add(submission("after", None, {"jobId": "array"}), 0)
     table.end([members(array)[0]], S.FAILED, "x", 1)
@@ -105,7 +105,7 @@ def test_a_sequential_array_of_ten_thousand_fails_without_a_deep_stack() -> None
 
 
 def test_counts_are_what_the_children_say() -> None:
-    table = JobTable()
+    table = JobGraph()
     array = table.add(submission("array", 4), 0)
     succeed(table, members(array)[0])
     members(array)[1].begin_attempt()
@@ -120,7 +120,7 @@ def test_counts_are_what_the_children_say() -> None:
 
 
 def test_the_oldest_of_what_has_ended_is_forgotten() -> None:
-    table = JobTable(keep=5)
+    table = JobGraph(keep=5)
     open_job = table.add(submission("open"), 0)
     for number in range(4):
         array = table.add(submission(f"array{number}", 2), 0)
@@ -133,7 +133,7 @@ def test_the_oldest_of_what_has_ended_is_forgotten() -> None:
 
 
 def test_an_array_larger_than_what_is_kept_is_known_until_the_next_ends() -> None:
-    table = JobTable(keep=1)
+    table = JobGraph(keep=1)
     array = table.add(submission("array", 3), 0)
     for job in members(array):
         succeed(table, job)
@@ -141,7 +141,7 @@ def test_an_array_larger_than_what_is_kept_is_known_until_the_next_ends() -> Non
 
 
 def test_only_ids_of_children_that_exist_are_found() -> None:
-    table = JobTable()
+    table = JobGraph()
     table.add(submission("array", 2), 0)
     table.add(submission("job"), 0)
     assert table.find("arn:aws:batch:local:0:job/array:1") is not None

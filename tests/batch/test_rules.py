@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dask_knot.batch.states import MOVES, JobStatus, check_move, roll_up, status_summary
+from dask_knot.batch.rules import MOVES, JobStatus, check_move, roll_up, status_summary
 
 S = JobStatus
 

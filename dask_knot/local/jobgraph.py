@@ -6,8 +6,8 @@ import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from dask_knot.batch.states import ENDED, JobStatus
-from dask_knot.local.jobs import ArrayJob, Job, Node, Submission, members
+from dask_knot.batch.rules import ENDED, JobStatus
+from dask_knot.local.jobs import AnyJob, ArrayJob, Job, Submission, members
 from dask_knot.local.limits import OVERRIDE_CHARACTERS
 
 DEPENDENCY_FAILED = "Dependent Job failed"
@@ -18,7 +18,7 @@ OVERRIDES_TOO_LONG = "Container Overrides length must be at most 8192"
 KEPT_JOBS = 50_000
 
 
-class JobTable:
+class JobGraph:
     """Jobs by id, with the links between those that depend on each other.
 
     Attributes
@@ -29,12 +29,12 @@ class JobTable:
 
     def __init__(self, keep: int = KEPT_JOBS) -> None:
         self.runnable: deque[Job] = deque()
-        self._nodes: dict[str, Node] = {}
-        self._ended: deque[Node] = deque()
+        self._nodes: dict[str, AnyJob] = {}
+        self._ended: deque[AnyJob] = deque()
         self._ended_jobs = 0
         self._keep = keep
 
-    def find(self, job_id: str) -> Node | None:
+    def find(self, job_id: str) -> AnyJob | None:
         """Return the job, array or child (``parent:index``) of that id or ARN."""
         parent_id, _, index = job_id.rpartition("/")[2].partition(":")
         node = self._nodes.get(parent_id)
@@ -44,7 +44,7 @@ class JobTable:
             return node.children[int(index)]
         return None
 
-    def newest_first(self) -> Iterator[Node]:
+    def newest_first(self) -> Iterator[AnyJob]:
         """Iterate over the jobs and parents of arrays."""
         return reversed(self._nodes.values())
 
@@ -54,7 +54,7 @@ class JobTable:
             job for node in self._nodes.values() for job in members(node) if job.status not in ENDED
         ]
 
-    def add(self, submission: Submission, now: int) -> Node:
+    def add(self, submission: Submission, now: int) -> AnyJob:
         """Take up a new job; what it names in ``depends_on`` must be in the table."""
         size = submission.size
         node = Job(submission) if size is None else ArrayJob.of(submission, size)
@@ -87,7 +87,7 @@ class JobTable:
         job.move(JobStatus.RUNNABLE)
         self.runnable.append(job)
 
-    def _ended_with(self, job: Job) -> list[Node]:
+    def _ended_with(self, job: Job) -> list[AnyJob]:
         """Return the job, and its array if this was the last child."""
         if job.parent is None:
             self._remember(job)
@@ -97,7 +97,7 @@ class JobTable:
         self._remember(job.parent)
         return [job, job.parent]
 
-    def _settle(self, ended: Node) -> tuple[list[Job], list[Job]]:
+    def _settle(self, ended: AnyJob) -> tuple[list[Job], list[Job]]:
         """Tell the dependents of what ended; return those that fail by it, and by their size."""
         dependents, ended.dependents = ended.dependents, []
         if ended.status is JobStatus.FAILED:
@@ -120,7 +120,7 @@ class JobTable:
                 self.runnable.append(job)
         return too_long
 
-    def _link(self, node: Node) -> list[Job]:
+    def _link(self, node: AnyJob) -> list[Job]:
         """Tie a new node to what it depends on; return the jobs whose dependency has failed."""
         doomed: list[Job] = []
         for upstream, downstream in self._pairs(node):
@@ -131,7 +131,7 @@ class JobTable:
                 downstream.waiting_for += 1
         return doomed
 
-    def _pairs(self, node: Node) -> Iterator[tuple[Node, Node]]:
+    def _pairs(self, node: AnyJob) -> Iterator[tuple[AnyJob, AnyJob]]:
         jobs = members(node)
         for dependency in node.submission.depends_on:
             if dependency.get("type") == "SEQUENTIAL":
@@ -145,7 +145,7 @@ class JobTable:
             else:
                 yield upstream, node
 
-    def _remember(self, node: Node) -> None:
+    def _remember(self, node: AnyJob) -> None:
         """Keep what ended, and forget the oldest of it."""
         self._ended.append(node)
         self._ended_jobs += len(members(node))

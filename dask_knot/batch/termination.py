@@ -34,7 +34,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Leftovers:
     """Jobs that could not be ended.
 
     Attributes
@@ -54,7 +54,7 @@ def end_jobs(
     patience: float = PATIENCE,
     now: Callable[[], float] = time.monotonic,
     pause: Callable[[float], object] = time.sleep,
-) -> Left:
+) -> Leftovers:
     """Terminate all jobs of a service that aren't over, and wait until Batch says that they are.
 
     Nothing more may be submitted meanwhile.
@@ -74,7 +74,7 @@ def end_jobs(
         away = _look(service)
         left = _not_over(service)
         if not left:
-            return Left()
+            return Leftovers()
         why = _terminate(service, [id for id in left if id not in asked], asked, away) or away
         passed = now() - start
         is_awaited = away is None and passed <= patience and not asked.isdisjoint(left)
@@ -116,5 +116,5 @@ def _not_over(service: JobService) -> list[StageId]:
     return [id for id, job in list(service.jobs.items()) if not job.is_over]
 
 
-def _left(service: JobService, why: Exception | None) -> Left:
-    return Left(tuple(service.jobs[id].id for id in _not_over(service)), why)
+def _left(service: JobService, why: Exception | None) -> Leftovers:
+    return Leftovers(tuple(service.jobs[id].id for id in _not_over(service)), why)
