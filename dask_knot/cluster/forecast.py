@@ -11,7 +11,6 @@ from dask_knot.graphs.opening import Sent, open_graph
 from dask_knot.planning import Plan, make_plan
 from dask_knot.planning.outline import outline
 from dask_knot.session.assembly import Assembly
-from dask_knot.tracking.foresight import foresee
 
 
 async def foresee_plan(parts: Assembly, sent: Sent) -> PlanDrawing:
@@ -26,7 +25,6 @@ async def foresee_plan(parts: Assembly, sent: Sent) -> PlanDrawing:
         Constants(),
         parts.engine.is_here,
     )
-    request, sizes = foresee(parts.tracker, opened.graph)
+    request, sizes, timed = parts.tracker.foresee(opened.graph)
     plan = await offload(make_plan, request) if request is not None else Plan(())
-    timed = set(parts.tracker.state.durations.seconds)
     return PlanDrawing(outline(plan, set(opened.graph.wanted), sizes, timed), parts.jobs)

@@ -10,7 +10,6 @@ from dask_knot.cluster.jobtable import ENDED, job_table
 from dask_knot.dashboard.line import line
 from dask_knot.dashboard.terminal import Terminal, is_awaited
 from dask_knot.session.assembly import Assembly
-from dask_knot.tracking.snapshot import snapshot
 from dask_knot.tracking.states import ShardState
 
 #: Seconds between two looks, at least; and so many times as long as the last one took.
@@ -65,12 +64,12 @@ class Life:
 
     def look(self, now: float) -> None:
         """Find out when the work began that people wait for now: what came before isn't counted."""
-        state = self._parts.tracker.state
-        before, self._running = self._running, {id.plan for id in state.running}
-        is_idle = state.is_idle and not state.arrivals
+        tracker = self._parts.tracker
+        before, self._running = self._running, tracker.running_plans()
+        is_idle = tracker.is_idle and not tracker.is_taking
         is_next = bool(before) and before.isdisjoint(self._running)  # without an idle look between
         if is_idle or is_next:
-            self._first, self._began = min(self._running, default=state.plans), now
+            self._first, self._began = min(self._running, default=tracker.next_plan), now
         if is_idle:
             self._since = None
         elif self._since is None:
@@ -78,11 +77,12 @@ class Life:
 
     def words(self, now: float) -> str:
         """Say how far the work is; nothing if there was none at the last look, or not for long."""
-        state, settings = self._parts.tracker.state, self._parts.settings
+        tracker, settings = self._parts.tracker, self._parts.settings
         if self._since is None or now - self._since < settings.tempo.progress_after:
             return ""
-        seen = snapshot(state, range(self._first, state.plans))
-        tallies = {id: tally for id in state.running if (tally := state.tallies.get(id))}
+        seen = tracker.snapshot(range(self._first, tracker.next_plan))
+        known = tracker.tallies()
+        tallies = {id: known[id] for id in tracker.open_stages() if id in known}
         children: Counter[str] = Counter()
         for row in job_table(self._parts.service.jobs, tallies, is_closed=False):
             children.update({name: n for name, n in row.counts.items() if name not in ENDED})

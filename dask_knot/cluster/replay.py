@@ -17,7 +17,7 @@ from distributed.utils import offload
 from dask_knot.errors import MissingObjectError
 from dask_knot.run.failure import Failure
 from dask_knot.session.driver import Driver
-from dask_knot.tracking.replaying import failure_of, graph_of, tasks_before
+from dask_knot.tracking.replaying import tasks_before
 
 
 class Replay(ReplayTaskScheduler):  # type: ignore[misc]
@@ -42,8 +42,8 @@ class Replay(ReplayTaskScheduler):  # type: ignore[misc]
         blamed: Key | None = super().get_error_cause(keys=keys)
         if blamed is None:
             return None
-        state = self._driver.parts.tracker.state
-        failure, graph = failure_of(state, blamed), graph_of(state, blamed)
+        tracker = self._driver.parts.tracker
+        failure, graph = tracker.failure_of(blamed), tracker.graph_of(blamed)
         if graph is None or failure is None or isinstance(failure, Exception):
             return blamed
         name = Failure.decode(await offload(self._driver.read_failure, failure)).key
@@ -59,7 +59,7 @@ class Replay(ReplayTaskScheduler):  # type: ignore[misc]
             If nobody has the task any more.
         """
         key = self._process_key(key)
-        graph = graph_of(self._driver.parts.tracker.state, key)
+        graph = self._driver.parts.tracker.graph_of(key)
         if graph is None or key not in graph.tasks:
             raise MissingObjectError(
                 f"there is no task of {key!r} here: it was scattered, or it and all that was "

@@ -173,7 +173,7 @@ class Scaling(Cluster):  # type: ignore[misc]
         """A table of the array jobs: what runs in them, and their children by state."""
         parts = self._open_parts
         # Copies: the loop goes on meanwhile.
-        jobs, tallies = dict(parts.service.jobs), dict(parts.tracker.state.tallies)
+        jobs, tallies = dict(parts.service.jobs), parts.tracker.tallies()
         return job_table(jobs, tallies, self.status == Status.closed)
 
     @property

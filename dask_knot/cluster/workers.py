@@ -69,7 +69,7 @@ class JobsAsWorkers(Scheduler):  # type: ignore[misc]
 
     def identity(self, n_workers: int = -1) -> dict[str, Any]:
         """Say what there is: the jobs that may run at once are shown as workers."""
-        slots = self._driver.parts.tracker.state.limits.slots
+        slots = self._driver.parts.tracker.slots
         return as_jobs(super().identity(), self._bounds.default, slots, n_workers)
 
     def resize_gateway(self, nthreads: int, largest: Resources) -> None:

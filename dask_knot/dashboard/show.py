@@ -12,12 +12,9 @@ from distributed import Scheduler
 
 from dask_knot.dashboard.overview import Overview, overview
 from dask_knot.dashboard.stream import Stream
-from dask_knot.run.names import ShardId
 from dask_knot.session.driver import Driver
 from dask_knot.session.watcher import Found
 from dask_knot.tracking.events import ManifestFound
-from dask_knot.tracking.snapshot import plans_of, snapshot
-from dask_knot.tracking.states import ShardState
 
 logger = logging.getLogger(__name__)
 
@@ -56,9 +53,10 @@ class Shown:
         """Put the tasks of new manifests into the stream; showing must never harm running."""
         try:
             manifests = [event for event in found if isinstance(event, ManifestFound)]
+            outputs_of = self._parts.tracker.outputs_of
             for event in sorted(manifests, key=_first_start):
-                self.stream.take(event.shard, event.manifest, self._outputs(event.shard))
-            self.stream.keep(self._is_open)
+                self.stream.take(event.shard, event.manifest, outputs_of(event.shard))
+            self.stream.keep(self._parts.tracker.is_open)
         except Exception:
             logger.exception("the task stream could not be fed")
 
@@ -66,34 +64,27 @@ class Shown:
         self, keys: Sequence[Key] | None = None, plans: Sequence[int] = ()
     ) -> dict[str, Any]:
         """Say how far the tasks are that make some keys, or all that run; for `progress`."""
-        state = self._parts.tracker.state
-        chosen, waiting = plans_of(state, keys or ())
+        tracker = self._parts.tracker
+        chosen, waiting = tracker.plans_of(keys or ())
         chosen.update(plans)
-        seen = snapshot(state, chosen if keys is not None else None)
+        seen = tracker.snapshot(chosen if keys is not None else None)
         return {
             "plans": sorted(chosen),
             "tasks": [(name, c.done, c.erred, c.total) for name, c in seen.tasks.items()],
             "waiting": waiting if keys is not None else seen.waiting,
-            "is_idle": state.is_idle,
+            "is_idle": tracker.is_idle,
         }
 
     def overview(self) -> Overview:
         """Give what the Knot page shows."""
-        parts, state = self._parts, self._parts.tracker.state
+        parts = self._parts
         running = {
             id: parts.service.jobs[id].counts
             for id in parts.tracker.open_stages()
             if id in parts.service.jobs
         }
-        return overview(snapshot(state), running, state.limits.slots, parts.store.traffic()[1])
-
-    def _outputs(self, shard: ShardId) -> list[Key]:
-        stage = self._parts.tracker.state.stages.get(shard.stage)
-        return [record.key for record in stage.shards[shard.index].outputs] if stage else []
-
-    def _is_open(self, shard: ShardId) -> bool:
-        stage = self._parts.tracker.state.stages.get(shard.stage)
-        return stage is not None and stage.shards[shard.index].state is ShardState.OPEN
+        tracker = parts.tracker
+        return overview(tracker.snapshot(), running, tracker.slots, parts.store.traffic()[1])
 
 
 def _first_start(event: ManifestFound) -> float:

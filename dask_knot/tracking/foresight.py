@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
+from typing import NamedTuple
 
 from dask_knot.planning import PlanRequest
 from dask_knot.planning.outline import Sizes
+from dask_knot.tracking import demand, gathering
 from dask_knot.tracking.actions import MakePlan
 from dask_knot.tracking.events import Graph, GraphSubmitted
 from dask_knot.tracking.records import KeyRecord
-from dask_knot.tracking.state import Pace
+from dask_knot.tracking.state import Pace, State
 from dask_knot.tracking.states import KeyState
-from dask_knot.tracking.tracker import Tracker
 
 
-def foresee(tracker: Tracker, graph: Graph) -> tuple[PlanRequest | None, Sizes]:
-    """Submit a graph to a copy of a tracker that plans at once.
+class Foresight(NamedTuple):
+    """What is known of a plan before it is made.
 
-    Returns
-    -------
-    PlanRequest, optional
+    Attributes
+    ----------
+    request : PlanRequest, optional
         What the planner would be asked; None if all that is wanted is there or coming.
-    Sizes
+    sizes : Sizes
         What is known of the bytes of values.
+    timed : set of str
+        The prefixes of which it is known how long a task takes.
     """
-    state = tracker.state
-    copy = Tracker(state.run, state.limits, state.default, Pace(0.0, 0.0))
-    copy.state.keys = {key: _copied(record) for key, record in state.keys.items()}
-    copy.state.durations = state.durations
-    actions = copy.handle(GraphSubmitted(graph), 0.0)
-    asked = [action.request for action in actions if isinstance(action, MakePlan)]
+
+    request: PlanRequest | None
+    sizes: Sizes
+    timed: Set[str]
+
+
+def foresee(state: State, graph: Graph) -> Foresight:
+    """Submit a graph to a copy of what the tracker knows, which plans at once."""
+    copy = State(state.run, state.limits, state.default, Pace(0.0, 0.0))
+    copy.keys = {key: _copied(record) for key, record in state.keys.items()}
+    copy.durations = state.durations
+    demand.submit(copy, GraphSubmitted(graph), 0.0)
+    gathering.plan_if_due(copy, 0.0)
+    asked = [action.request for action in copy.actions if isinstance(action, MakePlan)]
     there = {
         key: record.output.nbytes
         for key, record in state.keys.items()
         if record.state is KeyState.STORED and record.output is not None
     }
-    return next(iter(asked), None), Sizes(there, dict(state.durations.nbytes))
+    durations = state.durations
+    sizes = Sizes(there, dict(durations.nbytes))
+    return Foresight(next(iter(asked), None), sizes, set(durations.seconds))
 
 
 def _copied(record: KeyRecord) -> KeyRecord:

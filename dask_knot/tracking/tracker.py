@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from dask.typing import Key
 
-from dask_knot.errors import MissingObjectError
 from dask_knot.planning import Limits, Resources
-from dask_knot.run.manifest import Kind, Output, Place
+from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
-from dask_knot.tracking import events, gathering, outcomes
+from dask_knot.tracking import demand, events, gathering, outcomes, replaying
 from dask_knot.tracking import plans as planned
-from dask_knot.tracking.actions import Action, FailKey
+from dask_knot.tracking.actions import Action
+from dask_knot.tracking.foresight import Foresight, foresee
 from dask_knot.tracking.mistakes import give_up
-from dask_knot.tracking.records import KeyRecord, ShardRecord
+from dask_knot.tracking.records import ShardRecord
+from dask_knot.tracking.snapshot import Snapshot, plans_of, snapshot
 from dask_knot.tracking.state import Pace, State
 from dask_knot.tracking.states import KeyState, ShardState
-from dask_knot.tracking.tally import Earlier
+from dask_knot.tracking.tally import Tally
 
 __all__ = ["Pace", "Tracker"]
-
-#: After so many seconds without a graph, what was is not shown together with what comes.
-QUIET = 10.0
 
 
 class Tracker:
@@ -39,10 +37,14 @@ class Tracker:
         What a job has unless its tasks ask for something else.
     pace : Pace
         How long small graphs are gathered.
+    first_plan : int
+        The number of the first plan: other sessions of the same run have others.
     """
 
-    def __init__(self, run: str, limits: Limits, default: Resources, pace: Pace) -> None:
-        self.state = State(run, limits, default, pace)
+    def __init__(
+        self, run: str, limits: Limits, default: Resources, pace: Pace, first_plan: int = 0
+    ) -> None:
+        self.state = State(run, limits, default, pace, plans=first_plan)
 
     def handle(self, event: events.Event, now: float) -> list[Action]:
         """Take in what happened.
@@ -91,6 +93,34 @@ class Tracker:
         """Whether nothing runs and nothing waits to be planned."""
         return self.state.is_idle
 
+    @property
+    def is_taking(self) -> bool:
+        """Whether a graph of a client is being taken up."""
+        return self.state.arrivals > 0
+
+    @property
+    def limits(self) -> Limits:
+        """What the planner keeps to now."""
+        return self.state.limits
+
+    @property
+    def slots(self) -> int:
+        """How many jobs may run at once."""
+        return self.state.limits.slots
+
+    @property
+    def next_plan(self) -> int:
+        """The number that the next plan will have."""
+        return self.state.plans
+
+    def running_plans(self) -> set[int]:
+        """Number the plans that have shards that aren't done."""
+        return {id.plan for id in self.state.running}
+
+    def known_stages(self) -> set[StageId]:
+        """Name the stages that run, or whose objects are still needed."""
+        return set(self.state.stages)
+
     def open_stages(self) -> list[StageId]:
         """List the stages that have shards that aren't done, in the order of their plans."""
         return sorted(self.state.running)
@@ -111,6 +141,20 @@ class Tracker:
         open_shards = [s for s in known.shards if s.state is ShardState.OPEN] if known else []
         return [s.id for s in open_shards if s.id is not None and s.outputs and not s.alive]
 
+    def is_open(self, shard: ShardId) -> bool:
+        """Tell whether a shard is known and not done."""
+        record = self._shard(shard)
+        return record is not None and record.state is ShardState.OPEN
+
+    def outputs_of(self, shard: ShardId) -> list[Key]:
+        """List the keys whose values a shard writes; none if it is known no longer."""
+        record = self._shard(shard)
+        return [output.key for output in record.outputs] if record is not None else []
+
+    def _shard(self, id: ShardId) -> ShardRecord | None:
+        stage = self.state.stages.get(id.stage)
+        return stage.shards[id.index] if stage is not None else None
+
     def place_of(self, key: Key) -> Place | None:
         """Tell where the value of a key is, if it is stored."""
         record = self.state.keys.get(key)
@@ -123,110 +167,33 @@ class Tracker:
         record = self.state.keys.get(key)
         return record.shard.id if record is not None and record.shard is not None else None
 
+    def failure_of(self, key: Key) -> Place | Exception | None:
+        """Tell where the failure is that stands for the value of a key, if one does."""
+        return replaying.failure_of(self.state, key)
+
+    def graph_of(self, key: Key) -> events.Graph | None:
+        """Find a graph that has the task of a key, be it wanted or inside a shard."""
+        return replaying.graph_of(self.state, key)
+
+    def plans_of(self, keys: Iterable[Key]) -> tuple[set[int], int]:
+        """Name the plans that make some keys, and count the keys that are to be planned."""
+        return plans_of(self.state, keys)
+
+    def snapshot(self, plans: Collection[int] | None = None) -> Snapshot:
+        """Look at some plans and those that they wait for, or at all of the present activity."""
+        return snapshot(self.state, plans)
+
+    def tallies(self) -> dict[StageId, Tally]:
+        """Give the stages in numbers, those of the last while that are over included."""
+        return dict(self.state.tallies)  # in one step: other threads ask, too
+
+    def foresee(self, graph: events.Graph) -> Foresight:
+        """Tell what the planner would be asked if a graph came now; nothing changes."""
+        return foresee(self.state, graph)
+
     def resize(self, limits: Limits) -> None:
         """Plan for another number of slots from now on."""
         self.state.limits = limits
-
-
-def _begin_arrival(state: State, event: events.ArrivalBegan, now: float) -> None:
-    state.note_arrival(now)
-    state.arrivals += 1
-
-
-def _end_arrival(state: State, event: events.ArrivalEnded, now: float) -> None:
-    state.arrivals = max(0, state.arrivals - 1)  # none is counted after a mistake
-    state.last_arrival = now
-
-
-def _submit(state: State, event: events.GraphSubmitted, now: float) -> None:
-    if state.is_idle and now - state.last_arrival > QUIET:
-        state.since, state.earlier = state.plans, Earlier()
-    missing = []
-    for key in event.graph.wanted:
-        record = state.keys.get(key)
-        if record is None:
-            record = state.keys[key] = KeyRecord(key, event.graph)
-            missing.append(record)
-        record.made_by(event.graph)
-        if record.state is KeyState.GONE:
-            record.start_over()
-            missing.append(record)
-        record.is_wanted = True
-        record.is_known |= not event.is_held
-        record.arriving += event.is_held
-    if missing:
-        gathering.gather(state, missing, now)
-
-
-def _take(state: State, event: events.GraphTaken, now: float) -> None:
-    for key in event.graph.wanted:
-        record = state.keys.get(key)
-        if record is None:  # a mistake came before it
-            continue
-        record.arriving -= 1
-        if key in event.taken:
-            record.made_by(event.graph)
-        record.is_wanted = record.is_known = key in event.taken
-        state.drop_if_unneeded(record)
-
-
-def _ask(state: State, event: events.KeyAsked, now: float) -> None:
-    record = state.keys.get(event.key)
-    if record is None:
-        error = MissingObjectError(f"{event.key!r} is unknown to this cluster: submit it again")
-        state.actions.append(FailKey(event.key, event.run_id, error))
-        return
-    record.is_wanted = record.is_known = True
-    record.asked = event.run_id
-    told = record.state is KeyState.ERRED and record.is_answered
-    if record.state is KeyState.GONE or told:
-        _make_again(state, record, now)
-    else:
-        state.answer(record)
-
-
-def _make_again(state: State, record: KeyRecord, now: float) -> None:
-    if record.state is KeyState.ERRED:
-        old, record = record, KeyRecord(record.key, record.graph)
-        state.replace(old, record)
-    else:
-        record.start_over()
-    if record.graph is None:
-        lost = f"the scattered value {record.key!r} is gone: scatter it again"
-        state.fail(record, MissingObjectError(lost))
-    else:
-        gathering.gather_retried(state, record, now)
-
-
-def _release(state: State, event: events.KeyReleased, now: float) -> None:
-    record = state.keys.get(event.key)
-    if record is not None:
-        record.is_wanted, record.asked = False, None
-        record.is_known = not event.forgotten
-        state.drop_if_unneeded(record)
-
-
-def _scatter(state: State, event: events.ValuesScattered, now: float) -> None:
-    group = ShardRecord(None, 0, state=ShardState.DONE)
-    for key, place in event.places.items():
-        output = Output(len(group.outputs), Kind.FINISHED, place, place.length, 0, now, now)
-        record = KeyRecord(key, None, KeyState.STORED, shard=group, output=output)
-        group.outputs.append(record)
-        group.alive += 1
-        state.keep(group, place.length)
-        assert group.objects is not None
-        group.objects.add(place.name)
-        if key in state.keys:
-            state.replace(state.keys[key], record)
-        state.keys[key] = record
-        record.is_wanted = record.is_known = record.is_answered = True
-        state.answer(record)
-
-
-def _lose(state: State, event: events.ValueLost, now: float) -> None:
-    record = state.keys.get(event.key)
-    if record is not None and record.state is KeyState.STORED:
-        state.lose(record, event.error)
 
 
 def _record_plan(state: State, event: events.PlanMade, now: float) -> None:
@@ -250,14 +217,14 @@ def _tick(state: State, event: events.Ticked, now: float) -> None:
 
 
 _HANDLERS: dict[type[Any], Callable[[State, Any, float], None]] = {
-    events.ArrivalBegan: _begin_arrival,
-    events.ArrivalEnded: _end_arrival,
-    events.GraphSubmitted: _submit,
-    events.GraphTaken: _take,
-    events.KeyAsked: _ask,
-    events.KeyReleased: _release,
-    events.ValuesScattered: _scatter,
-    events.ValueLost: _lose,
+    events.ArrivalBegan: demand.begin_arrival,
+    events.ArrivalEnded: demand.end_arrival,
+    events.GraphSubmitted: demand.submit,
+    events.GraphTaken: demand.take,
+    events.KeyAsked: demand.ask,
+    events.KeyReleased: demand.release,
+    events.ValuesScattered: demand.scatter,
+    events.ValueLost: demand.lose,
     events.PlanMade: _record_plan,
     events.PlanningFailed: _refuse_plan,
     events.ManifestFound: _take_manifest,

@@ -7,45 +7,32 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dask.typing import Key
 
 from dask_knot.cluster.life import Life
 from dask_knot.dashboard.terminal import Terminal
-from dask_knot.run.names import StageId
-from dask_knot.tracking.states import ShardState
-from dask_knot.tracking.tally import Earlier, Tally, tally
+from dask_knot.run.names import ShardId
+from dask_knot.tracking import events
+from tests.tracking.hands import Hands
 
 AFTER = 2.0
 
 
 class Work:
-    """A tracker's state: plans that begin and end, of one stage and four tasks each."""
+    """A tracker whose plans begin and end, of one stage and four tasks each."""
 
     def __init__(self) -> None:
-        self.plans = 0
-        self.arrivals = 0
-        self.batches: list[Any] = []
-        self.planning = None
-        self.running: set[StageId] = set()
-        self.tallies: dict[StageId, Tally] = {}
-        self.earlier, self.stored, self.since = Earlier(), 0, 0
-        self.moved: dict[str, int] = {}
+        self.hands = Hands()
 
-    @property
-    def is_idle(self) -> bool:
-        return not self.running
+    def begin(self) -> ShardId:
+        keys: list[Key] = [f"inc-{len(self.hands.plans)}-{n}" for n in range(4)]
+        reads: dict[Key, list[Key]] = {key: keys[:n][-1:] for n, key in enumerate(keys)}
+        self.hands.submit(reads, keys[-1])
+        self.hands.plan()
+        return self.hands.shard_of(keys[-1])
 
-    def begin(self) -> StageId:
-        id = StageId(self.plans, 0)
-        self.plans += 1
-        self.running.add(id)
-        self.tallies[id] = tally(id, frozenset(), 1)
-        self.tallies[id].total["inc"] = 4
-        return id
-
-    def end(self, id: StageId) -> None:
-        self.running.discard(id)
-        self.tallies[id].done["inc"] = 4
-        self.tallies[id].close({}, ShardState.DONE)
+    def end(self, id: ShardId) -> None:
+        self.hands.finish(id)
 
 
 @pytest.fixture
@@ -56,7 +43,7 @@ def work() -> Work:
 @pytest.fixture
 def life(work: Work) -> Iterator[Life]:
     parts: Any = SimpleNamespace(
-        tracker=SimpleNamespace(state=work),
+        tracker=work.hands.tracker,
         settings=SimpleNamespace(tempo=SimpleNamespace(progress_after=AFTER)),
         service=SimpleNamespace(jobs={}),
     )
@@ -108,6 +95,6 @@ def test_what_goes_on_together_is_counted_together(life: Life, work: Work) -> No
 
 def test_a_large_graph_that_is_read_is_a_sign_too(life: Life, work: Work) -> None:
     said(life, 100)
-    work.arrivals = 1
+    work.hands.tell(events.ArrivalBegan())
     said(life, 101)
     assert said(life, 104) == "reading the graph"

@@ -6,7 +6,6 @@ from dask.typing import Key
 
 from dask_knot.planning import PlanRequest
 from dask_knot.tracking import actions, events
-from dask_knot.tracking.foresight import foresee
 
 from . import recount
 from .hands import Hands, graph
@@ -20,7 +19,7 @@ def foreseen(hands: Hands, reads: dict[Key, list[Key]], *wanted: Key) -> PlanReq
     before = {
         key: (record.state, record.readers, record.batch) for key, record in state.keys.items()
     }
-    request, _ = foresee(hands.tracker, graph(reads, wanted))
+    request, *_ = hands.tracker.foresee(graph(reads, wanted))
     after = {
         key: (record.state, record.readers, record.batch) for key, record in state.keys.items()
     }
@@ -48,7 +47,7 @@ def test_what_is_there_or_coming_is_read() -> None:
     assert request is not None
     assert request.external == {"b-1": hands.shard_of("b-1").stage}, "running"
     hands.finish(hands.shard_of("b-1"))
-    request, sizes = foresee(hands.tracker, graph(CHAIN, ["c-1"]))
+    request, sizes, _ = hands.tracker.foresee(graph(CHAIN, ["c-1"]))
     assert request is not None
     assert request.external == {"b-1": None}, "stored"
     assert sizes.of("b-1") == 8
