@@ -10,7 +10,7 @@ KnotError
 ├── EngineError                       the engine can't be used here
 ├── ImageError                        the image of the jobs can't be built, pushed or found
 ├── InternalError                     dask_knot itself made a mistake
-├── LiveWorkerError (AttributeError)  something was used that only a live Dask worker has
+├── LiveWorkerError (AttributeError)  a live Dask worker was used, or what only such a one has
 ├── PlanningError                     a graph that can't be cut into shards
 │   ├── UnknownInputError             a task reads a key that nobody makes
 │   └── UnsupportedGraphError         a graph that needs live workers (P2P shuffle, actors)
@@ -116,7 +116,7 @@ class InternalError(KnotError):
 
 
 class LiveWorkerError(KnotError, AttributeError):
-    """A task, a plugin or the client used what only a live Dask worker or its nanny has."""
+    """A task, a plugin or the client used a live Dask worker, or what only it or its nanny has."""
 
 
 class PlanningError(KnotError):

@@ -12,22 +12,38 @@ import os
 import signal
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from distributed import Client
-
-if TYPE_CHECKING:
-    from dask_knot.cluster.cluster import KnotCluster
 
 #: What a terminal that is closed, a scheduler of jobs, or `kill` send.
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 #: Seconds that the end of a cluster may take: its jobs' and that of its values.
 LONGEST = 180.0
+
+
+class Mortal(Protocol):
+    """What is known here of a cluster."""
+
+    @property
+    def loop(self) -> Any:
+        """Its event loop, Tornado's."""
+
+    def close_in_loop(self, timeout: float) -> None:
+        """Close from a thread in which the event loop doesn't run."""
+
+    def end_now(self) -> None:
+        """End all jobs and delete an unnamed run without the event loop."""
+
+    def abandon(self) -> None:
+        """Leave everything to the process of which this is a fork."""
+
+
 #: The clusters of this process that are open.
-open_here: weakref.WeakSet[KnotCluster] = weakref.WeakSet()
+open_here: weakref.WeakSet[Mortal] = weakref.WeakSet()
 
 
-def close_clients(cluster: KnotCluster) -> None:
+def close_clients(cluster: Mortal) -> None:
     """Close the clients of a cluster: they have nothing left, and would try to connect again.
 
     One that notices the end by itself, or made it, would keep the thread of the event loop running.
@@ -74,7 +90,7 @@ def _end_and_go(number: int, frame: object) -> None:
     os.kill(os.getpid(), number)
 
 
-def _end(cluster: KnotCluster) -> None:
+def _end(cluster: Mortal) -> None:
     with contextlib.suppress(Exception):
         cluster.end_now()
 

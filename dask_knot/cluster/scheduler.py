@@ -25,7 +25,7 @@ from dask_knot.cluster.outcomes import TellsOutcomes
 from dask_knot.cluster.plugins import PluginScheduler
 from dask_knot.cluster.replay import Replay
 from dask_knot.dashboard.show import show
-from dask_knot.errors import KnotError, StoreError
+from dask_knot.errors import StoreError, UnsupportedGraphError
 from dask_knot.graphs.annotations import Bounds, check_workers, for_dask
 from dask_knot.graphs.compaction import compact
 from dask_knot.graphs.constants import Constants
@@ -140,7 +140,7 @@ class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcome
         self, expr_ser: Any, keys: set[Key], everywhere: dict[str, Any], has_actors: bool
     ) -> OpenedGraph:
         if has_actors:
-            raise KnotError(
+            raise UnsupportedGraphError(
                 "actors live in a worker, and jobs come and go: keep the state in the values "
                 "that tasks return, or use a LocalCluster"
             )

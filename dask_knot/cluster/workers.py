@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from distributed import Scheduler
 
 from dask_knot.cluster.gateway import GATEWAY
-from dask_knot.errors import KnotError
+from dask_knot.errors import LiveWorkerError
 from dask_knot.graphs.annotations import Bounds
 from dask_knot.planning import Resources
 from dask_knot.session.driver import Driver
@@ -94,7 +94,7 @@ class JobsAsWorkers(Scheduler):  # type: ignore[misc]
 
     async def retire_workers(self, *workers: Any, **options: Any) -> NoReturn:
         """Refuse: without the gateway nothing would run any more."""
-        raise KnotError(
+        raise LiveWorkerError(
             "workers of this cluster are jobs, which come and go with their work: there is none to "
             "retire. cluster.scale(n) says how many may run at once, cluster.close() ends all"
         )

@@ -11,7 +11,7 @@ from dask._task_spec import GraphNode, Task, TaskRef
 from dask.typing import Key
 from distributed.protocol import Serialized, serialize, to_serialize
 
-from dask_knot.errors import KnotError
+from dask_knot.errors import LiveWorkerError
 from dask_knot.graphs.opening import OpenedGraph
 from dask_knot.planning.reads import Reads
 
@@ -75,4 +75,4 @@ def _gather_inputs(*inputs: object) -> None:
 
 def _run_in_a_job(*inputs: object) -> NoReturn:
     """Stand for a wanted key: Dask's scheduler has its name, a job has its task."""
-    raise KnotError("this key is computed by jobs: a Dask worker of your own can't take part")
+    raise LiveWorkerError("this key is computed by jobs: a Dask worker of your own can't take part")

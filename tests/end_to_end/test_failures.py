@@ -16,7 +16,6 @@ from dask_knot.errors import (
     JobMemoryError,
     JobTimeoutError,
     KilledTaskError,
-    KnotError,
     NotLoadedError,
     UnsupportedGraphError,
 )
@@ -187,7 +186,7 @@ def test_a_task_that_cant_be_unpickled_in_a_job(client: Client) -> None:
 
 
 def test_actors_are_refused(client: Client) -> None:
-    with pytest.raises(KnotError, match="actors live in a worker"):
+    with pytest.raises(UnsupportedGraphError, match="actors live in a worker"):
         client.submit(dict, actor=True).result(timeout=30)
 
 

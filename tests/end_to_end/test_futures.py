@@ -24,7 +24,7 @@ from distributed import (
 )
 
 from dask_knot import KnotCluster
-from dask_knot.errors import KnotError
+from dask_knot.errors import LiveWorkerError
 from tests.end_to_end.conftest import until
 from tests.end_to_end.tasks import fail, inc, touch, wait_for
 
@@ -294,7 +294,7 @@ def test_no_worker_can_be_retired(client: Client, which: str | None) -> None:
     options: dict[str, Any] = {"all": {"workers": workers}, "names": {"names": ["gateway"]}}.get(
         which or "", {}
     )
-    with pytest.raises(KnotError, match=r"cluster.scale\(n\)"):
+    with pytest.raises(LiveWorkerError, match=r"cluster.scale\(n\)"):
         client.retire_workers(**options)
 
 

@@ -34,7 +34,7 @@ from distributed import (
 )
 
 from dask_knot import KnotCluster
-from dask_knot.errors import KnotError, LiveWorkerError
+from dask_knot.errors import LiveWorkerError, UnsupportedGraphError
 from tests.end_to_end.tasks import inc
 
 
@@ -217,10 +217,12 @@ def test_a_client_can_be_no_part_of_a_task(client: Client, is_argument: bool) ->
 
 
 def test_actors(client: Client) -> None:
-    with pytest.raises(KnotError, match=r"actors live in a worker.*keep the state in the values"):
+    with pytest.raises(
+        UnsupportedGraphError, match=r"actors live in a worker.*keep the state in the values"
+    ):
         client.submit(Box, 1, actor=True).result(timeout=30)
     for future in client.map(Box, range(2), actor=True):
-        with pytest.raises(KnotError, match="actors live in a worker"):
+        with pytest.raises(UnsupportedGraphError, match="actors live in a worker"):
             future.result(timeout=30)
 
 
