@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from dask_knot.errors import ConfigurationError
-from dask_knot.run.folder import expanded
+from dask_knot.run.folder import folder_of
 from dask_knot.run.opening import open_objects
 
 
@@ -40,12 +39,12 @@ def zarr_store(url: str, *, read_only: bool = False) -> Any:
     --------
     >>> xr.open_zarr(zarr_store("s3://bucket/name.zarr"))  # doctest: +SKIP
     """
-    scheme = urlsplit(url).scheme if "://" in url else ""
-    if scheme not in ("", "file", "s3"):
+    folder = folder_of(url)
+    if folder is not None:
+        return str(folder)
+    if urlsplit(url).scheme != "s3":
         raise ConfigurationError(f"{url!r} can't be Zarr data of jobs: use a folder or s3://")
-    if scheme == "s3":
-        return _in_s3(url, read_only)
-    return str(Path(unquote(urlsplit(url).path)) if scheme else expanded(url))
+    return _in_s3(url, read_only)
 
 
 def _in_s3(url: str, read_only: bool) -> Any:

@@ -1,4 +1,4 @@
-"""What is special about a store that is a folder: it can be away."""
+"""A store that is a folder: its path by URL, and what only folders do, such as being away."""
 
 from __future__ import annotations
 
@@ -26,10 +26,27 @@ def expanded(path: str | os.PathLike[str]) -> Path:
         ) from error
 
 
-def folder_of(url: str) -> Path:
-    """Give the folder that a ``file://`` URL names."""
-    path = unquote(urlsplit(url).path)
-    return Path(path[1:] if os.name == "nt" else path)
+def folder_of(place: str | os.PathLike[str]) -> Path | None:
+    """Give the folder that a path or a ``file://`` URL names; None if a URL is of another kind.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is a path that begins with a ``~``, and there is no home folder.
+    """
+    url = os.fspath(place)
+    if "://" not in url:  # with a drive of Windows, "C:" would be a scheme
+        return expanded(url)
+    return Path(_path_of(url, os.name == "nt")) if urlsplit(url).scheme == "file" else None
+
+
+def _path_of(url: str, is_windows: bool) -> str:
+    """Undo `Path.as_uri`, which writes ``C:\\a b`` as ``file:///C:/a%20b``."""
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    if not is_windows:
+        return path
+    return f"//{parts.netloc}{path}" if parts.netloc else path.removeprefix("/")
 
 
 def check_is_there(folder: Path, what: str = "") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from dask_knot.errors import ConfigurationError, StoreError, StoreGoneError
-from dask_knot.run.folder import expanded, folder_of
+from dask_knot.run.folder import folder_of
 
 #: A network that is gone for a minute loses nothing: obstore's own ten retries are over in seconds.
 RETRIES = {
@@ -28,15 +29,16 @@ RETRIES = {
 
 def open_objects(url: str, options: Mapping[str, Any]) -> tuple[str, Any]:
     """Open obstore's store at a URL; give the whole URL, too."""
-    if "://" not in url:
-        url = expanded(url).as_uri()
+    folder = folder_of(url)
+    if folder is not None and "://" not in url:
+        url = folder.as_uri()
     scheme = urlsplit(url).scheme
     if scheme not in _OPENERS:
         kinds = ", ".join(f"{kind}://" for kind in _OPENERS)
         raise ConfigurationError(f"{url!r} is not a store: use a folder or one of {kinds}")
     url = url.rstrip("/") if scheme != "memory" else url
     try:
-        return url, _OPENERS[scheme](url, **options)
+        return url, _OPENERS[scheme](url if folder is None else folder, **options)
     except (BaseError, OSError, ValueError) as error:
         raise StoreError(f"the store {url} can't be opened: {plain_text(error)}") from error
 
@@ -46,8 +48,7 @@ def plain_text(error: Exception) -> str:
     return str(error).partition("\n\nDebug source:")[0]
 
 
-def _open_folder(url: str, parents: bool = False) -> LocalStore:
-    folder = folder_of(url)
+def _open_folder(folder: Path, parents: bool = False) -> LocalStore:
     # Not its parents: they may be misspelt, or on a disk that isn't mounted.
     missing = [parent for parent in folder.parents if not parent.exists()]
     if missing and not parents:

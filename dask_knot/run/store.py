@@ -20,7 +20,6 @@ from obstore.exceptions import (
     PermissionDeniedError,
     UnauthenticatedError,
 )
-from obstore.store import LocalStore
 
 from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError, StoreGoneError
 from dask_knot.run.codec import Bytes
@@ -70,7 +69,7 @@ class Store:
 
     def __init__(self, url: str | os.PathLike[str], **options: Any) -> None:
         self.url, self._store = open_objects(os.fspath(url), options)
-        self._folder = folder_of(self.url) if isinstance(self._store, LocalStore) else None
+        self._folder = folder_of(self.url)
         self._patience = NONE
         self._counting = Lock()  # around the two below: many threads ask
         self.requests: Counter[str] = Counter()
@@ -86,8 +85,9 @@ class Store:
             If a folder isn't there, nor back before trouble with it is so many seconds old.
         """
         patience = Patience(seconds)
-        if url.startswith("file:"):
-            patience.call("open", partial(check_is_there, folder_of(url)), lambda _: True)
+        folder = folder_of(url)
+        if folder is not None:
+            patience.call("open", partial(check_is_there, folder), lambda _: True)
         store = cls(url)
         store._patience = patience
         return store

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
 from dask.system import CPU_COUNT
 from dask.utils import format_bytes
@@ -25,7 +24,7 @@ from dask_knot.local.launcher import Launcher
 from dask_knot.local.scratch import Scratch
 from dask_knot.planning import Resources
 from dask_knot.plural import many
-from dask_knot.run.folder import expanded
+from dask_knot.run.folder import folder_of
 from dask_knot.run.store import Store
 from dask_knot.settings.home import home_folder
 from dask_knot.settings.settings import Settings
@@ -245,7 +244,7 @@ def _open_docker(settings: Settings) -> Engine:
     machine = replace(this_machine(), memory=machine_memory(client) // MIB)
 
     def launch(settings: Settings, logs: Path, store_url: str) -> Launcher:
-        folder = _folder(store_url)
+        folder = folder_of(store_url)
         folders = [] if folder is None else [folder]
         return DockerLauncher(client, image, folders, environment=_threads(settings))
 
@@ -279,11 +278,3 @@ def _threads(settings: Settings) -> dict[str, str]:
 
 def _imported(names: Sequence[str]) -> list[str]:
     return [name for name in names if name in sys.modules]
-
-
-def _folder(url: str) -> Path | None:
-    """Give the folder of a store that is one."""
-    if "://" not in url:
-        return expanded(url)
-    parts = urlsplit(url)
-    return Path(unquote(parts.path)) if parts.scheme == "file" else None
