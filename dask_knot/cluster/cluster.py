@@ -26,6 +26,7 @@ from dask_knot.dashboard.address import dashboard_address
 from dask_knot.dashboard.terminal import terminal
 from dask_knot.errors import EngineError
 from dask_knot.graphs.annotations import Bounds
+from dask_knot.internals import keep_folder, log_of, start_loop, stop_loop
 from dask_knot.session.assembly import Assembly, assemble
 from dask_knot.settings import checks
 from dask_knot.settings import settings as configuration
@@ -114,11 +115,11 @@ class KnotCluster(Display):
         hear_signals()
         super().__init__(asynchronous=asynchronous, loop=loop, name=self.settings.name, quiet=True)
         if not self.called_from_running_loop:
-            self._loop_runner.start()
+            start_loop(self)
             try:
                 self.sync(self._start)
             except BaseException:
-                self._loop_runner.stop()
+                stop_loop(self)
                 raise
 
     def __await__(self) -> Generator[Any, Any, KnotCluster]:
@@ -137,7 +138,7 @@ class KnotCluster(Display):
             await asyncio.to_thread(check_host, settings.host)
             parts = self._parts = await asyncio.to_thread(assemble, settings)
             self.settings = settings = parts.settings
-            parts.driver.notice = self._log
+            parts.driver.notice = log_of(self)
             with dask.config.set(SCHEDULING):
                 self.scheduler = KnotScheduler(
                     parts.driver,
@@ -249,15 +250,15 @@ class KnotCluster(Display):
             return super().close(timeout)
         close_clients(self)
         super().close(timeout)
-        self._loop_runner.stop()
+        stop_loop(self)
         return None
 
     def abandon(self) -> None:
         """Leave everything to the process of which this is a fork."""
         self.status = Status.closed
         for server in (self.scheduler, self._gateway):
-            if server is not None and server._workdir is not None:
-                server._workdir._finalizer.detach()
+            if server is not None:
+                keep_folder(server)
 
     def sync(self, func: Any, *args: Any, **options: Any) -> Any:
         """Call something in the event loop of the cluster, as long as there is one."""

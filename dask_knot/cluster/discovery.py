@@ -22,6 +22,7 @@ from distributed.objects import SchedulerInfo
 from distributed.security import Security
 
 from dask_knot.errors import EngineError
+from dask_knot.internals import start_loop, stop_loop
 from dask_knot.settings import checks
 from dask_knot.settings.home import home_folder
 
@@ -128,7 +129,7 @@ class RunningCluster(Cluster):  # type: ignore[misc]
         arguments = self.security.get_connection_args("client")
         self.scheduler_comm = rpc(address, connection_args=arguments)
         if not self.called_from_running_loop:
-            self._loop_runner.start()
+            start_loop(self)
             self.sync(self._start)
 
     def __await__(self) -> Generator[Any, Any, RunningCluster]:
@@ -165,7 +166,7 @@ class RunningCluster(Cluster):  # type: ignore[misc]
         """End the cluster, in whatever process it is."""
         closing = super().close(timeout)
         if not self.asynchronous:
-            self._loop_runner.stop()
+            stop_loop(self)
         return closing
 
     async def _close(self) -> None:

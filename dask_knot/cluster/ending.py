@@ -14,7 +14,7 @@ import threading
 import weakref
 from typing import Any, Protocol
 
-from distributed import Client
+from dask_knot.internals import clients_here, stop_loop
 
 #: What a terminal that is closed, a scheduler of jobs, or `kill` send.
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -48,11 +48,11 @@ def close_clients(cluster: Mortal) -> None:
 
     One that notices the end by itself, or made it, would keep the thread of the event loop running.
     """
-    for client in list(Client._instances):
+    for client in clients_here():
         if client.cluster is cluster and not client.asynchronous:
             with contextlib.suppress(TimeoutError):
                 client.close()
-            client._loop_runner.stop()
+            stop_loop(client)
 
 
 def close_all() -> None:
@@ -102,7 +102,7 @@ def forget_all() -> None:
     """
     for cluster in list(open_here):
         cluster.abandon()
-    for client in list(Client._instances):
+    for client in clients_here():
         if client.cluster in open_here:
             client.status = "closed"
     open_here.clear()

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, cast
 
-from dask._task_spec import GraphNode
 from dask.typing import Key
 from distributed.protocol.serialize import ToPickle
 from distributed.recreate_tasks import ReplayTaskScheduler
 from distributed.utils import offload
 
 from dask_knot.errors import MissingObjectError
+from dask_knot.internals import GraphNode
 from dask_knot.run.failure import Failure
 from dask_knot.session.driver import Driver
 from dask_knot.tracking.replaying import tasks_before
@@ -58,7 +58,7 @@ class Replay(ReplayTaskScheduler):  # type: ignore[misc]
         MissingObjectError
             If nobody has the task any more.
         """
-        key = self._process_key(key)
+        key = tuple(key) if isinstance(key, list) else key  # as it travels
         graph = self._driver.parts.tracker.graph_of(key)
         if graph is None or key not in graph.tasks:
             raise MissingObjectError(

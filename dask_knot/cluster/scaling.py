@@ -17,6 +17,7 @@ from dask_knot.cluster.gateway import Gateway
 from dask_knot.cluster.jobtable import ENDED, JobTable, job_table
 from dask_knot.cluster.scheduler import KnotScheduler
 from dask_knot.errors import ConfigurationError, EngineError
+from dask_knot.internals import resize_worker
 from dask_knot.plural import many
 from dask_knot.session.assembly import Assembly
 from dask_knot.settings import checks
@@ -229,8 +230,8 @@ class Scaling(Cluster):  # type: ignore[misc]
             nthreads = jobs * self.settings.cores
             assert self.scheduler is not None
             assert self._gateway is not None
-            self._gateway.state.nthreads = nthreads
-            self.scheduler.resize_gateway(nthreads, parts.engine.largest)
+            resize_worker(self._gateway, self.scheduler, nthreads)
+            self.scheduler.set_largest(parts.engine.largest)
             self.scheduler_info = SchedulerInfo(self.scheduler.identity())
             return NoOpAwaitable()
 

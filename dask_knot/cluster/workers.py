@@ -14,6 +14,7 @@ from distributed import Scheduler
 from dask_knot.cluster.gateway import GATEWAY
 from dask_knot.errors import LiveWorkerError
 from dask_knot.graphs.annotations import Bounds
+from dask_knot.internals import has_news
 from dask_knot.planning import Resources
 from dask_knot.session.driver import Driver
 
@@ -72,13 +73,9 @@ class JobsAsWorkers(Scheduler):  # type: ignore[misc]
         slots = self._driver.parts.tracker.slots
         return as_jobs(super().identity(), self._bounds.default, slots, n_workers)
 
-    def resize_gateway(self, nthreads: int, largest: Resources) -> None:
-        """Report another capacity: programs read it from `Client.nthreads`."""
+    def set_largest(self, largest: Resources) -> None:
+        """Let jobs have other sizes at most."""
         self._bounds = replace(self._bounds, largest=largest)
-        worker = self.workers.get(self.gateway_address)
-        if worker is not None:
-            self.total_nthreads += nthreads - worker.nthreads
-            worker.nthreads = nthreads
 
     async def restart_workers(
         self, workers: list[str] | None = None, timeout: float = 30, **options: Any
@@ -86,9 +83,9 @@ class JobsAsWorkers(Scheduler):  # type: ignore[misc]
         """Tell that all is new: jobs were ended with their keys, and the gateway keeps no state."""
         # Dask's own workers take their time. Here the answer would overtake the news of the
         # restart, which cancel all that a client has: also what it asks for after the answer.
-        deadline, has_news = monotonic() + timeout, True
-        while has_news and monotonic() < deadline:
-            has_news = any(comm.buffer for comm in self.client_comms.values())
+        deadline, is_left = monotonic() + timeout, True
+        while is_left and monotonic() < deadline:
+            is_left = has_news(self)
             await asyncio.sleep(NEWS_INTERVAL)  # also after the last are taken out: to be written
         return dict.fromkeys(self.workers if workers is None else workers, "OK")
 

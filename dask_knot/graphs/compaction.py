@@ -6,13 +6,12 @@ from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from typing import NoReturn
 
-from dask._expr import LLGExpr
-from dask._task_spec import GraphNode, Task, TaskRef
 from dask.typing import Key
 from distributed.protocol import Serialized, serialize, to_serialize
 
 from dask_knot.errors import LiveWorkerError
 from dask_knot.graphs.opening import OpenedGraph
+from dask_knot.internals import GraphNode, Task, TaskRef, named_graph
 from dask_knot.planning.reads import Reads
 
 _NO_READS: Reads = frozenset()
@@ -27,16 +26,6 @@ class CompactGraph:
     packed: Serialized
     order: Mapping[Key, int]
     hubs: Set[Key]
-
-
-class _WantedKeys(LLGExpr):  # type: ignore[misc]
-    """A graph that has its name, where others take locks to find one.
-
-    It is made and read in the event loop, and a client may hold those locks while it waits for that
-    loop: a Queue that is an argument asks the scheduler whenever Dask makes a token of it.
-    """
-
-    _name = "knot-wanted-keys"
 
 
 def compact(opened: OpenedGraph, hub: str) -> CompactGraph:
@@ -61,7 +50,10 @@ def compact(opened: OpenedGraph, hub: str) -> CompactGraph:
             reads = frozenset((hubs[reads],))
         tasks[key] = Task(key, _run_in_a_job, *_references(reads))
     order = {key: number for number, key in enumerate(tasks)}
-    packed = Serialized(*serialize(to_serialize(_WantedKeys(tasks, _determ_token=hub))))
+    # It is made and read in the event loop, and a client may hold the locks that other expressions
+    # take while it waits for that loop: a Queue that is an argument asks the scheduler whenever
+    # Dask makes a token of it.
+    packed = Serialized(*serialize(to_serialize(named_graph(tasks, token=hub))))
     return CompactGraph(packed, order, set(hubs.values()))
 
 

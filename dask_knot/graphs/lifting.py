@@ -10,19 +10,29 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from dask._task_spec import Alias, DataNode, Dict, GraphNode, List, NestedContainer, Task, TaskRef
-from dask._task_spec import Tuple as TupleOf
 from dask.typing import Key
 
 from dask_knot.graphs.constants import LARGE, Constant, Constants, anew
 from dask_knot.graphs.mutability import Sharing, can_change
 from dask_knot.graphs.naming import named
 from dask_knot.graphs.weighing import LOOKED_AT, PLAIN, TEXTS, is_heavy, is_tangled, kind_of
+from dask_knot.internals import (
+    EXECUTE_SUBGRAPH,
+    Alias,
+    DataNode,
+    Dict,
+    GraphNode,
+    List,
+    NestedContainer,
+    Task,
+    TaskRef,
+    TupleNode,
+    like,
+)
 from dask_knot.task.copies import Anew, AnewPart
-from dask_knot.task.subgraphs import EXECUTE_SUBGRAPH
 
 #: Of these a new one can be made around what was lifted out of it.
-_REBUILT: dict[type, Callable[[Any], GraphNode]] = {list: List, tuple: TupleOf, dict: Dict}
+_REBUILT: dict[type, Callable[[Any], GraphNode]] = {list: List, tuple: TupleNode, dict: Dict}
 
 
 def lift(
@@ -121,7 +131,7 @@ class _Lifting:
         kwargs = dict(zip(node.kwargs, values, strict=True)) if values else node.kwargs
         if func is not node.func:
             func, args = _call, [func, *args]
-        return Task(node.key, func, *args, _data_producer=node.data_producer, **kwargs)
+        return like(node, func, args, kwargs)
 
     def _fused(self, node: Task) -> Task:
         """Lift out of tasks that were fused: they read constants as what comes from outside."""
@@ -139,8 +149,7 @@ class _Lifting:
             return node
         names = [*names, *constants]
         reads = [*(new_reads or reads), *map(TaskRef, constants)]
-        producer = node.data_producer
-        return Task(node.key, node.func, lifted, target, names, *reads, _data_producer=producer)
+        return like(node, node.func, [lifted, target, names, *reads], {})
 
     def _node(self, node: GraphNode) -> GraphNode:
         """Lift out of a node that stands inside of a task."""
@@ -238,9 +247,7 @@ def _like(node: NestedContainer, items: list[object]) -> NestedContainer:
 
 def _unrolled(node: Task, func: partial[Any]) -> Task:
     """Give the task that calls the function of a partial, with all of its arguments."""
-    kwargs = {**func.keywords, **node.kwargs}
-    producer = node.data_producer
-    return Task(node.key, func.func, *func.args, *node.args, _data_producer=producer, **kwargs)
+    return like(node, func.func, [*func.args, *node.args], {**func.keywords, **node.kwargs})
 
 
 def _call(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -20,11 +20,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import cloudpickle
-from dask._task_spec import Alias, GraphNode, Task, TaskRef
 from dask.core import reverse_dict
 from dask.typing import Key
 from distributed import Actor, Client, Event, Future, Lock, MultiLock, Queue, Semaphore, Variable
 
+from dask_knot.internals import Alias, GraphNode, Task, TaskRef
 from dask_knot.run.codec import Bytes
 from dask_knot.task.futures import Held, refuse
 from dask_knot.task.refusals import refusal

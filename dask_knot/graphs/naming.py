@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from copy import copy
 
-from dask._task_spec import GraphNode
 from dask.typing import Key
+
+from dask_knot.internals import GraphNode
 
 
 def named(key: Key, node: GraphNode) -> GraphNode:

@@ -1,7 +1,4 @@
-"""Opens the graphs that clients send: the one file that touches private names of distributed.
-
-Tested against the oldest and the newest distributed that setup.cfg allows.
-"""
+"""Opens the graphs that clients send: unpickled, made into tasks, culled, ready to be planned."""
 
 from __future__ import annotations
 
@@ -10,13 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import dask
-from dask._expr import FinalizeCompute, HLGExpr, LLGExpr
-from dask._task_spec import DataNode, GraphNode
-from dask.base import collections_to_expr
 from dask.core import flatten
 from dask.typing import Key
 from distributed.protocol import Serialized, deserialize, serialize, to_serialize
-from distributed.scheduler import _cull, _materialize_graph
 
 from dask_knot.collector import paused_collector
 from dask_knot.errors import NotLoadedError, UnsupportedGraphError
@@ -33,6 +26,15 @@ from dask_knot.graphs.lifting import lift
 from dask_knot.graphs.liveness import may_be_in, replace_live
 from dask_knot.graphs.naming import named
 from dask_knot.graphs.properties import free_of_locks
+from dask_knot.internals import (
+    DataNode,
+    GraphNode,
+    HLGExpr,
+    LLGExpr,
+    culled,
+    finalized,
+    materialized,
+)
 from dask_knot.planning.reads import Reads, outside_reads
 from dask_knot.task.context import unpickling
 from dask_knot.task.copies import Anew
@@ -77,7 +79,7 @@ def send_graph(collections: Iterable[Any]) -> Sent:
     TypeError
         If something isn't a Dask collection.
     """
-    expr = FinalizeCompute(collections_to_expr(_as_collections(collections))).optimize()
+    expr = finalized(_as_collections(collections))
     packed = Serialized(*serialize(to_serialize(expr)))
     return Sent(packed, set(flatten(expr.__dask_keys__())), dask.get_annotations())
 
@@ -142,7 +144,7 @@ def _read(
     if isinstance(expr, dict):  # Dask's `recreate_task_locally` asks for inputs in that way
         expr = LLGExpr(expr)
     nodes, annotations = _materialize(expr)
-    needed = _cull(nodes, set(keys)) if _is_whole(expr) else nodes
+    needed = culled(nodes, keys) if _is_whole(expr) else nodes
     # In the order of the graph, which culling loses: plans must not depend on hashes.
     tasks = {key: named(key, node) for key, node in nodes.items() if key in needed}
     _refuse_unsupported(tasks.values())
@@ -214,8 +216,7 @@ def _materialize(expr: Any) -> tuple[dict[Key, GraphNode], Annotations]:
     layers = [layer for part in expr.find_operations(HLGExpr) for layer in part.hlg.layers.values()]
     fuse = {"optimization.fuse.active": False} if any(la.annotations for la in layers) else {}
     with dask.config.set(fuse):
-        tasks, annotations = _materialize_graph(expr, validate=False)
-    return tasks, annotations
+        return materialized(expr)
 
 
 def _refuse_unsupported(nodes: Collection[GraphNode]) -> None:

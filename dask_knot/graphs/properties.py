@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from functools import cache, cached_property
 from typing import Any
 
-from dask._expr import Expr
+from dask_knot.internals import Expr
 
 _HAVE_LOCKS = sys.version_info < (3, 12)
 

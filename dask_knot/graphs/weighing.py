@@ -25,8 +25,9 @@ from types import (
 )
 from typing import Any
 
-from dask._task_spec import Alias, TaskRef
 from dask.sizeof import sizeof
+
+from dask_knot.internals import Alias, TaskRef
 
 #: What an item of a container counts at least, so that looking at many of them comes to an end.
 LEAST = 8

@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from dask._task_spec import GraphNode
-
+from dask_knot.internals import GraphNode
 from dask_knot.job.console import say
 from dask_knot.job.outputs import Outputs
 from dask_knot.job.tasks import Ended

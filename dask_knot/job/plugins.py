@@ -13,6 +13,7 @@ from distributed.diagnostics.plugin import NannyPlugin, UploadFile
 from distributed.protocol import pickle
 
 from dask_knot.errors import PluginError
+from dask_knot.internals import install_of
 from dask_knot.job.installs import install_once
 from dask_knot.run.plugins import Plugin
 from dask_knot.task.worker import JobWorker
@@ -69,7 +70,7 @@ def _uploaded(data: bytes) -> str | None:
 
 
 def _set_up(worker: JobWorker, name: str, plugin: Any) -> None:
-    if install := getattr(plugin, "_install_fn", None):  # its setup would ask Dask for a semaphore
+    if install := install_of(plugin):  # its setup would ask Dask for a semaphore
         install_once(name, install)
     elif isinstance(plugin, NannyPlugin):
         _finish(plugin.setup(nanny=JobNanny(os.environ, worker.local_directory)))

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from typing import Any, NamedTuple
 
-from dask._task_spec import GraphNode
-from dask.context import thread_state
 from dask.typing import Key
 from distributed.protocol import pickle
 
 from dask_knot.errors import KnotError
+from dask_knot.internals import GraphNode, begin_task, end_task
 from dask_knot.job.console import Printed
 from dask_knot.job.inputs import Inputs
 from dask_knot.run import scripts
@@ -43,7 +42,7 @@ def run_task(node: GraphNode, values: Values, printed: Printed | None = None) ->
     if printed is not None:
         printed.clear()
     start = time.time()
-    thread_state.key, thread_state.start_time = node.key, start  # for whoever asks Dask
+    begin_task(node.key, start)  # for whoever asks Dask
     keep_nested_work_here()
     begin_run()
     try:
@@ -56,7 +55,7 @@ def run_task(node: GraphNode, values: Values, printed: Printed | None = None) ->
         value = describe(error, node.key)
     finally:
         end_run()
-        del thread_state.key, thread_state.start_time
+        end_task()
     return Ended(value, start, time.time())
 
 

@@ -11,7 +11,6 @@ import signal
 import sys
 import threading
 import traceback
-import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -157,9 +156,10 @@ def _renew(config_changed: bool) -> None:
         current: Any = processes.current_process()
         current.authkey = os.urandom(32)
         processes.ORIGINAL_DIR = os.getcwd()  # type: ignore[attr-defined]
-    client = sys.modules.get("distributed.client")
-    if client is not None:
-        client.Future._uid = uuid.uuid4().hex
+    if "distributed.client" in sys.modules:
+        from dask_knot.internals import renew_futures  # it imports all of Dask
+
+        renew_futures()
     for name, attribute in _FORGOTTEN:
         if name in sys.modules:
             setattr(sys.modules[name], attribute, None)

@@ -15,11 +15,11 @@ from typing import Any
 
 import dask
 import msgpack
-from dask import _task_spec
 from distributed.core import error_message
 from distributed.protocol import pickle
 
 from dask_knot.errors import CorruptObjectError, KilledTaskError, KnotError
+from dask_knot.internals import TASK_FILE
 from dask_knot.run import codec
 from dask_knot.run.codec import Bytes
 
@@ -158,7 +158,7 @@ def _without_callers(traceback: TracebackType | None) -> TracebackType | None:
 
 _ROOMS = tuple(f"{Path(__file__).parents[1] / room}{os.sep}" for room in ("job", "run", "task"))
 #: What calls tasks: jobs, Dask's tasks, and what runs coroutines.
-_CALLERS = (*_ROOMS, str(_task_spec.__file__), f"{Path(str(asyncio.__file__)).parent}{os.sep}")
+_CALLERS = (*_ROOMS, TASK_FILE, f"{Path(str(asyncio.__file__)).parent}{os.sep}")
 
 
 def fail(error: BaseException, key: object) -> Failure:

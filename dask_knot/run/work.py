@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
-from dask._task_spec import GraphNode, Task
 from dask.typing import Key
 
 from dask_knot.errors import NotLoadedError, PicklingError, StoreError
+from dask_knot.internals import GraphNode, Task
 from dask_knot.run import codec, scripts, versions
 from dask_knot.run.codec import Bytes
 from dask_knot.run.failure import Failure

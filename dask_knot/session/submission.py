@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from dask._task_spec import GraphNode
 from dask.typing import Key
 
 from dask_knot.batch.service import JobService
 from dask_knot.errors import InternalError
 from dask_knot.graphs.constants import Constant
+from dask_knot.internals import GraphNode
 from dask_knot.planning import Shard, Stage
 from dask_knot.run import codec, names, pack, work
 from dask_knot.run.codec import Bytes

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from pickle import PickleBuffer
 from typing import Any
 
-from dask._task_spec import GraphNode
 from dask.typing import Key
 from distributed.protocol import pickle
 
 from dask_knot.errors import NotLoadedError
+from dask_knot.internals import GraphNode
 from dask_knot.run.codec import Bytes
 from dask_knot.task.buffers import PrivateCopies, copied
 from dask_knot.task.context import unpickling

@@ -15,10 +15,10 @@ from pickle import PickleBuffer
 from typing import Any, ClassVar, NoReturn
 from weakref import WeakValueDictionary
 
-from dask._task_spec import DataNode
 from dask.typing import Key
 
 from dask_knot.errors import LiveWorkerError
+from dask_knot.internals import DataNode
 from dask_knot.run.codec import Bytes
 from dask_knot.task.refusals import refusal
 

@@ -10,6 +10,7 @@ from typing import Any
 from distributed import Reschedule
 
 from dask_knot.errors import LiveWorkerError
+from dask_knot.internals import is_client_search, is_local_start, is_unbound
 
 _SUBMIT = (
     "Submit from the client instead: pass futures on as arguments, or build the whole graph with "
@@ -86,24 +87,16 @@ def translated(error: Exception) -> Exception:
     if isinstance(error, Reschedule):
         return _because(error, refusal("Reschedule"))
     frames = list(_raised_in(error))
-    if frames and _misses_a_key(error, frames[0]):
+    # Dask couldn't compute a graph in a job, as some of its keys are elsewhere.
+    if frames and isinstance(error, ValueError) and is_local_start(frames[0]):
         return _because(error, refusal(COLLECTION))
     if not frames or not _is_distributed(frames[0]):
         return error
     name = frames[0].f_code.co_name
-    unbound = _owner(frames[0]) == "Future" and not frames[0].f_locals["self"]._client
-    if not unbound and name not in ("default_client", "current"):
+    unbound = is_unbound(frames[0])
+    if not unbound and not is_client_search(frames[0]):
         return error
     return _because(error, refusal("Future" if unbound else _outermost(frames, name)))
-
-
-def _misses_a_key(error: Exception, frame: FrameType) -> bool:
-    """Tell whether Dask couldn't compute a graph in a job as some of its keys are elsewhere."""
-    module, name = frame.f_globals.get("__name__"), frame.f_code.co_name
-    return isinstance(error, ValueError) and (module, name) == (
-        "dask.local",
-        "start_state_from_dask",
-    )
 
 
 def _because(error: Exception, clear: LiveWorkerError) -> LiveWorkerError:

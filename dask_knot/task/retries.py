@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dask._task_spec import GraphNode, Task, TaskRef
 from dask.typing import Key
 
+from dask_knot.internals import GraphNode, Task, TaskRef
 from dask_knot.task.copies import Anew, renew
 
 

@@ -6,9 +6,9 @@ import inspect
 from typing import Any
 
 import dask
-from dask._task_spec import GraphNode, Task, TaskRef
 from dask.typing import Key
 
+from dask_knot.internals import GraphNode, Task, TaskRef
 from dask_knot.task.subgraphs import call
 
 

@@ -10,12 +10,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dask import _task_spec
-from dask._task_spec import GraphNode, Task, TaskRef
 from dask.typing import Key
 
-#: What a fused task calls; a version of Dask without it is served by the task's own call.
-EXECUTE_SUBGRAPH = getattr(_task_spec, "_execute_subgraph", object())
+from dask_knot.internals import EXECUTE_SUBGRAPH, GraphNode, Task, TaskRef
 
 
 def call(node: GraphNode, values: Mapping[Key, Any]) -> Any:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection
 from typing import Any, NoReturn
 
 import dask
-from dask.context import thread_state
 from dask.typing import Key
 from distributed import Client
 from distributed.core import Server
 
 from dask_knot.errors import PluginError
+from dask_knot.internals import present_task
 from dask_knot.task.refusals import asked_feature, refusal
 
 #: Events that Dask's own `print` and `warn` log in addition to printing, which is in the job's log.
@@ -81,8 +81,7 @@ class JobWorker:
 
     def get_current_task(self) -> Key:
         """Give the key of the task that calls this."""
-        key: Key = thread_state.key
-        return key
+        return present_task()
 
     def log_event(self, topic: str | Collection[str], msg: Any) -> None:
         """Take what `distributed.print` and `distributed.warn` log; they print it here as well."""
