@@ -35,13 +35,14 @@ def count_requests(case: Case, tasks: int) -> str:
     """
     with peers.knot() as client:
         peers.warm(client)
-        parts = client.cluster._parts.driver.parts
+        session = client.cluster._session
+        service, watcher = session._service, session._watcher
         calls: Counter[str] = Counter()
-        parts.service._client = CountingBatch(parts.service._client, calls)
-        here, there = Counter(parts.store.requests), Counter(parts.watcher.job_requests)
+        service.client = CountingBatch(service.client, calls)
+        here, there = Counter(session.store.requests), Counter(watcher.job_requests)
         case.dask(client)
-        store = parts.store.requests - here
-        jobs = parts.watcher.job_requests - there
+        store = session.store.requests - here
+        jobs = watcher.job_requests - there
     share = PER_TASKS / tasks
     rows = (("store, client", store), ("store, jobs", jobs), ("Batch", calls))
     return "\n".join(f"| {case.name} | {name} | {_words(what, share)} |" for name, what in rows)

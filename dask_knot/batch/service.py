@@ -60,7 +60,7 @@ class JobService:
         template: JobTemplate,
         tail: Callable[[str, int], Sequence[str]],
     ) -> None:
-        self._client = client
+        self.client = client
         self._template = template
         self._tail = tail
         self._definitions: dict[Resources, str] = {}
@@ -88,7 +88,7 @@ class JobService:
             raise SubmissionError(f"stage {id} could not be submitted: the cluster is closed")
         try:
             request = self.request(id, stage, url, self._definition(stage.resources))
-            response = self._client.submit_job(**request)
+            response = self.client.submit_job(**request)
         except KnotError:  # it says itself what is wrong, and what to do
             raise
         except Exception as error:  # botocore makes its exceptions as it goes
@@ -179,7 +179,7 @@ class JobService:
         """End the jobs of stages, running and waiting ones."""
         for id in stages:
             if id in self.jobs:
-                self._client.terminate_job(jobId=self.jobs[id].id, reason=reason)
+                self.client.terminate_job(jobId=self.jobs[id].id, reason=reason)
 
     def is_job(self, id: str) -> bool:
         """Tell whether an id is that of a job, an array job or a child that was submitted here."""
@@ -202,13 +202,13 @@ class JobService:
         """Tell what Batch says of a job that waits; of an array, of the child that it names."""
         if job.size == 1:
             return job.reason
-        page = self._client.list_jobs(arrayJobId=job.id, jobStatus="RUNNABLE")
+        page = self.client.list_jobs(arrayJobId=job.id, jobStatus="RUNNABLE")
         reasons = (child.get("statusReason", "") for child in page["jobSummaryList"])
         return next(filter(None, reasons), "")
 
     def surroundings(self) -> tuple[Description | None, list[Description]]:
         """Describe the job queue and its compute environments."""
-        return describe_queue(self._client, self._template.queue)
+        return describe_queue(self.client, self._template.queue)
 
     def prune(self, needed: Collection[StageId]) -> None:
         """Forget jobs of long ago: of stages that don't run, and whose values nobody needs."""
@@ -218,10 +218,10 @@ class JobService:
         """Give the ARN of a definition, which an earlier run may have registered."""
         if resources not in self._definitions:
             request = self.definition(resources)
-            known = self._client.describe_job_definitions(
+            known = self.client.describe_job_definitions(
                 jobDefinitionName=request["jobDefinitionName"], status="ACTIVE"
             )["jobDefinitions"]
-            found = known[0] if known else self._client.register_job_definition(**request)
+            found = known[0] if known else self.client.register_job_definition(**request)
             self._definitions[resources] = str(found["jobDefinitionArn"])
         return self._definitions[resources]
 
@@ -274,7 +274,7 @@ class JobService:
     def _list(self, parent: str, status: str) -> Iterator[Mapping[str, Any]]:
         token: dict[str, str] = {}
         while True:
-            page = self._client.list_jobs(arrayJobId=parent, jobStatus=status, **token)
+            page = self.client.list_jobs(arrayJobId=parent, jobStatus=status, **token)
             yield from page["jobSummaryList"]
             if not page.get("nextToken"):
                 return
@@ -283,7 +283,7 @@ class JobService:
     def _describe(self, ids: Sequence[str]) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []
         for start in range(0, len(ids), IDS_AT_ONCE):
-            found += self._client.describe_jobs(jobs=ids[start : start + IDS_AT_ONCE])["jobs"]
+            found += self.client.describe_jobs(jobs=ids[start : start + IDS_AT_ONCE])["jobs"]
         return found
 
     def _explain(self, detail: Mapping[str, Any]) -> Explanation:

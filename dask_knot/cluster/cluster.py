@@ -25,9 +25,9 @@ from dask_knot.cluster.scheduler import KnotScheduler
 from dask_knot.dashboard.address import dashboard_address
 from dask_knot.dashboard.terminal import terminal
 from dask_knot.errors import EngineError
-from dask_knot.graphs.annotations import Bounds
 from dask_knot.internals import keep_folder, log_of, start_loop, stop_loop
-from dask_knot.session.assembly import Assembly, assemble
+from dask_knot.session.opening import open_session
+from dask_knot.session.session import Session
 from dask_knot.settings import checks
 from dask_knot.settings import settings as configuration
 
@@ -104,7 +104,7 @@ class KnotCluster(Display):
         self.security = checks.security("security", security)
         self.scheduler: KnotScheduler | None = None
         self._gateway: Gateway | None = None
-        self._parts: Assembly | None = None
+        self._session: Session | None = None
         self._life: Life | None = None
         self._silence_logs = checks.log_level("silence_logs", silence_logs)
         self._has_overrides = False
@@ -136,14 +136,12 @@ class KnotCluster(Display):
         self._has_overrides = True
         try:
             await asyncio.to_thread(check_host, settings.host)
-            parts = self._parts = await asyncio.to_thread(assemble, settings)
-            self.settings = settings = parts.settings
-            parts.driver.notice = log_of(self)
+            session = self._session = await asyncio.to_thread(open_session, settings)
+            self.settings = settings = session.settings
+            session.hooks.notice = log_of(self)
             with dask.config.set(SCHEDULING):
                 self.scheduler = KnotScheduler(
-                    parts.driver,
-                    Bounds(parts.resources, parts.engine.largest),
-                    parts.engine.is_here,
+                    session,
                     host=settings.host,
                     port=0,
                     dashboard_address=dashboard_address(settings.host, settings.dashboard_address),
@@ -153,9 +151,9 @@ class KnotCluster(Display):
             await self.scheduler
             self._gateway = Gateway(
                 self.scheduler,
-                parts.store,
+                session.store,
                 settings.name,
-                parts.first_number,
+                session.first_number,
                 nthreads=settings.jobs * settings.cores,
                 memory_limit=None,
                 host=settings.host,
@@ -174,7 +172,7 @@ class KnotCluster(Display):
             raise
         open_here.add(self)
         if settings.progress:
-            self._life = Life(parts, terminal)
+            self._life = Life(session, terminal)
             self._life.start()
         self._notice = await asyncio.to_thread(announce, self.name, self.scheduler.address)
         self._following = asyncio.ensure_future(self._follow(self.scheduler))
@@ -205,18 +203,18 @@ class KnotCluster(Display):
         open_here.discard(self)
 
     async def _end(self) -> None:
-        parts, ending = self._parts, None
+        session, ending = self._session, None
         if self.scheduler is not None:
             self.scheduler.leave()
-        if parts is not None:
-            await parts.driver.close()
-            ending = asyncio.ensure_future(asyncio.to_thread(parts.end_jobs))
+        if session is not None:
+            await session.leave()
+            ending = asyncio.ensure_future(asyncio.to_thread(session.end_jobs))
         try:
             await self._end_servers()
         finally:
-            if parts is not None and ending is not None:
+            if session is not None and ending is not None:
                 await ending
-                await asyncio.to_thread(parts.close)
+                await asyncio.to_thread(session.end)
             if self._has_overrides:
                 self._has_overrides = False
                 overrides.release()
@@ -238,9 +236,8 @@ class KnotCluster(Display):
 
         For a process that ends, or whose event loop has ended: `close` waits for more than this.
         """
-        if self._parts is not None:
-            self._parts.end_jobs()
-            self._parts.close()
+        if self._session is not None:
+            self._session.end()
         if self._notice is not None:
             withdraw(self._notice)
 

@@ -24,18 +24,18 @@ class Display(Scaling):
         lines by the id of the job or child that wrote them; raises ``KeyError`` if there is no such
         job.
         """
-        return self.sync(asyncio.to_thread, self._open_parts.logs, getattr(what, "key", what))
+        return self.sync(asyncio.to_thread, self._open_session.logs, getattr(what, "key", what))
 
     def job_script(self) -> str:
         """Show the exact requests that the cluster sends to Batch for a stage of two shards."""
-        return self._open_parts.job_script()
+        return self._open_session.job_script()
 
     def plan_of(self, *collections: Any) -> Any:
         """Draw how collections, computed together, would be cut into stages of shards.
 
         Nothing runs. The drawing is text in a terminal and a picture in a notebook.
         """
-        return self.sync(foresee_plan, self._open_parts, send_graph(collections))
+        return self.sync(foresee_plan, self._open_session, send_graph(collections))
 
     def _scaling_status(self) -> str:
         return f"Up to {many('job', self._jobs)} of {self._size} at once"
@@ -48,7 +48,7 @@ class Display(Scaling):
         )
 
     def _repr_html_(self, cluster_status: str | None = None) -> str:
-        table = self.jobs._repr_html_() if self._parts else ""
+        table = self.jobs._repr_html_() if self._session else ""
         row = '<tr><td colspan="2" style="text-align: left;">{}</td></tr>'
         rows = [row.format(cell) for cell in (self._scaling_status(), table)]
         html: str = super()._repr_html_(cluster_status="".join(rows))
@@ -58,7 +58,7 @@ class Display(Scaling):
         self, cluster: bool = True, scheduler: bool = True, workers: Any = True
     ) -> Mapping[str, str]:
         logs = await super()._get_logs(cluster=cluster, scheduler=scheduler, workers=False)
-        if workers and self._parts is not None:
+        if workers and self._session is not None:
             chosen = None if workers is True else set(workers)
-            logs.update(await asyncio.to_thread(self._parts.service.logs, chosen))
+            logs.update(await asyncio.to_thread(self._session.logs_of, chosen))
         return logs  # type: ignore[no-any-return]

@@ -10,12 +10,12 @@ from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.opening import Sent, open_graph
 from dask_knot.planning import Plan, make_plan
 from dask_knot.planning.outline import outline
-from dask_knot.session.assembly import Assembly
+from dask_knot.session.session import Session
 
 
-async def foresee_plan(parts: Assembly, sent: Sent) -> PlanDrawing:
+async def foresee_plan(session: Session, sent: Sent) -> PlanDrawing:
     """Plan what a client would send, with what is known now, as if it came alone."""
-    bounds = Bounds(parts.resources, parts.engine.largest)
+    bounds = Bounds(session.size, session.largest)
     opened = await offload(
         open_graph,
         sent.packed,
@@ -23,8 +23,8 @@ async def foresee_plan(parts: Assembly, sent: Sent) -> PlanDrawing:
         sent.annotations,
         bounds,
         Constants(),
-        parts.engine.is_here,
+        session.is_here,
     )
-    request, sizes, timed = parts.tracker.foresee(opened.graph)
+    request, sizes, timed = session.tracker.foresee(opened.graph)
     plan = await offload(make_plan, request) if request is not None else Plan(())
-    return PlanDrawing(outline(plan, set(opened.graph.wanted), sizes, timed), parts.jobs)
+    return PlanDrawing(outline(plan, set(opened.graph.wanted), sizes, timed), session.slots)

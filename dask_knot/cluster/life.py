@@ -9,7 +9,7 @@ from collections import Counter
 from dask_knot.cluster.jobtable import ENDED, job_table
 from dask_knot.dashboard.line import line
 from dask_knot.dashboard.terminal import Terminal, is_awaited
-from dask_knot.session.assembly import Assembly
+from dask_knot.session.session import Session
 from dask_knot.tracking.states import ShardState
 
 #: Seconds between two looks, at least; and so many times as long as the last one took.
@@ -21,14 +21,14 @@ class Life:
 
     Parameters
     ----------
-    parts : Assembly
+    session : Session
         The cluster's.
     terminal : Terminal
         Where they are shown.
     """
 
-    def __init__(self, parts: Assembly, terminal: Terminal) -> None:
-        self._parts = parts
+    def __init__(self, session: Session, terminal: Terminal) -> None:
+        self._session = session
         self._terminal = terminal
         self._since: float | None = None  # it works; else nothing does
         self._began = 0.0  # what is counted now
@@ -64,7 +64,7 @@ class Life:
 
     def look(self, now: float) -> None:
         """Find out when the work began that people wait for now: what came before isn't counted."""
-        tracker = self._parts.tracker
+        tracker = self._session.tracker
         before, self._running = self._running, tracker.running_plans()
         is_idle = tracker.is_idle and not tracker.is_taking
         is_next = bool(before) and before.isdisjoint(self._running)  # without an idle look between
@@ -77,14 +77,14 @@ class Life:
 
     def words(self, now: float) -> str:
         """Say how far the work is; nothing if there was none at the last look, or not for long."""
-        tracker, settings = self._parts.tracker, self._parts.settings
+        tracker, settings = self._session.tracker, self._session.settings
         if self._since is None or now - self._since < settings.tempo.progress_after:
             return ""
         seen = tracker.snapshot(range(self._first, tracker.next_plan))
         known = tracker.tallies()
         tallies = {id: known[id] for id in tracker.open_stages() if id in known}
         children: Counter[str] = Counter()
-        for row in job_table(self._parts.service.jobs, tallies, is_closed=False):
+        for row in job_table(self._session.jobs, tallies, is_closed=False):
             children.update({name: n for name, n in row.counts.items() if name not in ENDED})
         lost = sum(stage.shards.get(ShardState.FAILED, 0) for stage in seen.stages)
         return line(seen, children, lost, now - self._began)

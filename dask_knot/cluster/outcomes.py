@@ -10,9 +10,9 @@ from distributed.protocol import to_serialize
 
 from dask_knot.cluster.workers import JobsAsWorkers
 from dask_knot.errors import InternalError
-from dask_knot.run.failure import Failure, fail
-from dask_knot.run.manifest import Place
+from dask_knot.run.failure import fail
 from dask_knot.session.driver import Outcome
+from dask_knot.session.failures import ErredKey
 from dask_knot.tracking import actions
 
 logger = logging.getLogger(__name__)
@@ -23,29 +23,26 @@ class TellsOutcomes(JobsAsWorkers):
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """Tell Dask how keys ended."""
-        known: dict[int, Failure] = {}  # one error may stand for thousands of keys
         for outcome in outcomes:
             try:
-                self._tell(outcome, known)
+                self._tell(outcome)
             except Exception as error:  # the other keys must not wait for this one
                 logger.critical("%r could not be told to Dask", outcome.key, exc_info=error)
                 self._refuse_outcome(outcome, error)
 
-    def _tell(self, outcome: Outcome, known: dict[int, Failure]) -> None:
+    def _tell(self, outcome: Outcome) -> None:
         if isinstance(outcome, actions.FinishKey):
             self.finish(outcome.key, outcome.run_id, outcome.facts)
         elif not self._is_stale(outcome.key, outcome.run_id):
-            failure = known.get(id(outcome.failure)) or self._failure(outcome)
-            known[id(outcome.failure)] = failure
-            self._err(outcome, failure)
+            self._err(outcome)
 
     def _refuse_outcome(self, outcome: Outcome, error: Exception) -> None:
         """Err a key whose outcome Dask couldn't take."""
-        fault = InternalError.of(error)
-        refused = actions.FailKey(outcome.key, outcome.run_id, fault)
+        fault = fail(InternalError.of(error), outcome.key)
+        refused = ErredKey(outcome.key, outcome.run_id, fault)
         try:
             if not self._is_stale(outcome.key, outcome.run_id):
-                self._err(refused, fail(fault, outcome.key))
+                self._err(refused)
         except Exception:
             logger.critical("%r has no outcome", outcome.key, exc_info=True)
 
@@ -70,9 +67,9 @@ class TellsOutcomes(JobsAsWorkers):
             thread=0,
         )
 
-    def _err(self, outcome: actions.FailKey, failure: Failure) -> None:
-        if isinstance(outcome.failure, Place) and failure.key != str(outcome.key):
-            # A task before it failed, which had the retries that it may have.
+    def _err(self, outcome: ErredKey) -> None:
+        failure = outcome.failure
+        if outcome.is_upstream:
             self.tasks[outcome.key].retries = 0
         self.handle_task_erred(
             key=outcome.key,
@@ -84,11 +81,3 @@ class TellsOutcomes(JobsAsWorkers):
             exception_text=failure.exception_text,
             traceback_text=failure.traceback_text,
         )
-
-    def _failure(self, outcome: actions.FailKey) -> Failure:
-        if isinstance(outcome.failure, Exception):
-            return fail(outcome.failure, outcome.key)
-        try:
-            return Failure.decode(self._driver.read_failure(outcome.failure)).readable()
-        except Exception as error:  # the error itself is lost: say that, rather than nothing
-            return fail(error, outcome.key)

@@ -16,7 +16,7 @@ from distributed.utils import offload
 from dask_knot.errors import MissingObjectError
 from dask_knot.internals import GraphNode
 from dask_knot.run.failure import Failure
-from dask_knot.session.driver import Driver
+from dask_knot.session.session import Session
 from dask_knot.tracking.replaying import tasks_before
 
 
@@ -27,13 +27,13 @@ class Replay(ReplayTaskScheduler):  # type: ignore[misc]
     ----------
     scheduler : Scheduler
         Knows which values a client can gather.
-    driver : Driver
+    session : Session
         Knows the tasks and how they failed.
     """
 
-    def __init__(self, scheduler: Any, driver: Driver) -> None:
+    def __init__(self, scheduler: Any, session: Session) -> None:
         super().__init__(scheduler)
-        self._driver = driver
+        self._session = session
 
     async def get_error_cause(
         self, *args: Any, keys: Collection[Key] = (), **kwargs: Any
@@ -42,11 +42,11 @@ class Replay(ReplayTaskScheduler):  # type: ignore[misc]
         blamed: Key | None = super().get_error_cause(keys=keys)
         if blamed is None:
             return None
-        tracker = self._driver.parts.tracker
+        tracker = self._session.tracker
         failure, graph = tracker.failure_of(blamed), tracker.graph_of(blamed)
         if graph is None or failure is None or isinstance(failure, Exception):
             return blamed
-        name = Failure.decode(await offload(self._driver.read_failure, failure)).key
+        name = Failure.decode(await offload(self._session.read_failure, failure)).key
         inner = await offload(_named, graph.tasks, name)
         return blamed if inner is None else inner
 
@@ -59,7 +59,7 @@ class Replay(ReplayTaskScheduler):  # type: ignore[misc]
             If nobody has the task any more.
         """
         key = tuple(key) if isinstance(key, list) else key  # as it travels
-        graph = self._driver.parts.tracker.graph_of(key)
+        graph = self._session.tracker.graph_of(key)
         if graph is None or key not in graph.tasks:
             raise MissingObjectError(
                 f"there is no task of {key!r} here: it was scattered, or it and all that was "

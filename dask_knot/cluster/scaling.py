@@ -19,7 +19,7 @@ from dask_knot.cluster.scheduler import KnotScheduler
 from dask_knot.errors import ConfigurationError, EngineError
 from dask_knot.internals import resize_worker
 from dask_knot.plural import many
-from dask_knot.session.assembly import Assembly
+from dask_knot.session.session import Session
 from dask_knot.settings import checks
 from dask_knot.settings.settings import Settings
 
@@ -47,7 +47,7 @@ class Scaling(Cluster):  # type: ignore[misc]
     settings: Settings
     scheduler: KnotScheduler | None
     _gateway: Gateway | None
-    _parts: Assembly | None
+    _session: Session | None
 
     def scale(
         self,
@@ -172,25 +172,25 @@ class Scaling(Cluster):  # type: ignore[misc]
     @property
     def jobs(self) -> JobTable:
         """A table of the array jobs: what runs in them, and their children by state."""
-        parts = self._open_parts
+        session = self._open_session
         # Copies: the loop goes on meanwhile.
-        jobs, tallies = dict(parts.service.jobs), parts.tracker.tallies()
+        jobs, tallies = dict(session.jobs), session.tracker.tallies()
         return job_table(jobs, tallies, self.status == Status.closed)
 
     @property
     def _jobs(self) -> int:
-        return self._parts.jobs if self._parts else self.settings.jobs
+        return self._session.slots if self._session else self.settings.jobs
 
     @property
     def _size(self) -> str:
         return f"{self.settings.cores} vCPU and {format_bytes(self.settings.memory)}"
 
     @property
-    def _open_parts(self) -> Assembly:
-        """The parts, once they are there."""
-        if self._parts is None:
+    def _open_session(self) -> Session:
+        """The session, once it is there."""
+        if self._session is None:
             raise EngineError(f"the cluster {self.name} has not started yet: await it")
-        return self._parts
+        return self._session
 
     def _limits(
         self, end: str, given: Mapping[str, Any], rounded: Callable[[float], int]
@@ -225,13 +225,13 @@ class Scaling(Cluster):  # type: ignore[misc]
 
     def _resize(self, jobs: int) -> Any:
         def resize() -> NoOpAwaitable:
-            parts = self._open_parts
-            parts.resize(jobs)
+            session = self._open_session
+            session.resize(jobs)
             nthreads = jobs * self.settings.cores
             assert self.scheduler is not None
             assert self._gateway is not None
             resize_worker(self._gateway, self.scheduler, nthreads)
-            self.scheduler.set_largest(parts.engine.largest)
+            self.scheduler.set_largest(session.largest)
             self.scheduler_info = SchedulerInfo(self.scheduler.identity())
             return NoOpAwaitable()
 

@@ -31,7 +31,7 @@ from dask_knot.graphs.compaction import compact
 from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.opening import OpenedGraph, open_graph
 from dask_knot.run.manifest import NOWHERE
-from dask_knot.session.driver import Driver
+from dask_knot.session.session import Session
 from dask_knot.session.values import EncodedValues
 from dask_knot.tracking import actions, events
 
@@ -45,24 +45,17 @@ class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcome
 
     Parameters
     ----------
-    driver : Driver
+    session : Session
         Runs the tasks.
-    bounds : Bounds
-        What a job has unless its tasks ask for something else, and the most that it may have.
-    is_here : bool
-        Whether all jobs run on this machine.
     **options
         As for `distributed.Scheduler`.
     """
 
-    def __init__(
-        self, driver: Driver, bounds: Bounds, is_here: bool = False, **options: Any
-    ) -> None:
+    def __init__(self, session: Session, **options: Any) -> None:
         super().__init__(**options)
-        self._driver = driver
-        self.job_plugins = driver.parts.submitter.plugins
-        self._bounds = bounds
-        self._is_here = is_here
+        self._session = session
+        self.job_plugins = session.plugins
+        self._bounds = Bounds(session.size, session.largest)
         self._constants = Constants()
         self._news: list[events.Event] = []
         self._asked_hubs: list[tuple[Key, int]] = []
@@ -71,13 +64,14 @@ class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcome
         self._restarts = 0
         self._scatter_error: StoreError | None = None
         self.add_plugin(_Releases(self), name="knot-releases")
-        self.extensions["replay-tasks"] = Replay(self, driver)
-        show(self, driver)
+        self.extensions["replay-tasks"] = Replay(self, session)
+        show(self, session)
 
     async def start_unsafe(self) -> KnotScheduler:
-        """Start the scheduler, and the driver with it."""
+        """Start the scheduler, and the session with it."""
         await super().start_unsafe()
-        self._driver.start(self.tell)
+        self._session.hooks.outcomes = self.tell
+        self._session.start()
         return self
 
     async def update_graph(
@@ -91,11 +85,11 @@ class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcome
         """Take a graph from a client: plan its tasks, and let Dask know of the wanted keys only."""
         if client not in self.clients:
             return
-        self._driver.handle([events.ArrivalBegan()])
+        self._session.handle([events.ArrivalBegan()])
         try:
             await self._take_graph(client, expr_ser, keys, dict(annotations or {}), rest)
         finally:
-            self._driver.handle([events.ArrivalEnded()])
+            self._session.handle([events.ArrivalEnded()])
 
     async def _take_graph(
         self,
@@ -118,7 +112,7 @@ class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcome
             self._cancel(client, keys, lost)
             return
         self._flush()
-        self._driver.handle([events.GraphSubmitted(opened.graph, is_held=True)])
+        self._session.handle([events.GraphSubmitted(opened.graph, is_held=True)])
         try:
             small = compact(opened, f"{HUB}-{next(self._hub_numbers)}")
             self._hubs |= small.hubs
@@ -144,7 +138,7 @@ class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcome
                 "actors live in a worker, and jobs come and go: keep the state in the values "
                 "that tasks return, or use a LocalCluster"
             )
-        known = self._bounds, self._constants, self._is_here
+        known = self._bounds, self._constants, self._session.is_here
         opened: OpenedGraph = await offload(open_graph, expr_ser, keys, everywhere, *known)
         check_workers(opened.annotations, everywhere, self.worker_names())
         return opened
@@ -175,12 +169,12 @@ class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcome
         self, keys: Collection[Key], serializers: Collection[str] | None
     ) -> tuple[Any, list[Key]]:
         """Read values as a client can be sent them, and name the keys that have none."""
-        tracker, reader = self._driver.parts.tracker, self._driver.parts.values
+        tracker = self._session.tracker
         places = {key: place for key in keys if (place := tracker.place_of(key))}
-        found, damaged = await asyncio.to_thread(reader.read_values, places)
+        found, damaged = await asyncio.to_thread(self._session.read_values, places)
         for key, error in damaged.items():
             if tracker.place_of(key) == places[key]:  # else it was made again meanwhile
-                self._driver.handle([events.ValueLost(key, error)])
+                self._session.handle([events.ValueLost(key, error)])
         lost = [key for key in keys if key not in found]
         self._release_lost(lost)
         if serializers is None or "pickle" in serializers:
@@ -210,11 +204,11 @@ class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcome
     def scattered(self, event: events.ValuesScattered) -> None:
         """Learn of values that the gateway has put into the store."""
         self._flush()
-        self._driver.handle([event])
+        self._session.handle([event])
 
     def _release_lost(self, keys: Collection[Key]) -> None:
         """Let Dask ask again for keys whose values can't be read: they are made again."""
-        place_of = self._driver.parts.tracker.place_of
+        place_of = self._session.tracker.place_of
         in_memory = {key for key in keys if key in self.tasks and self.tasks[key].state == "memory"}
         lost = {key: "released" for key in in_memory if place_of(key) is None}
         self.transitions(lost, f"knot-value-lost-{time()}")
@@ -242,7 +236,7 @@ class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcome
         news, self._news = self._news, []
         hubs, self._asked_hubs = self._asked_hubs, []
         if news:
-            self._driver.handle(news)
+            self._session.handle(news)
         facts = actions.Facts(0, _NONE_TYPE, "NoneType", time(), time())
         self.tell([actions.FinishKey(key, run_id, NOWHERE, facts) for key, run_id in hubs])
 

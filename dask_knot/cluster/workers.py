@@ -16,7 +16,7 @@ from dask_knot.errors import LiveWorkerError
 from dask_knot.graphs.annotations import Bounds
 from dask_knot.internals import has_news
 from dask_knot.planning import Resources
-from dask_knot.session.driver import Driver
+from dask_knot.session.session import Session
 
 #: Seconds between two looks at whether clients were sent their news: Dask collects them for 2 ms.
 NEWS_INTERVAL = 0.005
@@ -55,7 +55,7 @@ def as_jobs(
 class JobsAsWorkers(Scheduler):  # type: ignore[misc]
     """The part of the scheduler that answers for workers."""
 
-    _driver: Driver
+    _session: Session
     _bounds: Bounds
 
     @property
@@ -70,7 +70,7 @@ class JobsAsWorkers(Scheduler):  # type: ignore[misc]
 
     def identity(self, n_workers: int = -1) -> dict[str, Any]:
         """Say what there is: the jobs that may run at once are shown as workers."""
-        slots = self._driver.parts.tracker.slots
+        slots = self._session.slots
         return as_jobs(super().identity(), self._bounds.default, slots, n_workers)
 
     def set_largest(self, largest: Resources) -> None:

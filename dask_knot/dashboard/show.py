@@ -1,4 +1,4 @@
-"""Makes a scheduler show what its driver learns of jobs: the one way into this room from there."""
+"""Makes a scheduler show what its session learns of jobs: the one way into this room from there."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from distributed import Scheduler
 
 from dask_knot.dashboard.overview import Overview, overview
 from dask_knot.dashboard.stream import Stream
-from dask_knot.session.driver import Driver
+from dask_knot.session.session import Session
 from dask_knot.session.watcher import Found
 from dask_knot.tracking.events import ManifestFound
 
 logger = logging.getLogger(__name__)
 
 
-def show(scheduler: Scheduler, driver: Driver) -> None:
+def show(scheduler: Scheduler, session: Session) -> None:
     """Feed Dask's task stream, answer questions about progress, and serve the Knot page.
 
     The page is there if Dask's own are: they, too, need bokeh.
     """
-    shown = Shown(driver)
+    shown = Shown(session)
     scheduler.add_plugin(shown.stream)
-    driver.show = shown.take
+    session.hooks.found = shown.take
     scheduler.handlers["knot_progress"] = shown.progress
     apps = scheduler.http_application.applications
     dashboards = [app for app in apps if "/status" in getattr(app, "app_paths", ())]
@@ -37,26 +37,26 @@ def show(scheduler: Scheduler, driver: Driver) -> None:
 
 
 class Shown:
-    """What is to be seen of a driver's jobs.
+    """What is to be seen of a session's jobs.
 
     Parameters
     ----------
-    driver : Driver
+    session : Session
         Runs them.
     """
 
-    def __init__(self, driver: Driver) -> None:
-        self._parts = driver.parts
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self.stream = Stream()
 
     def take(self, found: Sequence[Found]) -> None:
         """Put the tasks of new manifests into the stream; showing must never harm running."""
         try:
             manifests = [event for event in found if isinstance(event, ManifestFound)]
-            outputs_of = self._parts.tracker.outputs_of
+            outputs_of = self._session.tracker.outputs_of
             for event in sorted(manifests, key=_first_start):
                 self.stream.take(event.shard, event.manifest, outputs_of(event.shard))
-            self.stream.keep(self._parts.tracker.is_open)
+            self.stream.keep(self._session.tracker.is_open)
         except Exception:
             logger.exception("the task stream could not be fed")
 
@@ -64,7 +64,7 @@ class Shown:
         self, keys: Sequence[Key] | None = None, plans: Sequence[int] = ()
     ) -> dict[str, Any]:
         """Say how far the tasks are that make some keys, or all that run; for `progress`."""
-        tracker = self._parts.tracker
+        tracker = self._session.tracker
         chosen, waiting = tracker.plans_of(keys or ())
         chosen.update(plans)
         seen = tracker.snapshot(chosen if keys is not None else None)
@@ -77,14 +77,14 @@ class Shown:
 
     def overview(self) -> Overview:
         """Give what the Knot page shows."""
-        parts = self._parts
+        session = self._session
         running = {
-            id: parts.service.jobs[id].counts
-            for id in parts.tracker.open_stages()
-            if id in parts.service.jobs
+            id: session.jobs[id].counts
+            for id in session.tracker.open_stages()
+            if id in session.jobs
         }
-        tracker = parts.tracker
-        return overview(tracker.snapshot(), running, tracker.slots, parts.store.traffic()[1])
+        tracker = session.tracker
+        return overview(tracker.snapshot(), running, tracker.slots, session.traffic())
 
 
 def _first_start(event: ManifestFound) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from pickle import PickleBuffer
 from threading import Lock
 from typing import Any
@@ -19,8 +19,6 @@ from dask_knot.run.store import Store
 
 #: Manifests that are kept in memory, because they hold small values: the newest up to this size.
 CACHE_BYTES = 256 * 2**20
-#: Range reads under way at once.
-AT_ONCE = 8
 #: Values above this size travel as buffers of their own.
 APART_BYTES = 64 * 1024
 
@@ -32,14 +30,16 @@ class ValueReader:
     ----------
     store : Store
         Where values are.
+    pool : Executor
+        Reads ranges, several at once.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, pool: Executor) -> None:
         self._store = store
         self._cache: OrderedDict[str, memoryview] = OrderedDict()
         self._cached = 0
         self._lock = Lock()  # the watcher's thread adds while others read
-        self._pool = ThreadPoolExecutor(AT_ONCE, "dask-knot-values")
+        self._pool = pool
 
     def remember(self, name: str, data: memoryview) -> None:
         """Keep a manifest that was read, for the values in it."""
@@ -64,7 +64,7 @@ class ValueReader:
         return None if data is None else data[place.offset : place.offset + place.length]
 
     def read(self, place: Place) -> memoryview:
-        """Give the bytes at a place; as the event loop waits for them, without patience.
+        """Give the bytes at a place; somebody waits for them, so without patience.
 
         Raises
         ------

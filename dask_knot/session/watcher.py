@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 
 from dask_knot.batch.service import JobService
 from dask_knot.errors import CorruptObjectError, MissingObjectError
@@ -17,8 +17,6 @@ from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
 
 logger = logging.getLogger(__name__)
 
-#: Manifests that are fetched at once.
-AT_ONCE = 8
 #: Up to so many stages are listed one by one: values of later plans may fill the run's folder.
 LISTED_APART = 3
 
@@ -38,6 +36,8 @@ class Watcher:
         Knows the jobs.
     values : ValueReader
         Keeps the manifests for the values in them.
+    pool : Executor
+        Fetches manifests, several at once.
 
     Attributes
     ----------
@@ -45,7 +45,9 @@ class Watcher:
         How often jobs that are done have asked the store, by operation.
     """
 
-    def __init__(self, store: Store, run: str, service: JobService, values: ValueReader) -> None:
+    def __init__(
+        self, store: Store, run: str, service: JobService, values: ValueReader, pool: Executor
+    ) -> None:
         self._store = store
         self._run = run
         self._service = service
@@ -53,7 +55,7 @@ class Watcher:
         self.job_requests: Counter[str] = Counter()
         self._seen: dict[StageId, set[str]] = {}
         self._failed: list[ChildFailed] = []  # Batch is asked for them once only
-        self._pool = ThreadPoolExecutor(AT_ONCE, "dask-knot-manifests")
+        self._pool = pool
 
     def look(self, stages: Sequence[StageId]) -> tuple[list[Found], list[StageId]]:
         """Find out what happened since the last look, and which stages' jobs have all ended.

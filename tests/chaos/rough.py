@@ -9,6 +9,7 @@ from typing import Any
 
 from dask_knot import KnotCluster
 from dask_knot.local.launcher import ChildProcess, Exit, Launcher, Listener
+from tests import inside
 
 
 class Rough:
@@ -26,7 +27,7 @@ class Rough:
     """
 
     def __init__(self, cluster: KnotCluster) -> None:
-        dispatcher: Any = cluster._parts.engine.client._dispatcher  # type: ignore[union-attr]
+        dispatcher: Any = inside.batch(cluster)._dispatcher  # type: ignore[union-attr]
         self._launcher: Launcher = dispatcher._launcher
         self._listener: Listener = dispatcher
         self._running: set[str] = set()

@@ -42,12 +42,12 @@ def work() -> Work:
 
 @pytest.fixture
 def life(work: Work) -> Iterator[Life]:
-    parts: Any = SimpleNamespace(
+    session: Any = SimpleNamespace(
         tracker=work.hands.tracker,
         settings=SimpleNamespace(tempo=SimpleNamespace(progress_after=AFTER)),
-        service=SimpleNamespace(jobs={}),
+        jobs={},
     )
-    return Life(parts, Terminal())
+    return Life(session, Terminal())
 
 
 def said(life: Life, now: float) -> str:

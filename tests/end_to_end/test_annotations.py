@@ -15,6 +15,7 @@ from distributed import Client, span, wait
 from dask_knot import KnotCluster
 from dask_knot.errors import ConfigurationError, JobTimeoutError, UnsupportedGraphError
 from dask_knot.settings import checks
+from tests import inside
 from tests.end_to_end.conftest import until
 from tests.end_to_end.tasks import append, flaky, inc, wait_for
 
@@ -24,7 +25,7 @@ Sizes = list[tuple[str, str, int | None]]
 @pytest.fixture
 def sizes(cluster: KnotCluster) -> Iterator[Sizes]:
     """Record vCPUs, memory (MiB) and timeout of each job or array job that is submitted."""
-    batch, found = cluster._parts.engine.client, []
+    batch, found = inside.batch(cluster), []
     submit = batch.submit_job
 
     def submit_job(**request: Any) -> Any:
@@ -114,7 +115,7 @@ def test_a_task_may_have_all_memory_of_the_machine(
     client: Client, cluster: KnotCluster, sizes: Sizes, ask: Callable[[int], dict[str, Any]]
 ) -> None:
     """More than the two jobs of the cluster have together; others go on, before it or after it."""
-    most = cluster._parts.engine.largest.memory
+    most = inside.engine(cluster).largest.memory
     assert most > 2 * 2**30
     others = client.map(inc, range(4), pure=False)
     with dask.annotate(**ask(most)):
@@ -167,7 +168,7 @@ def test_a_timeout_ends_a_job(
 ) -> None:
     # Batch's own shortest time is a minute.
     monkeypatch.setattr(checks, "SHORTEST_TIMEOUT", 0)
-    monkeypatch.setattr(cluster._parts.engine.client, "_minimum_timeout", 0)
+    monkeypatch.setattr(inside.batch(cluster), "_minimum_timeout", 0)
     with dask.annotate(knot={"timeout": "1s"}):
         late = client.submit(wait_for, "/nonexistent", pure=False)
     other = client.submit(inc, 1, pure=False)

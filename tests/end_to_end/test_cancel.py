@@ -14,6 +14,7 @@ from distributed import CancelledError, Client, Future, wait
 
 from dask_knot import KnotCluster
 from dask_knot.cluster.jobtable import ENDED
+from tests import inside
 from tests.end_to_end.conftest import SMALL, until
 from tests.end_to_end.tasks import append, fail, flaky, inc, total, wait_for
 
@@ -29,12 +30,12 @@ def unfinished(cluster: KnotCluster) -> int:
 
 
 def objects(cluster: KnotCluster) -> list[str]:
-    return cluster._parts.store.list(f"{cluster.name}/")
+    return inside.store(cluster).list(f"{cluster.name}/")
 
 
 def is_clean(cluster: KnotCluster) -> bool:
     """Whether no job, object or record is left."""
-    state = cluster._parts.tracker.state
+    state = inside.tracker(cluster).state
     records = state.keys or state.stages or state.batches
     return not (records or objects(cluster) or unfinished(cluster))
 
@@ -286,7 +287,7 @@ def test_a_child_that_nobody_needs_ends_while_its_array_runs(
         needed, dropped = client.map(linger, [str(tmp_path)] * 2, ["a", "b"], pure=False)
         dependent = client.submit(len, needed)
         until(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
-        assert [job.size for job in cluster._parts.service.jobs.values()][:1] == [2]
+        assert [job.size for job in inside.service(cluster).jobs.values()][:1] == [2]
         pids = {name: int((tmp_path / f"{name}.pid").read_text()) for name in "ab"}
         client.cancel(dropped)
         until(lambda: not psutil.pid_exists(pids["b"]))

@@ -21,6 +21,7 @@ from distributed import Client, futures_of
 from dask_knot import KnotCluster
 from dask_knot.cluster.overrides import SHUFFLES
 from dask_knot.errors import UnsupportedGraphError
+from tests import inside
 from tests.end_to_end.conftest import until
 from tests.end_to_end.tasks import inc
 
@@ -189,7 +190,7 @@ def test_scikit_learn_is_imported_before_jobs_need_it(
 ) -> None:
     """If it is imported here: each of the first jobs would take a second or more for that."""
     cluster = open_cluster()
-    launcher: Any = cluster._parts.engine.client._dispatcher._launcher
+    launcher: Any = inside.batch(cluster)._dispatcher._launcher
     until(lambda: {"joblib", "sklearn"} <= launcher._learned.keys())
     with Client(cluster) as client:
         assert client.submit(is_warm, "sklearn").result(timeout=60)

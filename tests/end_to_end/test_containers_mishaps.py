@@ -21,6 +21,7 @@ from dask_knot.aws.removal import down
 from dask_knot.aws.session import Session
 from dask_knot.aws.stack import up
 from dask_knot.errors import ConfigurationError, CredentialsError, JobStartError
+from tests import inside
 from tests.end_to_end.conftest import until
 from tests.end_to_end.containers import SMALL, account, machine, open_aws, settings
 from tests.rig.line import Line
@@ -114,7 +115,7 @@ def test_more_memory_than_any_instance_has(open_aws: Callable[..., KnotCluster])
         client.submit(sum, [1, 2]).result()
     assert "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT" in str(e.value)
     assert "--instance-types" in str(e.value)
-    jobs = cluster._parts.service.jobs.values()
+    jobs = inside.service(cluster).jobs.values()
     until(lambda: all(job.counts.get("FAILED") for job in jobs), 30)  # ended at Batch, too
 
 

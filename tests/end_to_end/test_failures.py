@@ -19,6 +19,7 @@ from dask_knot.errors import (
     NotLoadedError,
     UnsupportedGraphError,
 )
+from tests import inside
 from tests.end_to_end.tasks import (
     count_call,
     exit_at,
@@ -115,9 +116,9 @@ def test_system_exit(client: Client) -> None:
 
 def test_a_job_that_takes_too_long(open_cluster: Callable[..., KnotCluster]) -> None:
     cluster = open_cluster()
-    client_of_batch: Any = cluster._parts.engine.client
+    client_of_batch: Any = inside.batch(cluster)
     client_of_batch._minimum_timeout = 0  # Batch's own shortest time is a minute
-    cluster._parts.tracker.state.default = _with_timeout(cluster._parts.resources, 1)
+    inside.tracker(cluster).state.default = _with_timeout(inside.session(cluster).size, 1)
     with Client(cluster) as client:
         with pytest.raises(JobTimeoutError, match="timeout"):
             client.submit(wait_for, "/nonexistent").result(timeout=60)
@@ -142,7 +143,7 @@ def test_an_argument_that_cant_be_pickled(client: Client) -> None:
 
 
 def stored_files(cluster: KnotCluster, folder: str) -> list[Path]:
-    root = Path(cluster._parts.store.url.removeprefix("file://"))
+    root = Path(inside.store(cluster).url.removeprefix("file://"))
     return [path for path in (root / cluster.name / folder).rglob("*") if path.is_file()]
 
 

@@ -18,6 +18,7 @@ from dask import delayed
 from distributed import Client, wait
 
 from dask_knot import KnotCluster
+from tests import inside
 from tests.end_to_end.conftest import SMALL, until
 from tests.end_to_end.tasks import Model, total, total_inside, total_keyword
 
@@ -40,7 +41,7 @@ def cluster() -> Iterator[KnotCluster]:
 @pytest.fixture
 def written(cluster: KnotCluster) -> Iterator[dict[str, int]]:
     """Record the bytes of every object that the client writes."""
-    store, found = cluster._parts.store, {}
+    store, found = inside.store(cluster), {}
     put = store.put
 
     def recorded(name: str, data: Any) -> None:
@@ -182,7 +183,7 @@ def test_two_maps_may_name_an_argument_alike(client: Client) -> None:
 def test_plans_share_what_is_stored_until_nobody_needs_it(
     cluster: KnotCluster, client: Client, written: dict[str, int], array: np.ndarray
 ) -> None:
-    store = cluster._parts.store
+    store = inside.store(cluster)
     first = client.submit(total, array, 1)
     assert first.result() == pytest.approx(array.sum() + 1)
     second = client.submit(total, array, 2)
@@ -217,7 +218,7 @@ def test_a_task_that_is_run_again_finds_its_argument(
 def test_a_value_that_was_released_is_made_again(
     cluster: KnotCluster, client: Client, array: np.ndarray
 ) -> None:
-    store = cluster._parts.store
+    store = inside.store(cluster)
     first = client.submit(total, array)
     other = client.submit(total, first, 1)
     wait(other)

@@ -15,6 +15,7 @@ from distributed import Client, WorkerPlugin, wait
 from dask_knot import KnotCluster
 from dask_knot.errors import KilledTaskError, StoreError
 from dask_knot.run import names
+from tests import inside
 from tests.end_to_end.conftest import until
 from tests.end_to_end.tasks import inc, touch, wait_for
 
@@ -43,8 +44,7 @@ HARMS = [delete, cut, flip]
 
 def files(cluster: KnotCluster, folder: str) -> list[Path]:
     """List the objects of a folder of the run."""
-    assert cluster._parts is not None
-    root = Path(cluster._parts.store.url.removeprefix("file://")) / cluster.name / folder
+    root = Path(inside.store(cluster).url.removeprefix("file://")) / cluster.name / folder
     return sorted(path for path in root.rglob("*") if path.is_file() and "#" not in path.name)
 
 
@@ -59,8 +59,7 @@ class Saboteur:
     """Harms the first objects of a folder before anybody reads them."""
 
     def __init__(self, cluster: KnotCluster, folder: str, harm: Harm, times: int = 1) -> None:
-        assert cluster._parts is not None
-        self._watcher: Any = cluster._parts.driver.parts.watcher
+        self._watcher: Any = inside.session(cluster)._watcher
         self._look = self._watcher.look
         self._cluster, self._folder, self._harm = cluster, folder, harm
         self.left = times
@@ -104,9 +103,8 @@ def test_a_value_that_is_lost_is_computed_again(
         harm_all(cluster, "data", harm)
     else:  # as after a restart, or when many manifests came since
         harm_all(cluster, "manifests", harm)
-        assert cluster._parts is not None
-        values = cluster._parts.driver.parts.values
-        values.forget([place.name for place in [cluster._parts.tracker.place_of(future.key)]])
+        values = inside.session(cluster)._values
+        values.forget([place.name for place in [inside.tracker(cluster).place_of(future.key)]])
     np.testing.assert_array_equal(future.result(timeout=60), np.arange(size))
 
 
@@ -180,8 +178,7 @@ def test_plugins_are_written_again(cluster: KnotCluster, client: Client, harm: H
 
 @pytest.mark.parametrize("harm", HARMS)
 def test_packs_are_written_again(cluster: KnotCluster, client: Client, harm: Harm) -> None:
-    assert cluster._parts is not None
-    service: Any = cluster._parts.service
+    service: Any = inside.service(cluster)
     submit, left = service.submit, [1]
 
     def submit_harmed(id: Any, stage: Any, url: str) -> None:
@@ -199,8 +196,7 @@ def test_packs_are_written_again(cluster: KnotCluster, client: Client, harm: Har
 
 
 def _pack(cluster: KnotCluster, id: names.StageId) -> Path:
-    assert cluster._parts is not None
-    return Path(cluster._parts.store.url.removeprefix("file://")) / names.pack(cluster.name, id)
+    return Path(inside.store(cluster).url.removeprefix("file://")) / names.pack(cluster.name, id)
 
 
 def test_a_scattered_value_that_is_lost_is_an_error(cluster: KnotCluster, client: Client) -> None:

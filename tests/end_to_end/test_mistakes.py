@@ -13,6 +13,7 @@ from dask_knot.errors import InternalError, KnotError
 from dask_knot.local.fork import ForkLauncher
 from dask_knot.session import driver
 from dask_knot.tracking import events, gathering, tracker
+from tests import inside
 from tests.end_to_end.conftest import until
 from tests.end_to_end.tasks import fail, inc
 
@@ -104,19 +105,19 @@ def test_in_the_planner(client: Client, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 EDGES: list[tuple[str, Callable[[Any], Any], str]] = [
-    ("constants", lambda parts: parts.submitter.constants, "put"),
-    ("submission", lambda parts: parts.submitter.store, "put"),
-    ("plugins", lambda parts: parts.submitter.plugins, "publish"),
-    ("submit", lambda parts: parts.service, "submit"),
-    ("poll", lambda parts: parts.service, "poll"),
-    ("prune", lambda parts: parts.service, "prune"),
-    ("look", lambda parts: parts.watcher, "look"),
-    ("list", lambda parts: parts.watcher, "_list"),
-    ("read", lambda parts: parts.watcher, "_read_one"),
-    ("cache", lambda parts: parts.values, "remember"),
-    ("stuck", lambda parts: parts.stuck, "look"),
-    ("due", lambda parts: parts.tracker, "due"),
-    ("open", lambda parts: parts.tracker, "open_shards"),
+    ("constants", lambda one: one._driver._submitter.constants, "put"),
+    ("submission", lambda one: one._driver._submitter.store, "put"),
+    ("plugins", lambda one: one._driver._submitter.plugins, "publish"),
+    ("submit", lambda one: one._service, "submit"),
+    ("poll", lambda one: one._service, "poll"),
+    ("prune", lambda one: one._service, "prune"),
+    ("look", lambda one: one._watcher, "look"),
+    ("list", lambda one: one._watcher, "_list"),
+    ("read", lambda one: one._watcher, "_read_one"),
+    ("cache", lambda one: one._values, "remember"),
+    ("stuck", lambda one: one._lookout._stuck, "look"),
+    ("due", lambda one: one._tracker, "due"),
+    ("open", lambda one: one._tracker, "open_shards"),
 ]
 
 
@@ -128,7 +129,7 @@ def test_at_an_edge(
     part: Callable[[Any], Any],
     name: str,
 ) -> None:
-    one = part(cluster._parts.driver.parts)
+    one = part(inside.session(cluster))
     once = Once(getattr(one, name))
     monkeypatch.setattr(one, name, once)
     check(client, once)
@@ -140,7 +141,7 @@ def test_what_cant_be_shown_is_lost_to_nobody(
     def show(found: object) -> None:
         raise Mistake("injected")
 
-    monkeypatch.setattr(cluster._parts.driver, "show", show)
+    monkeypatch.setattr(inside.session(cluster).hooks, "found", show)
     assert not come_to_an_end(work_of_every_kind(client))
 
 
@@ -148,8 +149,8 @@ def test_what_cant_be_shown_is_lost_to_nobody(
 def test_what_cant_be_deleted_harms_nobody(
     cluster: KnotCluster, client: Client, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    parts = cluster._parts.driver.parts
-    one = parts.submitter.constants if name == "release" else cluster._parts.driver
+    driver: Any = inside.session(cluster)._driver
+    one = driver._submitter.constants if name == "release" else driver
     once = Once(getattr(one, name))
     monkeypatch.setattr(one, name, once)
     client.submit(inc, 1, pure=False).result(timeout=30)
@@ -172,7 +173,7 @@ def test_an_outcome_that_dask_doesnt_take(
 def test_in_what_starts_processes(
     cluster: KnotCluster, client: Client, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    launcher: Any = cluster._parts.engine.client._dispatcher._launcher
+    launcher: Any = inside.batch(cluster)._dispatcher._launcher
     assert isinstance(launcher, ForkLauncher)
     once = Once(getattr(launcher, name))
     monkeypatch.setattr(launcher, name, once)
@@ -183,7 +184,7 @@ def test_in_the_jobs_of_the_local_engine(
     open_cluster: Callable[..., KnotCluster], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster = open_cluster()
-    dispatcher: Any = cluster._parts.engine.client._dispatcher
+    dispatcher: Any = inside.batch(cluster)._dispatcher
     with Client(cluster) as client:
         once = Once(dispatcher._ledger.give_back)
         monkeypatch.setattr(dispatcher._ledger, "give_back", once)

@@ -18,6 +18,7 @@ from distributed import Client, Security, Variable
 
 from dask_knot import KnotCluster
 from dask_knot.errors import EngineError
+from tests import inside
 from tests.end_to_end.conftest import SMALL, until
 from tests.end_to_end.tasks import inc, wait_for
 
@@ -80,7 +81,7 @@ def test_another_process_ends_the_cluster(open_cluster: Callable[..., KnotCluste
     program = "import sys; from distributed import Client; Client(sys.argv[1]).shutdown()"
     run(program, cluster.scheduler_address)
     until(lambda: cluster.status.name == "closed")
-    until(lambda: not Path(cluster._parts.engine._folder).exists())
+    until(lambda: not Path(inside.engine(cluster)._folder).exists())
 
 
 def test_async_cluster_and_client() -> None:
@@ -221,7 +222,7 @@ from tests.end_to_end.tasks import inc, wait_for
 
 client = Client(KnotCluster(jobs=1, memory="1 GiB", dashboard_address=None))
 done = client.submit(inc, 1)
-print(client.cluster._parts.engine._folder, done.result())
+print(inside.engine(client.cluster)._folder, done.result())
 running = client.map(wait_for, ["/never/there"] * 2, pure=False)
 """
 
@@ -323,7 +324,7 @@ def test_closing_from_several_threads(open_cluster: Callable[..., KnotCluster]) 
             closing = [pool.submit(cluster.close) for _ in range(4)]
             assert [one.result(timeout=30) for one in closing] == [None] * 4
         assert cluster.status.name == "closed"
-        assert not Path(cluster._parts.engine._folder).exists()
+        assert not Path(inside.engine(cluster)._folder).exists()
         del futures
 
 

@@ -19,13 +19,14 @@ from dask import delayed
 from distributed import Client, wait
 
 from dask_knot import KnotCluster
+from tests import inside
 from tests.end_to_end.conftest import until
 from tests.end_to_end.tasks import inc, touch, wait_for
 
 
 def submissions(cluster: KnotCluster) -> list[dict[str, Any]]:
     """Record the submit_job requests of a cluster from now on."""
-    batch = cluster._parts.engine.client
+    batch = inside.batch(cluster)
     original, requests = batch.submit_job, []
 
     def submit_job(**request: Any) -> Any:
@@ -40,7 +41,7 @@ def test_ten_thousand_tasks_cost_a_few_shards(open_cluster: Callable[..., KnotCl
     cluster = open_cluster(jobs=2)
     with Client(cluster) as client:
         requests = submissions(cluster)
-        store = cluster._parts.store
+        store = inside.store(cluster)
         before = Counter(store.requests)
         results = client.gather(client.map(inc, range(10_000)))
         assert results == list(range(1, 10_001))
@@ -111,7 +112,7 @@ def block_loop(cluster: KnotCluster, work: Callable[[], object]) -> None:
 
 def test_released_values_leave_the_store(open_cluster: Callable[..., KnotCluster]) -> None:
     cluster = open_cluster()
-    store = cluster._parts.store
+    store = inside.store(cluster)
     with Client(cluster) as client:
         futures = client.map(bytes, [100_000 + n for n in range(10)])
         total = client.submit(sum, client.map(len, futures))

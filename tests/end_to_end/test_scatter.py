@@ -16,6 +16,7 @@ from dask import delayed
 from distributed import Client
 
 from dask_knot import KnotCluster
+from tests import inside
 from tests.end_to_end.conftest import until
 from tests.end_to_end.tasks import total
 
@@ -24,13 +25,13 @@ Pair = namedtuple("Pair", "one two")
 
 def stored(cluster: KnotCluster) -> dict[str, int]:
     """Give the size of every object in the store of a cluster."""
-    root = Path(cluster._parts.store.url.removeprefix("file://"))
-    names = cluster._parts.store.list(f"{cluster.name}/")
+    root = Path(inside.store(cluster).url.removeprefix("file://"))
+    names = inside.store(cluster).list(f"{cluster.name}/")
     return {name: (root / name).stat().st_size for name in names if (root / name).exists()}
 
 
 def is_empty(cluster: KnotCluster) -> bool:
-    return cluster._parts.store.list(f"{cluster.name}/") == []
+    return inside.store(cluster).list(f"{cluster.name}/") == []
 
 
 @pytest.mark.parametrize("options", [{}, {"hash": False}, {"broadcast": True}, {"direct": True}])

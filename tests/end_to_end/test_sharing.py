@@ -17,6 +17,7 @@ from distributed import Client, wait
 
 from dask_knot import KnotCluster
 from dask_knot.errors import StoreError, UnsupportedGraphError
+from tests import inside
 from tests.end_to_end.tasks import count_call, inc, wait_for
 
 
@@ -36,7 +37,7 @@ def test_many_keys_that_fail_for_one_reason(open_cluster: Callable[..., KnotClus
         def refuse(**request: object) -> None:
             raise RuntimeError("AccessDenied on the queue")
 
-        cluster._parts.engine.client.submit_job = refuse
+        inside.batch(cluster).submit_job = refuse
         futures = client.map(inc, range(1500))
         wait(futures, timeout=60)
         assert {future.status for future in futures} == {"error"}
@@ -67,7 +68,7 @@ def test_a_store_that_is_away_for_a_moment_loses_no_value(
     with Client(cluster) as client:
         large = client.submit(bytes, 200_000)
         wait(large)
-        store = cluster._parts.store
+        store = inside.store(cluster)
         present = store.get_range
 
         def away(*arguments: Any) -> memoryview:
@@ -93,7 +94,7 @@ def test_one_client_releases_what_another_submits(open_cluster: Callable[..., Kn
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(work, range(3)))
-    assert cluster._parts.tracker.state.keys == {}
+    assert inside.tracker(cluster).state.keys == {}
 
 
 @pytest.mark.parametrize("resources", [{"GPU": 99}, {"CPU": 640}, {"MEMORY": "900 TiB"}])
@@ -142,10 +143,10 @@ def test_many_large_values_are_gathered_in_few_requests(
     with Client(cluster) as client:
         futures = client.map(lambda n: bytes([n]) * 80_000, range(200))
         wait(futures)
-        before = cluster._parts.store.requests["get"]
+        before = inside.store(cluster).requests["get"]
         values = client.gather(futures)
         assert [value[0] for value in values] == list(range(200))
-        assert cluster._parts.store.requests["get"] - before <= 20
+        assert inside.store(cluster).requests["get"] - before <= 20
 
 
 def test_a_key_may_have_any_name(client: Client) -> None:
@@ -161,7 +162,7 @@ def test_a_folder_store_keeps_no_empty_folders(open_cluster: Callable[..., KnotC
     from tests.end_to_end.conftest import until
 
     cluster = open_cluster()
-    root = Path(cluster._parts.store.url.removeprefix("file://")) / cluster.name
+    root = Path(inside.store(cluster).url.removeprefix("file://")) / cluster.name
     with Client(cluster) as client:
         for n in range(5):
             client.submit(inc, n, pure=False).result()

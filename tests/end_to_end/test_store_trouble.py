@@ -15,6 +15,7 @@ from distributed import Client
 
 from dask_knot import KnotCluster
 from dask_knot.errors import StoreError
+from tests import inside
 from tests.end_to_end.conftest import until
 from tests.end_to_end.tasks import inc
 
@@ -51,8 +52,7 @@ Trouble = Callable[[Path], "contextmanager[None]"]
 
 def folder_of(cluster: KnotCluster) -> Path:
     """Give the folder of the store."""
-    assert cluster._parts is not None
-    return Path(cluster._parts.store.url.removeprefix("file://"))
+    return Path(inside.store(cluster).url.removeprefix("file://"))
 
 
 @contextmanager
@@ -122,7 +122,6 @@ def test_jobs_that_nobody_waits_for_any_more_are_ended(
 
     with dask.config.set({"knot.local.patience": 0.3}):
         cluster = open_cluster()
-    assert cluster._parts is not None
     with Client(cluster) as client:
         future = client.submit(work)
         while not started.exists():
@@ -130,8 +129,8 @@ def test_jobs_that_nobody_waits_for_any_more_are_ended(
         with away(folder_of(cluster)):
             with pytest.raises(StoreError):
                 future.result(timeout=60)
-            (job,) = cluster._parts.service.jobs.values()
-            describe = cluster._parts.engine.client.describe_jobs
+            (job,) = inside.service(cluster).jobs.values()
+            describe = inside.batch(cluster).describe_jobs
             until(lambda: describe(jobs=[job.id])["jobs"][0].get("isTerminated"))
 
 

@@ -15,6 +15,7 @@ from distributed import Client, WorkerPlugin
 
 from dask_knot import KnotCluster
 from dask_knot.job import outfit
+from tests import inside
 from tests.end_to_end.tasks import inc, wait_for
 
 
@@ -94,10 +95,10 @@ def test_a_timeout_ends_what_tears_down_for_ever(
     open_cluster: Callable[..., KnotCluster],
 ) -> None:
     cluster = open_cluster()
-    batch: Any = cluster._parts.engine.client
+    batch: Any = inside.batch(cluster)
     batch._minimum_timeout = 0  # Batch's own shortest time is a minute
-    state = cluster._parts.tracker.state
-    state.default = replace(cluster._parts.resources, timeout=4)
+    state = inside.tracker(cluster).state
+    state.default = replace(inside.session(cluster).size, timeout=4)
     with Client(cluster) as client:
         client.register_plugin(Bad("hangs", 600.0))
         futures = client.map(inc, range(3))

@@ -23,6 +23,7 @@ from dask_knot.run.plugins import Plugin
 from dask_knot.run.store import Store
 from dask_knot.session.constants import StoredConstants
 from dask_knot.session.values import ValueReader, decode_values
+from tests.session.virtual import AtOnce
 
 from .runs import FIRST, Run, shard, task
 
@@ -52,7 +53,7 @@ def a_manifest(run: Run) -> Kept:
         data = run.store.get(name)
         content = manifest.decode(name, data)
         places = {output.ordinal: output.place for output in content.outputs}
-        values = ValueReader(run.store)
+        values = ValueReader(run.store, AtOnce())
         values.remember(name, data)
         found, lost = values.read_values(places)
         values.close()

@@ -12,8 +12,8 @@ from moto.server import ThreadedMotoServer
 
 from dask_knot.errors import MissingObjectError, StoreError, StoreGoneError
 from dask_knot.run.store import Store
-from dask_knot.session.assembly import empty
-from dask_knot.session.trouble import Trouble
+from dask_knot.session.outages import Outage
+from dask_knot.session.session import empty
 
 KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 
@@ -71,7 +71,7 @@ def test_there_is_nothing_left_to_delete(store: Store, caplog: pytest.LogCapture
 
 
 def test_who_watches_is_not_patient_with_it(caplog: pytest.LogCaptureFixture) -> None:
-    trouble, gone = Trouble(30.0), StoreGoneError("gone")
+    trouble, gone = Outage(30.0), StoreGoneError("gone")
     assert trouble.endure(gone, 0.0) is gone
     assert not trouble.is_present
     assert [one for one in caplog.records if one.name.startswith("dask_knot")] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def store() -> Store:
 
 @pytest.fixture
 def reader(store: Store) -> Iterator[ValueReader]:
-    found = ValueReader(store)
+    found = ValueReader(store, ThreadPoolExecutor(8))
     yield found
     found.close()
 

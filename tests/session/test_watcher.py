@@ -20,6 +20,7 @@ from dask_knot.session.values import ValueReader
 from dask_knot.session.watcher import Watcher
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
 from tests.local.recording import RecordingBatch
+from tests.session.virtual import AtOnce
 
 RUN = "run"
 FIRST, SECOND = StageId(3, 0), StageId(4, 0)
@@ -32,8 +33,8 @@ class Desk:
         self.store = Store("memory://")
         self.client = RecordingBatch()
         self.service = JobService(self.client, JobTemplate("n", "q", "i"), lambda *_: ())
-        self.values = ValueReader(self.store)
-        self.watcher = Watcher(self.store, RUN, self.service, self.values)
+        self.values = ValueReader(self.store, AtOnce())
+        self.watcher = Watcher(self.store, RUN, self.service, self.values, AtOnce())
         shards = tuple(Shard((n,), (), (n,), (), 1.0) for n in range(3))
         for id in (FIRST, SECOND):
             self.service.submit(id, Stage(shards, Resources(1, 2**20)), "s3://b/run/packs/1-1")

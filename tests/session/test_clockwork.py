@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dask_knot.session.alarm import Alarm
+from dask_knot.session.clockwork import Alarm, Clockwork
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -26,7 +26,7 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 @pytest.mark.parametrize("seconds", [60.0, None])
 def test_a_cancellation_in_the_tick_of_a_ring_is_not_lost(seconds: float | None) -> None:
     async def cancelled_and_rung() -> bool:
-        alarm = Alarm()
+        alarm = Alarm(Clockwork())
 
         async def watch() -> None:
             while True:
@@ -47,7 +47,7 @@ def test_a_cancellation_in_the_tick_of_a_ring_is_not_lost(seconds: float | None)
 
 def test_a_cancellation_a_tick_after_a_ring_is_not_lost() -> None:
     async def cancelled(ticks: int) -> bool:
-        alarm = Alarm()
+        alarm = Alarm(Clockwork())
 
         async def watch() -> None:
             while True:
@@ -67,7 +67,7 @@ def test_a_cancellation_a_tick_after_a_ring_is_not_lost() -> None:
 
 def test_time_and_rings_are_told_apart() -> None:
     async def sleeps() -> tuple[bool, bool]:
-        alarm = Alarm()
+        alarm = Alarm(Clockwork())
         alarm.ring()  # before it: doesn't count
         late = await alarm.sleep(0.01)
         asyncio.get_running_loop().call_soon(alarm.ring)
@@ -88,7 +88,7 @@ def test_others_have_their_turn_however_late_it_is(seconds: float) -> None:
                 await asyncio.sleep(0)
 
         task = asyncio.ensure_future(other())
-        alarm = Alarm()
+        alarm = Alarm(Clockwork())
         for _ in range(20):
             await alarm.sleep(seconds)
         await task

@@ -1,16 +1,18 @@
-"""Trouble that may pass: the network, the store or Batch is away for a while."""
+"""Errors that may pass, and calls on which no future depends."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 from dask_knot.errors import KnotError, StoreGoneError
 
 logger = logging.getLogger(__name__)
 
 
-class Trouble:
-    """Bears with errors for a while, then lets the futures know.
+class Outage:
+    """The network, the store or Batch is away: borne for a while, then the futures are told.
 
     Parameters
     ----------
@@ -50,3 +52,12 @@ class Trouble:
             told.__cause__ = error
             return told
         return None
+
+
+def tolerate(failure: str, call: Callable[..., object], *arguments: Any) -> None:
+    """Call something on which no future depends; if it raises, log `failure` and go on."""
+    try:
+        call(*arguments)
+    except Exception as error:
+        logger.warning("%s: %s", failure, error)
+        logger.debug("%s", failure, exc_info=True)

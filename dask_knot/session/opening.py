@@ -1,0 +1,126 @@
+"""Opens a session: puts its parts together, from settings to one that is ready to start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dask_knot.batch.service import JobService
+from dask_knot.planning import Limits, Resources
+from dask_knot.run import names
+from dask_knot.run.store import Store
+from dask_knot.run.work import Options
+from dask_knot.session.clockwork import Clockwork
+from dask_knot.session.constants import StoredConstants
+from dask_knot.session.driver import Driver, Hooks
+from dask_knot.session.engines import Engine, open_engine
+from dask_knot.session.failures import Failures
+from dask_knot.session.lookout import Lookout
+from dask_knot.session.session import Session
+from dask_knot.session.submission import Submitter
+from dask_knot.session.values import ValueReader
+from dask_knot.session.watcher import Watcher
+from dask_knot.settings.settings import Settings
+from dask_knot.tracking.tracker import Pace, Tracker
+
+#: Range reads of values that are under way at once.
+READS_AT_ONCE = 8
+#: Manifests that are fetched at once.
+MANIFESTS_AT_ONCE = 8
+
+
+def open_session(settings: Settings) -> Session:
+    """Start the engine that the settings name, and a session on it. Blocks for some milliseconds.
+
+    Raises
+    ------
+    EngineError
+        If the engine can't run here.
+    AwsError
+        If AWS refuses, or can't be reached.
+    ConfigurationError
+        If the engine has no jobs of that size.
+    StoreError
+        If the store can't be written.
+    """
+    engine = open_engine(settings)
+    try:
+        return session_on(engine)
+    except BaseException:
+        engine.close()
+        raise
+
+
+def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
+    """Make a session on an engine that is open. What is wrong from the start is told at once.
+
+    Parameters
+    ----------
+    engine : Engine
+        Runs the jobs; has the settings.
+    clockwork : Clockwork, optional
+        Clock and threads; those of this process, if none is given.
+    """
+    clockwork = clockwork or Clockwork()
+    settings = engine.settings
+    run, tempo = settings.name, settings.tempo
+    service = JobService(engine.client, engine.template, engine.tail)
+    size = Resources(
+        vcpus=settings.cores, memory=settings.memory, gpus=settings.gpus, timeout=settings.timeout
+    )
+    service.definition(size)  # a size that there isn't is refused now, not with the first job
+    store = engine.open_store(settings.store or engine.store_url)
+    store.check_writable(names.probe(run))
+    settings = replace(settings, store=store.url)  # now that it is known
+    first = _claim_plans(store, run) if settings.is_named else 0
+    store.be_patient(tempo.patience)  # not before: what is wrong from the start is told at once
+    pace = Pace(tempo.gather_quiet, tempo.gather_longest)
+    tracker = Tracker(run, _limits(settings), size, pace, first)
+    values = ValueReader(store, clockwork.executor("values", READS_AT_ONCE))
+    options = Options(settings.cores, settings.processes, settings.part_interval)
+    submitter = Submitter(store, run, service, options, StoredConstants(store, run))
+    # Without patience: it looks again itself.
+    reads = clockwork.executor("manifests", MANIFESTS_AT_ONCE)
+    watcher = Watcher(store.at_once(), run, service, values, reads)
+    hooks = Hooks()
+
+    def delete(names: Sequence[str]) -> None:
+        values.forget(names)
+        store.delete(names)
+
+    driver = Driver(tracker, submitter, Failures(values), delete, hooks, clockwork)
+    lookout = Lookout(driver, tracker, service, watcher, tempo, hooks)
+    return Session(
+        settings,
+        size,
+        hooks,
+        submitter.plugins,
+        store,
+        first,
+        engine,
+        service,
+        tracker,
+        values,
+        watcher,
+        driver,
+        lookout,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    tempo = settings.tempo
+    return Limits(
+        slots=settings.jobs,
+        shards_per_slot=tempo.shards_per_slot,
+        target_seconds=tempo.target,
+        job_start_seconds=tempo.job_start,
+        unknown_seconds=tempo.unknown_task,
+    )
+
+
+def _claim_plans(store: Store, run: str) -> int:
+    """Claim numbers for the plans of one session: another one may have opened the same run."""
+    number = len(store.list(f"{run}/sessions/"))
+    while not store.put_new(names.session(run, number), [b"open"]):
+        number += 1
+    return number * names.PLANS_PER_SESSION

@@ -1,0 +1,265 @@
+"""Session: one client's hold on a run. It plans, submits, watches and reads, without Dask."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from dask.typing import Key
+
+from dask_knot.batch.service import JobService, StageJob
+from dask_knot.batch.termination import Leftovers, end_jobs
+from dask_knot.errors import StoreError, StoreGoneError
+from dask_knot.planning import Resources, Shard, Stage
+from dask_knot.plural import many
+from dask_knot.run import names
+from dask_knot.run.manifest import Place
+from dask_knot.run.names import StageId
+from dask_knot.run.store import Store
+from dask_knot.session.driver import Driver, Hooks
+from dask_knot.session.engines import Engine
+from dask_knot.session.lookout import Lookout
+from dask_knot.session.plugins import JobPlugins
+from dask_knot.session.values import ValueReader
+from dask_knot.session.watcher import Watcher
+from dask_knot.settings.settings import Settings
+from dask_knot.tracking import events
+from dask_knot.tracking.tracker import Tracker
+
+logger = logging.getLogger(__name__)
+
+#: So often the folder of a run is emptied at most.
+LOOKS = 5
+#: For so many seconds trouble of the store is borne at the end: what stays is never looked for.
+BEARING = 5.0
+
+
+@dataclass(slots=True)
+class Session:
+    """One client's hold on a run.
+
+    `submit`, `handle`, `leave` and all queries belong to the event loop in which it was started;
+    what is said to block may be called in any thread.
+
+    Attributes
+    ----------
+    settings : Settings
+        With what only the engine knows.
+    size : Resources
+        What one job has.
+    hooks : Hooks
+        Whom it tells what; set them before `start`.
+    plugins : JobPlugins
+        What sets up jobs before their tasks run.
+    store : Store
+        Where the run keeps everything.
+    first_number : int
+        Where the numbers of what this session writes begin: no other one has these.
+    """
+
+    settings: Settings
+    size: Resources
+    hooks: Hooks
+    plugins: JobPlugins
+    store: Store
+    first_number: int
+    _engine: Engine
+    _service: JobService
+    _tracker: Tracker
+    _values: ValueReader
+    _watcher: Watcher
+    _driver: Driver
+    _lookout: Lookout
+    _ending: threading.RLock = field(default_factory=threading.RLock)
+    _is_ended: bool = False
+
+    # Verbs.
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._driver.start()
+        self._driver.background(self._lookout.watch())
+
+    def submit(self, graph: events.Graph) -> None:
+        """Compute what a graph wants; the outcomes go to `hooks.outcomes`, with the run id 0.
+
+        Parameters
+        ----------
+        graph : Graph
+            Its wanted keys are held until they are released: `handle([KeyReleased(...)])`.
+        """
+        asked = (events.KeyAsked(key, 0) for key in graph.wanted)
+        self.handle([events.GraphSubmitted(graph), *asked])
+
+    def handle(self, happened: Iterable[events.Event]) -> None:
+        """Take in what happened; nothing any more once it is left."""
+        self._driver.handle(happened)
+
+    async def leave(self) -> None:
+        """Let go of the run: nothing more is planned, submitted or told. Jobs go on."""
+        await self._driver.close()
+
+    def end_jobs(self) -> None:
+        """End all jobs and threads, and say which jobs could not be ended; blocks.
+
+        May be called twice, and by several threads at once.
+        """
+        with self._ending:
+            if self._is_ended:
+                return
+            self.store.hurry()
+            self._driver.stop_submitting()
+            self._engine.end_jobs()
+            left = end_jobs(self._service)
+            self._driver.shut_down()
+            self._values.close()
+            self._watcher.close()
+        if left.jobs:
+            logger.warning("%s", self._words(left))
+
+    def end(self) -> None:
+        """End all jobs, delete an unnamed run, and end the engine; blocks.
+
+        Only the first call does anything: a process that ends makes sure.
+        """
+        self.end_jobs()
+        with self._ending:
+            if self._is_ended:
+                return
+            self._is_ended = True
+            try:
+                if not self.settings.is_named:
+                    self.store.be_patient(min(BEARING, self.settings.tempo.patience))
+                    empty(self.store, f"{self.settings.name}/")
+            finally:
+                self._engine.close()
+
+    def resize(self, jobs: int) -> None:
+        """Let another number of jobs run at once."""
+        self._engine.resize(jobs)
+        self._tracker.resize(replace(self._tracker.limits, slots=jobs))
+
+    # Queries.
+
+    @property
+    def slots(self) -> int:
+        """How many jobs may run at once."""
+        return self._tracker.slots
+
+    @property
+    def largest(self) -> Resources:
+        """The most that a job may ask for."""
+        return self._engine.largest
+
+    @property
+    def is_here(self) -> bool:
+        """Whether jobs are processes of this machine, with its files and locks."""
+        return self._engine.is_here
+
+    @property
+    def jobs(self) -> Mapping[StageId, StageJob]:
+        """All jobs that are remembered, the oldest first: a mapping that doesn't change."""
+        return self._service.jobs
+
+    @property
+    def tracker(self) -> Tracker:
+        """Answers what is known of keys, shards and stages; events go through `handle`."""
+        return self._tracker
+
+    def read_values(
+        self, places: Mapping[Key, Place]
+    ) -> tuple[dict[Key, memoryview], dict[Key, StoreError]]:
+        """Give the bytes of values, checked, and why some are lost; blocks.
+
+        Raises
+        ------
+        StoreError
+            If the store can't be asked at the moment: nothing is lost then.
+        """
+        return self._values.read_values(places)
+
+    def read_failure(self, place: Place) -> memoryview:
+        """Give the bytes of a failure; blocks.
+
+        Raises
+        ------
+        StoreError
+            If they can't be read.
+        """
+        return self._values.read(place)
+
+    def traffic(self) -> Counter[str]:
+        """Count the bytes that this client has ``read`` and ``written``."""
+        return self.store.traffic()[1]
+
+    def logs_of(self, chosen: Collection[str] | None) -> dict[str, str]:
+        """Read the logs of jobs and children that are named, or of the newest; blocks."""
+        return self._service.logs(chosen)
+
+    def logs(self, what: Key | None) -> dict[str, str]:
+        """Read the logs of a job, a child, the child that made a key's value; None: of the newest.
+
+        Blocks.
+
+        Raises
+        ------
+        KeyError
+            If no job has that id, or is to make the value of that key.
+        TypeError
+            If it can't be a key.
+        """
+        if what is None:
+            return self._service.logs()
+        if not isinstance(what, Hashable):
+            raise TypeError(f"{what!r} isn't one job id, future or key: ask for one after another")
+        if isinstance(what, str) and self._service.is_job(what):
+            return self._service.logs([what])
+        shard = self._tracker.shard_of(what)
+        if shard is None or shard.stage not in self.jobs:
+            raise KeyError(f"{what!r} is neither a job of this cluster nor a key that a job makes")
+        return self._service.logs([self.jobs[shard.stage].child(shard.index)])
+
+    def job_script(self) -> str:
+        """Show the requests for a stage of two shards."""
+        id = StageId(0, 0)
+        empty = Shard((), (), (), (), 0.0)
+        stage = Stage((empty, empty), self.size)
+        definition = self._service.definition(self.size)
+        name = definition["jobDefinitionName"]
+        url = f"{self.store.url}/{names.pack(self.settings.name, id)}"
+        requests = {
+            "RegisterJobDefinition": definition,
+            "SubmitJob": {**self._service.request(id, stage, url, name)},
+        }
+        return json.dumps(requests, indent=2)
+
+    def _words(self, left: Leftovers) -> str:
+        commands = "\n  ".join(map(self._engine.end_command, left.jobs))
+        why = "they did not end in time" if left.why is None else left.why
+        return (
+            f"{many('job', len(left.jobs))} of {self.settings.name} could not be ended: {why}. "
+            f"They may run on, cost money and write into {self.settings.store}. To end them:\n"
+            f"  {commands}"
+        )
+
+
+def empty(store: Store, folder: str) -> None:
+    """Delete all that is in a folder of a store, and say if something stays.
+
+    It is looked at again: what a job had just sent when it ended may arrive after its end.
+    """
+    try:
+        for _ in range(LOOKS):
+            store.delete_all(folder)
+            if not store.list(folder):
+                return
+        why = "somebody still writes there"
+    except StoreGoneError:  # with all that was in it
+        return
+    except StoreError as error:
+        why = str(error)
+    logger.warning("not all was deleted from %s/%s: %s", store.url, folder, why)

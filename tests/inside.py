@@ -1,0 +1,43 @@
+"""The inner parts of an open cluster, for tests that break or count something in there.
+
+The one place of the tests that knows how a cluster is built.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dask_knot.cluster.cluster import KnotCluster
+from dask_knot.run.store import Store
+from dask_knot.session.session import Session
+
+
+def session(cluster: KnotCluster) -> Session:
+    """Give the session of a cluster."""
+    assert cluster._session is not None
+    return cluster._session
+
+
+def engine(cluster: KnotCluster) -> Any:
+    """Give what runs the jobs."""
+    return session(cluster)._engine
+
+
+def batch(cluster: KnotCluster) -> Any:
+    """Give what answers Batch's calls."""
+    return engine(cluster).client
+
+
+def store(cluster: KnotCluster) -> Store:
+    """Give the store of the session."""
+    return session(cluster).store
+
+
+def service(cluster: KnotCluster) -> Any:
+    """Give what knows the jobs."""
+    return session(cluster)._service
+
+
+def tracker(cluster: KnotCluster) -> Any:
+    """Give the tracker."""
+    return session(cluster)._tracker
