@@ -1,0 +1,178 @@
+"""A session is driven through whole plans in virtual time: no thread, no sleep, no scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dask._task_spec import Task, TaskRef
+from dask.typing import Key
+
+from dask_knot.batch.request import JobTemplate
+from dask_knot.errors import InternalError
+from dask_knot.planning import Resources
+from dask_knot.run.store import Store
+from dask_knot.session.driver import Outcome
+from dask_knot.session.failures import ErredKey
+from dask_knot.session.opening import session_on
+from dask_knot.session.session import Session
+from dask_knot.settings.settings import Settings, resolve
+from dask_knot.tracking import events
+from tests.session import virtual
+from tests.session.batch import VirtualBatch
+from tests.session.virtual import VirtualLoop
+
+BOOT = 60.0
+WORK = 600.0
+#: As on AWS, and with tasks that are known to be long.
+PACE = {"job_start": 60.0, "target": 240.0, "unknown_task": WORK, "poll_slowest": 30.0}
+
+
+class VirtualEngine:
+    """An engine whose Batch knows no time but that of an event loop."""
+
+    largest = Resources(64, 2**36)
+    is_here = False
+
+    def __init__(self, loop: VirtualLoop, url: str) -> None:
+        settings = resolve({"engine": "local", "jobs": 8, "cores": 1, "memory": 2**30})
+        self.settings: Settings = replace(settings, tempo=replace(settings.tempo, **PACE))
+        self.store_url = url
+        self.template = JobTemplate("virtual", "queue", "image")
+        self.store = Store(url)
+        self.client = VirtualBatch(loop, self.store, BOOT, lambda key: WORK)
+        self.is_closed = False
+
+    def open_store(self, url: str) -> Store:
+        """Open the one store there is."""
+        return self.store
+
+    def tail(self, log_stream: str, lines: int) -> Sequence[str]:
+        """Give no log."""
+        return ()
+
+    def resize(self, jobs: int) -> None:
+        """Have room for all."""
+
+    def end_jobs(self) -> None:
+        """End nothing: no job of this machine runs."""
+
+    def end_command(self, job_id: str) -> str:
+        """Give a command."""
+        return f"end {job_id}"
+
+    def close(self) -> None:
+        """Note that it was closed."""
+        self.is_closed = True
+
+
+class Heard:
+    """Takes what a session tells."""
+
+    def __init__(self, session: Session, loop: VirtualLoop) -> None:
+        self.outcomes: list[Outcome] = []
+        self.times: dict[Key, float] = {}
+        self._loop = loop
+        session.hooks.outcomes = self.take
+
+    def take(self, outcomes: Sequence[Outcome]) -> None:
+        """Note outcomes, and when they came."""
+        self.outcomes += outcomes
+        self.times |= {outcome.key: self._loop.time() for outcome in outcomes}
+
+
+def shuffled(width: int) -> events.Graph:
+    """Make a graph of three stages: everything reads everything of the stage before."""
+    first = {f"first-{n}": Task(f"first-{n}", int, n) for n in range(width)}
+    second = {f"second-{n}": _sum(f"second-{n}", first) for n in range(width)}
+    third = {f"third-{n}": _sum(f"third-{n}", second) for n in range(width)}
+    return events.Graph({**first, **second, **third}, list(third))
+
+
+def _sum(key: str, reads: Any) -> Task:
+    return Task(key, lambda *values: sum(values), *(TaskRef(read) for read in reads))
+
+
+async def until(loop: VirtualLoop, heard: Heard, count: int) -> None:
+    """Let virtual time pass until so many outcomes came."""
+    while len(heard.outcomes) < count:
+        await asyncio.sleep(1.0)
+
+
+def test_three_stages_take_three_times_boot_and_work(tmp_path: Path) -> None:
+    threads, began = threading.active_count(), time.monotonic()
+
+    async def main(loop: VirtualLoop) -> None:
+        engine = VirtualEngine(loop, tmp_path.as_uri())
+        session = session_on(engine, loop.clockwork())
+        heard = Heard(session, loop)
+        session.start()
+        session.submit(graph := shuffled(8))
+        await until(loop, heard, 8)
+        assert [array.size for array in engine.client.arrays.values()] == [8, 8, 8]
+        ends = sorted({end for end, _, _ in engine.client.ends})
+        assert ends == [pytest.approx(n * (BOOT + WORK)) for n in (1, 2, 3)]
+        # Each was submitted at once, and found within a look of its end.
+        assert max(heard.times.values()) <= ends[-1] + PACE["poll_slowest"] + 1
+        places = {key: session.tracker.place_of(key) for key in graph.wanted}
+        values, lost = session.read_values({k: p for k, p in places.items() if p is not None})
+        assert not lost
+        assert len(values) == 8
+        assert threading.active_count() == threads
+        await session.leave()
+        session.end()
+        assert engine.is_closed
+        assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+    virtual.run(main)
+    assert time.monotonic() - began < 3 * (BOOT + WORK)
+
+
+def test_what_a_session_is_left_with_goes_on(tmp_path: Path) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        engine = VirtualEngine(loop, tmp_path.as_uri())
+        session = session_on(engine, loop.clockwork())
+        heard = Heard(session, loop)
+        session.start()
+        session.submit(shuffled(4))
+        while len(engine.client.arrays) < 3:  # the whole plan is at Batch
+            await asyncio.sleep(0.01)
+        await session.leave()
+        await asyncio.sleep(10 * (BOOT + WORK))
+        assert len(engine.client.ends) == 12
+        assert heard.outcomes == []
+        assert engine.client.requests("TerminateJob") == []
+        session.end()
+
+    virtual.run(main)
+
+
+def test_an_action_that_nobody_knows_is_a_mistake(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Dance:
+        """No action of the tracker."""
+
+    async def main(loop: VirtualLoop) -> None:
+        session = session_on(VirtualEngine(loop, tmp_path.as_uri()), loop.clockwork())
+        heard = Heard(session, loop)
+        session.submit(shuffled(2))
+        tracker: Any = session.tracker
+        decide, tracker.handle = tracker.handle, lambda event, now: [Dance()]
+        session.handle([events.Ticked()])
+        tracker.handle = decide
+        assert {outcome.key for outcome in heard.outcomes} == {"third-0", "third-1"}
+        assert all(isinstance(outcome, ErredKey) for outcome in heard.outcomes)
+        errors = [o.failure.load() for o in heard.outcomes if isinstance(o, ErredKey)]
+        assert all(isinstance(error, InternalError) for error in errors)
+        await session.leave()
+        session.end()
+
+    virtual.run(main)
+    assert "dask_knot made a mistake" in caplog.text
