@@ -1,0 +1,427 @@
+"""What is used of Dask without its documentation's promise is there, and does what is relied upon.
+
+These are the tests to run against another release of Dask: see ``.ci/dask-releases``.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import importlib
+import inspect
+import operator
+import pkgutil
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import dask
+import dask.array as da
+import pytest
+from dask import _task_spec
+from dask.core import flatten
+from distributed import (
+    Client,
+    Future,
+    InstallPlugin,
+    Scheduler,
+    Worker,
+    default_client,
+    get_client,
+    get_worker,
+    rejoin,
+    secede,
+)
+from distributed.core import Status
+from distributed.deploy.cluster import Cluster
+from distributed.diagnostics.plugin import SchedulerPlugin
+from distributed.diagnostics.task_stream import TaskStreamPlugin
+from distributed.protocol import deserialize, pickle, serialize, to_serialize
+from distributed.recreate_tasks import ReplayTaskScheduler
+from distributed.worker import thread_state
+
+import dask_knot
+from dask_knot import internals
+from dask_knot.internals import Alias, DataNode, GraphNode, Task, TaskRef
+
+# --- Graphs ---------------------------------------------------------------------------------------
+
+
+def test_nodes_are_those_of_dask() -> None:
+    for name in internals.__all__:
+        kind = getattr(internals, name)
+        assert kind.__module__ in ("dask._task_spec", "dask._expr")
+    assert issubclass(internals.TupleNode, internals.NestedContainer)
+
+
+def test_a_node_says_what_it_reads_and_can_be_called() -> None:
+    node = Task("b", operator.add, TaskRef("a"), 1)
+    assert (node.key, node.func, list(node.dependencies)) == ("b", operator.add, ["a"])
+    assert node({"a": 2}) == 3
+    assert node.substitute({"a": "c"}).dependencies == {"c"}
+    assert DataNode("a", 5)({}) == DataNode("a", 5).value == 5
+    assert Alias("x", "a")({"a": 7}) == 7
+    whole = internals.List(TaskRef("a"), 2)
+    assert (whole.klass, whole({"a": 1})) == (list, [1, 2])
+    assert internals.Dict({"k": TaskRef("a")})({"a": 1}) == {"k": 1}
+
+
+def test_fused_tasks_call_the_function_that_is_known() -> None:
+    fused = Task.fuse(Task("a", operator.neg, 1), Task("b", operator.neg, TaskRef("a")))
+    assert fused.func is internals.EXECUTE_SUBGRAPH
+    inner, target, names, *reads = fused.args
+    assert (set(inner), target, list(names), reads) == ({"a", "b"}, "b", [], [])
+    assert GraphNode.fuse(Task("c", operator.neg, TaskRef("d")), key="c").dependencies == {"d"}
+
+
+def test_the_frames_of_a_task_are_in_the_file_that_is_known() -> None:
+    assert internals.TASK_FILE == Task.__call__.__code__.co_filename == _task_spec.__file__
+
+
+def test_collections_become_tasks_that_can_be_culled() -> None:
+    expr = internals.finalized([da.ones(4, chunks=2).sum(), dask.delayed(operator.neg)(1)])
+    keys = set(flatten(expr.__dask_keys__()))
+    tasks, annotations = internals.materialized(expr)
+    assert annotations == {}
+    assert all(isinstance(node, GraphNode) for node in tasks.values())
+    needed = internals.culled({**tasks, "unused": DataNode("unused", 0)}, keys)
+    assert keys <= set(needed) <= set(tasks)
+
+
+def test_annotations_come_by_type() -> None:
+    with dask.annotate(priority=3):
+        expr = internals.finalized([da.ones(4, chunks=2) + 1])
+    with dask.config.set({"optimization.fuse.active": False}):
+        tasks, annotations = internals.materialized(expr)
+    assert set(annotations) == {"priority"}
+    assert set(annotations["priority"].values()) == {3}
+    assert set(annotations["priority"]) <= set(tasks)
+
+
+@pytest.mark.parametrize("is_producer", [True, False])
+def test_a_task_like_another_produces_data_if_that_one_does(is_producer: bool) -> None:
+    node = Task("a", operator.neg, 1, _data_producer=is_producer)
+    made = internals.like(node, int, ["11"], {"base": 2})
+    assert (made.key, made.data_producer, made({})) == ("a", is_producer, 3)
+
+
+class Silent:
+    """What must not be asked for a token."""
+
+    def __dask_tokenize__(self) -> object:
+        raise AssertionError("a token was made")
+
+
+def test_a_named_graph_is_sent_without_a_look_at_its_tasks() -> None:
+    for number in (1, 2):
+        tasks = {"a": Task("a", partial(isinstance, Silent()), number)}
+        expr = internals.named_graph(tasks, f"graph-{number}")
+        message = serialize(to_serialize(expr))
+        found, annotations = internals.materialized(deserialize(*message))
+        assert list(found) == ["a"]
+        assert found["a"].args == (number,)
+        assert annotations == {}
+
+
+# --- What tasks find ------------------------------------------------------------------------------
+
+
+def test_the_worker_is_found_until_it_is_left() -> None:
+    assert internals.present_worker() is None
+    token = internals.enter_worker("outer")
+    inner = internals.enter_worker("inner")
+    assert get_worker() == internals.present_worker() == "inner"
+    internals.leave_worker(inner)
+    assert get_worker() == "outer"
+    internals.leave_worker(token)
+    with pytest.raises(ValueError, match="No worker found"):
+        get_worker()
+
+
+def test_get_client_asks_the_worker_for_its_own() -> None:
+    class Host:
+        def _get_client(self, timeout: float | None = None) -> str:
+            return "its client"
+
+    token = internals.enter_worker(Host())
+    try:
+        assert get_client() == "its client"
+    finally:
+        internals.leave_worker(token)
+
+
+def test_threads_secede_and_rejoin() -> None:
+    called = []
+
+    class Loop:
+        def add_callback(self, call: Callable[..., None], *arguments: object) -> None:
+            called.append(call)
+
+    class Host:
+        loop = Loop()
+
+        def handle_stimulus(self, *events: object) -> None:
+            pass
+
+    token = internals.enter_worker(Host())
+    internals.enter_pool()
+    internals.begin_task("a", 0.0)
+    try:
+        secede()
+        rejoin()
+    finally:
+        internals.end_task()
+        internals.leave_pool()
+        internals.leave_worker(token)
+    assert len(called) == 1
+
+
+def test_the_task_of_a_thread_is_what_workers_call_it() -> None:
+    internals.begin_task(("x", 0), 12.5)
+    assert (internals.present_task(), thread_state.key) == (("x", 0), ("x", 0))
+    assert thread_state.start_time == 12.5
+    internals.end_task()
+    assert not hasattr(thread_state, "key")
+
+
+# --- Errors ---------------------------------------------------------------------------------------
+
+
+def innermost(call: Callable[[], object]) -> FrameType:
+    """Give the frame that raises when something is called."""
+    try:
+        call()
+    except Exception as error:
+        entry = error.__traceback__
+        while entry is not None and entry.tb_next is not None:
+            entry = entry.tb_next
+        assert entry is not None
+        return entry.tb_frame
+    raise AssertionError("nothing was raised")
+
+
+def unbound() -> Future:
+    """Give a future as it comes to a process without a client."""
+    return pickle.loads(pickle.dumps(Future("a-key")))
+
+
+RAISERS: dict[str, tuple[Callable[[], object], Callable[[FrameType], bool]]] = {
+    "future": (lambda: unbound().result(), internals.is_unbound),
+    "default client": (default_client, internals.is_client_search),
+    "current client": (Client.current, internals.is_client_search),
+    "missing key": (
+        lambda: dask.get(
+            {"a": (operator.neg, "b"), "c": Task("c", operator.neg, TaskRef("d"))}, "c"
+        ),
+        internals.is_local_start,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RAISERS)
+def test_errors_tell_which_function_raised_them(name: str) -> None:
+    call, is_it = RAISERS[name]
+    frame = innermost(call)
+    assert is_it(frame)
+    others = {internals.is_unbound, internals.is_client_search, internals.is_local_start} - {is_it}
+    assert not any(other(frame) for other in others)
+
+
+# --- Plugins --------------------------------------------------------------------------------------
+
+
+class Receiver:
+    """Takes plugins in the place of a scheduler."""
+
+    def __init__(self) -> None:
+        self.taken: list[Any] = []
+
+    async def register_worker_plugin(self, plugin: bytes, **_: object) -> dict[str, object]:
+        self.taken.append(pickle.loads(plugin))
+        return {}
+
+    register_nanny_plugin = register_worker_plugin
+
+
+@pytest.mark.parametrize("restarts", [True, False])
+def test_the_half_of_an_install_that_workers_get_says_what_it_installs(restarts: bool) -> None:
+    receiver = Receiver()
+    plugin = InstallPlugin(partial(divmod, 7, 2), restart_workers=restarts)
+    asyncio.run(plugin.start(receiver))
+    (half,) = receiver.taken
+    install = internals.install_of(half)
+    assert install is not None
+    assert install() == (3, 1)
+    assert internals.install_of(SchedulerPlugin()) is None
+
+
+# --- Clients, clusters, their loops, scheduler and worker -----------------------------------------
+
+
+def test_clients_of_this_process_are_known(threads_client: Client) -> None:
+    assert threads_client in internals.clients_here()
+
+
+def test_futures_of_a_fork_are_told_from_others(threads_client: Client) -> None:
+    before = Future("a", threads_client)._id
+    internals.renew_futures()
+    assert Future("a", threads_client)._id[0] != before[0]
+
+
+def test_a_line_in_the_log_of_a_cluster(threads_client: Client) -> None:
+    internals.log_of(threads_client.cluster)("a line")
+    assert "a line" in threads_client.cluster.get_logs(scheduler=False, workers=False)["Cluster"]
+
+
+def test_loops_start_and_stop_with_who_uses_them() -> None:
+    class Owned(Cluster):
+        """A cluster of which there is only the loop."""
+
+    owned = Owned(asynchronous=False, quiet=True)
+    internals.start_loop(owned)
+    ran = threading.Event()
+    owned.loop.add_callback(ran.set)
+    assert ran.wait(10)
+    loop = owned.loop.asyncio_loop
+    internals.stop_loop(owned)
+    assert not loop.is_running()
+    owned.status = Status.closed
+
+
+def test_capacity_is_what_it_is_said_to_be(threads_client: Client) -> None:
+    cluster = threads_client.cluster
+    worker: Worker = cluster.workers[0]
+    scheduler: Scheduler = cluster.scheduler
+    internals.resize_worker(worker, scheduler, 7)
+    assert threads_client.nthreads() == {worker.address: 7}
+    assert scheduler.total_nthreads == worker.state.nthreads == 7
+    assert threads_client.submit(operator.neg, 1).result() == -1
+
+
+def test_news_are_held_until_they_are_sent(threads_client: Client) -> None:
+    scheduler: Scheduler = threads_client.cluster.scheduler
+
+    async def look() -> tuple[bool, bool]:
+        comm = next(iter(scheduler.client_comms.values()))
+        comm.send({"op": "a-message-for-nobody"})
+        before = internals.has_news(scheduler)
+        while internals.has_news(scheduler):
+            await asyncio.sleep(0.001)
+        return before, internals.has_news(scheduler)
+
+    assert threads_client.sync(look) == (True, False)
+
+
+def test_a_folder_that_is_kept_outlives_its_server(threads_client: Client) -> None:
+    worker: Worker = threads_client.cluster.workers[0]
+    folder = Path(worker.local_directory)
+    assert folder.is_dir()
+    _, remove, arguments, _ = worker._workdir._finalizer.peek()
+    internals.keep_folder(worker)
+    worker._workdir.release()
+    assert folder.is_dir()
+    remove(*arguments)
+    assert not folder.exists()
+
+
+# --- What our classes override --------------------------------------------------------------------
+
+#: Methods of Dask's that classes of ours override or call, and the parameters that they count on.
+METHODS: dict[Callable[..., Any], str] = {
+    Scheduler.update_graph: "client expr_ser keys annotations internal_priority",
+    Scheduler.start_unsafe: "",
+    Scheduler.send_all: "client_msgs worker_msgs",
+    Scheduler.gather: "keys serializers",
+    Scheduler.scatter: "",
+    Scheduler.broadcast: "msg workers nanny serializers",
+    Scheduler.identity: "n_workers",
+    Scheduler.restart_workers: "workers timeout",
+    Scheduler.retire_workers: "",
+    Scheduler.stimulus_cancel: "keys client",
+    Scheduler.register_scheduler_plugin: "plugin name idempotent",
+    Scheduler.register_worker_plugin: "comm plugin name idempotent",
+    Scheduler.unregister_worker_plugin: "comm name",
+    Scheduler.register_nanny_plugin: "comm plugin name idempotent",
+    Scheduler.unregister_nanny_plugin: "comm name",
+    Scheduler.handle_task_finished: "key worker stimulus_id run_id",
+    Scheduler.handle_task_erred: "key worker stimulus_id run_id exception traceback exception_text "
+    "traceback_text",
+    Scheduler.heartbeat_worker: "address now metrics executing",
+    Scheduler.report: "msg client",
+    Scheduler.client_releases_keys: "keys client stimulus_id",
+    Scheduler.transitions: "recommendations stimulus_id",
+    Scheduler.remove_client: "client",
+    Worker.get_data: "comm keys who serializers",
+    Worker.update_data: "data stimulus_id",
+    Worker.heartbeat: "",
+    Worker.get_metrics: "",
+    Worker.run: "comm",
+    Worker.close: "",
+    Worker.upload_file: "filename data load",
+    Cluster.close: "timeout",
+    Cluster.sync: "func",
+    Cluster.wait_for_workers: "n_workers timeout",
+    ReplayTaskScheduler.get_error_cause: "keys",
+    ReplayTaskScheduler.get_runspec: "key",
+    SchedulerPlugin.transition: "key start finish",
+    SchedulerPlugin.restart: "scheduler",
+    TaskStreamPlugin.transition: "key start finish",
+    TaskStreamPlugin.collect: "start stop count start_index",
+    TaskStreamPlugin.rectangles: "istart istop workers start_boundary",
+}
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: str(method.__qualname__))
+def test_a_method_of_dask_takes_what_we_count_on(method: Callable[..., Any]) -> None:
+    parameters = inspect.signature(method).parameters
+    has_more = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    assert has_more or set(METHODS[method].split()) <= set(parameters)
+
+
+#: Private names of Dask's classes that classes of ours have as well, on purpose.
+OVERRIDDEN = {
+    "Cluster._adaptive",  # what `adapt` has set: the widget and `close` look at it
+    "Cluster._close",
+    "Cluster._get_logs",
+    "Cluster._repr_html_",
+    "Cluster._scaling_status",
+    "Cluster._start",
+    "Cluster._supports_scaling",  # no buttons in the widget
+    "Expr._name",  # see `named_graph`
+    "GraphNode._dependencies",  # what a node of ours reads
+}
+
+
+def modules() -> Iterator[Any]:
+    """Import the whole package."""
+    for found in pkgutil.walk_packages(dask_knot.__path__, "dask_knot."):
+        if found.name.rpartition(".")[2] not in ("__main__", "boot"):  # they are programs
+            yield importlib.import_module(found.name)
+
+
+def names_of(kind: type) -> set[str]:
+    """Name what a class defines itself: its body, and what its methods give to `self`."""
+    names = set(vars(kind))
+    tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names |= {node.attr} if ast.unparse(node.value) == "self" else set()
+    return names
+
+
+def test_private_names_of_dask_are_overridden_on_purpose_only() -> None:
+    found = set()
+    for module in modules():
+        for kind in vars(module).values():
+            if not (inspect.isclass(kind) and kind.__module__ == module.__name__):
+                continue
+            own = {name for name in names_of(kind) if name.startswith("_") and name[1] != "_"}
+            own.discard("_abc_impl")  # Python's
+            for base in kind.__mro__:
+                if base.__module__.partition(".")[0] in ("dask", "distributed"):
+                    found |= {f"{base.__name__}.{name}" for name in own & names_of(base)}
+    assert found == OVERRIDDEN
