@@ -15,6 +15,7 @@ from distributed.protocol import pickle
 from distributed.sizeof import safe_sizeof
 from distributed.utils import offload
 
+from dask_knot.cluster.values import Values
 from dask_knot.errors import StoreError
 from dask_knot.run import codec, names
 from dask_knot.run.layout import lay_out
@@ -31,21 +32,11 @@ RUNS_HERE = (
 )
 
 
-class Values(Protocol):
+class Upstream(Protocol):
     """What the gateway needs of the scheduler beside it."""
 
     address: str
-
-    async def read_values(
-        self, keys: Collection[Key], serializers: Collection[str] | None
-    ) -> tuple[Any, list[Key]]:
-        """Read values as a client can be sent them, and name the keys that have none."""
-
-    def scattered(self, event: ValuesScattered) -> None:
-        """Learn of values that the gateway has put into the store."""
-
-    def not_scattered(self, error: StoreError) -> None:
-        """Learn why values could not be put there."""
+    values: Values
 
     def heartbeat_worker(self, **news: Any) -> object:
         """Learn that the gateway lives."""
@@ -56,7 +47,7 @@ class Gateway(Worker):  # type: ignore[misc]
 
     Parameters
     ----------
-    scheduler : Values
+    scheduler : Upstream
         The scheduler in this process.
     store : Store
         Where scattered values go.
@@ -69,10 +60,10 @@ class Gateway(Worker):  # type: ignore[misc]
     """
 
     def __init__(
-        self, scheduler: Values, store: Store, run: str, first_number: int, **options: Any
+        self, scheduler: Upstream, store: Store, run: str, first_number: int, **options: Any
     ) -> None:
         super().__init__(scheduler.address, name=GATEWAY, **options)
-        self._knot = scheduler
+        self._scheduler = scheduler
         self._store = store
         self._run = run
         self._scattered = count(first_number)
@@ -89,7 +80,7 @@ class Gateway(Worker):  # type: ignore[misc]
         **options: Any,
     ) -> Any:
         """Give values to a client that asks workers itself (``direct=True``)."""
-        values, lost = await self._knot.read_values(keys, serializers)
+        values, lost = await self._scheduler.values.read(keys, serializers)
         if lost:
             return {"status": "OK", "data": {}}  # the client then asks the scheduler, which knows
         await comm.write({"status": "OK", "data": values}, serializers=serializers)
@@ -108,15 +99,15 @@ class Gateway(Worker):  # type: ignore[misc]
         try:
             places = await asyncio.shield(putting)  # a thread goes on, whoever waits
         except StoreError as error:
-            self._knot.not_scattered(error)
+            self._scheduler.values.not_scattered(error)
             raise
-        self._knot.scattered(ValuesScattered(places))
+        self._scheduler.values.scattered(ValuesScattered(places))
         return {"nbytes": {key: safe_sizeof(value) for key, value in data.items()}, "status": "OK"}
 
     async def heartbeat(self) -> None:
         """Let the scheduler know, without a message that may be under way when one of them ends."""
         metrics = await self.get_metrics()
-        self._knot.heartbeat_worker(
+        self._scheduler.heartbeat_worker(
             address=self.contact_address, now=time(), metrics=metrics, executing={}
         )
 

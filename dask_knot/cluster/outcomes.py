@@ -1,14 +1,14 @@
-"""TellsOutcomes: what became of keys goes to Dask as a worker would tell it, without a message."""
+"""What became of keys, told to Dask's scheduler as a worker would tell it, without a message."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from dask.typing import Key
 from distributed.protocol import to_serialize
 
-from dask_knot.cluster.workers import JobsAsWorkers
 from dask_knot.errors import InternalError
 from dask_knot.run.failure import fail
 from dask_knot.session.driver import Outcome
@@ -18,8 +18,35 @@ from dask_knot.tracking import actions
 logger = logging.getLogger(__name__)
 
 
-class TellsOutcomes(JobsAsWorkers):
-    """The part of the scheduler that takes outcomes from the driver."""
+class TaskRegister(Protocol):
+    """What is needed here of a scheduler: its tasks, and what workers tell it."""
+
+    tasks: Mapping[Key, Any]
+
+    @property
+    def gateway_address(self) -> str:
+        """The address of the one worker."""
+
+    def handle_task_finished(
+        self, *, key: Key, worker: str, stimulus_id: str, run_id: int, **message: Any
+    ) -> None:
+        """Take a key for done."""
+
+    def handle_task_erred(self, *, key: Key, stimulus_id: str, run_id: int, **message: Any) -> None:
+        """Take a key for erred."""
+
+
+class Outcomes:
+    """Tells a scheduler how keys ended.
+
+    Parameters
+    ----------
+    scheduler : TaskRegister
+        Wants to know.
+    """
+
+    def __init__(self, scheduler: TaskRegister) -> None:
+        self._scheduler = scheduler
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """Tell Dask how keys ended."""
@@ -28,35 +55,15 @@ class TellsOutcomes(JobsAsWorkers):
                 self._tell(outcome)
             except Exception as error:  # the other keys must not wait for this one
                 logger.critical("%r could not be told to Dask", outcome.key, exc_info=error)
-                self._refuse_outcome(outcome, error)
-
-    def _tell(self, outcome: Outcome) -> None:
-        if isinstance(outcome, actions.FinishKey):
-            self.finish(outcome.key, outcome.run_id, outcome.facts)
-        elif not self._is_stale(outcome.key, outcome.run_id):
-            self._err(outcome)
-
-    def _refuse_outcome(self, outcome: Outcome, error: Exception) -> None:
-        """Err a key whose outcome Dask couldn't take."""
-        fault = fail(InternalError.of(error), outcome.key)
-        refused = ErredKey(outcome.key, outcome.run_id, fault)
-        try:
-            if not self._is_stale(outcome.key, outcome.run_id):
-                self._err(refused)
-        except Exception:
-            logger.critical("%r has no outcome", outcome.key, exc_info=True)
-
-    def _is_stale(self, key: Key, run_id: int) -> bool:
-        task = self.tasks.get(key)
-        return task is None or task.state != "processing" or task.run_id != run_id
+                self._refuse(outcome, error)
 
     def finish(self, key: Key, run_id: int, facts: actions.Facts) -> None:
         """Tell Dask that a key is done, if it still waits for that."""
         if self._is_stale(key, run_id):
             return
-        self.handle_task_finished(
+        self._scheduler.handle_task_finished(
             key=key,
-            worker=self.gateway_address,
+            worker=self._scheduler.gateway_address,
             stimulus_id="knot-task-finished",
             run_id=run_id,
             metadata={},
@@ -67,13 +74,32 @@ class TellsOutcomes(JobsAsWorkers):
             thread=0,
         )
 
+    def _tell(self, outcome: Outcome) -> None:
+        if isinstance(outcome, actions.FinishKey):
+            self.finish(outcome.key, outcome.run_id, outcome.facts)
+        elif not self._is_stale(outcome.key, outcome.run_id):
+            self._err(outcome)
+
+    def _refuse(self, outcome: Outcome, error: Exception) -> None:
+        """Err a key whose outcome Dask couldn't take."""
+        fault = fail(InternalError.of(error), outcome.key)
+        try:
+            if not self._is_stale(outcome.key, outcome.run_id):
+                self._err(ErredKey(outcome.key, outcome.run_id, fault))
+        except Exception:
+            logger.critical("%r has no outcome", outcome.key, exc_info=True)
+
+    def _is_stale(self, key: Key, run_id: int) -> bool:
+        task = self._scheduler.tasks.get(key)
+        return task is None or task.state != "processing" or task.run_id != run_id
+
     def _err(self, outcome: ErredKey) -> None:
         failure = outcome.failure
         if outcome.is_upstream:
-            self.tasks[outcome.key].retries = 0
-        self.handle_task_erred(
+            self._scheduler.tasks[outcome.key].retries = 0
+        self._scheduler.handle_task_erred(
             key=outcome.key,
-            worker=self.gateway_address,
+            worker=self._scheduler.gateway_address,
             stimulus_id="knot-task-erred",
             run_id=outcome.run_id,
             exception=to_serialize(failure.exception),

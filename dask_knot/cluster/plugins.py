@@ -1,11 +1,11 @@
-"""PluginScheduler: plugins of workers and nannies go to the jobs, if jobs can honour them."""
+"""Plugins of workers and nannies: they go to the jobs, if jobs can honour them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, NoReturn
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NoReturn, Protocol
 
-from distributed import Environ, NannyPlugin, Scheduler, WorkerPlugin
+from distributed import Environ, NannyPlugin, WorkerPlugin
 from distributed.diagnostics.plugin import (
     ForwardLoggingPlugin,
     ForwardOutput,
@@ -16,29 +16,39 @@ from distributed.protocol import pickle
 from distributed.shuffle import ShuffleWorkerPlugin
 
 from dask_knot.errors import LiveWorkerError
-from dask_knot.session.plugins import JobPlugins
 
 Answers = dict[str, dict[str, Any]]
 
 
-class PluginScheduler(Scheduler):  # type: ignore[misc]
-    """Dask's scheduler, whose worker plugins set up jobs: the gateway runs no task, and no plugin.
+class PluginKeeper(Protocol):
+    """What is needed here of a scheduler: what was registered, as Dask keeps it."""
 
-    Attributes
+    worker_plugins: dict[str, bytes]
+    nanny_plugins: dict[str, bytes]
+    workers: Mapping[str, Any]
+
+
+class PluginRegistry:
+    """Lets plugins of workers and nannies set up jobs: the gateway runs no task, and no plugin.
+
+    Parameters
     ----------
-    job_plugins : JobPlugins
-        Takes the plugins to the jobs.
+    scheduler : PluginKeeper
+        Has the plugins that were registered.
+    pass_on : callable
+        Takes the plugins by their names to the jobs that are submitted from now on.
     """
 
-    job_plugins: JobPlugins
-    _shuffle_plugin: bytes | None = None
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(
+        self, scheduler: PluginKeeper, pass_on: Callable[[Mapping[str, bytes]], None]
+    ) -> None:
+        self._scheduler = scheduler
+        self._set = pass_on
+        self._shuffle_plugin: bytes | None = None
         self._refused_files: set[str] = set()  # their names are unique
 
-    async def register_scheduler_plugin(
-        self, plugin: Any, name: str | None = None, *, idempotent: bool
+    async def add_to_scheduler(
+        self, register: Callable[..., Awaitable[None]], plugin: Any, name: str | None
     ) -> None:
         """Add a plugin to Dask's scheduler.
 
@@ -47,61 +57,36 @@ class PluginScheduler(Scheduler):  # type: ignore[misc]
         """
         loaded = plugin if isinstance(plugin, SchedulerPlugin) else pickle.loads(plugin)
         try:
-            await super().register_scheduler_plugin(loaded, name, idempotent=idempotent)
+            await register(loaded, name)
         except Exception:
             if isinstance(loaded, SchedulerUploadFile) and name is not None:
                 self._refused_files.add(name)
-                if name in self.worker_plugins:
-                    self._unregister(self.worker_plugins, name)
+                if name in self._scheduler.worker_plugins:
+                    self.remove_from_workers(name)
             raise
 
-    async def register_worker_plugin(
-        self, comm: Any, plugin: bytes, name: str, *, idempotent: bool
-    ) -> Answers:
+    def add_to_workers(self, plugin: bytes, name: str, idempotent: bool) -> Answers:
         """Let a plugin set up the jobs that are submitted from now on."""
         if name in self._refused_files:
             return {}
         if isinstance(check(name, plugin), ShuffleWorkerPlugin):
             self._shuffle_plugin = plugin  # Dask registers it itself; jobs shuffle by tasks
-        return self._register(self.worker_plugins, plugin, name, idempotent)
+        return self._add(self._scheduler.worker_plugins, plugin, name, idempotent)
 
-    async def unregister_worker_plugin(self, comm: Any, name: str) -> Answers:
+    def remove_from_workers(self, name: str) -> Answers:
         """Let jobs that are submitted from now on do without a plugin."""
-        return self._unregister(self.worker_plugins, name)
+        return self._remove(self._scheduler.worker_plugins, name)
 
-    async def register_nanny_plugin(
-        self, comm: Any, plugin: bytes, name: str, idempotent: bool
-    ) -> Answers:
+    def add_to_nannies(self, plugin: bytes, name: str, idempotent: bool) -> Answers:
         """Take one of Dask's own nanny plugins, which jobs can honour."""
         check(name, plugin)
-        return self._register(self.nanny_plugins, plugin, name, idempotent)
+        return self._add(self._scheduler.nanny_plugins, plugin, name, idempotent)
 
-    async def unregister_nanny_plugin(self, comm: Any, name: str) -> Answers:
-        """Let jobs that are submitted from now on do without a plugin."""
-        return self._unregister(self.nanny_plugins, name)
+    def remove_from_nannies(self, name: str) -> Answers:
+        """Let jobs that are submitted from now on do without a plugin for nannies."""
+        return self._remove(self._scheduler.nanny_plugins, name)
 
-    async def broadcast(
-        self,
-        *,
-        msg: dict[str, Any],
-        workers: Collection[str] | None = None,
-        nanny: bool = False,
-        serializers: Collection[str] | None = None,
-        **options: Any,
-    ) -> dict[str, Any]:
-        """Send a message to the gateway; there is no nanny to send one to."""
-        if nanny:
-            raise LiveWorkerError(
-                f"{msg.get('op')!r} is meant for nannies, and there are none: jobs come and go. "
-                "Leave out nanny=True, or use a LocalCluster"
-            )
-        # By its name: Dask passes it to those only who have one of that name.
-        answers: dict[str, Any] = await super().broadcast(
-            msg=msg, workers=workers, serializers=serializers, **options
-        )
-        return answers
-
-    def _register(
+    def _add(
         self, registered: dict[str, bytes], plugin: bytes, name: str, idempotent: bool
     ) -> Answers:
         if idempotent and name in registered:
@@ -110,7 +95,7 @@ class PluginScheduler(Scheduler):  # type: ignore[misc]
         registered[name] = plugin
         return self._pass_on()
 
-    def _unregister(self, registered: dict[str, bytes], name: str) -> Answers:
+    def _remove(self, registered: dict[str, bytes], name: str) -> Answers:
         if name not in registered:
             raise ValueError(f"The plugin {name} does not exist")
         del registered[name]
@@ -118,9 +103,9 @@ class PluginScheduler(Scheduler):  # type: ignore[misc]
 
     def _pass_on(self) -> Answers:
         # A nanny's plugins go first: they make the environment of the worker's.
-        plugins = {**self.nanny_plugins, **self.worker_plugins}
-        self.job_plugins.set({n: p for n, p in plugins.items() if p is not self._shuffle_plugin})
-        return {address: {"status": "OK"} for address in self.workers}
+        plugins = {**self._scheduler.nanny_plugins, **self._scheduler.worker_plugins}
+        self._set({n: p for n, p in plugins.items() if p is not self._shuffle_plugin})
+        return {address: {"status": "OK"} for address in self._scheduler.workers}
 
 
 def check(name: str, data: bytes) -> Any:

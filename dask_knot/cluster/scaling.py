@@ -231,7 +231,6 @@ class Scaling(Cluster):  # type: ignore[misc]
             assert self.scheduler is not None
             assert self._gateway is not None
             resize_worker(self._gateway, self.scheduler, nthreads)
-            self.scheduler.set_largest(session.largest)
             self.scheduler_info = SchedulerInfo(self.scheduler.identity())
             return NoOpAwaitable()
 

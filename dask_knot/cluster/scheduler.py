@@ -2,45 +2,36 @@
 
 Dask's scheduler keeps what clients asked for. Its one worker, the gateway, never computes: a
 ``compute-task`` message to it becomes a question to the tracker, without a way over the network.
+What is done differently from Dask stands in the scheduler's collaborators; the methods here say
+which one answers for Dask's own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Collection, Mapping, Sequence
-from itertools import count
-from time import time
-from typing import Any
+from collections.abc import Collection, Mapping
+from functools import partial
+from inspect import unwrap
+from typing import Any, NoReturn
 
 from dask.typing import Key
-from distributed.core import error_message
+from distributed import Scheduler
 from distributed.diagnostics.plugin import SchedulerPlugin
-from distributed.protocol import to_serialize
-from distributed.utils import offload
+from distributed.utils import log_errors
 
-from dask_knot.cluster.cancelling import CancelsThrough
-from dask_knot.cluster.leaving import LeavesQuietly
-from dask_knot.cluster.outcomes import TellsOutcomes
-from dask_knot.cluster.plugins import PluginScheduler
+from dask_knot.cluster.arrivals import Arrival, Arrivals
+from dask_knot.cluster.departures import Departures, ignore_who_left, wanted_readers
+from dask_knot.cluster.news import News
+from dask_knot.cluster.outcomes import Outcomes
+from dask_knot.cluster.plugins import Answers, PluginRegistry
 from dask_knot.cluster.replay import Replay
+from dask_knot.cluster.values import Values
+from dask_knot.cluster.workers import JobWorkers, as_jobs, refuse_retirement
 from dask_knot.dashboard.show import show
-from dask_knot.errors import StoreError, UnsupportedGraphError
-from dask_knot.graphs.annotations import Bounds, check_workers, for_dask
-from dask_knot.graphs.compaction import compact
-from dask_knot.graphs.constants import Constants
-from dask_knot.graphs.opening import OpenedGraph, open_graph
-from dask_knot.run.manifest import NOWHERE
 from dask_knot.session.session import Session
-from dask_knot.session.values import EncodedValues
-from dask_knot.tracking import actions, events
-
-logger = logging.getLogger(__name__)
-
-HUB = "knot-inputs"
 
 
-class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcomes):
+class KnotScheduler(Scheduler):  # type: ignore[misc]
     """Dask's scheduler, which plans before it schedules.
 
     Parameters
@@ -49,30 +40,46 @@ class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcome
         Runs the tasks.
     **options
         As for `distributed.Scheduler`.
+
+    Attributes
+    ----------
+    values : Values
+        What the gateway reads and puts.
     """
 
     def __init__(self, session: Session, **options: Any) -> None:
         super().__init__(**options)
         self._session = session
-        self.job_plugins = session.plugins
-        self._bounds = Bounds(session.size, session.largest)
-        self._constants = Constants()
-        self._news: list[events.Event] = []
-        self._asked_hubs: list[tuple[Key, int]] = []
-        self._hub_numbers = count()
-        self._hubs: set[Key] = set()
-        self._restarts = 0
-        self._scatter_error: StoreError | None = None
-        self.add_plugin(_Releases(self), name="knot-releases")
+        self._departures = Departures(self)
+        self._workers = JobWorkers(self)
+        self._plugins = PluginRegistry(self, session.plugins.set)
+        self._outcomes = Outcomes(self)
+        self._news = News(session.handle, self._outcomes, self.loop.add_callback)
+        self._arrivals = Arrivals(self, self._news, session)
+        self.values = Values(self, self._news, session)
+        self.add_plugin(_Releases(self._news, self._arrivals), name="knot-releases")
         self.extensions["replay-tasks"] = Replay(self, session)
         show(self, session)
 
     async def start_unsafe(self) -> KnotScheduler:
         """Start the scheduler, and the session with it."""
+        ignore_who_left(asyncio.get_running_loop())  # clients of this process wait in it, too
         await super().start_unsafe()
-        self._session.hooks.outcomes = self.tell
+        self._session.hooks.outcomes = self._outcomes.tell
         self._session.start()
         return self
+
+    def leave(self) -> None:
+        """Take nothing more from anybody, and tell nobody anything."""
+        self._news.close()
+        self._departures.leave()
+
+    async def close(self, *arguments: Any, **options: Any) -> None:
+        """Close, whoever asks for it: the cluster, or a client that shuts everything down."""
+        self.leave()
+        await super().close(*arguments, **options)
+
+    # Graphs and keys.
 
     async def update_graph(
         self,
@@ -83,201 +90,143 @@ class KnotScheduler(CancelsThrough, LeavesQuietly, PluginScheduler, TellsOutcome
         **rest: Any,
     ) -> None:
         """Take a graph from a client: plan its tasks, and let Dask know of the wanted keys only."""
-        if client not in self.clients:
-            return
-        self._session.handle([events.ArrivalBegan()])
-        try:
-            await self._take_graph(client, expr_ser, keys, dict(annotations or {}), rest)
-        finally:
-            self._session.handle([events.ArrivalEnded()])
-
-    async def _take_graph(
-        self,
-        client: str,
-        expr_ser: Any,
-        keys: set[Key],
-        everywhere: dict[str, Any],
-        rest: dict[str, Any],
-    ) -> None:
-        restarts = self._restarts
-        try:
-            opened = await self._open(expr_ser, keys, everywhere, bool(rest.pop("actors", None)))
-        except Exception as error:
-            self._refuse(client, keys, error)
-            return
-        if client not in self.clients:  # any more: it took a while
-            return
-        lost = [key for key in opened.graph.external if key not in self.tasks]
-        if lost or restarts != self._restarts:
-            self._cancel(client, keys, lost)
-            return
-        self._flush()
-        self._session.handle([events.GraphSubmitted(opened.graph, is_held=True)])
-        try:
-            small = compact(opened, f"{HUB}-{next(self._hub_numbers)}")
-            self._hubs |= small.hubs
-            await super().update_graph(
-                client=client,
-                expr_ser=small.packed,
-                keys=keys,
-                annotations=for_dask(opened.annotations, everywhere),
-                **{**rest, "internal_priority": small.order},
-            )
-        except Exception as error:
-            self._refuse(client, keys, error)
-        finally:
-            taken = {key for key in opened.graph.wanted if key in self.tasks}
-            self._news.append(events.GraphTaken(opened.graph, taken))
-            self._flush()
-
-    async def _open(
-        self, expr_ser: Any, keys: set[Key], everywhere: dict[str, Any], has_actors: bool
-    ) -> OpenedGraph:
-        if has_actors:
-            raise UnsupportedGraphError(
-                "actors live in a worker, and jobs come and go: keep the state in the values "
-                "that tasks return, or use a LocalCluster"
-            )
-        known = self._bounds, self._constants, self._session.is_here
-        opened: OpenedGraph = await offload(open_graph, expr_ser, keys, everywhere, *known)
-        check_workers(opened.annotations, everywhere, self.worker_names())
-        return opened
+        arrival = Arrival(client, expr_ser, keys, dict(annotations or {}), rest)
+        await self._arrivals.take(super().update_graph, arrival)
 
     def send_all(self, client_msgs: dict[str, Any], worker_msgs: dict[str, Any]) -> None:
         """Send messages; those that would start a task at the gateway go to the tracker."""
-        for address in list(worker_msgs):
-            rest = []
-            for message in worker_msgs[address]:
-                if message["op"] == "compute-task":
-                    self._ask(message["key"], message["run_id"])
-                else:
-                    rest.append(message)
-            worker_msgs[address] = rest
-        super().send_all(client_msgs, {a: some for a, some in worker_msgs.items() if some})
+        super().send_all(client_msgs, self._news.without_questions(worker_msgs))
+
+    def stimulus_cancel(self, keys: Collection[Key], client: str, **options: Any) -> None:
+        """Cancel keys; in the place of those that nobody wants, what reads them."""
+        super().stimulus_cancel(wanted_readers(self.tasks, keys), client, **options)
+
+    # Values.
 
     async def gather(
         self, keys: Collection[Key], serializers: list[str] | None = None
     ) -> dict[str, Any]:
         """Give a client values: their bytes are read here and decoded there."""
-        values, lost = await self.read_values(keys, serializers)
+        values, lost = await self.values.read(keys, serializers)
         if lost:
             return {"status": "error", "keys": lost}
         self.log_event("all", {"action": "gather", "count": len(keys)})
         return {"status": "OK", "data": values}
 
-    async def read_values(
-        self, keys: Collection[Key], serializers: Collection[str] | None
-    ) -> tuple[Any, list[Key]]:
-        """Read values as a client can be sent them, and name the keys that have none."""
-        tracker = self._session.tracker
-        places = {key: place for key in keys if (place := tracker.place_of(key))}
-        found, damaged = await asyncio.to_thread(self._session.read_values, places)
-        for key, error in damaged.items():
-            if tracker.place_of(key) == places[key]:  # else it was made again meanwhile
-                self._session.handle([events.ValueLost(key, error)])
-        lost = [key for key in keys if key not in found]
-        self._release_lost(lost)
-        if serializers is None or "pickle" in serializers:
-            return to_serialize(EncodedValues(found)), lost
-        # Values are stored as pickles: whoever takes none gets them in a way that it does take.
-        values = await offload(EncodedValues(found).decoded)
-        return {key: to_serialize(value) for key, value in values.items()}, lost
-
     async def scatter(self, *arguments: Any, **options: Any) -> Any:
-        """Let the gateway put values into the store; what it raises would only come back as text.
+        """Let the gateway put values into the store; raises what kept it from that."""
+        return await self.values.scatter(super().scatter, arguments, options)
 
-        Raises
-        ------
-        StoreError
-            If they can't be put there.
-        """
-        try:
-            return await super().scatter(*arguments, **options)
-        except Exception as error:
-            cause, self._scatter_error = self._scatter_error, None
-            raise (cause or error) from error
+    def update_data(self, **options: Any) -> None:
+        """Learn of values that were scattered, unless all are let go of."""
+        self._departures.update_data(super().update_data, options)
 
-    def not_scattered(self, error: StoreError) -> None:
-        """Learn why the gateway could not put values into the store."""
-        self._scatter_error = error
+    # Clients.
 
-    def scattered(self, event: events.ValuesScattered) -> None:
-        """Learn of values that the gateway has put into the store."""
-        self._flush()
-        self._session.handle([event])
+    def report(self, msg: Any, ts: Any = None, client: str | None = None) -> None:
+        """Tell clients something: those that listen."""
+        self._departures.report(super().report, msg, ts, client)
 
-    def _release_lost(self, keys: Collection[Key]) -> None:
-        """Let Dask ask again for keys whose values can't be read: they are made again."""
-        place_of = self._session.tracker.place_of
-        in_memory = {key for key in keys if key in self.tasks and self.tasks[key].state == "memory"}
-        lost = {key: "released" for key in in_memory if place_of(key) is None}
-        self.transitions(lost, f"knot-value-lost-{time()}")
+    def client_desires_keys(self, keys: Any, client: str) -> None:
+        """Hold keys for somebody, unless all are let go of."""
+        self._departures.desire_keys(super().client_desires_keys, keys, client)
 
-    def _ask(self, key: Key, run_id: int) -> None:
-        if key in self._hubs:
-            self._asked_hubs.append((key, run_id))
-        else:
-            self._news.append(events.KeyAsked(key, run_id))
-        if len(self._news) + len(self._asked_hubs) == 1:
-            # Not now: Dask is in the midst of its transitions.
-            self.loop.add_callback(self._flush)
+    def client_releases_keys(self, keys: Any, client: str, **options: Any) -> None:
+        """Release keys of a client that is still known."""
+        self._departures.release_keys(super().client_releases_keys, keys, client, options)
 
-    def _note_release(self, key: Key, is_forgotten: bool) -> None:
-        if is_forgotten:
-            self._hubs.discard(key)
-        self._news.append(events.KeyReleased(key, is_forgotten))
-        if len(self._news) + len(self._asked_hubs) == 1:
-            self.loop.add_callback(self._flush)
+    def client_heartbeat(self, client: str) -> None:
+        """Note that a client lives, if it is still known."""
+        self._departures.heartbeat(super().client_heartbeat, client)
 
-    def _flush(self) -> None:
-        """Tell the tracker, in order, what Dask has done, unless nobody waits for anything."""
-        if self.is_leaving:
-            return
-        news, self._news = self._news, []
-        hubs, self._asked_hubs = self._asked_hubs, []
-        if news:
-            self._session.handle(news)
-        facts = actions.Facts(0, _NONE_TYPE, "NoneType", time(), time())
-        self.tell([actions.FinishKey(key, run_id, NOWHERE, facts) for key, run_id in hubs])
+    @log_errors  # type: ignore[untyped-decorator]
+    async def feed(self, comm: Any, **options: Any) -> None:
+        """Feed a progress bar until one of the two ends, which is no error."""
+        # Dask's own without its decorator, which logs that end.
+        await self._departures.feed(partial(unwrap(Scheduler.feed), self), comm, options)
 
-    def _refuse(self, client: str, keys: Collection[Key], error: Exception) -> None:
-        """Err keys that can't be planned; an exception would close the client's connection."""
-        logger.debug("a graph was refused", exc_info=error)
-        message = error_message(error)
-        for key in keys:
-            self.report(
-                {
-                    "op": "task-erred",
-                    "key": key,
-                    "exception": message["exception"],
-                    "traceback": message["traceback"],
-                },
-                client=client,
-            )
+    # Workers.
 
-    def _cancel(self, client: str, keys: Collection[Key], lost: Sequence[Key]) -> None:
-        """Cancel keys that need values which nobody has any more, or came before a restart."""
-        logger.debug("a graph is cancelled; lost are %s", lost[:10])
-        self.report(
-            {"op": "cancelled-keys", "keys": keys, "reason": "lost dependencies"}, client=client
-        )
-        self.client_releases_keys(keys=keys, client=client, stimulus_id=f"knot-lost-{time()}")
+    @property
+    def gateway_address(self) -> str:
+        """The address of the one worker."""
+        return self._workers.address
+
+    def worker_names(self) -> set[str]:
+        """Name the one worker as users may: its name, its address, its host."""
+        return self._workers.names()
+
+    def identity(self, n_workers: int = -1) -> dict[str, Any]:
+        """Say what there is: the jobs that may run at once are shown as workers."""
+        session = self._session
+        return as_jobs(super().identity(), session.size, session.slots, n_workers)
+
+    async def restart_workers(
+        self, workers: list[str] | None = None, timeout: float = 30, **options: Any
+    ) -> dict[str, str]:
+        """Tell that all is new: jobs were ended with their keys, and the gateway keeps no state."""
+        return await self._workers.restart(workers, timeout)
+
+    async def retire_workers(self, *workers: Any, **options: Any) -> NoReturn:
+        """Refuse: without the gateway nothing would run any more."""
+        refuse_retirement()
+
+    async def broadcast(
+        self,
+        *,
+        msg: dict[str, Any],
+        workers: Collection[str] | None = None,
+        nanny: bool = False,
+        serializers: Collection[str] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Send a message to the gateway; there is no nanny to send one to."""
+        # Named here: Dask passes serializers to those only who have an argument of that name.
+        message = {"msg": msg, "workers": workers, "serializers": serializers, **options}
+        return await self._workers.broadcast(super().broadcast, nanny, message)
+
+    # Plugins.
+
+    async def register_scheduler_plugin(
+        self, plugin: Any, name: str | None = None, *, idempotent: bool
+    ) -> None:
+        """Add a plugin to Dask's scheduler."""
+        register = partial(super().register_scheduler_plugin, idempotent=idempotent)
+        await self._plugins.add_to_scheduler(register, plugin, name)
+
+    async def register_worker_plugin(
+        self, comm: Any, plugin: bytes, name: str, *, idempotent: bool
+    ) -> Answers:
+        """Let a plugin set up the jobs that are submitted from now on."""
+        return self._plugins.add_to_workers(plugin, name, idempotent)
+
+    async def unregister_worker_plugin(self, comm: Any, name: str) -> Answers:
+        """Let jobs that are submitted from now on do without a plugin."""
+        return self._plugins.remove_from_workers(name)
+
+    async def register_nanny_plugin(
+        self, comm: Any, plugin: bytes, name: str, idempotent: bool
+    ) -> Answers:
+        """Take one of Dask's own nanny plugins, which jobs can honour."""
+        return self._plugins.add_to_nannies(plugin, name, idempotent)
+
+    async def unregister_nanny_plugin(self, comm: Any, name: str) -> Answers:
+        """Let jobs that are submitted from now on do without a plugin."""
+        return self._plugins.remove_from_nannies(name)
 
 
 class _Releases(SchedulerPlugin):  # type: ignore[misc]
     """Hears of keys that Dask lets go, and of restarts, at the moment when they happen."""
 
-    def __init__(self, scheduler: KnotScheduler) -> None:
-        self._scheduler = scheduler
+    def __init__(self, news: News, arrivals: Arrivals) -> None:
+        self._news = news
+        self._arrivals = arrivals
 
     def transition(self, key: Key, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
         """Note a key that is released or forgotten."""
         if finish in ("released", "forgotten"):
-            self._scheduler._note_release(key, finish == "forgotten")
+            self._news.release(key, finish == "forgotten")
 
     def restart(self, scheduler: Any) -> None:
-        """Drop the graphs that are being opened: their clients take them for cancelled."""
-        self._scheduler._restarts += 1
-
-
-_NONE_TYPE = b""
+        """Drop the graphs that are being opened."""
+        self._arrivals.note_restart()

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
 from itertools import islice
 from time import monotonic
-from typing import Any, NoReturn
-
-from distributed import Scheduler
+from typing import Any, NoReturn, Protocol
 
 from dask_knot.cluster.gateway import GATEWAY
 from dask_knot.errors import LiveWorkerError
-from dask_knot.graphs.annotations import Bounds
 from dask_knot.internals import has_news
 from dask_knot.planning import Resources
-from dask_knot.session.session import Session
 
 #: Seconds between two looks at whether clients were sent their news: Dask collects them for 2 ms.
 NEWS_INTERVAL = 0.005
@@ -52,46 +47,68 @@ def as_jobs(
     return {**identity, **totals, "workers": entries}
 
 
-class JobsAsWorkers(Scheduler):  # type: ignore[misc]
-    """The part of the scheduler that answers for workers."""
+class WorkerRegister(Protocol):
+    """What is needed here of a scheduler: its one worker, and who hears of it."""
 
-    _session: Session
-    _bounds: Bounds
+    aliases: Mapping[object, str]
+    workers: Mapping[str, Any]
+    client_comms: Mapping[str, Any]
+
+
+class JobWorkers:
+    """Answers for workers.
+
+    Parameters
+    ----------
+    scheduler : WorkerRegister
+        Dask's, which knows the gateway.
+    """
+
+    def __init__(self, scheduler: WorkerRegister) -> None:
+        self._scheduler = scheduler
 
     @property
-    def gateway_address(self) -> str:
+    def address(self) -> str:
         """The address of the one worker."""
-        return str(self.aliases.get(GATEWAY, ""))
+        return str(self._scheduler.aliases.get(GATEWAY, ""))
 
-    def worker_names(self) -> set[str]:
+    def names(self) -> set[str]:
         """Name the one worker as users may: its name, its address, its host."""
-        address = self.gateway_address
-        return {GATEWAY, address, address.partition("://")[2], self.workers[address].host}
+        address = self.address
+        host = self._scheduler.workers[address].host
+        return {GATEWAY, address, address.partition("://")[2], host}
 
-    def identity(self, n_workers: int = -1) -> dict[str, Any]:
-        """Say what there is: the jobs that may run at once are shown as workers."""
-        slots = self._session.slots
-        return as_jobs(super().identity(), self._bounds.default, slots, n_workers)
-
-    def set_largest(self, largest: Resources) -> None:
-        """Let jobs have other sizes at most."""
-        self._bounds = replace(self._bounds, largest=largest)
-
-    async def restart_workers(
-        self, workers: list[str] | None = None, timeout: float = 30, **options: Any
-    ) -> dict[str, str]:
+    async def restart(self, workers: list[str] | None, timeout: float) -> dict[str, str]:
         """Tell that all is new: jobs were ended with their keys, and the gateway keeps no state."""
         # Dask's own workers take their time. Here the answer would overtake the news of the
         # restart, which cancel all that a client has: also what it asks for after the answer.
         deadline, is_left = monotonic() + timeout, True
         while is_left and monotonic() < deadline:
-            is_left = has_news(self)
+            is_left = has_news(self._scheduler)
             await asyncio.sleep(NEWS_INTERVAL)  # also after the last are taken out: to be written
-        return dict.fromkeys(self.workers if workers is None else workers, "OK")
+        return dict.fromkeys(self._scheduler.workers if workers is None else workers, "OK")
 
-    async def retire_workers(self, *workers: Any, **options: Any) -> NoReturn:
-        """Refuse: without the gateway nothing would run any more."""
-        raise LiveWorkerError(
-            "workers of this cluster are jobs, which come and go with their work: there is none to "
-            "retire. cluster.scale(n) says how many may run at once, cluster.close() ends all"
-        )
+    async def broadcast(
+        self, broadcast: Callable[..., Awaitable[Any]], nanny: bool, message: dict[str, Any]
+    ) -> Any:
+        """Send a message to the gateway, as Dask does it; there is no nanny to send one to.
+
+        Raises
+        ------
+        LiveWorkerError
+            If it is meant for nannies.
+        """
+        if nanny:
+            raise LiveWorkerError(
+                f"{message['msg'].get('op')!r} is meant for nannies, and there are none: jobs come "
+                "and go. Leave out nanny=True, or use a LocalCluster"
+            )
+        return await broadcast(**message)
+
+
+def refuse_retirement() -> NoReturn:
+    """Refuse to retire the gateway: without it nothing would run any more."""
+    raise LiveWorkerError(
+        "workers of this cluster are jobs, which come and go with their work: there is none to "
+        "retire. cluster.scale(n) says how many may run at once, cluster.close() ends all"
+    )

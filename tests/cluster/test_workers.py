@@ -1,12 +1,15 @@
-"""What Dask shows as workers: the jobs that may run at once."""
+"""What Dask shows as workers: the jobs that may run at once; and what they can be asked for."""
 
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from dask_knot.cluster.workers import as_jobs
+from dask_knot.cluster.workers import JobWorkers, as_jobs
+from dask_knot.errors import LiveWorkerError
 from dask_knot.planning import Resources
 
 SIZE = Resources(vcpus=2, memory=2**30)
@@ -28,3 +31,41 @@ def test_a_worker_for_each_job(shown: int, details: int) -> None:
 
 def test_no_gateway_is_no_worker() -> None:
     assert as_jobs(identity(), SIZE, 3) == identity()
+
+
+class Register:
+    """A scheduler with the gateway, and a client that has news to read."""
+
+    def __init__(self, *buffers: list[str]) -> None:
+        self.aliases = {"gateway": "tcp://here:1"}
+        self.workers = {"tcp://here:1": SimpleNamespace(host="here")}
+        self.client_comms = {str(n): SimpleNamespace(buffer=b) for n, b in enumerate(buffers)}
+
+
+def test_the_gateway_has_three_names() -> None:
+    workers = JobWorkers(Register())
+    assert workers.address == "tcp://here:1"
+    assert workers.names() == {"gateway", "tcp://here:1", "here:1", "here"}
+
+
+def test_a_restart_is_answered_when_its_news_are_out() -> None:
+    buffer = ["restart"]
+
+    async def restart() -> dict[str, str]:
+        asyncio.get_running_loop().call_later(0.02, buffer.clear)
+        return await JobWorkers(Register(buffer)).restart(None, timeout=30)
+
+    assert asyncio.run(restart()) == {"tcp://here:1": "OK"}
+    assert buffer == []
+    given_up = JobWorkers(Register(["for ever"])).restart(["a"], timeout=0.01)
+    assert asyncio.run(given_up) == {"a": "OK"}
+
+
+def test_there_are_no_nannies_to_tell_anything() -> None:
+    async def broadcast(**message: Any) -> dict[str, Any]:
+        return message
+
+    workers, message = JobWorkers(Register()), {"msg": {"op": "run"}, "workers": None}
+    assert asyncio.run(workers.broadcast(broadcast, False, message)) == message
+    with pytest.raises(LiveWorkerError, match=r"^'run' is meant for nannies"):
+        asyncio.run(workers.broadcast(broadcast, True, message))
