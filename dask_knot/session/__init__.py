@@ -1,1 +1,30 @@
-"""One client's hold on a run: what plans, submits, watches and reads, without Dask's scheduler."""
+"""One client's hold on a run: what plans, submits, watches and reads, without Dask's scheduler.
+
+How it works
+------------
+A `Session` belongs to one event loop. Whoever holds it tells it events (`submit`, `handle`), and it
+tells outcomes to its `Hooks`; neither side ever waits for the other in there.
+
+- The `Driver` hands events to the pure tracker and carries out the actions that come back, each by
+  the function that a table names. What blocks is done by three executors of one thread each:
+  *submit* plans and submits, strictly in order, so that a stage is never terminated, and a pack
+  never deleted, before it was sent; *watch* looks; *delete* deletes.
+- The `Lookout` looks: Batch first, then the store, so that a child that is over has its manifest
+  listed, and what a stage that has ended lacks then is lost. It looks often while things change,
+  ever more seldom while nothing does, not at all while nothing is open; an alarm wakes it.
+- The store, Batch and the network may be away at any moment. An outage is borne for
+  ``tempo.patience`` seconds, then the futures it concerns are told; nothing that was seen is lost.
+- A mistake of ours, wherever it is raised, errs all keys without an outcome: nobody waits for ever.
+
+Clock, timers and executors are the session's `Clockwork`: with those of a virtual event loop hours
+pass in moments, in one thread.
+
+Races
+-----
+`leave` and `end` may come from any thread and at any time, also while a plan is half submitted:
+after `leave` nothing more is told, `end_jobs` waits for the submission under way and ends what it
+has made. A key can be released and asked for again while its old jobs still run: the tracker tells
+the two apart, and an outcome carries the run id of the question that it answers. A failure that
+must be read from the store is told later than those in memory; Dask drops it if the key has moved
+on.
+"""

@@ -10,9 +10,9 @@ from dask_knot.batch.service import JobService, StageJob
 from dask_knot.errors import JobStartError
 from dask_knot.run.names import StageId
 from dask_knot.session.driver import Driver, Hooks
-from dask_knot.session.lingering import Lingering
 from dask_knot.session.outages import Outage, tolerate
-from dask_knot.session.stalls import Stuck, StuckWatch
+from dask_knot.session.overstays import OverstayWatch
+from dask_knot.session.stalls import Stall, StallWatch
 from dask_knot.session.watcher import Watcher
 from dask_knot.settings.settings import Tempo
 from dask_knot.tracking import actions, events
@@ -58,8 +58,8 @@ class Lookout:
         self._watcher = watcher
         self._tempo = tempo
         self._hooks = hooks
-        self._stuck = StuckWatch(service, tempo.stuck_after)
-        self._lingering = Lingering(service.client, lambda: service.jobs)
+        self._stalls = StallWatch(service, tempo.stuck_after)
+        self._overstays = OverstayWatch(service.client, lambda: service.jobs)
         self._outage = Outage(tempo.patience)
 
     async def watch(self) -> None:
@@ -77,7 +77,7 @@ class Lookout:
             await self._wait(delay)
             delay = tempo.poll_fastest if await self._look() else delay * 1.3
             delay = min(delay, tempo.poll_slowest)
-            await self._beside(self._lingering.end, self._now())
+            await self._beside(self._overstays.end, self._now())
             if self._outage.is_present:
                 delay = min(1.0, tempo.patience / 5)
             self._driver.handle([events.Ticked()])
@@ -87,7 +87,7 @@ class Lookout:
         start = self._now()
         while True:
             look = start + delay if self._watched() else None
-            dues = (look, self._tracker.due(), self._lingering.due())
+            dues = (look, self._tracker.due(), self._overstays.due())
             ends = [due for due in dues if due is not None]
             if not await self._driver.alarm.sleep(min(ends) - self._now() if ends else None):
                 return
@@ -107,11 +107,11 @@ class Lookout:
             self._outage.end()
             tolerate("it could not be shown", self._hooks.found, found)  # first: who waits looks
             self._driver.handle(found)
-            self._lingering.note(found, now := self._now())
+            self._overstays.note(found, now := self._now())
             if lost := self._tracker.open_shards(over):
                 self._driver.handle(await self._beside(self._watcher.lost, lost))
-            for stuck in await self._beside(self._stuck.look, stages, now):
-                self._take_stuck(stuck)
+            for stall in await self._beside(self._stalls.look, stages, now):
+                self._take_stall(stall)
         except Exception as error:  # the network, the store or Batch is away for a while
             self._endure(error, stages)
             return False
@@ -124,18 +124,18 @@ class Lookout:
             for id in stages:  # they may run, and nobody waits for them any more
                 self._driver.terminate_stage(actions.TerminateStage(id))
 
-    def _take_stuck(self, stuck: Stuck) -> None:
+    def _take_stall(self, stall: Stall) -> None:
         """Say why jobs wait; those that can never run fail, here and at Batch."""
-        message = f"job {stuck.job_id} waits: {stuck.words}"
+        message = f"job {stall.job_id} waits: {stall.words}"
         logger.warning("%s", message)
         tolerate("this could not be shown", self._hooks.notice, message)
-        if stuck.is_hopeless:
-            error = JobStartError(f"job {stuck.job_id} can't run: {stuck.words}", stuck.job_id)
-            shards = self._tracker.open_shards([stuck.stage])
+        if stall.is_hopeless:
+            error = JobStartError(f"job {stall.job_id} can't run: {stall.words}", stall.job_id)
+            shards = self._tracker.open_shards([stall.stage])
             ending = events.Ending.NOT_STARTED
             self._driver.handle(events.ChildFailed(id, ending, error) for id in shards)
-            self._driver.terminated.add(stuck.stage)
-            end = self._beside(self._driver.terminate, [stuck.stage], _HOPELESS)
+            self._driver.terminated.add(stall.stage)
+            end = self._beside(self._driver.terminate, [stall.stage], _HOPELESS)
             self._driver.background(end)
 
     def _forget(self, jobs: Mapping[StageId, StageJob]) -> None:
@@ -143,7 +143,7 @@ class Lookout:
         terminated = self._driver.terminated
         terminated -= {id for id in terminated if id not in jobs or jobs[id].is_over}
         needed = self._tracker.known_stages() | terminated
-        self._service.prune(needed | self._lingering.stages)
+        self._service.prune(needed | self._overstays.stages)
 
     def _now(self) -> float:
         return self._driver.clockwork.now()

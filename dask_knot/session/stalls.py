@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 STARTED = ("STARTING", "RUNNING")
 
 
-class Stuck(NamedTuple):
+class Stall(NamedTuple):
     """A stage that waits, and why."""
 
     stage: StageId
@@ -26,7 +26,7 @@ class Stuck(NamedTuple):
     is_hopeless: bool
 
 
-class StuckWatch:
+class StallWatch:
     """Asks Batch why jobs wait, but only after a while, and then ever more seldom.
 
     Parameters
@@ -43,7 +43,7 @@ class StuckWatch:
         self._backoffs: dict[StageId, Backoff] = {}
         self._said: dict[StageId, str] = {}
 
-    def look(self, stages: Sequence[StageId], now: float) -> list[Stuck]:
+    def look(self, stages: Sequence[StageId], now: float) -> list[Stall]:
         """Name the stages that are stuck and of which that wasn't said before.
 
         Parameters
@@ -67,7 +67,7 @@ class StuckWatch:
             diagnosis = self._diagnose(jobs[id], queue, environments)
             if diagnosis.is_hopeless or not (busy or self._said.get(id) == diagnosis.words):
                 self._said[id] = diagnosis.words
-                found.append(Stuck(id, jobs[id].id, *diagnosis))
+                found.append(Stall(id, jobs[id].id, *diagnosis))
         return found
 
     def _diagnose(

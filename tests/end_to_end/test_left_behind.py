@@ -80,7 +80,7 @@ def test_a_job_that_can_not_end_is_ended_and_what_waits_for_it_is_computed(
     open_cluster: Callable[..., KnotCluster], caplog: pytest.LogCaptureFixture
 ) -> None:
     cluster = open_cluster(jobs=1)
-    inside.session(cluster)._lookout._lingering._after = 2.0
+    inside.session(cluster)._lookout._overstays._after = 2.0
     with Client(cluster) as client:
         stopped = client.submit(stop_at_end, resources={"MEMORY": 2**29})
         behind = client.submit(inc, stopped)

@@ -115,7 +115,7 @@ EDGES: list[tuple[str, Callable[[Any], Any], str]] = [
     ("list", lambda one: one._watcher, "_list"),
     ("read", lambda one: one._watcher, "_read_one"),
     ("cache", lambda one: one._values, "remember"),
-    ("stuck", lambda one: one._lookout._stuck, "look"),
+    ("stuck", lambda one: one._lookout._stalls, "look"),
     ("due", lambda one: one._tracker, "due"),
     ("open", lambda one: one._tracker, "open_shards"),
 ]

@@ -9,7 +9,7 @@ import pytest
 from dask_knot.batch.service import JobService, JobTemplate
 from dask_knot.planning import Resources, Shard, Stage
 from dask_knot.run.names import StageId
-from dask_knot.session.stalls import StuckWatch
+from dask_knot.session.stalls import StallWatch
 from tests.local.recording import RecordingBatch
 
 FIRST, SECOND = StageId(3, 0), StageId(4, 0)
@@ -21,7 +21,7 @@ class Desk:
     def __init__(self) -> None:
         self.client = RecordingBatch()
         self.service = JobService(self.client, JobTemplate("n", "q", "i"), lambda *_: ())
-        self.watch = StuckWatch(self.service, after=60)
+        self.watch = StallWatch(self.service, after=60)
         shards = tuple(Shard((n,), (), (n,), (), 1.0) for n in range(3))
         for id in (FIRST, SECOND):
             self.service.submit(id, Stage(shards, Resources(4, 2**20)), "s3://b/run/packs/1-1")

@@ -20,7 +20,7 @@ REASON = "its work is committed, but it does not end"
 IDS_AT_ONCE = 100  # `DescribeJobs` takes no more
 
 
-class Lingering:
+class OverstayWatch:
     """Looks at each child once, a while after its last manifest was seen; again if Batch is away.
 
     A child that is ended so fails its array, and Batch then fails what depends on that: which would

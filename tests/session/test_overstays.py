@@ -10,7 +10,7 @@ from dask_knot.batch.service import StageJob
 from dask_knot.planning import Resources
 from dask_knot.run.manifest import Manifest
 from dask_knot.run.names import ShardId, StageId
-from dask_knot.session.lingering import Lingering
+from dask_knot.session.overstays import OverstayWatch
 from dask_knot.tracking.events import ManifestFound
 
 ARRAY, ALONE, OVER = StageId(1, 0), StageId(1, 1), StageId(2, 0)
@@ -49,14 +49,14 @@ class Batch:
         return {}
 
 
-def make(batch: Any) -> Lingering:
+def make(batch: Any) -> OverstayWatch:
     resources = Resources(1, 2**30)
     jobs = {
         ARRAY: StageJob("array", 3, resources),
         ALONE: StageJob("alone", 1, resources),
         OVER: StageJob("over", 2, resources, is_over=True),
     }
-    return Lingering(batch, lambda: jobs, after=60)
+    return OverstayWatch(batch, lambda: jobs, after=60)
 
 
 def done(stage: StageId, index: int, final: bool = True) -> ManifestFound:
@@ -66,40 +66,40 @@ def done(stage: StageId, index: int, final: bool = True) -> ManifestFound:
 
 def test_only_what_is_done_and_runs_is_ended() -> None:
     batch = Batch("array:0", "array:1", "array:2", "alone", "over:0")
-    lingering = make(batch)
-    assert lingering.due() is None
+    overstays = make(batch)
+    assert overstays.due() is None
     parts = done(ARRAY, 2, final=False)
-    lingering.note([done(ARRAY, 0), parts, done(ALONE, 0), done(OVER, 0), object()], now=10)
-    lingering.note([done(ARRAY, 1)], now=50)
-    assert lingering.due() == 70
-    lingering.end(now=69)
+    overstays.note([done(ARRAY, 0), parts, done(ALONE, 0), done(OVER, 0), object()], now=10)
+    overstays.note([done(ARRAY, 1)], now=50)
+    assert overstays.due() == 70
+    overstays.end(now=69)
     assert batch.asked == []
-    lingering.end(now=70)
+    overstays.end(now=70)
     assert batch.ended == ["alone", "array:0"]
     assert "over" not in batch.asked
-    assert lingering.due() == 110
-    lingering.end(now=110)
+    assert overstays.due() == 110
+    overstays.end(now=110)
     assert batch.ended == ["alone", "array:0", "array:1"]
-    assert lingering.due() is None
+    assert overstays.due() is None
 
 
 def test_what_has_ended_is_left_alone() -> None:
     batch = Batch()
-    lingering = make(batch)
-    lingering.note([done(ARRAY, 0), done(ALONE, 0)], now=0)
-    lingering.end(now=60)
+    overstays = make(batch)
+    overstays.note([done(ARRAY, 0), done(ALONE, 0)], now=0)
+    overstays.end(now=60)
     assert (batch.ended, sorted(batch.asked)) == ([], ["alone", "array"])
-    assert lingering.due() is None
+    assert overstays.due() is None
 
 
 def test_when_batch_is_away_it_is_asked_again_later(caplog: pytest.LogCaptureFixture) -> None:
     batch = Batch("alone")
-    lingering = make(batch)
-    lingering.note([done(ALONE, 0)], now=0)
+    overstays = make(batch)
+    overstays.note([done(ALONE, 0)], now=0)
     batch.away = ConnectionError("no route")
-    lingering.end(now=60)
+    overstays.end(now=60)
     assert "could not be ended: no route" in caplog.text
-    assert (lingering.due(), lingering.stages, batch.ended) == (120, {ALONE}, [])
+    assert (overstays.due(), overstays.stages, batch.ended) == (120, {ALONE}, [])
     batch.away = None
-    lingering.end(now=120)
-    assert (lingering.due(), lingering.stages, batch.ended) == (None, set(), ["alone"])
+    overstays.end(now=120)
+    assert (overstays.due(), overstays.stages, batch.ended) == (None, set(), ["alone"])
