@@ -7,7 +7,7 @@
 
 from typing import TYPE_CHECKING
 
-from dask_knot.settings.settings import reconfigure
+from dask_knot.settings.defaults import reconfigure
 
 if TYPE_CHECKING:
     from dask_knot.cluster.cluster import KnotCluster

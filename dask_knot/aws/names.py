@@ -41,8 +41,8 @@ def job_definitions(stack: str) -> str:
     return f"{stack}-"
 
 
-def check_stack(name: str) -> str:
-    """Return a stack's name that is right.
+def check_stack(option: str, name: str) -> str:
+    """Return a stack's name that is right; `option` is what errors call it.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def check_stack(name: str) -> str:
     """
     if not _STACK.fullmatch(name):
         raise wrong(
-            "name",
+            option,
             name,
             "2 to 32 lower case letters, digits and single hyphens, beginning with a letter and "
             "not ending with a hyphen",
@@ -72,19 +72,19 @@ def check_bucket(option: str, name: str) -> str:
     return name
 
 
-def check_prefix(prefix: str) -> str:
+def check_prefix(option: str, prefix: str) -> str:
     """Return the prefix of object names without slashes around it, else raise."""
     bare = prefix.strip("/")
     if not _PREFIX.fullmatch(bare) or len(bare) > 200 or ".." in bare.split("/"):
-        raise wrong("prefix", prefix, "words of letters, digits, '_', '.', '-' with '/' between")
+        raise wrong(option, prefix, "words of letters, digits, '_', '.', '-' with '/' between")
     return bare
 
 
-def check_repository(name: str) -> str:
+def check_repository(option: str, name: str) -> str:
     """Return a repository's name that ECR takes, else raise ConfigurationError."""
     if not _REPOSITORY.fullmatch(name):
         raise wrong(
-            "repository",
+            option,
             name,
             "2 to 256 lower case letters and digits, with single '.', '_', '-' or '/' between",
         )

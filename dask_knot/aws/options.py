@@ -7,11 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_args, get_origin, get_type_hints
 
-import dask
-
 from dask_knot.aws import names
-from dask_knot.aws.rules import check_options
-from dask_knot.settings.checks import check_names, wrong
+from dask_knot.aws.rules import RULES, STRATEGIES, between, strategy
+from dask_knot.errors import ConfigurationError
+from dask_knot.settings.checks import wrong
+from dask_knot.settings.resolver import Check, is_empty, is_none, keywords, resolved, section
+
+#: What means nothing on Fargate, by the value that isn't given.
+EC2_ONLY = {
+    "instance_types": (),
+    "gpu": False,
+    "min_vcpus": 0,
+    "desired_vcpus": None,
+    "allocation_strategy": None,
+    "ami": None,
+    "key_pair": None,
+}
+#: What means nothing beside a queue that is there already.
+MADE_WITH_QUEUE = {**EC2_ONLY, "spot_percentage": None, "subnets": (), "security_groups": ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +71,13 @@ class StackOptions:
     images: int = 20
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "prefix", names.check_prefix(self.prefix))
-        check_options(self)
+        for name, rule in RULES.items():
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, rule(name, value))
+        _check_vcpus(self)
+        _check_platform(self)
+        _check_existing(self)
 
     @property
     def family(self) -> str:
@@ -112,19 +130,73 @@ def resolve_options(given: Mapping[str, Any]) -> StackOptions:
     ConfigurationError
         If a name is unknown or a value is wrong; the message names the valid ones.
     """
-    configured = dask.config.get("knot.aws.up", None) or {}
-    known = [one.name.replace("_", "-") for one in fields(StackOptions) if one.name != "name"]
-    hyphened = {name.replace("_", "-"): value for name, value in configured.items()}
-    check_names(hyphened, known, "the configuration has no setting knot.aws.up.")
-    merged = {"name": dask.config.get("knot.aws.stack", None)}
-    merged |= {name.replace("-", "_"): value for name, value in hyphened.items()}
-    merged |= {name: value for name, value in given.items() if value not in (None, (), {})}
-    hints = get_type_hints(StackOptions)
-    return StackOptions(**{k: _convert(k, v, hints[k]) for k, v in merged.items() if v is not None})
+    said = keywords(given, "a stack has no option", is_empty)
+    configured, place = section("knot.aws.up", is_none), section("knot.aws", is_none)
+    said.check_names(_CHECKS)
+    configured.check_names(_CHECKS.keys() - {"name"})  # which is `knot.aws.stack`
+    found = resolved(_CHECKS, said, configured)
+    if "name" not in found and (named := resolved({"stack": _CHECKS["name"]}, place)):
+        found["name"] = named["stack"]
+    return StackOptions(**found)
+
+
+def _check_vcpus(options: StackOptions) -> None:
+    between(0, options.max_vcpus)("min_vcpus", options.min_vcpus)
+    if options.desired_vcpus is not None:
+        between(options.min_vcpus, options.max_vcpus)("desired_vcpus", options.desired_vcpus)
+
+
+def _check_platform(options: StackOptions) -> None:
+    if options.allocation_strategy is not None and options.platform in STRATEGIES:
+        strategy(options.platform)("allocation_strategy", options.allocation_strategy)
+    if options.family == "fargate":
+        _refuse(options, EC2_ONLY, "belongs to instances, which Fargate hides: use platform='ec2'")
+    if options.platform == "fargate-spot" and options.architecture == "arm64":
+        raise ConfigurationError(
+            "Batch has no arm64 on Fargate Spot: use platform='fargate' or architecture='amd64'"
+        )
+    if options.spot_percentage is not None and options.platform != "spot":
+        raise wrong("spot_percentage", options.spot_percentage, "given with platform='spot' only")
+    if not options.vpc.startswith("vpc-") and (options.subnets or options.security_groups):
+        raise ConfigurationError(
+            f"subnets and security groups are in a VPC: give its id with vpc=, not {options.vpc!r}"
+        )
+    if options.family == "fargate" and options.vpc in ("default", "new") and not options.public_ip:
+        raise ConfigurationError(
+            "jobs on Fargate in public subnets need public_ip=True: else they reach neither the "
+            "image nor the bucket"
+        )
+
+
+def _check_existing(options: StackOptions) -> None:
+    if options.existing_queue is not None:
+        _refuse(
+            options, MADE_WITH_QUEUE, "can't be chosen with existing_queue: it has them already"
+        )
+    if options.existing_bucket is not None and options.bucket is not None:
+        raise ConfigurationError(
+            "bucket names the bucket to make, existing_bucket one that is there: give one of them"
+        )
+
+
+def _refuse(options: StackOptions, unset: dict[str, object], why: str) -> None:
+    for option, value in unset.items():
+        if getattr(options, option) != value:
+            raise ConfigurationError(f"{option} {why}")
+
+
+def _check_of(name: str, hint: Any) -> Check:
+    """Make the check of an option: what YAML, the environment or a keyword gave, then the rule."""
+
+    def check(label: str, value: Any) -> Any:
+        found = _convert(label, value, hint)
+        return RULES[name](label, found) if name in RULES else found
+
+    return check
 
 
 def _convert(name: str, value: Any, hint: Any) -> Any:
-    """Give a value of the field's type from what YAML, the environment or a keyword gave."""
+    """Give a value of the field's type."""
     if get_origin(hint) is types.UnionType:
         hint = next(one for one in get_args(hint) if one is not type(None))
     if get_origin(hint) is tuple:
@@ -144,5 +216,8 @@ def _convert(name: str, value: Any, hint: Any) -> Any:
 
 def _expect(name: str, value: Any, kind: Any, expected: str) -> Any:
     if not isinstance(value, kind):
-        raise wrong(f"knot.aws.up.{name.replace('_', '-')}", value, expected)
+        raise wrong(name, value, expected)
     return value
+
+
+_CHECKS = {name: _check_of(name, hint) for name, hint in get_type_hints(StackOptions).items()}

@@ -10,7 +10,7 @@ import dask
 import yaml
 
 from dask_knot.run.folder import expanded
-from dask_knot.settings.settings import has_folder
+from dask_knot.settings.defaults import has_folder
 
 #: Dask reads all files of its folder in the order of their names: knot.yaml wins over these.
 NAME, IMAGE_NAME = "knot-up.yaml", "knot-image.yaml"

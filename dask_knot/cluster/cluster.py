@@ -29,10 +29,11 @@ from dask_knot.internals import keep_folder, log_of, start_loop, stop_loop
 from dask_knot.session.opening import open_session
 from dask_knot.session.session import Session
 from dask_knot.settings import checks
-from dask_knot.settings import settings as configuration
+from dask_knot.settings.defaults import ensure_file
+from dask_knot.settings.settings import resolve
 
 # As Dask's own packages do it: on import, and of the cluster only, as jobs need no such file.
-configuration.ensure_file()
+ensure_file()
 
 #: Dask must hand every ready key to the gateway at once: Batch does the queueing.
 SCHEDULING = {"distributed.scheduler.worker-saturation": "inf"}
@@ -100,7 +101,7 @@ class KnotCluster(Display):
         silence_logs: int | str | bool = logging.WARNING,
         **others: Any,
     ) -> None:
-        self.settings = configuration.resolve({"engine": engine, **others})
+        self.settings = resolve({"engine": engine, **others})
         self.security = checks.security("security", security)
         self.scheduler: KnotScheduler | None = None
         self._gateway: Gateway | None = None

@@ -7,9 +7,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import dask
-
 from dask_knot.settings import checks
+from dask_knot.settings.resolver import Check, is_empty, keywords, resolved, section
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
 NETWORKS = ("default", "host", "none")
@@ -55,9 +54,9 @@ class ImageSpec:
 
     def __post_init__(self) -> None:
         if self.platform is not None:
-            checks.one_of("platform", self.platform, PLATFORMS)
+            _platform("platform", self.platform)
         if self.network is not None:
-            checks.one_of("network", self.network, NETWORKS)
+            _network("network", self.network)
         if self.base and self.dockerfile:
             raise checks.wrong(
                 "base", self.base, "left out beside a Dockerfile, whose FROM says where to start"
@@ -79,23 +78,47 @@ def resolve_spec(given: Mapping[str, Any]) -> ImageSpec:
     ConfigurationError
         If a name is unknown or a value is wrong; the message names the valid ones.
     """
-    configured = dask.config.get("knot.build", None) or {}
-    if not isinstance(configured, Mapping):
-        raise checks.wrong("knot.build", configured, "a mapping of settings, as in knot.yaml")
-    known = [field.name for field in fields(ImageSpec)]
-    checks.check_names(configured, known, "the configuration has no setting knot.build.")
-    checks.check_names(given, known, "an image has no setting")
-    merged = {name: value for name, value in configured.items() if value not in (None, [], "")}
-    merged |= {name: value for name, value in given.items() if value not in (None, (), [])}
-    return ImageSpec(**{name: _value(name, value) for name, value in merged.items()})
+    said = keywords(given, "an image has no setting", is_empty)
+    configured = section("knot.build", _is_blank)
+    for source in (configured, said):
+        source.check_names(_CHECKS)
+    return ImageSpec(**resolved(_CHECKS, said, configured))
 
 
-def _value(name: str, value: Any) -> Any:
-    if name not in ("packages", "debian", "lines"):
-        return checks.text(name, str(value) if isinstance(value, Path) else value)
-    if isinstance(value, str):
-        # A line of a Dockerfile may have commas; the environment has no other way to name several.
-        value = value.splitlines() if name == "lines" else value.split(",")
+def _is_blank(name: str, value: object) -> bool:
+    return value == "" or is_empty(name, value)
+
+
+def _text(name: str, value: object) -> str:
+    return checks.text(name, str(value) if isinstance(value, Path) else value)
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):  # as the environment names several
+        value = value.split(",")
     if not isinstance(value, (list, tuple)):
         raise checks.wrong(name, value, "a list of texts")
     return tuple(checks.text(name, one).strip() for one in value)
+
+
+def _lines(name: str, value: Any) -> tuple[str, ...]:
+    # A line of a Dockerfile may have commas.
+    return _texts(name, value.splitlines() if isinstance(value, str) else value)
+
+
+def _platform(name: str, value: object) -> str:
+    return checks.one_of(name, value, PLATFORMS)
+
+
+def _network(name: str, value: object) -> str:
+    return checks.one_of(name, value, NETWORKS)
+
+
+_CHECKS: dict[str, Check] = {
+    **{field.name: _text for field in fields(ImageSpec)},
+    "packages": _texts,
+    "debian": _texts,
+    "lines": _lines,
+    "platform": _platform,
+    "network": _network,
+}

@@ -39,7 +39,10 @@ def check_names(given: Iterable[str], known: Collection[str], complaint: str) ->
     """Refuse the first name that isn't known, with the one that may have been meant."""
     for name in given:
         if name not in known:
-            close = [ELSEWHERE.get(name, ""), *difflib.get_close_matches(name, known, n=1)]
+            close = [
+                ELSEWHERE.get(name.replace("-", "_"), ""),
+                *difflib.get_close_matches(name, known, n=1),
+            ]
             meant = next((one for one in close if one in known), None)
             hint = f" Did you mean {meant!r}?" if meant else ""
             raise ConfigurationError(

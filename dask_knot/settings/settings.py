@@ -1,48 +1,25 @@
-"""All settings, merged once: keyword before dask.config (file, environment) before knot.yaml."""
+"""What a cluster is made with: keyword before dask.config (file, environment) before knot.yaml."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
-import dask
-import yaml
 from dask.system import CPU_COUNT
 from distributed.system import MEMORY_LIMIT
 
 from dask_knot.errors import ConfigurationError
 from dask_knot.settings import checks
+from dask_knot.settings.defaults import DEFAULTS, reconfigure_if_wiped
+from dask_knot.settings.resolver import Check, Source, keywords, resolved, section, underscored
 
-_FILE = Path(__file__).parents[1] / "knot.yaml"
-DEFAULTS: dict[str, Any] = yaml.safe_load(_FILE.read_text())["knot"]
 ENGINES = ("local", "docker", "aws")
 #: What stands under `knot` and is no keyword of a cluster: engines, and the image of their jobs.
 SECTIONS = (*ENGINES, "build")
 #: Memory of a job on AWS, for each of its vCPUs: instances of every family have it, and Fargate.
 AWS_MEMORY_PER_CORE = 2 * 2**30
-
-
-def reconfigure() -> None:
-    """Put the packaged defaults into dask.config (again): somebody may have wiped them."""
-    dask.config.update_defaults({"knot": DEFAULTS})
-
-
-def has_folder() -> bool:
-    """Whether Dask's configuration has a folder: without a home, its name begins with a ``~``."""
-    return not dask.config.PATH.startswith("~")
-
-
-def ensure_file() -> None:
-    """Put the defaults, commented out, where the user can change them: ~/.config/dask/knot.yaml.
-
-    A file that is there stays; where none can be written, none is.
-    """
-    if not has_folder():
-        return
-    dask.config.ensure_file(source=str(_FILE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,42 +105,31 @@ def resolve(given: Mapping[str, Any]) -> Settings:
         If a name is unknown or a value is wrong; the message names the valid ones.
     """
     reconfigure_if_wiped()
-    configured = _underscored(dask.config.get("knot"))
-    checks.check_names(
-        configured, ["engine", *_CHECKS, *SECTIONS], "under knot the configuration has no setting"
-    )
-    keywords = {name: value for name, value in given.items() if value is not None}
-    engine = checks.one_of("engine", keywords.get("engine", configured["engine"]), ENGINES)
-    own = _ENGINE_CHECKS[engine]
+    said = keywords(given, "KnotCluster takes no argument", _is_silent)
+    general, packaged = section("knot"), Source(underscored(DEFAULTS))
+    general.check_names([*_CHECKS, *SECTIONS])
+    engine = resolved({"engine": _CHECKS["engine"]}, said, general, packaged)["engine"]
     _refuse_other_engines(given, engine)
-    checks.check_names(given, ["engine", *_CHECKS, *own], "KnotCluster takes no argument")
-    merged = configured | keywords
-    if "dashboard_address" in given:  # here None says something: no dashboard
-        merged["dashboard_address"] = given["dashboard_address"]
-    values = {name: check(name, merged[name]) for name, check in _CHECKS.items()}
-    section = _section(engine, configured.get(engine, {}))
-    chosen = {
-        name: check(name if name in keywords else f"{engine}.{name}", keywords.get(name, default))
-        for (name, check), default in zip(own.items(), map(section.pop, own), strict=True)
-    }
+    said.check_names([*_CHECKS, *_ENGINE_CHECKS[engine]])
+    values = resolved(_CHECKS, said, general, packaged)
+    own, packaged = section(f"knot.{engine}"), Source(underscored(DEFAULTS[engine]))
+    own.check_names(packaged.values)
+    chosen = resolved(_ENGINE_CHECKS[engine], said, own, packaged)
     kind = _ENGINE_SETTINGS.get(engine)
     return Settings(
-        engine=engine,
-        **_sized(engine, values),
-        tempo=_tempo(engine, section),
+        **_sized(values),
+        tempo=Tempo(**resolved(_TEMPO_CHECKS, own, packaged)),
         **({engine: kind(**chosen)} if kind else {}),
     )
 
 
-def reconfigure_if_wiped() -> None:
-    """Restore the defaults when a test or a user's reset has taken them away."""
-    if dask.config.get("knot.local", None) is None:
-        reconfigure()
+def _is_silent(name: str, value: object) -> bool:
+    return value is None and name != "dashboard_address"  # there it says: no dashboard
 
 
-def _sized(engine: str, values: dict[str, Any]) -> dict[str, Any]:
+def _sized(values: dict[str, Any]) -> dict[str, Any]:
     """Settle the size and the number of jobs, and the name of the run."""
-    name, cores, is_local = values["name"], values["cores"], engine != "aws"
+    name, cores, is_local = values["name"], values["cores"], values["engine"] != "aws"
     jobs = values["jobs"] or (max(1, CPU_COUNT // cores) if is_local else 0)
     share = max(1, MEMORY_LIMIT // jobs) if is_local else cores * AWS_MEMORY_PER_CORE
     return values | {
@@ -172,28 +138,6 @@ def _sized(engine: str, values: dict[str, Any]) -> dict[str, Any]:
         "name": name or f"knot-{uuid.uuid4().hex[:10]}",
         "is_named": name is not None,
     }
-
-
-def _section(engine: str, configured: Any) -> dict[str, Any]:
-    """Give the settings under an engine's name: those of configuration, then the defaults."""
-    if not isinstance(configured, Mapping):
-        raise checks.wrong(engine, configured, "a mapping of settings, as in knot.yaml")
-    default, found = _underscored(DEFAULTS[engine]), _underscored(configured)
-    checks.check_names(
-        found, sorted(default), f"under knot.{engine} the configuration has no setting"
-    )
-    return {name: value for name, value in (default | found).items() if name not in _COMMANDS}
-
-
-def _tempo(engine: str, section: dict[str, Any]) -> Tempo:
-    preload = checks.names(f"{engine}.preload", section.pop("preload", None) or [])
-    per_slot = checks.count(f"{engine}.shards-per-slot", section.pop("shards_per_slot"))
-    times = {
-        name: checks.seconds(f"{engine}.{name}", value)
-        for name, value in section.items()
-        if name in _TEMPO
-    }
-    return Tempo(preload=preload, shards_per_slot=per_slot, **times)
 
 
 def _refuse_other_engines(given: Mapping[str, Any], engine: str) -> None:
@@ -207,17 +151,8 @@ def _refuse_other_engines(given: Mapping[str, Any], engine: str) -> None:
                 )
 
 
-def _underscored(configured: Mapping[str, Any]) -> dict[str, Any]:
-    """Give settings the names of keywords; a name that has them already came from later on."""
-    found = {name.replace("-", "_"): value for name, value in configured.items()}
-    return found | {name: value for name, value in configured.items() if "-" not in name}
-
-
-_TEMPO = {field.name for field in fields(Tempo)}
-#: Sections below an engine's that belong to the command line.
-_COMMANDS = ("up",)
-
-_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+_CHECKS: dict[str, Check] = {
+    "engine": lambda name, value: checks.one_of(name, value, ENGINES),
     "name": checks.run_name,
     "jobs": checks.jobs,
     "cores": checks.count,
@@ -234,8 +169,14 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "progress": checks.flag,
 }
 
+_TEMPO_CHECKS: dict[str, Check] = {
+    **{field.name: checks.seconds for field in fields(Tempo)},
+    "shards_per_slot": checks.count,
+    "preload": lambda name, value: checks.names(name, value or []),
+}
+
 _ENGINE_SETTINGS: dict[str, type[Any]] = {"docker": DockerSettings, "aws": AwsSettings}
-_ENGINE_CHECKS: dict[str, dict[str, Callable[[str, Any], Any]]] = {
+_ENGINE_CHECKS: dict[str, dict[str, Check]] = {
     "local": {},
     "docker": {"image": checks.optional_text},
     "aws": {

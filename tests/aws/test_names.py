@@ -10,7 +10,7 @@ from dask_knot.errors import ConfigurationError
 
 @pytest.mark.parametrize("name", ["dask-knot", "ab", "a1-b2", "a" * 32])
 def test_stack_names_that_are_right(name: str) -> None:
-    assert names.check_stack(name) == name
+    assert names.check_stack("name", name) == name
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ def test_stack_names_that_are_right(name: str) -> None:
 )
 def test_stack_names_that_are_wrong(name: str) -> None:
     with pytest.raises(ConfigurationError, match="lower case letters"):
-        names.check_stack(name)
+        names.check_stack("name", name)
 
 
 @pytest.mark.parametrize("name", ["abc", "my-bucket.2", "1st-bucket", "a" * 63])
@@ -42,24 +42,24 @@ def test_bucket_names_that_are_wrong(name: str) -> None:
     ("given", "kept"), [("knot", "knot"), ("/a/b/", "a/b"), ("a.b_c-d", "a.b_c-d")]
 )
 def test_prefixes_lose_the_slashes_around_them(given: str, kept: str) -> None:
-    assert names.check_prefix(given) == kept
+    assert names.check_prefix("prefix", given) == kept
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "a//b", "a b", "../a", "a/..", "ä", "a" * 201, "a*"])
 def test_prefixes_that_are_wrong(prefix: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^prefix="):
-        names.check_prefix(prefix)
+        names.check_prefix("prefix", prefix)
 
 
 @pytest.mark.parametrize("name", ["ab", "team/dask-knot", "a.b_c"])
 def test_repository_names_that_are_right(name: str) -> None:
-    assert names.check_repository(name) == name
+    assert names.check_repository("repository", name) == name
 
 
 @pytest.mark.parametrize("name", ["a", "", "Team/x", "a//b", "-ab", "ab-", "a" * 257])
 def test_repository_names_that_are_wrong(name: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^repository="):
-        names.check_repository(name)
+        names.check_repository("repository", name)
 
 
 def test_what_is_made_from_the_longest_name_fits() -> None:

@@ -12,7 +12,7 @@ from dask_knot.aws import rules
 from dask_knot.aws.options import StackOptions, resolve_options
 from dask_knot.cli.flags import ARCHITECTURES, PLATFORMS, UP
 from dask_knot.errors import ConfigurationError
-from dask_knot.settings.settings import DEFAULTS
+from dask_knot.settings.defaults import DEFAULTS
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +90,34 @@ def test_a_value_of_the_wrong_kind_is_refused(name: str, value: object) -> None:
         pytest.raises(ConfigurationError, match=f"knot.aws.up.{name}="),
     ):
         resolve_options({})
+
+
+@pytest.mark.parametrize(
+    ("given", "configured", "says"),
+    [
+        ({"max_vcpus": 0}, {}, "^max_vcpus=0 is wrong"),
+        ({}, {"max-vcpus": 0}, "^knot.aws.up.max-vcpus=0 is wrong"),
+        ({"platform": "lambda"}, {"platform": "spot"}, "^platform='lambda' is wrong"),
+        ({}, {"tags": {"aws:a": "b"}}, "^knot.aws.up.tags='aws:a' is wrong"),
+        ({"subnet": ()}, {}, "^a stack has no option 'subnet'. Did you mean 'subnets'"),
+        ({}, {"name": "team"}, "^under knot.aws.up the configuration has no setting 'name'"),
+    ],
+)
+def test_an_error_says_where_the_value_came_from(
+    given: dict[str, Any], configured: dict[str, Any], says: str
+) -> None:
+    with (
+        dask.config.set({"knot.aws.up": configured}),
+        pytest.raises(ConfigurationError, match=says),
+    ):
+        resolve_options(given)
+
+
+def test_a_wrong_stack_of_the_configuration_is_one_only_if_it_is_used() -> None:
+    with dask.config.set({"knot.aws.stack": "Team"}):
+        assert resolve_options({"name": "mine"}).name == "mine"
+        with pytest.raises(ConfigurationError, match=r"^knot.aws.stack='Team' is wrong"):
+            resolve_options({})
 
 
 VPC = "vpc-0123456789abcdef0"

@@ -24,7 +24,8 @@ from dask_knot.aws.session import Session
 from dask_knot.cli import files as written
 from dask_knot.cli.main import knot
 from dask_knot.cli.screen import Screen, readable_size
-from dask_knot.settings.settings import DEFAULTS, resolve
+from dask_knot.settings.defaults import DEFAULTS
+from dask_knot.settings.settings import resolve
 from tests.aws.account import account, sign_in
 from tests.aws.formation import FakeFormation, FakeSession
 

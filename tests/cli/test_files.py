@@ -14,7 +14,7 @@ import yaml
 from dask_knot.cli import files as written
 from dask_knot.image.image import make_recipe
 from dask_knot.image.spec import resolve_spec
-from dask_knot.settings.settings import DEFAULTS
+from dask_knot.settings.defaults import DEFAULTS
 
 
 @pytest.fixture(autouse=True)

@@ -180,7 +180,7 @@ def run(program: str, **environment: str) -> str:
 
 def test_the_configuration_file_is_put_in_place(tmp_path: Path) -> None:
     show = (
-        "from dask_knot import KnotCluster\nfrom dask_knot.settings import resolve\n"
+        "from dask_knot import KnotCluster\nfrom dask_knot.settings.settings import resolve\n"
         "print(resolve({}).attempts)"
     )
     assert run(show, DASK_CONFIG=str(tmp_path)) == "3"

@@ -19,7 +19,7 @@ from dask_knot.errors import AwsError, ConfigurationError, ImageError
 from dask_knot.image.builder import open_docker
 from dask_knot.image.image import ensure_local_image, make_recipe, show_dockerfile
 from dask_knot.image.spec import ImageSpec, resolve_spec
-from dask_knot.settings.settings import DEFAULTS
+from dask_knot.settings.defaults import DEFAULTS
 from tests.aws.engines import FakeDocker
 
 SPEC = ImageSpec(packages=())

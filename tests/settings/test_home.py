@@ -19,7 +19,7 @@ from dask_knot.cluster.discovery import announce, open_clusters
 from dask_knot.errors import ConfigurationError
 from dask_knot.run.folder import expanded
 from dask_knot.run.store import Store
-from dask_knot.settings import settings
+from dask_knot.settings.defaults import ensure_file
 from dask_knot.settings.home import home_folder
 from tests.aws.account import account, sign_in
 
@@ -76,7 +76,7 @@ def test_without_a_home_no_folder_of_a_strange_name_is_made(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    settings.ensure_file()
+    ensure_file()
     with pytest.raises(OSError, match="no home folder"):
         written.write("dask-knot", "eu-west-1", None, {})
     assert list(tmp_path.iterdir()) == []
@@ -84,7 +84,7 @@ def test_without_a_home_no_folder_of_a_strange_name_is_made(
 
 def test_in_a_locked_home_nothing_is_announced_or_written(locked: Path) -> None:
     assert announce("knot-1", "tcp://127.0.0.1:1") is None
-    settings.ensure_file()
+    ensure_file()
     assert locked.read_text() == "a file"
 
 

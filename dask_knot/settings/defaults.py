@@ -1,0 +1,43 @@
+"""``knot.yaml``, which has every setting with its default: in Dask's configuration, and as a file.
+
+Dask's own tests, and users who reset their configuration, wipe what packages have put there, so who
+resolves settings puts it back first (`reconfigure_if_wiped`). The user's copy is written once and
+never changed, as Dask's own is; a home that is missing or can't be written is no error.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dask
+import yaml
+
+_FILE = Path(__file__).parents[1] / "knot.yaml"
+DEFAULTS: dict[str, Any] = yaml.safe_load(_FILE.read_text())["knot"]
+
+
+def reconfigure() -> None:
+    """Put the packaged defaults into dask.config (again): somebody may have wiped them."""
+    dask.config.update_defaults({"knot": DEFAULTS})
+
+
+def reconfigure_if_wiped() -> None:
+    """Restore the defaults when a test or a user's reset has taken them away."""
+    if dask.config.get("knot.local", None) is None:
+        reconfigure()
+
+
+def has_folder() -> bool:
+    """Whether Dask's configuration has a folder: without a home, its name begins with a ``~``."""
+    return not dask.config.PATH.startswith("~")
+
+
+def ensure_file() -> None:
+    """Put the defaults, commented out, where the user can change them: ~/.config/dask/knot.yaml.
+
+    A file that is there stays; where none can be written, none is.
+    """
+    if not has_folder():
+        return
+    dask.config.ensure_file(source=str(_FILE))
