@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from dask_knot.aws.contents import image_versions
 from dask_knot.aws.outputs import StackOutputs, read_outputs
-from dask_knot.aws.session import REFUSALS, Session, translate
+from dask_knot.aws.session import REFUSALS, AwsSession, translate
 from dask_knot.aws.status import find_environment, find_queue, newest_image, state_of
 from dask_knot.errors import ConfigurationError, KnotError
 from dask_knot.run.versions import HERE
@@ -34,7 +34,7 @@ class Finding(NamedTuple):
     cure: str = ""
 
 
-Check = Callable[[Session, StackOutputs], Finding]
+Check = Callable[[AwsSession, StackOutputs], Finding]
 
 #: Quotas of vCPUs that may run at once (fargate: in all), by platform and whether they have GPUs.
 QUOTAS = {
@@ -53,7 +53,7 @@ _CURE = re.compile(r"[.:;] (?=(?:ask|check|choose|make|run|set|sign|try)\b)", re
 ANY_REGION = "us-east-1"
 
 
-def open_and_examine(open_one: Callable[..., Session], stack: str) -> Iterator[Finding]:
+def open_and_examine(open_one: Callable[..., AwsSession], stack: str) -> Iterator[Finding]:
     """Check whether a session can be opened, then all that `examine` does.
 
     Parameters
@@ -79,7 +79,7 @@ def open_and_examine(open_one: Callable[..., Session], stack: str) -> Iterator[F
         yield from examine(session, stack)
 
 
-def _missing_credentials(open_one: Callable[..., Session]) -> Iterator[Finding]:
+def _missing_credentials(open_one: Callable[..., AwsSession]) -> Iterator[Finding]:
     """Say what is wrong with the credentials even where there is no region to use them in."""
     try:
         open_one(region=ANY_REGION)
@@ -87,12 +87,12 @@ def _missing_credentials(open_one: Callable[..., Session]) -> Iterator[Finding]:
         yield Finding("credentials", Verdict.BAD, *_split(error))
 
 
-def examine(session: Session, stack: str) -> Iterator[Finding]:
+def examine(session: AwsSession, stack: str) -> Iterator[Finding]:
     """Check credentials, region, stack, queue, image, quota and bucket, in this order.
 
     Parameters
     ----------
-    session : Session
+    session : AwsSession
         Credentials and region.
     stack : str
         The stack's name.
@@ -133,11 +133,11 @@ def _split(error: KnotError) -> tuple[str, str]:
     return (text[: found.start()], text[found.end() :]) if found else (text, "")
 
 
-def _credentials(session: Session) -> Finding:
+def _credentials(session: AwsSession) -> Finding:
     return Finding("credentials", Verdict.GOOD, session.identity()["Arn"])
 
 
-def _queue(session: Session, outputs: StackOutputs) -> Finding:
+def _queue(session: AwsSession, outputs: StackOutputs) -> Finding:
     queue = find_queue(session.client("batch"), outputs)
     is_good = queue.get("state") == "ENABLED" and queue.get("status") == "VALID"
     if is_good:
@@ -148,7 +148,7 @@ def _queue(session: Session, outputs: StackOutputs) -> Finding:
     return Finding("queue", Verdict.BAD, f"{outputs.queue} is {state_of(queue)}", cure)
 
 
-def _environment(session: Session, outputs: StackOutputs) -> Finding:
+def _environment(session: AwsSession, outputs: StackOutputs) -> Finding:
     what = "compute environment"
     environment = find_environment(session.client("batch"), outputs)
     if environment is None:
@@ -164,7 +164,7 @@ def _environment(session: Session, outputs: StackOutputs) -> Finding:
     return Finding(what, Verdict.BAD, text + state_of(environment), cure)
 
 
-def _image(session: Session, outputs: StackOutputs) -> Finding:
+def _image(session: AwsSession, outputs: StackOutputs) -> Finding:
     ecr = session.client("ecr")
     image = newest_image(ecr, outputs)
     if image is None:
@@ -184,7 +184,7 @@ def _image(session: Session, outputs: StackOutputs) -> Finding:
     return Finding("image", Verdict.UNSURE, f"{text}, has {', '.join(pairs)}", cure)
 
 
-def _quota(session: Session, outputs: StackOutputs) -> Finding:
+def _quota(session: AwsSession, outputs: StackOutputs) -> Finding:
     key = (outputs.platform, outputs.has_gpus)
     if key not in QUOTAS:
         return Finding("quota", Verdict.UNSURE, f"not known for {outputs.platform}")
@@ -203,13 +203,13 @@ def _quota(session: Session, outputs: StackOutputs) -> Finding:
     return Finding("quota", verdict, text, cure)
 
 
-def _most_vcpus(session: Session, outputs: StackOutputs) -> int | None:
+def _most_vcpus(session: AwsSession, outputs: StackOutputs) -> int | None:
     environment = find_environment(session.client("batch"), outputs) or {}
     most = environment.get("computeResources", {}).get("maxvCpus")
     return None if most is None else int(most)
 
 
-def _bucket(session: Session, outputs: StackOutputs) -> Finding:
+def _bucket(session: AwsSession, outputs: StackOutputs) -> Finding:
     s3, key = session.client("s3"), f"{outputs.prefix}/doctor-{uuid.uuid4().hex}"
     s3.put_object(Bucket=outputs.bucket, Key=key, Body=b"dask_knot")
     try:

@@ -12,7 +12,7 @@ from typing import Any
 
 from dask_knot.aws import names
 from dask_knot.aws.outputs import StackOutputs, find_stack, parse_outputs
-from dask_knot.aws.session import REFUSALS, Session, translated
+from dask_knot.aws.session import REFUSALS, AwsSession, translated
 from dask_knot.aws.status import OPEN
 from dask_knot.errors import StackError
 from dask_knot.plural import many
@@ -54,7 +54,7 @@ class OpenJobs:
         return ", ".join(f"{run} ({many('job', count)})" for run, count in runs)
 
 
-def find_jobs(session: Session, name: str) -> OpenJobs | None:
+def find_jobs(session: AwsSession, name: str) -> OpenJobs | None:
     """List the open jobs of a stack; None if there is no stack that has jobs.
 
     Raises
@@ -71,13 +71,13 @@ def find_jobs(session: Session, name: str) -> OpenJobs | None:
 
 
 def end_jobs(
-    session: Session, name: str, report: Callable[[str], object], pause: Pause = time.sleep
+    session: AwsSession, name: str, report: Callable[[str], object], pause: Pause = time.sleep
 ) -> tuple[str, ...]:
     """End all jobs of a stack, and let nobody submit more to its queue.
 
     Parameters
     ----------
-    session : Session
+    session : AwsSession
         Credentials and region.
     name : str
         The stack.

@@ -12,7 +12,7 @@ from dask_knot.aws.existing import check_bucket_region
 from dask_knot.aws.images import ensure_image
 from dask_knot.aws.names import TAG
 from dask_knot.aws.outputs import StackOutputs, read_outputs
-from dask_knot.aws.session import REFUSALS, Session, code_of, open_session, translate
+from dask_knot.aws.session import REFUSALS, AwsSession, code_of, open_session, translate
 from dask_knot.batch import fargate
 from dask_knot.batch.queues import Description, describe_queue
 from dask_knot.batch.request import EC2, FARGATE, MIB, JobTemplate
@@ -38,7 +38,7 @@ class AwsEngine:
     ----------
     settings : Settings
         With those of engine "aws".
-    session : Session
+    session : AwsSession
         Credentials and region.
     outputs : StackOutputs
         What the stack says of itself.
@@ -58,7 +58,7 @@ class AwsEngine:
     def __init__(
         self,
         settings: Settings,
-        session: Session,
+        session: AwsSession,
         outputs: StackOutputs,
         image: str,
         environment: Mapping[str, str],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from dask_knot.aws.session import REFUSALS, Session, code_of, translate
+from dask_knot.aws.session import REFUSALS, AwsSession, code_of, translate
 from dask_knot.errors import AccessError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MISSING = ("404", "NoSuchBucket", "NoSuchEntity", "NotFoundException")
 
 
-def check_existing(session: Session, options: StackOptions) -> None:
+def check_existing(session: AwsSession, options: StackOptions) -> None:
     """Refuse a bucket, queue, role or key that can't be used; else the first job would find out.
 
     Whoever may not look at something is believed that it is there.
@@ -36,7 +36,7 @@ def check_existing(session: Session, options: StackOptions) -> None:
                 raise refused from error
 
 
-def _checks(session: Session, options: StackOptions) -> Iterator[Callable[[], object]]:
+def _checks(session: AwsSession, options: StackOptions) -> Iterator[Callable[[], object]]:
     if (bucket := options.existing_bucket) is not None:
         yield lambda: _check_bucket(session, bucket)
     if (queue := options.existing_queue) is not None:
@@ -79,11 +79,11 @@ def check_bucket_region(s3: Any, bucket: str, region: str) -> None:
         )
 
 
-def _check_bucket(session: Session, bucket: str) -> None:
+def _check_bucket(session: AwsSession, bucket: str) -> None:
     check_bucket_region(session.client("s3"), bucket, session.region)
 
 
-def _check_queue(session: Session, queue: str) -> None:
+def _check_queue(session: AwsSession, queue: str) -> None:
     if not session.client("batch").describe_job_queues(jobQueues=[queue])["jobQueues"]:
         raise ConfigurationError(
             f"there is no job queue {queue!r} in {session.region}: name one that is there, or "
@@ -91,7 +91,7 @@ def _check_queue(session: Session, queue: str) -> None:
         )
 
 
-def _check_role(session: Session, arn: str) -> None:
+def _check_role(session: AwsSession, arn: str) -> None:
     try:
         session.client("iam").get_role(RoleName=arn.rpartition("/")[2])
     except REFUSALS as error:
@@ -103,7 +103,7 @@ def _check_role(session: Session, arn: str) -> None:
         ) from error
 
 
-def _check_key(session: Session, arn: str) -> None:
+def _check_key(session: AwsSession, arn: str) -> None:
     if (region := arn.split(":")[3]) != session.region:
         raise ConfigurationError(
             f"the KMS key {arn} is in {region}, and the stack is in {session.region}: S3 takes "

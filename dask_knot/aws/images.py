@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from dask_knot.aws import registry
-from dask_knot.aws.session import Session
+from dask_knot.aws.session import AwsSession
 from dask_knot.image import builder
 from dask_knot.image.image import Report, build_if_missing, make_recipe
 from dask_knot.image.spec import ImageSpec
@@ -27,7 +27,7 @@ class Home(Protocol):
 
 
 def ensure_image(
-    session: Session,
+    session: AwsSession,
     outputs: Home,
     spec: ImageSpec,
     report: Report,
@@ -37,7 +37,7 @@ def ensure_image(
 
     Parameters
     ----------
-    session : Session
+    session : AwsSession
         Credentials and region.
     outputs : StackOutputs
         The stack: its repository, and the architecture of its compute environment.

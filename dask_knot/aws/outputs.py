@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dask_knot.aws import names
-from dask_knot.aws.session import REFUSALS, Session, translate
+from dask_knot.aws.session import REFUSALS, AwsSession, translate
 from dask_knot.errors import StackError
 
 #: A stack in one of these states can be used, even while it is changed.
@@ -128,12 +128,12 @@ def stack_tags(stack: Mapping[str, Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in stack.get("Tags", ())}
 
 
-def read_outputs(session: Session, name: str) -> StackOutputs:
+def read_outputs(session: AwsSession, name: str) -> StackOutputs:
     """Read what the stack of that name says.
 
     Parameters
     ----------
-    session : Session
+    session : AwsSession
         Credentials and region.
     name : str
         The stack.

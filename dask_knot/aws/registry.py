@@ -6,7 +6,7 @@ import base64
 import re
 from typing import Any
 
-from dask_knot.aws.session import REFUSALS, Session, code_of, translate, translated
+from dask_knot.aws.session import REFUSALS, AwsSession, code_of, translate, translated
 from dask_knot.errors import ImageError
 
 ECR = re.compile(
@@ -19,12 +19,12 @@ def is_ecr(repository: str) -> bool:
     return ECR.fullmatch(repository) is not None
 
 
-def find_image(session: Session, repository: str, tag: str) -> dict[str, Any] | None:
+def find_image(session: AwsSession, repository: str, tag: str) -> dict[str, Any] | None:
     """Look for an image in ECR.
 
     Parameters
     ----------
-    session : Session
+    session : AwsSession
         Credentials and region.
     repository : str
         The repository's URI.
@@ -63,7 +63,7 @@ def find_image(session: Session, repository: str, tag: str) -> dict[str, Any] | 
     return details[0] if details else None
 
 
-def login(session: Session, repository: str) -> dict[str, str] | None:
+def login(session: AwsSession, repository: str) -> dict[str, str] | None:
     """Get a login for a repository of ECR, good for 12 hours; it is never written anywhere.
 
     Raises

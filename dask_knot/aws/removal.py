@@ -11,7 +11,7 @@ from typing import Any
 from dask_knot.aws import names
 from dask_knot.aws.outputs import find_stack
 from dask_knot.aws.progress import Follower, Report
-from dask_knot.aws.session import Session, translated
+from dask_knot.aws.session import AwsSession, translated
 from dask_knot.errors import StackError
 
 #: Jobs that were still running write to the bucket while it is emptied: so often it is tried.
@@ -38,7 +38,7 @@ class Removed:
     kept: tuple[str, ...] = ()
 
 
-def find_data(session: Session, name: str) -> tuple[str, ...] | None:
+def find_data(session: AwsSession, name: str) -> tuple[str, ...] | None:
     """Name the buckets that a stack made; None if there is no such stack."""
     client = session.client("cloudformation")
     stack = find_stack(client, name)
@@ -48,7 +48,7 @@ def find_data(session: Session, name: str) -> tuple[str, ...] | None:
 
 
 def down(
-    session: Session,
+    session: AwsSession,
     name: str,
     report: Report,
     keep_data: bool = False,
@@ -58,7 +58,7 @@ def down(
 
     Parameters
     ----------
-    session : Session
+    session : AwsSession
         Credentials and region.
     name : str
         The stack.
@@ -94,7 +94,7 @@ def down(
     return Removed(was_there=True, kept=tuple(buckets.values()) if keep_data else ())
 
 
-def _delete(session: Session, id: str, follower: Follower, buckets: list[str]) -> None:
+def _delete(session: AwsSession, id: str, follower: Follower, buckets: list[str]) -> None:
     client = session.client("cloudformation")
     for _ in range(TRIES):
         with translated():

@@ -17,7 +17,7 @@ from dask_knot.aws.asking import Asking
 from dask_knot.aws.refusals import REFUSALS, REGION_HINT, code_of, translate
 from dask_knot.errors import ConfigurationError, CredentialsError
 
-__all__ = ["CONFIG", "REFUSALS", "Session", "code_of", "open_session", "translate", "translated"]
+__all__ = ["CONFIG", "REFUSALS", "AwsSession", "code_of", "open_session", "translate", "translated"]
 
 
 def _config(attempts: int) -> Config:
@@ -51,7 +51,7 @@ def translated() -> Iterator[None]:
         raise translate(error) from error
 
 
-class Session:
+class AwsSession:
     """A boto3 session with one client per service, made when first asked for.
 
     Parameters
@@ -72,7 +72,7 @@ class Session:
         self._lock = threading.Lock()  # boto3 may share clients between threads, not make them
 
     def __repr__(self) -> str:
-        return f"<Session in {self.boto.region_name}>"
+        return f"<AwsSession in {self.boto.region_name}>"
 
     @property
     def region(self) -> str:
@@ -102,9 +102,9 @@ class Session:
         """Give a client whose exceptions are ours; the pages of paginators are botocore's."""
         return Asking(self.client(service), self._patience)
 
-    def patient(self) -> Session:
+    def patient(self) -> AwsSession:
         """Give a session for work: its `asking` clients bear with an outage."""
-        return Session(self.boto, PATIENT, OUTAGE)
+        return AwsSession(self.boto, PATIENT, OUTAGE)
 
     def close(self) -> None:
         """Close the connections of all clients."""
@@ -153,7 +153,7 @@ class Session:
         }
 
 
-def open_session(profile: str | None = None, region: str | None = None) -> Session:
+def open_session(profile: str | None = None, region: str | None = None) -> AwsSession:
     """Open a session with boto3's standard chain: SSO, assumed roles, ``AWS_PROFILE``, instances.
 
     Nothing is asked of AWS yet, except where the chain itself does so.
@@ -179,7 +179,7 @@ def open_session(profile: str | None = None, region: str | None = None) -> Sessi
         validate_region_name(boto.region_name)
         if boto.get_credentials() is None:
             raise no_credentials()
-    return Session(boto)
+    return AwsSession(boto)
 
 
 def no_credentials() -> CredentialsError:

@@ -12,7 +12,7 @@ from dask_knot.aws import names
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import StackOutputs, find_stack, parse_outputs, read_outputs, stack_tags
 from dask_knot.aws.progress import Follower, Report, StackEvent
-from dask_knot.aws.session import REFUSALS, Session, code_of, translate, translated
+from dask_knot.aws.session import REFUSALS, AwsSession, code_of, translate, translated
 from dask_knot.aws.surroundings import find_parameters
 from dask_knot.aws.template import make_template
 from dask_knot.errors import KnotError, StackError
@@ -27,13 +27,13 @@ Pause = Callable[[float], object]
 
 
 def up(
-    session: Session, options: StackOptions, report: Report, pause: Pause = time.sleep
+    session: AwsSession, options: StackOptions, report: Report, pause: Pause = time.sleep
 ) -> StackOutputs:
     """Make the stack, or change it to what the options say.
 
     Parameters
     ----------
-    session : Session
+    session : AwsSession
         Credentials and region.
     options : StackOptions
         What the user chose.
@@ -145,7 +145,7 @@ def _refused(error: Exception) -> KnotError:
     return translate(error)
 
 
-def _owner(session: Session, stack: Mapping[str, Any] | None) -> str:
+def _owner(session: AwsSession, stack: Mapping[str, Any] | None) -> str:
     """Name who made the stack, or makes it: a user or session, the last part of an ARN."""
     made_by = stack_tags(stack).get(names.OWNER_TAG) if stack else None
     return made_by or session.identity()["Arn"].rpartition("/")[2].rpartition(":")[2]

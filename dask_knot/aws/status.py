@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dask_knot.aws.outputs import StackOutputs
-from dask_knot.aws.session import Session, translated
+from dask_knot.aws.session import AwsSession, translated
 
 #: The states of jobs that still cost or wait, as `ListJobs` takes them.
 OPEN = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
@@ -48,7 +48,7 @@ class Status:
     size: Size
 
 
-def read_status(session: Session, outputs: StackOutputs) -> Status:
+def read_status(session: AwsSession, outputs: StackOutputs) -> Status:
     """Ask AWS how a stack is.
 
     Raises

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from dask_knot.aws.existing import check_existing
 from dask_knot.aws.options import StackOptions
-from dask_knot.aws.session import Session, translate, translated
+from dask_knot.aws.session import AwsSession, translate, translated
 from dask_knot.errors import ConfigurationError, StackError
 
 BATCH = "batch.amazonaws.com"
@@ -17,14 +17,14 @@ BATCH = "batch.amazonaws.com"
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "arm64"}
 
 
-def find_parameters(session: Session, options: StackOptions) -> dict[str, str]:
+def find_parameters(session: AwsSession, options: StackOptions) -> dict[str, str]:
     """Find the parameters of the template, and what would let the stack fail late.
 
     Makes the service-linked roles that Batch needs, once for all of the account.
 
     Parameters
     ----------
-    session : Session
+    session : AwsSession
         Credentials and region.
     options : StackOptions
         What the user chose.

@@ -16,7 +16,7 @@ from dask_knot.plural import many
 # Rooms that speak to AWS are imported when a command runs: `dask --help` reads this file.
 if TYPE_CHECKING:
     from dask_knot.aws.progress import StackEvent
-    from dask_knot.aws.session import Session
+    from dask_knot.aws.session import AwsSession
     from dask_knot.cli.screen import Screen
 
 
@@ -164,7 +164,7 @@ def doctor(name: str | None, region: str | None, profile: str | None) -> None:
     say(f"examining the stack {_stack(name)} …")
     from dask_knot.aws.doctor import Verdict, open_and_examine
 
-    def open_one(**place: str) -> Session:
+    def open_one(**place: str) -> AwsSession:
         return _open(profile, place.get("region", region))
 
     screen, is_bad = _screen(), False
@@ -268,12 +268,12 @@ def _place(profile: str | None, region: str | None) -> Any:
     return Place(partition=arn[1], region=session.region, account=arn[4])
 
 
-def _open(profile: str | None, region: str | None) -> Session:
+def _open(profile: str | None, region: str | None) -> AwsSession:
     from dask_knot.aws.session import open_session
 
     # Tests hand in another way to open one.
     opener = click.get_current_context().obj or open_session
-    session: Session = opener(
+    session: AwsSession = opener(
         profile=profile or dask.config.get("knot.aws.profile", None),
         region=region or dask.config.get("knot.aws.region", None),
     )

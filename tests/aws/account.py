@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from dask_knot.aws.progress import StackEvent
-from dask_knot.aws.session import Session, open_session
+from dask_knot.aws.session import AwsSession, open_session
 
 REGION = "eu-west-1"
 
@@ -27,7 +27,7 @@ def sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def account() -> Iterator[Session]:
+def account() -> Iterator[AwsSession]:
     """Open an account that is empty but for its default VPC."""
     with mock_aws(), warnings.catch_warnings():
         # moto makes no bucket policies, and says so.
@@ -35,7 +35,7 @@ def account() -> Iterator[Session]:
         yield open_session()
 
 
-def make_queue(session: Session, name: str) -> None:
+def make_queue(session: AwsSession, name: str) -> None:
     """Make a job queue, as somebody else would."""
     iam, batch = session.client("iam"), session.client("batch")
     role = iam.create_role(RoleName=f"of-{name}", AssumeRolePolicyDocument="{}")["Role"]["Arn"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from dask_knot.aws.session import Session
+from dask_knot.aws.session import AwsSession
 
 #: Calls of S3 whose permission has another name.
 S3 = {
@@ -22,7 +22,7 @@ FREE = {"sts:GetCallerIdentity"}
 
 
 @contextmanager
-def recorded(session: Session) -> Iterator[set[str]]:
+def recorded(session: AwsSession) -> Iterator[set[str]]:
     """Record the permissions that the calls of a session need."""
     needed: set[str] = set()
 

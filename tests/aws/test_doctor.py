@@ -14,7 +14,7 @@ from botocore.parsers import ResponseParserError
 from dask_knot.aws.doctor import CHECKS, Finding, Verdict, examine, open_and_examine
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import parse_outputs
-from dask_knot.aws.session import Session, open_session
+from dask_knot.aws.session import AwsSession, open_session
 from dask_knot.aws.stack import up
 from dask_knot.aws.status import measure, read_status
 from dask_knot.run.versions import HERE
@@ -26,17 +26,17 @@ WELL = {"state": "ENABLED", "status": "VALID"}
 
 
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsSession]:
     sign_in(monkeypatch)
     with account() as session:
         yield session
 
 
-def by_name(session: Session) -> dict[str, Finding]:
+def by_name(session: AwsSession) -> dict[str, Finding]:
     return {one.what: one for one in examine(session, "dask-knot")}
 
 
-def test_a_new_stack_lacks_an_image_only(session: Session) -> None:
+def test_a_new_stack_lacks_an_image_only(session: AwsSession) -> None:
     up(session, StackOptions(), unheard)
     found = by_name(session)
     assert list(found) == ["credentials", "region", "stack", *CHECKS]
@@ -51,7 +51,7 @@ def test_a_new_stack_lacks_an_image_only(session: Session) -> None:
     )
 
 
-def test_without_a_stack_the_rest_is_left_out(session: Session) -> None:
+def test_without_a_stack_the_rest_is_left_out(session: AwsSession) -> None:
     found = by_name(session)
     assert list(found) == ["credentials", "region", "stack"]
     assert found["stack"].verdict is Verdict.BAD
@@ -113,7 +113,7 @@ def test_each_is_one_line_whatever_answered() -> None:
     assert found.cure.startswith("Check the network: a proxy")
 
 
-def test_with_a_session_all_the_rest_is_looked_at(session: Session) -> None:
+def test_with_a_session_all_the_rest_is_looked_at(session: AwsSession) -> None:
     assert [one.what for one in open_and_examine(lambda: session, "dask-knot")] == [
         one.what for one in examine(session, "dask-knot")
     ]
@@ -256,7 +256,7 @@ def test_the_newest_image_and_its_versions(
     assert words in found.text
 
 
-def test_the_status_of_a_stack_that_works(session: Session) -> None:
+def test_the_status_of_a_stack_that_works(session: AwsSession) -> None:
     outputs = up(session, StackOptions(), unheard)
     for number in range(3):
         session.client("s3").put_object(Bucket=outputs.bucket, Key=f"knot/{number}", Body=b"1234")

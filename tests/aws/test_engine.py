@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from dask_knot.aws.engine import AwsEngine
 from dask_knot.aws.outputs import StackOutputs
-from dask_knot.aws.session import Session, open_session
+from dask_knot.aws.session import AwsSession, open_session
 from dask_knot.batch.request import job_definition
 from dask_knot.batch.service import JobService
 from dask_knot.errors import AwsError, ConfigurationError, EngineError
@@ -42,7 +42,7 @@ OUTPUTS = StackOutputs(
 class Account:
     """An emulated account with a queue, a bucket and a group of logs."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: AwsSession) -> None:
         self.session = session
         batch, iam = session.client("batch"), session.client("iam")
         role = iam.create_role(RoleName="batch", AssumeRolePolicyDocument="{}")["Role"]["Arn"]

@@ -9,7 +9,7 @@ import pytest
 
 from dask_knot.aws.existing import bucket_region, check_existing
 from dask_knot.aws.options import StackOptions
-from dask_knot.aws.session import Session, open_session
+from dask_knot.aws.session import AwsSession, open_session
 from dask_knot.aws.stack import up
 from dask_knot.errors import AwsError, ConfigurationError
 from tests.aws.account import REGION, account, make_queue, sign_in, unheard
@@ -20,7 +20,7 @@ KEY = f"arn:aws:kms:{REGION}:123456789012:key/"
 
 
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsSession]:
     sign_in(monkeypatch)
     with account() as session:
         yield session
@@ -38,7 +38,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     ],
 )
 def test_what_is_not_there_is_refused_and_nothing_made(
-    given: dict[str, str], message: str, session: Session
+    given: dict[str, str], message: str, session: AwsSession
 ) -> None:
     far = open_session(region="us-west-2")
     where: Any = {"LocationConstraint": "us-west-2"}
@@ -49,7 +49,7 @@ def test_what_is_not_there_is_refused_and_nothing_made(
     assert session.client("cloudformation").describe_stacks()["Stacks"] == []
 
 
-def test_a_key_that_is_disabled_is_refused(session: Session) -> None:
+def test_a_key_that_is_disabled_is_refused(session: AwsSession) -> None:
     kms = session.client("kms")
     made = kms.create_key()["KeyMetadata"]
     key = made["Arn"]
@@ -59,7 +59,7 @@ def test_a_key_that_is_disabled_is_refused(session: Session) -> None:
         check_existing(session, StackOptions(encryption=key))
 
 
-def test_what_is_there_is_taken(session: Session) -> None:
+def test_what_is_there_is_taken(session: AwsSession) -> None:
     where: Any = {"LocationConstraint": REGION}
     session.client("s3").create_bucket(Bucket="theirs", CreateBucketConfiguration=where)
     session.client("iam").create_role(RoleName="theirs", AssumeRolePolicyDocument="{}")

@@ -17,7 +17,7 @@ from dask_knot.aws.outputs import parse_outputs, read_outputs
 from dask_knot.aws.policy import PUSH, user_policy
 from dask_knot.aws.removal import down, find_data
 from dask_knot.aws.rules import PLATFORMS
-from dask_knot.aws.session import Session
+from dask_knot.aws.session import AwsSession
 from dask_knot.aws.stack import up
 from dask_knot.aws.status import read_status
 from dask_knot.aws.template import make_template
@@ -71,7 +71,7 @@ OWN = [
 
 
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsSession]:
     sign_in(monkeypatch)
     with account() as session:
         yield session
@@ -105,7 +105,7 @@ def test_a_queue_that_is_only_a_name_is_in_the_region_of_the_stack() -> None:
     )
 
 
-def test_all_that_reading_a_stack_calls_is_allowed_to_users(session: Session) -> None:
+def test_all_that_reading_a_stack_calls_is_allowed_to_users(session: AwsSession) -> None:
     up(session, StackOptions(), unheard)
     with recorded(session) as needed:
         outputs = read_outputs(session, "dask-knot")
@@ -138,7 +138,7 @@ def label(options: StackOptions) -> str:
     return " ".join(f"{name}={value}" for name, value in options.changed().items()) or "default"
 
 
-def test_all_that_up_and_down_call_is_allowed_to_operators(session: Session) -> None:
+def test_all_that_up_and_down_call_is_allowed_to_operators(session: AwsSession) -> None:
     options = StackOptions(platform="spot", instance_types=("c6i",))
     with recorded(session) as needed:
         outputs = up(session, options, unheard)

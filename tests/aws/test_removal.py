@@ -10,7 +10,7 @@ import pytest
 
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.removal import Removed, deregister, down, empty, find_data
-from dask_knot.aws.session import Session
+from dask_knot.aws.session import AwsSession
 from dask_knot.aws.stack import up
 from dask_knot.errors import StackError
 from tests.aws.account import account, sign_in, unheard
@@ -18,22 +18,22 @@ from tests.aws.formation import FakeFormation, FakeSession, Pages, Step
 
 
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsSession]:
     sign_in(monkeypatch)
     with account() as session:
         yield session
 
 
-def buckets(session: Session) -> list[str]:
+def buckets(session: AwsSession) -> list[str]:
     return [one["Name"] for one in session.client("s3").list_buckets()["Buckets"]]
 
 
-def fill(session: Session, bucket: str) -> None:
+def fill(session: AwsSession, bucket: str) -> None:
     for number in range(3):
         session.client("s3").put_object(Bucket=bucket, Key=f"knot/{number}", Body=b"x")
 
 
-def test_all_that_was_made_is_gone(session: Session) -> None:
+def test_all_that_was_made_is_gone(session: AwsSession) -> None:
     outputs = up(session, StackOptions(), unheard)
     session.client("s3").create_bucket(
         Bucket="theirs", CreateBucketConfiguration={"LocationConstraint": session.region}
@@ -49,7 +49,7 @@ def test_all_that_was_made_is_gone(session: Session) -> None:
     assert [one for one in roles if not one["Path"].startswith("/aws-service-role/")] == []
 
 
-def test_data_can_be_kept(session: Session) -> None:
+def test_data_can_be_kept(session: AwsSession) -> None:
     outputs = up(session, StackOptions(bucket="my-bucket"), unheard)
     fill(session, outputs.bucket)
     removed = down(session, "dask-knot", unheard, keep_data=True)
@@ -58,7 +58,7 @@ def test_data_can_be_kept(session: Session) -> None:
     assert session.client("cloudformation").describe_stacks()["Stacks"] == []
 
 
-def test_a_bucket_that_was_there_already_is_left(session: Session) -> None:
+def test_a_bucket_that_was_there_already_is_left(session: AwsSession) -> None:
     session.client("s3").create_bucket(
         Bucket="theirs", CreateBucketConfiguration={"LocationConstraint": session.region}
     )
@@ -69,12 +69,12 @@ def test_a_bucket_that_was_there_already_is_left(session: Session) -> None:
     assert session.client("s3").list_objects_v2(Bucket="theirs")["KeyCount"] == 3
 
 
-def test_no_stack_is_nothing_to_delete(session: Session) -> None:
+def test_no_stack_is_nothing_to_delete(session: AwsSession) -> None:
     assert find_data(session, "dask-knot") is None
     assert down(session, "dask-knot", unheard) == Removed(was_there=False)
 
 
-def test_a_stack_of_somebody_else_is_not_deleted(session: Session) -> None:
+def test_a_stack_of_somebody_else_is_not_deleted(session: AwsSession) -> None:
     template = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
     cloudformation = session.client("cloudformation")
     cloudformation.create_stack(StackName="dask-knot", TemplateBody=template)
@@ -83,7 +83,7 @@ def test_a_stack_of_somebody_else_is_not_deleted(session: Session) -> None:
     assert len(cloudformation.describe_stacks()["Stacks"]) == 1
 
 
-def test_all_versions_are_deleted_even_many(session: Session) -> None:
+def test_all_versions_are_deleted_even_many(session: AwsSession) -> None:
     s3 = session.client("s3")
     s3.create_bucket(
         Bucket="versions", CreateBucketConfiguration={"LocationConstraint": session.region}
@@ -96,7 +96,7 @@ def test_all_versions_are_deleted_even_many(session: Session) -> None:
     s3.delete_bucket(Bucket="versions")
 
 
-def test_a_bucket_that_is_gone_already_is_empty(session: Session) -> None:
+def test_a_bucket_that_is_gone_already_is_empty(session: AwsSession) -> None:
     assert empty(session.client("s3"), "nowhere") == 0
 
 
@@ -115,7 +115,7 @@ def test_an_object_that_cannot_be_deleted_is_named() -> None:
         empty(Locked(), "b")
 
 
-def test_job_definitions_are_found_by_name_and_tag(session: Session) -> None:
+def test_job_definitions_are_found_by_name_and_tag(session: AwsSession) -> None:
     batch = session.client("batch")
     made = {
         "dask-knot-1": {"dask-knot": "dask-knot"},

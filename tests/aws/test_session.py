@@ -15,7 +15,7 @@ from botocore.parsers import ResponseParserError
 from moto import mock_aws
 
 from dask_knot.aws.refusals import action_of
-from dask_knot.aws.session import Session, open_session, translate, translated
+from dask_knot.aws.session import AwsSession, open_session, translate, translated
 from dask_knot.errors import (
     AccessError,
     AwsError,
@@ -118,7 +118,7 @@ def test_secrets_are_never_shown() -> None:
 
 
 @pytest.fixture
-def emulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+def emulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsSession]:
     """Give a session in an account that is emulated in this process."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very secret")
@@ -126,11 +126,11 @@ def emulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
         yield open_session(region="eu-west-1")
 
 
-def test_who_am_i(emulated: Session) -> None:
+def test_who_am_i(emulated: AwsSession) -> None:
     assert emulated.identity()["Account"] == "123456789012"
 
 
-def test_a_client_that_translates(emulated: Session) -> None:
+def test_a_client_that_translates(emulated: AwsSession) -> None:
     s3 = emulated.asking("s3")
     assert s3.list_buckets()["Buckets"] == []
     with pytest.raises(AwsError, match="AWS refused HeadBucket"):

@@ -11,7 +11,7 @@ import pytest
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import StackOutputs, parse_outputs, read_outputs
 from dask_knot.aws.progress import StackEvent
-from dask_knot.aws.session import Session
+from dask_knot.aws.session import AwsSession
 from dask_knot.aws.stack import up
 from dask_knot.errors import AccessError, ConfigurationError, StackError
 from tests.aws.account import account, make_queue, sign_in, unheard
@@ -22,7 +22,7 @@ LEAN = StackOptions(existing_queue="theirs", owner="ada")
 
 
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsSession]:
     sign_in(monkeypatch)
     with account() as session:
         yield session
@@ -57,7 +57,7 @@ UNCHANGED = refusal("No updates are to be performed.")
     ],
     ids=["default", "spot", "best-fit", "fargate", "gpu", "lean"],
 )
-def test_a_stack_is_made_and_found_again(session: Session, options: StackOptions) -> None:
+def test_a_stack_is_made_and_found_again(session: AwsSession, options: StackOptions) -> None:
     if options.existing_queue is not None:
         make_queue(session, options.existing_queue)
     outputs = up(session, options, unheard)
@@ -69,19 +69,19 @@ def test_a_stack_is_made_and_found_again(session: Session, options: StackOptions
     assert outputs.repository.endswith(f"/{options.name}")
 
 
-def test_a_second_time_changes_nothing(session: Session) -> None:
+def test_a_second_time_changes_nothing(session: AwsSession) -> None:
     first = up(session, StackOptions(), unheard)
     second = up(session, StackOptions(), unheard)
     assert replace(second, status=first.status) == first
     assert len(session.client("s3").list_buckets()["Buckets"]) == 1
 
 
-def test_the_owner_is_who_makes_it(session: Session) -> None:
+def test_the_owner_is_who_makes_it(session: AwsSession) -> None:
     tags = up(session, StackOptions(tags={"project": "x"}), unheard).tags
     assert tags == {"owner": "moto", "project": "x", "dask-knot": "dask-knot"}
 
 
-def test_service_linked_roles_are_made_once(session: Session) -> None:
+def test_service_linked_roles_are_made_once(session: AwsSession) -> None:
     def made() -> list[str]:
         iam = session.client("iam")
         return [one["Path"] for one in iam.list_roles(PathPrefix="/aws-service-role/")["Roles"]]
@@ -102,14 +102,14 @@ def test_service_linked_roles_are_made_once(session: Session) -> None:
     ],
 )
 def test_an_instance_type_that_jobs_cannot_have_is_said_before_anything_is_made(
-    session: Session, types: tuple[str, ...], message: str
+    session: AwsSession, types: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
         up(session, StackOptions(instance_types=types), unheard)
     assert session.client("cloudformation").describe_stacks()["Stacks"] == []
 
 
-def test_an_account_without_a_default_vpc_is_told_what_to_do(session: Session) -> None:
+def test_an_account_without_a_default_vpc_is_told_what_to_do(session: AwsSession) -> None:
     ec2 = session.client("ec2")
     (vpc,) = ec2.describe_vpcs()["Vpcs"]
     for subnet in ec2.describe_subnets()["Subnets"]:
@@ -225,7 +225,7 @@ def test_what_cloudformation_refuses_at_once_is_said() -> None:
         run(FakeFormation(create_stack=[denied]))
 
 
-def test_a_stack_of_somebody_else_is_not_touched(session: Session) -> None:
+def test_a_stack_of_somebody_else_is_not_touched(session: AwsSession) -> None:
     template = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
     session.client("cloudformation").create_stack(StackName="dask-knot", TemplateBody=template)
     with pytest.raises(StackError, match="not made by `dask knot up`"):
@@ -234,7 +234,7 @@ def test_a_stack_of_somebody_else_is_not_touched(session: Session) -> None:
         read_outputs(session, "dask-knot")
 
 
-def test_a_region_without_the_stack_is_named(session: Session) -> None:
+def test_a_region_without_the_stack_is_named(session: AwsSession) -> None:
     with pytest.raises(StackError, match=r"no stack 'dask-knot' in eu-west-1.*dask knot up"):
         read_outputs(session, "dask-knot")
 

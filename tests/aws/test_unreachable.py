@@ -15,7 +15,7 @@ from dask_knot.aws.images import ensure_image
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import parse_outputs, read_outputs
 from dask_knot.aws.removal import down, find_data
-from dask_knot.aws.session import Session
+from dask_knot.aws.session import AwsSession
 from dask_knot.aws.stack import up
 from dask_knot.aws.status import read_status
 from dask_knot.errors import AwsError
@@ -28,12 +28,12 @@ OUTPUTS = parse_outputs(described())
 
 
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsSession]:
     """Give a session that asks where nobody answers, once."""
     sign_in(monkeypatch)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     once = Config(retries={"total_max_attempts": 1}, connect_timeout=1)
-    session = Session(boto3.Session(region_name="eu-west-1"), once)
+    session = AwsSession(boto3.Session(region_name="eu-west-1"), once)
     yield session
     session.close()
 
@@ -52,12 +52,12 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
         lambda session: AwsEngine(resolve({"engine": "aws"}), session, OUTPUTS, "image:1", {}),
     ],
 )
-def test_it_is_said(ask: Callable[[Session], Any], session: Session) -> None:
+def test_it_is_said(ask: Callable[[AwsSession], Any], session: AwsSession) -> None:
     with pytest.raises(AwsError, match=r"AWS can't be reached: .*Check the network"):
         ask(session)
 
 
-def test_the_doctor_says_it_too(session: Session) -> None:
+def test_the_doctor_says_it_too(session: AwsSession) -> None:
     (found,) = examine(session, "dask-knot")
     assert found.verdict is Verdict.BAD
     assert "can't be reached: Could not connect" in found.text

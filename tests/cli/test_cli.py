@@ -20,7 +20,7 @@ import yaml
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from dask_knot.aws.session import Session
+from dask_knot.aws.session import AwsSession
 from dask_knot.cli import files as written
 from dask_knot.cli.main import knot
 from dask_knot.cli.screen import Screen, readable_size
@@ -39,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsSession]:
     sign_in(monkeypatch)
     with account() as session:
         yield session
@@ -55,7 +55,7 @@ def good(*arguments: str, answer: str | None = None) -> str:
     return result.output
 
 
-def test_up_status_doctor_down(session: Session, folder: Path) -> None:
+def test_up_status_doctor_down(session: AwsSession, folder: Path) -> None:
     made = good("up", "--max-vcpus", "8", "--tag", "project=x", "--instance-types", "c6i,m6i")
     assert "stack dask-knot in eu-west-1: ec2, amd64, at most 8 vCPUs" in made
     assert "CREATE_COMPLETE  dask-knot (AWS::CloudFormation::Stack)" in made
@@ -74,7 +74,7 @@ def test_up_status_doctor_down(session: Session, folder: Path) -> None:
 
 
 def test_up_writes_a_file_that_a_cluster_and_the_next_up_read(
-    folder: Path, session: Session
+    folder: Path, session: AwsSession
 ) -> None:
     good("up", "--name", "team", "--platform", "fargate", "--max-vcpus", "8", "--tag", "a=b")
     text = (folder / "knot-up.yaml").read_text()
@@ -90,12 +90,12 @@ def test_up_writes_a_file_that_a_cluster_and_the_next_up_read(
         assert "team in eu-west-1: fargate, amd64, at most 8" in good("up")
 
 
-def test_up_writes_nothing_if_it_shall_not(folder: Path, session: Session) -> None:
+def test_up_writes_nothing_if_it_shall_not(folder: Path, session: AwsSession) -> None:
     good("up", "--no-config")
     assert list(folder.iterdir()) == []
 
 
-def test_down_asks_and_leaves_everything_if_the_answer_is_no(session: Session) -> None:
+def test_down_asks_and_leaves_everything_if_the_answer_is_no(session: AwsSession) -> None:
     good("up", "--bucket", "my-bucket")
     result = run("down", answer="n\n")
     assert result.exit_code == 1
@@ -104,7 +104,7 @@ def test_down_asks_and_leaves_everything_if_the_answer_is_no(session: Session) -
     assert "is deleted" in good("down", answer="y\n")
 
 
-def test_down_says_which_data_it_keeps(session: Session) -> None:
+def test_down_says_which_data_it_keeps(session: AwsSession) -> None:
     good("up", "--bucket", "my-bucket")
     kept = good("down", "--keep-data", answer="y\n")
     assert "all data" not in kept
@@ -112,11 +112,11 @@ def test_down_says_which_data_it_keeps(session: Session) -> None:
     session.client("s3").head_bucket(Bucket="my-bucket")
 
 
-def test_down_without_a_stack_is_no_error(session: Session) -> None:
+def test_down_without_a_stack_is_no_error(session: AwsSession) -> None:
     assert "no stack dask-knot in eu-west-1: nothing to delete" in good("down")
 
 
-def test_down_of_another_stack_leaves_the_file(folder: Path, session: Session) -> None:
+def test_down_of_another_stack_leaves_the_file(folder: Path, session: AwsSession) -> None:
     good("up", "--name", "first", "--no-config")
     good("up", "--name", "second", "--vpc", "new")
     good("down", "--name", "first", "--yes")
@@ -134,7 +134,7 @@ def test_down_of_another_stack_leaves_the_file(folder: Path, session: Session) -
         (["policy", "--user", "--name", "nobody"], "there is no stack 'nobody'"),
     ],
 )
-def test_errors_are_one_message(arguments: list[str], message: str, session: Session) -> None:
+def test_errors_are_one_message(arguments: list[str], message: str, session: AwsSession) -> None:
     result = run(*arguments)
     assert result.exit_code == 1
     assert re.sub(r"^.*…\n", "", result.output).startswith("Error: ")
@@ -178,7 +178,7 @@ def test_an_interrupted_up_says_how_to_go_on() -> None:
     assert "CloudFormation goes on by itself; `dask knot up --name dask-knot`" in result.output
 
 
-def test_policies_are_json(session: Session) -> None:
+def test_policies_are_json(session: AwsSession) -> None:
     operator = json.loads(good("policy", "--operator", "--platform", "fargate"))
     assert "123456789012:stack/dask-knot/*" in json.dumps(operator)
     assert "InstanceProfile" not in json.dumps(operator)

@@ -10,7 +10,7 @@ import pytest
 
 from dask_knot import KnotCluster
 from dask_knot.aws.options import StackOptions
-from dask_knot.aws.session import Session, open_session
+from dask_knot.aws.session import AwsSession, open_session
 from dask_knot.aws.stack import up
 from tests.rig.machine import Rig
 
@@ -31,7 +31,7 @@ def machine(rig: Rig) -> Iterator[Rig]:
 
 
 @pytest.fixture(scope="module")
-def account(machine: Rig) -> Iterator[Session]:
+def account(machine: Rig) -> Iterator[AwsSession]:
     """Give an account with a stack in it."""
     session = open_session()
     up(session, StackOptions(), lambda _: None)
@@ -46,7 +46,7 @@ def settings(machine: Rig) -> dict[str, Any]:
 
 
 @pytest.fixture
-def open_aws(account: Session, settings: dict[str, Any]) -> Iterator[Callable[..., KnotCluster]]:
+def open_aws(account: AwsSession, settings: dict[str, Any]) -> Iterator[Callable[..., KnotCluster]]:
     """Open clusters with other settings, and close them after the test."""
     opened: list[KnotCluster] = []
 

@@ -16,7 +16,7 @@ from dask import delayed
 from distributed import Client
 
 from dask_knot import KnotCluster
-from dask_knot.aws.session import Session, open_session
+from dask_knot.aws.session import AwsSession, open_session
 from dask_knot.errors import (
     EngineError,
     JobMemoryError,
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture(scope="module", params=["docker", "aws"])
 def cluster(
-    request: pytest.FixtureRequest, account: Session, settings: dict[str, Any]
+    request: pytest.FixtureRequest, account: AwsSession, settings: dict[str, Any]
 ) -> Iterator[KnotCluster]:
     """Give a cluster that tests share, once with each engine."""
     given = settings if request.param == "aws" else {**SMALL, "engine": "docker"}
@@ -109,7 +109,7 @@ def test_logs_of_a_key_and_of_a_job(client: Client, cluster: KnotCluster) -> Non
 
 
 def test_three_stages_are_three_jobs_that_wait_for_each_other(
-    open_aws: Callable[..., KnotCluster], account: Session
+    open_aws: Callable[..., KnotCluster], account: AwsSession
 ) -> None:
     cluster = open_aws()
     first = delayed(lambda n: n, pure=False)
@@ -130,7 +130,7 @@ def test_three_stages_are_three_jobs_that_wait_for_each_other(
 
 
 def test_a_definition_serves_all_runs(
-    open_aws: Callable[..., KnotCluster], account: Session
+    open_aws: Callable[..., KnotCluster], account: AwsSession
 ) -> None:
     for _ in range(2):
         with Client(open_aws(memory="333 MiB")) as client:
@@ -167,7 +167,7 @@ def test_a_machine_that_is_reclaimed(open_aws: Callable[..., KnotCluster], machi
 
 
 def test_closing_ends_the_jobs_and_leaves_nothing_in_the_bucket(
-    open_aws: Callable[..., KnotCluster], account: Session
+    open_aws: Callable[..., KnotCluster], account: AwsSession
 ) -> None:
     cluster = open_aws()
     with Client(cluster) as client:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dask_knot import KnotCluster
-from dask_knot.aws.session import Session
+from dask_knot.aws.session import AwsSession
 from tests.end_to_end.containers import account, machine, settings
 from tests.rig.machine import Rig
 
@@ -110,7 +110,7 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def built(account: Session, settings: dict[str, Any]) -> None:
+def built(account: AwsSession, settings: dict[str, Any]) -> None:
     """Build the images once, and not in several programs at the same time."""
     for engine in ("aws", "docker"):
         KnotCluster(**{**settings, "engine": engine}).close()
@@ -124,7 +124,7 @@ def containers(machine: Rig) -> list[str]:
 @pytest.mark.usefixtures("built")
 @pytest.mark.parametrize("way", WAYS)
 def test_in_each_of_three_stages_on_aws(
-    way: str, account: Session, machine: Rig, tmp_path: Path
+    way: str, account: AwsSession, machine: Rig, tmp_path: Path
 ) -> None:
     for stage in (1, 2, 3):  # one after the other, as two containers run at once
         name = Run(tmp_path, stage, "aws", "", way).end()
@@ -143,7 +143,7 @@ def test_in_a_stage_with_the_docker_engine(
     assert not (store / name).exists()
 
 
-def objects(account: Session, run: str) -> list[str]:
+def objects(account: AwsSession, run: str) -> list[str]:
     """Name what is left of a run in any bucket."""
     s3 = account.client("s3")
     buckets = [one["Name"] for one in s3.list_buckets()["Buckets"]]

@@ -18,7 +18,7 @@ from distributed import Client
 from dask_knot import KnotCluster
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.removal import down
-from dask_knot.aws.session import Session
+from dask_knot.aws.session import AwsSession
 from dask_knot.aws.stack import up
 from dask_knot.errors import ConfigurationError, CredentialsError, JobStartError
 from tests import inside
@@ -129,7 +129,7 @@ def test_a_bucket_in_another_region(open_aws: Callable[..., KnotCluster], machin
 
 
 def test_a_size_that_fargate_has_not(
-    open_aws: Callable[..., KnotCluster], account: Session
+    open_aws: Callable[..., KnotCluster], account: AwsSession
 ) -> None:
     up(account, StackOptions(name="farm", platform="fargate"), lambda _: None)
     try:

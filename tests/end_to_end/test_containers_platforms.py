@@ -13,7 +13,7 @@ from distributed import Client
 
 from dask_knot import KnotCluster
 from dask_knot.aws.outputs import StackOutputs, read_outputs
-from dask_knot.aws.session import Session, open_session
+from dask_knot.aws.session import AwsSession, open_session
 from dask_knot.cli.main import knot
 from dask_knot.errors import ConfigurationError
 from tests.end_to_end.containers import machine
@@ -35,7 +35,7 @@ def dask_knot(*arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def session(machine: Rig) -> Iterator[Session]:
+def session(machine: Rig) -> Iterator[AwsSession]:
     """Open a session with the emulated AWS."""
     opened = open_session()
     yield opened
@@ -43,7 +43,7 @@ def session(machine: Rig) -> Iterator[Session]:
 
 
 @pytest.fixture
-def make(session: Session) -> Iterator[Make]:
+def make(session: AwsSession) -> Iterator[Make]:
     """Make stacks, and delete them after the test."""
     with ExitStack() as made:
 
@@ -63,7 +63,7 @@ def opened(stack: StackOutputs, image: str, **more: Any) -> Iterator[KnotCluster
         yield cluster
 
 
-def squares(cluster: KnotCluster, session: Session) -> dict[str, Any]:
+def squares(cluster: KnotCluster, session: AwsSession) -> dict[str, Any]:
     """Compute something, and give the definition of the job that did."""
     with Client(cluster) as client:
         assert client.gather(client.map(lambda x: x * x, range(20))) == [x * x for x in range(20)]
@@ -80,7 +80,7 @@ def needs(definition: dict[str, Any]) -> dict[str, str]:
     return {one["type"]: one["value"] for one in listed}
 
 
-def environment_of(session: Session, stack: StackOutputs) -> dict[str, Any]:
+def environment_of(session: AwsSession, stack: StackOutputs) -> dict[str, Any]:
     batch = session.client("batch")
     (queue,) = batch.describe_job_queues(jobQueues=[stack.queue])["jobQueues"]
     (order,) = queue["computeEnvironmentOrder"]
@@ -93,7 +93,7 @@ def environment_of(session: Session, stack: StackOutputs) -> dict[str, Any]:
 
 @pytest.mark.parametrize("platform", ["fargate", "fargate-spot"])
 def test_a_map_on_fargate(
-    platform: str, make: Make, session: Session, machine: Rig, job_image: str
+    platform: str, make: Make, session: AwsSession, machine: Rig, job_image: str
 ) -> None:
     stack = make(f"on-{platform}", "--platform", platform, "--max-vcpus", "4")
     environment = environment_of(session, stack)
@@ -130,7 +130,7 @@ def test_a_size_that_fargate_has_not_is_refused_before_anything_is_sent(
 
 
 def test_spot_with_a_bucket_and_a_role_that_were_there(
-    make: Make, session: Session, machine: Rig, job_image: str
+    make: Make, session: AwsSession, machine: Rig, job_image: str
 ) -> None:
     s3, iam = session.client("s3"), session.client("iam")
     s3.create_bucket(Bucket="theirs")
@@ -156,7 +156,9 @@ def test_spot_with_a_bucket_and_a_role_that_were_there(
     assert iam.get_role(RoleName="theirs")["Role"]["Arn"] == role
 
 
-def test_a_queue_that_was_there(make: Make, session: Session, machine: Rig, job_image: str) -> None:
+def test_a_queue_that_was_there(
+    make: Make, session: AwsSession, machine: Rig, job_image: str
+) -> None:
     batch = Batch(machine)
     before = session.client("batch").describe_compute_environments()["computeEnvironments"]
     stack = make("beside", "--platform", "spot", "--existing-queue", batch.queue)
@@ -168,7 +170,7 @@ def test_a_queue_that_was_there(make: Make, session: Session, machine: Rig, job_
     assert (queue["state"], queue["status"]) == ("ENABLED", "VALID")
 
 
-def names(session: Session, stack: StackOutputs) -> set[str]:
+def names(session: AwsSession, stack: StackOutputs) -> set[str]:
     """Name what a stack made."""
     client = session.client("cloudformation")
     found = client.list_stack_resources(StackName=stack.name)["StackResourceSummaries"]
@@ -176,7 +178,7 @@ def names(session: Session, stack: StackOutputs) -> set[str]:
 
 
 def test_a_bucket_encrypted_with_a_key(
-    make: Make, session: Session, machine: Rig, job_image: str
+    make: Make, session: AwsSession, machine: Rig, job_image: str
 ) -> None:
     key = session.client("kms").create_key()["KeyMetadata"]["Arn"]
     stack = make("encrypted", "--encryption", key)
@@ -207,7 +209,7 @@ def test_a_bucket_encrypted_with_a_key(
     assert use["Resource"] == key
 
 
-def test_gpus_are_asked_for(make: Make, session: Session, machine: Rig, job_image: str) -> None:
+def test_gpus_are_asked_for(make: Make, session: AwsSession, machine: Rig, job_image: str) -> None:
     stack = make("with-gpus", "--gpu", "--instance-types", "g4dn.xlarge")
     environment = environment_of(session, stack)
     assert environment["instanceTypes"] == ["g4dn.xlarge"]

@@ -16,7 +16,7 @@ from dask_knot.aws.endjobs import end_jobs
 from dask_knot.aws.operator import operator_policy
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.removal import down, find_data
-from dask_knot.aws.session import Session, open_session
+from dask_knot.aws.session import AwsSession, open_session
 from dask_knot.aws.stack import up
 from dask_knot.errors import KnotError
 from tests.aws.account import unheard
@@ -39,7 +39,7 @@ class Account:
     """An emulated account in which stacks of one kind are made, changed and deleted."""
 
     rig: Rig
-    root: Session
+    root: AwsSession
     options: StackOptions
 
     def clear(self) -> None:
@@ -72,34 +72,34 @@ class Account:
         self.rig.stick(self.options.name)
 
 
-def up_as_it_is(session: Session, options: StackOptions) -> None:
+def up_as_it_is(session: AwsSession, options: StackOptions) -> None:
     up(session, options, unheard)
 
 
-def up_changed(session: Session, options: StackOptions) -> None:
+def up_changed(session: AwsSession, options: StackOptions) -> None:
     up(session, replace(options, tags={"project": "ice"}), unheard)
 
 
-def up_stuck(session: Session, options: StackOptions) -> None:
+def up_stuck(session: AwsSession, options: StackOptions) -> None:
     up(session, options, unheard)
 
 
-def down_with_all(session: Session, options: StackOptions) -> None:
+def down_with_all(session: AwsSession, options: StackOptions) -> None:
     find_data(session, options.name)
     down(session, options.name, unheard)
 
 
-def down_without_data(session: Session, options: StackOptions) -> None:
+def down_without_data(session: AwsSession, options: StackOptions) -> None:
     down(session, options.name, unheard, keep_data=True)
 
 
-def end_jobs_and_down(session: Session, options: StackOptions) -> None:
+def end_jobs_and_down(session: AwsSession, options: StackOptions) -> None:
     if left := end_jobs(session, options.name, unheard, pause=lambda seconds: None):
         raise KnotError(f"without batch:TerminateJob {left} go on")
     down(session, options.name, unheard)
 
 
-Step = Callable[[Session, StackOptions], None]
+Step = Callable[[AwsSession, StackOptions], None]
 #: What operators do, after what must be there.
 STEPS: Mapping[Step, Callable[[Account], None]] = {
     up_as_it_is: Account.clear,

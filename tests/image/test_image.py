@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 
 from dask_knot.aws.images import ensure_image
-from dask_knot.aws.session import Session
+from dask_knot.aws.session import AwsSession
 from dask_knot.errors import AwsError, ConfigurationError, ImageError
 from dask_knot.image.builder import open_docker
 from dask_knot.image.image import ensure_local_image, make_recipe, show_dockerfile
@@ -35,18 +35,18 @@ class Place:
 
 
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsSession]:
     """Open a session with an AWS inside this process."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
-        yield Session(boto3.Session(region_name="us-east-1"))
+        yield AwsSession(boto3.Session(region_name="us-east-1"))
 
 
 @pytest.fixture
-def place(session: Session) -> Place:
+def place(session: AwsSession) -> Place:
     """Make a repository."""
     made = session.client("ecr").create_repository(repositoryName="jobs")
     return Place(made["repository"]["repositoryUri"])
@@ -61,7 +61,7 @@ def no_engine() -> NoReturn:
 
 
 class TestEnsureImage:
-    def test_builds_and_pushes_what_is_not_there(self, session: Session, place: Place) -> None:
+    def test_builds_and_pushes_what_is_not_there(self, session: AwsSession, place: Place) -> None:
         docker, said = FakeDocker(), list[str]()
         image = ensure_image(session, place, SPEC, said.append, lambda: docker)
         (built,), (pushed,) = docker.built, docker.pushed
@@ -75,20 +75,20 @@ class TestEnsureImage:
         assert docker.is_closed
         assert any("Step 1/1" in line for line in said)
 
-    def test_needs_no_docker_for_what_is_there(self, session: Session, place: Place) -> None:
+    def test_needs_no_docker_for_what_is_there(self, session: AwsSession, place: Place) -> None:
         tag = make_recipe(replace(SPEC, platform="linux/amd64"), say_nothing).tag
         session.client("ecr").put_image(repositoryName="jobs", imageManifest=MANIFEST, imageTag=tag)
         image = ensure_image(session, place, SPEC, say_nothing, no_engine)
         assert image == f"{place.repository}:{tag}"
 
-    def test_pushes_what_is_built_already(self, session: Session, place: Place) -> None:
+    def test_pushes_what_is_built_already(self, session: AwsSession, place: Place) -> None:
         docker = FakeDocker()
         first = ensure_image(session, place, SPEC, say_nothing, lambda: docker)
         assert ensure_image(session, place, SPEC, say_nothing, lambda: docker) == first
         assert len(docker.built) == 1
         assert len(docker.pushed) == 2
 
-    def test_follows_the_architecture_of_the_stack(self, session: Session, place: Place) -> None:
+    def test_follows_the_architecture_of_the_stack(self, session: AwsSession, place: Place) -> None:
         docker, spec = FakeDocker(), replace(SPEC, platform="linux/amd64")
         image = ensure_image(
             session, replace(place, architecture="arm64"), spec, say_nothing, lambda: docker
@@ -96,17 +96,17 @@ class TestEnsureImage:
         assert docker.built[0]["platform"] == "linux/arm64"
         assert "-arm64-" in image
 
-    def test_takes_a_ready_image_as_it_is(self, session: Session, place: Place) -> None:
+    def test_takes_a_ready_image_as_it_is(self, session: AwsSession, place: Place) -> None:
         spec = replace(SPEC, image="example.com/mine:1")
         assert ensure_image(session, place, spec, say_nothing, no_engine) == "example.com/mine:1"
         assert ensure_local_image(spec, say_nothing, no_engine) == "example.com/mine:1"
 
-    def test_names_the_cure_for_a_missing_repository(self, session: Session) -> None:
+    def test_names_the_cure_for_a_missing_repository(self, session: AwsSession) -> None:
         place = Place("123456789012.dkr.ecr.us-east-1.amazonaws.com/gone")
         with pytest.raises(ImageError, match="dask knot up"):
             ensure_image(session, place, SPEC, say_nothing, no_engine)
 
-    def test_other_registries_are_reached_with_dockers_own_login(self, session: Session) -> None:
+    def test_other_registries_are_reached_with_dockers_own_login(self, session: AwsSession) -> None:
         place, docker = Place("ghcr.io/me/jobs"), FakeDocker()
         image = ensure_image(session, place, SPEC, say_nothing, lambda: docker)
         assert docker.pushed[0]["auth_config"] is None
@@ -188,13 +188,13 @@ class TestFailures:
         with pytest.raises(ImageError, match="QEMU"):
             ensure_local_image(SPEC, say_nothing, lambda: docker)
 
-    def test_a_refused_push_is_an_error(self, session: Session, place: Place) -> None:
+    def test_a_refused_push_is_an_error(self, session: AwsSession, place: Place) -> None:
         docker = FakeDocker(push_answers=[{"error": "denied: not you"}])
         with pytest.raises(ImageError, match=r"denied: not you.*policy --user"):
             ensure_image(session, place, SPEC, say_nothing, lambda: docker)
         assert docker.is_read
 
-    def test_progress_of_a_push_is_said_in_tenths(self, session: Session, place: Place) -> None:
+    def test_progress_of_a_push_is_said_in_tenths(self, session: AwsSession, place: Place) -> None:
         steps = [
             {"id": "a", "progressDetail": {"current": done * 10**4, "total": 10**7}}
             for done in range(1001)

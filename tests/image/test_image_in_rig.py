@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import pytest
 
 from dask_knot.aws.images import ensure_image
-from dask_knot.aws.session import Session, open_session
+from dask_knot.aws.session import AwsSession, open_session
 from dask_knot.errors import ImageError
 from dask_knot.image.image import ensure_local_image
 from dask_knot.image.spec import ImageSpec
@@ -28,7 +28,7 @@ SPEC = ImageSpec(packages=(), network="host")
 
 
 @pytest.fixture
-def session(in_rig: Rig) -> Iterator[Session]:
+def session(in_rig: Rig) -> Iterator[AwsSession]:
     """Open a session with the emulated AWS."""
     opened = open_session()
     yield opened
@@ -36,7 +36,7 @@ def session(in_rig: Rig) -> Iterator[Session]:
 
 
 @pytest.fixture
-def place(session: Session) -> Place:
+def place(session: AwsSession) -> Place:
     """Make a repository."""
     name = f"jobs-{uuid.uuid4().hex[:8]}"
     made = session.client("ecr").create_repository(repositoryName=name)
@@ -60,7 +60,7 @@ def run(rig: Rig, image: str, *command: str) -> tuple[int, str]:
 
 
 @pytest.mark.timeout(600)
-def test_an_image_is_built_pushed_and_runs(session: Session, place: Place, in_rig: Rig) -> None:
+def test_an_image_is_built_pushed_and_runs(session: AwsSession, place: Place, in_rig: Rig) -> None:
     said: list[str] = []
     image = ensure_image(session, place, SPEC, said.append)
     assert any(line.startswith("Step") for line in said), said

@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 
-from dask_knot.aws.session import Session
+from dask_knot.aws.session import AwsSession
 from tests.rig.machine import REGION, Rig
 
 
@@ -42,8 +42,8 @@ def without(policy: Mapping[str, Any], action: str) -> dict[str, Any]:
 
 
 @contextmanager
-def session_of(key: Mapping[str, str]) -> Iterator[Session]:
+def session_of(key: Mapping[str, str]) -> Iterator[AwsSession]:
     """Open a session as somebody."""
     boto = boto3.Session(key["AWS_ACCESS_KEY_ID"], key["AWS_SECRET_ACCESS_KEY"], region_name=REGION)
-    with closing(Session(boto)) as session:
+    with closing(AwsSession(boto)) as session:
         yield session
