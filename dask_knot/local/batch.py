@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dask_knot.local import limits
+from dask_knot.batch import limits
+from dask_knot.batch.rules import Wait
 from dask_knot.local.capacity import Capacity
 from dask_knot.local.definitions import JobDefinitions, join, needs_of
 from dask_knot.local.descriptions import (
@@ -24,7 +25,7 @@ from dask_knot.local.descriptions import (
 from dask_knot.local.dispatch import Dispatcher
 from dask_knot.local.jobs import AnyJob, ArrayJob, members
 from dask_knot.local.launcher import Launcher
-from dask_knot.local.schema import check_parameters, refuse
+from dask_knot.local.schema import check_parameters, refuse, refuse_any, refuse_other_kinds
 
 _TAIL_BYTES = 1 << 16
 
@@ -66,7 +67,9 @@ class LocalBatch:
     def register_job_definition(self, **parameters: Any) -> Response:
         """Add a revision of a job definition, as ``boto3`` does."""
         check_parameters("RegisterJobDefinition", parameters)
-        limits.check_job_definition(parameters, self._minimum_timeout)
+        refuse_other_kinds("RegisterJobDefinition", parameters)
+        refusals = limits.definition_refusals(parameters, self._minimum_timeout)
+        refuse_any("RegisterJobDefinition", refusals)
         if needs_of(parameters["containerProperties"]) is None:
             refuse("RegisterJobDefinition", "resourceRequirements must name VCPU and MEMORY")
         with self._lock:
@@ -97,7 +100,8 @@ class LocalBatch:
     def submit_job(self, **parameters: Any) -> Response:
         """Submit a job or an array job, as ``boto3`` does."""
         check_parameters("SubmitJob", parameters)
-        limits.check_submission(parameters, self._minimum_timeout)
+        refuse_other_kinds("SubmitJob", parameters)
+        refuse_any("SubmitJob", limits.submission_refusals(parameters, self._minimum_timeout))
         job_id = str(uuid.uuid4())
         with self._lock:
             definition = self._definitions.find(parameters["jobDefinition"])
@@ -113,7 +117,7 @@ class LocalBatch:
     def describe_jobs(self, **parameters: Any) -> Response:
         """Describe up to 100 jobs, as ``boto3`` does; unknown ids are left out."""
         check_parameters("DescribeJobs", parameters)
-        limits.check_described(parameters["jobs"])
+        refuse_any("DescribeJobs", limits.description_refusals(parameters["jobs"]))
         with self._lock:
             nodes = [self._table.find(job_id) for job_id in parameters["jobs"]]
             capacity = self._dispatcher.capacity
@@ -180,10 +184,10 @@ class LocalBatch:
         size = parameters.get("arrayProperties", {}).get("size")
         for dependency in parameters.get("dependsOn", ()):
             upstream = None
-            if dependency.get("type") != "SEQUENTIAL":
+            if dependency.get("type") != Wait.SEQUENTIAL.value:
                 upstream = self._found("SubmitJob", dependency.get("jobId", ""))
             upstream_size = len(upstream.children) if isinstance(upstream, ArrayJob) else None
-            limits.check_dependency(dependency, size, upstream_size)
+            refuse_any("SubmitJob", limits.dependency_refusals(dependency, size, upstream_size))
 
     def _found(self, call: str, job_id: str) -> AnyJob:
         node = self._table.find(job_id)

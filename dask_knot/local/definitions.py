@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from dask_knot.batch.limits import Parameters, override_characters
+from dask_knot.batch.rules import RetryStrategy
 from dask_knot.local.capacity import Capacity
 from dask_knot.local.jobs import Submission
-from dask_knot.local.limits import override_characters
-from dask_knot.local.retry import RetryStrategy
 
 ARN = "arn:aws:batch:local:000000000000:"
 _REFERENCE = "Ref::"
-
-Parameters = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

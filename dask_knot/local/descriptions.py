@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dask_knot.batch.rules import JobStatus, status_summary
+from dask_knot.batch.rules import TOO_LARGE, JobStatus, status_summary
 from dask_knot.local.capacity import Capacity
 from dask_knot.local.definitions import ARN, JobDefinition
 from dask_knot.local.jobs import AnyJob, ArrayJob, Attempt, Job, Submission
@@ -12,12 +12,6 @@ from dask_knot.local.jobs import AnyJob, ArrayJob, Attempt, Job, Submission
 Response = dict[str, Any]
 
 ENVIRONMENT = f"{ARN}compute-environment/local"
-
-# Batch names the resource that is short in the same words.
-TOO_LARGE = (
-    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource requirement "
-    "(vCPU/memory/GPU) is higher than that can be met by the CE(s) attached to the job queue."
-)
 
 
 def job_arn(job_id: str) -> str:

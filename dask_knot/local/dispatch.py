@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dask_knot.batch.rules import ENDED, STARTED, JobStatus
+from dask_knot.batch.rules import ENDED, NOT_STARTED, STARTED, TIMED_OUT, JobStatus
 from dask_knot.errors import EngineError
 from dask_knot.local.capacity import Capacity, Ledger
 from dask_knot.local.jobgraph import JobGraph
-from dask_knot.local.jobs import TIMED_OUT, AnyJob, Job, Submission
+from dask_knot.local.jobs import AnyJob, Job, Submission
 from dask_knot.local.lanes import RunQueue
 from dask_knot.local.launcher import ChildProcess, Exit, Launcher
 
@@ -223,7 +223,7 @@ class Dispatcher:
             self._launcher.start(child)
         except Exception as error:  # also a mistake of the launcher's: the others go on
             reason = f"CannotStartContainerError: {error}"
-            self.child_exited(child.child_id, Exit(None, reason, "Task failed to start"))
+            self.child_exited(child.child_id, Exit(None, reason, NOT_STARTED))
 
     def _end_softly(self, job: Job, reason: str) -> None:
         """SIGTERM now, SIGKILL after the grace."""

@@ -14,15 +14,15 @@ from typing import Any
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
+from dask_knot.batch.rules import NOT_STARTED, OUT_OF_MEMORY
 from dask_knot.errors import EngineError
-from dask_knot.local.launcher import OUT_OF_MEMORY, ChildProcess, Exit, Listener
+from dask_knot.local.launcher import ChildProcess, Exit, Listener
 
 logger = logging.getLogger(__name__)
 
 #: Containers say what they are: `docker ps --filter label=dask-knot` finds those of a client that
 #: was killed.
 LABEL = "dask-knot"
-NOT_STARTED = "Task failed to start"
 #: A busy engine takes its time to answer.
 TIMEOUT = 120
 #: What each container holds a connection for: its log.

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dask_knot.batch.rules import NOT_STARTED, OUT_OF_MEMORY
 from dask_knot.errors import EngineError
 from dask_knot.local.forkclient import Server
-from dask_knot.local.launcher import HOST_LOST, OUT_OF_MEMORY, ChildProcess, Exit, Listener
+from dask_knot.local.launcher import HOST_LOST, ChildProcess, Exit, Listener
 from dask_knot.local.memory import MemoryWatch
 from dask_knot.local.origins import elsewhere
 from dask_knot.local.wire import Message
@@ -238,7 +239,7 @@ def _lost_with(server: Server, code: int) -> Exit:
     if server.has_started or -code in (signal.SIGKILL, signal.SIGTERM):
         return Exit(None, status_reason=HOST_LOST)
     words = f"the fork server could not start (exit code {code}). It said:\n{server.words}"
-    return Exit(None, f"CannotStartContainerError: {words}", "Task failed to start")
+    return Exit(None, f"CannotStartContainerError: {words}", NOT_STARTED)
 
 
 def _kill_group(group: int) -> None:

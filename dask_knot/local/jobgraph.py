@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from dask_knot.batch.rules import ENDED, JobStatus
+from dask_knot.batch.limits import OVERRIDE_CHARACTERS
+from dask_knot.batch.rules import (
+    DEPENDENCY_FAILED,
+    ENDED,
+    OVERRIDES_TOO_LONG,
+    JobStatus,
+    Wait,
+    status_behind,
+    upstream,
+)
 from dask_knot.local.jobs import AnyJob, ArrayJob, Job, Submission, members
-from dask_knot.local.limits import OVERRIDE_CHARACTERS
-
-DEPENDENCY_FAILED = "Dependent Job failed"
-OVERRIDES_TOO_LONG = "Container Overrides length must be at most 8192"
 
 # Batch forgets ended jobs after a day to a week. A client that lives that long must not grow
 # without bound either: 50,000 records are five of the largest arrays, about 40 MB.
@@ -100,7 +104,7 @@ class JobGraph:
     def _settle(self, ended: AnyJob) -> tuple[list[Job], list[Job]]:
         """Tell the dependents of what ended; return those that fail by it, and by their size."""
         dependents, ended.dependents = ended.dependents, []
-        if ended.status is JobStatus.FAILED:
+        if status_behind([ended.status]) is JobStatus.FAILED:
             return [job for node in dependents for job in members(node)], []
         free: list[Job] = []
         for node in dependents:
@@ -123,27 +127,29 @@ class JobGraph:
     def _link(self, node: AnyJob) -> list[Job]:
         """Tie a new node to what it depends on; return the jobs whose dependency has failed."""
         doomed: list[Job] = []
-        for upstream, downstream in self._pairs(node):
-            if upstream.status is JobStatus.FAILED:
-                doomed.extend(members(downstream))
-            elif upstream.status is not JobStatus.SUCCEEDED:
-                upstream.dependents.append(downstream)
-                downstream.waiting_for += 1
+        for awaited, waiting in self._pairs(node):
+            status = status_behind([awaited.status])
+            if status is JobStatus.FAILED:
+                doomed.extend(members(waiting))
+            elif status is JobStatus.PENDING:
+                awaited.dependents.append(waiting)
+                waiting.waiting_for += 1
         return doomed
 
     def _pairs(self, node: AnyJob) -> Iterator[tuple[AnyJob, AnyJob]]:
-        jobs = members(node)
+        """Give what is awaited and what waits for it: an array waits for a whole job only once."""
         for dependency in node.submission.depends_on:
-            if dependency.get("type") == "SEQUENTIAL":
-                yield from itertools.pairwise(jobs)
+            wait = Wait(dependency.get("type"))
+            whole = node if wait is Wait.SEQUENTIAL else self.find(dependency["jobId"])
+            if whole is None:
                 continue
-            upstream = self.find(dependency["jobId"])
-            if upstream is None:
+            if wait is Wait.ALL:
+                yield whole, node
                 continue
-            if dependency.get("type") == "N_TO_N":
-                yield from zip(members(upstream), jobs, strict=True)
-            else:
-                yield upstream, node
+            for index, job in enumerate(members(node)):
+                awaited = upstream(wait, index, whole, members(whole))
+                if awaited is not None:
+                    yield awaited, job
 
     def _remember(self, node: AnyJob) -> None:
         """Keep what ended, and forget the oldest of it."""

@@ -8,14 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from dask_knot.batch.rules import ENDED, JobStatus, check_move, roll_up
+from dask_knot.batch.rules import (
+    CHILD_FAILED,
+    CONTAINER_EXITED,
+    ENDED,
+    JobStatus,
+    RetryStrategy,
+    check_move,
+    roll_up,
+)
 from dask_knot.local.capacity import Capacity
 from dask_knot.local.launcher import Exit
-from dask_knot.local.retry import RetryStrategy
-
-CONTAINER_EXITED = "Essential container in task exited"
-TIMED_OUT = "Job attempt duration exceeded timeout"
-CHILD_FAILED = "Array Child Job failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +119,8 @@ class Job:
         attempt.status_reason = self.stop_reason or end.status_reason or CONTAINER_EXITED
         if self.stop_reason is not None:
             return JobStatus.FAILED
-        if end.code == 0:
-            return JobStatus.SUCCEEDED
         strategy, tried = self.submission.retry, len(self.attempts)
-        again = strategy.should_retry(tried, end.code, end.reason, attempt.status_reason)
-        return JobStatus.RUNNABLE if again else JobStatus.FAILED
+        return strategy.status_after(tried, end.code, end.reason, attempt.status_reason)
 
     def end(self, status: JobStatus, reason: str | None, now: int) -> None:
         """Move to SUCCEEDED or FAILED for good."""

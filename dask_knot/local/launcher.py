@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 HOST_LOST = "Host EC2 (instance local) terminated."
 
 
@@ -46,7 +45,7 @@ class Exit:
     code
         The exit code, ``128 + n`` after signal n; None if there is none, as when the host was lost.
     reason
-        Batch's ``container.reason``, such as :data:`OUT_OF_MEMORY`.
+        Batch's ``container.reason``, such as `OUT_OF_MEMORY`.
     status_reason
         Batch's ``statusReason`` where it isn't that the container exited.
     """

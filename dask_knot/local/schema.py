@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -12,6 +12,18 @@ if TYPE_CHECKING:
 
 # botocore is imported inside the functions: it takes 0.1 s, and a cluster that has not yet
 # submitted a job need not wait for it.
+
+#: Parameters that would change what runs, of kinds of jobs that the local engine does not have.
+UNSUPPORTED = (
+    "nodeProperties",
+    "nodeOverrides",
+    "eksProperties",
+    "eksPropertiesOverride",
+    "ecsProperties",
+    "ecsPropertiesOverride",
+    "consumableResourceProperties",
+    "consumableResourcePropertiesOverride",
+)
 
 
 @functools.cache
@@ -58,3 +70,17 @@ def refuse(operation: str, message: str) -> NoReturn:
         "ResponseMetadata": {"HTTPStatusCode": 400},
     }
     raise ClientError(response, operation)
+
+
+def refuse_any(operation: str, reasons: Iterable[str]) -> None:
+    """Refuse a request for the first of some reasons, if there is one."""
+    for reason in reasons:
+        refuse(operation, reason)
+
+
+def refuse_other_kinds(operation: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse what is no container job."""
+    for name in UNSUPPORTED:
+        if name in parameters:
+            words = f"{name} is not known to the local engine, which runs container jobs only"
+            refuse(operation, words)

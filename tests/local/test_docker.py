@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
+from dask_knot.batch.rules import OUT_OF_MEMORY
 from dask_knot.errors import EngineError
 from dask_knot.local.docker import DockerLauncher, find_image, open_docker
-from dask_knot.local.launcher import OUT_OF_MEMORY, ChildProcess, Exit
+from dask_knot.local.launcher import ChildProcess, Exit
 from tests.local.desk import wait_until
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from dask_knot.batch.rules import OUT_OF_MEMORY
 from dask_knot.local.capacity import Capacity
 from dask_knot.local.fork import ForkLauncher
-from dask_knot.local.launcher import HOST_LOST, OUT_OF_MEMORY
+from dask_knot.local.launcher import HOST_LOST
 from tests.local.desk import Desk, needs, wait_until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the local engine forks")

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from dask_knot.batch.rules import JobStatus
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dask_knot.batch.rules import (
+    DEPENDENCY_FAILED,
+    JobStatus,
+    RetryStrategy,
+    Wait,
+    status_behind,
+    upstream,
+)
 from dask_knot.local.capacity import Capacity
-from dask_knot.local.jobgraph import DEPENDENCY_FAILED, JobGraph
+from dask_knot.local.jobgraph import JobGraph
 from dask_knot.local.jobs import AnyJob, ArrayJob, Job, Submission, members
-from dask_knot.local.retry import RetryStrategy
 
 S = JobStatus
 
@@ -147,3 +156,51 @@ def test_only_ids_of_children_that_exist_are_found() -> None:
     assert table.find("arn:aws:batch:local:0:job/array:1") is not None
     for wrong in ("array:2", "array:-1", "array:x", "job:0", "nobody", ""):
         assert table.find(wrong) is None
+
+
+@st.composite
+def submissions(draw: st.DrawFn) -> list[Submission]:
+    """Draw jobs and arrays that depend on earlier ones in every way that Batch allows."""
+    made: list[Submission] = []
+    for number in range(draw(st.integers(1, 5))):
+        size = draw(st.sampled_from([None, 2, 3]))
+        after: list[dict[str, Any]] = []
+        for one in draw(st.lists(st.sampled_from(made), max_size=2) if made else st.just([])):
+            is_paired = size is not None and size == one.size and draw(st.booleans())
+            after.append({"jobId": one.job_id} | ({"type": "N_TO_N"} if is_paired else {}))
+        if size is not None and draw(st.booleans()):
+            after.append({"type": "SEQUENTIAL"})
+        made.append(submission(f"job{number}", size, *after))
+    return made
+
+
+def expected(table: JobGraph, node: AnyJob, index: int) -> JobStatus:
+    """Ask the rules how a child stands that has not been touched itself."""
+    awaited = []
+    for dependency in node.submission.depends_on:
+        wait = Wait(dependency.get("type"))
+        whole = node if wait is Wait.SEQUENTIAL else table.find(dependency["jobId"])
+        assert whole is not None
+        if (one := upstream(wait, index, whole, members(whole))) is not None:
+            awaited.append(one.status)
+    return status_behind(awaited)
+
+
+@given(submissions(), st.data())
+def test_every_job_stands_as_the_rules_say(wanted: list[Submission], data: st.DataObject) -> None:
+    """The links between jobs save work: after any events they agree with the rules."""
+    table, touched, nodes = JobGraph(), set[Job](), list[AnyJob]()
+    ends = st.sampled_from([S.SUCCEEDED, S.SUCCEEDED, S.FAILED])
+    while wanted or table.runnable:
+        if wanted and (not table.runnable or data.draw(st.booleans())):
+            nodes.append(table.add(wanted.pop(0), 0))
+        else:
+            job = table.runnable.popleft()
+            touched.add(job)
+            job.begin_attempt()
+            job.begin_running(1)
+            table.end([job], data.draw(ends), None, 2)
+        for node in nodes:
+            for index, job in enumerate(members(node)):
+                assert job in touched or job.status is expected(table, node, index)
+    assert not table.unfinished()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dask_knot.batch.rules import JobStatus
+from dask_knot.batch.rules import JobStatus, RetryStrategy
 from dask_knot.local.capacity import Capacity, Ledger
 from dask_knot.local.jobs import Job, Submission
 from dask_knot.local.lanes import PATIENCE, RunQueue
-from dask_knot.local.retry import RetryStrategy
 
 SMALL, LARGE, HUGE = Capacity(1, 1), Capacity(4, 1), Capacity(9, 1)
 

@@ -111,12 +111,27 @@ def test_a_job_has_the_credentials_of_its_role(batch: Batch) -> None:
 
 @pytest.mark.parametrize(
     "request_",
-    [{"arrayProperties": {"size": 1}}, {"dependsOn": [{"jobId": "none"}] * 21}],
-    ids=["size", "dependsOn"],
+    [
+        {"arrayProperties": {"size": 1}},
+        {"dependsOn": [{"jobId": "none"}] * 21},
+        {"dependsOn": [{"jobId": "none"}]},
+        {"dependsOn": [{"type": "SEQUENTIAL"}]},
+        {"retryStrategy": {"attempts": 11}},
+        {"containerOverrides": {"environment": [{"name": "AWS_BATCH_X", "value": "1"}]}},
+        {"timeout": {"attemptDurationSeconds": 0}},
+        {"memory": 0},
+    ],
+    ids=str,
 )
 def test_limits_are_those_of_aws(batch: Batch, request_: Any) -> None:
     with pytest.raises(batch.client.exceptions.ClientException):
         batch.submit("", **request_)
+
+
+def test_a_hundred_jobs_are_described_at_once(batch: Batch) -> None:
+    assert batch.client.describe_jobs(jobs=["none"] * 100)["jobs"] == []
+    with pytest.raises(batch.client.exceptions.ClientException, match="100"):
+        batch.client.describe_jobs(jobs=["none"] * 101)
 
 
 def test_ecr_knows_what_was_pushed(rig: Rig) -> None:

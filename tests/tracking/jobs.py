@@ -1,14 +1,27 @@
-"""Simulated Batch and store: jobs wait for others, run task by task, leave manifests, or die."""
+"""Simulated Batch and store: jobs wait for others, run task by task, leave manifests, or die.
+
+What waits for what, and what fails with what, is decided by `dask_knot.batch.rules`.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from random import Random
 
 from dask.typing import Key
 
+from dask_knot.batch.rules import (
+    ENDED,
+    STARTED,
+    JobStatus,
+    Wait,
+    check_move,
+    roll_up,
+    status_behind,
+    upstream,
+)
 from dask_knot.errors import JobError
 from dask_knot.planning import DependencyType, External, Shard, Stage
 from dask_knot.run import names
@@ -41,23 +54,14 @@ def blamed(error: Exception) -> frozenset[str]:
     return frozenset(error.job_id.split()) if isinstance(error, JobError) else frozenset(("gone",))
 
 
-class Child(Enum):
-    """How far a child is."""
-
-    WAITING = auto()
-    RUNNING = auto()
-    DONE = auto()
-    FAILED = auto()
-
-
 @dataclass(slots=True)
 class Job:
     """A stage that was submitted."""
 
     stage: Stage
     sources: Mapping[Key, Source]
-    waits: list[tuple[StageId, DependencyType]]
-    children: list[Child]
+    waits: list[tuple[StageId, Wait]]
+    children: list[JobStatus]
     endings: dict[int, Ending] = field(default_factory=dict)
     blame: dict[int, str] = field(default_factory=dict)
     running: dict[int, Iterator[None]] = field(default_factory=dict)
@@ -65,9 +69,20 @@ class Job:
     is_terminated: bool = False
 
     @property
+    def status(self) -> JobStatus:
+        """The states of the children, rolled up."""
+        return roll_up(Counter(self.children))
+
+    @property
     def is_over(self) -> bool:
         """Whether all children ended."""
-        return all(child in (Child.DONE, Child.FAILED) for child in self.children)
+        return self.status in ENDED
+
+    def move(self, child: int, *path: JobStatus) -> None:
+        """Move a child on, as Batch may."""
+        for status in path:
+            check_move(self.children[child], status)
+            self.children[child] = status
 
 
 class Jobs:
@@ -102,12 +117,12 @@ class Jobs:
         sources: dict[Key, Source] = dict(action.inputs)
         for index, stage in enumerate(action.plan.stages):
             id = StageId(action.number, index)
-            waits = [(_upstream(id, d.upstream), d.type) for d in stage.depends_on]
+            waits = [(_upstream(id, d.upstream), _wait(d.type)) for d in stage.depends_on]
             if self.random.random() < refused or any(up not in self.jobs for up, _ in waits):
                 yield SubmissionFailed(id, JobError("refused", "trouble"))
             else:
                 self.write(names.pack(RUN, id), {})
-                children = [Child.WAITING] * len(stage.shards)
+                children = [JobStatus.SUBMITTED] * len(stage.shards)
                 self.jobs[id] = Job(stage, dict(sources), waits, children)
             for child, shard in enumerate(stage.shards):
                 made = ShardId(id, child)
@@ -120,13 +135,13 @@ class Jobs:
 
     def step(self, is_needed: Mapping[ShardId, bool]) -> bool:
         """Let one child go one task further; tell whether there was one."""
-        self._fail_dependents()
+        self._end_what_must()
+        self._release()
         ready = [
             ShardId(id, n)
             for id, job in self.jobs.items()
-            if not job.is_over
             for n, child in enumerate(job.children)
-            if child is Child.RUNNING or (child is Child.WAITING and self._is_ready(job, n))
+            if child is JobStatus.RUNNABLE or child in STARTED
         ]
         if not ready:
             return False
@@ -156,35 +171,36 @@ class Jobs:
             error = JobError("a job failed", job.blame[n])
             yield ChildFailed(ShardId(id, n), job.endings[n], error)
 
-    def _is_ready(self, job: Job, child: int) -> bool:
-        for id, type in job.waits:
-            upstream = self.jobs[id].children
-            mine = [upstream[child]] if type is DependencyType.N_TO_N else upstream
-            if any(state is not Child.DONE for state in mine):
-                return False
-        return True
+    def _end_what_must(self) -> None:
+        for job in self.jobs.values():
+            for n, child in enumerate(job.children):
+                has_started = child in STARTED
+                if child in ENDED or not job.is_terminated:
+                    continue
+                if not has_started or self.random.random() < 0.5:
+                    self._end(job, n, Ending.TERMINATED, "terminated")
 
-    def _fail_dependents(self) -> None:
+    def _release(self) -> None:
+        """Let children start whose upstream has succeeded; fail those behind what failed."""
         for job in self.jobs.values():  # upstream jobs come first
             for n, child in enumerate(job.children):
-                if child in (Child.DONE, Child.FAILED):
+                if child not in (JobStatus.SUBMITTED, JobStatus.PENDING):
                     continue
-                if job.is_terminated and (child is Child.WAITING or self.random.random() < 0.5):
-                    self._end(job, n, Ending.TERMINATED, "terminated")
-                elif child is Child.WAITING and self._has_failed_upstream(job, n):
+                status = status_behind(self._awaited(job, n))
+                if status is JobStatus.FAILED:
                     self._end(job, n, Ending.DEPENDENCY_FAILED, "dependency")
+                elif status is not child:
+                    job.move(n, status)
 
-    def _has_failed_upstream(self, job: Job, child: int) -> bool:
-        for id, type in job.waits:
-            upstream = self.jobs[id]
-            if type is DependencyType.N_TO_N and upstream.children[child] is Child.FAILED:
-                return True
-            if upstream.is_over and Child.FAILED in upstream.children:
-                return True
-        return False
+    def _awaited(self, job: Job, child: int) -> Iterator[JobStatus]:
+        for id, wait in job.waits:
+            before = self.jobs[id]
+            status = upstream(wait, child, before.status, before.children)
+            if status is not None:
+                yield status
 
     def _end(self, job: Job, child: int, ending: Ending, blame: str) -> None:
-        job.children[child] = Child.FAILED
+        job.move(child, JobStatus.FAILED)
         job.endings[child] = ending
         job.blame[child] = blame
         job.running.pop(child, None)
@@ -192,14 +208,14 @@ class Jobs:
     def _advance(self, shard: ShardId, is_needed: bool) -> None:
         job = self.jobs[shard.stage]
         if shard.index not in job.running:
-            job.children[shard.index] = Child.RUNNING
+            job.move(shard.index, JobStatus.STARTING, JobStatus.RUNNING)
             job.running[shard.index] = self._run(shard, job)
         try:
             next(job.running[shard.index])
         except StopIteration:
             job.running.pop(shard.index, None)
-            if job.children[shard.index] is Child.RUNNING:
-                job.children[shard.index] = Child.DONE
+            if job.children[shard.index] is JobStatus.RUNNING:
+                job.move(shard.index, JobStatus.SUCCEEDED)
         except DeletedTooEarly:
             if is_needed:
                 raise
@@ -280,3 +296,7 @@ def _upstream(id: StageId, upstream: object) -> StageId:
         return upstream.id
     assert isinstance(upstream, int)
     return StageId(id.plan, upstream)
+
+
+def _wait(type: DependencyType) -> Wait:
+    return Wait.N_TO_N if type is DependencyType.N_TO_N else Wait.ALL

@@ -15,15 +15,13 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from moto.core.parse import default_timestamp_parser
 from moto.core.utils import unix_time_millis
 
+from dask_knot.batch.rules import CONTAINER_EXITED, NOT_STARTED, OUT_OF_MEMORY, TIMED_OUT
 from tests.rig.server import images
 
 if TYPE_CHECKING:
     from tests.rig.server.access import Credentials
     from tests.rig.server.jobs import Job
 
-EXITED = "Essential container in task exited"
-OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
-TIMED_OUT = "Job attempt duration exceeded timeout"
 HOST_LOST = "Host EC2 (instance i-0123456789abcdef0) terminated."
 
 
@@ -40,7 +38,6 @@ class Surroundings:
 class Ending:
     """How an attempt ended; `is_final`: it isn't tried again, whatever the rules say."""
 
-    succeeded: bool
     status_reason: str
     reason: str | None = None
     is_final: bool = False
@@ -132,8 +129,8 @@ class Attempt:
     def _not_started(self, kind: str, error: DockerException) -> Ending:
         reason = f"{kind}: {error}"[:255]
         self._container_record["reason"] = reason
-        self._record["statusReason"] = "Task failed to start"
-        return Ending(False, "Task failed to start", reason)
+        self._record["statusReason"] = NOT_STARTED
+        return Ending(NOT_STARTED, reason)
 
     def _watch(self, container: Any) -> Ending:
         job = self._job
@@ -145,7 +142,7 @@ class Attempt:
         container.reload()
         self._keep_log(container)
         self._record["stoppedAt"] = _now()
-        ending = self._ending(exit_code, timed_out, container.attrs["State"].get("OOMKilled"))
+        ending = self._ending(timed_out, container.attrs["State"].get("OOMKilled"))
         if ending.status_reason != HOST_LOST:
             job.exit_code = self._container_record["exitCode"] = exit_code
         if ending.reason:
@@ -173,15 +170,14 @@ class Attempt:
                 break
         return answer.get("StatusCode"), timed_out
 
-    def _ending(self, exit_code: int | None, timed_out: bool, out_of_memory: bool) -> Ending:
+    def _ending(self, timed_out: bool, out_of_memory: bool) -> Ending:
         if self._job.stop:
-            return Ending(False, str(self._job.job_stopped_reason), is_final=True)
+            return Ending(str(self._job.job_stopped_reason), is_final=True)
         if timed_out:
-            return Ending(False, TIMED_OUT, is_final=True)
+            return Ending(TIMED_OUT, is_final=True)
         if self._job.is_reclaimed:
-            return Ending(False, HOST_LOST)
-        reason = OUT_OF_MEMORY if out_of_memory else None
-        return Ending(exit_code == 0, EXITED, reason)
+            return Ending(HOST_LOST)
+        return Ending(CONTAINER_EXITED, OUT_OF_MEMORY if out_of_memory else None)
 
     def _keep_log(self, container: Any) -> None:
         events = []

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import fnmatch
+import itertools
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.batch import models
 
-from tests.rig.server.attempts import EXITED, Attempt, Ending, Surroundings
-from tests.rig.server.queueing import ENDED, Queueing
+from dask_knot.batch.rules import CHILD_FAILED, ENDED, JobStatus, RetryStrategy, roll_up
+from tests.rig.server.attempts import Attempt, Surroundings
+from tests.rig.server.queueing import Queueing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,15 +41,13 @@ class Job(models.Job):
         """The state; that of an array follows from its children."""
         if self.children is None:
             return self.state
-        states = {child.state for child in self.children}
-        if not states <= set(ENDED):
-            return "SUBMITTED" if states == {"SUBMITTED"} else "PENDING"
-        has_failed = "FAILED" in states
-        if not self.job_stopped:
+        counts = Counter(child.state for child in self.children)
+        status = roll_up({JobStatus(state): count for state, count in counts.items()})
+        if status in ENDED and not self.job_stopped:
             self.job_stopped, self.job_stopped_at = True, datetime.now()
-            if has_failed and not self.job_stopped_reason:
-                self.job_stopped_reason = "Array Child Job failed"
-        return "FAILED" if has_failed else "SUCCEEDED"
+            if status is JobStatus.FAILED and not self.job_stopped_reason:
+                self.job_stopped_reason = CHILD_FAILED
+        return status.value
 
     @status.setter
     def status(self, state: str) -> None:
@@ -64,7 +64,7 @@ class Job(models.Job):
     def terminate(self, reason: str) -> None:
         """End the job or, of an array, every child that hasn't ended."""
         for child in self.children or []:
-            if child.state not in ENDED:
+            if JobStatus(child.state) not in ENDED:
                 models.Job.terminate(child, reason)
         super().terminate(reason)
         self.queueing.wake.set()
@@ -194,32 +194,23 @@ class Job(models.Job):
             self.end(False, f"the emulated Batch failed: {error!r}")
 
     def _run_attempts(self) -> None:
-        attempts = int(self._strategy.get("attempts") or 1)
-        for number in range(1, attempts + 1):
+        strategy = RetryStrategy.from_request(self._strategy)
+        for number in itertools.count(1):
             if self.stop:
                 break
             self.state = "STARTING"
             ending = Attempt(self, number, self.surroundings).run()
-            if ending.succeeded:
-                return self.end(True, EXITED)
-            if self.stop:
-                break
-            if ending.is_final or number == attempts or not self._should_retry(ending):
+            status = strategy.status_after(
+                number, self.exit_code, ending.reason, ending.status_reason
+            )
+            if ending.is_final:
                 return self.end(False, ending.status_reason)
-            self.state = "RUNNABLE"
+            if self.stop and status is not JobStatus.SUCCEEDED:
+                break
+            if status in ENDED:
+                return self.end(status is JobStatus.SUCCEEDED, ending.status_reason)
+            self.state = status.value
         return self.end(False, self.job_stopped_reason)
-
-    def _should_retry(self, ending: Ending) -> bool:
-        facts = {
-            "onExitCode": "" if self.exit_code is None else str(self.exit_code),
-            "onReason": ending.reason or "",
-            "onStatusReason": ending.status_reason,
-        }
-        for rule in self._strategy.get("evaluateOnExit") or []:
-            patterns = {name: rule[name] for name in facts if rule.get(name)}
-            if all(_matches(facts[name], pattern) for name, pattern in patterns.items()):
-                return bool(rule["action"].lower() == "retry")
-        return True
 
     def end(self, succeeded: bool, reason: str | None = None) -> None:
         """Note the end; those that wait for it are looked at again."""
@@ -228,7 +219,3 @@ class Job(models.Job):
             self.job_stopped_reason = reason
         self.state = "SUCCEEDED" if succeeded else "FAILED"
         self.queueing.wake.set()
-
-
-def _matches(fact: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(fact.lower(), pattern.lower())

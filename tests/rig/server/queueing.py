@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from enum import Enum
 from typing import TYPE_CHECKING
+
+from dask_knot.batch.rules import (
+    DEPENDENCY_FAILED,
+    TOO_LARGE,
+    JobStatus,
+    Wait,
+    status_behind,
+    upstream,
+)
 
 if TYPE_CHECKING:
     from tests.rig.server.jobs import Job
 
-ENDED = ("SUCCEEDED", "FAILED")
 #: No machine here has more memory (MiB): jobs that want it wait for ever, as on AWS.
 LARGEST = 2**20
-TOO_LARGE = (
-    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource requirement (vCPU/memory/GPU) is "
-    "higher than that can be met by the CE(s) attached to the job queue."
-)
-
-
-class Readiness(Enum):
-    """What a job's dependencies say."""
-
-    READY = "ready"
-    WAITING = "waiting"
-    FAILED = "failed"
 
 
 class Queueing:
@@ -63,17 +59,16 @@ class Queueing:
             self._drop(job)
             job.end(False, job.job_stopped_reason)
             return
-        readiness = is_ready(job)
-        if job.state == "SUBMITTED":
-            job.state = "PENDING"
-        if readiness is Readiness.FAILED:
+        status = status_behind(_awaited(job))
+        if status is JobStatus.FAILED:
             self._drop(job)
-            job.end(False, "Dependent Job failed")
-        elif readiness is Readiness.READY and job.memory > LARGEST:
-            job.state, job.job_stopped_reason = "RUNNABLE", TOO_LARGE
-        elif readiness is Readiness.READY:
+            job.end(False, DEPENDENCY_FAILED)
+            return
+        job.state = status.value
+        if status is JobStatus.RUNNABLE and job.memory > LARGEST:
+            job.job_stopped_reason = TOO_LARGE
+        elif status is JobStatus.RUNNABLE:
             self._drop(job)
-            job.state = "RUNNABLE"
             self._pool.submit(job.go)
 
     def _drop(self, job: Job) -> None:
@@ -82,25 +77,14 @@ class Queueing:
         self.wake.set()
 
 
-def is_ready(job: Job) -> Readiness:
-    """Tell what the dependencies of a job say; of an array, of one child."""
-    answer = Readiness.READY
+def _awaited(job: Job) -> Iterator[JobStatus]:
+    """Give the states of what a job waits for, or a child of an array."""
+    own = job.all_jobs[job.job_id.rpartition(":")[0]] if job.index is not None else job
     for dependency in job.depends_on or []:
-        upstream = _upstream(job, dependency)
-        if upstream is None:
+        wait = Wait(dependency.get("type"))
+        whole = own if wait is Wait.SEQUENTIAL else job.all_jobs.get(dependency["jobId"])
+        if whole is None:  # it was forgotten long ago
             continue
-        if upstream.status == "FAILED":
-            return Readiness.FAILED
-        if upstream.status != "SUCCEEDED":
-            answer = Readiness.WAITING
-    return answer
-
-
-def _upstream(job: Job, dependency: dict[str, str]) -> Job | None:
-    kind, upstream = dependency.get("type"), job.all_jobs.get(dependency.get("jobId"))
-    if kind == "SEQUENTIAL" and upstream is None:
-        parent = job.job_id.rpartition(":")[0]
-        return job.all_jobs[f"{parent}:{job.index - 1}"] if job.index else None
-    if kind == "N_TO_N" and job.index is not None and upstream is not None and upstream.children:
-        return upstream.children[job.index]
-    return upstream
+        awaited = upstream(wait, job.index or 0, whole, whole.children or ())
+        if awaited is not None:
+            yield JobStatus(awaited.status)
