@@ -9,10 +9,10 @@ from enum import Enum
 from functools import partial
 from typing import NamedTuple
 
-from dask_knot.aws.contents import image_versions
+from dask_knot.aws.images import image_versions, newest_image
 from dask_knot.aws.outputs import StackOutputs, read_outputs
 from dask_knot.aws.session import REFUSALS, AwsSession, translate
-from dask_knot.aws.status import find_environment, find_queue, newest_image, state_of
+from dask_knot.aws.status import find_environment, find_queue, state_of
 from dask_knot.errors import ConfigurationError, KnotError
 from dask_knot.run.versions import HERE
 
@@ -34,7 +34,7 @@ class Finding(NamedTuple):
     cure: str = ""
 
 
-Check = Callable[[AwsSession, StackOutputs], Finding]
+Examination = Callable[[AwsSession, StackOutputs], Finding]
 
 #: Quotas of vCPUs that may run at once (fargate: in all), by platform and whether they have GPUs.
 QUOTAS = {
@@ -220,7 +220,7 @@ def _bucket(session: AwsSession, outputs: StackOutputs) -> Finding:
     return Finding("bucket", Verdict.GOOD, f"{outputs.store_url} can be written, read and listed")
 
 
-CHECKS: dict[str, Check] = {
+CHECKS: dict[str, Examination] = {
     "queue": _queue,
     "compute environment": _environment,
     "image": _image,

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from dask_knot.aws.existing import check_bucket_region
 from dask_knot.aws.images import ensure_image
 from dask_knot.aws.names import TAG
 from dask_knot.aws.outputs import StackOutputs, read_outputs
+from dask_knot.aws.prerequisites import check_bucket_region
 from dask_knot.aws.session import REFUSALS, AwsSession, code_of, open_session, translate
 from dask_knot.batch import fargate
 from dask_knot.batch.queues import Description, describe_queue

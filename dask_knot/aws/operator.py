@@ -167,7 +167,7 @@ NETWORK = (
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """Where a stack is, or shall be; ``*`` where it isn't known yet."""
 
     partition: str = "aws"
@@ -180,17 +180,17 @@ class Place:
         return f"arn:{self.partition}:{service}:{region}:{self.account}:{resource}"
 
 
-def operator_policy(options: StackOptions, place: Place | None = None) -> Policy:
+def operator_policy(options: StackOptions, place: Location | None = None) -> Policy:
     """Make the policy for `dask knot up` and `dask knot down`, with what the options need.
 
     Parameters
     ----------
     options : StackOptions
         What the stack shall be.
-    place : Place, optional
+    place : Location, optional
         Where; without it the policy is for any region and account.
     """
-    place = place or Place()
+    place = place or Location()
     statements = [*_stack(options, place), *_iam(options, place), *_kept(options, place)]
     if options.existing_queue is None:
         statements += [*_batch(options, place), *_ec2(options, place)]
@@ -212,12 +212,12 @@ def _allow(
     return statement(sid, [f"{service}:{action}" for action in actions], resource, condition)
 
 
-def _stack(options: StackOptions, place: Place) -> list[Statement]:
+def _stack(options: StackOptions, place: Location) -> list[Statement]:
     stack = place.arn("cloudformation", f"stack/{options.name}/*")
     return [_allow("Stack", "cloudformation", CLOUDFORMATION, stack)]
 
 
-def _iam(options: StackOptions, place: Place) -> list[Statement]:
+def _iam(options: StackOptions, place: Location) -> list[Statement]:
     roles = place.arn("iam", f"role/{options.name}-*", is_global=True)
     statements = [_allow("Roles", "iam", ROLES, roles)]
     if options.existing_queue is not None:
@@ -240,7 +240,7 @@ def _iam(options: StackOptions, place: Place) -> list[Statement]:
     return statements
 
 
-def _managed(options: StackOptions, place: Place, roles: str) -> Statement:
+def _managed(options: StackOptions, place: Location, roles: str) -> Statement:
     """Allow to attach AWS's own policies to the roles of instances, and no others."""
     policies = [INSTANCE_POLICY, *([SPOT_FLEET_POLICY] if needs_spot_fleet_role(options) else [])]
     arns = [f"arn:{place.partition}:iam::aws:policy/{policy}" for policy in policies]
@@ -248,7 +248,7 @@ def _managed(options: StackOptions, place: Place, roles: str) -> Statement:
     return _allow("AwsPolicies", "iam", ["AttachRolePolicy", "DetachRolePolicy"], roles, only)
 
 
-def _kept(options: StackOptions, place: Place) -> list[Statement]:
+def _kept(options: StackOptions, place: Location) -> list[Statement]:
     repository = place.arn("ecr", f"repository/{options.repository or options.name}")
     logs = place.arn("logs", f"log-group:{names.log_group(options.name)}")
     statements = [
@@ -264,7 +264,7 @@ def _kept(options: StackOptions, place: Place) -> list[Statement]:
     return statements
 
 
-def _batch(options: StackOptions, place: Place) -> list[Statement]:
+def _batch(options: StackOptions, place: Location) -> list[Statement]:
     kinds = ("compute-environment", "job-queue", "job-definition")
     ours = [place.arn("batch", f"{kind}/{options.name}-*") for kind in kinds]
     return [
@@ -273,7 +273,7 @@ def _batch(options: StackOptions, place: Place) -> list[Statement]:
     ]
 
 
-def _ec2(options: StackOptions, place: Place) -> list[Statement]:
+def _ec2(options: StackOptions, place: Location) -> list[Statement]:
     is_made = (
         (True, ALWAYS),
         (any(map(is_looked_up, options.instance_types)), TYPES),

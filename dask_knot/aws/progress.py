@@ -28,7 +28,7 @@ class StackEvent(NamedTuple):
         return self.status.endswith("_FAILED") and "cancelled" not in self.reason.lower()
 
 
-Report = Callable[[StackEvent], None]
+EventReport = Callable[[StackEvent], None]
 
 
 class Follower:
@@ -50,7 +50,7 @@ class Follower:
         self,
         client: Any,
         id: str,
-        report: Report,
+        report: EventReport,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
         self._client, self._id = client, id
@@ -63,7 +63,7 @@ class Follower:
         self._seen.update(event.id for event in self._new_events())
 
     def follow(self) -> str:
-        """Report events until the stack comes to rest; return its status then."""
+        """EventReport events until the stack comes to rest; return its status then."""
         while True:
             with translated():
                 stack = self._client.describe_stacks(StackName=self._id)["Stacks"][0]

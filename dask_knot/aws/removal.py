@@ -10,7 +10,7 @@ from typing import Any
 
 from dask_knot.aws import names
 from dask_knot.aws.outputs import find_stack
-from dask_knot.aws.progress import Follower, Report
+from dask_knot.aws.progress import EventReport, Follower
 from dask_knot.aws.session import AwsSession, translated
 from dask_knot.errors import StackError
 
@@ -50,7 +50,7 @@ def find_data(session: AwsSession, name: str) -> tuple[str, ...] | None:
 def down(
     session: AwsSession,
     name: str,
-    report: Report,
+    report: EventReport,
     keep_data: bool = False,
     pause: Callable[[float], object] = time.sleep,
 ) -> Removed:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Any, cast
@@ -13,11 +14,20 @@ import boto3
 from botocore.config import Config
 from botocore.utils import validate_region_name
 
-from dask_knot.aws.asking import Asking
-from dask_knot.aws.refusals import REFUSALS, REGION_HINT, code_of, translate
+from dask_knot.aws.refusals import NOT_REACHED, REFUSALS, REGION_HINT, code_of, translate
 from dask_knot.errors import ConfigurationError, CredentialsError
 
-__all__ = ["CONFIG", "REFUSALS", "AwsSession", "code_of", "open_session", "translate", "translated"]
+__all__ = [
+    "CONFIG",
+    "REFUSALS",
+    "AwsClient",
+    "AwsSession",
+    "Pause",
+    "code_of",
+    "open_session",
+    "translate",
+    "translated",
+]
 
 
 def _config(attempts: int) -> Config:
@@ -40,6 +50,12 @@ OUTAGE = 120.0
 #: So long the store keeps credentials before it asks botocore again, which renews them 15 minutes
 #: before they expire.
 CREDENTIALS_FOR = timedelta(minutes=5)
+
+#: Seconds before AWS is asked again when it can't be reached; they double up to the longest.
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
+
+#: Waits for so many seconds.
+Pause = Callable[[float], object]
 
 
 @contextmanager
@@ -100,7 +116,7 @@ class AwsSession:
 
     def asking(self, service: str) -> Any:
         """Give a client whose exceptions are ours; the pages of paginators are botocore's."""
-        return Asking(self.client(service), self._patience)
+        return AwsClient(self.client(service), self._patience)
 
     def patient(self) -> AwsSession:
         """Give a session for work: its `asking` clients bear with an outage."""
@@ -151,6 +167,46 @@ class AwsSession:
             "token": frozen.token,
             "expires_at": datetime.now(timezone.utc) + CREDENTIALS_FOR,
         }
+
+
+class AwsClient:
+    """The calls of a boto3 client, with our own errors; the pages of paginators are botocore's.
+
+    botocore's own retries end an outage too soon: they are made for single lost requests, and a
+    quota that all calls of a client share lets them fail at once when it is used up.
+
+    Parameters
+    ----------
+    client : boto3 client
+        What is asked.
+    patience : float
+        Seconds after which it is an error that AWS can't be reached. What AWS refuses is one at
+        once.
+    pause : callable
+        Waits for so many seconds.
+    """
+
+    def __init__(self, client: Any, patience: float = 0.0, pause: Pause = time.sleep) -> None:
+        self._client = client
+        self._patience = patience
+        self._pause = pause
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._client, name)
+
+        def ask(**request: Any) -> Any:
+            deadline, pause = time.monotonic() + self._patience, FIRST_PAUSE
+            while True:
+                try:
+                    return call(**request)
+                except REFUSALS as error:
+                    is_outage = isinstance(error, NOT_REACHED)
+                    if not is_outage or time.monotonic() + pause > deadline:
+                        raise translate(error) from error
+                self._pause(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+        return ask
 
 
 def open_session(profile: str | None = None, region: str | None = None) -> AwsSession:

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from dask_knot.aws import names
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import StackOutputs, find_stack, parse_outputs, read_outputs, stack_tags
-from dask_knot.aws.progress import Follower, Report, StackEvent
-from dask_knot.aws.session import REFUSALS, AwsSession, code_of, translate, translated
+from dask_knot.aws.progress import EventReport, Follower, StackEvent
+from dask_knot.aws.session import REFUSALS, AwsSession, Pause, code_of, translate, translated
 from dask_knot.aws.surroundings import find_parameters
 from dask_knot.aws.template import make_template
 from dask_knot.errors import KnotError, StackError
 
-__all__ = ["Report", "StackEvent", "StackOutputs", "read_outputs", "up"]
+__all__ = ["EventReport", "StackEvent", "StackOutputs", "read_outputs", "up"]
 
 #: What a first creation leaves that failed: nothing in it can be used, nothing was written.
 NEVER_MADE = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "REVIEW_IN_PROGRESS")
 MADE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 
-Pause = Callable[[float], object]
-
 
 def up(
-    session: AwsSession, options: StackOptions, report: Report, pause: Pause = time.sleep
+    session: AwsSession, options: StackOptions, report: EventReport, pause: Pause = time.sleep
 ) -> StackOutputs:
     """Make the stack, or change it to what the options say.
 
@@ -80,7 +78,7 @@ def _what_failed(name: str, is_new: bool, status: str) -> str:
     return f"the stack {name!r} could not be made; {left}. CloudFormation's reasons:"
 
 
-def _rested(client: Any, name: str, report: Report, pause: Pause) -> Mapping[str, Any] | None:
+def _rested(client: Any, name: str, report: EventReport, pause: Pause) -> Mapping[str, Any] | None:
     """Give the stack when it can be changed; None when it must be made."""
     stack = find_stack(client, name)
     if stack is None:

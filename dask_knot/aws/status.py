@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dask_knot.aws.images import newest_image
 from dask_knot.aws.outputs import StackOutputs
 from dask_knot.aws.session import AwsSession, translated
 
@@ -94,16 +95,6 @@ def state_of(described: Mapping[str, Any]) -> str:
     words = [described.get("state", ""), described.get("status", "")]
     reason = described.get("statusReason", "")
     return " ".join(filter(None, words)) + (f" ({reason})" if reason else "")
-
-
-def newest_image(ecr: Any, outputs: StackOutputs) -> Mapping[str, Any] | None:
-    """Give what ECR says of the image that was pushed last; None if there is none."""
-    repository = outputs.repository.partition("/")[2]
-    pages = ecr.get_paginator("describe_images").paginate(
-        repositoryName=repository, filter={"tagStatus": "TAGGED"}
-    )
-    images = [one for page in pages for one in page["imageDetails"]]
-    return max(images, key=lambda one: one["imagePushedAt"], default=None)
 
 
 def _tag(image: Mapping[str, Any]) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from dask_knot.aws.existing import check_existing
 from dask_knot.aws.options import StackOptions
+from dask_knot.aws.prerequisites import check_existing
 from dask_knot.aws.session import AwsSession, translate, translated
 from dask_knot.errors import ConfigurationError, StackError
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import dask
 
+from dask_knot.cli import files
 from dask_knot.cli.flags import connection_options, image_options, up_options
-from dask_knot.cli.words import describe, rows, say
+from dask_knot.cli.screen import Screen, describe, readable_size, rows, say
 from dask_knot.errors import KnotError
 from dask_knot.plural import many
 
@@ -17,7 +18,6 @@ from dask_knot.plural import many
 if TYPE_CHECKING:
     from dask_knot.aws.progress import StackEvent
     from dask_knot.aws.session import AwsSession
-    from dask_knot.cli.screen import Screen
 
 
 class KnotGroup(click.Group):
@@ -60,10 +60,9 @@ def up(
     say(f"looking for credentials, and for the stack {_stack(name)} …")
     from dask_knot.aws.options import resolve_options
     from dask_knot.aws.stack import up as make
-    from dask_knot.cli import files as written
 
     options = resolve_options({"name": name, **given})
-    session, screen = _open(profile, region), _screen()
+    session, screen = _open(profile, region), Screen()
     screen.line(f"stack {options.name} in {session.region}: {describe(options)}")
     try:
         outputs = make(session, options, _reporter(screen))
@@ -76,10 +75,10 @@ def up(
     if config:
         used = profile or dask.config.get("knot.aws.profile", None)
         try:
-            path = written.write(options.name, session.region, used, options.changed())
+            path = files.write(options.name, session.region, used, options.changed())
             screen.line(f"KnotCluster() now uses it (engine: aws), by {path}")
         except OSError as error:
-            screen.line(written.by_hand(error, options.name, session.region, used))
+            screen.line(files.by_hand(error, options.name, session.region, used))
     screen.line("next: dask knot image SCRIPT, which builds and pushes what jobs run in")
 
 
@@ -96,12 +95,11 @@ def down(
     deleted: a bucket, queue or role that was there before stays.
     """
     say(f"looking for the stack {_stack(name)} …")
-    from dask_knot.aws.endjobs import end_jobs, find_jobs
+    from dask_knot.aws.jobs import end_jobs, find_jobs
     from dask_knot.aws.removal import down as delete
     from dask_knot.aws.removal import find_data
-    from dask_knot.cli import files as written
 
-    session, stack, screen = _open(profile, region), _stack(name), _screen()
+    session, stack, screen = _open(profile, region), _stack(name), Screen()
     buckets = find_data(session, stack)
     if buckets is None:
         screen.line(f"there is no stack {stack} in {session.region}: nothing to delete")
@@ -123,7 +121,7 @@ def down(
             f"`dask knot up --existing-bucket {removed.kept[0]}` uses it again"
         )
     try:
-        if path := written.remove(stack, session.region):
+        if path := files.remove(stack, session.region):
             screen.line(f"deleted {path}")
     except OSError as error:
         screen.line(f"delete what `up` has written yourself, if there is anything: {error}")
@@ -136,13 +134,12 @@ def status(name: str | None, region: str | None, profile: str | None) -> None:
     say(f"asking AWS about the stack {_stack(name)} …")
     from dask_knot.aws.outputs import read_outputs
     from dask_knot.aws.status import read_status
-    from dask_knot.cli.screen import readable_size
 
     session = _open(profile, region)
     found = read_status(session, read_outputs(session, _stack(name)))
     jobs = ", ".join(f"{count} {state}" for state, count in found.jobs.items())
     size = f"{many('object', found.size.objects)}, {readable_size(found.size.bytes)}"
-    _screen().table(
+    Screen().table(
         [
             ("stack", f"{found.outputs.name} in {session.region}, {found.outputs.status}"),
             ("queue", f"{found.outputs.queue.rpartition('/')[2]}, {found.queue}"),
@@ -167,7 +164,7 @@ def doctor(name: str | None, region: str | None, profile: str | None) -> None:
     def open_one(**place: str) -> AwsSession:
         return _open(profile, place.get("region", region))
 
-    screen, is_bad = _screen(), False
+    screen, is_bad = Screen(), False
     for finding in open_and_examine(open_one, _stack(name)):
         screen.marked(finding.verdict.value, f"{finding.what}: {finding.text}")
         if finding.cure:
@@ -199,10 +196,9 @@ def image(
     say("finding out what jobs need …")
     from dask_knot.aws.images import ensure_image
     from dask_knot.aws.outputs import read_outputs
-    from dask_knot.cli import files as written
     from dask_knot.image.image import ensure_local_image, resolve_spec, show_dockerfile
 
-    spec, screen = resolve_spec(given), _screen()
+    spec, screen = resolve_spec(given), Screen()
     if show:
         click.echo(show_dockerfile(spec, lambda line: click.echo(line, err=True)))
         return
@@ -212,7 +208,7 @@ def image(
         session = _open(profile, region)
         made = ensure_image(session, read_outputs(session, _stack(name)), spec, screen.line)
     try:
-        if path := written.write_image(given):
+        if path := files.write_image(given):
             screen.line(f"KnotCluster() builds with the same options, by {path}")
     except OSError as error:
         screen.line(f"name it, KnotCluster(image=...), as it could not be written down: {error}")
@@ -258,14 +254,14 @@ def policy(
 
 def _place(profile: str | None, region: str | None) -> Any:
     """Find out account and region, if there are credentials to ask with."""
-    from dask_knot.aws.operator import Place
+    from dask_knot.aws.operator import Location
 
     try:
         session = _open(profile, region)
         arn = session.identity()["Arn"].split(":")
     except KnotError:
-        return Place(region=region or "*")
-    return Place(partition=arn[1], region=session.region, account=arn[4])
+        return Location(region=region or "*")
+    return Location(partition=arn[1], region=session.region, account=arn[4])
 
 
 def _open(profile: str | None, region: str | None) -> AwsSession:
@@ -282,12 +278,6 @@ def _open(profile: str | None, region: str | None) -> AwsSession:
 
 def _stack(name: str | None) -> str:
     return name or str(dask.config.get("knot.aws.stack", "dask-knot"))
-
-
-def _screen() -> Screen:
-    from dask_knot.cli.screen import Screen
-
-    return Screen()
 
 
 def _reporter(screen: Screen) -> Any:

@@ -1,12 +1,19 @@
-"""Prints: coloured tables on a terminal, plain lines of text elsewhere."""
+"""What commands print: coloured tables on a terminal, plain lines of text elsewhere.
+
+The libraries that colour are imported when something is printed: `dask --help` reads this file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import click
+
+from dask_knot.plural import many
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 #: Colours by the words that begin a mark.
 STYLES = {"ok": "green", "?": "yellow", "wrong": "bold red"}
@@ -22,6 +29,8 @@ class Screen:
     """
 
     def __init__(self, console: Console | None = None) -> None:
+        from rich.console import Console
+
         # Texts come from AWS and Docker: neither brackets nor colons in them are markup, and lines
         # are not broken.
         self._console = console or Console(
@@ -34,6 +43,8 @@ class Screen:
 
     def marked(self, mark: str, text: str) -> None:
         """Print a line behind a mark, such as ``ok`` or ``wrong``."""
+        from rich.text import Text
+
         style = STYLES.get(mark) or _style_of_status(mark)
         self._console.print(Text.assemble((mark, style), "  ", text))
 
@@ -44,6 +55,9 @@ class Screen:
             for name, value in rows:
                 self.line(f"{name:<{width}}  {value}")
             return
+        from rich.table import Table
+        from rich.text import Text
+
         table = Table.grid(padding=(0, 2))
         for name, value in rows:
             table.add_row(Text(name, style="bold"), Text(value))
@@ -63,3 +77,30 @@ def readable_size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} TiB"
+
+
+def say(words: str) -> None:
+    """Say at once what is done: the libraries for it take seconds to import, and AWS to answer.
+
+    Standard output is for answers, which other programs may read.
+    """
+    click.echo(words, err=True)
+
+
+def describe(options: Any) -> str:
+    """Describe a stack by the options that it is made with."""
+    if options.existing_queue is not None:
+        return f"beside the job queue {options.existing_queue}"
+    words = [options.platform, options.architecture, f"at most {many('vCPU', options.max_vcpus)}"]
+    words += ["GPUs"] if options.gpu else []
+    return ", ".join([*words, f"VPC {options.vpc}"])
+
+
+def rows(outputs: Any) -> list[tuple[str, str]]:
+    """List what a stack has, by name."""
+    return [
+        ("store", outputs.store_url),
+        ("images", outputs.repository),
+        ("queue", outputs.queue),
+        ("logs", outputs.log_group),
+    ]

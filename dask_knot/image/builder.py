@@ -5,15 +5,14 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from dask_knot.errors import ImageError
 from dask_knot.image.dockerfile import FOLDER, Recipe, dockerfile
-
-Report = Callable[[str], None]
+from dask_knot.image.spec import Report
 
 #: So many lines of a failed build are shown.
 SHOWN = 15

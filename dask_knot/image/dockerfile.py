@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dask_knot.image.layers import Layer
+from dask_knot.image.layers import ImageLayer
 
 #: Where our own files lie in the context of the build, and in the image.
 FOLDER = "dask-knot"
@@ -38,7 +38,7 @@ class Recipe:
         Debian packages, and more lines of the Dockerfile.
     requirements, constraints : tuple of str
         What pip is told.
-    layers : tuple of Layer
+    layers : tuple of ImageLayer
         What it is told before that, of the same packages.
     wheels : mapping of str to bytes
         Wheels by their file names.
@@ -58,7 +58,7 @@ class Recipe:
     lines: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
-    layers: tuple[Layer, ...] = ()
+    layers: tuple[ImageLayer, ...] = ()
     wheels: Mapping[str, bytes] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -75,10 +75,10 @@ class Recipe:
         return {name: text.encode() for name, text in made.items()} | dict(self.wheels)
 
     @property
-    def steps(self) -> dict[str, Layer]:
+    def steps(self) -> dict[str, ImageLayer]:
         """What pip is told one after another, by what the names of its files end with."""
         early = {f"-{number}": layer for number, layer in enumerate(self.layers, 1)}
-        return {**early, "": Layer(self.requirements, self.constraints)}
+        return {**early, "": ImageLayer(self.requirements, self.constraints)}
 
     @property
     def tag(self) -> str:

@@ -1,4 +1,4 @@
-"""The image of the jobs: built and pushed when it isn't there yet, by the hash of all it has."""
+"""The image of the jobs, named by the hash of all that is in it: built here unless it is here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from dask_knot.image import builder
 from dask_knot.image.dockerfile import Recipe, dockerfile
 from dask_knot.image.requirements import resolve_requirements
-from dask_knot.image.spec import ImageSpec, resolve_spec
+from dask_knot.image.spec import ImageSpec, Report, resolve_spec
 from dask_knot.run import versions
 from dask_knot.run.folder import expanded
 
@@ -24,7 +24,6 @@ __all__ = [
     "show_dockerfile",
 ]
 
-Report = Callable[[str], None]
 #: What an image is called that is only for this machine.
 LOCAL_NAME = "dask-knot"
 

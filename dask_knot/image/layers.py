@@ -13,7 +13,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from dask_knot.image import distributions as installed
+from dask_knot.image import distributions
 
 #: A package in the one version that is here.
 EXACT = r"[\w.-]+(\[.*\])?===?[^;]+"
@@ -21,14 +21,14 @@ EXACT = r"[\w.-]+(\[.*\])?===?[^;]+"
 LARGE, MOST = 2**22, 12
 
 
-class Layer(NamedTuple):
+class ImageLayer(NamedTuple):
     """What pip is told in one step."""
 
     requirements: tuple[str, ...]
     constraints: tuple[str, ...]
 
 
-def layers(lines: Mapping[str, str], first: Collection[str]) -> tuple[Layer, ...]:
+def layers(lines: Mapping[str, str], first: Collection[str]) -> tuple[ImageLayer, ...]:
     """Choose what is installed before the whole list.
 
     Parameters
@@ -40,31 +40,31 @@ def layers(lines: Mapping[str, str], first: Collection[str]) -> tuple[Layer, ...
 
     Returns
     -------
-    tuple of Layer
+    tuple of ImageLayer
         The larger a package is, the earlier it comes: a new one then has the fewest behind it.
     """
     base = {name: line for name, line in lines.items() if name in first and is_exact(line)}
     found, before = [], dict[str, str]()
-    for step in (base, *_large(lines, installed.needed_by(base))):
+    for step in (base, *_large(lines, distributions.needed_by(base))):
         before |= step
         # Also what is in the list itself: a layer is the same whether it is, or is only needed.
-        listed = (bare(lines[name]) for name in installed.needed_by(before) if name in lines)
+        listed = (bare(lines[name]) for name in distributions.needed_by(before) if name in lines)
         held = {*constraints(before, lines), *filter(is_exact, listed)}
-        found.append(Layer(tuple(sorted(step.values())), tuple(sorted(held))))
+        found.append(ImageLayer(tuple(sorted(step.values())), tuple(sorted(held))))
     return tuple(layer for layer in found if layer.requirements)
 
 
 def _large(lines: Mapping[str, str], known: Collection[str]) -> list[dict[str, str]]:
     """Name the large packages among the requirements and what they need, each by itself."""
     exact = [name for name, line in lines.items() if is_exact(line)]
-    here = installed.needed_by(exact)
+    here = distributions.needed_by(exact)
     if sys.platform != "linux":  # what packages need here they may not need, or have, there
         here = {name: here[name] for name in exact if name in here}
-    pins = {name: lines.get(name) or installed.pin(package) for name, package in here.items()}
+    pins = {name: lines.get(name) or distributions.pin(package) for name, package in here.items()}
     sizes = {
-        name: installed.size(package)
+        name: distributions.size(package)
         for name, package in here.items()
-        if name not in known and is_exact(pins[name]) and not installed.is_local(package)
+        if name not in known and is_exact(pins[name]) and not distributions.is_local(package)
     }
     large = [name for name, size in sizes.items() if size >= LARGE]
     # In powers of two: wheels for another platform differ a little, and should give the same tag.
@@ -83,10 +83,10 @@ def constraints(taken: Mapping[str, str], lines: Mapping[str, str]) -> Iterator[
         All requirements: what they name is not held to the version that is here.
     """
     as_here = [name for name, line in taken.items() if is_exact(line)]
-    for name, package in installed.needed_by(as_here).items():
+    for name, package in distributions.needed_by(as_here).items():
         # pip takes no references as constraints, and no index has what comes from a folder.
-        if name not in lines and not installed.is_local(package):
-            text = installed.pin(package)
+        if name not in lines and not distributions.is_local(package):
+            text = distributions.pin(package)
             if is_exact(text):
                 yield text
 

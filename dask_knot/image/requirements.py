@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from dask_knot.errors import ImageError
-from dask_knot.image import distributions as installed
+from dask_knot.image import distributions
 from dask_knot.image.imports import find_imports
-from dask_knot.image.layers import Layer, constraints, layers
+from dask_knot.image.layers import ImageLayer, constraints, layers
+from dask_knot.image.spec import Report
 from dask_knot.image.wheel import Wheel, make_wheel
 
 OWN = "dask_knot"
@@ -22,8 +23,6 @@ OWN = "dask_knot"
 NEEDED = ("dask", "distributed", "cloudpickle", "msgpack", "obstore", "psutil", "PyYAML")
 #: What is compared with the client as well, if it is installed here.
 IF_INSTALLED = ("numpy",)
-
-Report = Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -36,7 +35,7 @@ class Requirements:
         One requirement for each package, by its name (or by itself, where it has none).
     constraints : tuple of str
         The versions of what those need.
-    layers : tuple of Layer
+    layers : tuple of ImageLayer
         What is installed before the others.
     wheels : tuple of Wheel
         Packages that no index has, dask_knot first.
@@ -44,7 +43,7 @@ class Requirements:
 
     lines: dict[str, str] = field(default_factory=dict)
     constraints: tuple[str, ...] = ()
-    layers: tuple[Layer, ...] = ()
+    layers: tuple[ImageLayer, ...] = ()
     wheels: tuple[Wheel, ...] = ()
 
     @property
@@ -74,7 +73,7 @@ def resolve_requirements(
     """
     found = Requirements()
     local: dict[str, None] = {}
-    for name in (*NEEDED, *(name for name in IF_INSTALLED if installed.find(name))):
+    for name in (*NEEDED, *(name for name in IF_INSTALLED if distributions.find(name))):
         _add_installed(found, local, name)
     for item in packages:
         for text in _expand(item, source, report):
@@ -89,15 +88,15 @@ def resolve_requirements(
 
 def _add_installed(found: Requirements, local: dict[str, None], name: str) -> None:
     """Take a package as it is here: its version, its commit, or a wheel of it."""
-    package = installed.find(name)
+    package = distributions.find(name)
     name = canonicalize_name(name)
     if package is None:
         found.lines.setdefault(name, name)
-    elif not installed.is_local(package):
-        found.lines[name] = installed.pin(package)
+    elif not distributions.is_local(package):
+        found.lines[name] = distributions.pin(package)
     elif name != canonicalize_name(OWN) and name not in local:
         local[name] = None
-        for need in installed.needed_by([name]):
+        for need in distributions.needed_by([name]):
             if need != name and need not in found.lines:
                 _add_installed(found, local, need)
 
@@ -117,7 +116,7 @@ def _add(found: Requirements, local: dict[str, None], text: str) -> None:
     name = canonicalize_name(need.name)
     if name == canonicalize_name(OWN):
         return  # as it is here
-    if need.specifier or need.url or need.extras or installed.find(name) is None:
+    if need.specifier or need.url or need.extras or distributions.find(name) is None:
         found.lines[name] = _with_extras(need)
         local.pop(name, None)
     else:
@@ -126,10 +125,10 @@ def _add(found: Requirements, local: dict[str, None], text: str) -> None:
 
 def _with_extras(need: Requirement) -> str:
     """Give a requirement as it was written; one with extras only, in the version that is here."""
-    package = installed.find(need.name)
+    package = distributions.find(need.name)
     if need.specifier or need.url or need.marker or package is None:
         return str(need)
-    pinned = installed.pin(package)
+    pinned = distributions.pin(package)
     extras = f"[{','.join(sorted(need.extras))}]"
     return re.sub(r"^[\w.-]+", lambda match: match[0] + extras, pinned)
 
@@ -157,7 +156,7 @@ def _imported(source: Path | None, report: Report) -> Iterator[str]:
         report("no script is running: the image gets no more packages than Dask's own")
         return
     imports = find_imports(source)
-    packages = installed.by_module()
+    packages = distributions.by_module()
     for name in imports.unread:
         report(f"{name} is not valid Python: what it imports is not looked at")
     for name in imports.own:

@@ -35,7 +35,7 @@ def is_never(name: str, value: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SettingSource:
     """One place that values come from.
 
     Attributes
@@ -77,12 +77,12 @@ class Source:
 
 def keywords(
     given: Mapping[str, Any], complaint: str, is_silent: Callable[[str, Any], bool] = is_none
-) -> Source:
+) -> SettingSource:
     """Make a source of the keywords that somebody gave."""
-    return Source(given, complaint, is_silent)
+    return SettingSource(given, complaint, is_silent)
 
 
-def section(path: str, is_silent: Callable[[str, Any], bool] = is_never) -> Source:
+def section(path: str, is_silent: Callable[[str, Any], bool] = is_never) -> SettingSource:
     """Make a source of a section of Dask's configuration, such as ``knot.aws.up``.
 
     Raises
@@ -96,7 +96,7 @@ def section(path: str, is_silent: Callable[[str, Any], bool] = is_never) -> Sour
     if not isinstance(found, Mapping):
         raise wrong(path, found, "a mapping of settings, as in knot.yaml")
     complaint = f"under {path} the configuration has no setting"
-    return Source(underscored(found), complaint, is_silent, path)
+    return SettingSource(underscored(found), complaint, is_silent, path)
 
 
 def underscored(configured: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,14 +105,14 @@ def underscored(configured: Mapping[str, Any]) -> dict[str, Any]:
     return found | {name: value for name, value in configured.items() if "-" not in name}
 
 
-def resolved(table: Mapping[str, Check], *sources: Source) -> dict[str, Any]:
+def resolved(table: Mapping[str, Check], *sources: SettingSource) -> dict[str, Any]:
     """Look up each name of a table in the sources, and check what the first of them says.
 
     Parameters
     ----------
     table : mapping of str to callable
         What the value of each name may be.
-    *sources : Source
+    *sources : SettingSource
         The one that wins stands first.
 
     Returns

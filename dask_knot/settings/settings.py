@@ -13,7 +13,14 @@ from distributed.system import MEMORY_LIMIT
 from dask_knot.errors import ConfigurationError
 from dask_knot.settings import checks
 from dask_knot.settings.defaults import DEFAULTS, reconfigure_if_wiped
-from dask_knot.settings.resolver import Check, Source, keywords, resolved, section, underscored
+from dask_knot.settings.resolver import (
+    Check,
+    SettingSource,
+    keywords,
+    resolved,
+    section,
+    underscored,
+)
 
 ENGINES = ("local", "docker", "aws")
 #: What stands under `knot` and is no keyword of a cluster: engines, and the image of their jobs.
@@ -106,13 +113,13 @@ def resolve(given: Mapping[str, Any]) -> Settings:
     """
     reconfigure_if_wiped()
     said = keywords(given, "KnotCluster takes no argument", _is_silent)
-    general, packaged = section("knot"), Source(underscored(DEFAULTS))
+    general, packaged = section("knot"), SettingSource(underscored(DEFAULTS))
     general.check_names([*_CHECKS, *SECTIONS])
     engine = resolved({"engine": _CHECKS["engine"]}, said, general, packaged)["engine"]
     _refuse_other_engines(given, engine)
     said.check_names([*_CHECKS, *_ENGINE_CHECKS[engine]])
     values = resolved(_CHECKS, said, general, packaged)
-    own, packaged = section(f"knot.{engine}"), Source(underscored(DEFAULTS[engine]))
+    own, packaged = section(f"knot.{engine}"), SettingSource(underscored(DEFAULTS[engine]))
     own.check_names(packaged.values)
     chosen = resolved(_ENGINE_CHECKS[engine], said, own, packaged)
     kind = _ENGINE_SETTINGS.get(engine)

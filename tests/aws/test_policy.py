@@ -11,7 +11,7 @@ from fnmatch import fnmatch
 import pytest
 
 from dask_knot.aws.doctor import examine
-from dask_knot.aws.operator import Place, operator_policy
+from dask_knot.aws.operator import Location, operator_policy
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import parse_outputs, read_outputs
 from dask_knot.aws.policy import PUSH, user_policy
@@ -28,7 +28,7 @@ from tests.rig.handlers import NOT_OURS, is_ours, permissions
 
 GROUPS = ("sg-01234567",)
 ROLE = "arn:aws:iam::123456789012:role/theirs"
-HERE = Place("aws", "eu-west-1", "123456789012")
+HERE = Location("aws", "eu-west-1", "123456789012")
 USER = user_policy(parse_outputs(described()))
 #: Resources of another stack, of another account and of another prefix.
 FOREIGN = [

@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from dask_knot.aws.session import AwsSession
-from dask_knot.cli import files as written
+from dask_knot.cli import files
 from dask_knot.cli.main import knot
 from dask_knot.cli.screen import Screen, readable_size
 from dask_knot.settings.defaults import DEFAULTS
@@ -253,9 +253,9 @@ def test_sizes_are_readable() -> None:
 
 def test_a_file_of_somebody_else_is_left(folder: Path) -> None:
     (folder / "knot-up.yaml").write_text("knot: {aws: {stack: other, region: eu-west-1}}\n")
-    assert written.remove("dask-knot", "eu-west-1") is None
+    assert files.remove("dask-knot", "eu-west-1") is None
     (folder / "knot-up.yaml").write_text("")
-    assert written.remove("dask-knot", "eu-west-1") is None
+    assert files.remove("dask-knot", "eu-west-1") is None
 
 
 @pytest.mark.parametrize("arguments", [("up",), ("status",), ("doctor",), ("image", "--local")])

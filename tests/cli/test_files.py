@@ -11,7 +11,7 @@ import dask
 import pytest
 import yaml
 
-from dask_knot.cli import files as written
+from dask_knot.cli import files
 from dask_knot.image.image import make_recipe
 from dask_knot.image.spec import resolve_spec
 from dask_knot.settings.defaults import DEFAULTS
@@ -53,18 +53,18 @@ def test_a_cluster_looks_for_the_image_that_was_built(given: Any, folder: Path) 
     )
     built = tag(given)
     assert tag({}) != built
-    assert written.write_image(given) == folder / "config" / "knot-image.yaml"
+    assert files.write_image(given) == folder / "config" / "knot-image.yaml"
     os.chdir(folder)  # a cluster is opened elsewhere
     assert tag({}) == built
 
 
 def test_options_are_noted_beside_those_noted_before(folder: Path) -> None:
-    written.write_image({"lines": ("ENV A=1",), "packages": ("psutil",)})
-    written.write_image({"lines": ("ENV B=2",)})
+    files.write_image({"lines": ("ENV A=1",), "packages": ("psutil",)})
+    files.write_image({"lines": ("ENV B=2",)})
     noted = yaml.safe_load((folder / "config" / "knot-image.yaml").read_text())
     assert noted == {"knot": {"build": {"lines": ["ENV B=2"], "packages": ["psutil"]}}}
 
 
 def test_a_script_is_not_noted_since_the_one_that_runs_is_read(folder: Path) -> None:
-    assert written.write_image({"source": "script.py", "packages": ()}) is None
+    assert files.write_image({"source": "script.py", "packages": ()}) is None
     assert list((folder / "config").iterdir()) == []

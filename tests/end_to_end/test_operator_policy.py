@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dask_knot.aws import names
-from dask_knot.aws.endjobs import end_jobs
+from dask_knot.aws.jobs import end_jobs
 from dask_knot.aws.operator import operator_policy
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.removal import down, find_data

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dask_knot.image.dockerfile import Recipe, dockerfile
-from dask_knot.image.layers import Layer
+from dask_knot.image.layers import ImageLayer
 
 RECIPE = Recipe(
     python="3.12",
@@ -34,7 +34,7 @@ def test_packages_come_before_dask_knot_since_they_change_less() -> None:
 
 
 def test_layers_are_steps_before_the_whole_list() -> None:
-    early = (Layer(("dask==1",), ("toolz==1",)), Layer(("pandas==2",), ()))
+    early = (ImageLayer(("dask==1",), ("toolz==1",)), ImageLayer(("pandas==2",), ()))
     recipe = replace(RECIPE, layers=early)
     installs = [line.split() for line in dockerfile(recipe).splitlines() if " -r " in line]
     files = [[word.rpartition("/")[2] for word in line[-3::2]] for line in installs]
@@ -99,7 +99,7 @@ CHANGES: list[dict[str, Any]] = [
     {"lines": ("RUN x",)},
     {"requirements": ("dask==2026.9.0",)},
     {"constraints": ()},
-    {"layers": (Layer(("dask==2026.8.0",), ()),)},
+    {"layers": (ImageLayer(("dask==2026.8.0",), ()),)},
     {"wheels": {"dask_knot-1.0-py3-none-any.whl": b"other"}},
     {"files": {"data": b"x"}},
     {"labels": {"python": "3"}},

@@ -1,21 +1,16 @@
-"""When an image is built and pushed, and what is said when that fails."""
+"""When an image is built, and what is said when that fails."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-import boto3
 import dask
 import pytest
-from moto import mock_aws
 
-from dask_knot.aws.images import ensure_image
-from dask_knot.aws.session import AwsSession
-from dask_knot.errors import AwsError, ConfigurationError, ImageError
+from dask_knot.errors import ConfigurationError, ImageError
 from dask_knot.image.builder import open_docker
 from dask_knot.image.image import ensure_local_image, make_recipe, show_dockerfile
 from dask_knot.image.spec import ImageSpec, resolve_spec
@@ -23,33 +18,6 @@ from dask_knot.settings.defaults import DEFAULTS
 from tests.aws.engines import FakeDocker
 
 SPEC = ImageSpec(packages=())
-MANIFEST = '{"schemaVersion": 2, "mediaType": "x", "layers": [{"digest": "sha256:1", "size": 1}]}'
-
-
-@dataclass(frozen=True)
-class Place:
-    """A repository, for one architecture."""
-
-    repository: str
-    architecture: str = "amd64"
-
-
-@pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsSession]:
-    """Open a session with an AWS inside this process."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        yield AwsSession(boto3.Session(region_name="us-east-1"))
-
-
-@pytest.fixture
-def place(session: AwsSession) -> Place:
-    """Make a repository."""
-    made = session.client("ecr").create_repository(repositoryName="jobs")
-    return Place(made["repository"]["repositoryUri"])
 
 
 def say_nothing(line: str) -> None:
@@ -60,77 +28,11 @@ def no_engine() -> NoReturn:
     raise ImageError("no Docker engine")
 
 
-class TestEnsureImage:
-    def test_builds_and_pushes_what_is_not_there(self, session: AwsSession, place: Place) -> None:
-        docker, said = FakeDocker(), list[str]()
-        image = ensure_image(session, place, SPEC, said.append, lambda: docker)
-        (built,), (pushed,) = docker.built, docker.pushed
-        assert built["tag"] == image
-        assert image.startswith(f"{place.repository}:py3.")
-        assert built["platform"] == "linux/amd64"
-        assert built["network_mode"] is None
-        assert pushed["repository"] == place.repository
-        assert f"{pushed['repository']}:{pushed['tag']}" == image
-        assert pushed["auth_config"] == {"username": "AWS", "password": "123456789012-auth-token"}
-        assert docker.is_closed
-        assert any("Step 1/1" in line for line in said)
-
-    def test_needs_no_docker_for_what_is_there(self, session: AwsSession, place: Place) -> None:
-        tag = make_recipe(replace(SPEC, platform="linux/amd64"), say_nothing).tag
-        session.client("ecr").put_image(repositoryName="jobs", imageManifest=MANIFEST, imageTag=tag)
-        image = ensure_image(session, place, SPEC, say_nothing, no_engine)
-        assert image == f"{place.repository}:{tag}"
-
-    def test_pushes_what_is_built_already(self, session: AwsSession, place: Place) -> None:
-        docker = FakeDocker()
-        first = ensure_image(session, place, SPEC, say_nothing, lambda: docker)
-        assert ensure_image(session, place, SPEC, say_nothing, lambda: docker) == first
-        assert len(docker.built) == 1
-        assert len(docker.pushed) == 2
-
-    def test_follows_the_architecture_of_the_stack(self, session: AwsSession, place: Place) -> None:
-        docker, spec = FakeDocker(), replace(SPEC, platform="linux/amd64")
-        image = ensure_image(
-            session, replace(place, architecture="arm64"), spec, say_nothing, lambda: docker
-        )
-        assert docker.built[0]["platform"] == "linux/arm64"
-        assert "-arm64-" in image
-
-    def test_takes_a_ready_image_as_it_is(self, session: AwsSession, place: Place) -> None:
+class TestLocalImage:
+    def test_a_ready_one_is_taken_as_it_is(self) -> None:
         spec = replace(SPEC, image="example.com/mine:1")
-        assert ensure_image(session, place, spec, say_nothing, no_engine) == "example.com/mine:1"
         assert ensure_local_image(spec, say_nothing, no_engine) == "example.com/mine:1"
 
-    def test_names_the_cure_for_a_missing_repository(self, session: AwsSession) -> None:
-        place = Place("123456789012.dkr.ecr.us-east-1.amazonaws.com/gone")
-        with pytest.raises(ImageError, match="dask knot up"):
-            ensure_image(session, place, SPEC, say_nothing, no_engine)
-
-    def test_other_registries_are_reached_with_dockers_own_login(self, session: AwsSession) -> None:
-        place, docker = Place("ghcr.io/me/jobs"), FakeDocker()
-        image = ensure_image(session, place, SPEC, say_nothing, lambda: docker)
-        assert docker.pushed[0]["auth_config"] is None
-        docker.elsewhere.add(image)
-        assert ensure_image(session, place, SPEC, say_nothing, lambda: docker) == image
-        assert len(docker.pushed) == 1
-
-    def test_what_aws_refuses_is_ours(self, place: Place) -> None:
-        class Refusing:
-            def describe_images(self, **_: Any) -> NoReturn:
-                from botocore.exceptions import ClientError
-
-                answer = {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}}
-                raise ClientError(answer, "DescribeImages")  # type: ignore[arg-type]
-
-        class RefusedSession:
-            def client(self, _: str) -> Refusing:
-                return Refusing()
-
-        with pytest.raises(AwsError):
-            ensure_image(RefusedSession(), place, SPEC, say_nothing, no_engine)  # type: ignore[arg-type]
-
-
-class TestLocalImage:
     def test_is_built_once_and_not_pushed(self) -> None:
         docker = FakeDocker()
         first = ensure_local_image(SPEC, say_nothing, lambda: docker)
@@ -187,21 +89,6 @@ class TestFailures:
         docker = FakeDocker(build_answers=answers)
         with pytest.raises(ImageError, match="QEMU"):
             ensure_local_image(SPEC, say_nothing, lambda: docker)
-
-    def test_a_refused_push_is_an_error(self, session: AwsSession, place: Place) -> None:
-        docker = FakeDocker(push_answers=[{"error": "denied: not you"}])
-        with pytest.raises(ImageError, match=r"denied: not you.*policy --user"):
-            ensure_image(session, place, SPEC, say_nothing, lambda: docker)
-        assert docker.is_read
-
-    def test_progress_of_a_push_is_said_in_tenths(self, session: AwsSession, place: Place) -> None:
-        steps = [
-            {"id": "a", "progressDetail": {"current": done * 10**4, "total": 10**7}}
-            for done in range(1001)
-        ]
-        docker, said = FakeDocker(push_answers=steps), list[str]()
-        ensure_image(session, place, SPEC, said.append, lambda: docker)
-        assert len([line for line in said if line.startswith("pushing:")]) == 11
 
     def test_what_pip_prints_is_said_while_it_goes_on(self) -> None:
         answers = [

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import pytest
 
-from dask_knot.image.layers import LARGE, Layer
+from dask_knot.image.layers import LARGE, ImageLayer
 from dask_knot.image.requirements import Requirements, resolve_requirements
 
 
@@ -14,11 +14,11 @@ def resolve(*packages: str) -> Requirements:
     return resolve_requirements(packages, None, lambda line: None)
 
 
-def layers(*packages: str) -> tuple[Layer, ...]:
+def layers(*packages: str) -> tuple[ImageLayer, ...]:
     return resolve(*packages).layers
 
 
-def names(found: tuple[Layer, ...]) -> list[str]:
+def names(found: tuple[ImageLayer, ...]) -> list[str]:
     return [line.partition("==")[0] for layer in found for line in layer.requirements]
 
 

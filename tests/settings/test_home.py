@@ -13,7 +13,7 @@ import dask
 import pytest
 from click.testing import CliRunner
 
-from dask_knot.cli import files as written
+from dask_knot.cli import files
 from dask_knot.cli.main import knot
 from dask_knot.cluster.discovery import announce, open_clusters
 from dask_knot.errors import ConfigurationError
@@ -78,7 +78,7 @@ def test_without_a_home_no_folder_of_a_strange_name_is_made(
     monkeypatch.chdir(tmp_path)
     ensure_file()
     with pytest.raises(OSError, match="no home folder"):
-        written.write("dask-knot", "eu-west-1", None, {})
+        files.write("dask-knot", "eu-west-1", None, {})
     assert list(tmp_path.iterdir()) == []
 
 

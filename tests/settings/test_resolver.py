@@ -10,7 +10,7 @@ import pytest
 from dask_knot.errors import ConfigurationError
 from dask_knot.settings import checks
 from dask_knot.settings.resolver import (
-    Source,
+    SettingSource,
     is_empty,
     is_never,
     is_none,
@@ -27,7 +27,7 @@ def find(given: dict[str, Any], configured: Any, **silent: Any) -> dict[str, Any
         said, found = keywords(given, "nobody takes", **silent), section("somewhere.below")
     for source in (said, found):
         source.check_names(TABLE)
-    return resolved(TABLE, said, found, Source({"vcpus_each": 1}))
+    return resolved(TABLE, said, found, SettingSource({"vcpus_each": 1}))
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,6 @@ def test_errors_say_where_a_value_came_from(
 
 
 def test_words_of_other_clusters_are_understood_in_the_configuration_too() -> None:
-    source = Source({"threads_per_worker": 1}, "there is no", path="somewhere")
+    source = SettingSource({"threads_per_worker": 1}, "there is no", path="somewhere")
     with pytest.raises(ConfigurationError, match=r"no 'threads-per-worker'. Did you mean 'cores'"):
         source.check_names(["cores"])

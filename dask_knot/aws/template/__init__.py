@@ -7,9 +7,9 @@ from typing import Any
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.template.compute import compute
 from dask_knot.aws.template.network import network
-from dask_knot.aws.template.outputs import outputs
-from dask_knot.aws.template.roles import roles
+from dask_knot.aws.template.roles import job_role, roles
 from dask_knot.aws.template.storage import storage
+from dask_knot.aws.template.words import Resource, attribute, ref
 
 __all__ = ["make_template"]
 
@@ -38,7 +38,7 @@ def make_template(options: StackOptions) -> dict[str, Any]:
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"dask_knot {options.name}: AWS Batch for Dask",
         "Resources": resources,
-        "Outputs": outputs(options),
+        "Outputs": _outputs(options),
     }
     if has_queue:
         template["Parameters"] = _parameters(options)
@@ -52,3 +52,24 @@ def _parameters(options: StackOptions) -> dict[str, Any]:
         if not options.security_groups:
             parameters["Vpc"] = {"Type": "AWS::EC2::VPC::Id"}
     return parameters
+
+
+def _outputs(options: StackOptions) -> dict[str, Resource]:
+    """Make the outputs; `dask_knot.aws.outputs` reads them."""
+    is_made = options.existing_queue is None
+    values = {
+        "Bucket": options.existing_bucket or ref("Bucket"),
+        "Prefix": options.prefix,
+        "Repository": attribute("Repository", "RepositoryUri"),
+        "Queue": ref("Queue") if is_made else options.existing_queue,
+        "ComputeEnvironment": ref("ComputeEnvironment") if is_made else None,
+        "JobRole": job_role(options),
+        "ExecutionRole": attribute("ExecutionRole", "Arn"),
+        "LogGroup": ref("LogGroup"),
+        "Platform": options.platform,
+        "Architecture": options.architecture,
+        "Gpu": str(options.gpu).lower(),
+        "PublicIp": str(options.public_ip).lower(),
+        "KmsKey": options.kms_key,
+    }
+    return {name: {"Value": value} for name, value in values.items() if value is not None}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dask_knot.aws.endjobs import PATIENCE, PAUSE, OpenJobs, end_jobs, find_jobs
+from dask_knot.aws.jobs import PATIENCE, PAUSE, OpenJobs, end_jobs, find_jobs
 from tests.aws.formation import FakeSession, Pages
 
 STACK = "dask-knot"

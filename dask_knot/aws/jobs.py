@@ -12,7 +12,7 @@ from typing import Any
 
 from dask_knot.aws import names
 from dask_knot.aws.outputs import StackOutputs, find_stack, parse_outputs
-from dask_knot.aws.session import REFUSALS, AwsSession, translated
+from dask_knot.aws.session import REFUSALS, AwsSession, Pause, translated
 from dask_knot.aws.status import OPEN
 from dask_knot.errors import StackError
 from dask_knot.plural import many
@@ -23,8 +23,6 @@ IDS_AT_ONCE = 100
 PATIENCE, PAUSE = 120.0, 2.0
 #: What follows the name of a run in the names of its jobs: plan and stage.
 STAGE = re.compile(r"-\d{10}-\d{3,}$")
-
-Pause = Callable[[float], object]
 
 
 @dataclass(frozen=True, slots=True)

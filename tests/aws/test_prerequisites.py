@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dask_knot.aws.existing import bucket_region, check_existing
 from dask_knot.aws.options import StackOptions
+from dask_knot.aws.prerequisites import bucket_region, check_existing
 from dask_knot.aws.session import AwsSession, open_session
 from dask_knot.aws.stack import up
 from dask_knot.errors import AwsError, ConfigurationError

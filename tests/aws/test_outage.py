@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
-from dask_knot.aws.asking import Asking
-from dask_knot.aws.session import OUTAGE, open_session
+from dask_knot.aws.session import OUTAGE, AwsClient, open_session
 from dask_knot.errors import AccessError, AwsError
 from dask_knot.run.opening import RETRIES
 
@@ -33,7 +32,7 @@ class Client:
 
 def test_it_asks_again_until_aws_answers() -> None:
     pauses: list[float] = []
-    asking = Asking(Client(*GONE, *GONE, *GONE), patience=60, pause=pauses.append)
+    asking = AwsClient(Client(*GONE, *GONE, *GONE), patience=60, pause=pauses.append)
     assert asking.submit_job(jobName="a") == {"jobName": "a"}
     assert pauses == [0.5, 1, 2, 4, 5, 5]
 
@@ -41,7 +40,7 @@ def test_it_asks_again_until_aws_answers() -> None:
 def test_it_gives_up_when_its_patience_ends() -> None:
     client, pauses = Client(*GONE), list[float]()
     with pytest.raises(AwsError, match="can't be reached"):
-        Asking(client, patience=0.4, pause=pauses.append).submit_job()
+        AwsClient(client, patience=0.4, pause=pauses.append).submit_job()
     assert (len(client.errors), pauses) == (1, [])
 
 
@@ -49,7 +48,7 @@ def test_a_refusal_is_said_at_once() -> None:
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "SubmitJob")
     client = Client(denied)
     with pytest.raises(AccessError):
-        Asking(client, patience=60, pause=pytest.fail).submit_job()
+        AwsClient(client, patience=60, pause=pytest.fail).submit_job()
 
 
 def test_work_bears_with_more_than_a_minute_and_the_store_as_well(
