@@ -13,9 +13,10 @@ from typing import Any
 
 from dask_knot.aws import names
 from dask_knot.aws.options import StackOptions
-from dask_knot.aws.policy import Policy, Statement, document, statement
+from dask_knot.aws.policy import Policy, statement
 from dask_knot.aws.surroundings import is_looked_up
 from dask_knot.aws.template.roles import INSTANCE_POLICY, SPOT_FLEET_POLICY, needs_spot_fleet_role
+from dask_knot.aws.template.words import Statement, document
 
 CLOUDFORMATION = (
     "ContinueUpdateRollback",

@@ -7,9 +7,9 @@ from typing import Any
 
 from dask_knot.aws import names
 from dask_knot.aws.outputs import StackOutputs
+from dask_knot.aws.template.words import Statement, document
 
 Policy = dict[str, Any]
-Statement = dict[str, Any]
 
 #: Batch knows no resources for these: who may ask may ask for all.
 ASK_BATCH = (
@@ -68,11 +68,6 @@ def statement(
         "Resource": resource if isinstance(resource, str) else list(resource),
     }
     return {**found, "Condition": condition} if condition else found
-
-
-def document(statements: Sequence[Statement]) -> Policy:
-    """Make a policy."""
-    return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
 def _jobs(outputs: StackOutputs) -> list[Statement]:

@@ -23,7 +23,7 @@ DATA = ("Bucket",)
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
+class Removal:
     """What `down` did.
 
     Attributes
@@ -53,7 +53,7 @@ def down(
     report: EventReport,
     keep_data: bool = False,
     pause: Callable[[float], object] = time.sleep,
-) -> Removed:
+) -> Removal:
     """Delete a stack with everything that it made, and the job definitions that are tagged so.
 
     Parameters
@@ -79,7 +79,7 @@ def down(
     client = session.client("cloudformation")
     stack = find_stack(client, name)
     if stack is None:
-        return Removed(was_there=False)
+        return Removal(was_there=False)
     id = stack["StackId"]
     follower = Follower(client, id, report, pause)
     follower.skip()
@@ -91,7 +91,7 @@ def down(
             _retain(client, id, follower)
         deregister(session.client("batch"), name)
     _delete(session, id, follower, [] if keep_data else list(buckets.values()))
-    return Removed(was_there=True, kept=tuple(buckets.values()) if keep_data else ())
+    return Removal(was_there=True, kept=tuple(buckets.values()) if keep_data else ())
 
 
 def _delete(session: AwsSession, id: str, follower: Follower, buckets: list[str]) -> None:

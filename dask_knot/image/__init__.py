@@ -1,1 +1,27 @@
-"""The image of the jobs, from the environment that is here."""
+"""The image of the jobs, from the environment that is here.
+
+How it works
+------------
+`make_recipe` finds out all that goes into an image: what the user's script imports (read from its
+source, nothing is run), in the versions that are installed here, with what those need; wheels of
+what no index has, dask_knot itself first; the user's own lines. That asks no network and no Docker
+engine. The tag of the image is the hash of the recipe. So the client knows what its image is called
+before there is one, finds it if anybody has built it, and a changed function needs no new image:
+functions travel in the graph.
+
+The command line builds; a cluster looks for its image when it is opened, and builds it if there is
+none. Engine "docker" stops at `ensure_local_image`; pushing, which needs a repository and
+credentials, is the room of AWS's.
+
+What may be missing
+-------------------
+- A Docker engine: it is needed only when something must be built or pushed.
+- A script, in an interactive session: then the image has no more than Dask's own packages, and that
+  is said.
+- A package, here: it is left out, or taken as the user wrote it. One that can't go into an image
+  (compiled, in a folder) is an error before anything is built.
+
+Nothing is locked. Two who build the same recipe at once do the work twice and get images of one
+name that do the same; that costs less than a lock that a killed build would leave behind. Packages
+are installed in several layers, those that change least first: see `layers`.
+"""

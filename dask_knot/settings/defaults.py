@@ -1,8 +1,6 @@
 """``knot.yaml``, which has every setting with its default: in Dask's configuration, and as a file.
 
-Dask's own tests, and users who reset their configuration, wipe what packages have put there, so who
-resolves settings puts it back first (`reconfigure_if_wiped`). The user's copy is written once and
-never changed, as Dask's own is; a home that is missing or can't be written is no error.
+The user's copy is written once and never changed, as Dask's own is.
 """
 
 from __future__ import annotations

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dask_knot.errors import CorruptObjectError, InternalError, JobError, MissingObjectError
 from dask_knot.run.manifest import Kind, Manifest
-from dask_knot.tracking import gathering
-from dask_knot.tracking import losses as lost
+from dask_knot.tracking import gathering, losses
 from dask_knot.tracking.actions import DeleteObjects, WriteAgain
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound, SubmissionFailed
 from dask_knot.tracking.records import KeyRecord, ShardRecord
@@ -38,7 +37,7 @@ def take_manifest(state: State, event: ManifestFound, now: float) -> None:
         record = shard.outputs[output.ordinal]
         if record.shard is not shard or record.state is not KeyState.PLANNED:
             continue
-        if output.ordinal in manifest.lost and lost.may_be_made_again(state, record):
+        if output.ordinal in manifest.lost and losses.may_be_made_again(state, record):
             starved.append(record)
             continue
         record.move(KeyState.ERRED if output.kind else KeyState.STORED)
@@ -68,11 +67,11 @@ def _feed(
 ) -> None:
     """Make again what outputs of a shard lacked, and then them."""
     objects = {name for record in starved for name in manifest.lost[record.ordinal]}
-    found = lost.note_lost(state, shard, objects)
+    found = losses.note_lost(state, shard, objects)
     for id in found.shards:
         error = MissingObjectError(f"the manifest of shard {id} is gone or damaged")
         take_failed_child(state, ChildFailed(id, Ending.UNREADABLE, error), now)
-    lost.plan_again(state, starved, found.wanted, now)
+    losses.plan_again(state, starved, found.wanted, now)
 
 
 def _end(state: State, shard: ShardRecord) -> None:

@@ -10,8 +10,7 @@ from dask.typing import Key
 from dask_knot.planning import Limits, Resources
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
-from dask_knot.tracking import demand, events, gathering, outcomes, replaying
-from dask_knot.tracking import plans as planned
+from dask_knot.tracking import demand, events, gathering, outcomes, plans, replaying
 from dask_knot.tracking.actions import Action
 from dask_knot.tracking.foresight import Foresight, foresee
 from dask_knot.tracking.mistakes import give_up
@@ -197,11 +196,11 @@ class Tracker:
 
 
 def _record_plan(state: State, event: events.PlanMade, now: float) -> None:
-    planned.record_plan(state, event.number, event.plan)
+    plans.record_plan(state, event.number, event.plan)
 
 
 def _refuse_plan(state: State, event: events.PlanningFailed, now: float) -> None:
-    planned.refuse_plan(state, event.number, event.error)
+    plans.refuse_plan(state, event.number, event.error)
 
 
 def _take_manifest(state: State, event: events.ManifestFound, now: float) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dask_knot.aws.options import StackOptions
-from dask_knot.aws.removal import Removed, deregister, down, empty, find_data
+from dask_knot.aws.removal import Removal, deregister, down, empty, find_data
 from dask_knot.aws.session import AwsSession
 from dask_knot.aws.stack import up
 from dask_knot.errors import StackError
@@ -40,7 +40,7 @@ def test_all_that_was_made_is_gone(session: AwsSession) -> None:
     )
     fill(session, outputs.bucket)
     assert find_data(session, "dask-knot") == (outputs.bucket,)
-    assert down(session, "dask-knot", unheard) == Removed(was_there=True)
+    assert down(session, "dask-knot", unheard) == Removal(was_there=True)
     assert buckets(session) == ["theirs"]
     assert session.client("cloudformation").describe_stacks()["Stacks"] == []
     assert session.client("ecr").describe_repositories()["repositories"] == []
@@ -53,7 +53,7 @@ def test_data_can_be_kept(session: AwsSession) -> None:
     outputs = up(session, StackOptions(bucket="my-bucket"), unheard)
     fill(session, outputs.bucket)
     removed = down(session, "dask-knot", unheard, keep_data=True)
-    assert removed == Removed(was_there=True, kept=("my-bucket",))
+    assert removed == Removal(was_there=True, kept=("my-bucket",))
     assert session.client("s3").list_objects_v2(Bucket="my-bucket")["KeyCount"] == 3
     assert session.client("cloudformation").describe_stacks()["Stacks"] == []
 
@@ -65,13 +65,13 @@ def test_a_bucket_that_was_there_already_is_left(session: AwsSession) -> None:
     up(session, StackOptions(existing_bucket="theirs"), unheard)
     fill(session, "theirs")
     assert find_data(session, "dask-knot") == ()
-    assert down(session, "dask-knot", unheard) == Removed(was_there=True)
+    assert down(session, "dask-knot", unheard) == Removal(was_there=True)
     assert session.client("s3").list_objects_v2(Bucket="theirs")["KeyCount"] == 3
 
 
 def test_no_stack_is_nothing_to_delete(session: AwsSession) -> None:
     assert find_data(session, "dask-knot") is None
-    assert down(session, "dask-knot", unheard) == Removed(was_there=False)
+    assert down(session, "dask-knot", unheard) == Removal(was_there=False)
 
 
 def test_a_stack_of_somebody_else_is_not_deleted(session: AwsSession) -> None:
@@ -155,7 +155,7 @@ class FakeS3:
         return Pages([{}])
 
 
-def delete(formation: FakeFormation, s3: FakeS3, keep_data: bool = False) -> Removed:
+def delete(formation: FakeFormation, s3: FakeS3, keep_data: bool = False) -> Removal:
     session = FakeSession(cloudformation=formation, s3=s3, batch=FakeBatch())
     return down(session, "dask-knot", unheard, keep_data, pause=lambda _: None)  # type: ignore[arg-type]
 

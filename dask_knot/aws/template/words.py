@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dask_knot.aws.options import StackOptions
@@ -50,6 +50,6 @@ def allow(actions: Sequence[str], resource: object, condition: object = None) ->
     return {**statement, "Condition": condition} if condition else statement
 
 
-def document(statements: Sequence[Statement]) -> Mapping[str, Any]:
+def document(statements: Sequence[Statement]) -> dict[str, Any]:
     """Make a policy document."""
     return {"Version": "2012-10-17", "Statement": list(statements)}
