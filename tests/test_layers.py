@@ -38,8 +38,8 @@ ROOMS = {
     # In the client.
     "graphs": "errors collector internals run settings planning tracking task",
     "batch": "errors plural run planning tracking",
-    "local": "errors plural internals run settings planning batch",
     "image": "errors run settings",
+    "local": "errors plural internals run settings planning batch image",
     "aws": "errors plural run settings planning batch image",
     "session": "errors plural collector internals run settings planning tracking graphs batch "
     "local image aws",

@@ -23,10 +23,6 @@ logger = logging.getLogger(__name__)
 #: Containers say what they are: `docker ps --filter label=dask-knot` finds those of a client that
 #: was killed.
 LABEL = "dask-knot"
-#: A busy engine takes its time to answer.
-TIMEOUT = 120
-#: What each container holds a connection for: its log.
-CONNECTIONS = 256
 
 
 class DockerLauncher:
@@ -104,7 +100,7 @@ class DockerLauncher:
         try:
             end = self._make_and_wait(child, record)
         except (DockerException, OSError) as error:  # OSError: the connection broke
-            end = Exit(None, f"DockerTimeoutError: {_text(error)}", "Host EC2 (docker) lost")
+            end = Exit(None, f"DockerTimeoutError: {words_of(error)}", "Host EC2 (docker) lost")
         except Exception as error:  # its end must be reported: nobody else knows of it
             logger.exception("a container was lost")
             end = Exit(None, f"CannotInspectContainerError: {error!r}", NOT_STARTED)
@@ -117,9 +113,9 @@ class DockerLauncher:
         try:
             container = self._client.containers.create(self._image, **self._options(child))
         except ImageNotFound as error:
-            return Exit(None, f"CannotPullContainerError: {_text(error)}", NOT_STARTED)
+            return Exit(None, f"CannotPullContainerError: {words_of(error)}", NOT_STARTED)
         except APIError as error:
-            return Exit(None, f"CannotCreateContainerError: {_text(error)}", NOT_STARTED)
+            return Exit(None, f"CannotCreateContainerError: {words_of(error)}", NOT_STARTED)
         try:
             return self._start_and_wait(container, child, record)
         finally:
@@ -132,7 +128,7 @@ class DockerLauncher:
             if (number := record.begin(container)) is not None:
                 return Exit(128 + number)
         except APIError as error:
-            return Exit(None, f"CannotStartContainerError: {_text(error)}", NOT_STARTED)
+            return Exit(None, f"CannotStartContainerError: {words_of(error)}", NOT_STARTED)
         self._listener.child_started(child.child_id)
         with child.log_path.open("ab") as log:
             for piece in container.logs(stream=True, follow=True):
@@ -192,57 +188,6 @@ class _Container:
             self._container.kill(signal=number)
 
 
-def open_docker() -> Any:
-    """Connect to the Docker engine.
-
-    Raises
-    ------
-    EngineError
-        If there is none; the message says what else can be done.
-    """
-    try:
-        client = docker.from_env(timeout=TIMEOUT, max_pool_size=CONNECTIONS)
-        client.ping()
-    except DockerException as error:
-        raise EngineError(
-            f"engine='docker' needs a Docker engine, and none answers: {_text(error).rstrip('.')}. "
-            "Start it, set DOCKER_HOST, or use engine='local', which needs none"
-        ) from None  # its own chain of three libraries says no more
-    return client
-
-
-def find_image(client: Any, image: str) -> None:
-    """Make sure that an image is here.
-
-    Raises
-    ------
-    EngineError
-        If it isn't; the message says how to get it.
-    """
-    try:
-        client.images.get(image)
-    except ImageNotFound:
-        raise EngineError(
-            f"the image {image!r} is not on this machine: `docker pull {image}`, or leave out "
-            "image= to use the one that `dask knot image` builds"
-        ) from None  # its own chain of three exceptions says no more
-    except DockerException as error:
-        raise EngineError(f"the Docker engine can't be asked for images: {_text(error)}") from error
-
-
-def machine_memory(client: Any) -> int:
-    """Give the bytes of memory that containers may have: the engine may be in a virtual machine.
-
-    Raises
-    ------
-    EngineError
-        If it can't be asked.
-    """
-    try:
-        return int(client.info()["MemTotal"])
-    except DockerException as error:
-        raise EngineError(f"the Docker engine can't be asked: {_text(error)}") from error
-
-
-def _text(error: Exception) -> str:
+def words_of(error: Exception) -> str:
+    """Say what the Docker engine said, without the request that it answered."""
     return str(getattr(error, "explanation", None) or error)

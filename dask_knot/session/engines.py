@@ -1,45 +1,28 @@
-"""What runs the jobs: each engine is a Batch client, a reader of logs and a default store."""
+"""What runs the jobs: what a session needs of it, and which engine goes by which name."""
 
 from __future__ import annotations
 
 import logging
-import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from dask.system import CPU_COUNT
-from dask.utils import format_bytes
-from distributed.system import MEMORY_LIMIT
 from distributed.utils import is_kernel
 
-from dask_knot.batch.request import MIB, JobTemplate
+from dask_knot.batch.request import JobTemplate
 from dask_knot.batch.service import BatchClient
-from dask_knot.errors import ConfigurationError
-from dask_knot.local.batch import LocalBatch
-from dask_knot.local.capacity import Capacity
-from dask_knot.local.launcher import Launcher
-from dask_knot.local.scratch import Scratch
 from dask_knot.planning import Resources
-from dask_knot.plural import many
-from dask_knot.run.folder import folder_of
 from dask_knot.run.store import Store
-from dask_knot.settings.home import home_folder
 from dask_knot.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-#: Imported by the server that forks jobs, so that no job has to: the first before anything else.
-#: Jobs don't need the cluster, but the modules of users that open one import it.
-ALWAYS_WARM = ("dask_knot.job.__main__", "dask_knot.cluster.cluster", "distributed.protocol.numpy")
 #: Libraries that start a thread per core would fight over the cores that jobs share.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class Engine(Protocol):
-    """What a cluster needs of an engine."""
+    """What a session needs of an engine."""
 
     @property
     def settings(self) -> Settings:
@@ -84,108 +67,8 @@ class Engine(Protocol):
         """Remove what is temporary, and let go of everything."""
 
 
-class LocalEngine:
-    """Jobs are processes or containers of this machine.
-
-    Parameters
-    ----------
-    settings : Settings
-        How many jobs, with how many cores and how much memory.
-    launch : callable
-        Makes what starts them, from the settings, the folder of the logs and the URL of the store.
-    image : str
-        The image of the containers.
-    machine : Capacity, optional
-        What the machine has that runs the jobs in containers; None: they are processes of this one.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        launch: Callable[[Settings, Path, str], Launcher],
-        image: str = "dask-knot",
-        machine: Capacity | None = None,
-    ) -> None:
-        self.settings = settings
-        self.is_here = machine is None
-        self._machine = machine or this_machine()
-        self._scratch = Scratch()
-        self._folder = self._scratch.path
-        logs = self._folder / "logs"
-        logs.mkdir()
-        try:
-            launcher = launch(settings, logs, settings.store or self.store_url)
-        except BaseException:
-            self._scratch.close()
-            raise
-        self.template = JobTemplate(
-            name=settings.name,
-            queue="dask-knot",
-            image=image,
-            environment=settings.environment,
-            attempts=settings.attempts,
-        )
-        self.client = LocalBatch(self._capacity(settings.jobs), launcher, log_folder=logs)
-
-    @property
-    def store_url(self) -> str:
-        """A temporary folder; for a named run one that stays."""
-        if self.settings.is_named:
-            home = home_folder("XDG_DATA_HOME", ".local", "share")
-            if home is None:
-                raise ConfigurationError(
-                    "a named run needs a store that stays, and there is no home folder here: name "
-                    "one, KnotCluster(store=...)"
-                )
-            return (home / "dask_knot").as_uri()
-        return (self._folder / "store").as_uri()
-
-    @property
-    def largest(self) -> Resources:
-        """The vCPUs that jobs have together, and all memory and GPUs that the machine has."""
-        capacity = self._capacity(self.settings.jobs)
-        return Resources(capacity.vcpus, capacity.memory * MIB, capacity.gpus)
-
-    def open_store(self, url: str) -> Store:
-        """Open a store; the folders above that of a named run may not be there yet."""
-        return Store(url) if self.settings.store else Store(url, parents=True)
-
-    def tail(self, log_stream: str, lines: int) -> Sequence[str]:
-        """Give the last lines of a job's log."""
-        return self.client.tail(log_stream, lines)
-
-    def resize(self, jobs: int) -> None:
-        """Let another number of jobs run at once."""
-        self.settings = replace(self.settings, jobs=jobs)
-        self.client.resize(self._capacity(jobs))
-
-    def end_jobs(self) -> None:
-        """End all jobs at once."""
-        self.client.close()
-
-    def end_command(self, job_id: str) -> str:
-        """Name what ends with this process."""
-        return f"kill {os.getpid()}  # the process that runs {job_id}"
-
-    def close(self) -> None:
-        """End all jobs and remove what is temporary."""
-        self.client.close()
-        self._scratch.close()
-
-    def _capacity(self, jobs: int) -> Capacity:
-        """Give what jobs may take: a large one takes the room of others, which wait meanwhile."""
-        settings, machine = self.settings, self._machine
-        return Capacity(
-            vcpus=jobs * settings.cores,
-            memory=max(jobs * -(-settings.memory // MIB), machine.memory),
-            gpus=max(jobs * settings.gpus, machine.gpus),
-        )
-
-
-def this_machine() -> Capacity:
-    """Find out what jobs that are processes here may have."""
-    gpus = sum(1 for _ in Path("/dev").glob("nvidia[0-9]*"))
-    return Capacity(CPU_COUNT, MEMORY_LIMIT // MIB, gpus)
+#: Opens an engine with settings and variables of all jobs; says what it does while that takes long.
+Opener = Callable[[Settings, Mapping[str, str], Callable[[str], None]], Engine]
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -198,70 +81,32 @@ def open_engine(settings: Settings) -> Engine:
     AwsError
         If AWS refuses, or can't be reached.
     """
-    return _ENGINES[settings.engine](settings)
+    threads = dict.fromkeys(THREADS, str(settings.cores))
+    return _OPENERS[settings.engine]()(settings, threads, report_progress)
 
 
-def _fork(settings: Settings, logs: Path, store_url: str) -> Launcher:
-    from dask_knot.local.fork import ForkLauncher
-
-    launcher = ForkLauncher(
-        preload=(*ALWAYS_WARM, *_imported(settings.tempo.preload)),
-        environment={n: v for n, v in _threads(settings).items() if n not in os.environ},
-        log_path=logs / "server.log",
-    )
-    launcher.warm()
-    return launcher
+# Imported when used: SDKs take a part of a second each.
 
 
-def _open_local(settings: Settings) -> Engine:
-    if lack := lacking(settings):
-        logger.warning("each job may use %s: it will have what there is", lack)
-    return LocalEngine(settings, _fork)
+def _local() -> Opener:
+    from dask_knot.local.engine import open_local
+
+    return open_local
 
 
-def lacking(settings: Settings) -> str:
-    """Say what of a job's size this machine hasn't got; nothing if it has all."""
-    lack = []
-    if settings.cores > CPU_COUNT:
-        lack.append(f"{settings.cores} cores, and this machine has {CPU_COUNT}")
-    if settings.memory > MEMORY_LIMIT:
-        size, there = format_bytes(settings.memory), format_bytes(MEMORY_LIMIT)
-        lack.append(f"{size} of memory, and this machine has {there}")
-    if settings.gpus and not this_machine().gpus:
-        lack.append(f"{many('GPU', settings.gpus)}, and no GPU of NVIDIA was found here")
-    return "; ".join(lack)
+def _docker() -> Opener:
+    from dask_knot.local.containers import open_docker
+
+    return open_docker
 
 
-def _open_docker(settings: Settings) -> Engine:
-    # Imported when used: they take a part of a second.
-    from dask_knot.image.image import ensure_local_image, resolve_spec
-    from dask_knot.local.docker import DockerLauncher, find_image, machine_memory, open_docker
-
-    assert settings.docker is not None
-    client = open_docker()
-    image = settings.docker.image or ensure_local_image(resolve_spec({}), report_progress)
-    find_image(client, image)
-    machine = replace(this_machine(), memory=machine_memory(client) // MIB)
-
-    def launch(settings: Settings, logs: Path, store_url: str) -> Launcher:
-        folder = folder_of(store_url)
-        folders = [] if folder is None else [folder]
-        return DockerLauncher(client, image, folders, environment=_threads(settings))
-
-    return LocalEngine(settings, launch, image, machine)
-
-
-def _open_aws(settings: Settings) -> Engine:
+def _aws() -> Opener:
     from dask_knot.aws.engine import open_aws
 
-    return open_aws(settings, _threads(settings), report_progress)
+    return open_aws
 
 
-_ENGINES: dict[str, Callable[[Settings], Engine]] = {
-    "local": _open_local,
-    "docker": _open_docker,
-    "aws": _open_aws,
-}
+_OPENERS: dict[str, Callable[[], Opener]] = {"local": _local, "docker": _docker, "aws": _aws}
 
 
 def report_progress(line: str) -> None:
@@ -270,11 +115,3 @@ def report_progress(line: str) -> None:
     stream = sys.stdout if is_kernel() else sys.stderr  # in a notebook standard error is red
     if is_kernel() or (stream is not None and stream.isatty()):
         stream.write(f"{line}\n")
-
-
-def _threads(settings: Settings) -> dict[str, str]:
-    return dict.fromkeys(THREADS, str(settings.cores))
-
-
-def _imported(names: Sequence[str]) -> list[str]:
-    return [name for name in names if name in sys.modules]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from dask_knot.batch.rules import OUT_OF_MEMORY
 from dask_knot.errors import EngineError
-from dask_knot.local.docker import DockerLauncher, find_image, open_docker
+from dask_knot.local.docker import DockerLauncher
 from dask_knot.local.launcher import ChildProcess, Exit
 from tests.local.desk import wait_until
 
@@ -75,12 +72,11 @@ class FakeEngine:
     """The few calls of the Docker engine."""
 
     def __init__(self) -> None:
-        self.containers = self.images = self
+        self.containers = self
         self.made: list[FakeContainer] = []
         self.started: list[FakeContainer] = []
         self.create_error: Exception | None = None
         self.start_error: Exception | None = None
-        self.image_error: Exception | None = None
         self.deadly = {signal.SIGKILL, signal.SIGTERM}
         self.gate = threading.Event()
         self.gate.set()
@@ -92,11 +88,6 @@ class FakeEngine:
             raise self.create_error
         self.made.append(FakeContainer(self, {"image": image, **options}))
         return self.made[-1]
-
-    def get(self, image: str) -> object:
-        if self.image_error is not None:
-            raise self.image_error
-        return object()
 
     def close(self) -> None:
         self.is_closed = True
@@ -260,49 +251,3 @@ def test_closing_kills_and_waits(desk: Desk) -> None:
     assert desk.events.ends["job:0/1"] == Exit(137)
     with pytest.raises(EngineError, match="closed"):
         desk.start()
-
-
-def test_a_missing_image_is_said_at_once(desk: Desk) -> None:
-    find_image(desk.engine, "image:1")
-    desk.engine.image_error = ImageNotFound("no")
-    with pytest.raises(EngineError, match=r"'image:1' is not on this machine.*docker pull"):
-        find_image(desk.engine, "image:1")
-    desk.engine.image_error = DockerException("gone")
-    with pytest.raises(EngineError, match="can't be asked"):
-        find_image(desk.engine, "image:1")
-
-
-@pytest.mark.parametrize(
-    ("host", "reason"),
-    [
-        ("tcp://127.0.0.1:1", "refused"),
-        ("nonsense", "Invalid bind address"),
-    ],
-)
-def test_a_missing_engine_is_said_at_once_and_shortly(
-    host: str, reason: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", host)
-    with pytest.raises(EngineError, match=rf"needs a Docker engine.*{reason}.*'local'") as caught:
-        open_docker()
-    assert "\n" not in str(caught.value)
-    # Nobody wants to read how three libraries handed it on.
-    printed = traceback.format_exception(caught.value)
-    assert len([line for line in printed if line.startswith("Traceback")]) == 1
-
-
-def test_a_cluster_without_an_engine_is_not_opened() -> None:
-    # In another process: the Docker SDK leaves a socket open here.
-    done = subprocess.run(
-        [sys.executable, "-c", "import dask_knot; dask_knot.KnotCluster(engine='docker')"],
-        env={**os.environ, "DOCKER_HOST": "unix:///nowhere/docker.sock"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stderr.count("Traceback") == 1
-    last = done.stderr.splitlines()[-1]
-    assert "EngineError: engine='docker' needs a Docker engine, and none answers: " in last
-    assert "No such file" in last

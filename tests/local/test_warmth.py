@@ -114,7 +114,7 @@ def test_a_module_with_threads_is_left_to_the_children(
 
 def test_modules_that_can_not_be_imported_are_left_out(open_desk: Open) -> None:
     desk = open_desk(["no_such_module", "numpy.no_such_module", "antigravity.x", "numpy"])
-    assert knows(desk, "numpy")
+    wait_until(lambda: knows(desk, "numpy"))  # only the first is imported before any child
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
