@@ -18,7 +18,7 @@ from dask_knot.run.versions import HERE
 
 
 class Verdict(Enum):
-    """What came out of a check."""
+    """The result of a check."""
 
     GOOD = "ok"
     UNSURE = "?"

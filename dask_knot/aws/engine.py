@@ -100,7 +100,7 @@ class AwsEngine:
 
     @property
     def largest(self) -> Resources:
-        """What a compute environment may have; how much memory its instances have isn't known."""
+        """The most that a compute environment may have; the memory of its instances isn't known."""
         if self.template.platform == FARGATE:
             vcpus = min(self._most_vcpus, fargate.LARGEST_VCPUS)
             return Resources(vcpus=vcpus, memory=fargate.LARGEST_MEMORY * MIB, gpus=0)

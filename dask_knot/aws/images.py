@@ -39,7 +39,7 @@ PATIENCE = 10
 
 
 class Destination(Protocol):
-    """Where an image is pushed, and for which processors: a stack's outputs."""
+    """The repository of a stack, and the processors that its images are for."""
 
     @property
     def repository(self) -> str:

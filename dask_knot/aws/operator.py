@@ -169,7 +169,7 @@ NETWORK = (
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a stack is, or shall be; ``*`` where it isn't known yet."""
+    """The place of a stack that is or shall be; ``*`` where it isn't known yet."""
 
     partition: str = "aws"
     region: str = "*"

@@ -29,7 +29,7 @@ MADE_WITH_QUEUE = {**EC2_ONLY, "spot_percentage": None, "subnets": (), "security
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """What a stack is made with; ``knot.yaml`` says what each option means.
+    """All options of a stack; ``knot.yaml`` says what each option means.
 
     Raises
     ------
@@ -86,7 +86,7 @@ class StackOptions:
 
     @property
     def is_spot(self) -> bool:
-        """Whether jobs may be reclaimed."""
+        """True if jobs may be reclaimed."""
         return "spot" in self.platform
 
     @property

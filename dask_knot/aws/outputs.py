@@ -1,4 +1,4 @@
-"""What a stack says of itself: all that is needed to run jobs in it."""
+"""The outputs of a stack: all that is needed to run jobs in it."""
 
 from __future__ import annotations
 
@@ -90,12 +90,12 @@ class StackOutputs:
 
     @property
     def store_url(self) -> str:
-        """Where values are kept."""
+        """The URL of the store."""
         return f"s3://{self.bucket}/{self.prefix}"
 
     @property
     def is_fargate(self) -> bool:
-        """Whether jobs run on Fargate."""
+        """True if jobs run on Fargate."""
         return self.platform.startswith("fargate")
 
 

@@ -1,4 +1,4 @@
-"""What an account has already and a stack shall use: it must be there, and in the region."""
+"""Resources that a stack shall use and not make: they must be there, and in the region."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class StackEvent(NamedTuple):
 
     @property
     def is_failure(self) -> bool:
-        """Whether something went wrong here first, not in consequence."""
+        """True if something went wrong here first, not in consequence."""
         return self.status.endswith("_FAILED") and "cancelled" not in self.reason.lower()
 
 

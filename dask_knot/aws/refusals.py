@@ -1,4 +1,4 @@
-"""What AWS and botocore refuse, in our own exceptions: what happened, and what to do. Pure."""
+"""Refusals of AWS and botocore as our own exceptions: what happened, and what to do. Pure."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ DATA = ("Bucket",)
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What `down` did.
+    """The result of `down`.
 
     Attributes
     ----------

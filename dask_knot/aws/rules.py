@@ -1,4 +1,4 @@
-"""What AWS lets each option of a stack be, one line an option: pure."""
+"""The rules of AWS for each option of a stack by itself, one line an option: pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a stack is: its queue, its jobs, its images and the size of its store."""
+"""The state of a stack: its queue, its jobs, its images and the size of its store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGES = 200
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is under a prefix; `is_all` is False when counting was given up."""
+    """The size of what is under a prefix; `is_all` is False when counting was given up."""
 
     objects: int
     bytes: int
@@ -27,7 +27,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a stack is.
+    """The state of a stack.
 
     Attributes
     ----------

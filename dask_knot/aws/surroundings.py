@@ -1,4 +1,4 @@
-"""What an account has before there is a stack: networks, service-linked roles, instance types."""
+"""The parts of an account that are no stack's: networks, service-linked roles, instance types."""
 
 from __future__ import annotations
 

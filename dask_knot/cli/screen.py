@@ -1,4 +1,4 @@
-"""What commands print: coloured tables on a terminal, plain lines of text elsewhere.
+"""The output of commands: coloured tables on a terminal, plain lines of text elsewhere.
 
 The libraries that colour are imported when something is printed: `dask --help` reads this file.
 """
@@ -20,7 +20,7 @@ STYLES = {"ok": "green", "?": "yellow", "wrong": "bold red"}
 
 
 class Screen:
-    """Where commands print.
+    """The terminal, or the file, that commands print on.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What is installed here: which package a module is of, in which version, and what it needs."""
+"""The packages that are installed here: their modules, their versions, and what they need."""
 
 from __future__ import annotations
 

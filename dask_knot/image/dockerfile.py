@@ -76,7 +76,7 @@ class Recipe:
 
     @property
     def steps(self) -> dict[str, ImageLayer]:
-        """What pip is told one after another, by what the names of its files end with."""
+        """The files of all steps of pip, in order, by the ends of their names."""
         early = {f"-{number}": layer for number, layer in enumerate(self.layers, 1)}
         return {**early, "": ImageLayer(self.requirements, self.constraints)}
 

@@ -1,4 +1,4 @@
-"""What a script, a notebook or a folder imports: read from the source, nothing is run."""
+"""The imports of a script, a notebook or a folder: read from the source, nothing is run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ IMPLIED = {
 
 @dataclass(frozen=True, slots=True)
 class Imports:
-    """What was found.
+    """The modules that a source imports.
 
     Attributes
     ----------

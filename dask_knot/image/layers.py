@@ -1,4 +1,4 @@
-"""What is installed first, in layers of their own: what changes least, and large packages.
+"""The first layers of an image: packages that change least, and large ones.
 
 An image has one list of packages. Installed in one step, one more package would install all of them
 again. So there are steps before it that install parts of the same list in the same versions; each
@@ -22,7 +22,7 @@ LARGE, MOST = 2**22, 12
 
 
 class ImageLayer(NamedTuple):
-    """What pip is told in one step."""
+    """One step of the installation: the arguments of one call of pip."""
 
     requirements: tuple[str, ...]
     constraints: tuple[str, ...]

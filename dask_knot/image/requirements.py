@@ -1,4 +1,4 @@
-"""Which packages go into the image, in which versions: those that are installed here."""
+"""The packages of an image, in the versions that are installed here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IF_INSTALLED = ("numpy",)
 
 @dataclass(slots=True)
 class Requirements:
-    """What pip is told.
+    """The packages of an image, as pip is told of them.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Requirements:
 
     @property
     def needs_git(self) -> bool:
-        """Whether pip must fetch something with git."""
+        """Tell whether pip must fetch something with git."""
         return any("git+" in line for line in self.lines.values())
 
 

@@ -1,4 +1,4 @@
-"""What the image of the jobs should have: keyword before dask.config (`knot.build`)."""
+"""The specification of the jobs' image: keyword before dask.config (`knot.build`)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ImageSpec:
-    """What the image of the jobs should have.
+    """The specification of the jobs' image.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a setting may be: a check takes a name and a value and gives what is meant, or refuses."""
+"""Checks of settings: each takes a name and a value and gives what is meant, or refuses."""
 
 from __future__ import annotations
 

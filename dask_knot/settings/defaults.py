@@ -27,7 +27,7 @@ def reconfigure_if_wiped() -> None:
 
 
 def has_folder() -> bool:
-    """Whether Dask's configuration has a folder: without a home, its name begins with a ``~``."""
+    """Tell whether Dask's configuration has a folder; without a home, its name begins with ``~``."""
     return not dask.config.PATH.startswith("~")
 
 

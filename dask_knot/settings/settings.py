@@ -1,4 +1,4 @@
-"""What a cluster is made with: keyword before dask.config (file, environment) before knot.yaml."""
+"""The settings of a cluster: keyword before dask.config (file, environment) before knot.yaml."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ class Tempo:
 
 @dataclass(frozen=True, slots=True)
 class DockerSettings:
-    """What only engine "docker" has."""
+    """The settings of engine "docker" alone."""
 
     image: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class AwsSettings:
-    """What only engine "aws" has: where jobs are sent, and as what they run."""
+    """The settings of engine "aws" alone: where jobs are sent, and as what they run."""
 
     stack: str
     region: str | None
@@ -72,7 +72,7 @@ class AwsSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a cluster is made with; ``knot.yaml`` says what each one means.
+    """All settings of a cluster; ``knot.yaml`` says what each one means.
 
     `memory` is in bytes, times are in seconds. `jobs` is 0 when the engine is to say how many.
     """

@@ -1,4 +1,4 @@
-"""What runs jobs: the queue, its compute environment, and how its instances are launched."""
+"""The machines of a stack: queue, compute environment, and how its instances are launched."""
 
 from __future__ import annotations
 

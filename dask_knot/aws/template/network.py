@@ -1,4 +1,4 @@
-"""Where jobs run: a VPC of their own, or a part of one; a security group with no way in."""
+"""The network of jobs: a VPC of their own, or a part of one; a security group with no way in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where things are kept: the bucket, the repository of images, the group of logs."""
+"""The storage of a stack: the bucket, the repository of images, the group of logs."""
 
 from __future__ import annotations
 
