@@ -27,7 +27,7 @@ def reconfigure_if_wiped() -> None:
 
 
 def has_folder() -> bool:
-    """Tell whether Dask's configuration has a folder; without a home, its name begins with ``~``."""
+    """Tell whether Dask's configuration has a folder: its name begins with ``~`` without a home."""
     return not dask.config.PATH.startswith("~")
 
 
