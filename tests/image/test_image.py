@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-import dask
 import pytest
 
-from dask_knot.errors import ConfigurationError, ImageError
+from dask_knot.errors import ImageError
 from dask_knot.image.builder import open_docker
 from dask_knot.image.image import ensure_local_image, make_recipe, show_dockerfile
-from dask_knot.image.spec import ImageSpec, resolve_spec
-from dask_knot.settings.defaults import DEFAULTS
+from dask_knot.image.spec import ImageSpec
 from tests.aws.engines import FakeDocker
 
 SPEC = ImageSpec(packages=())
@@ -148,47 +146,8 @@ class TestOwnDockerfile:
         (tmp_path / "data").write_text("other")
         assert ensure_local_image(spec, say_nothing, lambda: docker) != first
 
-    def test_it_says_where_to_start(self, tmp_path: Path) -> None:
-        (tmp_path / "Dockerfile").write_text("FROM example\n")
-        with pytest.raises(ConfigurationError, match="base"):
-            ImageSpec(dockerfile=str(tmp_path / "Dockerfile"), base="other")
-        with pytest.raises(ConfigurationError, match="a file that exists"):
-            ImageSpec(dockerfile=str(tmp_path / "none"))
-
 
 def test_git_references_bring_git() -> None:
     spec = replace(SPEC, packages=("git+https://github.com/o/n@v1",))
     assert make_recipe(spec, say_nothing).debian == ("git",)
     assert "git+https://github.com/o/n@v1" in show_dockerfile(spec, say_nothing)
-
-
-def test_the_packaged_defaults_are_those_of_the_code() -> None:
-    packaged = DEFAULTS["build"]
-    assert list(packaged) == [field.name for field in fields(ImageSpec)]
-    with dask.config.set({"knot.build": packaged}):
-        assert resolve_spec({}) == ImageSpec()
-
-
-def test_settings_come_from_keywords_then_configuration() -> None:
-    configured = {"packages": ["pandas", "scipy"], "debian": "git,libgomp1", "base": None}
-    with dask.config.set({"knot.build": configured}):
-        spec = resolve_spec({"packages": ("zarr",), "lines": [], "source": Path("a.py")})
-    assert spec == ImageSpec(packages=("zarr",), debian=("git", "libgomp1"), source="a.py")
-    with dask.config.set({"knot.build": {"lines": "RUN a, b\nRUN c"}}):
-        assert resolve_spec({}).lines == ("RUN a, b", "RUN c")
-
-
-@pytest.mark.parametrize(
-    ("given", "says"),
-    [
-        ({"package": ("a",)}, "packages"),
-        ({"platform": "linux/386"}, "linux/arm64"),
-        ({"network": "bridge"}, "host"),
-        ({"packages": 3}, "a list of texts"),
-    ],
-)
-def test_wrong_settings_are_answered_with_the_valid_ones(given: Any, says: str) -> None:
-    with pytest.raises(ConfigurationError, match=says):
-        resolve_spec(given)
-    with dask.config.set({"knot.build": given}), pytest.raises(ConfigurationError, match=says):
-        resolve_spec({})
