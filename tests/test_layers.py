@@ -54,6 +54,17 @@ ROOMS = {
 PURE_ROOMS = ("plural", "planning", "tracking")
 
 
+#: Files of other rooms that are as pure.
+PURE_FILES = [
+    *(f"batch/{name}.py" for name in ("diagnosis", "endings", "fargate", "limits", "request")),
+    "batch/rules.py",
+    *(f"local/{name}.py" for name in ("capacity", "definitions", "descriptions", "jobgraph")),
+    *("local/jobs.py", "local/lanes.py"),
+]
+#: What the fork server is made of: whatever it imports is in every job, and a thread would end it.
+FORK_SERVER = ("boot", "child", "fitness", "forkserver", "origins", "warmth", "wire")
+
+
 def room_of(name: str) -> str:
     """Name the room of a file of the package, or of a module."""
     return name.removeprefix("dask_knot.").partition(".")[0]
@@ -106,12 +117,17 @@ OWN = ("dask_knot.planning", "dask_knot.tracking", "dask_knot.errors", "dask_kno
 def imported(file: Path) -> Iterator[str]:
     """Name everything that a file imports, wherever in the file it stands."""
     for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}: imports here are absolute"
-            assert node.module is not None
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        yield from names_in(node)
+
+
+def names_in(node: ast.AST) -> Iterator[str]:
+    """Name what a statement imports, if it is one that does."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports here are absolute"
+        assert node.module is not None
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def module_of(file: Path) -> str:
@@ -151,6 +167,20 @@ def test_pure_rooms_know_no_clock_file_or_network(file: Path) -> None:
     own = [name for name in names if is_below(name, ["dask_knot"])]
     allowed = OWN + (STORE if file.parent.name == "tracking" else ())
     assert [name for name in own if not is_below(name, allowed)] == []
+
+
+@pytest.mark.parametrize("name", PURE_FILES)
+def test_pure_files_know_no_clock_file_or_network(name: str) -> None:
+    assert not [one for one in imported(PACKAGE / name) if is_below(one, IMPURE)]
+
+
+@pytest.mark.parametrize("name", FORK_SERVER)
+def test_the_fork_server_imports_the_standard_library_only(name: str) -> None:
+    """A child may import what the server has imported for it, inside a function."""
+    own = tuple(f"dask_knot.local.{each}" for each in FORK_SERVER)
+    at_once = ast.parse((PACKAGE / "local" / f"{name}.py").read_text()).body
+    for one in (name for node in at_once for name in names_in(node)):
+        assert is_below(one, own) or one.partition(".")[0] in sys.stdlib_module_names
 
 
 def test_the_planner_knows_nothing_of_the_tracker() -> None:

@@ -14,11 +14,10 @@ from dask_knot.aws import names
 from dask_knot.aws.outputs import StackOutputs, find_stack, parse_outputs
 from dask_knot.aws.session import REFUSALS, AwsSession, Pause, translated
 from dask_knot.aws.status import OPEN
+from dask_knot.batch.limits import DESCRIBED_JOBS
 from dask_knot.errors import StackError
 from dask_knot.plural import many
 
-#: Ids that `DescribeJobs` takes.
-IDS_AT_ONCE = 100
 #: Batch gives a container 30 s from SIGTERM to SIGKILL, and some time for a machine to be told.
 PATIENCE, PAUSE = 120.0, 2.0
 #: What follows the name of a run in the names of its jobs: plan and stage.
@@ -138,8 +137,8 @@ def _listed(batch: Any, queue: str) -> Iterator[Mapping[str, Any]]:
 def _tagged(
     batch: Any, found: Sequence[Mapping[str, Any]], name: str
 ) -> Iterator[Mapping[str, Any]]:
-    for start in range(0, len(found), IDS_AT_ONCE):
-        ids = [one["jobId"] for one in found[start : start + IDS_AT_ONCE]]
+    for start in range(0, len(found), DESCRIBED_JOBS):
+        ids = [one["jobId"] for one in found[start : start + DESCRIBED_JOBS]]
         for one in batch.describe_jobs(jobs=ids)["jobs"]:
             if one.get("tags", {}).get(names.TAG) == name:
                 yield one

@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast
 
 from dask_knot.batch.endings import Explanation, explain
 from dask_knot.batch.jobs import StageJob, StageJobs
+from dask_knot.batch.limits import DESCRIBED_JOBS
 from dask_knot.batch.queues import Description, QueueClient, describe_queue
 from dask_knot.batch.request import JobTemplate, job_definition, submission
 from dask_knot.errors import KnotError, SubmissionError
@@ -16,8 +17,6 @@ from dask_knot.run.names import ShardId, StageId
 
 __all__ = ["BatchClient", "JobService", "JobTemplate", "StageJob"]
 
-#: `DescribeJobs` takes so many ids.
-IDS_AT_ONCE = 100
 #: Lines of a failed child's log that are kept with its error.
 LOG_LINES = 20
 #: So many logs of failed children are read at each look: CloudWatch answers 10 times a second.
@@ -282,8 +281,8 @@ class JobService:
 
     def _describe(self, ids: Sequence[str]) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []
-        for start in range(0, len(ids), IDS_AT_ONCE):
-            found += self.client.describe_jobs(jobs=ids[start : start + IDS_AT_ONCE])["jobs"]
+        for start in range(0, len(ids), DESCRIBED_JOBS):
+            found += self.client.describe_jobs(jobs=ids[start : start + DESCRIBED_JOBS])["jobs"]
         return found
 
     def _explain(self, detail: Mapping[str, Any]) -> Explanation:

@@ -46,6 +46,9 @@ class LocalBatch:
         The least ``attemptDurationSeconds`` that is accepted.
     clock
         Seconds since the epoch.
+    has_thread
+        Whether a thread starts and ends jobs when it is time; else somebody calls :meth:`step`,
+        as in virtual time.
     """
 
     def __init__(
@@ -56,11 +59,12 @@ class LocalBatch:
         log_folder: Path,
         minimum_timeout: float = limits.MINIMUM_TIMEOUT,
         clock: Callable[[], float] = time.time,
+        has_thread: bool = True,
     ) -> None:
         self._log_folder = log_folder
         self._minimum_timeout = minimum_timeout
         self._definitions = JobDefinitions()
-        self._dispatcher = Dispatcher(capacity, launcher, log_folder, clock)
+        self._dispatcher = Dispatcher(capacity, launcher, log_folder, clock, has_thread)
         self._lock = self._dispatcher.lock
         self._table = self._dispatcher.table
 
@@ -161,6 +165,13 @@ class LocalBatch:
     def resize(self, capacity: Capacity) -> None:
         """Change how much may run at once; nothing that runs is ended."""
         self._dispatcher.resize(capacity)
+
+    def step(self) -> float | None:
+        """Start and end what is due, without waiting; give the time when something is due again.
+
+        Only for a machine without a thread of its own. None: nothing happens by itself any more.
+        """
+        return self._dispatcher.step()
 
     def tail(self, log_stream_name: str, lines: int = 50) -> list[str]:
         """Return the last lines that a job has printed; none if it has not started."""

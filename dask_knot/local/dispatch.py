@@ -1,4 +1,4 @@
-"""The thread that starts jobs when they fit, and ends them when their time is over."""
+"""Starts jobs when they fit and ends them when their time is over: in a thread, or step by step."""
 
 from __future__ import annotations
 
@@ -53,10 +53,17 @@ class Dispatcher:
         Where their output goes: ``<log stream name>.log``.
     clock
         Seconds since the epoch.
+    has_thread
+        Whether a thread waits for what is due; else somebody calls :meth:`step`.
     """
 
     def __init__(
-        self, capacity: Capacity, launcher: Launcher, log_folder: Path, clock: Callable[[], float]
+        self,
+        capacity: Capacity,
+        launcher: Launcher,
+        log_folder: Path,
+        clock: Callable[[], float],
+        has_thread: bool = True,
     ) -> None:
         self.lock = threading.Condition()
         self.table = JobGraph()
@@ -64,6 +71,7 @@ class Dispatcher:
         self._launcher = launcher
         self._log_folder = log_folder
         self._clock = clock
+        self._has_thread = has_thread
         self._queue = RunQueue()
         self._running: dict[str, _Running] = {}
         self._orders: deque[Order] = deque()
@@ -93,7 +101,7 @@ class Dispatcher:
         """Take up a job; ``lock`` is held, and what it depends on has been checked."""
         if self._is_closed:
             raise EngineError("the local engine is closed: make a new cluster")
-        if self._thread is None:
+        if self._thread is None and self._has_thread:
             self._thread = threading.Thread(target=self._run, name="knot-dispatch", daemon=True)
             self._thread.start()
         node = self.table.add(submission, self.now)
@@ -170,24 +178,40 @@ class Dispatcher:
                 logger.exception("the local engine stops, because it made a mistake")
                 self._close_table()
 
-    def _run(self) -> None:
-        while (orders := self._next_orders()) is not None:
-            for order in orders:
-                try:
-                    order()
-                except Exception:
-                    logger.exception("the local engine stops, because it made a mistake")
-                    with self.lock:
-                        self._close_table()
+    def step(self) -> float | None:
+        """Do all that is due, without waiting.
 
-    def _next_orders(self) -> list[Order] | None:
+        Returns
+        -------
+        float or None
+            The time at which something is due by itself; None if nothing is.
+        """
+        while orders := self._next_orders(may_wait=False):
+            self._obey(orders)
+        with self.lock:
+            return self._timers[0][0] if self._timers and not self._is_closed else None
+
+    def _run(self) -> None:
+        while (orders := self._next_orders(may_wait=True)) is not None:
+            self._obey(orders)
+
+    def _obey(self, orders: Iterable[Order]) -> None:
+        for order in orders:
+            try:
+                order()
+            except Exception:
+                logger.exception("the local engine stops, because it made a mistake")
+                with self.lock:
+                    self._close_table()
+
+    def _next_orders(self, may_wait: bool) -> list[Order] | None:
         """Wait until there is something to tell the launcher; None at the end."""
         with self._lock_or_stop():
             while not self._is_closed:
                 self._fire_timers()
                 self._queue_runnable()
                 self._start_what_fits()
-                if self._orders:
+                if self._orders or not may_wait:
                     orders = list(self._orders)
                     self._orders.clear()
                     return orders

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from dask_knot.batch.limits import DESCRIBED_JOBS
 from dask_knot.batch.service import BatchClient, StageJob
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking.events import ManifestFound
@@ -17,7 +18,6 @@ logger = logging.getLogger(__name__)
 #: Batch's own delay included.
 AFTER = 90.0
 REASON = "its work is committed, but it does not end"
-IDS_AT_ONCE = 100  # `DescribeJobs` takes no more
 
 
 class OverstayWatch:
@@ -98,8 +98,8 @@ class OverstayWatch:
                 alone.append(job.id)
             else:
                 arrays.setdefault(job.id, set()).add(job.child(shard.index))
-        for start in range(0, len(alone), IDS_AT_ONCE):
-            answer = self._client.describe_jobs(jobs=alone[start : start + IDS_AT_ONCE])
+        for start in range(0, len(alone), DESCRIBED_JOBS):
+            answer = self._client.describe_jobs(jobs=alone[start : start + DESCRIBED_JOBS])
             yield from (job["jobId"] for job in answer["jobs"] if job["status"] == "RUNNING")
         for parent, children in arrays.items():
             yield from children.intersection(self._running_children(parent))

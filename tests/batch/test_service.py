@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from dask_knot.batch.limits import DESCRIBED_JOBS
 from dask_knot.batch.service import (
-    IDS_AT_ONCE,
     LOGS_AT_ONCE,
     LOGS_PER_LOOK,
     REMEMBERED,
@@ -230,7 +230,7 @@ def test_many_arrays_are_asked_for_in_few_calls(
         service.submit(id, stage(2), URL)
     assert service.poll(ids) == []
     sizes = [len(request["jobs"]) for request in client.requests("DescribeJobs")]
-    assert sizes == [IDS_AT_ONCE, IDS_AT_ONCE, 50]
+    assert sizes == [DESCRIBED_JOBS, DESCRIBED_JOBS, 50]
 
 
 def test_stages_that_have_no_job_are_left_out(service: JobService, client: RecordingBatch) -> None:
