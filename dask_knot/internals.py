@@ -20,6 +20,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import nullcontext
 from contextvars import Token
+from copy import copy
 from types import FrameType
 from typing import Any
 
@@ -82,6 +83,19 @@ def culled(tasks: dict[Key, GraphNode], keys: Collection[Key]) -> dict[Key, Grap
     """Leave out the tasks that no key needs; their order is lost."""
     found: dict[Key, GraphNode] = _cull(tasks, set(keys))
     return found
+
+
+def named(key: Key, node: GraphNode) -> GraphNode:
+    """Give a node the name under which its graph holds it.
+
+    Dask lets a node be called anything: an alias as its target is, a container None, and one node
+    may stand under several names.
+    """
+    if node.key is key or node.key == key:
+        return node
+    node = copy(node)  # with all of it: `substitute` of an alias leaves the name as it is
+    node.key = key
+    return node
 
 
 def like(

@@ -70,6 +70,37 @@ def test_a_node_says_what_it_reads_and_can_be_called() -> None:
     assert internals.Dict({"k": TaskRef("a")})({"a": 1}) == {"k": 1}
 
 
+X = TaskRef("x")
+NODES: list[tuple[GraphNode, object]] = [
+    (DataNode("other", 7), 7),
+    (DataNode(None, 7), 7),
+    (Alias("x"), 5),
+    (Alias("other", "x"), 5),
+    (Task("other", max, X, 3), 5),
+    (Task("other", dict, a=X), {"a": 5}),
+    (internals.List(1, X), [1, 5]),
+    (internals.TupleNode(X), (5,)),
+    (_task_spec.Set(1, X), {1, 5}),
+    (internals.Dict({"a": X}), {"a": 5}),
+    (GraphNode.fuse(Task("a", abs, X), Task("b", abs, TaskRef("a"))), 5),
+]
+
+
+@pytest.mark.parametrize(("node", "value"), NODES, ids=repr)
+def test_a_node_gets_the_name_of_its_place(node: GraphNode, value: object) -> None:
+    before = node.key
+    found = pickle.loads(pickle.dumps(internals.named("k", node)))
+    assert found.key == "k"
+    assert found.dependencies == node.dependencies
+    assert found({"x": 5}) == value
+    assert node.key == before  # it may stand in another place as well
+
+
+def test_a_node_that_has_its_name_is_left_alone() -> None:
+    node = Task("k", abs, 1)
+    assert internals.named("k", node) is node
+
+
 def test_fused_tasks_call_the_function_that_is_known() -> None:
     fused = Task.fuse(Task("a", operator.neg, 1), Task("b", operator.neg, TaskRef("a")))
     assert fused.func is internals.EXECUTE_SUBGRAPH

@@ -12,7 +12,7 @@ from dask_knot.graphs.mutability import can_change
 from dask_knot.run import codec
 from dask_knot.run.codec import Bytes
 from dask_knot.task.buffers import copied
-from dask_knot.task.copies import Anew
+from dask_knot.task.copies import OwnCopy
 
 #: Constants of this size are stored apart: as with values between shards, smaller ones cost less
 #: where they stand, in the pack (2,000 shards that read one of 64 KiB make a pack of 128 MiB).
@@ -20,7 +20,7 @@ LARGE = 64 * 1024
 _SIMPLE = frozenset({int, float, complex, bool, str, bytes, type(None)})
 
 
-class Constant(Anew):
+class Constant(OwnCopy):
     """A literal whose key says what is in it; it is pickled already.
 
     Attributes
@@ -62,13 +62,13 @@ class Constants:
         return known
 
 
-def anew(value: object, key: Key | None = None) -> Anew | None:
+def own_copy(value: object, key: Key | None = None) -> OwnCopy | None:
     """Let a value be made anew wherever it is read; None if it can't be pickled."""
     if _is_simple(value):
-        return Anew(key, [pickle.dumps(value, 5)])
+        return OwnCopy(key, [pickle.dumps(value, 5)])
     try:
         body, *buffers = codec.pickled(value)
-        return Anew(key, [body, *map(copied, buffers)])
+        return OwnCopy(key, [body, *map(copied, buffers)])
     except Exception:  # it is refused later on, with the name of its task
         return None
 

@@ -13,7 +13,7 @@ from typing import Any
 from cloudpickle import cloudpickle
 
 #: What is held; None if it can be changed by what holds it.
-Held = list[Any] | None
+Contents = list[Any] | None
 
 _HERE = frozenset({"__main__", "__mp_main__"})
 #: With these a function reaches what its code doesn't name.
@@ -57,7 +57,7 @@ def _is_registered(module: str) -> bool:
     return any(f"{module}.".startswith(f"{name}.") for name in registered)
 
 
-def held_by_function(function: FunctionType) -> Held:
+def held_by_function(function: FunctionType) -> Contents:
     """List what a function holds; None if running it may change itself or what it is made of."""
     if is_by_name(function):
         return []
@@ -71,7 +71,7 @@ def held_by_function(function: FunctionType) -> Held:
     return [*named, *values, *function.__dict__.values()]
 
 
-def held_by_class(kind: type) -> Held:
+def held_by_class(kind: type) -> Contents:
     """List what a class holds; None if its methods may change it."""
     if is_by_name(kind):
         return []
@@ -95,7 +95,7 @@ def _is_own_code(value: Any) -> bool:
     return (kind is FunctionType or issubclass(kind, type)) and not is_by_name(value)
 
 
-def _named(function: FunctionType, facts: _Facts) -> list[Any]:
+def _named(function: FunctionType, facts: _CodeFacts) -> list[Any]:
     """List the globals and captured variables that a function names."""
     found = []
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
@@ -110,7 +110,7 @@ def _named(function: FunctionType, facts: _Facts) -> list[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Facts:
+class _CodeFacts:
     """What the code of a function does, that inside of it included."""
 
     names: frozenset[str]
@@ -119,13 +119,13 @@ class _Facts:
     writes_attributes: bool
 
 
-def _look_at(code: CodeType) -> _Facts:
+def _look_at(code: CodeType) -> _CodeFacts:
     names: set[str] = set()
     operations: set[int] = set()
     for one in _all_codes(code):
         names.update(one.co_names)
         operations.update(one.co_code[::2])
-    return _Facts(
+    return _CodeFacts(
         frozenset(names),
         not (_REACHING.isdisjoint(names) and _WRITES_GLOBALS.isdisjoint(operations)),
         not _WRITES_CELLS.isdisjoint(operations),

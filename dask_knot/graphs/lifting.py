@@ -1,7 +1,8 @@
 """Takes apart what stands in the tasks of a graph: what is large, and what can be changed.
 
 Large constants leave their tasks, so that shards read them as other inputs. What is small and can
-be changed becomes `Anew`: pickled once for all tasks of the graph that have it, unpickled by each.
+be changed becomes an `OwnCopy`: pickled once for all tasks of the graph that have it, unpickled by
+each.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ from typing import Any
 
 from dask.typing import Key
 
-from dask_knot.graphs.constants import LARGE, Constant, Constants, anew
+from dask_knot.graphs.constants import LARGE, Constant, Constants, own_copy
 from dask_knot.graphs.mutability import Sharing, can_change
-from dask_knot.graphs.naming import named
-from dask_knot.graphs.weighing import LOOKED_AT, PLAIN, TEXTS, is_heavy, is_tangled, kind_of
+from dask_knot.graphs.weights import LOOKED_AT, PLAIN, TEXTS, is_heavy, is_tangled, kind_of
 from dask_knot.internals import (
     EXECUTE_SUBGRAPH,
     Alias,
@@ -28,8 +28,9 @@ from dask_knot.internals import (
     TaskRef,
     TupleNode,
     like,
+    named,
 )
-from dask_knot.task.copies import Anew, AnewPart
+from dask_knot.task.copies import CopyPart, OwnCopy
 
 #: Of these a new one can be made around what was lifted out of it.
 _REBUILT: dict[type, Callable[[Any], GraphNode]] = {list: List, tuple: TupleNode, dict: Dict}
@@ -78,11 +79,11 @@ class _Lifting:
         self._constants = constants
         self._seen: dict[int, tuple[object, Constant | None]] = {}
         self._partials: dict[int, bool] = {}
-        self._anew: dict[int, tuple[object, Anew | None]] = {}
+        self._copies: dict[int, tuple[object, OwnCopy | None]] = {}
         self._own: dict[int, object] = {}  # what the present task has of them
         self._sharing = Sharing()
-        self._parts: dict[tuple[int, ...], dict[int, AnewPart]] = {}
-        self._together: dict[int, AnewPart] = {}
+        self._parts: dict[tuple[int, ...], dict[int, CopyPart]] = {}
+        self._together: dict[int, CopyPart] = {}
         self.found: dict[Key, GraphNode] = {}
 
     def literal(self, node: DataNode, is_wanted: bool) -> Constant | None:
@@ -96,7 +97,7 @@ class _Lifting:
 
     def own_literal(self, node: DataNode) -> GraphNode:
         """Let each task that reads a small literal have it for itself, if it can be changed."""
-        return (anew(node.value, node.key) if can_change(node.value) else None) or node
+        return (own_copy(node.value, node.key) if can_change(node.value) else None) or node
 
     def task(self, node: Task) -> GraphNode:
         """Give a task that has nothing large and shares nothing; the very same one if it did so."""
@@ -108,13 +109,13 @@ class _Lifting:
             self._together = {}
         return lifted
 
-    def _entangled(self, ids: tuple[int, ...]) -> dict[int, AnewPart]:
+    def _entangled(self, ids: tuple[int, ...]) -> dict[int, CopyPart]:
         """Let values be made together if they hold the same objects."""
         if ids not in self._parts:
             own = tuple(self._own.values())
             found = self._parts[ids] = {}
-            if self._sharing.among(own) and (whole := anew(own)) is not None:
-                found |= {id: AnewPart(whole, place) for place, id in enumerate(ids)}
+            if self._sharing.among(own) and (whole := own_copy(own)) is not None:
+                found |= {id: CopyPart(whole, place) for place, id in enumerate(ids)}
         return self._parts[ids]
 
     def _task(self, node: Task) -> Task:
@@ -183,7 +184,7 @@ class _Lifting:
         kind = kind_of(value)
         if kind is str and len(value) < LARGE:
             return value
-        if id(value) in self._anew:  # as another task has it
+        if id(value) in self._copies:  # as another task has it
             return self._owned(value)
         if kind in _REBUILT and len(value) <= LOOKED_AT:
             if not is_heavy(value, LARGE):
@@ -201,11 +202,11 @@ class _Lifting:
         """Let a task have a small value for itself, if it can be changed."""
         if id(value) in self._together:
             return self._together[id(value)]
-        known = self._anew.get(id(value))
+        known = self._copies.get(id(value))
         if known is None:
             # The object is kept, too: another one might get its id.
-            made = anew(value) if can_change(value) else None
-            known = self._anew[id(value)] = (value, made)
+            made = own_copy(value) if can_change(value) else None
+            known = self._copies[id(value)] = (value, made)
         if known[1] is None:
             return value
         self._own[id(value)] = value

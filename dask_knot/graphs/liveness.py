@@ -26,7 +26,7 @@ from distributed import Actor, Client, Event, Future, Lock, MultiLock, Queue, Se
 
 from dask_knot.internals import Alias, GraphNode, Task, TaskRef
 from dask_knot.run.codec import Bytes
-from dask_knot.task.futures import Held, refuse
+from dask_knot.task.futures import TaskWithFutures, refuse
 from dask_knot.task.refusals import refusal
 
 _CLASSES = (Actor, Client, Event, Lock, MultiLock, Queue, Semaphore, Variable)
@@ -61,7 +61,7 @@ def replace_live(
     refused: dict[Key, str] = {}
     found = dict(tasks)
     for key, node in _suspects(tasks):
-        pickled = _Pickled(node)
+        pickled = _LivePickler(node)
         if feature := pickled.lack(is_here):
             refused[key] = f"{refusal(feature)}. It stands in task {key!r}, which was not run"
         elif not pickled.is_clean:
@@ -85,7 +85,7 @@ def _suspects(tasks: Mapping[Key, GraphNode]) -> Iterator[tuple[Key, GraphNode]]
 
 
 def _are_clean(group: Iterable[tuple[Key, GraphNode]]) -> bool:
-    pickled = _Pickled([node for _, node in group])
+    pickled = _LivePickler([node for _, node in group])
     return pickled.is_whole and pickled.is_clean
 
 
@@ -109,7 +109,7 @@ def _without(
     return {key: found[key] for key in tasks if key in found}
 
 
-class _Pickled(cloudpickle.Pickler):  # type: ignore[misc]
+class _LivePickler(cloudpickle.Pickler):  # type: ignore[misc]
     """What of a task, or of many, is live: its pickle has a name in the place of each.
 
     Attributes
@@ -157,7 +157,8 @@ class _Pickled(cloudpickle.Pickler):  # type: ignore[misc]
         parts: list[Bytes] = [self._file.getvalue()]
         parts += [bytes(view) if view.readonly else bytearray(view) for view in views]
         reads, futures = list(node.dependencies), list(self.futures)
-        return Task(node.key, Held(parts, reads, futures), *map(TaskRef, [*reads, *futures]))
+        own = TaskWithFutures(parts, reads, futures)
+        return Task(node.key, own, *map(TaskRef, [*reads, *futures]))
 
     def persistent_id(self, value: Any) -> tuple[str, Any] | None:
         """Note what is live, and keep it out of the pickle."""

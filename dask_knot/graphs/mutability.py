@@ -23,8 +23,8 @@ from functools import partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from dask_knot.graphs.functions import Held, held_by_class, held_by_function, is_by_name
-from dask_knot.graphs.weighing import BUILT_IN, PLAIN
+from dask_knot.graphs.functions import Contents, held_by_class, held_by_function, is_by_name
+from dask_knot.graphs.weights import BUILT_IN, PLAIN
 
 #: Of these no instance can be changed.
 FIXED = (PLAIN - {type}) | {
@@ -101,7 +101,7 @@ class Sharing:
         return known
 
 
-def _held(value: Any, kind: Any) -> Held:
+def _held(value: Any, kind: Any) -> Contents:
     """List what a value holds; None if it can be changed itself."""
     if kind is tuple or kind is frozenset:
         return list(value)

@@ -24,25 +24,23 @@ from dask_knot.graphs.annotations import (
 from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.lifting import lift
 from dask_knot.graphs.liveness import may_be_in, replace_live
-from dask_knot.graphs.naming import named
-from dask_knot.graphs.properties import free_of_locks
+from dask_knot.graphs.materialization import is_whole, materialize
 from dask_knot.internals import (
     DataNode,
     GraphNode,
-    HLGExpr,
     LLGExpr,
     culled,
     finalized,
-    materialized,
+    named,
 )
 from dask_knot.planning.reads import Reads, outside_reads
 from dask_knot.task.context import unpickling
-from dask_knot.task.copies import Anew
-from dask_knot.task.retries import Retried
-from dask_knot.task.spans import Spanned
+from dask_knot.task.copies import OwnCopy
+from dask_knot.task.retries import TaskWithRetries
+from dask_knot.task.spans import TaskInSpan
 from dask_knot.tracking.events import Graph
 
-_LITERALS = (DataNode, Anew)
+_LITERALS = (DataNode, OwnCopy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class OpenedGraph:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentGraph:
     """What a client sends to have collections computed."""
 
     packed: Serialized
@@ -71,7 +69,7 @@ class Sent:
     annotations: Mapping[str, Any]
 
 
-def send_graph(collections: Iterable[Any]) -> Sent:
+def send_graph(collections: Iterable[Any]) -> SentGraph:
     """Pack collections, or lists of them, as Dask's client does when it computes them together.
 
     Raises
@@ -81,7 +79,7 @@ def send_graph(collections: Iterable[Any]) -> Sent:
     """
     expr = finalized(_as_collections(collections))
     packed = Serialized(*serialize(to_serialize(expr)))
-    return Sent(packed, set(flatten(expr.__dask_keys__())), dask.get_annotations())
+    return SentGraph(packed, set(flatten(expr.__dask_keys__())), dask.get_annotations())
 
 
 def _as_collections(given: Iterable[Any]) -> list[Any]:
@@ -143,8 +141,8 @@ def _read(
     expr = _unpickled(expr_ser)
     if isinstance(expr, dict):  # Dask's `recreate_task_locally` asks for inputs in that way
         expr = LLGExpr(expr)
-    nodes, annotations = _materialize(expr)
-    needed = culled(nodes, keys) if _is_whole(expr) else nodes
+    nodes, annotations = materialize(expr)
+    needed = culled(nodes, keys) if is_whole(expr) else nodes
     # In the order of the graph, which culling loses: plans must not depend on hashes.
     tasks = {key: named(key, node) for key, node in nodes.items() if key in needed}
     _refuse_unsupported(tasks.values())
@@ -174,12 +172,12 @@ def _open(
 ) -> OpenedGraph:
     tasks = lift(tasks, keys, constants)
     tasks |= {
-        key: Spanned(tasks[key], span).task()
+        key: TaskInSpan(tasks[key], span).task()
         for key, span in spans(tasks, annotations, everywhere).items()
         if not isinstance(tasks[key], _LITERALS)
     }
     tasks |= {
-        key: Retried(tasks[key], retries).task()
+        key: TaskWithRetries(tasks[key], retries).task()
         for key, retries in inner_retries(tasks, annotations, everywhere).items()
         if key not in keys and not isinstance(tasks[key], _LITERALS)
     }
@@ -200,23 +198,6 @@ def _open(
     dependencies = {key: node.dependencies for key, node in tasks.items()}
     reads = outside_reads(dependencies, wanted, graph.external) if graph.external else {}
     return OpenedGraph(graph, annotations, reads)
-
-
-def _is_whole(expr: Any) -> bool:
-    """Tell whether a graph is as it was given: all others Dask optimizes, and so culls them."""
-    if isinstance(expr, HLGExpr):
-        return expr.low_level_optimizer is None
-    return isinstance(expr, LLGExpr)
-
-
-def _materialize(expr: Any) -> tuple[dict[Key, GraphNode], Annotations]:
-    """Make the tasks of an expression, without the fusion that forgets what layers are told."""
-    if not isinstance(expr, LLGExpr | HLGExpr):
-        free_of_locks()
-    layers = [layer for part in expr.find_operations(HLGExpr) for layer in part.hlg.layers.values()]
-    fuse = {"optimization.fuse.active": False} if any(la.annotations for la in layers) else {}
-    with dask.config.set(fuse):
-        return materialized(expr)
 
 
 def _refuse_unsupported(nodes: Collection[GraphNode]) -> None:

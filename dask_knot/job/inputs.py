@@ -19,7 +19,7 @@ from dask_knot.run.ranges import neighbours, read_together
 from dask_knot.run.store import Store
 from dask_knot.run.work import Kept, Made, Source
 from dask_knot.task.context import unpickling
-from dask_knot.task.copies import Anew
+from dask_knot.task.copies import OwnCopy
 
 #: Requests under way at once; S3 serves one at about 50-100 MB/s.
 AT_ONCE = 8
@@ -88,7 +88,7 @@ class Inputs:
             source = self._sources[key]
             if isinstance(source, Kept):
                 codec.check(data)
-                return Anew(key, codec.unframe(data), source.is_fixed)
+                return OwnCopy(key, codec.unframe(data), source.is_fixed)
             with unpickling():
                 return Failure.decode(data) if kind is Kind.ERRED else codec.decode(data)
         except LOST as error:

@@ -19,9 +19,8 @@ from dask_knot.job.console import Printed
 from dask_knot.job.inputs import Inputs
 from dask_knot.run import scripts
 from dask_knot.run.failure import Failure, describe, fail
-from dask_knot.task.context import fault, unpickling
-from dask_knot.task.copies import Anew, begin_run, end_run
-from dask_knot.task.nesting import keep_nested_work_here
+from dask_knot.task.context import fault, keep_nested_work_here, unpickling
+from dask_knot.task.copies import OwnCopy, drop_copies, open_copies
 from dask_knot.task.refusals import translated
 from dask_knot.task.retries import is_retried
 from dask_knot.task.subgraphs import call
@@ -44,7 +43,7 @@ def run_task(node: GraphNode, values: Values, printed: Printed | None = None) ->
     start = time.time()
     begin_task(node.key, start)  # for whoever asks Dask
     keep_nested_work_here()
-    begin_run()
+    open_copies()
     try:
         value = call(node, values)
         if inspect.iscoroutine(value):
@@ -54,7 +53,7 @@ def run_task(node: GraphNode, values: Values, printed: Printed | None = None) ->
     except BaseException as error:  # SystemExit and the like
         value = describe(error, node.key)
     finally:
-        end_run()
+        drop_copies()
         end_task()
     return Ended(value, start, time.time())
 
@@ -98,10 +97,10 @@ class Shelf:
     def values_for(self, node: GraphNode) -> Values | Failure:
         """Collect what a task reads, or the Failure of one of them."""
         found = {}
-        makes_anew = is_retried(node)
+        has_retries = is_retried(node)
         for key in node.dependencies:
             value = self._value(key)
-            if issubclass(type(value), Anew) and not makes_anew:
+            if issubclass(type(value), OwnCopy) and not has_retries:
                 value = _made(value)
             if type(value) is Failure:
                 return value
@@ -126,12 +125,12 @@ class Shelf:
             return self._values[key]
         if key in self._constants:
             node = self._constants[key]
-            return node if isinstance(node, Anew) else node({})
+            return node if isinstance(node, OwnCopy) else node({})
         value = self._values[key] = self._inputs.take(key)
         return value
 
 
-def _made(constant: Anew) -> Any:
+def _made(constant: OwnCopy) -> Any:
     try:
         return constant.make()
     except KnotError as error:

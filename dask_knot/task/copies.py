@@ -19,13 +19,12 @@ from dask_knot.errors import NotLoadedError
 from dask_knot.internals import GraphNode
 from dask_knot.run.codec import Bytes
 from dask_knot.task.buffers import PrivateCopies, copied
-from dask_knot.task.context import unpickling
-from dask_knot.task.nesting import keep_nested_work_here
+from dask_knot.task.context import keep_nested_work_here, unpickling
 
 _NO_KEYS: frozenset[Key] = frozenset()
 
 
-class Anew(GraphNode):  # type: ignore[misc]
+class OwnCopy(GraphNode):  # type: ignore[misc]
     """A value that is made from its pickle wherever it is read.
 
     Within one run of a task it is made once: what is one object there stays one.
@@ -50,7 +49,7 @@ class Anew(GraphNode):  # type: ignore[misc]
 
     def __call__(self, values: object = ()) -> Any:
         """Give the value that the present run of a task has; outside of one, a new value."""
-        made = _run.made
+        made = _copies.made
         if made is None:
             return self.make()
         if id(self) not in made:
@@ -77,13 +76,13 @@ class Anew(GraphNode):  # type: ignore[misc]
                 f"what a task is called with could not be unpickled: {type(error).__name__}: "
                 f"{error}. It needs what it was made with where jobs run, too"
             ) from error
-        if _run.made is not None:
+        if _copies.made is not None:
             keep_nested_work_here()  # it may have brought joblib
         if self.is_fixed:
             self._value = (value,)
         return value
 
-    def substitute(self, subs: object, key: Key | None = None) -> Anew:
+    def substitute(self, subs: object, key: Key | None = None) -> OwnCopy:
         """Give it another name; it reads nothing."""
         if key is None or key == self.key:
             return self
@@ -99,16 +98,16 @@ class Anew(GraphNode):  # type: ignore[misc]
 
     __hash__ = object.__hash__
 
-    def __reduce__(self) -> tuple[Callable[..., Anew], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., OwnCopy], tuple[Any, ...]]:
         buffers = self._buffers.copied() if self._buffers else ()
         sent = (PickleBuffer(copied(buffer)) for buffer in buffers)
         return _restore, (self.key, self.is_fixed, bytes(self._body), *sent)
 
 
-class AnewPart(GraphNode):  # type: ignore[misc]
+class CopyPart(GraphNode):  # type: ignore[misc]
     """One of several values that are made together, as they hold the same objects."""
 
-    def __init__(self, whole: Anew, index: int) -> None:
+    def __init__(self, whole: OwnCopy, index: int) -> None:
         self.key = None
         self._dependencies = _NO_KEYS
         self._whole = whole
@@ -118,41 +117,41 @@ class AnewPart(GraphNode):  # type: ignore[misc]
         """Give the value."""
         return self._whole()[self._index]
 
-    def substitute(self, subs: object, key: Key | None = None) -> AnewPart:
+    def substitute(self, subs: object, key: Key | None = None) -> CopyPart:
         """Stay as it is: it reads nothing."""
         return self
 
-    __eq__ = Anew.__eq__
+    __eq__ = OwnCopy.__eq__
     __hash__ = object.__hash__
 
-    def __reduce__(self) -> tuple[type[AnewPart], tuple[Anew, int]]:
-        return AnewPart, (self._whole, self._index)
+    def __reduce__(self) -> tuple[type[CopyPart], tuple[OwnCopy, int]]:
+        return CopyPart, (self._whole, self._index)
 
 
-class _Run(threading.local):
+class _Copies(threading.local):
     """What was made for the run of a task in this thread."""
 
     made: dict[int, Any] | None = None
 
 
-_run = _Run()
+_copies = _Copies()
 
 
-def begin_run() -> None:
+def open_copies() -> None:
     """Begin to run a task."""
-    _run.made = {}
+    _copies.made = {}
 
 
-def renew() -> None:
+def renew_copies() -> None:
     """Run a task once more: what it changed before is new again."""
-    if _run.made is not None:
-        _run.made = {}
+    if _copies.made is not None:
+        _copies.made = {}
 
 
-def end_run() -> None:
+def drop_copies() -> None:
     """Let go of what was made for a task."""
-    _run.made = None
+    _copies.made = None
 
 
-def _restore(key: Key | None, is_fixed: bool, *parts: Bytes) -> Anew:
-    return Anew(key, parts, is_fixed)
+def _restore(key: Key | None, is_fixed: bool, *parts: Bytes) -> OwnCopy:
+    return OwnCopy(key, parts, is_fixed)

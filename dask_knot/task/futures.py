@@ -26,7 +26,7 @@ from dask_knot.task.refusals import refusal
 LOOK_AGAIN = 0.02
 
 
-class Value(DataNode):  # type: ignore[misc]
+class FutureValue(DataNode):  # type: ignore[misc]
     """What stands in a job where a future stood: a node of the graphs that it is part of.
 
     Persisted collections are made of such. Other uses of a future are refused, as they are for
@@ -44,7 +44,7 @@ def refuse(message: str) -> NoReturn:
     raise LiveWorkerError(message)
 
 
-class Held:
+class TaskWithFutures:
     """Calls a task that was pickled apart, with the values of the futures in it.
 
     Parameters
@@ -70,11 +70,13 @@ class Held:
     def __reduce__(self) -> tuple[Any, ...]:
         body, *buffers = self._parts
         apart = [PickleBuffer(buffer) for buffer in buffers]
-        return _held, (bytes(body), apart, self._reads, self._futures)
+        return _restore, (bytes(body), apart, self._reads, self._futures)
 
 
-def _held(body: bytes, apart: list[Any], reads: Sequence[Key], futures: Sequence[Key]) -> Held:
-    return Held([body, *apart], reads, futures)
+def _restore(
+    body: bytes, apart: list[Any], reads: Sequence[Key], futures: Sequence[Key]
+) -> TaskWithFutures:
+    return TaskWithFutures([body, *apart], reads, futures)
 
 
 class _Unpickler(pickle.Unpickler):
@@ -84,7 +86,7 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         kind, name = pid
-        return FileLock(name) if kind == "lock" else Value(name, self._known[name])
+        return FileLock(name) if kind == "lock" else FutureValue(name, self._known[name])
 
 
 class FileLock:

@@ -8,10 +8,10 @@ from typing import Any
 from dask.typing import Key
 
 from dask_knot.internals import GraphNode, Task, TaskRef
-from dask_knot.task.copies import Anew, renew
+from dask_knot.task.copies import OwnCopy, renew_copies
 
 
-class Retried:
+class TaskWithRetries:
     """Calls a task again when it raises.
 
     Dask counts the retries of keys that it knows; a task inside a shard it doesn't know.
@@ -43,8 +43,8 @@ class Retried:
         return self._try(found)
 
     def _try(self, found: Mapping[Key, Any]) -> Any:
-        renew()
-        return self._node({k: v.make() if isinstance(v, Anew) else v for k, v in found.items()})
+        renew_copies()
+        return self._node({k: v.make() if isinstance(v, OwnCopy) else v for k, v in found.items()})
 
     def task(self) -> Task:
         """Make the task that takes the place of the one that is retried."""
@@ -53,4 +53,4 @@ class Retried:
 
 def is_retried(node: GraphNode) -> bool:
     """Tell whether a task makes its constants itself."""
-    return isinstance(getattr(node, "func", None), Retried)
+    return isinstance(getattr(node, "func", None), TaskWithRetries)

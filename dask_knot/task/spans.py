@@ -12,7 +12,7 @@ from dask_knot.internals import GraphNode, Task, TaskRef
 from dask_knot.task.subgraphs import call
 
 
-class Spanned:
+class TaskInSpan:
     """Calls a task with its span among the annotations, as a worker of Dask's does.
 
     Parameters

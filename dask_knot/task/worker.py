@@ -22,7 +22,7 @@ from dask_knot.task.refusals import asked_feature, refusal
 PRINTED = ("print", "warn")
 
 
-class Absent:
+class Absence:
     """Stands where a worker has its client or scheduler; whoever uses it is told so."""
 
     #: A client that a task opens itself compares its scheduler with the worker's.
@@ -63,8 +63,8 @@ class JobWorker:
         self.plugins: dict[str, Any] = {}
         self.fault: PluginError | None = None
         self.data: dict[Key, Any] = {}
-        self.client = Absent("client")
-        self.scheduler = Absent("scheduler")
+        self.client = Absence("client")
+        self.scheduler = Absence("scheduler")
         self.loop = SecedeLoop(self)
         self._lock = threading.Lock()
         self._folder: str | None = None

@@ -27,7 +27,7 @@ from distributed.protocol import pickle
 
 from dask_knot.graphs.constants import Constant, Constants
 from dask_knot.graphs.lifting import lift
-from dask_knot.graphs.naming import named
+from dask_knot.internals import named
 from dask_knot.job.tasks import run_task
 
 LARGE = np.arange(20_000.0)

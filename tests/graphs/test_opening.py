@@ -18,6 +18,7 @@ from dask.base import collections_to_expr
 from dask.tokenize import tokenize_lock
 from dask.typing import Key
 from distributed.protocol import Serialized, deserialize, serialize, to_serialize
+from hypothesis import given
 
 from dask_knot.errors import UnsupportedGraphError
 from dask_knot.graphs.annotations import Bounds
@@ -25,6 +26,7 @@ from dask_knot.graphs.compaction import compact
 from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.opening import OpenedGraph, open_graph
 from dask_knot.planning import Resources
+from tests.graphs.nodes import RandomGraph, random_graphs
 
 BOUNDS = Bounds(Resources(vcpus=2, memory=2**30, timeout=600), Resources(8, 2**33, 2))
 
@@ -215,3 +217,26 @@ def test_a_priority_that_is_no_number_is_refused(name: str, general: Any) -> Non
 def test_retries_are_whole_numbers() -> None:
     with pytest.raises(UnsupportedGraphError, match=r"retries=1\.5 of 'a' is no whole"):
         opened({"a": Task("a", abs, 1)}, {"a"}, {"retries": 1.5})
+
+
+def computed(tasks: dict[Key, GraphNode], wanted: list[Key]) -> list[Any]:
+    """Compute as a job does: values are known by the names of their nodes."""
+    values: dict[Key, Any] = {}
+    left = [*tasks.values()]
+    while left:
+        ready = [node for node in left if node.dependencies <= values.keys()]
+        assert ready, f"nobody makes what these read: {left}"
+        values.update({node.key: node(values) for node in ready})
+        left = [node for node in left if node.key not in values]
+    return [values[key] for key in wanted]
+
+
+@given(graph=random_graphs())
+def test_every_graph_opens_to_the_values_that_dask_gives(graph: RandomGraph) -> None:
+    found_graph = opened(graph.nodes, graph.wanted)
+    tasks: Any = found_graph.graph.tasks
+    assert {key: node.key for key, node in tasks.items()} == {key: key for key in tasks}
+    expected = dask.get(dict(graph.nodes), graph.wanted)
+    for found, value in zip(computed(tasks, graph.wanted), expected, strict=True):
+        np.testing.assert_equal(found, value)
+        assert type(found) is type(value)

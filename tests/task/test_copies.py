@@ -17,12 +17,12 @@ from dask_knot.errors import NotLoadedError
 from dask_knot.job.tasks import run_task
 from dask_knot.run import codec
 from dask_knot.task.buffers import MAPPED_BYTES, PrivateCopies
-from dask_knot.task.copies import Anew, AnewPart
-from dask_knot.task.retries import Retried
+from dask_knot.task.copies import CopyPart, OwnCopy
+from dask_knot.task.retries import TaskWithRetries
 
 
-def anew(value: Any, is_fixed: bool = False, key: Any = None) -> Anew:
-    return Anew(key, codec.pickled(value), is_fixed)
+def own_copy(value: Any, is_fixed: bool = False, key: Any = None) -> OwnCopy:
+    return OwnCopy(key, codec.pickled(value), is_fixed)
 
 
 def add(values: list[int]) -> int:
@@ -31,24 +31,24 @@ def add(values: list[int]) -> int:
 
 
 def test_each_run_has_its_own() -> None:
-    task = Task("a", add, anew([]))
+    task = Task("a", add, own_copy([]))
     assert [run_task(task, {}).value for _ in range(3)] == [1, 1, 1]
 
 
 def test_within_a_run_it_is_one() -> None:
-    one = anew([])
+    one = own_copy([])
     assert run_task(Task("a", lambda a, b: a is b, one, one), {}).value
 
 
 def test_outside_of_a_run_it_is_always_new() -> None:
-    one = anew([])
+    one = own_copy([])
     assert one() is not one()
 
 
 def test_parts_of_one_whole_belong_together() -> None:
     inner: list[int] = []
-    whole = anew((inner, {"inner": inner}))
-    task = Task("a", lambda a, b: b["inner"] is a, AnewPart(whole, 0), AnewPart(whole, 1))
+    whole = own_copy((inner, {"inner": inner}))
+    task = Task("a", lambda a, b: b["inner"] is a, CopyPart(whole, 0), CopyPart(whole, 1))
     assert run_task(task, {}).value
     assert run_task(pickle.loads(pickle.dumps(task)), {}).value
 
@@ -61,25 +61,25 @@ def test_a_retry_begins_as_the_first_try_did() -> None:
             raise ValueError
         return found
 
-    task = Retried(Task("a", fail_first, anew([])), 3).task()
+    task = TaskWithRetries(Task("a", fail_first, own_copy([])), 3).task()
     assert run_task(task, {}).value == [1]
 
 
 def test_what_cant_be_changed_is_made_once() -> None:
-    fixed = anew((1, "a" * 100), is_fixed=True)
+    fixed = own_copy((1, "a" * 100), is_fixed=True)
     assert fixed.make() is fixed.make()
     assert pickle.loads(pickle.dumps(fixed)).is_fixed
 
 
 def test_it_travels() -> None:
-    there = pickle.loads(pickle.dumps(anew([1, 2], key="a")))
+    there = pickle.loads(pickle.dumps(own_copy([1, 2], key="a")))
     assert (there.key, there.make()) == ("a", [1, 2])
     assert there.substitute({}, key="b").key == "b"
     assert there.substitute({}) is there
 
 
 def test_what_cant_be_unpickled_is_told() -> None:
-    broken = Anew(None, [b"cno_such_module\nname\n."])
+    broken = OwnCopy(None, [b"cno_such_module\nname\n."])
     with pytest.raises(NotLoadedError, match="no_such_module") as caught:
         broken.make()
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
@@ -87,7 +87,7 @@ def test_what_cant_be_unpickled_is_told() -> None:
 
 @pytest.mark.parametrize("size", [10, MAPPED_BYTES])
 def test_arrays_are_each_readers_own(size: int) -> None:
-    one = anew({"a": np.zeros(size), "b": np.ones(3)})
+    one = own_copy({"a": np.zeros(size), "b": np.ones(3)})
     for _ in range(3):
         value = one.make()
         assert value["a"].sum() == 0
@@ -101,7 +101,7 @@ def test_arrays_are_each_readers_own(size: int) -> None:
 def test_read_only_arrays_are_shared_and_stay_so(size: int) -> None:
     array = np.zeros(size)
     array.flags.writeable = False
-    one = anew(array)
+    one = own_copy(array)
     first, second = one.make(), one.make()
     assert np.shares_memory(first, second)
     assert not first.flags.writeable
@@ -142,7 +142,7 @@ def test_threads_that_take_at_once_get_whole_copies(hasty: None) -> None:
 
 
 def test_what_was_mapped_can_be_sent_on() -> None:
-    one = anew(np.zeros(MAPPED_BYTES))
+    one = own_copy(np.zeros(MAPPED_BYTES))
     assert [one.make().sum() for _ in range(2)] == [0, 0]
     there = pickle.loads(pickle.dumps(one)).make()
     there += 1

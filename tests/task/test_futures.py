@@ -14,7 +14,7 @@ import pytest
 from dask._task_spec import Alias
 
 from dask_knot.errors import LiveWorkerError
-from dask_knot.task.futures import FileLock, Value
+from dask_knot.task.futures import FileLock, FutureValue
 
 
 def add_slowly(path: str, times: int) -> None:
@@ -84,7 +84,7 @@ def test_a_lock_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
 
 
 def test_a_value_is_a_node_of_the_graph_of_a_collection() -> None:
-    value = Value("f", ("a", 1))
+    value = FutureValue("f", ("a", 1))
     assert dask.get({"f": value, "g": Alias("g", "f")}, ["f", "g"]) == (("a", 1), ("a", 1))
     with pytest.raises(LiveWorkerError, match="Future"):
         value.result()

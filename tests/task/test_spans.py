@@ -9,15 +9,15 @@ from dask._task_spec import Task, TaskRef
 from distributed.protocol import pickle
 
 from dask_knot.job.tasks import run_task
-from dask_knot.task.retries import Retried
-from dask_knot.task.spans import Spanned
+from dask_knot.task.retries import TaskWithRetries
+from dask_knot.task.spans import TaskInSpan
 
 SPAN = {"name": ("a",), "ids": ("1",)}
 
 
 def test_it_is_there_while_the_task_runs_only() -> None:
     node = Task("b", lambda x, y: (x, y, dask.get_annotations()), TaskRef("a"), 2)
-    spanned = Spanned(node, SPAN).task()
+    spanned = TaskInSpan(node, SPAN).task()
     assert spanned.key == "b"
     assert spanned.dependencies == {"a"}
     assert pickle.loads(pickle.dumps(spanned))({"a": 1}) == (1, 2, {"span": SPAN})
@@ -33,7 +33,7 @@ def test_each_try_has_it() -> None:
             raise ValueError
         return tries[-1]
 
-    assert Retried(Spanned(Task("a", fail_first), SPAN).task(), 1).task()({}) == SPAN
+    assert TaskWithRetries(TaskInSpan(Task("a", fail_first), SPAN).task(), 1).task()({}) == SPAN
     assert tries == [SPAN, SPAN]
 
 
@@ -42,4 +42,4 @@ def test_a_coroutine_has_it_until_its_end() -> None:
         await asyncio.sleep(0)
         return dask.get_annotations()
 
-    assert run_task(Spanned(Task("a", look), SPAN).task(), {}).value == {"span": SPAN}
+    assert run_task(TaskInSpan(Task("a", look), SPAN).task(), {}).value == {"span": SPAN}

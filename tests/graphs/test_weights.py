@@ -15,7 +15,7 @@ from dask._task_spec import Task, TaskRef
 
 from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.lifting import lift
-from dask_knot.graphs.weighing import is_heavy, is_tangled
+from dask_knot.graphs.weights import is_heavy, is_tangled
 
 LARGE = np.zeros(20_000)
 SMALL = np.zeros(20)

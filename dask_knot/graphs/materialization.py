@@ -1,4 +1,4 @@
-"""Properties of expressions, read by the thread that opens a graph while its client computes one.
+"""Makes the tasks of an expression, in the thread that opens a graph while its client goes on.
 
 Up to Python 3.11 a `cached_property` takes one lock for all objects of its class. A client that
 asks a dataframe for its divisions holds it while they are computed here, and here the divisions of
@@ -14,12 +14,33 @@ from contextlib import nullcontext
 from functools import cache, cached_property
 from typing import Any
 
-from dask_knot.internals import Expr
+import dask
+from dask.typing import Key
+
+from dask_knot.graphs.annotations import Annotations
+from dask_knot.internals import Expr, GraphNode, HLGExpr, LLGExpr, materialized
 
 _HAVE_LOCKS = sys.version_info < (3, 12)
 
 
-def free_of_locks() -> None:
+def is_whole(expr: Any) -> bool:
+    """Tell whether a graph is as it was given: all others Dask optimizes, and so culls them."""
+    if isinstance(expr, HLGExpr):
+        return expr.low_level_optimizer is None
+    return isinstance(expr, LLGExpr)
+
+
+def materialize(expr: Any) -> tuple[dict[Key, GraphNode], Annotations]:
+    """Make the tasks of an expression, without the fusion that forgets what layers are told."""
+    if not isinstance(expr, LLGExpr | HLGExpr):
+        _free_of_locks()
+    layers = [layer for part in expr.find_operations(HLGExpr) for layer in part.hlg.layers.values()]
+    fuse = {"optimization.fuse.active": False} if any(la.annotations for la in layers) else {}
+    with dask.config.set(fuse):
+        return materialized(expr)
+
+
+def _free_of_locks() -> None:
     """Take the locks off the properties of every kind of expression that is known by now."""
     if _HAVE_LOCKS:
         for kind in _kinds(Expr):
