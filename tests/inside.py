@@ -10,6 +10,8 @@ from typing import Any
 from dask_knot.cluster.cluster import KnotCluster
 from dask_knot.run.store import Store
 from dask_knot.session.session import Session
+from dask_knot.tracking.state import TrackerState
+from tests.tracking.memory import remembered
 
 
 def session(cluster: KnotCluster) -> Session:
@@ -41,3 +43,8 @@ def service(cluster: KnotCluster) -> Any:
 def tracker(cluster: KnotCluster) -> Any:
     """Give the tracker."""
     return session(cluster)._tracker
+
+
+def records(cluster: KnotCluster) -> TrackerState:
+    """Give what the tracker remembers."""
+    return remembered(tracker(cluster))

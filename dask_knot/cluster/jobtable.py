@@ -10,7 +10,7 @@ from dask_knot.batch.rules import JobStatus
 from dask_knot.batch.service import StageJob
 from dask_knot.plural import many
 from dask_knot.run.names import StageId
-from dask_knot.tracking.states import ShardState
+from dask_knot.tracking.moves import ShardState
 from dask_knot.tracking.tally import Tally
 
 #: What Batch calls failed as well, but was meant.

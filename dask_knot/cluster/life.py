@@ -10,7 +10,7 @@ from dask_knot.cluster.jobtable import ENDED, job_table
 from dask_knot.dashboard.line import line
 from dask_knot.dashboard.terminal import Terminal, is_awaited
 from dask_knot.session.session import Session
-from dask_knot.tracking.states import ShardState
+from dask_knot.tracking.moves import ShardState
 
 #: Seconds between two looks, at least; and so many times as long as the last one took.
 PAUSE, LEISURE = 0.25, 20

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dask_knot.run.names import StageId
+from dask_knot.tracking.moves import ShardState
 from dask_knot.tracking.snapshot import Count, Snapshot, StageSeen
-from dask_knot.tracking.states import ShardState
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from dask_knot.planning.outline import Sizes
 from dask_knot.tracking import demand, gathering
 from dask_knot.tracking.actions import MakePlan
 from dask_knot.tracking.events import Graph, GraphSubmitted
+from dask_knot.tracking.moves import KeyState
 from dask_knot.tracking.records import KeyRecord
-from dask_knot.tracking.state import Pace, State
-from dask_knot.tracking.states import KeyState
+from dask_knot.tracking.state import Pace, TrackerState
 
 
 class Foresight(NamedTuple):
@@ -34,9 +34,9 @@ class Foresight(NamedTuple):
     timed: Set[str]
 
 
-def foresee(state: State, graph: Graph) -> Foresight:
+def foresee(state: TrackerState, graph: Graph) -> Foresight:
     """Submit a graph to a copy of what the tracker knows, which plans at once."""
-    copy = State(state.run, state.limits, state.default, Pace(0.0, 0.0))
+    copy = TrackerState(state.run, state.limits, state.default, Pace(0.0, 0.0))
     copy.keys = {key: _copied(record) for key, record in state.keys.items()}
     copy.durations = state.durations
     demand.submit(copy, GraphSubmitted(graph), 0.0)
@@ -55,5 +55,5 @@ def foresee(state: State, graph: Graph) -> Foresight:
 def _copied(record: KeyRecord) -> KeyRecord:
     """Copy a record; what waits to be planned will have been, so it is coming."""
     if record.state is KeyState.WAITING:
-        return replace(record, state=KeyState.PLANNED, batch=None)
+        return replace(record, state=KeyState.PLANNED, draft=None)
     return replace(record)

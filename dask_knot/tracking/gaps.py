@@ -1,4 +1,7 @@
-"""What must be made to make a key: it, and of what it reads the values that aren't there."""
+"""What a draft lacks: the tasks whose values aren't there or coming, and what is read instead.
+
+Time passes between the draft and its plan, so it is brought up to date when it is due.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,13 @@ from enum import Enum, auto
 
 from dask.typing import Key
 
+from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.events import Graph
-from dask_knot.tracking.records import Batch, KeyRecord
-from dask_knot.tracking.state import State
-from dask_knot.tracking.states import KeyState
+from dask_knot.tracking.moves import KeyState, ShardState
+from dask_knot.tracking.records import KeyRecord
+from dask_knot.tracking.state import TrackerState
+
+THERE_OR_COMING = frozenset({KeyState.PLANNED, KeyState.STORED})
 
 
 class Again(Enum):
@@ -21,15 +27,15 @@ class Again(Enum):
 
 
 def take_missing(
-    state: State, batch: Batch, graph: Graph, key: Key, again: Again = Again.UNASKED
+    state: TrackerState, draft: Draft, graph: Graph, key: Key, again: Again = Again.UNASKED
 ) -> None:
     """Take a task, and of what it reads only the tasks whose values aren't there or coming.
 
     Parameters
     ----------
-    state : State
+    state : TrackerState
         What is known.
-    batch : Batch
+    draft : Draft
         Where they are put.
     graph : Graph
         Has the task.
@@ -41,55 +47,86 @@ def take_missing(
     stack = [(graph, key)]
     while stack:
         graph, key = stack.pop()
-        if key in batch.origin:
+        if key in draft.origin:
             continue
-        take(batch, graph, key)
+        draft.add(graph, key)
         for needed in graph.tasks[key].dependencies:
-            source = _graph_to_make(state, batch, needed, graph, again)
+            source = _graph_to_make(state, draft, needed, graph, again)
             if source is None:
-                read(state, batch, needed)
+                read(state, draft, needed)
             else:
                 stack.append((source, needed))
 
 
-def take(batch: Batch, graph: Graph, key: Key) -> None:
-    """Put one task into a batch."""
-    batch.tasks[key] = graph.tasks[key]
-    batch.origin[key] = graph
-    if key in graph.literals:
-        batch.literals.add(key)
-    if key in graph.resources:
-        batch.resources[key] = graph.resources[key]
-
-
-def leave(batch: Batch, key: Key) -> None:
-    """Take one task out of a batch."""
-    del batch.tasks[key], batch.origin[key]
-    batch.literals.discard(key)
-    batch.resources.pop(key, None)
-
-
-def read(state: State, batch: Batch, key: Key) -> None:
-    """Note that a batch reads a value from outside."""
-    if key in batch.reads or key in batch.origin:
+def read(state: TrackerState, draft: Draft, key: Key) -> None:
+    """Note that a draft reads a value from outside."""
+    if key in draft.reads or key in draft.origin:
         return
     record = state.keys.get(key)
     if record is None:
         # Nobody knows it: only what reads it must err, not all that is planned with that.
-        record = state.keys[key] = KeyRecord(key, None, KeyState.GONE)
-    if record.batch is not batch:
-        batch.reads[key] = record
-        record.readers += 1
+        record = state.keys[key] = KeyRecord(key, None)
+    draft.read(record)
+
+
+def settle(state: TrackerState, draft: Draft) -> None:
+    """Bring a draft up to date when it is going to be planned.
+
+    Drafts that make what this one reads are taken in: they would be planned too late.
+    """
+    while stale := [record for record in draft.reads.values() if _is_stale(state, draft, record)]:
+        for record in stale:
+            if draft.reads.get(record.key) is record:
+                _replace(state, draft, record)
+    for key in [key for key in draft.tasks if key in state.keys]:
+        record = state.keys[key]
+        if record.draft is not draft and record.state in THERE_OR_COMING:
+            draft.discard(key)
+            read(state, draft, key)
+
+
+def is_stale(state: TrackerState, draft: Draft) -> bool:
+    """Whether something that a draft reads is not where it was when the draft was settled."""
+    return any(_is_stale(state, draft, record) for record in draft.reads.values())
+
+
+def _is_stale(state: TrackerState, draft: Draft, record: KeyRecord) -> bool:
+    if record.key in draft.tasks or record.state is KeyState.WAITING:
+        return True
+    if record.state is not KeyState.GONE and not _is_unreadable(record):
+        return False
+    is_superseded = record.key in state.keys and not state.is_current(record)
+    return is_superseded or record.graph is not None
+
+
+def _replace(state: TrackerState, draft: Draft, record: KeyRecord) -> None:
+    """Make, or read from elsewhere, what a draft would read in vain."""
+    key = record.key
+    if key not in draft.tasks:
+        waiting = state.draft_of(record)
+        if waiting is not None:
+            _merge(state, draft, waiting)
+        elif record.graph is not None and (state.is_current(record) or key not in state.keys):
+            take_missing(state, draft, record.graph, key)
+    draft.reads.pop(key, None)
+    read(state, draft, key)
+    state.let_go([record])
+
+
+def _merge(state: TrackerState, draft: Draft, other: Draft) -> None:
+    twice = draft.absorb(other)
+    state.drafts.remove(other)  # not before: what it holds would be nowhere if this failed
+    state.let_go(twice)
 
 
 def _graph_to_make(
-    state: State, batch: Batch, key: Key, graph: Graph, again: Again
+    state: TrackerState, draft: Draft, key: Key, graph: Graph, again: Again
 ) -> Graph | None:
     """Name the graph by which a key is to be made now, or None if its value is there or coming."""
     record = state.keys.get(key)
     if record is None:
         return graph if key in graph.tasks else None
-    if not (record.batch is batch or _is_missing(record, again)):
+    if not (record.draft is draft or _is_missing(record, again)):
         return None
     own = record.graph
     if own is not None and key in own.tasks:
@@ -98,8 +135,21 @@ def _graph_to_make(
 
 
 def _is_missing(record: KeyRecord, again: Again) -> bool:
-    if record.state is KeyState.GONE or record.is_unreadable:
+    if record.state is KeyState.GONE or _is_unreadable(record):
         return True
     if record.state is not KeyState.ERRED or again is Again.NONE:
         return False
     return again is Again.ALL or not record.is_wanted
+
+
+def _is_unreadable(record: KeyRecord) -> bool:
+    """Whether its failure is in a part of a shard that never ended: shards read last manifests.
+
+    Dask was told of it, or can be; a shard that reads the key has to make it again.
+    """
+    return (
+        record.state is KeyState.ERRED
+        and record.error is None
+        and record.shard is not None
+        and record.shard.state in (ShardState.FAILED, ShardState.DROPPED)
+    )

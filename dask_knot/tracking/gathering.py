@@ -11,139 +11,148 @@ from dask_knot.errors import InternalError
 from dask_knot.planning import PlanRequest
 from dask_knot.run.names import StageId
 from dask_knot.tracking.actions import Admit, MakePlan
+from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.events import Graph
-from dask_knot.tracking.gaps import Again, read, take_missing
+from dask_knot.tracking.gaps import Again, read, settle, take_missing
+from dask_knot.tracking.moves import KeyState
 from dask_knot.tracking.plans import refuse
-from dask_knot.tracking.records import Batch, KeyRecord
-from dask_knot.tracking.settling import settle
-from dask_knot.tracking.state import State
-from dask_knot.tracking.states import KeyState, ShardState
+from dask_knot.tracking.records import KeyRecord
+from dask_knot.tracking.state import TrackerState
 
 
-def gather(state: State, records: Sequence[KeyRecord], now: float) -> None:
+def gather(state: TrackerState, records: Sequence[KeyRecord], now: float) -> None:
     """Put keys, and all tasks that are missing to make them, where the planner will take them."""
     mixed: set[Graph] = set()
-    batches = [(_join_batch(state, record, now, None), record) for record in records]
-    for batch, record in batches:
+    for draft, record in _join_drafts(state, records, now):
         assert record.graph is not None
-        if record.key in batch.origin:
+        if record.key in draft.origin:
             continue
-        if record.graph not in mixed and _take_whole(state, batch, record.graph):
+        if record.graph not in mixed and _take_whole(state, draft, record.graph):
             continue
         mixed.add(record.graph)
-        take_missing(state, batch, record.graph, record.key)
+        take_missing(state, draft, record.graph, record.key)
 
 
-def gather_retried(state: State, record: KeyRecord, now: float) -> None:
+def gather_retried(state: TrackerState, record: KeyRecord, now: float) -> None:
     """Put a key that is made again where the planner will take it, with what failed before it."""
-    batch = _join_batch(state, record, now, None)
-    assert record.graph is not None
-    take_missing(state, batch, record.graph, record.key, Again.ALL)
+    for draft, _ in _join_drafts(state, [record], now):
+        assert record.graph is not None
+        take_missing(state, draft, record.graph, record.key, Again.ALL)
 
 
 def gather_again(
-    state: State, records: Sequence[KeyRecord], now: float, tasks_per_shard: int | None = None
+    state: TrackerState,
+    records: Sequence[KeyRecord],
+    now: float,
+    tasks_per_shard: int | None = None,
 ) -> None:
     """Put keys whose shard was lost where the planner will take them; failures stay as they are."""
-    batches = [(_join_batch(state, record, now, tasks_per_shard), record) for record in records]
-    for batch, record in batches:
+    for draft, record in _join_drafts(state, records, now, tasks_per_shard):
         assert record.graph is not None
-        take_missing(state, batch, record.graph, record.key, Again.NONE)
+        take_missing(state, draft, record.graph, record.key, Again.NONE)
 
 
-def due(state: State) -> float | None:
-    """Tell when the next batch should be planned, on the clock of `now`; None if none waits."""
-    if state.planning is not None or not state.batches:
+def due(state: TrackerState) -> float | None:
+    """Tell when the next draft should be planned, on the clock of `now`; None if none waits."""
+    if state.planning is not None or not state.drafts:
         return None
-    batch = state.batches[0]
-    if batch.is_urgent and not state.is_busy:
-        return batch.first
-    longest = batch.first + state.longest
+    draft = state.drafts[0]
+    if draft.is_urgent and not state.is_busy:
+        return draft.first
+    longest = draft.first + state.longest
     if state.is_busy or state.arrivals:
         return longest
-    return min(longest, max(batch.last, state.last_arrival) + state.quiet)
+    return min(longest, max(draft.last, state.last_arrival) + state.quiet)
 
 
-def plan_if_due(state: State, now: float) -> None:
-    """Ask for a plan of the first batch when it is time."""
+def plan_if_due(state: TrackerState, now: float) -> None:
+    """Ask for a plan of the first draft when it is time."""
     while (when := due(state)) is not None and when <= now:
-        batch = state.batches.popleft()
+        draft = state.drafts.popleft()
         try:
-            _plan(state, batch)
+            _plan(state, draft)
         except Exception as error:  # a mistake of ours: nobody would ever plan it
             state.actions.append(Admit(error))
-            refuse(state, batch, InternalError.of(error))
+            refuse(state, draft, InternalError.of(error))
 
 
-def _plan(state: State, batch: Batch) -> None:
-    settle(state, batch)
-    wanted = [r for r in batch.wanted if r.batch is batch and r.is_needed]
+def _plan(state: TrackerState, draft: Draft) -> None:
+    settle(state, draft)
+    wanted = [r for r in draft.wanted if r.draft is draft and r.is_needed]
     if not wanted:
-        state.let_go(batch.reads.values())
+        state.let_go(draft.reads.values())
         return
-    state.actions.append(MakePlan(state.plans, _request(state, batch, wanted)))
-    state.planning = (state.plans, batch)
+    state.actions.append(MakePlan(state.plans, _request(state, draft, wanted)))
+    state.planning = (state.plans, draft)
     state.plans += 1
 
 
-def _join_batch(state: State, record: KeyRecord, now: float, tasks_per_shard: int | None) -> Batch:
-    assert record.graph is not None
+def _join_drafts(
+    state: TrackerState,
+    records: Sequence[KeyRecord],
+    now: float,
+    tasks_per_shard: int | None = None,
+) -> list[tuple[Draft, KeyRecord]]:
+    """Put keys into drafts; all of them, before any of them is looked at."""
     if not state.arrivals:
         state.note_arrival(now)
-    batch = _batch(state, now, tasks_per_shard, record.graph.priority)
-    batch.last = now
-    record.batch = batch
-    batch.wanted.append(record)
-    return batch
+    drafts: dict[float, Draft] = {}
+    joined = []
+    for record in records:
+        assert record.graph is not None
+        priority = record.graph.priority
+        draft = drafts.get(priority)
+        if draft is None:
+            draft = drafts[priority] = _draft(state, now, tasks_per_shard, priority)
+        draft.want(record, now)
+        joined.append((draft, record))
+    return joined
 
 
-def _batch(state: State, now: float, tasks_per_shard: int | None, priority: float) -> Batch:
+def _draft(state: TrackerState, now: float, tasks_per_shard: int | None, priority: float) -> Draft:
     place = 0
-    for number, batch in enumerate(state.batches, start=1):
-        if batch.tasks_per_shard == tasks_per_shard and batch.priority == priority:
-            return batch
+    for number, draft in enumerate(state.drafts, start=1):
+        if draft.tasks_per_shard == tasks_per_shard and draft.priority == priority:
+            return draft
         # What has waited its time isn't overtaken: a stream of others would keep it for ever.
-        is_overdue = batch.first + state.longest < now
-        if batch.tasks_per_shard is not None or batch.priority >= priority or is_overdue:
+        is_overdue = draft.first + state.longest < now
+        if draft.tasks_per_shard is not None or draft.priority >= priority or is_overdue:
             place = number
     urgent = state.is_stream_new
-    batch = Batch(now, now, urgent, tasks_per_shard=tasks_per_shard, priority=priority)
-    state.batches.insert(0 if tasks_per_shard is not None else place, batch)
-    return batch
+    draft = Draft(now, now, urgent, tasks_per_shard=tasks_per_shard, priority=priority)
+    state.drafts.insert(0 if tasks_per_shard is not None else place, draft)
+    return draft
 
 
-def _take_whole(state: State, batch: Batch, graph: Graph) -> bool:
+def _take_whole(state: TrackerState, draft: Draft, graph: Graph) -> bool:
     """Take a graph as it is if nothing of it is known: the common case, at the speed of dicts."""
     tasks = graph.tasks
     known = tasks.keys() & state.keys.keys()
-    if any(state.keys[key].batch is not batch for key in known):
+    if any(state.keys[key].draft is not draft for key in known):
         return False
-    batch.tasks.update(tasks)
-    batch.origin.update(dict.fromkeys(tasks, graph))
-    batch.literals.update(graph.literals)
-    batch.resources.update(graph.resources)
+    draft.add_all(graph)
     for key in graph.external:
-        read(state, batch, key)
+        read(state, draft, key)
     return True
 
 
-def _request(state: State, batch: Batch, wanted: list[KeyRecord]) -> PlanRequest:
-    limits = replace(state.limits, tasks_per_shard=batch.tasks_per_shard)
+def _request(state: TrackerState, draft: Draft, wanted: list[KeyRecord]) -> PlanRequest:
+    limits = replace(state.limits, tasks_per_shard=draft.tasks_per_shard)
     return PlanRequest(
-        dependencies={key: batch.tasks[key].dependencies for key in _first(batch, batch.tasks)},
-        wanted=[*_first(batch, [record.key for record in wanted])],
-        literals=batch.literals,
-        external={key: _maker(record) for key, record in batch.reads.items()},
+        dependencies={key: draft.tasks[key].dependencies for key in _first(draft, draft.tasks)},
+        wanted=[*_first(draft, [record.key for record in wanted])],
+        literals=draft.literals,
+        external={key: _maker(record) for key, record in draft.reads.items()},
         durations=dict(state.durations.seconds),
-        resources=batch.resources,
+        resources=draft.resources,
         default=state.default,
         limits=limits,
     )
 
 
-def _first(batch: Batch, keys: Iterable[Key]) -> Iterable[Key]:
+def _first(draft: Draft, keys: Iterable[Key]) -> Iterable[Key]:
     """Put keys of a high priority first: in this order the planner, and so a shard, takes them."""
-    origin = batch.origin
+    origin = draft.origin
     if not any(graph.priorities for graph in {*origin.values()}):
         return keys
     return sorted(keys, key=lambda key: -origin[key].priorities.get(key, 0))
@@ -157,4 +166,4 @@ def _maker(record: KeyRecord) -> StageId | None:
     shard = record.shard
     if record.state is KeyState.STORED or record.error is not None:
         return None
-    return shard.id.stage if shard and shard.id and shard.state is ShardState.OPEN else None
+    return shard.id.stage if shard and shard.id and shard.is_open else None

@@ -10,15 +10,16 @@ from dask_knot.run import names
 from dask_knot.run.names import ShardId
 from dask_knot.tracking import gathering
 from dask_knot.tracking.actions import WriteAgain
+from dask_knot.tracking.moves import KeyEvent, KeyState
 from dask_knot.tracking.records import KeyRecord, ShardRecord
 from dask_knot.tracking.recovery import ATTEMPTS
-from dask_knot.tracking.state import State
-from dask_knot.tracking.states import KeyState, ShardState
+from dask_knot.tracking.state import TrackerState
 
 
-def may_be_made_again(state: State, record: KeyRecord) -> bool:
+def is_starved(state: TrackerState, record: KeyRecord) -> bool:
     """Whether an output that failed for want of an input is worth another plan."""
-    return record.graph is not None and record.attempts < ATTEMPTS and state.is_current(record)
+    may_be_planned = record.graph is not None and record.attempts < ATTEMPTS
+    return may_be_planned and state.is_current(record) and not record.is_late(KeyEvent.STARVED)
 
 
 class Lost(NamedTuple):
@@ -36,7 +37,7 @@ class Lost(NamedTuple):
     wanted: list[KeyRecord]
 
 
-def note_lost(state: State, shard: ShardRecord, objects: Collection[str]) -> Lost:
+def note_lost(state: TrackerState, shard: ShardRecord, objects: Collection[str]) -> Lost:
     """Let go of what a shard found gone or damaged."""
     state.actions.append(WriteAgain(sorted(objects)))
     lost = Lost([], [])
@@ -53,17 +54,17 @@ def note_lost(state: State, shard: ShardRecord, objects: Collection[str]) -> Los
 
 
 def plan_again(
-    state: State, starved: Sequence[KeyRecord], wanted: Sequence[KeyRecord], now: float
+    state: TrackerState, starved: Sequence[KeyRecord], wanted: Sequence[KeyRecord], now: float
 ) -> None:
     """Plan what could not be made for want of inputs, and with it those inputs that are lost."""
+    for record in wanted:
+        record.start_over(KeyEvent.NEEDED)
     for record in starved:
-        record.attempts += 1
-    for record in (*wanted, *starved):
-        record.start_over()
+        record.start_over(KeyEvent.STARVED, is_counted=True)
     gathering.gather_again(state, [*wanted, *starved], now)
 
 
-def _stands_in(state: State, record: KeyRecord, objects: Collection[str]) -> bool:
+def _stands_in(state: TrackerState, record: KeyRecord, objects: Collection[str]) -> bool:
     """Whether shards look for a value, or failure, in one of these objects."""
     if record.output is None:
         return False
@@ -75,14 +76,14 @@ def _stands_in(state: State, record: KeyRecord, objects: Collection[str]) -> boo
 
 
 def _maker_that_is_lost(
-    state: State, record: KeyRecord, objects: Collection[str]
+    state: TrackerState, record: KeyRecord, objects: Collection[str]
 ) -> ShardId | None:
     maker = record.shard.id if record.shard is not None else None
     return maker if maker is not None and names.manifest(state.run, maker) in objects else None
 
 
 def _is_open(record: KeyRecord) -> bool:
-    return record.shard is not None and record.shard.state is ShardState.OPEN
+    return record.shard is not None and record.shard.is_open
 
 
 def _gone(record: KeyRecord) -> MissingObjectError:

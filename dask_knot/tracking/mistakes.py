@@ -5,14 +5,14 @@ from __future__ import annotations
 from dask_knot.run.names import StageId
 from dask_knot.tracking.actions import FailKey, TerminateStage
 from dask_knot.tracking.events import KeyAsked
+from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent
 from dask_knot.tracking.records import KeyRecord
-from dask_knot.tracking.state import State
-from dask_knot.tracking.states import KeyState, ShardState
+from dask_knot.tracking.state import TrackerState
 
 UNDECIDED = frozenset({KeyState.WAITING, KeyState.PLANNED})
 
 
-def give_up(state: State, error: Exception, question: KeyAsked | None = None) -> None:
+def give_up(state: TrackerState, error: Exception, question: KeyAsked | None = None) -> None:
     """Err what waits or runs, end its jobs, and begin anew with the values that are there.
 
     `question` is one that came to grief itself.
@@ -20,44 +20,43 @@ def give_up(state: State, error: Exception, question: KeyAsked | None = None) ->
     if question is not None:
         _note(state, question, error)
     state.arrivals = 0
-    batches = [*state.batches, *([state.planning[1]] if state.planning else [])]
-    state.batches.clear()
+    drafts = [*state.drafts, *([state.planning[1]] if state.planning else [])]
+    state.drafts.clear()
     state.planning = None
     for record in _records(state):
         if record.state in UNDECIDED:
-            record.batch = None
-            state.fail(record, error)
+            state.fail(record, KeyEvent.GIVEN_UP, error)
         state.answer(record)
     for id in sorted(state.running):
         _end(state, id)
-    for batch in batches:
-        state.let_go(batch.reads.values())
+    for draft in drafts:
+        state.let_go(draft.reads.values())
     for record in list(state.keys.values()):
-        record.readers = 0  # no shard runs and nothing waits, whatever was counted
+        # No shard runs and nothing waits, whatever was counted.
+        record.count_readers(-record.readers)
         state.drop_if_unneeded(record)
 
 
-def _note(state: State, question: KeyAsked, error: Exception) -> None:
+def _note(state: TrackerState, question: KeyAsked, error: Exception) -> None:
     record = state.keys.get(question.key)
     if record is None:
         state.actions.append(FailKey(question.key, question.run_id, error))
     else:
-        record.is_wanted = record.is_known = True
-        record.asked = question.run_id
+        record.ask(question.run_id)
 
 
-def _records(state: State) -> list[KeyRecord]:
+def _records(state: TrackerState) -> list[KeyRecord]:
     """List all records; others have taken the place of some that shards still make."""
     running = [stage for stage in state.stages.values() if stage.open]
     made = [r for stage in running for s in stage.shards for r in s.outputs if r.shard is s]
     return list({id(record): record for record in [*state.keys.values(), *made]}.values())
 
 
-def _end(state: State, id: StageId) -> None:
+def _end(state: TrackerState, id: StageId) -> None:
     stage = state.stages.get(id)
     if stage is None or not stage.open:
         return
     state.actions.append(TerminateStage(stage.id))
     for shard in stage.shards:
-        if shard.state is ShardState.OPEN:
-            state.close(shard, ShardState.DROPPED)
+        if shard.is_open:
+            state.close(shard, ShardEvent.GIVEN_UP)

@@ -7,13 +7,13 @@ from dask_knot.run.manifest import Kind, Manifest
 from dask_knot.tracking import gathering, losses
 from dask_knot.tracking.actions import DeleteObjects, WriteAgain
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound, SubmissionFailed
+from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent
 from dask_knot.tracking.records import KeyRecord, ShardRecord
 from dask_knot.tracking.recovery import NARROWING, Verdict, is_own_fault, judge, narrowed
-from dask_knot.tracking.state import State
-from dask_knot.tracking.states import KeyState, ShardState
+from dask_knot.tracking.state import TrackerState
 
 
-def take_manifest(state: State, event: ManifestFound, now: float) -> None:
+def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None:
     """Note what a child has committed; what it could not make for want of inputs is made again."""
     manifest = event.manifest
     stage = state.stages.get(event.shard.stage)
@@ -23,8 +23,8 @@ def take_manifest(state: State, event: ManifestFound, now: float) -> None:
     if shard is None or shard.objects is None:
         state.actions.append(DeleteObjects(sorted(written)))
         return
-    shard.objects |= written
-    if stage is None or shard.state is not ShardState.OPEN:
+    shard.write(written)
+    if stage is None or not shard.is_open:
         return
     if not _is_of(manifest, shard):
         error = CorruptObjectError(f"the manifest {event.name} isn't one of shard {event.shard}")
@@ -35,16 +35,15 @@ def take_manifest(state: State, event: ManifestFound, now: float) -> None:
     starved: list[KeyRecord] = []
     for output in manifest.outputs:
         record = shard.outputs[output.ordinal]
-        if record.shard is not shard or record.state is not KeyState.PLANNED:
+        if record.shard is not shard:
             continue
-        if output.ordinal in manifest.lost and losses.may_be_made_again(state, record):
+        if output.ordinal in manifest.lost and losses.is_starved(state, record):
             starved.append(record)
             continue
-        record.move(KeyState.ERRED if output.kind else KeyState.STORED)
-        record.output = output
-        state.keep(shard, output.place.length)
-        record.type = manifest.types[output.type] if not output.kind else record.type
-        state.answer(record)
+        happened = KeyEvent.FAILURE_FOUND if output.kind else KeyEvent.VALUE_FOUND
+        if record.find(happened, output, None if output.kind else manifest.types[output.type]):
+            state.keep(shard, output.place.length)
+            state.answer(record)
     if starved:
         _feed(state, shard, starved, manifest, now)
     if manifest.final:
@@ -63,7 +62,11 @@ def _is_of(manifest: Manifest, shard: ShardRecord) -> bool:
 
 
 def _feed(
-    state: State, shard: ShardRecord, starved: list[KeyRecord], manifest: Manifest, now: float
+    state: TrackerState,
+    shard: ShardRecord,
+    starved: list[KeyRecord],
+    manifest: Manifest,
+    now: float,
 ) -> None:
     """Make again what outputs of a shard lacked, and then them."""
     objects = {name for record in starved for name in manifest.lost[record.ordinal]}
@@ -74,51 +77,51 @@ def _feed(
     losses.plan_again(state, starved, found.wanted, now)
 
 
-def _end(state: State, shard: ShardRecord) -> None:
+def _end(state: TrackerState, shard: ShardRecord) -> None:
     """Close a shard that is done; an output of which its last manifest says nothing has erred."""
     for record in shard.outputs:
         if record.shard is shard and record.state is KeyState.PLANNED:
             left_out = LookupError(f"shard {shard.id} ended without an outcome of {record.key!r}")
-            state.fail(record, InternalError.of(left_out))
-    state.close(shard, ShardState.DONE)
+            state.fail(record, KeyEvent.SHARD_FAILED, InternalError.of(left_out))
+    state.close(shard, ShardEvent.ENDED)
 
 
-def take_failed_child(state: State, event: ChildFailed, now: float) -> None:
+def take_failed_child(state: TrackerState, event: ChildFailed, now: float) -> None:
     """Plan again what a child should have made, or err the keys that are to blame."""
     stage = state.stages.get(event.shard.stage)
     shard = stage.shards[event.shard.index] if stage else None
-    if shard is None or shard.state is not ShardState.OPEN:
+    if shard is None or shard.is_late(ShardEvent.CHILD_FAILED):
         return
     missing = [r for r in shard.outputs if r.shard is shard and r.state is KeyState.PLANNED]
     attempts = max((record.attempts for record in missing), default=0)
     if judge(event.ending, shard.size, attempts) is Verdict.FAIL:
         _fail(state, missing, event.error)
-        _give_up(state, shard)
+        _give_up(state, shard, ShardEvent.CHILD_FAILED)
     else:
         # What has been replaced meanwhile is not made again for its last readers.
         _fail(state, [r for r in missing if not state.is_current(r)], event.error)
         _plan_again(state, shard, [r for r in missing if state.is_current(r)], event.ending, now)
 
 
-def take_failed_submission(state: State, event: SubmissionFailed) -> None:
+def take_failed_submission(state: TrackerState, event: SubmissionFailed) -> None:
     """Err the keys of a stage that Batch didn't take."""
     stage = state.stages.get(event.stage)
     for shard in stage.shards if stage else ():
-        if shard.state is ShardState.OPEN:
+        if not shard.is_late(ShardEvent.NOT_SUBMITTED):
             missing = [r for r in shard.outputs if r.shard is shard]
             _fail(state, [r for r in missing if r.state is KeyState.PLANNED], event.error)
-            _give_up(state, shard)
+            _give_up(state, shard, ShardEvent.NOT_SUBMITTED)
 
 
-def _give_up(state: State, shard: ShardRecord) -> None:
+def _give_up(state: TrackerState, shard: ShardRecord, event: ShardEvent) -> None:
     if shard.stage is not None:
         shard.stage.tally.give_up(shard.left)
-    state.close(shard, ShardState.FAILED)
+    state.close(shard, event)
 
 
-def _fail(state: State, records: list[KeyRecord], error: Exception) -> None:
+def _fail(state: TrackerState, records: list[KeyRecord], error: Exception) -> None:
     for record in records:
-        state.fail(record, _naming(error, record))
+        state.fail(record, KeyEvent.SHARD_FAILED, _naming(error, record))
 
 
 def _naming(error: Exception, record: KeyRecord) -> Exception:
@@ -134,17 +137,16 @@ def _naming(error: Exception, record: KeyRecord) -> Exception:
 
 
 def _plan_again(
-    state: State, shard: ShardRecord, missing: list[KeyRecord], ending: Ending, now: float
+    state: TrackerState, shard: ShardRecord, missing: list[KeyRecord], ending: Ending, now: float
 ) -> None:
     if ending is Ending.HOST_LOST:  # or what it shares with others could not be read
         state.actions.append(WriteAgain(()))
     for record in missing:
-        record.attempts += is_own_fault(ending)
-        record.start_over()
+        record.start_over(KeyEvent.SHARD_LOST, is_own_fault(ending))
     if missing:  # a joining shard makes nothing
         tasks_per_shard = narrowed(shard.size) if ending in NARROWING else None
         gathering.gather_again(state, missing, now, tasks_per_shard)
-    # The new batch holds what the shard read by now, so closing it lets nothing go that is needed.
-    state.close(shard, ShardState.FAILED)
+    # The new draft holds what the shard read by now, so closing it lets nothing go that is needed.
+    state.close(shard, ShardEvent.CHILD_FAILED)
     for record in missing:
         state.detach(record)

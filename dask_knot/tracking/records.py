@@ -1,4 +1,7 @@
-"""What the tracker remembers: one small record per key, shard and stage."""
+"""What the tracker remembers: small records of keys, shards and stages, which only they write.
+
+What may happen to one is what it has methods for; its state moves by the tables of `moves`.
+"""
 
 from __future__ import annotations
 
@@ -6,49 +9,18 @@ from dataclasses import dataclass, field
 
 from dask.typing import Key
 
-from dask_knot.planning import Resources
 from dask_knot.run.manifest import Output
 from dask_knot.run.names import ShardId, StageId
-from dask_knot.tracking.events import Graph, Node
-from dask_knot.tracking.states import KeyState, ShardState, moved
+from dask_knot.tracking.events import Graph
+from dask_knot.tracking.moves import (
+    KEY_MOVES,
+    SHARD_MOVES,
+    KeyEvent,
+    KeyState,
+    ShardEvent,
+    ShardState,
+)
 from dask_knot.tracking.tally import Tally
-
-
-@dataclass(slots=True, eq=False)
-class Batch:
-    """Tasks that will be planned together.
-
-    Attributes
-    ----------
-    first, last : float
-        When the first and the last of them came.
-    is_urgent : bool
-        Nothing came shortly before the first.
-    tasks : dict of Key to Node
-        All tasks, literals included.
-    origin : dict of Key to Graph
-        The graph that each task came with.
-    wanted : list of KeyRecord
-        Keys to be made.
-    reads : dict of Key to KeyRecord
-        Values made outside; each counts this batch as a reader until it is planned.
-    tasks_per_shard : int, optional
-        Recovery isolates a task that ends its process.
-    priority : float
-        That of its graphs.
-    """
-
-    first: float
-    last: float
-    is_urgent: bool = False
-    tasks: dict[Key, Node] = field(default_factory=dict)
-    origin: dict[Key, Graph] = field(default_factory=dict)
-    literals: set[Key] = field(default_factory=set)
-    resources: dict[Key, Resources] = field(default_factory=dict)
-    wanted: list[KeyRecord] = field(default_factory=list)
-    reads: dict[Key, KeyRecord] = field(default_factory=dict)
-    tasks_per_shard: int | None = None
-    priority: float = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -66,22 +38,22 @@ class KeyRecord:
     is_known : bool
         Dask may ask for it (again).
     readers : int
-        How many unfinished shards, and gathered graphs that are not planned, read it.
+        How many unfinished shards, and drafts, read it.
     asked : int, optional
         The run id of Dask's question that is open.
     is_answered : bool
         The present outcome was told to Dask.
     attempts : int
         How often it was planned again because its job was lost.
-    batch : Batch, optional
-        What it waits in to be planned.
+    draft : object, optional
+        The `Draft` in which it waits to be planned: which one it is is all that counts here.
     shard : ShardRecord, optional
         What makes or made it, as its output number `ordinal`.
     """
 
     key: Key
     graph: Graph | None
-    state: KeyState = KeyState.WAITING
+    state: KeyState = KeyState.GONE
     is_wanted: bool = False
     arriving: int = 0
     is_known: bool = False
@@ -89,7 +61,7 @@ class KeyRecord:
     asked: int | None = None
     is_answered: bool = False
     attempts: int = 0
-    batch: Batch | None = None
+    draft: object | None = None
     shard: ShardRecord | None = None
     ordinal: int = 0
     output: Output | None = None
@@ -101,22 +73,51 @@ class KeyRecord:
         """Whether Dask or a shard still needs the value."""
         return self.is_wanted or self.readers > 0 or self.arriving > 0
 
-    @property
-    def is_unreadable(self) -> bool:
-        """Whether its failure is in a part of a shard that never ended: shards read last manifests.
+    def move(self, event: KeyEvent) -> bool:
+        """Take the state that follows an event; tell whether it is another one."""
+        old = self.state
+        new = KEY_MOVES[old][event]
+        if new is old:
+            return False
+        self.state = new
+        if new is KeyState.WAITING:
+            self.output, self.error, self.is_answered = None, None, False
+        return True
 
-        Dask was told of it, or can be; a shard that reads the key has to make it again.
-        """
-        return (
-            self.state is KeyState.ERRED
-            and self.error is None
-            and self.shard is not None
-            and self.shard.state in (ShardState.FAILED, ShardState.DROPPED)
-        )
+    def is_late(self, event: KeyEvent) -> bool:
+        """Tell whether an event comes when it changes nothing any more."""
+        return KEY_MOVES[self.state][event] is self.state
 
-    def move(self, state: KeyState) -> None:
-        """Take another state."""
-        self.state = moved(self.state, state)
+    def want(self, graph: Graph, is_held: bool) -> bool:
+        """Be wanted by a graph that was submitted; tell whether it has to be made for that."""
+        if self.graph is not graph:
+            self.made_by(graph)
+        self.is_wanted = True
+        self.is_known |= not is_held
+        self.arriving += is_held
+        return self.move(KeyEvent.WANTED)
+
+    def take(self, graph: Graph, is_taken: bool) -> None:
+        """Be held by Dask for a graph that was submitted; or not, if Dask didn't take it."""
+        self.move(KeyEvent.TAKEN)
+        self.arriving -= 1
+        if is_taken and self.graph is not graph:
+            self.made_by(graph)
+        self.is_wanted = self.is_known = is_taken
+
+    def ask(self, run_id: int) -> bool:
+        """Be asked for by Dask; tell whether it has to be made for that."""
+        self.is_wanted, self.is_known, self.asked = True, True, run_id
+        return self.move(KeyEvent.ASKED)
+
+    def note_answer(self) -> None:
+        """Note that Dask was told what has become of it."""
+        self.asked, self.is_answered = None, True
+
+    def release(self, is_forgotten: bool) -> None:
+        """Be held by Dask no longer."""
+        self.move(KeyEvent.RELEASED)
+        self.is_wanted, self.is_known, self.asked = False, not is_forgotten, None
 
     def made_by(self, graph: Graph) -> None:
         """Make it by another graph from now on, unless Dask keeps what the present one reads.
@@ -126,10 +127,64 @@ class KeyRecord:
         if self.graph is None or not self.is_known:
             self.graph = graph
 
-    def start_over(self) -> None:
-        """Wait to be made again."""
-        self.move(KeyState.WAITING)
-        self.output, self.error, self.is_answered = None, None, False
+    def start_over(self, event: KeyEvent, is_counted: bool = False) -> None:
+        """Wait to be made again; an attempt that counts is one that may be its own fault."""
+        self.move(event)
+        self.attempts += is_counted
+
+    def scatter(self, group: ShardRecord, output: Output) -> None:
+        """Be a value that the client stored, and holds."""
+        self.move(KeyEvent.SCATTERED)
+        self.shard, self.output = group, output
+        group.outputs.append(self)
+        group.alive += 1
+        self.is_wanted = self.is_known = self.is_answered = True
+
+    def join(self, draft: object) -> None:
+        """Wait in a draft."""
+        self.draft = draft
+
+    def plan(self, shard: ShardRecord) -> None:
+        """Be the next output of a shard."""
+        self.move(KeyEvent.PLANNED)
+        self.draft, self.shard, self.ordinal = None, shard, len(shard.outputs)
+        shard.outputs.append(self)
+        shard.alive += 1
+
+    def find(self, event: KeyEvent, output: Output, type: tuple[bytes, str] | None) -> bool:
+        """Have the outcome that a manifest tells of, unless it is late; a failure has no type."""
+        is_new = self.move(event)
+        if is_new:
+            self.output, self.type = output, type or self.type
+        return is_new
+
+    def fail(self, event: KeyEvent, error: Exception) -> None:
+        """Have an error in the place of a value."""
+        self.move(event)
+        self.error, self.output, self.is_answered, self.draft = error, None, False, None
+
+    def go(self) -> None:
+        """Have no value any more, since nobody needs it."""
+        self.move(KeyEvent.UNNEEDED)
+        self.output, self.error, self.draft, self.attempts = None, None, None, 0
+
+    def leave_shard(self) -> ShardRecord | None:
+        """Have nothing more to do with the shard that makes it or made it, which is given."""
+        shard, self.shard = self.shard, None
+        if shard is not None:
+            shard.alive -= 1
+        return shard
+
+    def take_place_of(self, old: KeyRecord) -> None:
+        """Be what Dask and its clients mean by the key from now on."""
+        old.move(KeyEvent.REPLACED)
+        self.is_wanted, self.is_known, self.asked = old.is_wanted, old.is_known, old.asked
+        self.arriving, old.arriving = old.arriving, 0
+        old.is_wanted, old.is_known, old.asked, old.draft = False, False, None, None
+
+    def count_readers(self, more: int) -> None:
+        """Have so many readers more, or less."""
+        self.readers += more
 
 
 @dataclass(slots=True, eq=False)
@@ -161,6 +216,44 @@ class ShardRecord:
     stored: int = 0
     left: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is planned, submitted or running."""
+        return self.state is ShardState.OPEN
+
+    def move(self, event: ShardEvent) -> None:
+        """Take the state that follows an event."""
+        self.state = SHARD_MOVES[self.state][event]
+
+    def is_late(self, event: ShardEvent) -> bool:
+        """Tell whether an event comes when nothing follows from it any more."""
+        return SHARD_MOVES[self.state][event] is self.state
+
+    def read(self, record: KeyRecord) -> None:
+        """Have one input more."""
+        self.inputs.append(record)
+        record.readers += 1
+
+    def leave_inputs(self) -> list[KeyRecord]:
+        """Read nothing any more; give what was read, which has a reader less each."""
+        inputs, self.inputs = self.inputs, []
+        return inputs
+
+    def keep(self, size: int) -> None:
+        """Have a value in the store."""
+        self.stored += size
+
+    def write(self, names: set[str]) -> None:
+        """Have objects in the store."""
+        assert self.objects is not None
+        self.objects |= names
+
+    def lose_objects(self) -> tuple[list[str], int]:
+        """Have no objects any more; give their names, and the bytes of the values in them."""
+        names, self.objects = sorted(self.objects or ()), None
+        stored, self.stored = self.stored, 0
+        return names, stored
+
 
 @dataclass(slots=True, eq=False)
 class StageRecord:
@@ -187,3 +280,21 @@ class StageRecord:
     needed: int
     kept: int
     has_unneeded: bool = False
+
+    def close(self, shard: ShardRecord) -> None:
+        """Have a shard that runs no longer."""
+        self.tally.close(shard.left, shard.state)
+        self.open -= 1
+        self.needed -= shard.alive > 0 or not shard.outputs  # a joining one makes nothing, ever
+
+    def disown(self) -> bool:
+        """Have a shard that runs for nobody; tell whether others run for somebody."""
+        self.needed -= 1
+        self.has_unneeded |= self.needed > 0
+        return self.needed > 0
+
+    def lose_objects(self) -> list[str]:
+        """Have a shard without objects; when it was the last, give the names of the stage's own."""
+        self.kept -= 1
+        own = [self.pack, *([self.unneeded] if self.has_unneeded else [])]
+        return own if not self.kept else []

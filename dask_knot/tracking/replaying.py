@@ -8,11 +8,11 @@ from dask.typing import Key
 
 from dask_knot.run.manifest import Place
 from dask_knot.tracking.events import Graph, Node
-from dask_knot.tracking.state import State
-from dask_knot.tracking.states import KeyState
+from dask_knot.tracking.moves import KeyState
+from dask_knot.tracking.state import TrackerState
 
 
-def failure_of(state: State, key: Key) -> Place | Exception | None:
+def failure_of(state: TrackerState, key: Key) -> Place | Exception | None:
     """Tell where the failure is that stands for the value of a key, if one does."""
     record = state.keys.get(key)
     if record is None or record.state is not KeyState.ERRED:
@@ -20,7 +20,7 @@ def failure_of(state: State, key: Key) -> Place | Exception | None:
     return record.error or (record.output.place if record.output else None)
 
 
-def graph_of(state: State, key: Key) -> Graph | None:
+def graph_of(state: TrackerState, key: Key) -> Graph | None:
     """Find a graph that has the task of a key, be it wanted or inside a shard."""
     record = state.keys.get(key)
     if record is not None and record.graph is not None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from dask.typing import Key
 
 from dask_knot.run.names import StageId
-from dask_knot.tracking.state import State
-from dask_knot.tracking.states import KeyState, ShardState
+from dask_knot.tracking.moves import KeyState, ShardState
+from dask_knot.tracking.state import TrackerState
 from dask_knot.tracking.tally import Earlier, Tally
 
 
@@ -59,7 +59,7 @@ class Snapshot:
     moved: Mapping[str, int]
 
 
-def snapshot(state: State, plans: Collection[int] | None = None) -> Snapshot:
+def snapshot(state: TrackerState, plans: Collection[int] | None = None) -> Snapshot:
     """Look at some plans and those that they wait for, or at all of the present activity.
 
     Activity is present from the first graph that came after some seconds without any. Of very many
@@ -77,7 +77,7 @@ def snapshot(state: State, plans: Collection[int] | None = None) -> Snapshot:
     return Snapshot(stages, tasks, _waiting(state), state.stored, dict(state.moved))
 
 
-def plans_of(state: State, keys: Iterable[Key]) -> tuple[set[int], int]:
+def plans_of(state: TrackerState, keys: Iterable[Key]) -> tuple[set[int], int]:
     """Name the plans that make some keys, and count the keys that are to be planned."""
     plans: set[int] = set()
     waiting = 0
@@ -110,6 +110,6 @@ def _counts(tally: Tally | Earlier) -> dict[str, Count]:
     }
 
 
-def _waiting(state: State) -> int:
-    batches = [*state.batches, *([state.planning[1]] if state.planning else [])]
-    return sum(len(batch.tasks) - len(batch.literals) for batch in batches)
+def _waiting(state: TrackerState) -> int:
+    drafts = [*state.drafts, *([state.planning[1]] if state.planning else [])]
+    return sum(len(draft.tasks) - len(draft.literals) for draft in drafts)

@@ -19,10 +19,11 @@ from dask_knot.tracking.actions import (
     FinishKey,
     TerminateStage,
 )
+from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.durations import Durations
-from dask_knot.tracking.records import Batch, KeyRecord, ShardRecord, StageRecord
+from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent, ShardState
+from dask_knot.tracking.records import KeyRecord, ShardRecord, StageRecord
 from dask_knot.tracking.recovery import ATTEMPTS
-from dask_knot.tracking.states import KeyState, ShardState, moved
 from dask_knot.tracking.tally import Earlier, Tally
 
 #: Streams of graphs: a pause may be such a part of one, and of the longest wait (who submits what
@@ -66,7 +67,7 @@ class Pace:
 
 
 @dataclass(slots=True, eq=False)
-class State:
+class TrackerState:
     """Records and what is to be done about them.
 
     Attributes
@@ -77,9 +78,9 @@ class State:
         Stages that run, or whose objects are still needed.
     running : set of StageId
         Stages with shards that aren't done.
-    batches : deque of Batch
+    drafts : deque of Draft
         What waits to be planned, in the order in which it will be.
-    planning : (int, Batch), optional
+    planning : (int, Draft), optional
         The plan that is being made; one at a time, so that the next one knows its stages.
     arrivals : int
         Graphs that are being taken up: others may wait behind them.
@@ -104,8 +105,8 @@ class State:
     keys: dict[Key, KeyRecord] = field(default_factory=dict)
     stages: dict[StageId, StageRecord] = field(default_factory=dict)
     running: set[StageId] = field(default_factory=set)
-    batches: deque[Batch] = field(default_factory=deque)
-    planning: tuple[int, Batch] | None = None
+    drafts: deque[Draft] = field(default_factory=deque)
+    planning: tuple[int, Draft] | None = None
     plans: int = 0
     open_shards: int = 0
     last_arrival: float = float("-inf")
@@ -123,13 +124,13 @@ class State:
 
     def keep(self, shard: ShardRecord, size: int) -> None:
         """Note that a value of a shard is in the store."""
-        shard.stored += size
+        shard.keep(size)
         self.stored += size
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs and nothing waits to be planned."""
-        return not (self.open_shards or self.batches or self.planning)
+        return not (self.open_shards or self.drafts or self.planning)
 
     @property
     def is_busy(self) -> bool:
@@ -162,6 +163,10 @@ class State:
             self.stream_start = now - max(0.0, left)
         self.last_arrival = now
 
+    def draft_of(self, record: KeyRecord) -> Draft | None:
+        """Find the draft in which a key waits."""
+        return next((draft for draft in self.drafts if draft is record.draft), None)
+
     def answer(self, record: KeyRecord) -> None:
         """Tell Dask the outcome of a key, if there is one and Dask asked."""
         if record.asked is None:
@@ -176,12 +181,11 @@ class State:
             self.actions.append(FailKey(record.key, record.asked, failure))
         else:
             return
-        record.asked, record.is_answered = None, True
+        record.note_answer()
 
-    def fail(self, record: KeyRecord, error: Exception) -> None:
-        """Put an error in the place of a key's value."""
-        record.move(KeyState.ERRED)
-        record.error, record.output, record.is_answered = error, None, False
+    def fail(self, record: KeyRecord, event: KeyEvent, error: Exception) -> None:
+        """Put an error in the place of a key's value, because of what happened to it."""
+        record.fail(event, error)
         self.answer(record)
 
     def lose(self, record: KeyRecord, error: Exception) -> None:
@@ -193,11 +197,11 @@ class State:
         if not self.is_current(record):
             return
         if record.graph is not None and record.attempts < ATTEMPTS:
-            new = KeyRecord(record.key, record.graph, KeyState.GONE, attempts=record.attempts + 1)
+            new = KeyRecord(record.key, record.graph, attempts=record.attempts + 1)
             self.replace(record, new)
             self.drop_if_unneeded(new)
         elif record.state is KeyState.STORED:
-            self.fail(record, error)
+            self.fail(record, KeyEvent.VALUE_LOST, error)
 
     def drop_if_unneeded(self, record: KeyRecord) -> None:
         """Let a value go that neither Dask nor any shard needs."""
@@ -205,9 +209,7 @@ class State:
             return
         untold = record.state is KeyState.ERRED and record.is_known and not record.is_answered
         if record.state is not KeyState.GONE and not untold:
-            record.move(KeyState.GONE)
-            record.output = record.error = record.batch = None
-            record.attempts = 0
+            record.go()
             self.detach(record)
         if not record.is_known and self.is_current(record):
             del self.keys[record.key]
@@ -218,42 +220,33 @@ class State:
 
     def replace(self, old: KeyRecord, new: KeyRecord) -> None:
         """Let a key begin anew; shards that read its old value, or failure, still find it."""
-        new.is_wanted, new.is_known, new.asked = old.is_wanted, old.is_known, old.asked
-        new.arriving, old.arriving = old.arriving, 0
+        new.take_place_of(old)
         self.keys[old.key] = new
-        old.is_wanted, old.is_known, old.asked = False, False, None
-        old.batch = None
         self.drop_if_unneeded(old)
 
     def detach(self, record: KeyRecord) -> None:
         """Take a key from the shard that makes it or made it."""
-        shard, record.shard = record.shard, None
+        shard = record.leave_shard()
         if shard is not None:
-            shard.alive -= 1
-            if not shard.alive and shard.state is ShardState.OPEN:
+            if not shard.alive and shard.is_open:
                 assert shard.stage is not None
-                shard.stage.needed -= 1
-                if shard.stage.needed:
-                    shard.stage.has_unneeded = True
+                if shard.stage.disown():
                     self.actions.append(DisownShards(shard.stage.id))
                 self._terminate_if_useless(shard.stage)
             self._delete_if_useless(shard)
 
-    def close(self, shard: ShardRecord, state: ShardState) -> None:
+    def close(self, shard: ShardRecord, event: ShardEvent) -> None:
         """Note that a shard runs no longer, and let go of what it read."""
-        shard.state = moved(shard.state, state)
+        shard.move(event)
         stage = shard.stage
         assert stage is not None
-        stage.tally.close(shard.left, state)
-        stage.open -= 1
-        stage.needed -= shard.alive > 0 or not shard.outputs
+        stage.close(shard)
         if not stage.open:
             self.running.discard(stage.id)
         self.open_shards -= 1
-        self.let_go(shard.inputs)
-        shard.inputs = []
+        self.let_go(shard.leave_inputs())
         self._delete_if_useless(shard)
-        if state is not ShardState.DROPPED:
+        if shard.state is not ShardState.DROPPED:
             self._terminate_if_useless(stage)
 
     def let_go(self, records: Iterable[KeyRecord]) -> None:
@@ -265,14 +258,13 @@ class State:
         try:
             while self._let_go:
                 record = self._let_go.popleft()
-                record.readers -= 1
+                record.count_readers(-1)
                 self.drop_if_unneeded(record)
         finally:
             self._is_letting_go = False
 
     def _delete_if_useless(self, shard: ShardRecord) -> None:
-        is_over = shard.state is not ShardState.OPEN
-        if is_over and not shard.alive and shard.objects is not None:
+        if not (shard.alive or shard.objects is None or shard.is_open):
             self._delete(shard)
 
     def _terminate_if_useless(self, stage: StageRecord) -> None:
@@ -281,18 +273,16 @@ class State:
             return
         self.actions.append(TerminateStage(stage.id))
         for shard in stage.shards:
-            if shard.state is ShardState.OPEN:
-                self.close(shard, ShardState.DROPPED)
+            if shard.is_open:
+                self.close(shard, ShardEvent.UNNEEDED)
 
     def _delete(self, shard: ShardRecord) -> None:
-        names, shard.objects = sorted(shard.objects or ()), None
-        self.stored -= shard.stored
-        shard.stored = 0
+        names, stored = shard.lose_objects()
+        self.stored -= stored
         stage = shard.stage
         if stage is not None:
-            stage.kept -= 1
+            names += stage.lose_objects()
             if not stage.kept:
-                names += [stage.pack, *([stage.unneeded] if stage.has_unneeded else [])]
                 del self.stages[stage.id]
         if names:
             self.actions.append(DeleteObjects(names))

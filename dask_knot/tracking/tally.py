@@ -8,7 +8,7 @@ from itertools import islice
 
 from dask_knot.run.manifest import Manifest
 from dask_knot.run.names import StageId
-from dask_knot.tracking.states import ShardState
+from dask_knot.tracking.moves import ShardState
 
 #: Stages that are over and still counted.
 REMEMBERED = 1000

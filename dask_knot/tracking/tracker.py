@@ -14,10 +14,10 @@ from dask_knot.tracking import demand, events, gathering, outcomes, plans, repla
 from dask_knot.tracking.actions import Action
 from dask_knot.tracking.foresight import Foresight, foresee
 from dask_knot.tracking.mistakes import give_up
+from dask_knot.tracking.moves import KeyState
 from dask_knot.tracking.records import ShardRecord
 from dask_knot.tracking.snapshot import Snapshot, plans_of, snapshot
-from dask_knot.tracking.state import Pace, State
-from dask_knot.tracking.states import KeyState, ShardState
+from dask_knot.tracking.state import Pace, TrackerState
 from dask_knot.tracking.tally import Tally
 
 __all__ = ["Pace", "Tracker"]
@@ -43,7 +43,7 @@ class Tracker:
     def __init__(
         self, run: str, limits: Limits, default: Resources, pace: Pace, first_plan: int = 0
     ) -> None:
-        self.state = State(run, limits, default, pace, plans=first_plan)
+        self._state = TrackerState(run, limits, default, pace, plans=first_plan)
 
     def handle(self, event: events.Event, now: float) -> list[Action]:
         """Take in what happened.
@@ -60,8 +60,10 @@ class Tracker:
         list of Action
             What is to be done, in this order.
         """
-        _HANDLERS[type(event)](self.state, event, now)
-        gathering.plan_if_due(self.state, now)
+        state = self._state
+        _HANDLERS[type(event)](state, event, now)
+        if state.drafts:
+            gathering.plan_if_due(state, now)
         return self._decided()
 
     def give_up(self, error: Exception, event: events.Event | None = None) -> list[Action]:
@@ -76,74 +78,74 @@ class Tracker:
         event : Event, optional
             What could not be taken in.
         """
-        give_up(self.state, error, event if isinstance(event, events.KeyAsked) else None)
+        give_up(self._state, error, event if isinstance(event, events.KeyAsked) else None)
         return self._decided()
 
     def _decided(self) -> list[Action]:
-        actions, self.state.actions = self.state.actions, []
+        actions, self._state.actions = self._state.actions, []
         return actions
 
     def due(self) -> float | None:
         """Tell when `Ticked` should come at the latest, on the clock of `now`."""
-        return gathering.due(self.state)
+        return gathering.due(self._state)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs and nothing waits to be planned."""
-        return self.state.is_idle
+        return self._state.is_idle
 
     @property
     def is_taking(self) -> bool:
         """Whether a graph of a client is being taken up."""
-        return self.state.arrivals > 0
+        return self._state.arrivals > 0
 
     @property
     def limits(self) -> Limits:
         """What the planner keeps to now."""
-        return self.state.limits
+        return self._state.limits
 
     @property
     def slots(self) -> int:
         """How many jobs may run at once."""
-        return self.state.limits.slots
+        return self._state.limits.slots
 
     @property
     def next_plan(self) -> int:
         """The number that the next plan will have."""
-        return self.state.plans
+        return self._state.plans
 
     def running_plans(self) -> set[int]:
         """Number the plans that have shards that aren't done."""
-        return {id.plan for id in self.state.running}
+        return {id.plan for id in self._state.running}
 
     def known_stages(self) -> set[StageId]:
         """Name the stages that run, or whose objects are still needed."""
-        return set(self.state.stages)
+        return set(self._state.stages)
 
     def open_stages(self) -> list[StageId]:
         """List the stages that have shards that aren't done, in the order of their plans."""
-        return sorted(self.state.running)
+        return sorted(self._state.running)
 
     def open_shards(self, stages: Iterable[StageId]) -> list[ShardId]:
         """List the shards of some stages that aren't done."""
-        known = [self.state.stages[id] for id in stages if id in self.state.stages]
+        known = [self._state.stages[id] for id in stages if id in self._state.stages]
         return [
             shard.id
             for stage in known
             for shard in stage.shards
-            if shard.state is ShardState.OPEN and shard.id is not None
+            if shard.is_open and shard.id is not None
         ]
 
     def unneeded_shards(self, stage: StageId) -> list[ShardId]:
         """List the shards that run, though nobody needs what they make, while others are needed."""
-        known = self.state.stages.get(stage)
-        open_shards = [s for s in known.shards if s.state is ShardState.OPEN] if known else []
+        known = self._state.stages.get(stage)
+        open_shards = [s for s in known.shards if s.is_open] if known else []
         return [s.id for s in open_shards if s.id is not None and s.outputs and not s.alive]
 
     def is_open(self, shard: ShardId) -> bool:
         """Tell whether a shard is known and not done."""
         record = self._shard(shard)
-        return record is not None and record.state is ShardState.OPEN
+        return record is not None and record.is_open
 
     def outputs_of(self, shard: ShardId) -> list[Key]:
         """List the keys whose values a shard writes; none if it is known no longer."""
@@ -151,71 +153,71 @@ class Tracker:
         return [output.key for output in record.outputs] if record is not None else []
 
     def _shard(self, id: ShardId) -> ShardRecord | None:
-        stage = self.state.stages.get(id.stage)
+        stage = self._state.stages.get(id.stage)
         return stage.shards[id.index] if stage is not None else None
 
     def place_of(self, key: Key) -> Place | None:
         """Tell where the value of a key is, if it is stored."""
-        record = self.state.keys.get(key)
+        record = self._state.keys.get(key)
         if record is None or record.state is not KeyState.STORED or record.output is None:
             return None
         return record.output.place
 
     def shard_of(self, key: Key) -> ShardId | None:
         """Tell which shard makes the value of a key, or made it last."""
-        record = self.state.keys.get(key)
+        record = self._state.keys.get(key)
         return record.shard.id if record is not None and record.shard is not None else None
 
     def failure_of(self, key: Key) -> Place | Exception | None:
         """Tell where the failure is that stands for the value of a key, if one does."""
-        return replaying.failure_of(self.state, key)
+        return replaying.failure_of(self._state, key)
 
     def graph_of(self, key: Key) -> events.Graph | None:
         """Find a graph that has the task of a key, be it wanted or inside a shard."""
-        return replaying.graph_of(self.state, key)
+        return replaying.graph_of(self._state, key)
 
     def plans_of(self, keys: Iterable[Key]) -> tuple[set[int], int]:
         """Name the plans that make some keys, and count the keys that are to be planned."""
-        return plans_of(self.state, keys)
+        return plans_of(self._state, keys)
 
     def snapshot(self, plans: Collection[int] | None = None) -> Snapshot:
         """Look at some plans and those that they wait for, or at all of the present activity."""
-        return snapshot(self.state, plans)
+        return snapshot(self._state, plans)
 
     def tallies(self) -> dict[StageId, Tally]:
         """Give the stages in numbers, those of the last while that are over included."""
-        return dict(self.state.tallies)  # in one step: other threads ask, too
+        return dict(self._state.tallies)  # in one step: other threads ask, too
 
     def foresee(self, graph: events.Graph) -> Foresight:
         """Tell what the planner would be asked if a graph came now; nothing changes."""
-        return foresee(self.state, graph)
+        return foresee(self._state, graph)
 
     def resize(self, limits: Limits) -> None:
         """Plan for another number of slots from now on."""
-        self.state.limits = limits
+        self._state.limits = limits
 
 
-def _record_plan(state: State, event: events.PlanMade, now: float) -> None:
+def _record_plan(state: TrackerState, event: events.PlanMade, now: float) -> None:
     plans.record_plan(state, event.number, event.plan)
 
 
-def _refuse_plan(state: State, event: events.PlanningFailed, now: float) -> None:
+def _refuse_plan(state: TrackerState, event: events.PlanningFailed, now: float) -> None:
     plans.refuse_plan(state, event.number, event.error)
 
 
-def _take_manifest(state: State, event: events.ManifestFound, now: float) -> None:
+def _take_manifest(state: TrackerState, event: events.ManifestFound, now: float) -> None:
     outcomes.take_manifest(state, event, now)
 
 
-def _fail_submission(state: State, event: events.SubmissionFailed, now: float) -> None:
+def _fail_submission(state: TrackerState, event: events.SubmissionFailed, now: float) -> None:
     outcomes.take_failed_submission(state, event)
 
 
-def _tick(state: State, event: events.Ticked, now: float) -> None:
+def _tick(state: TrackerState, event: events.Ticked, now: float) -> None:
     """Time is looked at after every event."""
 
 
-_HANDLERS: dict[type[Any], Callable[[State, Any, float], None]] = {
+_HANDLERS: dict[type[Any], Callable[[TrackerState, Any, float], None]] = {
     events.ArrivalBegan: demand.begin_arrival,
     events.ArrivalEnded: demand.end_arrival,
     events.GraphSubmitted: demand.submit,

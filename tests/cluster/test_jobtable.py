@@ -10,7 +10,7 @@ from dask_knot.batch.service import StageJob
 from dask_knot.cluster.jobtable import job_table
 from dask_knot.planning import Resources
 from dask_knot.run.names import StageId
-from dask_knot.tracking.states import ShardState
+from dask_knot.tracking.moves import ShardState
 from dask_knot.tracking.tally import Tally, tally
 
 OPEN, DONE, FAILED, DROPPED = ShardState

@@ -7,8 +7,8 @@ import pytest
 from dask_knot.dashboard.overview import Overview, StageRow, overview
 from dask_knot.dashboard.words import figures, shard_bars, task_bars
 from dask_knot.run.names import StageId
+from dask_knot.tracking.moves import ShardState
 from dask_knot.tracking.snapshot import Count, Snapshot, StageSeen
-from dask_knot.tracking.states import ShardState
 
 STAGE = StageId(3, 1)
 

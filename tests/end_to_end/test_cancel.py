@@ -35,8 +35,8 @@ def objects(cluster: KnotCluster) -> list[str]:
 
 def is_clean(cluster: KnotCluster) -> bool:
     """Whether no job, object or record is left."""
-    state = inside.tracker(cluster).state
-    records = state.keys or state.stages or state.batches
+    state = inside.records(cluster)
+    records = state.keys or state.stages or state.drafts
     return not (records or objects(cluster) or unfinished(cluster))
 
 

@@ -118,7 +118,7 @@ def test_a_job_that_takes_too_long(open_cluster: Callable[..., KnotCluster]) -> 
     cluster = open_cluster()
     client_of_batch: Any = inside.batch(cluster)
     client_of_batch._minimum_timeout = 0  # Batch's own shortest time is a minute
-    inside.tracker(cluster).state.default = _with_timeout(inside.session(cluster).size, 1)
+    inside.records(cluster).default = _with_timeout(inside.session(cluster).size, 1)
     with Client(cluster) as client:
         with pytest.raises(JobTimeoutError, match="timeout"):
             client.submit(wait_for, "/nonexistent").result(timeout=60)

@@ -94,7 +94,7 @@ def test_one_client_releases_what_another_submits(open_cluster: Callable[..., Kn
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(work, range(3)))
-    assert inside.tracker(cluster).state.keys == {}
+    assert inside.records(cluster).keys == {}
 
 
 @pytest.mark.parametrize("resources", [{"GPU": 99}, {"CPU": 640}, {"MEMORY": "900 TiB"}])

@@ -97,7 +97,7 @@ def test_a_timeout_ends_what_tears_down_for_ever(
     cluster = open_cluster()
     batch: Any = inside.batch(cluster)
     batch._minimum_timeout = 0  # Batch's own shortest time is a minute
-    state = inside.tracker(cluster).state
+    state = inside.records(cluster)
     state.default = replace(inside.session(cluster).size, timeout=4)
     with Client(cluster) as client:
         client.register_plugin(Bad("hangs", 600.0))

@@ -17,6 +17,7 @@ from dask_knot.tracking.events import Ending, Graph
 from dask_knot.tracking.tracker import Pace, Tracker
 
 from . import recount
+from .memory import remembered
 from .universe import task
 
 A = TypeVar("A")
@@ -44,7 +45,7 @@ class Hands:
         for event in happened:
             self.now += 1.0
             new += self.tracker.handle(event, self.now)
-            recount.check(self.tracker.state)
+            recount.check(remembered(self.tracker))
         self.done += new
         return new
 
@@ -107,5 +108,5 @@ class Hands:
 
     def is_clean(self) -> bool:
         """Whether nothing is left."""
-        state = self.tracker.state
-        return not (state.keys or state.stages or state.running or state.batches or state.planning)
+        state = remembered(self.tracker)
+        return not (state.keys or state.stages or state.running or state.drafts or state.planning)

@@ -5,59 +5,60 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from dask_knot.tracking.records import Batch, KeyRecord, ShardRecord
-from dask_knot.tracking.state import State
-from dask_knot.tracking.states import KeyState, ShardState
+from dask_knot.tracking.drafts import Draft
+from dask_knot.tracking.moves import KeyState, ShardState
+from dask_knot.tracking.records import KeyRecord, ShardRecord
+from dask_knot.tracking.state import TrackerState
 
 
-def check(state: State) -> None:
+def check(state: TrackerState) -> None:
     """Assert that all counters are right and that every record is where it belongs."""
     _check_stages(state)
-    batches = list(state.batches) + ([state.planning[1]] if state.planning else [])
-    _check_readers(state, batches)
+    drafts = list(state.drafts) + ([state.planning[1]] if state.planning else [])
+    _check_readers(state, drafts)
     for key, record in state.keys.items():
         assert record.key == key
         assert record.is_known or record.is_needed, f"{key} is kept for nobody"
         if record.asked is not None:
             assert record.state in (KeyState.WAITING, KeyState.PLANNED), f"{key} isn't answered"
         if record.state is KeyState.WAITING:
-            assert any(record.batch is batch for batch in batches), f"{key} waits for nothing"
-            assert record.batch is not None
-            assert any(record is other for other in record.batch.wanted)
-            assert key in record.batch.tasks
-    records = _records(state, batches)
+            own = [draft for draft in drafts if draft is record.draft]
+            assert own, f"{key} waits for nothing"
+            assert any(record is other for other in own[0].wanted)
+            assert key in own[0].tasks
+    records = _records(state, drafts)
     shards = {id(s): s for s in [*_shards(state), *(r.shard for r in records)] if s is not None}
     assert state.stored == sum(shard.stored for shard in shards.values())
     for record in records:
         _check_record(record)
 
 
-def needed_objects(state: State) -> set[str]:
+def needed_objects(state: TrackerState) -> set[str]:
     """Name the objects that hold values that are needed."""
-    batches = list(state.batches) + ([state.planning[1]] if state.planning else [])
+    drafts = list(state.drafts) + ([state.planning[1]] if state.planning else [])
     return {
         record.output.place.name
-        for record in _records(state, batches)
+        for record in _records(state, drafts)
         if record.is_needed and record.output is not None
     }
 
 
-def _shards(state: State) -> Iterator[ShardRecord]:
+def _shards(state: TrackerState) -> Iterator[ShardRecord]:
     for stage in state.stages.values():
         yield from stage.shards
 
 
-def _records(state: State, batches: list[Batch]) -> list[KeyRecord]:
+def _records(state: TrackerState, drafts: list[Draft]) -> list[KeyRecord]:
     found = {id(record): record for record in state.keys.values()}
     for shard in _shards(state):
         found |= {id(r): r for r in shard.outputs if r.shard is shard}
         found |= {id(r): r for r in shard.inputs}
-    for batch in batches:
-        found |= {id(r): r for r in batch.reads.values()}
+    for draft in drafts:
+        found |= {id(r): r for r in draft.reads.values()}
     return list(found.values())
 
 
-def _check_stages(state: State) -> None:
+def _check_stages(state: TrackerState) -> None:
     running = set()
     open_shards = 0
     for id, stage in state.stages.items():
@@ -87,10 +88,10 @@ def is_needed(shard: ShardRecord) -> bool:
     return shard.alive > 0 or not shard.outputs
 
 
-def _check_readers(state: State, batches: list[Batch]) -> None:
+def _check_readers(state: TrackerState, drafts: list[Draft]) -> None:
     counts = Counter(id(record) for shard in _shards(state) for record in shard.inputs)
-    counts.update(id(record) for batch in batches for record in batch.reads.values())
-    for record in _records(state, batches):
+    counts.update(id(record) for draft in drafts for record in draft.reads.values())
+    for record in _records(state, drafts):
         assert record.readers == counts[id(record)], f"readers of {record.key}"
 
 

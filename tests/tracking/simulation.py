@@ -13,11 +13,12 @@ from dask_knot.run import names
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking import actions, events
-from dask_knot.tracking.states import KeyState, ShardState
+from dask_knot.tracking.moves import KeyState, ShardState
 from dask_knot.tracking.tracker import Pace, Tracker
 
 from . import recount
 from .jobs import RUN, Jobs, Value, blamed
+from .memory import remembered
 from .scheduler import Scheduler, Status
 from .universe import Universe
 
@@ -80,7 +81,7 @@ class World:
         for action in decided:
             self.log.append(action)
             self._do(action)
-        recount.check(self.tracker.state)
+        recount.check(remembered(self.tracker))
 
     def _do(self, action: actions.Action) -> None:
         if isinstance(action, actions.MakePlan):
@@ -98,7 +99,7 @@ class World:
             self._check_blame(action)
 
     def _delete(self, action: actions.DeleteObjects) -> None:
-        assert not set(action.names) & recount.needed_objects(self.tracker.state)
+        assert not set(action.names) & recount.needed_objects(remembered(self.tracker))
         self.deleted.update(action.names)
         for name in action.names:
             self.jobs.objects.pop(name, None)
@@ -174,7 +175,7 @@ class World:
 
     def run(self) -> bool:
         """Let one job go one task further."""
-        state = self.tracker.state
+        state = remembered(self.tracker)
         shards = [shard for stage in state.stages.values() for shard in stage.shards]
         many = any(r.attempts >= FEW_HOSTS for s in shards for r in s.outputs)
         self.jobs.may_lose_hosts = 0.0 if many else 0.02
@@ -210,7 +211,7 @@ class World:
 
     def lose(self, key: Key) -> None:
         """Let a stored value be found to be lost."""
-        record = self.tracker.state.keys.get(key)
+        record = remembered(self.tracker).keys.get(key)
         if record is not None and record.state is KeyState.STORED:
             self.handle(events.ValueLost(key, MissingObjectError("lost")))
 
@@ -242,12 +243,12 @@ class World:
 
     def check_clean(self) -> None:
         """Assert, when all is forgotten, that nothing is left: no record, no object."""
-        state = self.tracker.state
+        state = remembered(self.tracker)
         assert not self.dask.entries
         assert not state.keys
         assert not state.stages
         assert not state.running
-        assert not state.batches
+        assert not state.drafts
         assert state.planning is None
         assert self.jobs.written <= self.deleted.keys(), self.jobs.written - self.deleted.keys()
         twice = {name for name, times in self.deleted.items() if times > 1}

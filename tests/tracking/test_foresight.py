@@ -9,19 +9,20 @@ from dask_knot.tracking import actions, events
 
 from . import recount
 from .hands import Hands, graph
+from .memory import remembered
 
 CHAIN: dict[Key, list[Key]] = {"a-1": [], "b-1": ["a-1"], "c-1": ["b-1"]}
 
 
 def foreseen(hands: Hands, reads: dict[Key, list[Key]], *wanted: Key) -> PlanRequest | None:
     """Look ahead, and check that the tracker is as it was."""
-    state = hands.tracker.state
+    state = remembered(hands.tracker)
     before = {
-        key: (record.state, record.readers, record.batch) for key, record in state.keys.items()
+        key: (record.state, record.readers, record.draft) for key, record in state.keys.items()
     }
     request, *_ = hands.tracker.foresee(graph(reads, wanted))
     after = {
-        key: (record.state, record.readers, record.batch) for key, record in state.keys.items()
+        key: (record.state, record.readers, record.draft) for key, record in state.keys.items()
     }
     assert after == before
     assert not state.actions

@@ -10,12 +10,13 @@ from dask.typing import Key
 from dask_knot.errors import KnotError
 from dask_knot.planning import Limits, Resources
 from dask_knot.tracking import actions, events
+from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.gathering import due
-from dask_knot.tracking.records import Batch
-from dask_knot.tracking.state import Pace, State
+from dask_knot.tracking.state import Pace, TrackerState
 from dask_knot.tracking.tracker import Tracker
 
 from .hands import graph
+from .memory import remembered
 
 PACE = Pace(quiet=0.1, longest=2.0)
 
@@ -34,16 +35,16 @@ PACE = Pace(quiet=0.1, longest=2.0)
     ],
 )
 def test_due(open_shards: int, is_urgent: bool, first: float, last: float, expected: float) -> None:
-    state = State("run", Limits(slots=4), Resources(), PACE, open_shards=open_shards)
-    state.batches.append(Batch(first, last, is_urgent))
+    state = TrackerState("run", Limits(slots=4), Resources(), PACE, open_shards=open_shards)
+    state.drafts.append(Draft(first, last, is_urgent))
     assert due(state) == pytest.approx(expected)
 
 
 def test_nothing_is_due_without_a_graph_or_while_a_plan_is_made() -> None:
-    state = State("run", Limits(slots=4), Resources(), PACE)
+    state = TrackerState("run", Limits(slots=4), Resources(), PACE)
     assert due(state) is None
-    state.batches.append(Batch(0.0, 0.0))
-    state.planning = (0, Batch(0.0, 0.0))
+    state.drafts.append(Draft(0.0, 0.0))
+    state.planning = (0, Draft(0.0, 0.0))
     assert due(state) is None
 
 
@@ -115,7 +116,7 @@ def test_in_a_long_stream_a_graph_may_wait_longer(stream: float, longest: float)
     ],
 )
 def test_pauses_in_a_stream(last: float, now: float, start: float) -> None:
-    state = State("run", Limits(slots=4), Resources(), PACE)
+    state = TrackerState("run", Limits(slots=4), Resources(), PACE)
     state.stream_start, state.last_arrival = 10.0, last
     state.note_arrival(now)
     assert (state.last_arrival, state.stream_start) == (now, pytest.approx(start))
@@ -145,7 +146,7 @@ def test_a_higher_priority_is_planned_first() -> None:
     assert isinstance(first, actions.MakePlan)
     for number, priority in enumerate((0, 5, -1, 5, 10)):
         assert tracker.handle(prioritized(f"k-{number}", priority), 0.01) == []
-    assert [batch.priority for batch in tracker.state.batches] == [10, 5, 0, -1]
+    assert [draft.priority for draft in remembered(tracker).drafts] == [10, 5, 0, -1]
     planned: list[list[Key]] = []
     while True:
         asked = events.PlanningFailed(len(planned), KnotError("no"))
@@ -164,7 +165,7 @@ def test_a_stream_of_a_higher_priority_does_not_keep_others_for_ever() -> None:
     planned: list[Key] = []
     for number in range(1000):  # more comes before a plan is made
         now = 0.02 + number * 0.01
-        planning = tracker.state.planning
+        planning = remembered(tracker).planning
         decided = tracker.handle(prioritized(f"high-{number}", 1), now)
         if planning is not None:
             failed = events.PlanningFailed(planning[0], KnotError("no"))

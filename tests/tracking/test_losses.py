@@ -13,10 +13,11 @@ from dask_knot.run.manifest import Kind, Manifest, Output, Place
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.events import Ending
+from dask_knot.tracking.moves import KeyState
 from dask_knot.tracking.recovery import ATTEMPTS
-from dask_knot.tracking.states import KeyState
 
 from .hands import RUN, Hands
+from .memory import remembered
 from .test_mishaps import chain
 
 
@@ -86,10 +87,10 @@ def test_what_reads_a_starved_value_is_made_again_as_well() -> None:
     hands.plan()
     for _ in range(3):
         for key in ("a", "b", "c"):
-            record = hands.tracker.state.keys[key]
+            record = remembered(hands.tracker).keys[key]
             if record.state is KeyState.PLANNED:
                 hands.finish(hands.shard_of(key))
-        if hands.tracker.state.planning:
+        if remembered(hands.tracker).planning:
             hands.plan()
     assert {*finished(hands)} == {"a", "b", "c"}
     hands.forget("a", "b", "c")

@@ -11,11 +11,12 @@ from dask_knot.run.manifest import Kind, Manifest, Output, Place
 from dask_knot.run.names import StageId
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.events import Ending
+from dask_knot.tracking.moves import KeyState
 from dask_knot.tracking.recovery import ATTEMPTS, KILLED_ALONE
 from dask_knot.tracking.state import Pace
-from dask_knot.tracking.states import KeyState
 
 from .hands import RUN, Hands
+from .memory import remembered
 
 
 def chain(*keys: Key) -> Hands:
@@ -72,7 +73,9 @@ def test_a_task_that_kills_is_not_run_again_for_what_reads_it() -> None:
     hands.plan()
     guilty, victim = hands.shard_of("a"), hands.shard_of("b")
     assert guilty != victim
-    hands.tracker.state.keys["a"].attempts = KILLED_ALONE  # it was excused as often as it may be
+    remembered(hands.tracker).keys[
+        "a"
+    ].attempts = KILLED_ALONE  # it was excused as often as it may be
     hands.fail(guilty, Ending.KILLED)
     hands.fail(victim, Ending.DEPENDENCY_FAILED)
     assert hands.last(actions.MakePlan).request.dependencies.keys() == {"b"}
@@ -196,11 +199,11 @@ def test_a_joining_shard_that_fails_plans_nothing() -> None:
     hands.plan()
     joining = [n for n, s in enumerate(hands.plans[5].stages) if not s.shards[0].tasks]
     assert joining
-    hands.tracker.state.pace = Pace(quiet=100.0, longest=100.0)
+    remembered(hands.tracker).pace = Pace(quiet=100.0, longest=100.0)
     for n in joining:
         hands.fail(names.ShardId(StageId(5, n), 0), Ending.DEPENDENCY_FAILED)
     assert hands.tracker.due() is None
-    assert not hands.tracker.state.batches
+    assert not remembered(hands.tracker).drafts
 
 
 def test_a_refused_stage_errs_its_keys() -> None:
@@ -254,7 +257,7 @@ def test_a_retried_key_leaves_its_failure_to_those_that_still_read_it() -> None:
         n for action in hands.tell(events.KeyAsked("a", 5)) for n in getattr(action, "names", ())
     ]
     assert gone == []
-    assert hands.tracker.state.keys["a"].state is KeyState.WAITING
+    assert remembered(hands.tracker).keys["a"].state is KeyState.WAITING
     told, deleted = hands.finish(hands.shard_of("b"), erred=["b"])[:2]
     assert isinstance(told, actions.FailKey)
     assert isinstance(deleted, actions.DeleteObjects)

@@ -10,9 +10,10 @@ from dask_knot.errors import InternalError, KnotError, SubmissionError
 from dask_knot.planning import make_plan
 from dask_knot.tracking import actions, events, gathering
 from dask_knot.tracking import plans as planned
-from dask_knot.tracking.states import KeyState
+from dask_knot.tracking.moves import KeyState
 
 from .hands import Hands
+from .memory import remembered
 
 
 def fail(*arguments: object) -> NoReturn:
@@ -108,7 +109,7 @@ def test_a_plan_that_could_not_be_recorded_is_no_obstacle(monkeypatch: pytest.Mo
             hands.plan()
     told = hands.tracker.give_up(KnotError("a mistake"))
     assert errors(told).keys() == {"a", "b"}
-    states = {hands.tracker.state.keys[key].state for key in ("a", "b")}
+    states = {remembered(hands.tracker).keys[key].state for key in ("a", "b")}
     assert states == {KeyState.ERRED}
     hands.submit({"c": []}, "c")
     hands.plan()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dask.typing import Key
 
+from dask_knot.tracking.moves import KeyState
 from dask_knot.tracking.records import KeyRecord
 from dask_knot.tracking.replaying import failure_of, graph_of, tasks_before
-from dask_knot.tracking.state import State
-from dask_knot.tracking.states import KeyState
+from dask_knot.tracking.state import TrackerState
 from tests.tracking.hands import Hands, graph
+from tests.tracking.memory import remembered
 
 READS: dict[Key, list[Key]] = {
     "a": [],
@@ -51,7 +52,7 @@ def test_a_failure_is_where_the_record_says() -> None:
     assert failure_of(state, "d") is error
 
 
-def known() -> State:
-    state = Hands().tracker.state
+def known() -> TrackerState:
+    state = remembered(Hands().tracker)
     state.keys["d"] = KeyRecord("d", GRAPH)
     return state

@@ -9,6 +9,7 @@ from dask_knot.tracking import actions, events
 from dask_knot.tracking.tracker import Pace, Tracker
 
 from .hands import graph
+from .memory import remembered
 
 
 def step(tracker: Tracker, event: events.Event) -> list[actions.Action]:
@@ -25,7 +26,7 @@ def test_a_hundred_thousand_tasks() -> None:
     assert len(asked.request.dependencies) == 100_000
     (sent,) = step(tracker, events.PlanMade(asked.number, make_plan(asked.request)))
     assert isinstance(sent, actions.SubmitPlan)
-    assert tracker.state.keys.keys() == set(wanted)
+    assert remembered(tracker).keys.keys() == set(wanted)
 
 
 def test_ten_thousand_readers_of_keys_that_are_known() -> None:

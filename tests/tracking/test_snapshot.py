@@ -12,11 +12,12 @@ from dask_knot.run.manifest import Kind, Manifest, Output, Place, Work
 from dask_knot.run.names import ShardId
 from dask_knot.tracking import events
 from dask_knot.tracking.events import Ending
+from dask_knot.tracking.moves import ShardState
 from dask_knot.tracking.snapshot import Count, plans_of, snapshot
-from dask_knot.tracking.states import ShardState
 from dask_knot.tracking.tally import REMEMBERED
 
 from .hands import RUN, Hands
+from .memory import remembered
 
 CHAIN: dict[Key, list[Key]] = {"load-1": [], "load-2": ["load-1"], "add-1": ["load-2"]}
 
@@ -37,14 +38,14 @@ def ran(hands: Hands, id: ShardId, work: dict[str, Work], part: int | None, size
 
 def tasks(hands: Hands) -> dict[str, tuple[int, int, int]]:
     """Give done, erred and total by prefix."""
-    seen = snapshot(hands.tracker.state).tasks
+    seen = snapshot(remembered(hands.tracker)).tasks
     return {name: (count.done, count.erred, count.total) for name, count in seen.items()}
 
 
 def test_tasks_move_with_parts() -> None:
     hands = Hands()
     hands.submit(CHAIN, "add-1")
-    assert snapshot(hands.tracker.state).waiting == 3
+    assert snapshot(remembered(hands.tracker)).waiting == 3
     hands.plan()
     id = hands.shard_of("add-1")
     assert tasks(hands) == {"load": (0, 0, 2), "add": (0, 0, 1)}
@@ -52,7 +53,7 @@ def test_tasks_move_with_parts() -> None:
     assert tasks(hands) == {"load": (1, 0, 2), "add": (0, 0, 1)}
     ran(hands, id, {"load": Work(1, 0.1), "add": Work(1, 0.1)}, part=None)
     assert tasks(hands) == {"load": (2, 0, 2), "add": (1, 0, 1)}
-    assert snapshot(hands.tracker.state).waiting == 0
+    assert snapshot(remembered(hands.tracker)).waiting == 0
 
 
 def test_numbers_stay_when_the_records_are_gone() -> None:
@@ -60,11 +61,11 @@ def test_numbers_stay_when_the_records_are_gone() -> None:
     hands.submit(CHAIN, "add-1")
     hands.plan()
     ran(hands, hands.shard_of("add-1"), {}, part=None, size=50)
-    seen = snapshot(hands.tracker.state)
+    seen = snapshot(remembered(hands.tracker))
     assert (seen.stored, seen.moved) == (50, {"read": 10, "written": 100})
     hands.forget("add-1")
     assert hands.is_clean()
-    seen = snapshot(hands.tracker.state)
+    seen = snapshot(remembered(hands.tracker))
     assert seen.stored == 0
     assert [stage.shards[ShardState.DONE] for stage in seen.stages] == [1]
     assert seen.tasks["load"] == Count(2, 0, 2)
@@ -101,7 +102,7 @@ def test_tasks_that_a_lost_shard_didnt_run_go_to_the_next_plan() -> None:
     assert tasks(hands) == {"load": (1, 0, 1)}
     hands.plan()
     assert tasks(hands) == {"load": (1, 0, 3), "add": (0, 0, 1)}
-    shards = [dict(stage.shards) for stage in snapshot(hands.tracker.state).stages]
+    shards = [dict(stage.shards) for stage in snapshot(remembered(hands.tracker)).stages]
     assert shards == [{ShardState.OPEN: 0, ShardState.FAILED: 1}, {ShardState.OPEN: 1}]
 
 
@@ -118,7 +119,7 @@ def test_the_plans_of_keys_bring_those_that_they_wait_for() -> None:
     for reads, key in (({"a-1": []}, "a-1"), ({"b-1": ["a-1"]}, "b-1"), ({"c-1": []}, "c-1")):
         hands.submit(reads, key, external=["a-1"] if key == "b-1" else [])
         hands.plan()
-    state = hands.tracker.state
+    state = remembered(hands.tracker)
     assert plans_of(state, ["b-1", "unknown"]) == ({1}, 0)
     assert list(snapshot(state, {1}).tasks) == ["a", "b"]
     assert list(snapshot(state, {2}).tasks) == ["c"]
@@ -135,7 +136,7 @@ def test_after_a_while_what_was_is_not_shown_any_more(pause: float, expected: li
     hands.now += pause
     hands.submit({"b-1": []}, "b-1")
     hands.plan()
-    assert list(snapshot(hands.tracker.state).tasks) == expected
+    assert list(snapshot(remembered(hands.tracker)).tasks) == expected
 
 
 def come_and_go(hands: Hands, key: str) -> None:
@@ -152,7 +153,7 @@ def test_old_stages_are_forgotten() -> None:
     hands = Hands()
     for number in range(REMEMBERED + 5):
         come_and_go(hands, f"a-{number}")
-    assert len(hands.tracker.state.tallies) == REMEMBERED
+    assert len(remembered(hands.tracker).tallies) == REMEMBERED
 
 
 def test_stages_that_are_over_are_forgotten_while_an_older_one_runs() -> None:
@@ -163,12 +164,12 @@ def test_stages_that_are_over_are_forgotten_while_an_older_one_runs() -> None:
     many = REMEMBERED + 5
     for number in range(many):
         come_and_go(hands, f"a-{number}")
-    tallies = hands.tracker.state.tallies
+    tallies = remembered(hands.tracker).tallies
     assert len(tallies) == REMEMBERED
     assert old in tallies
     # Their tasks are still counted, as long as they belong to what is going on.
     assert tasks(hands) == {"a": (many, 0, many), "old": (0, 0, 1)}
-    seen = snapshot(hands.tracker.state)
+    seen = snapshot(remembered(hands.tracker))
     assert [stage.id for stage in seen.stages] == sorted(tallies)
     hands.tell(events.KeyReleased("old-1", True))
     hands.now += 60.0

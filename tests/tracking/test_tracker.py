@@ -10,9 +10,10 @@ from dask_knot.run import names
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import StageId
 from dask_knot.tracking import actions, events
-from dask_knot.tracking.states import KeyState
+from dask_knot.tracking.moves import KeyState
 
 from .hands import RUN, Hands, graph
+from .memory import remembered
 
 
 def test_a_key_is_finished_with_its_place_and_facts() -> None:
@@ -112,7 +113,7 @@ def test_a_failed_plan_errs_what_was_not_released_meanwhile() -> None:
     hands.tell(events.KeyReleased("b", False))
     error = ValueError("no plan")
     assert hands.tell(events.PlanningFailed(0, error)) == [actions.FailKey("a", 0, error)]
-    assert hands.tracker.state.keys["b"].state is KeyState.GONE
+    assert remembered(hands.tracker).keys["b"].state is KeyState.GONE
 
 
 def test_a_value_stays_until_its_last_reader_is_done() -> None:
@@ -150,7 +151,7 @@ def test_a_value_that_a_plan_under_way_makes_is_not_made_twice() -> None:
     # The planner is at work, and nobody knows yet which values will leave their shards.
     hands.submit({**loads, **means}, *means)
     hands.plan()
-    written = {key for key in loads if key in hands.tracker.state.keys}
+    written = {key for key in loads if key in remembered(hands.tracker).keys}
     assert written
     assert not written & hands.last(actions.MakePlan).request.dependencies.keys()
 
@@ -187,14 +188,14 @@ def test_a_key_that_was_forgotten_and_came_again_is_made_by_its_new_graph() -> N
     hands.plan()
     hands.forget("b", "a")
     hands.submit({"a": [], "b": ["a"]}, "b")
-    assert hands.tracker.state.keys["b"].graph is hands.graphs[-1]
+    assert remembered(hands.tracker).keys["b"].graph is hands.graphs[-1]
 
 
 def test_a_key_that_dask_knows_keeps_its_graph() -> None:
     hands = Hands()
     hands.submit({"a": []}, "a")
     hands.submit({"b": [], "a": ["b"]}, "a")
-    assert hands.tracker.state.keys["a"].graph is hands.graphs[0]
+    assert remembered(hands.tracker).keys["a"].graph is hands.graphs[0]
 
 
 def test_a_key_forgotten_while_its_graph_arrives_is_made_for_that_graph() -> None:
@@ -204,7 +205,7 @@ def test_a_key_forgotten_while_its_graph_arrives_is_made_for_that_graph() -> Non
     hands.tell(events.GraphSubmitted(new, is_held=True))
     assert hands.forget("a") == []
     hands.tell(events.GraphTaken(new, {"a"}))
-    assert hands.tracker.state.keys["a"].graph is new
+    assert remembered(hands.tracker).keys["a"].graph is new
     hands.plan()
     hands.tell(events.KeyAsked("a", 5))
     (told,) = hands.finish(hands.shard_of("a"))
