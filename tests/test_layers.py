@@ -44,7 +44,7 @@ ROOMS = {
     "aws": "errors plural run settings planning batch image",
     "session": "errors plural collector internals run settings planning tracking graphs batch "
     "local image aws",
-    "dashboard": "errors plural run planning tracking session",
+    "dashboard": "errors plural run planning tracking batch session",
     "cluster": "errors plural internals run settings planning tracking graphs batch session "
     "dashboard",
     "cli": "errors plural run settings image aws",
@@ -243,7 +243,7 @@ def test_only_one_room_knows_boto3() -> None:
 
 
 def test_bokeh_stays_optional() -> None:
-    """It is imported when there is a dashboard, by `show`, and by nothing else."""
+    """It is imported when there is a dashboard, by `views`, and by nothing else."""
     pages = {"page.py", "charts.py"}
     names = [
         "bokeh",
@@ -252,7 +252,7 @@ def test_bokeh_stays_optional() -> None:
         "dask_knot.dashboard.charts",
     ]
     for file in FILES:
-        inside = room(file) == "dashboard" and file.name in {*pages, "show.py"}
+        inside = room(file) == "dashboard" and file.name in {*pages, "views.py"}
         found = [name for name in imported(file) if is_below(name, names)]
         assert not found or inside, file
         at_once = [node for node in parsed(file).body if isinstance(node, ast.ImportFrom)]

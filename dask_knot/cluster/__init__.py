@@ -1,1 +1,39 @@
-"""The face of Dask: cluster, scheduler, gateway."""
+"""The face of Dask: what users make, and what Dask's clients talk to. All of it runs in the client.
+
+How it works
+------------
+`KnotCluster` is what users see; `SessionCluster`, below it, opens and closes three things in one
+event loop: a `Session`, which runs the jobs, Dask's scheduler, and one Dask worker, the gateway.
+
+`KnotScheduler` is Dask's scheduler in which some methods answer differently. Each of these is one
+line that calls a collaborator, and hands it Dask's own method where that is still needed:
+
+- `Arrivals` opens the graph that a client sends, in a thread, gives all tasks to the tracker, and
+  then Dask a graph of the wanted keys only. Nothing that it meets may be raised: Dask would close
+  the client's connection, so the keys err instead.
+- `News` takes what Dask asks (``compute-task`` messages never leave for the gateway) and lets go of
+  to the tracker.
+- `Outcomes` tells Dask how keys ended, in the words of a worker, with references for values.
+- `Values` reads the bytes when somebody gathers, and learns what the gateway has scattered.
+- `JobWorkers` shows jobs where Dask shows workers, `PluginRegistry` takes worker plugins to jobs,
+  `Replay` gives clients the tasks inside shards, `Departures` keeps quiet who has left.
+
+The gateway runs no task. It serves values to clients that ask workers, puts scattered ones into the
+store, and reports the capacity of all jobs together.
+
+Races
+-----
+- Dask must not be told anything in the midst of its transitions: news are gathered, in order, and
+  told when the event loop comes round. What must be told at once takes all earlier news with it.
+- A graph takes a while to be opened. Meanwhile its client may leave, the values that it reads may
+  be lost, and all may be restarted: this is looked at again before the graph is passed on.
+- The tracker hears of a graph before Dask does, and learns afterwards which keys Dask has taken:
+  one that was cancelled between the two is let go.
+- An outcome may come when nobody waits any more, or when the key is asked for once more: each
+  carries the run id of the question, and an old one is dropped.
+- A value that is lost while it is read may have been made again: only the place that was tried is
+  given up.
+- Messages of clients that have left, and of those that leave while the cluster closes, are for
+  nobody. `close` comes from threads, signals, other processes and the end of the interpreter, more
+  than once; in a fork there is nothing to close.
+"""

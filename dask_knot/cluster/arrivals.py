@@ -14,12 +14,15 @@ from distributed.core import error_message
 from distributed.utils import offload
 
 from dask_knot.cluster.news import News
+from dask_knot.dashboard.drawing import PlanDrawing
 from dask_knot.errors import UnsupportedGraphError
 from dask_knot.graphs.annotations import Bounds, check_workers, for_dask
 from dask_knot.graphs.compaction import compact
 from dask_knot.graphs.constants import Constants
-from dask_knot.graphs.opening import OpenedGraph, open_graph
-from dask_knot.planning import Resources
+from dask_knot.graphs.opening import OpenedGraph, SentGraph, open_graph
+from dask_knot.planning import Plan, Resources, make_plan
+from dask_knot.planning.outline import outline
+from dask_knot.session.session import Session
 from dask_knot.tracking import events
 
 logger = logging.getLogger(__name__)
@@ -135,10 +138,11 @@ class Arrivals:
         restarts = self._restarts
         try:
             refuse_actors(arrival.options.pop("actors", None))
-            sent = arrival.packed, arrival.keys, arrival.annotations
-            bounds = Bounds(self._session.size, self._session.largest)
-            known = bounds, self._constants, self._session.is_here
-            opened: OpenedGraph = await offload(open_graph, *sent, *known)
+            opened = await _opened(
+                self._session,
+                self._constants,
+                SentGraph(arrival.packed, arrival.keys, arrival.annotations),
+            )
             check_workers(opened.annotations, arrival.annotations, self._scheduler.worker_names())
         except Exception as error:
             self._refuse(arrival, error)
@@ -197,6 +201,23 @@ class Arrivals:
         self._scheduler.client_releases_keys(
             keys=keys, client=client, stimulus_id=f"knot-lost-{time()}"
         )
+
+
+async def foresee_plan(session: Session, sent: SentGraph) -> PlanDrawing:
+    """Plan what a client would send, with what is known now, as if it came alone; nothing runs."""
+    opened = await _opened(session, Constants(), sent)
+    request, sizes, timed = session.tracker.foresee(opened.graph)
+    plan = await offload(make_plan, request) if request is not None else Plan(())
+    return PlanDrawing(outline(plan, set(opened.graph.wanted), sizes, timed), session.slots)
+
+
+async def _opened(session: GraphRunner, constants: Constants, sent: SentGraph) -> OpenedGraph:
+    bounds = Bounds(session.size, session.largest)
+    known = bounds, constants, session.is_here
+    opened: OpenedGraph = await offload(
+        open_graph, sent.packed, sent.keys, sent.annotations, *known
+    )
+    return opened
 
 
 def refuse_actors(actors: Any) -> None:

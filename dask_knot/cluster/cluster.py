@@ -1,48 +1,37 @@
-"""KnotCluster: joins the parts, decides nothing."""
+"""KnotCluster: what users make and ask. It joins the parts and decides nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-from collections.abc import Generator
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import dask
-from distributed.core import Status, rpc
+from dask.utils import format_bytes
+from distributed.core import Status
 from distributed.security import Security
-from distributed.utils import sync
+from distributed.utils import NoOpAwaitable
 
-from dask_knot.cluster.discovery import announce, withdraw
-from dask_knot.cluster.display import Display
-from dask_knot.cluster.ending import close_clients, hear_signals, open_here
-from dask_knot.cluster.gateway import Gateway
-from dask_knot.cluster.hosts import check_host
-from dask_knot.cluster.life import Life
-from dask_knot.cluster.overrides import overrides
-from dask_knot.cluster.scheduler import KnotScheduler
-from dask_knot.dashboard.address import dashboard_address
-from dask_knot.dashboard.terminal import terminal
-from dask_knot.errors import EngineError
-from dask_knot.internals import keep_folder, log_of, start_loop, stop_loop
-from dask_knot.session.opening import open_session
-from dask_knot.session.session import Session
+from dask_knot.cluster.arrivals import foresee_plan
+from dask_knot.cluster.lifetime import SessionCluster
+from dask_knot.cluster.scaling import Adaptation, Scaling, check_reach
+from dask_knot.dashboard.jobtable import JobTable, job_table
+from dask_knot.graphs.opening import send_graph
+from dask_knot.plural import many
 from dask_knot.settings import checks
 from dask_knot.settings.defaults import ensure_file
-from dask_knot.settings.settings import resolve
+from dask_knot.settings.settings import CONFIGURED, KEYWORDS, Configured, resolve
 
 # As Dask's own packages do it: on import, and of the cluster only, as jobs need no such file.
 ensure_file()
 
-#: Dask must hand every ready key to the gateway at once: Batch does the queueing.
-SCHEDULING = {"distributed.scheduler.worker-saturation": "inf"}
 
-
-class KnotCluster(Display):
+class KnotCluster(SessionCluster):
     """A Dask cluster whose tasks run as array jobs of AWS Batch, or as processes here.
 
-    Every argument defaults to ``dask.config`` under ``knot.``; ``knot.yaml`` explains each one.
+    Every setting that is not given, or None, is that of ``dask.config`` under ``knot.``;
+    ``knot.yaml`` explains each one, and has its default.
 
     Parameters
     ----------
@@ -62,19 +51,42 @@ class KnotCluster(Display):
         GPUs of a job.
     timeout : str or float, optional
         Seconds after which a job is ended, 60 at least.
+    attempts : int, optional
+        How often a job whose machine is lost is started, 1 to 10.
     environment : mapping of str to str, optional
         Environment variables of the jobs.
     store : str or path, optional
         Folder or URL where values are kept.
+    host : str, optional
+        Name or address of this machine where Dask's scheduler and dashboard listen.
+    dashboard_address : str or None, optional
+        Where the dashboard listens, such as ``":8787"``; None: there is no dashboard.
+    part_interval : str or float, optional
+        Seconds after which a job commits what it has done.
+    progress : bool, optional
+        Whether a line on the terminal says how far the work is while you wait.
+    image : str, optional
+        Engines "docker" and "aws": image of the jobs.
+    stack, region, profile : str, optional
+        Engine "aws": the stack that ``dask knot up`` made, its AWS region, and the profile of
+        ``~/.aws/config``.
+    queue, job_role : str, optional
+        Engine "aws": another job queue than the stack's, and the ARN of another role for jobs.
+    share_identifier, scheduling_priority : str, int, optional
+        Engine "aws": share of a queue that has a scheduling policy, and 0 to 9999 within it.
+    secrets, tags : mapping of str to str, optional
+        Engine "aws": environment variables of the jobs with the ARN of the secret in each, and
+        tags on the jobs.
     asynchronous : bool
         Whether this is used with ``async with`` inside an event loop.
+    loop : IOLoop, optional
+        Tornado's event loop to use.
     security : Security or bool, optional
         TLS for Dask's own connections; True: with a certificate that is made for this cluster.
     silence_logs : int, str or bool
         Level below which Dask's own log lines are not shown while the cluster is open.
-    **others
-        Any other setting of ``knot.yaml``, with ``_`` for ``-``: attempts, host,
-        dashboard_address, part_interval, and those under the name of the engine: image, stack, ...
+    **unknown
+        There are no others: the error names the keyword that may be meant.
 
     Raises
     ------
@@ -95,176 +107,190 @@ class KnotCluster(Display):
         self,
         engine: str | None = None,
         *,
+        name: str | None = None,
+        jobs: int | None = None,
+        cores: int | None = None,
+        processes: bool | None = None,
+        memory: str | int | None = None,
+        gpus: int | None = None,
+        timeout: str | float | None = None,
+        attempts: int | None = None,
+        environment: Mapping[str, object] | None = None,
+        store: str | os.PathLike[str] | None = None,
+        host: str | None = None,
+        dashboard_address: str | Configured | None = CONFIGURED,
+        part_interval: str | float | None = None,
+        progress: bool | None = None,
+        image: str | None = None,
+        stack: str | None = None,
+        region: str | None = None,
+        profile: str | None = None,
+        queue: str | None = None,
+        job_role: str | None = None,
+        share_identifier: str | None = None,
+        scheduling_priority: int | None = None,
+        secrets: Mapping[str, str] | None = None,
+        tags: Mapping[str, object] | None = None,
         asynchronous: bool = False,
         loop: Any = None,
         security: Security | bool | None = None,
         silence_logs: int | str | bool = logging.WARNING,
-        **others: Any,
+        **unknown: Any,
     ) -> None:
-        self.settings = resolve({"engine": engine, **others})
-        self.security = checks.security("security", security)
-        self.scheduler: KnotScheduler | None = None
-        self._gateway: Gateway | None = None
-        self._session: Session | None = None
-        self._life: Life | None = None
-        self._silence_logs = checks.log_level("silence_logs", silence_logs)
-        self._has_overrides = False
-        self._closing: asyncio.Future[None] | None = None
-        self._following: asyncio.Future[None] | None = None
-        self._notice: Path | None = None
-        self._pid = os.getpid()
-        hear_signals()
-        super().__init__(asynchronous=asynchronous, loop=loop, name=self.settings.name, quiet=True)
-        if not self.called_from_running_loop:
-            start_loop(self)
-            try:
-                self.sync(self._start)
-            except BaseException:
-                stop_loop(self)
-                raise
+        super().__init__(
+            resolve(_given(locals(), unknown)),
+            checks.security("security", security),
+            checks.log_level("silence_logs", silence_logs),
+            asynchronous=asynchronous,
+            loop=loop,
+        )
 
-    def __await__(self) -> Generator[Any, Any, KnotCluster]:
-        async def started() -> KnotCluster:
-            if self.status == Status.created:
-                await self._start()
-            return self
+    def scale(
+        self,
+        n: int | None = None,
+        jobs: int | None = None,
+        memory: str | int | None = None,
+        cores: int | None = None,
+    ) -> Any:
+        """Let another number of jobs run at once.
 
-        return started().__await__()
+        Parameters
+        ----------
+        n, jobs : int
+            How many; the two names mean the same.
+        memory : str or int
+            So many that they have this much memory together, in bytes or as ``"64 GiB"``.
+        cores : int
+            So many that they have this many vCPUs together.
 
-    async def _start(self) -> None:
-        settings = self.settings
-        overrides.acquire(self._silence_logs)
-        self._has_overrides = True
-        try:
-            await asyncio.to_thread(check_host, settings.host)
-            session = self._session = await asyncio.to_thread(open_session, settings)
-            self.settings = settings = session.settings
-            session.hooks.notice = log_of(self)
-            with dask.config.set(SCHEDULING):
-                self.scheduler = KnotScheduler(
-                    session,
-                    host=settings.host,
-                    port=0,
-                    dashboard_address=dashboard_address(settings.host, settings.dashboard_address),
-                    dashboard=settings.dashboard_address is not None,
-                    security=self.security,
-                )
-            await self.scheduler
-            self._gateway = Gateway(
-                self.scheduler,
-                session.store,
-                settings.name,
-                session.first_number,
-                nthreads=settings.jobs * settings.cores,
-                memory_limit=None,
-                host=settings.host,
-                dashboard=False,
-                security=self.security,
-            )
-            await self._gateway
-            self.scheduler_comm = rpc(
-                self.scheduler.address,
-                connection_args=self.security.get_connection_args("client"),
-            )
-            await super()._start()
-        except BaseException:
-            await self._end()
-            self.status = Status.closed
-            raise
-        open_here.add(self)
-        if settings.progress:
-            self._life = Life(session, terminal)
-            self._life.start()
-        self._notice = await asyncio.to_thread(announce, self.name, self.scheduler.address)
-        self._following = asyncio.ensure_future(self._follow(self.scheduler))
-
-    async def _follow(self, scheduler: KnotScheduler) -> None:
-        """Close when the scheduler does: `Client.shutdown` in another process ends it."""
-        await scheduler.finished()
-        self._following = None
-        await self._close()
-
-    async def _close(self) -> None:
-        if self._closing is None:
-            self._closing = asyncio.ensure_future(self._close_once())
-        await asyncio.shield(self._closing)  # for every thread that closes
-
-    async def _close_once(self) -> None:
-        if self.status == Status.closed:
-            return
-        self.status = Status.closing
-        if self._life is not None:
-            self._life.close()
-        if self._following is not None:
-            self._following.cancel()
-        if self._notice is not None:
-            await asyncio.to_thread(withdraw, self._notice)
-        await self._end()
-        await super()._close()
-        open_here.discard(self)
-
-    async def _end(self) -> None:
-        session, ending = self._session, None
-        if self.scheduler is not None:
-            self.scheduler.leave()
-        if session is not None:
-            await session.leave()
-            ending = asyncio.ensure_future(asyncio.to_thread(session.end_jobs))
-        try:
-            await self._end_servers()
-        finally:
-            if session is not None and ending is not None:
-                await ending
-                await asyncio.to_thread(session.end)
-            if self._has_overrides:
-                self._has_overrides = False
-                overrides.release()
-
-    async def _end_servers(self) -> None:
-        if self._gateway is not None:
-            await self._gateway.close()
-        if self.scheduler is not None:
-            await self.scheduler.close()
-
-    def close_in_loop(self, timeout: float) -> None:
-        """Close from a thread in which the event loop doesn't run, whoever runs it."""
-        if not self.called_from_running_loop:
-            close_clients(self)
-        sync(self.loop, self._close, callback_timeout=timeout)
-
-    def end_now(self) -> None:
-        """End all jobs and delete an unnamed run without the event loop; blocks.
-
-        For a process that ends, or whose event loop has ended: `close` waits for more than this.
+        Raises
+        ------
+        ConfigurationError
+            If a number is none, or less than 1: jobs exist only while they have work, so there is
+            nothing to scale down to.
+        EngineError
+            If the cluster isn't open.
         """
-        if self._session is not None:
-            self._session.end()
-        if self._notice is not None:
-            withdraw(self._notice)
+        given = {"n": n, "jobs": jobs, "memory": memory, "cores": cores}
+        return self._resize(Scaling(self.settings).jobs_of(given))
 
-    def close(self, timeout: float | None = None) -> Any:
-        """End all jobs, delete the values of an unnamed run, and stop scheduler and gateway."""
-        if self.asynchronous or os.getpid() != self._pid:
-            return super().close(timeout)
-        close_clients(self)
-        super().close(timeout)
-        stop_loop(self)
-        return None
+    def adapt(self, **limits: Any) -> Adaptation:
+        """Let as many jobs run as there is work for, up to a maximum.
 
-    def abandon(self) -> None:
-        """Leave everything to the process of which this is a fork."""
-        self.status = Status.closed
-        for server in (self.scheduler, self._gateway):
-            if server is not None:
-                keep_folder(server)
+        Jobs exist only while they have work, so there is nothing to start or stop, and nothing is
+        kept idle: of the numbers only the maximum matters.
 
-    def sync(self, func: Any, *args: Any, **options: Any) -> Any:
-        """Call something in the event loop of the cluster, as long as there is one."""
-        if os.getpid() != self._pid:
-            raise EngineError(
-                f"the cluster {self.name} belongs to process {self._pid}, of which this is a fork: "
-                f"connect to it with Client({self.scheduler_address!r})"
-            )
-        if self.status == Status.closed:
-            raise EngineError(f"the cluster {self.name} is closed: make a new one")
-        return super().sync(func, *args, **options)
+        Parameters
+        ----------
+        maximum, maximum_jobs, maximum_cores, maximum_memory : optional
+            The most that may run at once: the least of what is given, or else the present number.
+        minimum, minimum_jobs, minimum_cores, minimum_memory : optional
+            Taken for the sake of dask-jobqueue's scripts, and checked; no job waits for work here.
+        interval, wait_count, target_duration, worker_key : optional
+            Taken as well: there is nothing to decide from time to time.
+
+        Raises
+        ------
+        TypeError
+            If there is no such argument.
+        ConfigurationError
+            If a number is none, or the minimum is above the maximum.
+        EngineError
+            If the cluster isn't open.
+        """
+        adaptation = Scaling(self.settings).adaptation_of(limits, self._slots)
+        self._resize(adaptation.maximum)
+        self._adaptive = adaptation
+        return adaptation
+
+    def wait_for_workers(self, n_workers: int, timeout: float | None = None) -> Any:
+        """Return at once: jobs start when there is work, and never before.
+
+        Parameters
+        ----------
+        n_workers : int
+            Jobs that may run at once.
+        timeout : float, optional
+            Taken as Dask does; nothing is waited for.
+
+        Raises
+        ------
+        ConfigurationError
+            If fewer jobs may run at once: Dask would wait for ever.
+        """
+        check_reach(n_workers, self._slots)
+        return NoOpAwaitable() if self.asynchronous else None
+
+    @property
+    def plan(self) -> set[int]:
+        """Numbers of the jobs that may run at once."""
+        return set(range(self._slots))
+
+    @property
+    def requested(self) -> set[int]:
+        """Numbers of the jobs that there is work for: submitted, and not over."""
+        return set(range(min(self.jobs.unfinished, self._slots)))
+
+    @property
+    def observed(self) -> set[int]:
+        """Numbers of the jobs that run."""
+        return set(range(min(self.jobs.running, self._slots)))
+
+    @property
+    def jobs(self) -> JobTable:
+        """A table of the array jobs: what runs in them, and their children by state."""
+        session = self._open_session
+        return job_table(session.jobs, session.tracker.tallies(), self.status == Status.closed)
+
+    def logs(self, what: Any = None) -> Any:
+        """Read the log of a job by its id, or of the job that makes a key or future.
+
+        Without an argument those of the newest jobs, which `get_logs` gives as well. Gives the last
+        lines by the id of the job or child that wrote them; raises ``KeyError`` if there is no such
+        job.
+        """
+        return self.sync(asyncio.to_thread, self._open_session.logs, getattr(what, "key", what))
+
+    def job_script(self) -> str:
+        """Show the exact requests that the cluster sends to Batch for a stage of two shards."""
+        return self._open_session.job_script()
+
+    def plan_of(self, *collections: Any) -> Any:
+        """Draw how collections, computed together, would be cut into stages of shards.
+
+        Nothing runs. The drawing is text in a terminal and a picture in a notebook.
+        """
+        return self.sync(foresee_plan, self._open_session, send_graph(collections))
+
+    def __repr__(self) -> str:
+        return (
+            f"KnotCluster({self.name}, {self.scheduler_address!r}, "
+            f"engine={self.settings.engine!r}, jobs={self._slots}, cores={self.settings.cores}, "
+            f"memory={format_bytes(self.settings.memory)!r})"
+        )
+
+    def _repr_html_(self, cluster_status: str | None = None) -> str:
+        table = self.jobs._repr_html_() if self._session else ""
+        row = '<tr><td colspan="2" style="text-align: left;">{}</td></tr>'
+        rows = [row.format(cell) for cell in (self._scaling_status(), table)]
+        html: str = super()._repr_html_(cluster_status="".join(rows))
+        return html
+
+    def _scaling_status(self) -> str:
+        return f"Up to {many('job', self._slots)} of {Scaling(self.settings).size} at once"
+
+    async def _get_logs(
+        self, cluster: bool = True, scheduler: bool = True, workers: Any = True
+    ) -> Mapping[str, str]:
+        logs = await super()._get_logs(cluster=cluster, scheduler=scheduler, workers=False)
+        if workers and self._session is not None:
+            chosen = None if workers is True else set(workers)
+            logs.update(await asyncio.to_thread(self._session.logs_of, chosen))
+        return logs  # type: ignore[no-any-return]
+
+
+def _given(arguments: Mapping[str, Any], unknown: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out settings that say nothing: those that are None but for one, where it says much."""
+    silent = {name: CONFIGURED if name == "dashboard_address" else None for name in KEYWORDS}
+    given = {name: arguments[name] for name in KEYWORDS if arguments[name] is not silent[name]}
+    return {**given, **unknown}

@@ -27,7 +27,7 @@ from dask_knot.cluster.plugins import Answers, PluginRegistry
 from dask_knot.cluster.replay import Replay
 from dask_knot.cluster.values import Values
 from dask_knot.cluster.workers import JobWorkers, as_jobs, refuse_retirement
-from dask_knot.dashboard.show import show
+from dask_knot.dashboard.views import add_views
 from dask_knot.session.session import Session
 
 
@@ -59,7 +59,7 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         self.values = Values(self, self._news, session)
         self.add_plugin(_Releases(self._news, self._arrivals), name="knot-releases")
         self.extensions["replay-tasks"] = Replay(self, session)
-        show(self, session)
+        add_views(self, session)
 
     async def start_unsafe(self) -> KnotScheduler:
         """Start the scheduler, and the session with it."""

@@ -16,7 +16,7 @@ from distributed.utils import color_of, is_kernel
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from dask_knot.dashboard.following import Asked, Show, Step, follow
+from dask_knot.dashboard.steps import Asked, Show, Step, follow
 from dask_knot.errors import KnotError
 from dask_knot.tracking.snapshot import Count
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from enum import Enum
+from itertools import chain
 from typing import Any
 
 from dask.system import CPU_COUNT
@@ -27,6 +29,18 @@ ENGINES = ("local", "docker", "aws")
 SECTIONS = (*ENGINES, "build")
 #: Memory of a job on AWS, for each of its vCPUs: instances of every family have it, and Fargate.
 AWS_MEMORY_PER_CORE = 2 * 2**30
+
+
+class Configured(Enum):
+    """What an argument is that leaves it to the configuration, where None says something."""
+
+    CONFIGURED = "as configured"
+
+    def __repr__(self) -> str:
+        return f"<{self.value}>"
+
+
+CONFIGURED = Configured.CONFIGURED
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,3 +213,5 @@ _ENGINE_CHECKS: dict[str, dict[str, Check]] = {
         "tags": checks.tags,
     },
 }
+#: Every setting that is a keyword of a cluster, those that only some engines have included.
+KEYWORDS = tuple(dict.fromkeys([*_CHECKS, *chain.from_iterable(_ENGINE_CHECKS.values())]))

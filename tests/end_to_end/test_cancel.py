@@ -13,7 +13,7 @@ from dask import delayed
 from distributed import CancelledError, Client, Future, wait
 
 from dask_knot import KnotCluster
-from dask_knot.cluster.jobtable import ENDED
+from dask_knot.dashboard.jobtable import ENDED
 from tests import inside
 from tests.end_to_end.conftest import SMALL, until
 from tests.end_to_end.tasks import append, fail, flaky, inc, total, wait_for

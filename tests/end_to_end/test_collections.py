@@ -19,7 +19,7 @@ from dask import delayed
 from distributed import Client, futures_of
 
 from dask_knot import KnotCluster
-from dask_knot.cluster.overrides import SHUFFLES
+from dask_knot.cluster.process import SHUFFLES
 from dask_knot.errors import UnsupportedGraphError
 from tests import inside
 from tests.end_to_end.conftest import until

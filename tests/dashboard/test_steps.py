@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from dask_knot.dashboard.following import Step, follow
 from dask_knot.dashboard.progress import as_html, rows
+from dask_knot.dashboard.steps import Step, follow
 from dask_knot.tracking.snapshot import Count
 
 

@@ -1,4 +1,4 @@
-"""Whether Dask can listen where it is told to: found out before anything is started."""
+"""Where Dask listens: on which host, and where its dashboard does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dask_knot.settings import checks
 
 
 def check_host(host: str) -> None:
-    """Listen for a moment.
+    """Listen for a moment, to find out before anything is started whether Dask can.
 
     Raises
     ------
@@ -22,3 +22,12 @@ def check_host(host: str) -> None:
     except OSError as error:
         expected = f"a name or address of this machine ({error.strerror})"
         raise checks.wrong("host", host, expected) from error
+
+
+def dashboard_address(host: str, address: str | None) -> str:
+    """Keep an address that names no host to the host of the scheduler; any port is as good as none.
+
+    Dask serves health and metrics in any case.
+    """
+    address = address or ":0"
+    return f"{host}{address}" if address.startswith(":") else address

@@ -1,8 +1,10 @@
-"""What holds for the whole process while a cluster is open, and what comes back."""
+"""What holds for the whole process while a cluster is open, and what ends clusters with it."""
 
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 import dask
 import dask.array as da
@@ -11,7 +13,20 @@ import pandas as pd
 from distributed import Client
 
 from dask_knot import KnotCluster
-from dask_knot.cluster.overrides import SHUFFLES, Overrides
+from dask_knot.cluster.process import SHUFFLES, Overrides
+
+#: Windows has none of these; other packages know that.
+PROGRAM = """
+import os, sys
+import bokeh, distributed, obstore, rich.console
+
+for module in ("fcntl", "resource", "pwd", "grp", "termios"):
+    sys.modules[module] = None
+for name in ("fork", "register_at_fork", "getuid", "getgid", "killpg", "setsid", "getpgid"):
+    delattr(os, name)
+import dask_knot.cli
+import dask_knot.cluster
+"""
 
 
 def methods() -> list[str | None]:
@@ -45,3 +60,10 @@ def test_what_was_not_set_is_not_set_afterwards() -> None:
     overrides.release()
     assert methods() == before
     assert [name for name in SHUFFLES if dask.config.get(name, "unset") == "tasks"] == []
+
+
+def test_a_client_can_be_imported_on_windows() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -21,6 +21,9 @@ STATES = (*(status.value for status in JobStatus), CANCELLED)
 ENDED = frozenset({"SUCCEEDED", "FAILED", CANCELLED})
 #: What becomes of children that may still do something, the furthest first.
 _ON_THE_WAY = ("RUNNING", "STARTING", "RUNNABLE", "PENDING", "SUBMITTED")
+
+#: What a child is that runs.
+STARTED = ("STARTING", "RUNNING")
 
 #: Prefixes that are named of each job.
 NAMED = 4
@@ -58,6 +61,20 @@ class JobTable(Sequence[JobRow]):
 
     def __iter__(self) -> Iterator[JobRow]:
         return iter(self._rows)
+
+    @property
+    def unfinished(self) -> int:
+        """How many children are not over."""
+        return self._count(state for state in STATES if state not in ENDED)
+
+    @property
+    def running(self) -> int:
+        """How many children run."""
+        return self._count(STARTED)
+
+    def _count(self, states: Iterable[str]) -> int:
+        chosen = tuple(states)
+        return sum(row.counts.get(state, 0) for row in self._rows for state in chosen)
 
     def __repr__(self) -> str:
         if not self._rows:

@@ -1,7 +1,11 @@
-"""Clusters that nobody has closed: ended with their process, and left alone by its forks.
+"""The process that clusters are in: what holds for all of it while any is open, and its end.
 
-A process ends in four ways: with the interpreter, by a signal that asks for it, by one that can't
-be heard, and by `os._exit`. Jobs go on after the last two only.
+Settings and log levels are the whole process's, as `dask.config` and `logging` are: the first
+cluster sets them, and the last one puts back what was there.
+
+A cluster that nobody has closed ends with its process, and is left alone by its forks. A process
+ends in four ways: with the interpreter, by a signal that asks for it, by one that can't be heard,
+and by `os._exit`. Jobs go on after the last two only.
 """
 
 from __future__ import annotations
@@ -12,14 +16,50 @@ import os
 import signal
 import threading
 import weakref
+from contextlib import ExitStack
 from typing import Any, Protocol
+
+import dask
+from distributed.utils import silence_logging_cmgr
 
 from dask_knot.internals import clients_here, stop_loop
 
+#: P2P needs live workers; graphs that are built while a cluster is open use tasks instead.
+SHUFFLES = {"dataframe.shuffle.method": "tasks", "array.rechunk.method": "tasks"}
 #: What a terminal that is closed, a scheduler of jobs, or `kill` send.
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 #: Seconds that the end of a cluster may take: its jobs' and that of its values.
 LONGEST = 180.0
+
+
+class Overrides:
+    """Set by the first cluster that opens, restored when the last one has closed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._restore = ExitStack()
+
+    def acquire(self, silence_logs: int) -> None:
+        """Note that a cluster opens; log lines of Dask below a level are not shown meanwhile."""
+        with self._lock:
+            self._users += 1
+            if self._users > 1:
+                return
+            self._restore.enter_context(dask.config.set(SHUFFLES))
+            for root in ("distributed", "bokeh") if silence_logs else ():
+                self._restore.enter_context(silence_logging_cmgr(silence_logs, root))
+
+    def release(self) -> None:
+        """Note that a cluster has closed."""
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._restore.close()
+
+
+#: One for the process, as `dask.config` and `logging` are.
+overrides = Overrides()
 
 
 class Mortal(Protocol):

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from dask_knot.batch.service import StageJob
-from dask_knot.cluster.jobtable import job_table
+from dask_knot.dashboard.jobtable import job_table
 from dask_knot.planning import Resources
 from dask_knot.run.names import StageId
 from dask_knot.tracking.moves import ShardState

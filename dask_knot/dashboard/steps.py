@@ -1,4 +1,4 @@
-"""Follows tasks until the futures that need them are done: one question after another."""
+"""Steps of tasks until the futures that need them are done: one question after another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes a scheduler show what its session learns of jobs: the one way into this room from there."""
+"""Views of a session's jobs in Dask's dashboard: the one way into this room from a scheduler."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from dask_knot.tracking.events import ManifestFound
 logger = logging.getLogger(__name__)
 
 
-def show(scheduler: Scheduler, session: Session) -> None:
+def add_views(scheduler: Scheduler, session: Session) -> None:
     """Feed Dask's task stream, answer questions about progress, and serve the Knot page.
 
     The page is there if Dask's own are: they, too, need bokeh.
     """
-    shown = Shown(session)
-    scheduler.add_plugin(shown.stream)
-    session.hooks.found = shown.take
-    scheduler.handlers["knot_progress"] = shown.progress
+    views = Views(session)
+    scheduler.add_plugin(views.stream)
+    session.hooks.found = views.take
+    scheduler.handlers["knot_progress"] = views.progress
     apps = scheduler.http_application.applications
     dashboards = [app for app in apps if "/status" in getattr(app, "app_paths", ())]
     if dashboards:
         from dask_knot.dashboard.page import add_page
 
-        add_page(scheduler, dashboards[0].prefix, shown.overview)
+        add_page(scheduler, dashboards[0].prefix, views.overview)
 
 
-class Shown:
+class Views:
     """What is to be seen of a session's jobs.
 
     Parameters

@@ -1,0 +1,68 @@
+"""The keywords of a cluster are its settings: in its signature, with a type, and explained."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import fields
+from typing import Any, get_type_hints
+
+import pytest
+
+from dask_knot import KnotCluster
+from dask_knot.errors import ConfigurationError
+from dask_knot.settings.settings import (
+    CONFIGURED,
+    KEYWORDS,
+    AwsSettings,
+    DockerSettings,
+    Settings,
+)
+
+#: Of Dask's clusters: these are no settings.
+OF_DASK = ("asynchronous", "loop", "security", "silence_logs")
+SIGNATURE = inspect.signature(KnotCluster)
+
+
+def test_every_setting_is_a_keyword_and_every_keyword_a_setting() -> None:
+    kinds = (Settings, DockerSettings, AwsSettings)
+    settings = {field.name for kind in kinds for field in fields(kind)}
+    settings -= {"is_named", "tempo", "docker", "aws"}  # they follow from others
+    assert settings == {*KEYWORDS}
+    assert {*SIGNATURE.parameters} == {*settings, *OF_DASK, "unknown"}
+
+
+def test_every_keyword_has_a_type_and_is_explained() -> None:
+    hints = get_type_hints(KnotCluster.__init__)
+    assert [name for name, hint in hints.items() if hint is Any] == ["loop", "unknown"]
+    assert set(SIGNATURE.parameters) <= {*hints}
+    assert KnotCluster.__doc__ is not None
+    text = KnotCluster.__doc__.partition("----------")[2].partition("Raises")[0]
+    listed = re.findall(r"^    (?:\*\*)?(\w.*?)(?: : .*)?$", text, re.MULTILINE)
+    assert [name for line in listed for name in line.split(", ")] == list(SIGNATURE.parameters)
+
+
+def test_none_leaves_it_to_the_configuration_but_for_the_dashboard() -> None:
+    defaults = {name: SIGNATURE.parameters[name].default for name in KEYWORDS}
+    assert defaults.pop("dashboard_address") is CONFIGURED
+    assert set(defaults.values()) == {None}
+    assert repr(CONFIGURED) == "<as configured>"
+
+
+@pytest.mark.parametrize(
+    ("keyword", "words"),
+    [
+        ({"job": 2}, r"no argument 'job'\. Did you mean 'jobs'\? There are: attempts, "),
+        ({"n_workers": None}, r"no argument 'n_workers'\. Did you mean 'jobs'\?"),
+        ({"stack": "mine"}, r"no argument 'stack': it is one of engine='aws'"),
+        ({"image": "x"}, r"no argument 'image': it is one of engine='docker'"),
+    ],
+)
+def test_others_are_answered_with_those_that_there_are(keyword: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        KnotCluster(**keyword)
+
+
+def test_none_is_as_if_it_had_not_been_given() -> None:
+    with pytest.raises(ConfigurationError, match="jobs=0"):  # and not: no argument 'image'
+        KnotCluster(image=None, stack=None, jobs=0)
