@@ -39,9 +39,9 @@ def count_requests(case: Case, tasks: int) -> str:
         service, watcher = session._service, session._watcher
         calls: Counter[str] = Counter()
         service.client = CountingBatch(service.client, calls)
-        here, there = Counter(session.store.requests), Counter(watcher.job_requests)
+        here, there = session.run.traffic()[0], Counter(watcher.job_requests)
         case.dask(client)
-        store = session.store.requests - here
+        store = session.run.traffic()[0] - here
         jobs = watcher.job_requests - there
     share = PER_TASKS / tasks
     rows = (("store, client", store), ("store, jobs", jobs), ("Batch", calls))

@@ -31,8 +31,8 @@ def batch(cluster: KnotCluster) -> Any:
 
 
 def store(cluster: KnotCluster) -> Store:
-    """Give the store of the session."""
-    return session(cluster).store
+    """Give the store that the run is in."""
+    return session(cluster).run._store
 
 
 def service(cluster: KnotCluster) -> Any:

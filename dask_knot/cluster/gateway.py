@@ -17,10 +17,9 @@ from distributed.utils import offload
 
 from dask_knot.cluster.values import Values
 from dask_knot.errors import StoreError
-from dask_knot.run import codec, names
-from dask_knot.run.layout import lay_out
+from dask_knot.run import codec
 from dask_knot.run.manifest import Place
-from dask_knot.run.store import Store
+from dask_knot.run.run import Run
 from dask_knot.tracking.events import ValuesScattered
 
 GATEWAY = "gateway"
@@ -49,22 +48,17 @@ class Gateway(Worker):  # type: ignore[misc]
     ----------
     scheduler : Upstream
         The scheduler in this process.
-    store : Store
+    run : Run
         Where scattered values go.
-    run : str
-        The run that they belong to.
     first_number : int
         Where the numbers of their objects begin.
     **options
         As for `distributed.Worker`.
     """
 
-    def __init__(
-        self, scheduler: Upstream, store: Store, run: str, first_number: int, **options: Any
-    ) -> None:
+    def __init__(self, scheduler: Upstream, run: Run, first_number: int, **options: Any) -> None:
         super().__init__(scheduler.address, name=GATEWAY, **options)
         self._scheduler = scheduler
-        self._store = store
         self._run = run
         self._scattered = count(first_number)
         self._has_said_where = False
@@ -92,8 +86,7 @@ class Gateway(Worker):  # type: ignore[misc]
         self, data: Mapping[Key, object], stimulus_id: str | None = None
     ) -> dict[str, Any]:
         """Put values that a client scatters into the store, once, before any shard reads them."""
-        name = names.scattered(self._run, next(self._scattered))
-        putting = asyncio.ensure_future(offload(self._put, name, data))
+        putting = asyncio.ensure_future(offload(self._put, next(self._scattered), data))
         self._puts.add(putting)
         putting.add_done_callback(self._puts.discard)
         try:
@@ -125,7 +118,6 @@ class Gateway(Worker):  # type: ignore[misc]
             self.log_event("warn", warning)
         return super().run(comm, *arguments, **options)
 
-    def _put(self, name: str, data: Mapping[Key, object]) -> dict[Key, Place]:
-        pieces, places = lay_out(name, {key: codec.pickled(value) for key, value in data.items()})
-        self._store.put(name, pieces)
-        return places
+    def _put(self, number: int, data: Mapping[Key, object]) -> dict[Key, Place]:
+        values = {key: codec.pickled(value) for key, value in data.items()}
+        return self._run.write_scattered(number, values)

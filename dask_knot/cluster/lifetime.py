@@ -141,8 +141,7 @@ class SessionCluster(Cluster):  # type: ignore[misc]
         await scheduler
         self._gateway = Gateway(
             scheduler,
-            session.store,
-            settings.name,
+            session.run,
             session.first_number,
             nthreads=settings.jobs * settings.cores,
             memory_limit=None,

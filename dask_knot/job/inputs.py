@@ -12,11 +12,12 @@ from typing import Any
 from dask.typing import Key
 
 from dask_knot.errors import CorruptObjectError, InternalError, MissingObjectError, StoreError
-from dask_knot.run import codec, manifest, names
+from dask_knot.run import codec
 from dask_knot.run.failure import Failure, describe, fail
-from dask_knot.run.manifest import NOWHERE, Kind, Output, Place
-from dask_knot.run.ranges import neighbours, read_together
-from dask_knot.run.store import Store
+from dask_knot.run.manifest import NOWHERE, Commit, Kind, Place
+from dask_knot.run.names import ManifestId, ShardId
+from dask_knot.run.ranges import neighbours
+from dask_knot.run.run import Run
 from dask_knot.run.work import Kept, Made, Source
 from dask_knot.task.context import unpickling
 from dask_knot.task.copies import OwnCopy
@@ -40,16 +41,13 @@ class Inputs:
 
     Parameters
     ----------
-    store : Store
+    run : Run
         Where they are.
-    run : str
-        The run whose manifests tell where.
     sources : mapping of Key to Source
         Per input its place, or the shard that makes it.
     """
 
-    def __init__(self, store: Store, run: str, sources: Mapping[Key, Source]) -> None:
-        self._store = store
+    def __init__(self, run: Run, sources: Mapping[Key, Source]) -> None:
         self._run = run
         self._sources = sources
         self._here: dict[Key, tuple[Kind, memoryview]] = {}
@@ -122,26 +120,23 @@ class Inputs:
             elif isinstance(source, Failure):
                 found[key] = _failed(source)
             else:
-                made = read[source.shard]
-                if isinstance(made, StoreError):
-                    name = names.manifest(self._run, source.shard)
-                    found[key] = _failed(_lost(made, key, name))
-                elif source.ordinal in made:
-                    found[key] = made[source.ordinal]
-                else:
-                    left_out = LookupError(f"shard {source.shard} ended without {key!r}")
-                    found[key] = _failed(fail(InternalError.of(left_out), key))
+                found[key] = self._find(key, source, read[source.shard])
         self._objects = {key: place.name for key, (_, place, _) in found.items()}
         return found
 
-    def _read_manifest(self, shard: names.ShardId) -> Mapping[int, Found] | StoreError:
-        name = names.manifest(self._run, shard)
+    def _find(self, key: Key, source: Made, made: Mapping[int, Found] | StoreError) -> Found:
+        if isinstance(made, StoreError):
+            return _failed(_lost(made, key, self._run.names.manifest(source.shard)))
+        if source.ordinal in made:
+            return made[source.ordinal]
+        left_out = LookupError(f"shard {source.shard} ended without {key!r}")
+        return _failed(fail(InternalError.of(left_out), key))
+
+    def _read_manifest(self, shard: ShardId) -> Mapping[int, Found] | StoreError:
         try:
-            data = self._store.get(name)
-            outputs = manifest.decode(name, data).outputs
+            return _outputs(self._run.read_manifest(ManifestId(shard, None)))
         except LOST as error:
             return error  # trying again wouldn't help, as it may when the store is away
-        return {output.ordinal: _found(output, name, data) for output in outputs}
 
     def _fetch_ahead(self) -> None:
         while self._queue and len(self._reads) < AHEAD:
@@ -149,7 +144,7 @@ class Inputs:
 
     def _fetch(self, group: Sequence[tuple[Key, Kind, Place]]) -> None:
         assert self._pool is not None
-        future = self._pool.submit(read_together, self._store, [place for _, _, place in group])
+        future = self._pool.submit(self._run.read_neighbours, [place for _, _, place in group])
         for number, (key, kind, _) in enumerate(group):
             self._reads[key] = (kind, partial(_pick, future, number))
 
@@ -158,10 +153,11 @@ def _pick(read: Future[list[memoryview]], number: int) -> memoryview:
     return read.result()[number]
 
 
-def _found(output: Output, name: str, manifest: memoryview) -> Found:
-    place = output.place
-    inside = manifest[place.offset :][: place.length] if place.name == name else None
-    return output.kind, place, inside
+def _outputs(commit: Commit) -> Mapping[int, Found]:
+    return {
+        output.ordinal: (output.kind, output.place, commit.inside(output.place))
+        for output in commit.manifest.outputs
+    }
 
 
 def _failed(failure: Failure) -> Found:

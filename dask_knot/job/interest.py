@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 
 from dask_knot.errors import StoreError
-from dask_knot.run import codec, names
 from dask_knot.run.names import ShardId
-from dask_knot.run.store import Store
+from dask_knot.run.run import Run
 
 #: So many seconds lie between two questions at most.
 LONGEST = 300.0
@@ -18,20 +17,17 @@ class Unneeded:
 
     Parameters
     ----------
-    store : Store
-        Where the client says what is unneeded.
-    run : str
-        The run that the shard belongs to.
+    run : Run
+        Where the client says what is unneeded; without patience.
     shard : ShardId
         The shard.
     first : float
         Seconds until the first look.
     """
 
-    def __init__(self, store: Store, run: str, shard: ShardId, first: float) -> None:
-        self._store = store
-        self._name = names.unneeded(run, shard.stage)
-        self._index = str(shard.index).encode()
+    def __init__(self, run: Run, shard: ShardId, first: float) -> None:
+        self._run = run
+        self._shard = shard
         self._pause = first
         self._next = time.monotonic() + first
 
@@ -42,8 +38,6 @@ class Unneeded:
         self._pause = min(2 * self._pause, LONGEST)
         self._next = time.monotonic() + self._pause
         try:
-            data = self._store.get(self._name)
-            codec.check(data)
-            return self._index in bytes(codec.unframe(data)[0]).split()
+            return self._shard.index in self._run.read_unneeded(self._shard.stage)
         except StoreError:  # nothing is unneeded, or nobody knows at the moment
             return False

@@ -12,13 +12,13 @@ from dask.utils import key_split, typename
 from distributed.protocol import pickle
 from distributed.sizeof import safe_sizeof
 
-from dask_knot.errors import InternalError, StoreError
-from dask_knot.run import codec, manifest, names
+from dask_knot.errors import InternalError
+from dask_knot.run import codec
 from dask_knot.run.codec import Bytes
 from dask_knot.run.failure import Failure, describe, fail
-from dask_knot.run.manifest import INLINE_BYTES, Kind, Manifest, Output, Place, Work
-from dask_knot.run.names import ShardId
-from dask_knot.run.store import Store
+from dask_knot.run.manifest import INLINE_BYTES, INSIDE, Kind, Manifest, Output, Place, Work
+from dask_knot.run.names import ManifestId, ShardId
+from dask_knot.run.run import Run
 
 #: Values waiting to be written: at this size they are committed as a part.
 PENDING_BYTES = 256 * 2**20
@@ -35,10 +35,8 @@ class Outputs:
 
     Parameters
     ----------
-    store : Store
+    run : Run
         Where they go.
-    run : str
-        The run they belong to.
     shard : ShardId
         The shard.
     keys : sequence of Key
@@ -47,10 +45,7 @@ class Outputs:
         Which attempt of the child this is, from 1.
     """
 
-    def __init__(
-        self, store: Store, run: str, shard: ShardId, keys: Sequence[Key], attempt: int
-    ) -> None:
-        self._store = store
+    def __init__(self, run: Run, shard: ShardId, keys: Sequence[Key], attempt: int) -> None:
         self._run = run
         self._shard = shard
         self._ordinals: Mapping[Key, int] = {key: number for number, key in enumerate(keys)}
@@ -126,7 +121,7 @@ class Outputs:
         if size <= INLINE_BYTES:
             self._add_small(ordinal, Kind.FINISHED, b"".join(codec.frame(parts)), facts)
         else:
-            output = Output(ordinal, Kind.FINISHED, Place("", 0, size), *facts)
+            output = Output(ordinal, Kind.FINISHED, Place(INSIDE, 0, size), *facts)
             self._large.append((output, parts))
             self._large_size += size
         return nbytes
@@ -144,13 +139,11 @@ class Outputs:
         if not (final or self._new or self._large):
             return
         self._write_large(are_tasks_over=final)
-        name = names.manifest(self._run, self._shard, None if final else self._parts)
-        new = [o if o.place.name else self._placed(o, name) for o in self._new]
-        requests, moved = self._store.traffic()
+        requests, moved = self._run.traffic()
         written = Manifest(
             final,
             self._attempt,
-            [*self._committed, *new] if final else new,
+            [*self._committed, *self._new] if final else self._new,
             self._type_table(),
             self._work,
             self._times.tobytes(),
@@ -159,13 +152,13 @@ class Outputs:
             moved - self._moved + Counter(written=self._inline_size),
             self._lost,
         )
-        frames = manifest.encode(name, written, self._inline)
-        if not (self._store.put_new(name, frames) or self._is_there(name, frames)):
-            raise Superseded(name)
-        start = manifest.inline_start(frames)
-        self._committed += [_moved(o, start) if o.place.name == name else o for o in new]
+        id = ManifestId(self._shard, None if final else self._parts)
+        placed = self._run.write_manifest(id, written, self._inline)
+        if placed is None:
+            raise Superseded(id)
+        self._committed += placed[len(placed) - len(self._new) :]
         self._parts += 1
-        self._moved = self._store.traffic()[1]
+        self._moved = self._run.traffic()[1]
         self._clear()
 
     def _account_for_all(self) -> None:
@@ -174,23 +167,13 @@ class Outputs:
         now = time.time()
         for key, ordinal in self._ordinals.items():
             if ordinal not in there:
-                text = f"shard {self._shard} of {self._run} ran no task that makes {key!r}"
+                text = f"shard {self._shard} of {self._run.name} ran no task that makes {key!r}"
                 self.add(key, fail(InternalError.of(LookupError(text)), key), now, now)
-
-    def _is_there(self, name: str, frames: Sequence[Bytes]) -> bool:
-        """Whether a manifest is this very one: a store may answer a repeated request only."""
-        try:
-            return bytes(self._store.get(name)) == b"".join(frames)
-        except StoreError:
-            return False
-
-    def _placed(self, output: Output, name: str) -> Output:
-        return output._replace(place=output.place._replace(name=name))
 
     def _add_small(
         self, ordinal: int, kind: Kind, data: bytes, facts: tuple[int, int, float, float]
     ) -> None:
-        place = Place("", self._inline_size, len(data))
+        place = Place(INSIDE, self._inline_size, len(data))
         self._new.append(Output(ordinal, kind, place, *facts))
         self._inline.append(data)
         self._inline_size += len(data)
@@ -214,17 +197,9 @@ class Outputs:
         # A task that runs meanwhile may change what it reads: what is written must be what the
         # checksum was taken of. Not where so much waits that a second copy might not fit.
         is_copied = not (are_tasks_over or self.is_full)
-        name = names.data(self._run, self._shard, self._parts, self._attempt)
-        pieces: list[Bytes] = []
-        position = 0
-        for output, parts in self._large:
-            padding = -position % codec.ALIGNMENT
-            pieces += [bytes(padding), *codec.frame(_copies(parts) if is_copied else parts)]
-            position += padding
-            place = Place(name, position, output.place.length)
-            self._new.append(output._replace(place=place))
-            position += output.place.length
-        self._store.put(name, pieces)
+        values = {o.ordinal: _copies(parts) if is_copied else parts for o, parts in self._large}
+        places = self._run.write_data(self._shard, self._parts, self._attempt, values)
+        self._new += [o._replace(place=places[o.ordinal]) for o, _ in self._large]
 
     def _type(self, value: object) -> int:
         kind = type(value)
@@ -240,12 +215,6 @@ class Outputs:
 def _copies(parts: list[Bytes]) -> list[Bytes]:
     """Copy what may change."""
     return [part if memoryview(part).readonly else bytearray(part) for part in parts]
-
-
-def _moved(output: Output, start: int) -> Output:
-    """Count the place of a value inside a manifest from the start of that object."""
-    place = output.place
-    return output._replace(place=place._replace(offset=place.offset + start))
 
 
 def _nbytes(value: object) -> int:

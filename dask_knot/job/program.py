@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from dask_knot.errors import KnotError, NotLoadedError, PluginError, VersionsError
 from dask_knot.job.console import Printed, say
 from dask_knot.job.shard import run_shard
-from dask_knot.run import exits, names
+from dask_knot.run import exits
 from dask_knot.run.failure import in_short
 from dask_knot.run.names import ShardId
-from dask_knot.run.patience import IN_JOBS
-from dask_knot.run.store import Store
+from dask_knot.run.run import Run
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -25,7 +24,10 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """
     try:
         (url,) = arguments
-        root, run, stage = names.parse_pack(url)
+        run, stage = Run.of_pack(url)
+    except KnotError as error:  # before the next: some of them are ValueErrors
+        say(f"{url} could not be run: {error}")
+        return exits.code_of(error)
     except ValueError as error:
         sys.stderr.write(f"usage: python -m dask_knot.job STAGE-URL ({error})\n")
         return 2
@@ -34,12 +36,12 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     printed = Printed()
     printed.install()
     try:
-        run_shard(Store.existing(root, IN_JOBS), run, shard, attempt, printed)
+        run_shard(run, shard, attempt, printed)
     except (VersionsError, NotLoadedError, PluginError) as error:
         say(str(error))
         return exits.code_of(error)
     except KnotError as error:
-        say(f"shard {shard} of {run} could not be run: {error}")
+        say(f"shard {shard} of {run.name} could not be run: {error}")
         return exits.code_of(error)
     except Exception as error:  # what tasks raise is in their manifest: this is ours
         say(in_short(error))

@@ -19,22 +19,18 @@ from dask_knot.job.parts import Parts
 from dask_knot.job.processes import processes
 from dask_knot.job.resume import read_parts, without_committed
 from dask_knot.job.tasks import Pool, Shelf, Sink, run_at_once, run_in_order
-from dask_knot.run import names, pack, versions
 from dask_knot.run.names import ShardId
-from dask_knot.run.plugins import read as read_plugins
-from dask_knot.run.store import Store
+from dask_knot.run.run import Run
 from dask_knot.run.work import ShardWork, decode
 from dask_knot.task.context import enter, here, unpickling
 
 
-def run_shard(store: Store, run: str, shard: ShardId, attempt: int, printed: Printed) -> None:
+def run_shard(run: Run, shard: ShardId, attempt: int, printed: Printed) -> None:
     """Run the tasks of a shard and commit their outcomes.
 
     Parameters
     ----------
-    store : Store
-        Where pack, inputs, outputs and manifests are.
-    run : str
+    run : Run
         The run that the shard belongs to.
     shard : ShardId
         Which shard.
@@ -55,23 +51,23 @@ def run_shard(store: Store, run: str, shard: ShardId, attempt: int, printed: Pri
     PluginError
         If a worker plugin can't set up this process.
     """
-    opened = versions.unseal(pack.read_shard(store, names.pack(run, shard.stage), shard.index))
+    opened = run.read_shard(shard)
     sys.argv = opened.argv  # the client's: modules that tasks import may look at it
-    outfit = Outfit(str(shard), read_plugins(store, run, opened.plugins))
+    outfit = Outfit(str(shard), run.read_plugins(opened.plugins))
     try:
         # Before the tasks are unpickled: they may need modules that a plugin brings.
         with outfitted(outfit):
             work = _decode(opened.frames)
-            outputs = Outputs(store, run, shard, work.outputs, attempt)
+            outputs = Outputs(run, shard, work.outputs, attempt)
             if attempt > 1:
-                begun = read_parts(store, run, shard)
+                begun = read_parts(run, shard)
                 if begun is None:
                     return
                 outputs.recover([part.manifest for part in begun.parts], begun.next_part)
                 work = without_committed(work, begun.parts)
             seconds = work.options.part_seconds
-            sink = Parts(outputs, seconds, Unneeded(store.at_once(), run, shard, seconds))
-            _fetch_and_run(work, Inputs(store, run, work.inputs), sink, printed, outfit)
+            sink = Parts(outputs, seconds, Unneeded(run.at_once(), shard, seconds))
+            _fetch_and_run(work, Inputs(run, work.inputs), sink, printed, outfit)
             # Before the plugins tear down: whatever that does, it costs no value.
             outputs.commit(final=True)
     except Superseded:

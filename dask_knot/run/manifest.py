@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
@@ -42,6 +42,8 @@ class Place(NamedTuple):
     length: int
 
 
+#: Instead of a name: it is inside the manifest that says so.
+INSIDE = ""
 #: The place of what has no bytes.
 NOWHERE = Place("", 0, 0)
 
@@ -117,18 +119,30 @@ class Manifest:
     lost: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
 
-def encode(name: str, manifest: Manifest, inline: Sequence[Bytes]) -> list[Bytes]:
-    """Write a manifest for the object `name`.
+class Commit(NamedTuple):
+    """A manifest as it stands in the store: its name, what it says, and its bytes."""
+
+    name: str
+    manifest: Manifest
+    data: memoryview
+
+    def inside(self, place: Place) -> memoryview | None:
+        """Give the bytes at a place, if that is inside the manifest."""
+        return self.data[place.offset :][: place.length] if place.name == self.name else None
+
+
+def encode(manifest: Manifest, inline: Sequence[Bytes]) -> list[Bytes]:
+    """Write a manifest.
 
     Parameters
     ----------
-    name : str
-        The manifest's own name. Outputs at a place of that name are inside it, at offsets that
-        count from the first of `inline`.
+    manifest : Manifest
+        Outputs at a place without a name are inside, at offsets that count from the first of
+        `inline`.
     inline : sequence of bytes-like
         The small values, one after another.
     """
-    objects: dict[str, int] = {name: 0}
+    objects: dict[str, int] = {INSIDE: 0}
     rows = []
     for ordinal, kind, place, *rest in manifest.outputs:
         number = objects.setdefault(place.name, len(objects))
@@ -151,10 +165,16 @@ def encode(name: str, manifest: Manifest, inline: Sequence[Bytes]) -> list[Bytes
     return [_HEAD.pack(_MAGIC, VERSION, len(index), zlib.crc32(index)), index, *inline]
 
 
-def inline_start(frames: Sequence[Bytes]) -> int:
-    """Tell where the small values begin in the object whose frames `encode` made."""
+def placed(name: str, outputs: Iterable[Output], frames: Sequence[Bytes]) -> list[Output]:
+    """Say where outputs are, now that the manifest is the object `name`, made of `frames`."""
     head, index, *_ = frames
-    return len(head) + len(index)
+    start = len(head) + len(index)
+    return [
+        output._replace(place=Place(name, output.place.offset + start, output.place.length))
+        if output.place.name == INSIDE
+        else output
+        for output in outputs
+    ]
 
 
 def decode(name: str, data: Bytes) -> Manifest:

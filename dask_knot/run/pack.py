@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dask_knot.errors import CorruptObjectError
 from dask_knot.run import codec
 from dask_knot.run.codec import Bytes
-from dask_knot.run.store import Store
 
 _HEAD = struct.Struct("<2sBxI")
 #: Where a shard begins, how long it is, and a checksum of that, its index and the head.
@@ -47,8 +46,17 @@ def build(shards: Sequence[Sequence[Bytes]]) -> list[Bytes]:
     return [head, b"".join(entries), *(piece for frames in shards for piece in frames)]
 
 
-def read_shard(store: Store, name: str, index: int) -> memoryview:
-    """Read the bytes of one shard: two range reads, however large the pack is.
+def read_shard(name: str, index: int, read: Callable[[int, int], memoryview]) -> memoryview:
+    """Read the bytes of one shard: two or three range reads, however large the pack is.
+
+    Parameters
+    ----------
+    name : str
+        The pack, for messages.
+    index : int
+        Which shard.
+    read : callable
+        Reads a range of the pack: offset, length.
 
     Raises
     ------
@@ -57,11 +65,10 @@ def read_shard(store: Store, name: str, index: int) -> memoryview:
     """
     place = _HEAD.size + _ENTRY.size * index
     if index < _CLOSE:
-        table = store.get_range(name, 0, place + _ENTRY.size)
+        table = read(0, place + _ENTRY.size)
         head, entry = table[: _HEAD.size], table[place:]
     else:
-        head = store.get_range(name, 0, _HEAD.size)
-        entry = store.get_range(name, place, _ENTRY.size)
+        head, entry = read(0, _HEAD.size), read(place, _ENTRY.size)
     magic, version, count = _HEAD.unpack(head)
     if magic != _MAGIC or version != VERSION or index >= count:
         raise CorruptObjectError(
@@ -71,7 +78,7 @@ def read_shard(store: Store, name: str, index: int) -> memoryview:
     start, length, checksum = _ENTRY.unpack(entry)
     if _checksum(head, index, start, length) != checksum:
         raise CorruptObjectError(f"the table of the pack {name} was damaged at shard {index}")
-    return store.get_range(name, start, length)
+    return read(start, length)
 
 
 def _checksum(head: Bytes, index: int, start: int, length: int) -> int:

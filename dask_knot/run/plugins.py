@@ -6,9 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dask_knot.run import codec, names
+from dask_knot.run import codec
 from dask_knot.run.codec import Bytes
-from dask_knot.run.store import Store
 
 
 class Plugin(NamedTuple):
@@ -26,14 +25,12 @@ def encode(plugins: Sequence[Plugin]) -> tuple[str, list[Bytes]]:
     return digest.hexdigest()[:32], codec.encode([tuple(plugin) for plugin in plugins])
 
 
-def read(store: Store, run: str, digest: str) -> list[Plugin]:
-    """Read the plugins that a shard was packed with; without any, nothing is asked for.
+def decode(data: Bytes) -> list[Plugin]:
+    """Read what `encode` wrote.
 
     Raises
     ------
-    StoreError
-        If the store can't be read.
+    CorruptObjectError
+        If the bytes aren't those that were written.
     """
-    if not digest:
-        return []
-    return [Plugin(*plugin) for plugin in codec.decode(store.get(names.plugins(run, digest)))]
+    return [Plugin(*plugin) for plugin in codec.decode(data)]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from dask_knot.run import codec
 from dask_knot.run.manifest import Place
-from dask_knot.run.store import Store
 
 #: Neighbouring values up to this size together are read in one request.
 TOGETHER_BYTES = 8 * 2**20
@@ -35,19 +34,6 @@ def neighbours(places: Sequence[Place]) -> list[list[int]]:
             size = place.length
         groups[-1].append(number)
     return groups
-
-
-def read_together(store: Store, places: Sequence[Place]) -> list[memoryview]:
-    """Read one group of neighbours with one request.
-
-    Raises
-    ------
-    StoreError
-        If the object can't be read.
-    """
-    first, last = places[0], places[-1]
-    whole = store.get_range(first.name, first.offset, last.offset + last.length - first.offset)
-    return [whole[p.offset - first.offset :][: p.length] for p in places]
 
 
 def _follows(place: Place, before: Place) -> bool:

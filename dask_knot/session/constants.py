@@ -7,11 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dask.typing import Key
 
 from dask_knot.graphs.constants import LARGE, Constant
-from dask_knot.run import names
-from dask_knot.run.layout import lay_out
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import StageId
-from dask_knot.run.store import Store
+from dask_knot.run.run import Run
 
 
 class StoredConstants:
@@ -23,14 +21,11 @@ class StoredConstants:
 
     Parameters
     ----------
-    store : Store
+    run : Run
         Where they go.
-    run : str
-        The run they belong to.
     """
 
-    def __init__(self, store: Store, run: str) -> None:
-        self._store = store
+    def __init__(self, run: Run) -> None:
         self._run = run
         self._places: dict[Key, Place] = {}
         self._readers: dict[str, set[str]] = {}  # packs by object
@@ -52,12 +47,9 @@ class StoredConstants:
         large = {key: constant for key, constant in constants.items() if constant.size >= LARGE}
         new = {key: one.parts for key, one in large.items() if key not in self._places}
         if new:
-            name = names.constants(self._run, stage)
-            pieces, places = lay_out(name, new)
-            self._store.put(name, pieces)
-            self._places |= places
+            self._places |= self._run.write_constants(stage, new)
         found = {key: self._places[key] for key in large}
-        pack = names.pack(self._run, stage)
+        pack = self._run.names.pack(stage)
         for name in {place.name for place in found.values()}:
             self._readers.setdefault(name, set()).add(pack)
             self._read.setdefault(pack, set()).add(name)

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from dask_knot.batch.service import JobService
 from dask_knot.planning import Limits, Resources
-from dask_knot.run import names
-from dask_knot.run.store import Store
+from dask_knot.run.run import Run
 from dask_knot.run.work import Options
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.constants import StoredConstants
@@ -63,30 +62,30 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
     """
     clockwork = clockwork or Clockwork()
     settings = engine.settings
-    run, tempo = settings.name, settings.tempo
+    tempo = settings.tempo
     service = JobService(engine.client, engine.template, engine.tail)
     size = Resources(
         vcpus=settings.cores, memory=settings.memory, gpus=settings.gpus, timeout=settings.timeout
     )
     service.definition(size)  # a size that there isn't is refused now, not with the first job
-    store = engine.open_store(settings.store or engine.store_url)
-    store.check_writable(names.probe(run))
-    settings = replace(settings, store=store.url)  # now that it is known
-    first = _claim_plans(store, run) if settings.is_named else 0
-    store.be_patient(tempo.patience)  # not before: what is wrong from the start is told at once
+    run = Run(engine.open_store(settings.store or engine.store_url), settings.name)
+    run.check_writable()
+    settings = replace(settings, store=run.store_url)  # now that it is known
+    first = run.claim_session() if settings.is_named else 0
+    run.be_patient(tempo.patience)  # not before: what is wrong from the start is told at once
     pace = Pace(tempo.gather_quiet, tempo.gather_longest)
-    tracker = Tracker(run, _limits(settings), size, pace, first)
-    values = ValueReader(store, clockwork.executor("values", READS_AT_ONCE))
+    tracker = Tracker(run.names, _limits(settings), size, pace, first)
+    values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))
     options = Options(settings.cores, settings.processes, settings.part_interval)
-    submitter = Submitter(store, run, service, options, StoredConstants(store, run))
+    submitter = Submitter(run, service, options, StoredConstants(run))
     # Without patience: it looks again itself.
     reads = clockwork.executor("manifests", MANIFESTS_AT_ONCE)
-    watcher = Watcher(store.at_once(), run, service, values, reads)
+    watcher = Watcher(run.at_once(), service, values, reads)
     hooks = Hooks()
 
     def delete(names: Sequence[str]) -> None:
         values.forget(names)
-        store.delete(names)
+        run.delete(names)
 
     driver = Driver(tracker, submitter, Failures(values), delete, hooks, clockwork)
     lookout = Lookout(driver, tracker, service, watcher, tempo, hooks)
@@ -95,7 +94,7 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
         size,
         hooks,
         submitter.plugins,
-        store,
+        run,
         first,
         engine,
         service,
@@ -116,11 +115,3 @@ def _limits(settings: Settings) -> Limits:
         job_start_seconds=tempo.job_start,
         unknown_seconds=tempo.unknown_task,
     )
-
-
-def _claim_plans(store: Store, run: str) -> int:
-    """Claim numbers for the plans of one session: another one may have opened the same run."""
-    number = len(store.list(f"{run}/sessions/"))
-    while not store.put_new(names.session(run, number), [b"open"]):
-        number += 1
-    return number * names.PLANS_PER_SESSION

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dask_knot.run import names, plugins
 from dask_knot.run.plugins import Plugin
-from dask_knot.run.store import Store
+from dask_knot.run.run import Run
 
 
 class JobPlugins:
@@ -29,7 +28,7 @@ class JobPlugins:
         """Write them again before the next jobs: others may not have been able to read them."""
         self._published, self._is_doubted = ((), ""), True
 
-    def publish(self, store: Store, run: str) -> str:
+    def publish(self, run: Run) -> str:
         """Write the plugins unless they are there already; tell their digest, or nothing.
 
         Raises
@@ -40,10 +39,6 @@ class JobPlugins:
         current = self._plugins
         published, digest = self._published
         if current is not published:
-            digest = ""
-            if current:
-                digest, frames = plugins.encode(current)
-                write = store.put if self._is_doubted else store.put_new
-                write(names.plugins(run, digest), frames)
+            digest = run.publish_plugins(current, self._is_doubted) if current else ""
             self._published, self._is_doubted = (current, digest), False
         return digest

@@ -13,13 +13,12 @@ from dask.typing import Key
 
 from dask_knot.batch.service import JobService, StageJob
 from dask_knot.batch.termination import Leftovers, end_jobs
-from dask_knot.errors import StoreError, StoreGoneError
+from dask_knot.errors import StoreError
 from dask_knot.planning import Resources, Shard, Stage
 from dask_knot.plural import many
-from dask_knot.run import names
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import StageId
-from dask_knot.run.store import Store
+from dask_knot.run.run import Run
 from dask_knot.session.driver import Driver, Hooks
 from dask_knot.session.engines import Engine
 from dask_knot.session.lookout import Lookout
@@ -32,8 +31,6 @@ from dask_knot.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
 
-#: So often the folder of a run is emptied at most.
-LOOKS = 5
 #: For so many seconds trouble of the store is borne at the end: what stays is never looked for.
 BEARING = 5.0
 
@@ -55,8 +52,8 @@ class Session:
         Whom it tells what; set them before `start`.
     plugins : JobPlugins
         What sets up jobs before their tasks run.
-    store : Store
-        Where the run keeps everything.
+    run : Run
+        What it holds.
     first_number : int
         Where the numbers of what this session writes begin: no other one has these.
     """
@@ -65,7 +62,7 @@ class Session:
     size: Resources
     hooks: Hooks
     plugins: JobPlugins
-    store: Store
+    run: Run
     first_number: int
     _engine: Engine
     _service: JobService
@@ -111,7 +108,7 @@ class Session:
         with self._ending:
             if self._is_ended:
                 return
-            self.store.hurry()
+            self.run.hurry()
             self._driver.stop_submitting()
             self._engine.end_jobs()
             left = end_jobs(self._service)
@@ -133,8 +130,8 @@ class Session:
             self._is_ended = True
             try:
                 if not self.settings.is_named:
-                    self.store.be_patient(min(BEARING, self.settings.tempo.patience))
-                    empty(self.store, f"{self.settings.name}/")
+                    self.run.be_patient(min(BEARING, self.settings.tempo.patience))
+                    self.run.delete_all()
             finally:
                 self._engine.close()
 
@@ -194,7 +191,7 @@ class Session:
 
     def traffic(self) -> Counter[str]:
         """Count the bytes that this client has ``read`` and ``written``."""
-        return self.store.traffic()[1]
+        return self.run.traffic()[1]
 
     def logs_of(self, chosen: Collection[str] | None) -> dict[str, str]:
         """Read the logs of jobs and children that are named, or of the newest; blocks."""
@@ -230,10 +227,9 @@ class Session:
         stage = Stage((empty, empty), self.size)
         definition = self._service.definition(self.size)
         name = definition["jobDefinitionName"]
-        url = f"{self.store.url}/{names.pack(self.settings.name, id)}"
         requests = {
             "RegisterJobDefinition": definition,
-            "SubmitJob": {**self._service.request(id, stage, url, name)},
+            "SubmitJob": {**self._service.request(id, stage, self.run.url_of(id), name)},
         }
         return json.dumps(requests, indent=2)
 
@@ -245,21 +241,3 @@ class Session:
             f"They may run on, cost money and write into {self.settings.store}. To end them:\n"
             f"  {commands}"
         )
-
-
-def empty(store: Store, folder: str) -> None:
-    """Delete all that is in a folder of a store, and say if something stays.
-
-    It is looked at again: what a job had just sent when it ended may arrive after its end.
-    """
-    try:
-        for _ in range(LOOKS):
-            store.delete_all(folder)
-            if not store.list(folder):
-                return
-        why = "somebody still writes there"
-    except StoreGoneError:  # with all that was in it
-        return
-    except StoreError as error:
-        why = str(error)
-    logger.warning("not all was deleted from %s/%s: %s", store.url, folder, why)

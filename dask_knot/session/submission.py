@@ -13,12 +13,10 @@ from dask_knot.errors import InternalError
 from dask_knot.graphs.constants import Constant
 from dask_knot.internals import GraphNode
 from dask_knot.planning import Shard, Stage
-from dask_knot.run import codec, names, pack, work
-from dask_knot.run.codec import Bytes
 from dask_knot.run.failure import fail
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
-from dask_knot.run.store import Store
+from dask_knot.run.run import Run
 from dask_knot.run.work import Kept, Made, Options, ShardWork, Source
 from dask_knot.session.constants import StoredConstants
 from dask_knot.session.plugins import JobPlugins
@@ -30,8 +28,7 @@ from dask_knot.tracking.events import Node, SubmissionFailed
 class Submitter:
     """Writes packs and submits stages; everything here blocks, so call it in a thread."""
 
-    store: Store
-    run: str
+    run: Run
     service: JobService
     options: Options
     constants: StoredConstants
@@ -44,15 +41,14 @@ class Submitter:
             if self.service.is_closed:  # nobody waits for what is left
                 return
             id = StageId(action.number, index)
-            name = names.pack(self.run, id)
             try:
                 self.service.check_upstream(id, stage)
                 constants = _constants(stage, action.tasks)
                 places = self.constants.put(id, constants)
                 stored = {key: Kept(p, constants[key].is_fixed) for key, p in places.items()}
-                works = [self._encode(shard, action, sources, stored) for shard in stage.shards]
-                self.store.put(name, pack.build(works))
-                self.service.submit(id, stage, f"{self.store.url}/{name}")
+                works = [self._work(shard, action, sources, stored) for shard in stage.shards]
+                url = self.run.write_pack(id, works, self.plugins.publish(self.run))
+                self.service.submit(id, stage, url)
             except Exception as error:  # a mistake of ours ends this stage, too, and no other
                 told = InternalError.of(error)
                 self.service.refuse(id, told)
@@ -69,9 +65,7 @@ class Submitter:
         StoreError
             If the store can't be written; then they run on, which is no harm.
         """
-        indices = " ".join(str(shard.index) for shard in shards)
-        # Framed, so that it is checked: a damaged number is that of another shard.
-        self.store.put(names.unneeded(self.run, shards[0].stage), codec.frame([indices.encode()]))
+        self.run.tell_unneeded(shards[0].stage, (shard.index for shard in shards))
 
     def release(self, deleted: Sequence[str]) -> list[str]:
         """Note that objects are going to be deleted, and name all that go with them."""
@@ -82,24 +76,21 @@ class Submitter:
         self.constants.forget(names)
         self.plugins.forget()
 
-    def _encode(
+    def _work(
         self,
         shard: Shard,
         action: SubmitPlan,
         sources: Mapping[Key, Source],
         stored: Mapping[Key, Kept],
-    ) -> list[Bytes]:
+    ) -> ShardWork:
         constants = {key: stored[key] for key in shard.literals if key in stored}
         tasks = cast(Mapping[Key, GraphNode], action.tasks)
-        return work.encode(
-            ShardWork(
-                [tasks[key] for key in shard.tasks],
-                [tasks[key] for key in shard.literals if key not in constants],
-                {key: sources[key] for key in shard.inputs} | constants,
-                shard.outputs,
-                self.options,
-            ),
-            self.plugins.publish(self.store, self.run),
+        return ShardWork(
+            [tasks[key] for key in shard.tasks],
+            [tasks[key] for key in shard.literals if key not in constants],
+            {key: sources[key] for key in shard.inputs} | constants,
+            shard.outputs,
+            self.options,
         )
 
 

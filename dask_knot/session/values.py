@@ -14,8 +14,8 @@ from dask.typing import Key
 from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
 from dask_knot.run import codec
 from dask_knot.run.manifest import Place
-from dask_knot.run.ranges import neighbours, read_together
-from dask_knot.run.store import Store
+from dask_knot.run.ranges import neighbours
+from dask_knot.run.run import Run
 
 #: Manifests that are kept in memory, because they hold small values: the newest up to this size.
 CACHE_BYTES = 256 * 2**20
@@ -24,18 +24,18 @@ APART_BYTES = 64 * 1024
 
 
 class ValueReader:
-    """Reads places of a store, and remembers the manifests that were read last.
+    """Reads values of a run, and remembers the manifests that were read last.
 
     Parameters
     ----------
-    store : Store
+    run : Run
         Where values are.
     pool : Executor
         Reads ranges, several at once.
     """
 
-    def __init__(self, store: Store, pool: Executor) -> None:
-        self._store = store
+    def __init__(self, run: Run, pool: Executor) -> None:
+        self._run = run
         self._cache: OrderedDict[str, memoryview] = OrderedDict()
         self._cached = 0
         self._lock = Lock()  # the watcher's thread adds while others read
@@ -73,7 +73,7 @@ class ValueReader:
         """
         data = self.at_hand(place)
         if data is None:
-            data = self._store.at_once().get_range(place.name, place.offset, place.length)
+            data = self._run.at_once().read_value(place)
         return data
 
     def read_values(
@@ -116,7 +116,7 @@ class ValueReader:
     def _read_group(self, group: Sequence[tuple[Place, Key]]) -> list[memoryview | StoreError]:
         places = [place for place, _ in group]
         try:
-            return [_checked(data) for data in read_together(self._store, places)]
+            return [_checked(data) for data in self._run.read_neighbours(places)]
         except StoreError as error:
             if len(places) > 1:  # one damaged value must not take its neighbours along
                 return [result for entry in group for result in self._read_group([entry])]

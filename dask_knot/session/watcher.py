@@ -9,16 +9,12 @@ from concurrent.futures import Executor
 
 from dask_knot.batch.service import JobService
 from dask_knot.errors import CorruptObjectError, MissingObjectError
-from dask_knot.run import manifest, names
-from dask_knot.run.names import ShardId, StageId
-from dask_knot.run.store import Store
+from dask_knot.run.names import ManifestId, ShardId, StageId
+from dask_knot.run.run import Run
 from dask_knot.session.values import ValueReader
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
 
 logger = logging.getLogger(__name__)
-
-#: Up to so many stages are listed one by one: values of later plans may fill the run's folder.
-LISTED_APART = 3
 
 Found = ManifestFound | ChildFailed
 
@@ -28,10 +24,8 @@ class Watcher:
 
     Parameters
     ----------
-    store : Store
-        Where manifests appear.
-    run : str
-        The run they belong to.
+    run : Run
+        Where manifests appear; without patience, as it is looked at again.
     service : JobService
         Knows the jobs.
     values : ValueReader
@@ -45,15 +39,12 @@ class Watcher:
         How often jobs that are done have asked the store, by operation.
     """
 
-    def __init__(
-        self, store: Store, run: str, service: JobService, values: ValueReader, pool: Executor
-    ) -> None:
-        self._store = store
+    def __init__(self, run: Run, service: JobService, values: ValueReader, pool: Executor) -> None:
         self._run = run
         self._service = service
         self._values = values
         self.job_requests: Counter[str] = Counter()
-        self._seen: dict[StageId, set[str]] = {}
+        self._seen: dict[StageId, set[ManifestId]] = {}
         self._failed: list[ChildFailed] = []  # Batch is asked for them once only
         self._pool = pool
 
@@ -74,8 +65,8 @@ class Watcher:
         new = self._new(stages)
         found: list[Found] = [event for event in self._read(new) if event is not None]
         # Not before all of them are read: what is seen isn't looked at again.
-        for name, shard in new:
-            self._seen[shard.stage].add(name)
+        for id in new:
+            self._seen[id.shard.stage].add(id)
         for event in found:
             if isinstance(event, ManifestFound) and event.manifest.final:
                 self.job_requests += Counter(event.manifest.requests)
@@ -90,41 +81,23 @@ class Watcher:
         """End the threads that read."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _new(self, stages: Sequence[StageId]) -> list[tuple[str, ShardId]]:
-        new = []
-        for name in self._list(stages):
-            try:
-                shard, _ = names.parse_manifest(self._run, name)
-            except ValueError:  # somebody else has put it there
-                continue
-            seen = self._seen.get(shard.stage)
-            if seen is not None and name not in seen:
-                new.append((name, shard))
-        return new
+    def _new(self, stages: Sequence[StageId]) -> list[ManifestId]:
+        listed = self._run.list_manifests(stages)
+        return [id for id in listed if id not in self._seen.get(id.shard.stage, (id,))]
 
-    def _list(self, stages: Sequence[StageId]) -> list[str]:
-        """List the manifests of some stages: each of a few, or all since the first of many."""
-        if len(stages) > LISTED_APART:
-            offset = names.before_plan(self._run, min(stages).plan)
-            return self._store.list(names.manifests(self._run), offset)
-        return [name for id in stages for name in self._store.list(names.of_stage(self._run, id))]
+    def _read(self, new: Sequence[ManifestId]) -> Iterable[Found | None]:
+        return map(self._read_one, new) if len(new) < 2 else self._pool.map(self._read_one, new)
 
-    def _read(self, new: Sequence[tuple[str, ShardId]]) -> Iterable[Found | None]:
-        if len(new) < 2:
-            return [self._read_one(*entry) for entry in new]
-        return list(self._pool.map(self._read_one, *zip(*new, strict=True)))
-
-    def _read_one(self, name: str, shard: ShardId) -> Found | None:
+    def _read_one(self, id: ManifestId) -> Found | None:
         try:
-            data = self._store.get(name)
-            read = manifest.decode(name, data)
+            commit = self._run.read_manifest(id)
         except (MissingObjectError, CorruptObjectError) as error:
-            if names.parse_manifest(self._run, name)[1] is not None:
-                logger.warning("a part of shard %s can't be read: %s", shard, error)
+            if id.part is not None:
+                logger.warning("a part of shard %s can't be read: %s", id.shard, error)
                 return None  # the last manifest has its outputs as well
-            return ChildFailed(shard, Ending.UNREADABLE, error)
-        self._values.remember(name, data)
-        return ManifestFound(shard, name, read)
+            return ChildFailed(id.shard, Ending.UNREADABLE, error)
+        self._values.remember(commit.name, commit.data)
+        return ManifestFound(id.shard, commit.name, commit.manifest)
 
     def _forget_all_but(self, stages: Sequence[StageId]) -> None:
         self._seen = {id: self._seen.get(id, set()) for id in stages}

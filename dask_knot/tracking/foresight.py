@@ -36,7 +36,7 @@ class Foresight(NamedTuple):
 
 def foresee(state: TrackerState, graph: Graph) -> Foresight:
     """Submit a graph to a copy of what the tracker knows, which plans at once."""
-    copy = TrackerState(state.run, state.limits, state.default, Pace(0.0, 0.0))
+    copy = TrackerState(state.names, state.limits, state.default, Pace(0.0, 0.0))
     copy.keys = {key: _copied(record) for key, record in state.keys.items()}
     copy.durations = state.durations
     demand.submit(copy, GraphSubmitted(graph), 0.0)

@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from dask_knot.errors import MissingObjectError
-from dask_knot.run import names
 from dask_knot.run.names import ShardId
 from dask_knot.tracking import gathering
 from dask_knot.tracking.actions import WriteAgain
@@ -79,7 +78,7 @@ def _maker_that_is_lost(
     state: TrackerState, record: KeyRecord, objects: Collection[str]
 ) -> ShardId | None:
     maker = record.shard.id if record.shard is not None else None
-    return maker if maker is not None and names.manifest(state.run, maker) in objects else None
+    return maker if maker is not None and state.names.manifest(maker) in objects else None
 
 
 def _is_open(record: KeyRecord) -> bool:

@@ -6,7 +6,6 @@ from dask.typing import Key
 
 from dask_knot.errors import MissingObjectError
 from dask_knot.planning import Plan, Shard
-from dask_knot.run import names
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking.actions import SubmitPlan
@@ -97,7 +96,7 @@ def _record_stage(
 ) -> None:
     id = counted.id
     size = len(shards)
-    pack, unneeded = names.pack(state.run, id), names.unneeded(state.run, id)
+    pack, unneeded = state.names.pack(id), state.names.unneeded(id)
     stage = StageRecord(id, [], pack, unneeded, counted, size, size, size)
     state.stages[id] = stage
     state.running.add(id)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from dask.typing import Key
 
 from dask_knot.planning import Limits, Resources
-from dask_knot.run.names import StageId
+from dask_knot.run.names import Names, StageId
 from dask_knot.tracking.actions import (
     Action,
     DeleteObjects,
@@ -72,6 +72,8 @@ class TrackerState:
 
     Attributes
     ----------
+    names : Names
+        What the objects of the run are called.
     keys : dict of Key to KeyRecord
         Wanted keys, and values that go from shard to shard.
     stages : dict of StageId to StageRecord
@@ -98,7 +100,7 @@ class TrackerState:
         Bytes that jobs have ``read`` and ``written``.
     """
 
-    run: str
+    names: Names
     limits: Limits
     default: Resources
     pace: Pace

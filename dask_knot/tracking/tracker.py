@@ -9,7 +9,7 @@ from dask.typing import Key
 
 from dask_knot.planning import Limits, Resources
 from dask_knot.run.manifest import Place
-from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.names import Names, ShardId, StageId
 from dask_knot.tracking import demand, events, gathering, outcomes, plans, replaying
 from dask_knot.tracking.actions import Action
 from dask_knot.tracking.foresight import Foresight, foresee
@@ -28,8 +28,8 @@ class Tracker:
 
     Parameters
     ----------
-    run : str
-        The name under which everything is stored.
+    names : Names
+        What the objects of the run are called.
     limits : Limits
         What the planner keeps to.
     default : Resources
@@ -41,9 +41,9 @@ class Tracker:
     """
 
     def __init__(
-        self, run: str, limits: Limits, default: Resources, pace: Pace, first_plan: int = 0
+        self, names: Names, limits: Limits, default: Resources, pace: Pace, first_plan: int = 0
     ) -> None:
-        self._state = TrackerState(run, limits, default, pace, plans=first_plan)
+        self._state = TrackerState(names, limits, default, pace, plans=first_plan)
 
     def handle(self, event: events.Event, now: float) -> list[Action]:
         """Take in what happened.

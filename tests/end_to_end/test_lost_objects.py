@@ -14,7 +14,7 @@ from distributed import Client, WorkerPlugin, wait
 
 from dask_knot import KnotCluster
 from dask_knot.errors import KilledTaskError, StoreError
-from dask_knot.run import names
+from dask_knot.run.names import Names, StageId
 from tests import inside
 from tests.end_to_end.conftest import until
 from tests.end_to_end.tasks import inc, touch, wait_for
@@ -195,8 +195,8 @@ def test_packs_are_written_again(cluster: KnotCluster, client: Client, harm: Har
     assert not left
 
 
-def _pack(cluster: KnotCluster, id: names.StageId) -> Path:
-    return Path(inside.store(cluster).url.removeprefix("file://")) / names.pack(cluster.name, id)
+def _pack(cluster: KnotCluster, id: StageId) -> Path:
+    return Path(inside.store(cluster).url.removeprefix("file://")) / Names(cluster.name).pack(id)
 
 
 def test_a_scattered_value_that_is_lost_is_an_error(cluster: KnotCluster, client: Client) -> None:

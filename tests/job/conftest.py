@@ -10,7 +10,7 @@ import pytest
 
 from dask_knot.run.store import Store
 
-from .runs import Run
+from .runs import Rehearsal
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +21,6 @@ def _thawed() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path) -> Rehearsal:
     """Open a run in an empty folder."""
-    return Run(Store(tmp_path / "store"))
+    return Rehearsal(Store(tmp_path / "store"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ from dask.typing import Key
 
 from dask_knot.job.console import Printed
 from dask_knot.job.shard import run_shard
-from dask_knot.run import codec, manifest, names, pack, work
+from dask_knot.run import codec
 from dask_knot.run.failure import Failure
 from dask_knot.run.manifest import Kind, Manifest
-from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.names import ManifestId, ShardId, StageId
+from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 from dask_knot.run.work import Made, Options, ShardWork, Source
 
@@ -42,21 +42,20 @@ def task(key: Key, function: Any, *arguments: Any) -> Task:
 ref = TaskRef
 
 
-@dataclass(frozen=True)
-class Run:
-    """One run in a store."""
+class Rehearsal(Run):
+    """A run whose shards run in this process, and whose store can be looked into."""
 
-    store: Store
-    name: str = "run"
+    def __init__(self, store: Store, name: str = "run") -> None:
+        super().__init__(store, name)
+        self.store = store
 
     def write(self, *works: ShardWork, stage: StageId = FIRST) -> None:
         """Write the pack of a stage."""
-        packed = pack.build([work.encode(each) for each in works])
-        self.store.put(names.pack(self.name, stage), packed)
+        self.write_pack(stage, works)
 
     def start(self, id: ShardId, attempt: int = 1, store: Store | None = None) -> None:
         """Run a shard whose pack was written."""
-        run_shard(store or self.store, self.name, id, attempt, Printed())
+        run_shard(Run(store or self.store, self.name), id, attempt, Printed())
 
     def outcomes(self, content: ShardWork, stage: StageId = FIRST) -> dict[Key, Any]:
         """Write a stage of one shard, run it and read its outcomes."""
@@ -66,8 +65,7 @@ class Run:
 
     def manifest(self, id: ShardId, part: int | None = None) -> Manifest:
         """Read a manifest."""
-        name = names.manifest(self.name, id, part)
-        return manifest.decode(name, self.store.get(name))
+        return self.read_manifest(ManifestId(id, part)).manifest
 
     def read(self, content: ShardWork, id: ShardId) -> dict[Key, Any]:
         """Read the outcomes of a shard: values, and Failures in their place."""
@@ -75,7 +73,7 @@ class Run:
         for output in self.manifest(id).outputs:
             key = content.outputs[output.ordinal]
             assert key not in found
-            data = self.store.get_range(*output.place)
+            data = self.read_value(output.place)
             is_error = output.kind is Kind.ERRED
             found[key] = Failure.decode(data) if is_error else codec.decode(data)
         return found

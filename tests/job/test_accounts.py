@@ -9,21 +9,20 @@ from pathlib import Path
 import pytest
 
 from dask_knot.errors import CorruptObjectError, InternalError, MissingObjectError, StoreError
-from dask_knot.run import names
 from dask_knot.run.codec import Bytes
 from dask_knot.run.failure import Failure
-from dask_knot.run.names import ShardId
+from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.store import Store
 from dask_knot.run.work import Made, Options
 
-from .runs import FIRST, SECOND, Run, made, ref, shard, task
+from .runs import FIRST, SECOND, Rehearsal, made, ref, shard, task
 from .test_resume import counted, runs
 
 ID = ShardId(FIRST, 0)
 IN_PARTS = Options(part_seconds=0)
 
 
-def test_an_output_that_no_task_makes_is_an_error_of_ours(run: Run) -> None:
+def test_an_output_that_no_task_makes_is_an_error_of_ours(run: Rehearsal) -> None:
     content = shard([task("a", int, 1)], outputs=["a", "nobody makes this"])
     found = run.outcomes(content)
     assert found.pop("a") == 1
@@ -34,7 +33,7 @@ def test_an_output_that_no_task_makes_is_an_error_of_ours(run: Run) -> None:
     assert isinstance(run.outcomes(reader, SECOND)["reads"].load(), InternalError)
 
 
-def test_an_output_that_a_manifest_lacks_is_an_error_for_its_readers_only(run: Run) -> None:
+def test_an_output_that_a_manifest_lacks_is_an_error_for_its_readers_only(run: Rehearsal) -> None:
     content = shard([task("a", int, 1)])
     run.outcomes(content)
     inputs = {"a": Made(ID, 0), "b": Made(ID, 5)}
@@ -54,7 +53,7 @@ class DeafStore(Store):
 
 @pytest.mark.parametrize("options", [Options(), IN_PARTS])
 def test_a_manifest_that_the_store_took_already_supersedes_nobody(
-    run: Run, options: Options
+    run: Rehearsal, options: Options
 ) -> None:
     content = shard([task(n, int, n) for n in range(3)], options=options)
     run.write(content)
@@ -62,9 +61,9 @@ def test_a_manifest_that_the_store_took_already_supersedes_nobody(
     assert run.read(content, ID) == {0: 0, 1: 1, 2: 2}
 
 
-def break_after(run: Run, parts: int) -> None:
+def break_after(run: Rehearsal, parts: int) -> None:
     """Let a first attempt end after some parts, as when its machine is lost."""
-    name = names.manifest(run.name, ID, parts)
+    name = run.names.manifest(ID, parts)
 
     class Mortal(Store):
         def put_new(self, wanted: str, data: Iterable[Bytes]) -> bool:
@@ -77,24 +76,24 @@ def break_after(run: Run, parts: int) -> None:
 
 
 @pytest.mark.parametrize("how", ["deleted", "cut", "of nobody"])
-def test_a_second_attempt_runs_what_a_part_lost(run: Run, tmp_path: Path, how: str) -> None:
+def test_a_second_attempt_runs_what_a_part_lost(run: Rehearsal, tmp_path: Path, how: str) -> None:
     file = tmp_path / "runs"
     content = shard([task(n, counted, n, file) for n in range(4)], options=IN_PARTS)
     run.write(content)
     break_after(run, 3)
-    first = names.manifest(run.name, ID, 0)
+    first = run.names.manifest(ID, 0)
     if how == "deleted":
         run.store.delete([first])
     elif how == "cut":
         run.store.put(first, [run.store.get(first)[:20]])
     else:
-        run.store.put(f"{names.of_stage(run.name, FIRST)}.notes", [b"mine"])
+        run.store.put(f"{run.names.of_stage(FIRST)}.notes", [b"mine"])
     run.start(ID, attempt=2)
     assert runs(file) == [0, 1, 2, 3, *([3] if how == "of nobody" else [0, 3])]
     assert run.read(content, ID) == {n: n for n in range(4)}
 
 
-def test_what_an_output_lacked_is_named_in_the_manifest(run: Run) -> None:
+def test_what_an_output_lacked_is_named_in_the_manifest(run: Rehearsal) -> None:
     source = shard([task("a", bytes, 200_000), task("b", int, 2)])
     run.outcomes(source)
     (lost,) = (str(path) for path in run.files("data/"))
@@ -108,14 +107,14 @@ def test_what_an_output_lacked_is_named_in_the_manifest(run: Run) -> None:
     assert dict(run.manifest(ShardId(SECOND, 0)).lost) == {0: (lost,), 2: (lost,)}
 
 
-def test_what_a_shard_lacked_is_told_to_those_behind_it(run: Run) -> None:
+def test_what_a_shard_lacked_is_told_to_those_behind_it(run: Rehearsal) -> None:
     source = shard([task("a", bytes, 200_000)])
     run.outcomes(source)
     name = run.manifest(ID).outputs[0].place.name
     run.store.put(name, [b"\0" * 200_500])
     content = shard([task("reads", len, ref("a"))], inputs=made(source, ID))
     run.outcomes(content, SECOND)
-    third = names.StageId(0, 2)
+    third = StageId(0, 2)
     behind = shard([task("last", abs, ref("reads"))], inputs=made(content, ShardId(SECOND, 0)))
     failure = run.outcomes(behind, third)["last"]
     assert isinstance(failure, Failure)

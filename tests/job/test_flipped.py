@@ -14,46 +14,45 @@ from dask._task_spec import DataNode
 import dask_knot
 from dask_knot.errors import CorruptObjectError, StoreError
 from dask_knot.graphs.constants import Constants
-from dask_knot.run import codec, manifest, names, pack, plugins, versions, work
+from dask_knot.run import codec, work
 from dask_knot.run.failure import Failure, fail
-from dask_knot.run.layout import lay_out
 from dask_knot.run.manifest import Kind, Place
-from dask_knot.run.names import ShardId
+from dask_knot.run.names import ManifestId, ShardId
 from dask_knot.run.plugins import Plugin
 from dask_knot.run.store import Store
 from dask_knot.session.constants import StoredConstants
 from dask_knot.session.values import ValueReader, decode_values
 from tests.session.virtual import AtOnce
 
-from .runs import FIRST, Run, shard, task
+from .runs import FIRST, Rehearsal, shard, task
 
 ID = ShardId(FIRST, 0)
+LAST = ManifestId(ID, None)
 ARRAY = np.arange(10_000)
 
 #: Puts an object into the store of a run; gives its name, and a way to read it as it is read.
 Kept = tuple[str, Callable[[], Any]]
 
 
-def a_pack(run: Run) -> Kept:
+def a_pack(run: Rehearsal) -> Kept:
     run.write(shard([task("first", int, 1)]), shard([task("second", int, 2)]))
-    name = names.pack(run.name, FIRST)
+    name = run.names.pack(FIRST)
 
     def read() -> Any:
-        opened = versions.unseal(pack.read_shard(run.store, name, 1))
+        opened = run.read_shard(ShardId(FIRST, 1))
         return [node.key for node in work.decode(opened.frames).tasks], opened.plugins
 
     return name, read
 
 
-def a_manifest(run: Run) -> Kept:
+def a_manifest(run: Rehearsal) -> Kept:
     run.outcomes(shard([task("small", str, "text"), task("large", np.arange, 10_000)]))
-    name = names.manifest(run.name, ID)
+    name = run.names.manifest(ID)
 
     def read() -> Any:
-        data = run.store.get(name)
-        content = manifest.decode(name, data)
+        _, content, data = run.read_manifest(LAST)
         places = {output.ordinal: output.place for output in content.outputs}
-        values = ValueReader(run.store, AtOnce())
+        values = ValueReader(run, AtOnce())
         values.remember(name, data)
         found, lost = values.read_values(places)
         values.close()
@@ -65,49 +64,46 @@ def a_manifest(run: Run) -> Kept:
     return name, read
 
 
-def a_failure(run: Run) -> Kept:
+def a_failure(run: Rehearsal) -> Kept:
     run.outcomes(shard([task("bad", int, "no number")]))
-    name = names.manifest(run.name, ID)
+    name = run.names.manifest(ID)
 
     def read() -> Any:
-        data = run.store.get(name)
-        (output,) = manifest.decode(name, data).outputs
+        commit = run.read_manifest(LAST)
+        (output,) = commit.manifest.outputs
         assert output.kind is Kind.ERRED
-        return str(Failure.decode(data[output.place.offset :][: output.place.length]).load())
+        return str(Failure.decode(commit.inside(output.place) or b"").load())
 
     return name, read
 
 
-def _placed(run: Run, place: Place) -> Kept:
+def _placed(run: Rehearsal, place: Place) -> Kept:
     def read() -> Any:
-        return codec.decode(run.store.get_range(*place)).tolist()
+        return codec.decode(run.read_value(place)).tolist()
 
     return place.name, read
 
 
-def data(run: Run) -> Kept:
+def data(run: Rehearsal) -> Kept:
     run.outcomes(shard([task("large", np.arange, 10_000)]))
     return _placed(run, run.manifest(ID).outputs[0].place)
 
 
-def a_constant(run: Run) -> Kept:
+def a_constant(run: Rehearsal) -> Kept:
     constant = Constants().take(ARRAY)
     assert constant is not None
-    (place,) = StoredConstants(run.store, run.name).put(FIRST, {"c": constant}).values()
+    (place,) = StoredConstants(run).put(FIRST, {"c": constant}).values()
     return _placed(run, place)
 
 
-def scattered(run: Run) -> Kept:
-    pieces, places = lay_out(names.scattered(run.name, 0), {"x": codec.pickled(ARRAY)})
-    run.store.put(places["x"].name, pieces)
+def scattered(run: Rehearsal) -> Kept:
+    places = run.write_scattered(0, {"x": codec.pickled(ARRAY)})
     return _placed(run, places["x"])
 
 
-def a_plugin(run: Run) -> Kept:
-    digest, frames = plugins.encode([Plugin("mine", b"pickled")])
-    name = names.plugins(run.name, digest)
-    run.store.put(name, frames)
-    return name, lambda: plugins.read(run.store, run.name, digest)
+def a_plugin(run: Rehearsal) -> Kept:
+    digest = run.publish_plugins([Plugin("mine", b"pickled")])
+    return run.names.plugins(digest), lambda: run.read_plugins(digest)
 
 
 KINDS = [a_pack, a_manifest, a_failure, data, a_constant, scattered, a_plugin]
@@ -124,7 +120,9 @@ def flipped(store: Store, name: str) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_flipped_byte_is_never_taken_for_good(run: Run, kind: Callable[[Run], Kept]) -> None:
+def test_a_flipped_byte_is_never_taken_for_good(
+    run: Rehearsal, kind: Callable[[Rehearsal], Kept]
+) -> None:
     name, read = kind(run)
     right, refused, count = read(), 0, 0
     for position in flipped(run.store, name):
@@ -138,7 +136,9 @@ def test_a_flipped_byte_is_never_taken_for_good(run: Run, kind: Callable[[Run], 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_cut_off_is_never_taken_for_good(run: Run, kind: Callable[[Run], Kept]) -> None:
+def test_what_is_cut_off_is_never_taken_for_good(
+    run: Rehearsal, kind: Callable[[Rehearsal], Kept]
+) -> None:
     name, read = kind(run)
     read()
     good = bytes(run.store.get(name))
@@ -176,9 +176,9 @@ def test_every_place_that_unpickles_is_accounted_for() -> None:
     assert found == ACCOUNTED.keys()
 
 
-def test_an_entry_of_a_pack_stands_for_its_own_shard_only(run: Run) -> None:
+def test_an_entry_of_a_pack_stands_for_its_own_shard_only(run: Rehearsal) -> None:
     run.write(shard([task("first", int, 1)]), shard([task("second", int, 2)]))
-    name = names.pack(run.name, FIRST)
+    name = run.names.pack(FIRST)
     data = bytearray(run.store.get(name))
     size = (data.index(b"KV") - 8) // 2
     data[8 : 8 + size], data[8 + size : 8 + 2 * size] = (
@@ -188,19 +188,19 @@ def test_an_entry_of_a_pack_stands_for_its_own_shard_only(run: Run) -> None:
     run.store.put(name, [data])
     for index in range(2):
         with pytest.raises(CorruptObjectError, match="table"):
-            pack.read_shard(run.store, name, index)
+            run.read_shard(ShardId(FIRST, index))
 
 
-def test_a_failure_that_stands_for_an_input_is_checked_with_its_shard(run: Run) -> None:
+def test_a_failure_that_stands_for_an_input_is_checked_with_its_shard(run: Rehearsal) -> None:
     content = shard(
         [task("reads", int, 1)],
         inputs={"failed": fail(LookupError("gone"), "failed")},
         literals=[DataNode("literal", 41)],
     )
     run.write(content)
-    data = bytearray(run.store.get(names.pack(run.name, FIRST)))
+    data = bytearray(run.store.get(run.names.pack(FIRST)))
     data[data.index(b"gone")] ^= 1
-    run.store.put(names.pack(run.name, FIRST), [data])
-    opened = versions.unseal(pack.read_shard(run.store, names.pack(run.name, FIRST), 0))
+    run.store.put(run.names.pack(FIRST), [data])
+    opened = run.read_shard(ID)
     with pytest.raises(CorruptObjectError):
         work.decode(opened.frames)

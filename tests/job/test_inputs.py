@@ -10,14 +10,14 @@ import pytest
 
 from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
 from dask_knot.job import inputs as inputs_module
-from dask_knot.run import names, ranges
+from dask_knot.run import ranges
 from dask_knot.run.failure import Failure, fail
 from dask_knot.run.manifest import Place
-from dask_knot.run.names import ShardId
+from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.store import Store
 from dask_knot.run.work import Made, Options, ShardWork
 
-from .runs import FIRST, SECOND, Run, made, ref, shard, task
+from .runs import FIRST, SECOND, Rehearsal, made, ref, shard, task
 
 MAKER = ShardId(FIRST, 0)
 READER = ShardId(SECOND, 0)
@@ -53,7 +53,7 @@ def reader(source: ShardWork, **options: Any) -> ShardWork:
     )
 
 
-def place_of(run: Run, source: ShardWork, key: str) -> Place:
+def place_of(run: Rehearsal, source: ShardWork, key: str) -> Place:
     """Find a value of the first shard."""
     ordinal = source.outputs.index(key)
     (place,) = (o.place for o in run.manifest(MAKER).outputs if o.ordinal == ordinal)
@@ -66,7 +66,7 @@ def _same(value: object) -> object:
 
 @pytest.mark.parametrize("part_seconds", [5.0, 0.0])
 @pytest.mark.parametrize("cores", [1, 4])
-def test_values_of_another_shard_are_read(run: Run, part_seconds: float, cores: int) -> None:
+def test_values_of_another_shard_are_read(run: Rehearsal, part_seconds: float, cores: int) -> None:
     source = maker(part_seconds=part_seconds)
     run.outcomes(source)
     found = run.outcomes(reader(source, cores=cores), SECOND)
@@ -76,7 +76,7 @@ def test_values_of_another_shard_are_read(run: Run, part_seconds: float, cores: 
     assert found == {"small read": 5, "text read": "some text"}
 
 
-def test_a_place_a_shard_and_a_failure_may_be_read_together(run: Run) -> None:
+def test_a_place_a_shard_and_a_failure_may_be_read_together(run: Rehearsal) -> None:
     source = maker()
     run.outcomes(source)
     place = place_of(run, source, "large")
@@ -91,7 +91,7 @@ def test_a_place_a_shard_and_a_failure_may_be_read_together(run: Run) -> None:
     assert found == {"placed read": 19_999, "made read": 5}
 
 
-def test_neighbours_are_read_in_one_request(run: Run) -> None:
+def test_neighbours_are_read_in_one_request(run: Rehearsal) -> None:
     source = shard([task(n, np.full, 10_000, n) for n in range(50)])
     run.outcomes(source)
     run.write(reader(source), stage=SECOND)
@@ -101,7 +101,7 @@ def test_neighbours_are_read_in_one_request(run: Run) -> None:
     assert run.store.requests["get"] == 4
 
 
-def test_what_is_together_has_a_limit(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_together_has_a_limit(run: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranges, "TOGETHER_BYTES", 200_000)
     source = shard([task(n, np.full, 10_000, n) for n in range(50)])
     run.outcomes(source)
@@ -116,15 +116,15 @@ def test_what_is_together_has_a_limit(run: Run, monkeypatch: pytest.MonkeyPatch)
     }
 
 
-def test_many_inputs_are_not_fetched_all_at_once(run: Run) -> None:
+def test_many_inputs_are_not_fetched_all_at_once(run: Rehearsal) -> None:
     count = 3 * inputs_module.AHEAD
     places = {}
     for number in range(count):
         source = shard([task(number, np.full, 10_000, number)])
-        stage = names.StageId(0, number)
+        stage = StageId(0, number)
         run.outcomes(source, stage)
         places[number] = run.manifest(ShardId(stage, 0)).outputs[0].place
-    opened = inputs_module.Inputs(run.store, run.name, places)
+    opened = inputs_module.Inputs(run, places)
     run.store.requests.clear()
     opened.start(range(count))
     for number in range(count):
@@ -133,10 +133,10 @@ def test_many_inputs_are_not_fetched_all_at_once(run: Run) -> None:
     opened.close()
 
 
-def test_order_does_not_matter(run: Run) -> None:
+def test_order_does_not_matter(run: Rehearsal) -> None:
     source = maker()
     run.outcomes(source)
-    opened = inputs_module.Inputs(run.store, run.name, made(source, MAKER))
+    opened = inputs_module.Inputs(run, made(source, MAKER))
     opened.start(source.outputs)
     assert opened.take("text") == "some text"
     assert opened.take("larger")[-1] == 39_999
@@ -147,7 +147,7 @@ def test_order_does_not_matter(run: Run) -> None:
     opened.close()
 
 
-def _outcomes_after(run: Run, source: ShardWork) -> tuple[set[str], set[type]]:
+def _outcomes_after(run: Rehearsal, source: ShardWork) -> tuple[set[str], set[type]]:
     """Read all values; tell which tasks failed for want of their input, and how."""
     found = run.outcomes(reader(source), SECOND)
     assert len(found) == len(source.outputs)
@@ -161,7 +161,7 @@ def _outcomes_after(run: Run, source: ShardWork) -> tuple[set[str], set[type]]:
     return {key.removesuffix(" read") for key in lost}, {type(f.load()) for f in lost.values()}
 
 
-def test_a_corrupt_value_fails_its_readers_only(run: Run) -> None:
+def test_a_corrupt_value_fails_its_readers_only(run: Rehearsal) -> None:
     source = maker()
     run.outcomes(source)
     place = place_of(run, source, "large")
@@ -171,7 +171,7 @@ def test_a_corrupt_value_fails_its_readers_only(run: Run) -> None:
     assert _outcomes_after(run, source) == ({"large"}, {CorruptObjectError})
 
 
-def test_a_corrupt_small_value_fails_its_readers_only(run: Run) -> None:
+def test_a_corrupt_small_value_fails_its_readers_only(run: Rehearsal) -> None:
     source = maker()
     run.outcomes(source)
     place = place_of(run, source, "small")
@@ -181,7 +181,7 @@ def test_a_corrupt_small_value_fails_its_readers_only(run: Run) -> None:
     assert _outcomes_after(run, source) == ({"small"}, {CorruptObjectError})
 
 
-def test_a_missing_object_fails_the_readers_of_its_values(run: Run) -> None:
+def test_a_missing_object_fails_the_readers_of_its_values(run: Rehearsal) -> None:
     source = maker()
     run.outcomes(source)
     run.store.delete([place_of(run, source, "large").name])
@@ -189,12 +189,12 @@ def test_a_missing_object_fails_the_readers_of_its_values(run: Run) -> None:
 
 
 @pytest.mark.parametrize("how", ["missing", "corrupt"])
-def test_a_lost_manifest_fails_the_readers_of_that_shard(run: Run, how: str) -> None:
+def test_a_lost_manifest_fails_the_readers_of_that_shard(run: Rehearsal, how: str) -> None:
     works = [shard([task("a", int, 1)]), shard([task("b", int, 2), task("c", int, 3)])]
     run.write(*works)
     for index in range(2):
         run.start(ShardId(FIRST, index))
-    lost = names.manifest(run.name, ShardId(FIRST, 1))
+    lost = run.names.manifest(ShardId(FIRST, 1))
     if how == "missing":
         run.store.delete([lost])
     else:
@@ -210,7 +210,7 @@ def test_a_lost_manifest_fails_the_readers_of_that_shard(run: Run, how: str) -> 
     assert found == {"a read": -1, "none": 0}
 
 
-def test_a_store_that_is_away_is_no_error_of_tasks(run: Run) -> None:
+def test_a_store_that_is_away_is_no_error_of_tasks(run: Rehearsal) -> None:
     source = maker()
     run.outcomes(source)
     run.write(reader(source), stage=SECOND)
@@ -219,7 +219,7 @@ def test_a_store_that_is_away_is_no_error_of_tasks(run: Run) -> None:
     assert len(run.files("manifests/")) == 1  # that of the maker: another attempt may succeed
 
 
-def test_a_value_that_cannot_be_loaded_fails_its_readers_only(run: Run) -> None:
+def test_a_value_that_cannot_be_loaded_fails_its_readers_only(run: Rehearsal) -> None:
     name = "run/data/00/foreign"
     run.store.put(name, [b"x" * 100])
     inputs = {"foreign": Place(name, 0, 100)}

@@ -9,8 +9,8 @@ import pytest
 from dask_knot.errors import StoreError
 from dask_knot.job import interest as unneeded
 from dask_knot.job.interest import LONGEST, Unneeded
-from dask_knot.run import codec, names
 from dask_knot.run.names import ShardId
+from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 
 from .runs import FIRST
@@ -35,8 +35,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def test_who_is_named_is_unneeded(clock: Clock) -> None:
     store = Store("memory://")
-    children = {n: Unneeded(store, "run", ShardId(FIRST, n), 5.0) for n in (0, 1, 2, 12)}
-    store.put(names.unneeded("run", FIRST), codec.frame([b"1 12 30"]))
+    children = {n: Unneeded(Run(store, "run"), ShardId(FIRST, n), 5.0) for n in (0, 1, 2, 12)}
+    Run(store, "run").tell_unneeded(FIRST, [1, 12, 30])
     assert not any(child() for child in children.values())
     assert "get" not in store.requests  # not before its time
     clock.now = 5.0
@@ -45,7 +45,7 @@ def test_who_is_named_is_unneeded(clock: Clock) -> None:
 
 def test_it_looks_ever_more_seldom(clock: Clock) -> None:
     store = Store("memory://")
-    child = Unneeded(store, "run", ShardId(FIRST, 0), 5.0)
+    child = Unneeded(Run(store, "run"), ShardId(FIRST, 0), 5.0)
     looks = []
     for second in range(3600):
         clock.now = float(second)
@@ -62,7 +62,7 @@ def test_a_store_that_is_away_ends_nobody(clock: Clock, monkeypatch: pytest.Monk
         raise StoreError("no route to host")
 
     store = Store("memory://")
-    child = Unneeded(store, "run", ShardId(FIRST, 0), 5.0)
+    child = Unneeded(Run(store, "run"), ShardId(FIRST, 0), 5.0)
     monkeypatch.setattr(store, "get", away)
     clock.now = 100.0
     assert not child()

@@ -16,7 +16,7 @@ from dask_knot.run.names import ShardId
 from dask_knot.run.store import Store
 from dask_knot.run.work import Options
 
-from .runs import FIRST, Run, ref, shard, task
+from .runs import FIRST, Rehearsal, ref, shard, task
 
 ID = ShardId(FIRST, 0)
 SOON = Options(part_seconds=0.1)
@@ -34,7 +34,7 @@ def wait_for(path: Path) -> str:
 def test_what_is_done_does_not_wait_for_a_long_task(tmp_path: Path) -> None:
     part = tmp_path / "store" / "run" / "manifests" / str(FIRST) / "00000.p000"
     content = shard([task("quick", int, 7), task("long", wait_for, part)], options=SOON)
-    on_disk = Run(Store(tmp_path / "store"))
+    on_disk = Rehearsal(Store(tmp_path / "store"))
     assert on_disk.outcomes(content) == {"quick": 7, "long": "00000.p000"}
     assert [output.ordinal for output in on_disk.manifest(ID, 0).outputs] == [0]
 
@@ -60,7 +60,7 @@ def test_a_task_may_change_what_it_reads_while_that_is_written(tmp_path: Path) -
 
     tasks = [task("array", np.zeros, 2**15), task("changed", change, ref("array"))]
     content = shard(tasks, options=SOON)
-    on_disk = Run(Store(tmp_path / "store"))
+    on_disk = Rehearsal(Store(tmp_path / "store"))
     on_disk.write(content)
     store = SlowStore(tmp_path / "store")
     store.folder = tmp_path
@@ -83,7 +83,7 @@ class DeafStore(Store):
 
 def test_a_part_that_fails_beside_a_task_fails_the_shard(tmp_path: Path) -> None:
     said = tmp_path / "said"
-    on_disk = Run(Store(tmp_path / "store"))
+    on_disk = Rehearsal(Store(tmp_path / "store"))
     on_disk.write(shard([task("quick", int, 7), task("long", wait_for, said)], options=SOON))
     store = DeafStore(tmp_path / "store")
     store.said = said

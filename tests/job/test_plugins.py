@@ -16,13 +16,13 @@ from distributed.protocol import pickle
 from dask_knot.errors import MissingObjectError, PluginError
 from dask_knot.job import program as job
 from dask_knot.job.plugins import set_up, tear_down
-from dask_knot.run import exits, names, pack, plugins, work
+from dask_knot.run import exits, plugins, work
 from dask_knot.run.names import ShardId
 from dask_knot.run.plugins import Plugin
 from dask_knot.session.plugins import JobPlugins
 from dask_knot.task.worker import JobWorker
 
-from .runs import FIRST, Run, shard, task
+from .runs import FIRST, Rehearsal, shard, task
 
 ID = ShardId(FIRST, 0)
 events: list[str] = []
@@ -69,24 +69,23 @@ def pickled(*some: Any) -> dict[str, bytes]:
     return {f"{n}-{type(p).__name__}": bytes(pickle.dumps(p)) for n, p in enumerate(some)}
 
 
-def write(run: Run, registered: dict[str, bytes], *tasks: GraphNode) -> work.ShardWork:
+def write(run: Rehearsal, registered: dict[str, bytes], *tasks: GraphNode) -> work.ShardWork:
     """Write a stage of one shard whose job is set up by plugins."""
     ours = JobPlugins()
     ours.set(registered)
     content = shard(list(tasks))
-    frames = work.encode(content, ours.publish(run.store, run.name))
-    run.store.put(names.pack(run.name, FIRST), pack.build([frames]))
+    run.write_pack(FIRST, [content], ours.publish(run))
     return content
 
 
-def outcomes(run: Run, some: list[Any], *tasks: GraphNode) -> Any:
+def outcomes(run: Rehearsal, some: list[Any], *tasks: GraphNode) -> Any:
     """Run tasks in a job that plugins set up."""
     content = write(run, pickled(*some), *tasks)
     run.start(ID)
     return run.read(content, ID)
 
 
-def test_setup_in_order_and_teardown_the_other_way_round(run: Run) -> None:
+def test_setup_in_order_and_teardown_the_other_way_round(run: Rehearsal) -> None:
     found = outcomes(
         run, [Recorder("a"), Recorder("b")], task("x", lambda: sorted(get_worker().plugins))
     )
@@ -96,7 +95,7 @@ def test_setup_in_order_and_teardown_the_other_way_round(run: Run) -> None:
 
 
 def test_a_module_is_there_before_the_tasks_are_unpickled(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "knot_job_module.py"
     path.write_text("def answer():\n    return 42\n")
@@ -112,7 +111,7 @@ def test_a_module_is_there_before_the_tasks_are_unpickled(
 
 
 def test_a_plugin_may_be_in_a_module_that_one_before_it_brings(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Rehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "knot_job_plugin.py"
     path.write_text(
@@ -131,7 +130,7 @@ def test_a_plugin_may_be_in_a_module_that_one_before_it_brings(
     assert run.read(content, ID) == {"x": ["0-UploadFile", "1-Brought", "brought"]}
 
 
-def test_the_last_of_several_uploads_counts(run: Run, tmp_path: Path) -> None:
+def test_the_last_of_several_uploads_counts(run: Rehearsal, tmp_path: Path) -> None:
     path = tmp_path / "knot_job_again.py"
     uploads = []
     for answer in ("raise ImportError('never')", "x = 2", "x = 3"):
@@ -146,7 +145,7 @@ def _read_again() -> int:
     return int(knot_job_again.x)
 
 
-def test_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment(run: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KNOT_TEST", "before")
     assert outcomes(run, [Environ({"KNOT_TEST": 1})], task("x", os.getenv, "KNOT_TEST")) == {
         "x": "1"
@@ -155,7 +154,7 @@ def test_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("fails", ["setup", "exit"])
 def test_a_setup_that_raises_ends_the_job_at_once(
-    run: Run, fails: str, capsys: pytest.CaptureFixture[str]
+    run: Rehearsal, fails: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(PluginError, match="'1-Recorder' could not set up this job") as caught:
         outcomes(run, [Recorder("a"), Recorder("b", fails)], task("x", events.append, "ran"))
@@ -166,7 +165,7 @@ def test_a_setup_that_raises_ends_the_job_at_once(
     assert run.files("manifests/") == []
 
 
-def test_one_that_cant_be_unpickled(run: Run) -> None:
+def test_one_that_cant_be_unpickled(run: Rehearsal) -> None:
     write(run, {"broken": b"no pickle"}, task("x", int, 1))
     with pytest.raises(PluginError, match="'broken'"):
         run.start(ID)
@@ -177,7 +176,7 @@ def test_one_that_cant_be_unpickled(run: Run) -> None:
     [("teardown", "LookupError: at teardown"), ("exit at teardown", "SystemExit: 3")],
 )
 def test_a_teardown_that_raises_costs_nothing(
-    run: Run, capsys: pytest.CaptureFixture[str], fails: str, text: str
+    run: Rehearsal, capsys: pytest.CaptureFixture[str], fails: str, text: str
 ) -> None:
     found = outcomes(run, [Recorder("a"), Recorder("b", fails)], task("x", int, 1))
     assert found == {"x": 1}
@@ -186,17 +185,17 @@ def test_a_teardown_that_raises_costs_nothing(
 
 
 def test_the_job_ends_with_a_code_of_its_own(
-    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    run: Rehearsal, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", sys.stdout)
     monkeypatch.setattr(sys, "stderr", sys.stderr)
     write(run, pickled(Recorder("a", "setup")), task("x", int, 1))
-    url = f"{run.store.url}/{names.pack(run.name, FIRST)}"
+    url = run.url_of(FIRST)
     assert job.main([url], {}) == exits.NOT_SET_UP
     assert "LookupError: at setup" in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_plugins_that_are_gone(run: Run) -> None:
+def test_plugins_that_are_gone(run: Rehearsal) -> None:
     write(run, pickled(Recorder("a")), task("x", int, 1))
     for name in run.store.list(f"{run.name}/plugins/"):
         run.store.delete([name])
@@ -204,10 +203,10 @@ def test_plugins_that_are_gone(run: Run) -> None:
         run.start(ID)
 
 
-def test_without_plugins_nothing_is_asked_for(run: Run) -> None:
+def test_without_plugins_nothing_is_asked_for(run: Rehearsal) -> None:
     run.outcomes(shard([task("x", int, 1)]))
     before = dict(run.store.requests)
-    assert plugins.read(run.store, run.name, "") == []
+    assert run.read_plugins("") == []
     assert dict(run.store.requests) == before
 
 

@@ -16,11 +16,11 @@ from dask_knot.batch.service import LOG_LINES
 from dask_knot.errors import InternalError, KilledTaskError
 from dask_knot.job import program as job
 from dask_knot.job.console import Printed
-from dask_knot.run import codec, exits, names, pack, versions
+from dask_knot.run import codec, exits, pack, versions
 from dask_knot.run.names import ShardId
 from dask_knot.run.store import Store
 from dask_knot.run.work import Options
-from tests.job.runs import FIRST, Run, shard, task
+from tests.job.runs import FIRST, Rehearsal, shard, task
 
 
 @pytest.fixture(autouse=True)
@@ -36,17 +36,17 @@ def _as_before(
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path) -> Rehearsal:
     """Open a run in an empty folder."""
-    return Run(Store(tmp_path / "a store"))
+    return Rehearsal(Store(tmp_path / "a store"))
 
 
-def url(run: Run) -> str:
+def url(run: Rehearsal) -> str:
     """Name the first stage of a run, as its jobs are told it."""
-    return f"{run.store.url}/{names.pack(run.name, FIRST)}"
+    return run.url_of(FIRST)
 
 
-def test_a_plain_job_runs_the_only_shard(run: Run) -> None:
+def test_a_plain_job_runs_the_only_shard(run: Rehearsal) -> None:
     content = shard([task("a", int, 1)])
     run.write(content)
     assert job.main([url(run)], {}) == 0
@@ -54,7 +54,7 @@ def test_a_plain_job_runs_the_only_shard(run: Run) -> None:
     assert run.manifest(ShardId(FIRST, 0)).attempt == 1
 
 
-def test_a_child_runs_the_shard_of_its_index(run: Run) -> None:
+def test_a_child_runs_the_shard_of_its_index(run: Rehearsal) -> None:
     works = [shard([task(n, int, n)]) for n in range(3)]
     run.write(*works)
     environment = {"AWS_BATCH_JOB_ARRAY_INDEX": "2", "AWS_BATCH_JOB_ATTEMPT": "3"}
@@ -64,7 +64,7 @@ def test_a_child_runs_the_shard_of_its_index(run: Run) -> None:
     assert len(run.files("manifests/")) == 1
 
 
-def test_errors_of_tasks_are_no_failure_of_the_job(run: Run) -> None:
+def test_errors_of_tasks_are_no_failure_of_the_job(run: Rehearsal) -> None:
     content = shard([task("bad", int, "x"), task("exit", sys.exit, 5)])
     run.write(content)
     assert job.main([url(run)], {}) == 0
@@ -81,19 +81,19 @@ def test_wrong_arguments_are_answered_with_the_usage(
 
 @pytest.mark.parametrize("kind", ["missing", "of something else", "unreachable"])
 def test_a_shard_that_cannot_be_run_asks_for_another_try(
-    run: Run, kind: str, capsys: pytest.CaptureFixture[str]
+    run: Rehearsal, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = url(run)
     if kind == "of something else":
-        run.store.put(names.pack(run.name, FIRST), [b"x" * 100])
+        run.store.put(run.names.pack(FIRST), [b"x" * 100])
     if kind == "unreachable":
-        where = f"gs://bucket/{names.pack(run.name, FIRST)}"
+        where = f"gs://bucket/{run.names.pack(FIRST)}"
     assert job.main([where], {}) == exits.NOT_RUN
     assert "could not be run" in capsys.readouterr().err
     assert run.files("manifests/") == []
 
 
-def test_it_is_a_program(run: Run, tmp_path: Path) -> None:
+def test_it_is_a_program(run: Rehearsal, tmp_path: Path) -> None:
     content = shard([task("a", print, "printed by a task")])
     run.write(content)
     done = subprocess.run(
@@ -110,7 +110,7 @@ def test_it_is_a_program(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_mistake_of_ours_is_told_as_ours_with_its_traceback(
-    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    run: Rehearsal, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def clear(self: Printed) -> None:
         raise LookupError("injected")
@@ -129,7 +129,7 @@ def test_a_mistake_of_ours_is_told_as_ours_with_its_traceback(
     assert "os._exit" not in str(told.error)
 
 
-def test_a_process_that_tasks_have_killed_is_no_mistake_of_ours(run: Run) -> None:
+def test_a_process_that_tasks_have_killed_is_no_mistake_of_ours(run: Rehearsal) -> None:
     options = Options(cores=2, processes=True)
     run.write(shard([task(n, os._exit, 3) for n in range(2)], options=options))
     code = job.main([url(run)], {})
@@ -138,12 +138,12 @@ def test_a_process_that_tasks_have_killed_is_no_mistake_of_ours(run: Run) -> Non
 
 
 def test_a_job_ends_with_a_code_of_its_own(
-    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    run: Rehearsal, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", sys.stdout)
     monkeypatch.setattr(sys, "stderr", sys.stderr)
     frames = codec.encode(shard([task("a", int, 1)]))
-    name = names.pack(run.name, FIRST)
+    name = run.names.pack(FIRST)
     run.store.put(name, pack.build([versions.seal(frames, {"python": "2.7"})]))
     assert job.main([f"{run.store.url}/{name}"], {}) == exits.OTHER_VERSIONS
     assert "client has python 2.7" in capsys.readouterr().err

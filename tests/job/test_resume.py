@@ -15,7 +15,7 @@ from dask_knot.run.names import ShardId
 from dask_knot.run.store import Store
 from dask_knot.run.work import Options
 
-from .runs import FIRST, Run, ref, shard, task
+from .runs import FIRST, Rehearsal, ref, shard, task
 
 ID = ShardId(FIRST, 0)
 IN_PARTS = Options(part_seconds=0)
@@ -52,7 +52,7 @@ def runs(file: Path) -> list[int]:
     return [int(line) for line in file.read_text().split()]
 
 
-def end_first_attempt(run: Run, before: str) -> None:
+def end_first_attempt(run: Rehearsal, before: str) -> None:
     """Run the shard until its manifest `before` should be written."""
     store = MortalStore(run.store.url)
     store.last_words = before
@@ -60,7 +60,7 @@ def end_first_attempt(run: Run, before: str) -> None:
         run.start(ID, store=store)
 
 
-def test_parts_are_committed_as_tasks_end(run: Run) -> None:
+def test_parts_are_committed_as_tasks_end(run: Rehearsal) -> None:
     content = shard([task(n, int, n) for n in range(3)], options=IN_PARTS)
     run.outcomes(content)
     assert [path.name for path in run.files("manifests/")] == [
@@ -81,14 +81,14 @@ def test_parts_are_committed_as_tasks_end(run: Run) -> None:
     ]
 
 
-def test_parts_name_types_of_all_that_came_before(run: Run) -> None:
+def test_parts_name_types_of_all_that_came_before(run: Rehearsal) -> None:
     content = shard([task("i", int, 1), task("f", float, 1), task("j", int, 2)], options=IN_PARTS)
     run.outcomes(content)
     final = run.manifest(ID)
     assert [final.types[output.type][1] for output in final.outputs] == ["int", "float", "int"]
 
 
-def test_a_second_attempt_runs_only_what_is_missing(run: Run, tmp_path: Path) -> None:
+def test_a_second_attempt_runs_only_what_is_missing(run: Rehearsal, tmp_path: Path) -> None:
     file = tmp_path / "runs"
     content = shard(
         [
@@ -110,7 +110,9 @@ def test_a_second_attempt_runs_only_what_is_missing(run: Run, tmp_path: Path) ->
     assert {final.types[output.type][1] for output in final.outputs} == {"int"}
 
 
-def test_what_did_not_leave_the_shard_runs_again_if_it_is_needed(run: Run, tmp_path: Path) -> None:
+def test_what_did_not_leave_the_shard_runs_again_if_it_is_needed(
+    run: Rehearsal, tmp_path: Path
+) -> None:
     file = tmp_path / "runs"
     tasks = [
         task("a", counted, 1, file),
@@ -127,7 +129,7 @@ def test_what_did_not_leave_the_shard_runs_again_if_it_is_needed(run: Run, tmp_p
     assert run.read(content, ID) == {"b": 11, "d": 100}
 
 
-def test_a_committed_error_is_not_tried_again(run: Run, tmp_path: Path) -> None:
+def test_a_committed_error_is_not_tried_again(run: Rehearsal, tmp_path: Path) -> None:
     file = tmp_path / "runs"
     tasks = [
         task("bad", fail_once, file),
@@ -146,7 +148,7 @@ def test_a_committed_error_is_not_tried_again(run: Run, tmp_path: Path) -> None:
     assert found.keys() == {"bad", "after"}
 
 
-def test_an_attempt_after_the_last_manifest_changes_nothing(run: Run, tmp_path: Path) -> None:
+def test_an_attempt_after_the_last_manifest_changes_nothing(run: Rehearsal, tmp_path: Path) -> None:
     file = tmp_path / "runs"
     run.outcomes(shard([task("a", counted, 1, file)]))
     before = {name: bytes(run.store.get(name)) for name in run.store.list(run.name)}
@@ -155,7 +157,7 @@ def test_an_attempt_after_the_last_manifest_changes_nothing(run: Run, tmp_path: 
     assert {name: bytes(run.store.get(name)) for name in run.store.list(run.name)} == before
 
 
-def test_other_shards_do_not_count(run: Run) -> None:
+def test_other_shards_do_not_count(run: Rehearsal) -> None:
     works = [shard([task(n, int, n)], options=IN_PARTS) for n in range(2)]
     run.write(*works)
     run.start(ShardId(FIRST, 0))
@@ -164,7 +166,7 @@ def test_other_shards_do_not_count(run: Run) -> None:
 
 
 @pytest.mark.parametrize("options", [Options(), IN_PARTS])
-def test_of_two_racing_attempts_the_first_manifest_wins(run: Run, options: Options) -> None:
+def test_of_two_racing_attempts_the_first_manifest_wins(run: Rehearsal, options: Options) -> None:
     content = shard([task("a", _who_am_i), task("b", int, 5)], options=options)
     run.write(content)
     _started.clear()

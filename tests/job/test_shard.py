@@ -22,7 +22,7 @@ from dask_knot.run.manifest import Kind
 from dask_knot.run.names import ShardId
 from dask_knot.run.work import Options
 
-from .runs import FIRST, SECOND, Run, made, ref, shard, task
+from .runs import FIRST, SECOND, Rehearsal, made, ref, shard, task
 
 ID = ShardId(FIRST, 0)
 WAYS = {
@@ -53,7 +53,7 @@ def leave(code: int) -> NoReturn:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_values_and_errors_whatever_the_way(run: Run, way: str) -> None:
+def test_values_and_errors_whatever_the_way(run: Rehearsal, way: str) -> None:
     content = shard(
         [
             task("one", int, 1),
@@ -77,24 +77,24 @@ def test_values_and_errors_whatever_the_way(run: Run, way: str) -> None:
     assert found == {"one": 1, ("sum", 0): 42, "also": 1, "later": 2}
 
 
-def test_only_outputs_leave_the_shard(run: Run) -> None:
+def test_only_outputs_leave_the_shard(run: Rehearsal) -> None:
     tasks = [task("a", int, 1), task("b", operator.add, ref("a"), 1), task("c", int, 7)]
     assert run.outcomes(shard(tasks, ["b"])) == {"b": 2}
 
 
-def test_a_shard_without_tasks_still_says_that_it_is_done(run: Run) -> None:
+def test_a_shard_without_tasks_still_says_that_it_is_done(run: Rehearsal) -> None:
     assert run.outcomes(shard([])) == {}
     assert run.manifest(ID).final
 
 
-def test_only_the_manifest_is_written_for_small_values(run: Run) -> None:
+def test_only_the_manifest_is_written_for_small_values(run: Rehearsal) -> None:
     run.outcomes(shard([task(n, int, n) for n in range(500)]))
     assert run.files("data/") == []
     assert len(run.files("manifests/")) == 1
     assert run.store.requests["put"] == 2  # the pack, the manifest
 
 
-def test_large_values_share_one_object(run: Run) -> None:
+def test_large_values_share_one_object(run: Rehearsal) -> None:
     run.outcomes(shard([task(n, np.full, 20_000, float(n)) for n in range(10)]))
     assert len(run.files("data/")) == 1
     outputs = run.manifest(ID).outputs
@@ -103,7 +103,7 @@ def test_large_values_share_one_object(run: Run) -> None:
     assert all(output.nbytes == 160_000 for output in outputs)
 
 
-def test_the_manifest_knows_times_types_and_work(run: Run) -> None:
+def test_the_manifest_knows_times_types_and_work(run: Rehearsal) -> None:
     content = shard([task(("add-a1", n), operator.add, n, 0.5) for n in range(3)], [("add-a1", 1)])
     run.outcomes(content)
     found = run.manifest(ID)
@@ -118,7 +118,7 @@ def test_the_manifest_knows_times_types_and_work(run: Run) -> None:
     assert (found.work["add"].values, found.work["add"].erred) == (1, 0)
 
 
-def test_the_manifest_knows_which_task_each_time_belongs_to(run: Run) -> None:
+def test_the_manifest_knows_which_task_each_time_belongs_to(run: Rehearsal) -> None:
     content = shard(
         [
             task("load-1", int),
@@ -141,7 +141,7 @@ def test_the_manifest_knows_which_task_each_time_belongs_to(run: Run) -> None:
     assert len(found.times) == 16 * len(kinds)
 
 
-def test_the_manifest_knows_how_much_was_moved(run: Run) -> None:
+def test_the_manifest_knows_how_much_was_moved(run: Rehearsal) -> None:
     run.outcomes(shard([task("a", np.ones, 100_000)]))
     moved = run.manifest(ID).moved
     assert 800_000 < moved["written"] < 810_000
@@ -149,7 +149,7 @@ def test_the_manifest_knows_how_much_was_moved(run: Run) -> None:
 
 
 def test_a_failure_carries_what_its_task_printed(
-    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Rehearsal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = shard([task("a", print, "of another task"), task("b", shout, "now")])
     run.write(content)
@@ -158,7 +158,7 @@ def test_a_failure_carries_what_its_task_printed(
         patch.setattr(sys, "stderr", sys.stderr)
         printed = Printed()
         printed.install()
-        run_shard(run.store, run.name, ID, 1, printed)
+        run_shard(run, ID, 1, printed)
     failure = run.read(content, ID)["b"]
     if sys.version_info >= (3, 11):
         assert failure.load().__notes__ == ["The task had printed:\nout: now\nerr: now"]
@@ -166,7 +166,7 @@ def test_a_failure_carries_what_its_task_printed(
 
 
 @pytest.mark.parametrize("way", ["one by one", "threads"])
-def test_one_failure_is_written_once(run: Run, way: str) -> None:
+def test_one_failure_is_written_once(run: Rehearsal, way: str) -> None:
     chain = [task(n, operator.neg, ref(n - 1 or "divide")) for n in range(1, 200)]
     content = shard([task("divide", divide, 1, 0), *chain], options=WAYS[way])
     found = run.outcomes(content)
@@ -177,7 +177,9 @@ def test_one_failure_is_written_once(run: Run, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_task_that_leaves_the_interpreter_is_an_error_of_that_task(run: Run, way: str) -> None:
+def test_a_task_that_leaves_the_interpreter_is_an_error_of_that_task(
+    run: Rehearsal, way: str
+) -> None:
     content = shard([task("exit", leave, 3), task("fine", int, 1)], options=WAYS[way])
     found = run.outcomes(content)
     assert found["fine"] == 1
@@ -187,7 +189,7 @@ def test_a_task_that_leaves_the_interpreter_is_an_error_of_that_task(run: Run, w
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_result_that_cannot_be_pickled_is_an_error_of_that_task(run: Run, way: str) -> None:
+def test_a_result_that_cannot_be_pickled_is_an_error_of_that_task(run: Rehearsal, way: str) -> None:
     content = shard([task("lock", threading.Lock), task("fine", int, 1)], options=WAYS[way])
     found = run.outcomes(content)
     assert found["fine"] == 1
@@ -207,7 +209,7 @@ class EndsPrograms:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_result_whose_pickling_ends_the_program_is_an_error_of_that_task(
-    run: Run, way: str
+    run: Rehearsal, way: str
 ) -> None:
     tasks = [task("ends", EndsPrograms, "pickled"), task("fine", int, 1)]
     found = run.outcomes(shard(tasks, options=WAYS[way]))
@@ -217,7 +219,7 @@ def test_a_result_whose_pickling_ends_the_program_is_an_error_of_that_task(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_value_whose_unpickling_ends_the_program_is_an_error_of_what_reads_it(
-    run: Run, way: str
+    run: Rehearsal, way: str
 ) -> None:
     first = shard([task("ends", EndsPrograms, "unpickled")])
     run.write(first)
@@ -231,12 +233,12 @@ def test_a_value_whose_unpickling_ends_the_program_is_an_error_of_what_reads_it(
     assert isinstance(error.__cause__, SystemExit)
 
 
-def test_what_stays_in_the_shard_need_not_be_pickled(run: Run) -> None:
+def test_what_stays_in_the_shard_need_not_be_pickled(run: Rehearsal) -> None:
     tasks = [task("lock", threading.Lock), task("type", callable, ref("lock"))]
     assert run.outcomes(shard(tasks, ["type"])) == {"type": False}
 
 
-def test_a_task_that_cannot_be_pickled_is_an_error_of_that_task(run: Run) -> None:
+def test_a_task_that_cannot_be_pickled_is_an_error_of_that_task(run: Rehearsal) -> None:
     locked = partial(divide, threading.Lock())
     content = shard([task("bad", locked, 1), task("fine", int, 1)])
     found = run.outcomes(content)
@@ -246,7 +248,7 @@ def test_a_task_that_cannot_be_pickled_is_an_error_of_that_task(run: Run) -> Non
     assert "'bad'" in str(error)
 
 
-def test_an_exception_that_cannot_be_pickled_still_says_what_it_was(run: Run) -> None:
+def test_an_exception_that_cannot_be_pickled_still_says_what_it_was(run: Rehearsal) -> None:
     def fail() -> NoReturn:
         error = ValueError("with a lock")
         error.lock = threading.Lock()  # type: ignore[attr-defined]
@@ -258,21 +260,21 @@ def test_an_exception_that_cannot_be_pickled_still_says_what_it_was(run: Run) ->
 
 
 @pytest.mark.parametrize("way", ["one by one", "threads"])
-def test_deep_chains_run(run: Run, way: str) -> None:
+def test_deep_chains_run(run: Rehearsal, way: str) -> None:
     length = 5_000
     chain = [task(n, operator.add, ref(n - 1), 1) for n in range(1, length)]
     content = shard([task(0, int, 0), *chain], [length - 1], options=WAYS[way])
     assert run.outcomes(content) == {length - 1: length - 1}
 
 
-def test_threads_run_at_the_same_time(run: Run) -> None:
+def test_threads_run_at_the_same_time(run: Rehearsal) -> None:
     parties = 4
     barrier = partial(_meet, parties)
     content = shard([task(n, barrier) for n in range(parties)], options=Options(cores=parties))
     assert sorted(run.outcomes(content).values()) == list(range(parties))
 
 
-def test_processes_are_others(run: Run) -> None:
+def test_processes_are_others(run: Rehearsal) -> None:
     content = shard(
         [task(n, os.getpid) for n in range(4)], options=Options(cores=2, processes=True)
     )
@@ -290,7 +292,7 @@ def _unpickle_in_vain() -> NoReturn:
     raise LookupError("not here")
 
 
-def test_what_cannot_be_unpickled_costs_no_other_task(run: Run) -> None:
+def test_what_cannot_be_unpickled_costs_no_other_task(run: Rehearsal) -> None:
     tasks = [task("bad", Stubborn), task("reader", type, ref("bad")), task("fine", int, 1)]
     found = run.outcomes(shard(tasks, options=Options(cores=2, processes=True)))
     assert found.pop("fine") == 1
@@ -299,7 +301,7 @@ def test_what_cannot_be_unpickled_costs_no_other_task(run: Run) -> None:
         assert failure.key == "bad"
 
 
-def test_each_child_runs_its_own_shard(run: Run) -> None:
+def test_each_child_runs_its_own_shard(run: Rehearsal) -> None:
     works = [shard([task(n, int, n)]) for n in range(3)]
     run.write(*works)
     for index in (2, 0, 1):
@@ -307,13 +309,13 @@ def test_each_child_runs_its_own_shard(run: Run) -> None:
         assert run.read(works[index], ShardId(FIRST, index)) == {index: index}
 
 
-def test_a_missing_pack_is_an_error(run: Run) -> None:
+def test_a_missing_pack_is_an_error(run: Rehearsal) -> None:
     with pytest.raises(MissingObjectError):
         run.start(ID)
     assert run.files("manifests/") == []
 
 
-def test_errors_are_marked_in_the_manifest(run: Run) -> None:
+def test_errors_are_marked_in_the_manifest(run: Rehearsal) -> None:
     run.outcomes(shard([task("bad", divide, 1, 0), task("fine", int, 1)]))
     assert [output.kind for output in run.manifest(ID).outputs] == [Kind.ERRED, Kind.FINISHED]
 

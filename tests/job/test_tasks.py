@@ -12,7 +12,7 @@ from dask_knot.job.tasks import run_task
 from dask_knot.run.names import ShardId
 from dask_knot.run.work import Options
 
-from .runs import FIRST, SECOND, Run, made, ref, shard, task
+from .runs import FIRST, SECOND, Rehearsal, made, ref, shard, task
 
 _alive: dict[str, weakref.ref[Value]] = {}
 _seen: dict[str, set[str]] = {}
@@ -41,7 +41,7 @@ def make(name: str, *read: object) -> Value:
 
 
 @pytest.mark.parametrize("cores", [1, 4])
-def test_values_go_with_their_last_reader(run: Run, cores: int) -> None:
+def test_values_go_with_their_last_reader(run: Rehearsal, cores: int) -> None:
     tasks = [
         task("a", make, "a"),
         task("b", make, "b", ref("a")),
@@ -53,13 +53,13 @@ def test_values_go_with_their_last_reader(run: Run, cores: int) -> None:
     assert _seen == {"a": set(), "b": {"a"}, "c": {"a", "b"}, "d": {"c"}, "e": {"d"}}
 
 
-def test_values_that_nobody_here_reads_go_at_once(run: Run) -> None:
+def test_values_that_nobody_here_reads_go_at_once(run: Rehearsal) -> None:
     run.outcomes(shard([task(name, make, name) for name in "abc"]))
     assert _seen == {"a": set(), "b": set(), "c": set()}
 
 
 @pytest.mark.parametrize("cores", [1, 4])
-def test_inputs_go_with_their_last_reader(run: Run, cores: int) -> None:
+def test_inputs_go_with_their_last_reader(run: Rehearsal, cores: int) -> None:
     source = shard([task("a", Loaded)])
     run.outcomes(source, FIRST)
     tasks = [

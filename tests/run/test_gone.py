@@ -11,9 +11,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from dask_knot.errors import MissingObjectError, StoreError, StoreGoneError
+from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 from dask_knot.session.outages import Outage
-from dask_knot.session.session import empty
 
 KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 
@@ -66,7 +66,7 @@ def test_every_call_says_so_at_once(call: str, store: Store) -> None:
 
 
 def test_there_is_nothing_left_to_delete(store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    empty(store, "run")
+    Run(store, "run").delete_all()
     assert [one for one in caplog.records if one.name.startswith("dask_knot")] == []
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dask_knot.errors import CorruptObjectError
 from dask_knot.run import manifest
-from dask_knot.run.manifest import Kind, Manifest, Output, Place, Work
+from dask_knot.run.manifest import INSIDE, Kind, Manifest, Output, Place, Work
 
 NAME = "run/manifests/0000000001-000/00000.end"
 TIMES = st.floats(0, 1e10)
@@ -47,13 +47,13 @@ MANIFESTS = st.builds(
 
 
 def written(content: Manifest, *inline: bytes) -> bytes:
-    return b"".join(manifest.encode(NAME, content, inline))
+    return b"".join(manifest.encode(content, inline))
 
 
 def example() -> tuple[Manifest, bytes]:
     outputs = [
-        Output(0, Kind.FINISHED, Place(NAME, 0, 5), 28, 0, 1.0, 2.0),
-        Output(1, Kind.ERRED, Place(NAME, 5, 3), 0, 0, 2.0, 3.0),
+        Output(0, Kind.FINISHED, Place(INSIDE, 0, 5), 28, 0, 1.0, 2.0),
+        Output(1, Kind.ERRED, Place(INSIDE, 5, 3), 0, 0, 2.0, 3.0),
         Output(2, Kind.FINISHED, Place("run/data/00/a", 64, 100_000), 99_000, 1, 3.0, 4.0),
     ]
     content = Manifest(True, 2, outputs, [(b"t", "int"), (b"u", "list")], {"add": Work(3, 3.0, 9)})
@@ -76,11 +76,14 @@ def test_inline_values_are_where_the_manifest_says(values: list[bytes]) -> None:
     outputs, position = [], 0
     for ordinal, value in enumerate(values):
         outputs.append(
-            Output(ordinal, Kind.FINISHED, Place(NAME, position, len(value)), 1, 0, 0.0, 0.0)
+            Output(ordinal, Kind.FINISHED, Place(INSIDE, position, len(value)), 1, 0, 0.0, 0.0)
         )
         position += len(value)
-    data = written(Manifest(True, 1, outputs), *values)
-    places = [output.place for output in manifest.decode(NAME, data).outputs]
+    content = Manifest(True, 1, outputs)
+    data = written(content, *values)
+    found = manifest.decode(NAME, data).outputs
+    assert found == manifest.placed(NAME, outputs, manifest.encode(content, values))
+    places = [output.place for output in found]
     assert {place.name for place in places} <= {NAME}
     assert [data[place.offset :][: place.length] for place in places] == values
 

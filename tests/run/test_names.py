@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_knot.run import names
-from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.names import RUN_NAME, Names, ShardId, StageId, parse_pack
 
-RUNS = st.from_regex(names.RUN_NAME, fullmatch=True)
+NAMES = Names("run")
+RUNS = st.from_regex(RUN_NAME, fullmatch=True)
 STAGES = st.builds(StageId, st.integers(0, 999_999), st.integers(0, 99_999))
 SHARDS = st.builds(ShardId, STAGES, st.integers(0, 9_999))
 PARTS = st.none() | st.integers(0, 99_999)
@@ -17,40 +17,40 @@ PARTS = st.none() | st.integers(0, 99_999)
 
 @given(RUNS, SHARDS, PARTS)
 def test_manifests_are_read_back(run: str, shard: ShardId, part: int | None) -> None:
-    name = names.manifest(run, shard, part)
-    assert name.startswith(names.manifests(run))
-    assert names.parse_manifest(run, name) == (shard, part)
+    name = Names(run).manifest(shard, part)
+    assert name.startswith(Names(run).manifests)
+    assert Names(run).parse_manifest(name) == (shard, part)
 
 
 @given(RUNS, STAGES, st.sampled_from(["file:///a folder/b", "s3://bucket", "s3://bucket/a/packs"]))
 def test_packs_are_read_back(run: str, stage: StageId, root: str) -> None:
-    assert names.parse_pack(f"{root}/{names.pack(run, stage)}") == (root, run, stage)
+    assert parse_pack(f"{root}/{Names(run).pack(stage)}") == (root, run, stage)
 
 
 @given(RUNS, SHARDS, PARTS, st.integers(0, 999_999))
 def test_the_offset_splits_plans(run: str, shard: ShardId, part: int | None, plan: int) -> None:
-    is_listed = names.manifest(run, shard, part) > names.before_plan(run, plan)
+    is_listed = Names(run).manifest(shard, part) > Names(run).before_plan(plan)
     assert is_listed == (shard.stage.plan >= plan)
 
 
 @given(st.lists(st.tuples(SHARDS, PARTS, st.integers(1, 10)), unique=True))
 def test_no_two_objects_share_a_name(what: list[tuple[ShardId, int | None, int]]) -> None:
-    manifests = [names.manifest("run", shard, part) for shard, part, _ in what]
+    manifests = [NAMES.manifest(shard, part) for shard, part, _ in what]
     assert len(set(manifests)) == len({(shard, part) for shard, part, _ in what})
-    data = {names.data("run", shard, part or 0, attempt) for shard, part, attempt in what}
+    data = {NAMES.data(shard, part or 0, attempt) for shard, part, attempt in what}
     assert len(data) == len({(shard, part or 0, attempt) for shard, part, attempt in what})
-    packs = {names.pack("run", shard.stage) for shard, _, _ in what}
+    packs = {NAMES.pack(shard.stage) for shard, _, _ in what}
     assert len(packs) == len({shard.stage for shard, _, _ in what})
 
 
 def test_all_objects_of_a_run_are_below_its_name() -> None:
     shard = ShardId(StageId(1, 2), 3)
     found = [
-        names.pack("run", shard.stage),
-        names.manifest("run", shard),
-        names.data("run", shard, 0, 1),
-        names.scattered("run", 5),
-        names.probe("run"),
+        NAMES.pack(shard.stage),
+        NAMES.manifest(shard),
+        NAMES.data(shard, 0, 1),
+        NAMES.scattered(5),
+        NAMES.probe,
     ]
     assert all(name.startswith("run/") for name in found)
     assert len({*found}) == len(found)
@@ -58,7 +58,7 @@ def test_all_objects_of_a_run_are_below_its_name() -> None:
 
 def test_data_is_spread_over_prefixes() -> None:
     shards = [ShardId(StageId(0, 0), index) for index in range(1000)]
-    prefixes = {names.data("run", shard, 0, 1).split("/")[2] for shard in shards}
+    prefixes = {NAMES.data(shard, 0, 1).split("/")[2] for shard in shards}
     assert len(prefixes) > 200
 
 
@@ -68,6 +68,9 @@ def test_data_is_spread_over_prefixes() -> None:
         "run/manifests/0000000001-001/00000.pxx",
         "run/manifests/0000000001-001/00000",
         "run/manifests/1-1/0.end",
+        "run/manifests/0000000001-0001/00000.end",
+        "run/manifests/0000000001-001/00000.p0001",
+        "run/manifests/000000000\u0661-001/00000.end",
         "run/manifests/0000000001-001/00000.end.tmp",
         "run/packs/0000000001-001",
         "run2/manifests/0000000001-001/00000.end",
@@ -76,7 +79,7 @@ def test_data_is_spread_over_prefixes() -> None:
 )
 def test_what_is_no_manifest_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="not a manifest of run 'run'"):
-        names.parse_manifest("run", name)
+        NAMES.parse_manifest(name)
 
 
 @pytest.mark.parametrize(
@@ -84,4 +87,4 @@ def test_what_is_no_manifest_is_refused(name: str) -> None:
 )
 def test_what_is_no_pack_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="RUN/packs/PLAN-STAGE"):
-        names.parse_pack(url)
+        parse_pack(url)

@@ -10,9 +10,10 @@ from typing import Any
 
 from dask.typing import Key
 
-from dask_knot.run import codec, manifest, names, pack, versions, work
-from dask_knot.run.manifest import Kind, Manifest, Output, Place, Work
-from dask_knot.run.names import ShardId
+from dask_knot.run import codec, work
+from dask_knot.run.manifest import INSIDE, Kind, Manifest, Output, Place, Work
+from dask_knot.run.names import ManifestId, ShardId, parse_pack
+from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 from dask_knot.run.work import Made, ShardWork
 from tests.local.recording import RecordingBatch, Request
@@ -78,16 +79,14 @@ class VirtualBatch(RecordingBatch):
             self._loop.call_later(self._boot, self._run, id, index)
 
     def _run(self, id: str, index: int) -> None:
-        _, run, stage = names.parse_pack(self.arrays[id].url)
-        shard = ShardId(stage, index)
-        data = pack.read_shard(self._store, names.pack(run, stage), index)
-        todo = work.decode(versions.unseal(data).frames)
+        _, name, stage = parse_pack(self.arrays[id].url)
+        run, shard = Run(self._store, name), ShardId(stage, index)
+        todo = work.decode(run.read_shard(shard).frames)
         took = sum(self._seconds(node.key) for node in todo.tasks)
         self._loop.call_later(took, self._end, id, run, shard, todo)
 
-    def _end(self, id: str, run: str, shard: ShardId, todo: ShardWork) -> None:
-        name = names.manifest(run, shard)
-        self._store.put(name, self._commit(name, run, todo))
+    def _end(self, id: str, run: Run, shard: ShardId, todo: ShardWork) -> None:
+        run.write_manifest(ManifestId(shard, None), *self._done(run, todo))
         array = self.arrays[id]
         array.done.add(shard.index)
         self.ends.append((self._loop.time(), id, shard.index))
@@ -99,7 +98,7 @@ class VirtualBatch(RecordingBatch):
                     if not waiting.waits_for:
                         self._start(other)
 
-    def _commit(self, name: str, run: str, todo: ShardWork) -> list[Any]:
+    def _done(self, run: Run, todo: ShardWork) -> tuple[Manifest, list[bytes]]:
         """Run the tasks of a shard, and write down what came out."""
         values = {key: self._read(run, source) for key, source in todo.inputs.items()}
         for node in (*todo.literals, *todo.tasks):
@@ -107,20 +106,19 @@ class VirtualBatch(RecordingBatch):
         inline, outputs, position = [], [], 0
         for number, key in enumerate(todo.outputs):
             data = b"".join(codec.encode(values[key]))
-            place = Place(name, position, len(data))
+            place = Place(INSIDE, position, len(data))
             outputs.append(Output(number, Kind.FINISHED, place, sys.getsizeof(data), 0, 0.0, 0.0))
             inline.append(data)
             position += len(data)
         types = [(b"", "object")]
         done = {"task": Work(len(todo.tasks), sum(self._seconds(n.key) for n in todo.tasks))}
-        return manifest.encode(name, Manifest(True, 1, outputs, types, done), inline)
+        return Manifest(True, 1, outputs, types, done), inline
 
-    def _read(self, run: str, source: Any) -> Any:
+    def _read(self, run: Run, source: Any) -> Any:
         if isinstance(source, Made):
-            name = names.manifest(run, source.shard)
-            outputs = manifest.decode(name, self._store.get(name)).outputs
-            source = outputs[source.ordinal].place
-        return codec.decode(self._store.get_range(*source))
+            made = run.read_manifest(ManifestId(source.shard, None)).manifest
+            source = made.outputs[source.ordinal].place
+        return codec.decode(run.read_value(source))
 
     def _note_counts(self, id: str) -> None:
         array = self.arrays[id]

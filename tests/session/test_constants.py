@@ -6,11 +6,13 @@ import pytest
 
 from dask_knot.errors import StoreError
 from dask_knot.graphs.constants import LARGE, Constant, Constants
-from dask_knot.run import codec, names
-from dask_knot.run.names import StageId
+from dask_knot.run import codec
+from dask_knot.run.names import Names, StageId
+from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 from dask_knot.session.constants import StoredConstants
 
+NAMES = Names("run")
 FIRST, SECOND = StageId(0, 0), StageId(0, 1)
 
 
@@ -26,32 +28,32 @@ def store() -> Store:
 
 
 def test_a_stage_is_one_object(store: Store) -> None:
-    stored = StoredConstants(store, "run")
+    stored = StoredConstants(Run(store, "run"))
     values = {"a": bytes(LARGE), "b": b"x" * LARGE, "small": b"y"}
     places = stored.put(FIRST, {key: constant(value) for key, value in values.items()})
     assert store.requests == {"put": 1}
     assert sorted(places) == ["a", "b"]
     for key, place in places.items():
-        assert place.name == names.constants("run", FIRST)
+        assert place.name == NAMES.constants(FIRST)
         assert codec.decode(store.get_range(*place)) == values[key]
 
 
 def test_nothing_large_is_nothing_written(store: Store) -> None:
-    stored = StoredConstants(store, "run")
+    stored = StoredConstants(Run(store, "run"))
     assert stored.put(FIRST, {"small": constant(b"y")}) == {}
-    assert stored.release([names.pack("run", FIRST)]) == []
+    assert stored.release([NAMES.pack(FIRST)]) == []
     assert store.requests == {}
 
 
 def test_it_lives_as_long_as_a_pack_that_reads_it(store: Store) -> None:
-    stored = StoredConstants(store, "run")
+    stored = StoredConstants(Run(store, "run"))
     known = {"a": constant(bytes(LARGE))}
     assert stored.put(FIRST, known) == stored.put(SECOND, known)
     assert store.requests == {"put": 1}
-    assert stored.release([names.pack("run", FIRST), "run/data/of-a-shard"]) == []
-    assert stored.release([names.pack("run", SECOND)]) == [names.constants("run", FIRST)]
+    assert stored.release([NAMES.pack(FIRST), "run/data/of-a-shard"]) == []
+    assert stored.release([NAMES.pack(SECOND)]) == [NAMES.constants(FIRST)]
     third = StageId(1, 0)
-    assert stored.put(third, known)["a"].name == names.constants("run", third)
+    assert stored.put(third, known)["a"].name == NAMES.constants(third)
 
 
 class BrokenStore(Store):
@@ -67,11 +69,11 @@ class BrokenStore(Store):
 
 def test_what_could_not_be_written_is_not_there() -> None:
     store = BrokenStore("memory://")
-    stored = StoredConstants(store, "run")
+    stored = StoredConstants(Run(store, "run"))
     known = {"a": constant(bytes(LARGE))}
     with pytest.raises(StoreError):
         stored.put(FIRST, known)
     store.is_away = False
-    assert stored.put(SECOND, known)["a"].name == names.constants("run", SECOND)
-    assert stored.release([names.pack("run", FIRST)]) == []
-    assert stored.release([names.pack("run", SECOND)]) == [names.constants("run", SECOND)]
+    assert stored.put(SECOND, known)["a"].name == NAMES.constants(SECOND)
+    assert stored.release([NAMES.pack(FIRST)]) == []
+    assert stored.release([NAMES.pack(SECOND)]) == [NAMES.constants(SECOND)]

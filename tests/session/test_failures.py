@@ -9,6 +9,7 @@ import pytest
 from dask_knot.errors import JobError, MissingObjectError
 from dask_knot.run.failure import Failure, fail
 from dask_knot.run.manifest import Place
+from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 from dask_knot.session.failures import ErredKey, Failures
 from dask_knot.session.values import ValueReader
@@ -25,7 +26,7 @@ def store() -> Store:
 
 @pytest.fixture
 def values(store: Store) -> Iterator[ValueReader]:
-    found = ValueReader(store, AtOnce())
+    found = ValueReader(Run(store, "run"), AtOnce())
     yield found
     found.close()
 

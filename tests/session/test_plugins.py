@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dask_knot.errors import StoreError
-from dask_knot.run import plugins
+from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 from dask_knot.session.plugins import JobPlugins
 
@@ -21,9 +21,9 @@ def stored(store: Store) -> int:
 
 def test_without_plugins_nothing_is_written(store: Store) -> None:
     ours = JobPlugins()
-    assert ours.publish(store, "run") == ""
+    assert ours.publish(Run(store, "run")) == ""
     ours.set({})
-    assert ours.publish(store, "run") == ""
+    assert ours.publish(Run(store, "run")) == ""
     assert not store.requests.get("put")
     assert stored(store) == 0
 
@@ -31,19 +31,19 @@ def test_without_plugins_nothing_is_written(store: Store) -> None:
 def test_each_change_is_written_once(store: Store) -> None:
     ours = JobPlugins()
     ours.set({"a": b"1"})
-    first = ours.publish(store, "run")
-    assert [ours.publish(store, "run") for _ in range(3)] == [first] * 3
+    first = ours.publish(Run(store, "run"))
+    assert [ours.publish(Run(store, "run")) for _ in range(3)] == [first] * 3
     assert sum(store.requests.values()) == 1
     ours.set({"a": b"1", "b": b"2"})
-    second = ours.publish(store, "run")
+    second = ours.publish(Run(store, "run"))
     assert second != first
     assert stored(store) == 2
-    assert plugins.read(store, "run", second) == [("a", b"1"), ("b", b"2")]
+    assert Run(store, "run").read_plugins(second) == [("a", b"1"), ("b", b"2")]
     ours.set({})
-    assert ours.publish(store, "run") == ""
+    assert ours.publish(Run(store, "run")) == ""
     ours.set({"a": b"1"})  # as before: another job may read it this very moment
-    assert ours.publish(store, "run") == first
-    assert plugins.read(store, "run", first) == [("a", b"1")]
+    assert ours.publish(Run(store, "run")) == first
+    assert Run(store, "run").read_plugins(first) == [("a", b"1")]
     assert stored(store) == 2
 
 
@@ -51,7 +51,7 @@ def test_another_cluster_of_the_same_run_may_have_written_it(store: Store) -> No
     one, other = JobPlugins(), JobPlugins()
     for ours in (one, other):
         ours.set({"a": b"1"})
-    assert one.publish(store, "run") == other.publish(store, "run")
+    assert one.publish(Run(store, "run")) == other.publish(Run(store, "run"))
     assert stored(store) == 1
 
 
@@ -71,7 +71,7 @@ def test_what_could_not_be_written_is_tried_again() -> None:
     store, ours = BrokenStore("memory://"), JobPlugins()
     ours.set({"a": b"1"})
     with pytest.raises(StoreError):
-        ours.publish(store, "run")
+        ours.publish(Run(store, "run"))
     store.is_broken = False
-    digest = ours.publish(store, "run")
-    assert plugins.read(store, "run", digest) == [("a", b"1")]
+    digest = ours.publish(Run(store, "run"))
+    assert Run(store, "run").read_plugins(digest) == [("a", b"1")]

@@ -15,10 +15,11 @@ from dask_knot.batch.service import JobService, JobTemplate
 from dask_knot.errors import InternalError, JobMemoryError, StoreError, SubmissionError
 from dask_knot.graphs.constants import LARGE, Constants
 from dask_knot.planning import Dependency, Plan, Resources, Shard, Stage
-from dask_knot.run import codec, names, pack, versions, work
+from dask_knot.run import codec, work
 from dask_knot.run.failure import Failure
 from dask_knot.run.manifest import Place
-from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.names import ShardId, StageId, parse_pack
+from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 from dask_knot.run.work import Kept, Made, Options, ShardWork
 from dask_knot.session.constants import StoredConstants
@@ -59,7 +60,8 @@ def submitter(client: RecordingBatch) -> Submitter:
 
 
 def make(store: Store, service: JobService) -> Submitter:
-    return Submitter(store, "run", service, Options(cores=3), StoredConstants(store, "run"))
+    run = Run(store, "run")
+    return Submitter(run, service, Options(cores=3), StoredConstants(run))
 
 
 def submitted(submitter: Submitter, **changes: Any) -> list[SubmissionFailed]:
@@ -70,18 +72,18 @@ def submitted(submitter: Submitter, **changes: Any) -> list[SubmissionFailed]:
 
 def written(submitter: Submitter, stage: int, index: int) -> ShardWork:
     """Read a shard of plan 7."""
-    name = names.pack("run", StageId(7, stage))
-    return work.decode(versions.unseal(pack.read_shard(submitter.store, name, index)).frames)
+    shard = ShardId(StageId(7, stage), index)
+    return work.decode(submitter.run.read_shard(shard).frames)
 
 
 def test_a_stage_is_one_pack_and_one_request(submitter: Submitter, client: RecordingBatch) -> None:
     assert submitted(submitter) == []
-    assert submitter.store.requests == {"put": 2}
+    assert submitter.run.traffic()[0] == {"put": 2}
     first, second = client.requests("SubmitJob")
     assert first["arrayProperties"] == {"size": 2}
     assert second["dependsOn"] == [{"jobId": "job-1"}]
     urls = [request["containerOverrides"]["command"][-1] for request in (first, second)]
-    assert [names.parse_pack(url) for url in urls] == [
+    assert [parse_pack(url) for url in urls] == [
         ("memory://", "run", StageId(7, stage)) for stage in (0, 1)
     ]
 
@@ -104,13 +106,13 @@ def test_a_large_literal_is_read_as_an_input(submitter: Submitter) -> None:
     submitted(submitter, tasks=TASKS | {"literal": large})
     first = written(submitter, 0, 0)
     assert first.literals == []
-    name = names.constants("run", StageId(7, 0))
-    assert submitter.store.list("run/constants/") == [name]
+    name = submitter.run.names.constants(StageId(7, 0))
     kept = first.inputs["literal"]
     assert isinstance(kept, Kept)
+    assert kept.place.name == name
     assert kept.is_fixed
-    assert codec.decode(submitter.store.get_range(*kept.place)) == bytes(LARGE)
-    packs = [names.pack("run", StageId(7, 0))]
+    assert codec.decode(submitter.run.read_value(kept.place)) == bytes(LARGE)
+    packs = [submitter.run.names.pack(StageId(7, 0))]
     assert submitter.release(packs) == [*packs, name]
 
 

@@ -13,6 +13,7 @@ from distributed.protocol import pickle
 from dask_knot.errors import CorruptObjectError, MissingObjectError
 from dask_knot.run import codec
 from dask_knot.run.manifest import Place
+from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 from dask_knot.session import values as values_module
 from dask_knot.session.values import EncodedValues, ValueReader
@@ -25,7 +26,7 @@ def store() -> Store:
 
 @pytest.fixture
 def reader(store: Store) -> Iterator[ValueReader]:
-    found = ValueReader(store, ThreadPoolExecutor(8))
+    found = ValueReader(Run(store, "run"), ThreadPoolExecutor(8))
     yield found
     found.close()
 

@@ -11,18 +11,18 @@ import pytest
 from dask_knot.batch.service import JobService, JobTemplate
 from dask_knot.errors import CorruptObjectError, StoreError
 from dask_knot.planning import Resources, Shard, Stage
-from dask_knot.run import codec, manifest, names
-from dask_knot.run.manifest import Kind, Manifest, Output, Place
-from dask_knot.run.names import ShardId, StageId
+from dask_knot.run import codec, manifest
+from dask_knot.run import run as runs
+from dask_knot.run.manifest import INSIDE, Kind, Manifest, Output, Place
+from dask_knot.run.names import ManifestId, ShardId, StageId
+from dask_knot.run.run import Run
 from dask_knot.run.store import Store
-from dask_knot.session import watcher as watching
 from dask_knot.session.values import ValueReader
 from dask_knot.session.watcher import Watcher
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
 from tests.local.recording import RecordingBatch
 from tests.session.virtual import AtOnce
 
-RUN = "run"
 FIRST, SECOND = StageId(3, 0), StageId(4, 0)
 
 
@@ -31,21 +31,23 @@ class Desk:
 
     def __init__(self) -> None:
         self.store = Store("memory://")
+        self.run = Run(self.store, "run")
         self.client = RecordingBatch()
         self.service = JobService(self.client, JobTemplate("n", "q", "i"), lambda *_: ())
-        self.values = ValueReader(self.store, AtOnce())
-        self.watcher = Watcher(self.store, RUN, self.service, self.values, AtOnce())
+        self.values = ValueReader(self.run, AtOnce())
+        self.watcher = Watcher(self.run, self.service, self.values, AtOnce())
         shards = tuple(Shard((n,), (), (n,), (), 1.0) for n in range(3))
         for id in (FIRST, SECOND):
             self.service.submit(id, Stage(shards, Resources(1, 2**20)), "s3://b/run/packs/1-1")
 
     def commit(self, shard: ShardId, part: int | None = None) -> Place:
         """Write a manifest with one value in it."""
-        name = names.manifest(RUN, shard, part)
+        id = ManifestId(shard, part)
         value = b"".join(codec.encode(str(shard)))
-        output = Output(0, Kind.FINISHED, Place(name, 0, len(value)), 1, 0, 0.0, 0.0)
-        self.store.put(name, manifest.encode(name, Manifest(part is None, 1, [output]), [value]))
-        return manifest.decode(name, self.store.get(name)).outputs[0].place
+        output = Output(0, Kind.FINISHED, Place(INSIDE, 0, len(value)), 1, 0, 0.0, 0.0)
+        placed = self.run.write_manifest(id, Manifest(part is None, 1, [output]), [value])
+        assert placed is not None
+        return placed[0].place
 
     def look(self, *stages: StageId) -> list[ManifestFound | ChildFailed]:
         """Look, and forget which requests came before."""
@@ -87,7 +89,7 @@ def test_values_of_manifests_are_at_hand(desk: Desk) -> None:
 
 
 def test_a_look_costs_one_listing_and_one_call(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "LISTED_APART", 1)
+    monkeypatch.setattr(runs, "LISTED_APART", 1)
     for index in range(3):
         desk.commit(ShardId(FIRST, index))
     assert len(desk.look()) == 3
@@ -110,7 +112,7 @@ def test_other_stages_are_not_read(desk: Desk) -> None:
 
 def test_a_manifest_that_cannot_be_read_is_told_once(desk: Desk) -> None:
     shard = ShardId(FIRST, 0)
-    desk.store.put(names.manifest(RUN, shard), [b"not a manifest"])
+    desk.store.put(desk.run.names.manifest(shard), [b"not a manifest"])
     (found,) = desk.look()
     assert isinstance(found, ChildFailed)
     assert (found.shard, found.ending) == (shard, Ending.UNREADABLE)
@@ -168,7 +170,7 @@ def test_what_was_read_beside_a_manifest_that_could_not_be_is_not_lost(
     shards = {ShardId(FIRST, 0), ShardId(FIRST, 1), ShardId(SECOND, 2)}
     for shard in shards:
         desk.commit(shard)
-    get, away = desk.store.get, names.manifest(RUN, ShardId(FIRST, 1))
+    get, away = desk.store.get, desk.run.names.manifest(ShardId(FIRST, 1))
 
     def get_others(name: str) -> memoryview:
         if name == away:
@@ -201,7 +203,7 @@ def test_failed_children_are_not_lost_when_the_store_is_away(
 
 def test_what_others_put_beside_manifests_is_left_alone(desk: Desk) -> None:
     for stray in (".DS_Store", f"{FIRST}/notes.txt"):
-        desk.store.put(names.manifests(RUN) + stray, [b"mine"])
+        desk.store.put(desk.run.names.manifests + stray, [b"mine"])
     desk.commit(ShardId(FIRST, 0))
     assert [event.shard for event in desk.look(FIRST)] == [ShardId(FIRST, 0)]
 
@@ -210,7 +212,7 @@ def test_what_others_put_beside_manifests_is_left_alone(desk: Desk) -> None:
 def test_a_whole_manifest_that_makes_no_sense_is_told(desk: Desk, index: bytes) -> None:
     shard = ShardId(FIRST, 0)
     head = manifest._HEAD.pack(b"KM", manifest.VERSION, len(index), zlib.crc32(index))
-    desk.store.put(names.manifest(RUN, shard), [head, index])
+    desk.store.put(desk.run.names.manifest(shard), [head, index])
     (found,) = desk.look()
     assert isinstance(found, ChildFailed)
     assert found.ending is Ending.UNREADABLE

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dask_knot.run.store import Store
-from tests.job.runs import Run
+from tests.job.runs import Rehearsal
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +20,6 @@ def _thawed() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path) -> Rehearsal:
     """Open a run in an empty folder."""
-    return Run(Store(tmp_path / "store"))
+    return Rehearsal(Store(tmp_path / "store"))

@@ -32,7 +32,7 @@ from dask_knot.run.work import Options
 from dask_knot.task.context import entered, fault, here, unpickling
 from dask_knot.task.refusals import INSTEAD, refusal, translated
 from dask_knot.task.worker import JobWorker
-from tests.job.runs import Run, shard, task
+from tests.job.runs import Rehearsal, shard, task
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_other_errors_stay_as_they_are(error: Exception) -> None:
     assert translated(caught.value) is error
 
 
-def test_a_task_that_wants_to_be_rescheduled(run: Run) -> None:
+def test_a_task_that_wants_to_be_rescheduled(run: Rehearsal) -> None:
     def again() -> None:
         raise Reschedule
 
@@ -161,7 +161,7 @@ def test_a_feature_without_advice_has_one_nevertheless() -> None:
     assert all("Inside a job" not in str(refusal(name)) for name in INSTEAD)
 
 
-def test_the_error_of_a_task_has_its_own_traceback(run: Run) -> None:
+def test_the_error_of_a_task_has_its_own_traceback(run: Rehearsal) -> None:
     failure = run.outcomes(shard([task("a", _use_a_lock), task("b", int, 1)]))["a"]
     assert isinstance(failure, Failure)
     assert isinstance(failure.load(), LiveWorkerError)
@@ -174,7 +174,7 @@ def _use_a_lock() -> None:
 
 
 @pytest.mark.parametrize("way", ["one by one", "threads", "processes"])
-def test_whatever_the_way(run: Run, way: str) -> None:
+def test_whatever_the_way(run: Rehearsal, way: str) -> None:
     options = {
         "one by one": Options(cores=1),
         "threads": Options(cores=2),
@@ -196,12 +196,12 @@ def look() -> tuple[str, Any, Any, str]:
     )
 
 
-def test_a_task_alone_may_compute_with_all_cores(run: Run) -> None:
+def test_a_task_alone_may_compute_with_all_cores(run: Rehearsal) -> None:
     content = shard([task("a", look)], options=Options(cores=4))
     assert run.outcomes(content)["a"][2] == 4
 
 
-def test_coroutines_find_the_worker(run: Run) -> None:
+def test_coroutines_find_the_worker(run: Rehearsal) -> None:
     async def later() -> str:
         await asyncio.sleep(0)
         return str(get_worker().get_current_task())

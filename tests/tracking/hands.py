@@ -9,9 +9,8 @@ from dask.typing import Key
 
 from dask_knot.errors import KilledTaskError
 from dask_knot.planning import Limits, Plan, Resources, Shard, make_plan
-from dask_knot.run import names
 from dask_knot.run.manifest import Kind, Manifest, Output, Place
-from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.names import Names, ShardId, StageId
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.events import Ending, Graph
 from dask_knot.tracking.tracker import Pace, Tracker
@@ -21,7 +20,7 @@ from .memory import remembered
 from .universe import task
 
 A = TypeVar("A")
-RUN = "run"
+NAMES = Names("run")
 
 
 def graph(reads: dict[Key, list[Key]], wanted: Collection[Key], *external: Key) -> Graph:
@@ -33,7 +32,7 @@ class Hands:
     """Keeps all actions in `done`, the plans by number, and checks the records after each event."""
 
     def __init__(self, pace: Pace = Pace(0.0, 0.0), **limits: int) -> None:  # noqa: B008
-        self.tracker = Tracker(RUN, Limits(**{"slots": 4, **limits}), Resources(), pace)
+        self.tracker = Tracker(NAMES, Limits(**{"slots": 4, **limits}), Resources(), pace)
         self.now = 0.0
         self.done: list[actions.Action] = []
         self.plans: dict[int, Plan] = {}
@@ -90,7 +89,7 @@ class Hands:
         self, id: ShardId, erred: Collection[Key] = (), part: int | None = None
     ) -> list[actions.Action]:
         """Let a shard leave a manifest with all of its outputs."""
-        name = names.manifest(RUN, id, part)
+        name = NAMES.manifest(id, part)
         outputs = [
             Output(n, Kind(key in erred), Place(name, n, 1), 8, 0, 1.0, 2.0)
             for n, key in enumerate(self.shard(id).outputs)

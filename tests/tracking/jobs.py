@@ -24,15 +24,14 @@ from dask_knot.batch.rules import (
 )
 from dask_knot.errors import JobError
 from dask_knot.planning import DependencyType, External, Shard, Stage
-from dask_knot.run import names
 from dask_knot.run.manifest import Kind, Manifest, Output, Place, Work
-from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.names import Names, ShardId, StageId
 from dask_knot.tracking.actions import SubmitPlan
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound, SubmissionFailed
 
 from .universe import Universe
 
-RUN = "run"
+NAMES = Names("run")
 Source = Place | tuple[ShardId, int] | Exception
 SUSPICIOUS = (Ending.KILLED, Ending.MEMORY, Ending.TIMEOUT)
 
@@ -121,7 +120,7 @@ class Jobs:
             if self.random.random() < refused or any(up not in self.jobs for up, _ in waits):
                 yield SubmissionFailed(id, JobError("refused", "trouble"))
             else:
-                self.write(names.pack(RUN, id), {})
+                self.write(NAMES.pack(id), {})
                 children = [JobStatus.SUBMITTED] * len(stage.shards)
                 self.jobs[id] = Job(stage, dict(sources), waits, children)
             for child, shard in enumerate(stage.shards):
@@ -157,7 +156,7 @@ class Jobs:
         new = [name for name in self.manifests if name not in self.seen]
         found: list[ManifestFound | ChildFailed] = []
         for name in sorted(new):
-            shard, _ = names.parse_manifest(RUN, name)
+            shard, _ = NAMES.parse_manifest(name)
             if shard.stage in stages and name in self.objects:
                 self.seen.add(name)
                 found.append(ManifestFound(shard, name, self.manifests[name]))
@@ -223,7 +222,7 @@ class Jobs:
 
     def _run(self, id: ShardId, job: Job) -> Iterator[None]:
         shard = job.stage.shards[id.index]
-        if names.pack(RUN, id.stage) not in self.objects:
+        if NAMES.pack(id.stage) not in self.objects:
             raise DeletedTooEarly(f"the pack of {id}")
         values = {key: Value(key) for key in shard.literals}
         values |= {key: self._read(key, job.sources[key]) for key in shard.inputs}
@@ -251,7 +250,7 @@ class Jobs:
         if isinstance(source, Exception):
             return Value(key, blamed(source))
         if not isinstance(source, Place):
-            name = names.manifest(RUN, source[0])
+            name = NAMES.manifest(source[0])
             if name not in self.objects:
                 raise DeletedTooEarly(f"{key}: {name}")
             outputs = {output.ordinal: output for output in self.manifests[name].outputs}
@@ -271,8 +270,8 @@ class Jobs:
         part: int | None,
     ) -> None:
         """Write what is new: some of it inside the manifest, the rest in an object of its own."""
-        name = names.manifest(RUN, id, part)
-        data = names.data(RUN, id, 999 if part is None else part, 1)
+        name = NAMES.manifest(id, part)
+        data = NAMES.data(id, 999 if part is None else part, 1)
         new = [n for n, k in enumerate(shard.outputs) if k in values and n not in committed]
         if part is not None and not new:
             return

@@ -9,7 +9,6 @@ from dask.typing import Key
 
 from dask_knot.errors import JobError, MissingObjectError
 from dask_knot.planning import Limits, Resources, make_plan
-from dask_knot.run import names
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking import actions, events
@@ -17,7 +16,7 @@ from dask_knot.tracking.moves import KeyState, ShardState
 from dask_knot.tracking.tracker import Pace, Tracker
 
 from . import recount
-from .jobs import RUN, Jobs, Value, blamed
+from .jobs import NAMES, Jobs, Value, blamed
 from .memory import remembered
 from .scheduler import Scheduler, Status
 from .universe import Universe
@@ -57,7 +56,7 @@ class World:
             array_size=random.choice((2, 10_000)),
             upstream_arrays=random.choice((2, 20)),
         )
-        self.tracker = Tracker(RUN, limits, Resources(), Pace(0.1, random.choice((0.3, 5.0))))
+        self.tracker = Tracker(NAMES, limits, Resources(), Pace(0.1, random.choice((0.3, 5.0))))
         self.dask = Scheduler(self.handle)
         self.jobs = Jobs(random, universe)
         self.arriving: list[events.Graph] = []
@@ -140,7 +139,7 @@ class World:
 
     def scatter(self, keys: list[Key]) -> None:
         """Let a client put values into the store; again if they are there already."""
-        name = names.scattered(RUN, self.scatters)
+        name = NAMES.scattered(self.scatters)
         self.scatters += 1
         self.jobs.write(name, {n: Value(key) for n, key in enumerate(keys)})
         places = {key: Place(name, n, 1) for n, key in enumerate(keys)}

@@ -8,7 +8,6 @@ import pytest
 from dask.typing import Key
 
 from dask_knot.errors import CorruptObjectError, InternalError, MissingObjectError
-from dask_knot.run import names
 from dask_knot.run.manifest import Kind, Manifest, Output, Place
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking import actions, events
@@ -16,7 +15,7 @@ from dask_knot.tracking.events import Ending
 from dask_knot.tracking.moves import KeyState
 from dask_knot.tracking.recovery import ATTEMPTS
 
-from .hands import RUN, Hands
+from .hands import NAMES, Hands
 from .memory import remembered
 from .test_mishaps import chain
 
@@ -25,7 +24,7 @@ def starve(
     hands: Hands, id: ShardId, lost: Collection[str], part: int | None = None
 ) -> list[actions.Action]:
     """Let a shard end without its outputs, as some objects could not be read."""
-    name = names.manifest(RUN, id, part)
+    name = NAMES.manifest(id, part)
     count = len(hands.shard(id).outputs)
     outputs = [Output(n, Kind.ERRED, Place(name, n, 1), 0, 0, 1.0, 2.0) for n in range(count)]
     found = Manifest(part is None, 1, outputs, lost={n: tuple(lost) for n in range(count)})
@@ -54,7 +53,7 @@ def test_a_value_that_a_shard_found_lost_is_made_again_with_its_reader(part: int
         if hands.tracker.place_of(key) is None:
             hands.finish(hands.shard_of(key))
     assert finished(hands) == ["a", "b"]  # the client holds a, and wasn't told that it was lost
-    assert place_of(hands, "a").name != names.manifest(RUN, ShardId(StageId(0, 0), 0))
+    assert place_of(hands, "a").name != NAMES.manifest(ShardId(StageId(0, 0), 0))
     hands.forget("a", "b")
     assert hands.is_clean()
 
@@ -69,7 +68,7 @@ def test_a_value_that_stands_elsewhere_is_not_made_again() -> None:
 
 def test_a_manifest_that_only_the_reader_found_lost() -> None:
     hands = chain("a", "b")
-    starve(hands, hands.shard_of("b"), [names.manifest(RUN, hands.shard_of("a"))])
+    starve(hands, hands.shard_of("b"), [NAMES.manifest(hands.shard_of("a"))])
     for key in ("a", "b"):
         assert hands.last(actions.MakePlan).request.dependencies.keys() == {key}
         hands.plan()
@@ -145,7 +144,7 @@ def test_a_manifest_of_outputs_that_the_shard_has_not_is_damaged(final: bool) ->
     hands.submit({"a": []}, "a")
     hands.plan()
     id = hands.shard_of("a")
-    name = names.manifest(RUN, id, None if final else 0)
+    name = NAMES.manifest(id, None if final else 0)
     for bad in (
         Output(7, Kind.FINISHED, Place(name, 0, 1), 8, 0, 1.0, 2.0),
         Output(-1, Kind.FINISHED, Place(name, 0, 1), 8, 0, 1.0, 2.0),
@@ -163,7 +162,7 @@ def test_a_last_manifest_that_leaves_an_output_out_errs_it() -> None:
     hands.submit({"a": [], "b": []}, "a", "b")
     hands.plan()
     id = hands.shard_of("a")
-    name = names.manifest(RUN, id)
+    name = NAMES.manifest(id)
     ordinal = hands.shard(id).outputs.index("a")
     output = Output(ordinal, Kind.FINISHED, Place(name, 0, 1), 8, 0, 1.0, 2.0)
     told = hands.tell(events.ManifestFound(id, name, Manifest(True, 1, [output], [(b"", "int")])))

@@ -6,16 +6,15 @@ import pytest
 from dask.typing import Key
 
 from dask_knot.errors import CorruptObjectError, InternalError, JobError, SubmissionError
-from dask_knot.run import names
 from dask_knot.run.manifest import Kind, Manifest, Output, Place
-from dask_knot.run.names import StageId
+from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.events import Ending
 from dask_knot.tracking.moves import KeyState
 from dask_knot.tracking.recovery import ATTEMPTS, KILLED_ALONE
 from dask_knot.tracking.state import Pace
 
-from .hands import RUN, Hands
+from .hands import NAMES, Hands
 from .memory import remembered
 
 
@@ -134,7 +133,7 @@ def test_what_a_part_committed_is_kept_when_the_child_dies() -> None:
     hands.submit({"a": [], "b": []}, "a", "b")
     hands.plan()
     shard = hands.shard_of("a")
-    name = names.manifest(RUN, shard, 0)
+    name = NAMES.manifest(shard, 0)
     ordinal = hands.shard(shard).outputs.index("a")
     output = Output(ordinal, Kind.FINISHED, Place(name, 0, 1), 8, 0, 1.0, 2.0)
     hands.tell(events.ManifestFound(shard, name, Manifest(False, 1, [output], [(b"", "int")])))
@@ -148,7 +147,7 @@ def test_a_failure_in_a_part_of_a_lost_shard_is_made_again_for_its_readers() -> 
     hands.submit({"a": [], "b": []}, "a", "b")
     hands.plan()
     shard = hands.shard_of("a")
-    name = names.manifest(RUN, shard, 0)
+    name = NAMES.manifest(shard, 0)
     ordinal = hands.shard(shard).outputs.index("a")
     output = Output(ordinal, Kind.ERRED, Place(name, 0, 1), 8, 0, 1.0, 2.0)
     hands.tell(events.ManifestFound(shard, name, Manifest(False, 1, [output])))
@@ -165,7 +164,7 @@ def test_a_reader_of_a_failure_waits_for_the_last_manifest() -> None:
     hands.submit({"a": [], "b": []}, "a", "b")
     hands.plan()
     shard = hands.shard_of("a")
-    name = names.manifest(RUN, shard, 0)
+    name = NAMES.manifest(shard, 0)
     ordinal = hands.shard(shard).outputs.index("a")
     output = Output(ordinal, Kind.ERRED, Place(name, 0, 1), 8, 0, 1.0, 2.0)
     hands.tell(events.ManifestFound(shard, name, Manifest(False, 1, [output])))
@@ -201,7 +200,7 @@ def test_a_joining_shard_that_fails_plans_nothing() -> None:
     assert joining
     remembered(hands.tracker).pace = Pace(quiet=100.0, longest=100.0)
     for n in joining:
-        hands.fail(names.ShardId(StageId(5, n), 0), Ending.DEPENDENCY_FAILED)
+        hands.fail(ShardId(StageId(5, n), 0), Ending.DEPENDENCY_FAILED)
     assert hands.tracker.due() is None
     assert not remembered(hands.tracker).drafts
 
@@ -261,7 +260,7 @@ def test_a_retried_key_leaves_its_failure_to_those_that_still_read_it() -> None:
     told, deleted = hands.finish(hands.shard_of("b"), erred=["b"])[:2]
     assert isinstance(told, actions.FailKey)
     assert isinstance(deleted, actions.DeleteObjects)
-    assert names.manifest(RUN, first) in deleted.names
+    assert NAMES.manifest(first) in deleted.names
 
 
 def test_a_long_chain_of_running_stages_can_be_forgotten_at_once() -> None:
@@ -274,8 +273,8 @@ def test_a_long_chain_of_running_stages_can_be_forgotten_at_once() -> None:
 
 def test_late_news_of_unknown_stages_is_harmless() -> None:
     hands = Hands()
-    shard = names.ShardId(StageId(3, 0), 0)
+    shard = ShardId(StageId(3, 0), 0)
     assert hands.fail(shard, Ending.KILLED) == []
-    name = names.manifest(RUN, shard)
+    name = NAMES.manifest(shard)
     found = events.ManifestFound(shard, name, Manifest(True, 1, []))
     assert hands.tell(found) == [actions.DeleteObjects([name])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dask.typing import Key
 
 from dask_knot.planning import Limits, Resources, make_plan
+from dask_knot.run.names import Names
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.tracker import Pace, Tracker
 
@@ -17,7 +18,7 @@ def step(tracker: Tracker, event: events.Event) -> list[actions.Action]:
 
 
 def test_a_hundred_thousand_tasks() -> None:
-    tracker = Tracker("run", Limits(slots=8), Resources(), Pace(0.0, 0.0))
+    tracker = Tracker(Names("run"), Limits(slots=8), Resources(), Pace(0.0, 0.0))
     reads: dict[Key, list[Key]] = {("load", n): [] for n in range(50_000)}
     reads |= {("add", n): [("load", n)] for n in range(50_000)}
     wanted: list[Key] = [("add", n) for n in range(50_000)]
@@ -30,7 +31,7 @@ def test_a_hundred_thousand_tasks() -> None:
 
 
 def test_ten_thousand_readers_of_keys_that_are_known() -> None:
-    tracker = Tracker("run", Limits(slots=8), Resources(), Pace(0.0, 0.0))
+    tracker = Tracker(Names("run"), Limits(slots=8), Resources(), Pace(0.0, 0.0))
     first: dict[Key, list[Key]] = {("load", n): [] for n in range(10_000)}
     (asked,) = step(tracker, events.GraphSubmitted(graph(first, list(first))))
     assert isinstance(asked, actions.MakePlan)

@@ -7,7 +7,6 @@ from array import array
 import pytest
 from dask.typing import Key
 
-from dask_knot.run import names
 from dask_knot.run.manifest import Kind, Manifest, Output, Place, Work
 from dask_knot.run.names import ShardId
 from dask_knot.tracking import events
@@ -16,7 +15,7 @@ from dask_knot.tracking.moves import ShardState
 from dask_knot.tracking.snapshot import Count, plans_of, snapshot
 from dask_knot.tracking.tally import REMEMBERED
 
-from .hands import RUN, Hands
+from .hands import NAMES, Hands
 from .memory import remembered
 
 CHAIN: dict[Key, list[Key]] = {"load-1": [], "load-2": ["load-1"], "add-1": ["load-2"]}
@@ -24,7 +23,7 @@ CHAIN: dict[Key, list[Key]] = {"load-1": [], "load-2": ["load-1"], "add-1": ["lo
 
 def ran(hands: Hands, id: ShardId, work: dict[str, Work], part: int | None, size: int = 0) -> None:
     """Let a shard tell of tasks that ran; its last manifest has values of some size."""
-    name = names.manifest(RUN, id, part)
+    name = NAMES.manifest(id, part)
     outputs = [
         Output(n, Kind.FINISHED, Place(name, n, size), 8, 0, 1.0, 2.0)
         for n, _ in enumerate(hands.shard(id).outputs if part is None else ())

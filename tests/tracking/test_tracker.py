@@ -6,13 +6,12 @@ from dask.typing import Key
 
 from dask_knot.errors import MissingObjectError
 from dask_knot.planning import Limits
-from dask_knot.run import names
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import StageId
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.moves import KeyState
 
-from .hands import RUN, Hands, graph
+from .hands import NAMES, Hands, graph
 from .memory import remembered
 
 
@@ -20,7 +19,7 @@ def test_a_key_is_finished_with_its_place_and_facts() -> None:
     hands = Hands()
     hands.submit({"a": []}, "a")
     hands.plan()
-    place = Place(names.manifest(RUN, hands.shard_of("a")), 0, 1)
+    place = Place(NAMES.manifest(hands.shard_of("a")), 0, 1)
     assert hands.finish(hands.shard_of("a")) == [
         actions.FinishKey("a", 0, place, actions.Facts(8, b"pickled", "int", 1.0, 2.0))
     ]
@@ -71,14 +70,14 @@ def test_a_forgotten_key_ends_its_job_and_its_late_manifest_answers_nobody() -> 
     old = hands.shard_of("a")
     ended, deleted = hands.forget("a")
     assert ended == actions.TerminateStage(old.stage)
-    assert deleted == actions.DeleteObjects([names.pack(RUN, old.stage)])
+    assert deleted == actions.DeleteObjects([NAMES.pack(old.stage)])
     assert hands.is_clean()
     hands.submit({"a": []}, "a")
     hands.plan()
-    assert hands.finish(old) == [actions.DeleteObjects([names.manifest(RUN, old)])]
+    assert hands.finish(old) == [actions.DeleteObjects([NAMES.manifest(old)])]
     (told,) = hands.finish(hands.shard_of("a"))
     assert isinstance(told, actions.FinishKey)
-    assert told.place.name == names.manifest(RUN, hands.shard_of("a"))
+    assert told.place.name == NAMES.manifest(hands.shard_of("a"))
 
 
 def test_a_released_key_keeps_no_value_and_is_made_again_when_asked() -> None:
@@ -89,7 +88,7 @@ def test_a_released_key_keeps_no_value_and_is_made_again_when_asked() -> None:
     hands.finish(old)
     (deleted,) = hands.tell(events.KeyReleased("a", False))
     assert isinstance(deleted, actions.DeleteObjects)
-    assert set(deleted.names) == {names.manifest(RUN, old), names.pack(RUN, old.stage)}
+    assert set(deleted.names) == {NAMES.manifest(old), NAMES.pack(old.stage)}
     assert hands.tracker.place_of("a") is None
     hands.tell(events.KeyAsked("a", 5))
     hands.plan()
@@ -129,7 +128,7 @@ def test_a_value_stays_until_its_last_reader_is_done() -> None:
     ]
     assert isinstance(finished, actions.FinishKey)
     assert isinstance(deleted, actions.DeleteObjects)
-    assert names.manifest(RUN, hands.shard_of("a")) in deleted.names
+    assert NAMES.manifest(hands.shard_of("a")) in deleted.names
 
 
 def test_a_graph_joins_a_stage_that_runs() -> None:

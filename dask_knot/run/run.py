@@ -1,0 +1,273 @@
+"""Run: the only thing that puts, gets, lists or deletes an object of a run."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from dask.typing import Key
+
+from dask_knot.errors import StoreError, StoreGoneError
+from dask_knot.run import codec, manifest, pack, plugins, versions, work
+from dask_knot.run.codec import Bytes
+from dask_knot.run.layout import lay_out
+from dask_knot.run.manifest import Commit, Manifest, Output, Place
+from dask_knot.run.names import (
+    PLANS_PER_SESSION,
+    ManifestId,
+    Names,
+    ShardId,
+    StageId,
+    parse_pack,
+)
+from dask_knot.run.patience import IN_JOBS
+from dask_knot.run.plugins import Plugin
+from dask_knot.run.store import Store
+from dask_knot.run.versions import Opened
+from dask_knot.run.work import ShardWork
+
+logger = logging.getLogger(__name__)
+
+#: Up to so many stages are listed one by one: values of later plans may fill the run's folder.
+LISTED_APART = 3
+#: So often the folder of a run is emptied at most.
+LOOKS = 5
+
+
+class Run:
+    """Everything that is kept in the store under one name, in the words of what it is for.
+
+    One verb is one request unless it says otherwise. Whatever asks the store raises StoreError if
+    that can't be asked, MissingObjectError if there is no such object, CorruptObjectError if it
+    isn't what was written. For several threads.
+
+    Parameters
+    ----------
+    store : Store
+        Where the objects are.
+    name : str
+        The run's name.
+
+    Attributes
+    ----------
+    names : Names
+        What its objects are called.
+    """
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store = store
+        self.names = Names(name)
+
+    @classmethod
+    def of_pack(cls, url: str, patience: float = IN_JOBS) -> tuple[Run, StageId]:
+        """Open the run that a pack belongs to, as jobs do, and tell which stage it holds.
+
+        Raises
+        ------
+        ValueError
+            If it is no URL of a pack.
+        StoreError
+            If the store isn't there, nor back before that is so many seconds old.
+        """
+        root, name, stage = parse_pack(url)
+        return cls(Store.existing(root, patience), name), stage
+
+    def __repr__(self) -> str:
+        return f"<Run {self.name} in {self.store_url}>"
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.names.run
+
+    @property
+    def store_url(self) -> str:
+        """The URL of the store that it is in."""
+        return self._store.url
+
+    # How it is asked.
+
+    def be_patient(self, seconds: float) -> None:
+        """From now on, try again what fails for reasons that may pass."""
+        self._store.be_patient(seconds)
+
+    def at_once(self) -> Run:
+        """Give this run without patience: what fails is an error at once."""
+        return Run(self._store.at_once(), self.name)
+
+    def hurry(self) -> None:
+        """End all waiting for trouble to pass."""
+        self._store.hurry()
+
+    def traffic(self) -> tuple[Counter[str], Counter[str]]:
+        """Count what was asked so far, by operation, and the bytes ``read`` and ``written``."""
+        return self._store.traffic()
+
+    # What a client begins and ends with.
+
+    def check_writable(self) -> None:
+        """Write and remove one object, so that a store that can't be used is found out at once."""
+        self._store.check_writable(self.names.probe)
+
+    def claim_session(self) -> int:
+        """Claim numbers for one session, and tell the first: another one may have opened the run.
+
+        It takes a listing, and a write for each session that claims at the same time.
+        """
+        number = len(self._store.list(self.names.sessions))
+        while not self._store.put_new(self.names.session(number), [b"open"]):
+            number += 1
+        return number * PLANS_PER_SESSION
+
+    def delete(self, objects: Iterable[str]) -> None:
+        """Delete objects by name; those that are gone already don't matter."""
+        self._store.delete(objects)
+
+    def delete_all(self) -> None:
+        """Delete all objects, and say in the log if something stays, instead of raising.
+
+        It is looked at again: what a job had just sent when it ended may arrive after its end.
+        """
+        folder = self.names.folder
+        try:
+            for _ in range(LOOKS):
+                self._store.delete_all(folder)
+                if not self._store.list(folder):
+                    return
+            why = "somebody still writes there"
+        except StoreGoneError:  # with all that was in it
+            return
+        except StoreError as error:
+            why = str(error)
+        logger.warning("not all was deleted from %s/%s: %s", self.store_url, folder, why)
+
+    # What a client tells jobs.
+
+    def url_of(self, stage: StageId) -> str:
+        """Give the URL that the jobs of a stage are started with: that of its pack."""
+        return f"{self.store_url}/{self.names.pack(stage)}"
+
+    def write_pack(self, stage: StageId, works: Iterable[ShardWork], plugins: str = "") -> str:
+        """Write the shards of a stage, and give the URL that its jobs are started with.
+
+        A task that can't be pickled raises in its job. `plugins` is the digest of the worker
+        plugins that set the jobs up.
+        """
+        shards = [work.encode(each, plugins) for each in works]
+        self._store.put(self.names.pack(stage), pack.build(shards))
+        return self.url_of(stage)
+
+    def read_shard(self, shard: ShardId) -> Opened:
+        """Read what one child has to know, not unpickled yet; in two or three requests.
+
+        Raises
+        ------
+        VersionsError
+            If it was packed with other versions than those here.
+        """
+        name = self.names.pack(shard.stage)
+        read = partial(self._store.get_range, name)
+        return versions.unseal(pack.read_shard(name, shard.index, read))
+
+    def publish_plugins(self, registered: Sequence[Plugin], is_doubted: bool = False) -> str:
+        """Write worker plugins, and give the digest to find them by.
+
+        Those that are there are kept, unless it is in doubt that they can be read.
+        """
+        digest, frames = plugins.encode(registered)
+        write = self._store.put if is_doubted else self._store.put_new
+        write(self.names.plugins(digest), frames)
+        return digest
+
+    def read_plugins(self, digest: str) -> list[Plugin]:
+        """Read the plugins that a shard was packed with; without any, nothing is asked for."""
+        return plugins.decode(self._store.get(self.names.plugins(digest))) if digest else []
+
+    def tell_unneeded(self, stage: StageId, indices: Iterable[int]) -> None:
+        """Tell children of a stage that nobody needs their shards; no others any more."""
+        text = " ".join(map(str, indices)).encode()
+        # Framed, so that it is checked: a damaged number is that of another shard.
+        self._store.put(self.names.unneeded(stage), codec.frame([text]))
+
+    def read_unneeded(self, stage: StageId) -> set[int]:
+        """Name the children of a stage whose shards nobody needs; missing if that is none."""
+        data = self._store.get(self.names.unneeded(stage))
+        codec.check(data)
+        return set(map(int, bytes(codec.unframe(data)[0]).split()))
+
+    # Values, each given as what `codec.pickled` makes of it.
+
+    def write_constants(
+        self, stage: StageId, values: Mapping[Key, Sequence[Bytes]]
+    ) -> dict[Key, Place]:
+        """Write large constants with the first stage that reads them."""
+        return self._write(self.names.constants(stage), values)
+
+    def write_scattered(
+        self, number: int, values: Mapping[Key, Sequence[Bytes]]
+    ) -> dict[Key, Place]:
+        """Write values that a client scatters."""
+        return self._write(self.names.scattered(number), values)
+
+    def write_data(
+        self, shard: ShardId, part: int, attempt: int, values: Mapping[int, Sequence[Bytes]]
+    ) -> dict[int, Place]:
+        """Write the large values of a part of a shard, by the number of the output."""
+        return self._write(self.names.data(shard, part, attempt), values)
+
+    def read_value(self, place: Place) -> memoryview:
+        """Read the bytes of a value."""
+        return self._store.get_range(*place)
+
+    def read_neighbours(self, places: Sequence[Place]) -> list[memoryview]:
+        """Read the bytes of values that lie next to each other (`ranges.neighbours`)."""
+        first, last = places[0], places[-1]
+        length = last.offset + last.length - first.offset
+        whole = self._store.get_range(first.name, first.offset, length)
+        return [whole[place.offset - first.offset :][: place.length] for place in places]
+
+    # What jobs tell.
+
+    def write_manifest(
+        self, id: ManifestId, content: Manifest, inline: Sequence[Bytes]
+    ) -> list[Output] | None:
+        """Commit what a shard has done: its outputs where they are now; None if another one has.
+
+        Outputs at a place without a name are inside, at offsets that count from the first of
+        `inline`. One request, and another one if there is a manifest already: a store may answer
+        a repeated request only, and then the first one has written this very manifest.
+        """
+        name = self.names.manifest(*id)
+        frames = manifest.encode(content, inline)
+        if not (self._store.put_new(name, frames) or self._holds(name, frames)):
+            return None
+        return manifest.placed(name, content.outputs, frames)
+
+    def read_manifest(self, id: ManifestId) -> Commit:
+        """Read a manifest."""
+        name = self.names.manifest(*id)
+        data = self._store.get(name)
+        return Commit(name, manifest.decode(name, data), data)
+
+    def list_manifests(self, stages: Sequence[StageId]) -> list[ManifestId]:
+        """Name the manifests of some stages: each of a few, or all since the first of many."""
+        if len(stages) > LISTED_APART:
+            offset = self.names.before_plan(min(stages).plan)
+            found = self._store.list(self.names.manifests, offset)
+        else:
+            found = [n for id in stages for n in self._store.list(self.names.of_stage(id))]
+        return list(self.names.parse_manifests(found))
+
+    def _write(self, name: str, values: Mapping[Any, Sequence[Bytes]]) -> dict[Any, Place]:
+        pieces, places = lay_out(name, values)
+        self._store.put(name, pieces)
+        return places
+
+    def _holds(self, name: str, frames: Iterable[Bytes]) -> bool:
+        try:
+            return bytes(self._store.get(name)) == b"".join(frames)
+        except StoreError:
+            return False
