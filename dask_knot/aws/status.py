@@ -9,9 +9,10 @@ from typing import Any
 from dask_knot.aws.images import newest_image
 from dask_knot.aws.outputs import StackOutputs
 from dask_knot.aws.session import AwsSession, translated
+from dask_knot.batch.rules import ENDED, JobStatus
 
 #: The states of jobs that still cost or wait, as `ListJobs` takes them.
-OPEN = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
+OPEN = tuple(status.value for status in JobStatus if status not in ENDED)
 #: Pages of a thousand objects that are counted at most: a look shall not take minutes.
 PAGES = 200
 

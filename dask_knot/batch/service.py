@@ -11,12 +11,15 @@ from dask_knot.batch.jobs import StageJob, StageJobs
 from dask_knot.batch.limits import DESCRIBED_JOBS
 from dask_knot.batch.queues import Description, QueueClient, describe_queue
 from dask_knot.batch.request import JobTemplate, job_definition, submission
+from dask_knot.batch.rules import ENDED, Wait
 from dask_knot.errors import KnotError, SubmissionError
 from dask_knot.planning import DependencyType, External, Resources, Stage
 from dask_knot.run.names import ShardId, StageId
 
 __all__ = ["BatchClient", "JobService", "JobTemplate", "StageJob"]
 
+#: A state that a later Batch adds is none of these.
+OVER = frozenset(status.value for status in ENDED)
 #: Lines of a failed child's log that are kept with its error.
 LOG_LINES = 20
 #: So many logs of failed children are read at each look: CloudWatch answers 10 times a second.
@@ -149,7 +152,7 @@ class JobService:
             id = by_id.pop(detail["jobId"])
             job = self.jobs[id]
             job.missed = 0
-            job.is_over = detail["status"] in ("SUCCEEDED", "FAILED")
+            job.is_over = detail["status"] in OVER
             job.reason = detail.get("statusReason", "")
             summary = detail.get("arrayProperties", {}).get("statusSummary", {})
             counts = summary if job.size > 1 else {detail["status"]: 1}
@@ -255,7 +258,7 @@ class JobService:
             raise SubmissionError(text)
         found = {"jobId": self.jobs[stage].id}
         if dependency.type is DependencyType.N_TO_N:
-            found["type"] = "N_TO_N"
+            found["type"] = Wait.N_TO_N.value
         return found
 
     def _find_failed(self, id: StageId, job: StageJob) -> None:

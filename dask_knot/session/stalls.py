@@ -8,13 +8,11 @@ from typing import NamedTuple
 
 from dask_knot.batch.diagnosis import Backoff, Diagnosis, Waiting, diagnose
 from dask_knot.batch.queues import Description
+from dask_knot.batch.rules import STARTED, JobStatus
 from dask_knot.batch.service import JobService, StageJob
 from dask_knot.run.names import StageId
 
 logger = logging.getLogger(__name__)
-
-#: One of these means that jobs do start, so the others wait for their turn only.
-STARTED = ("STARTING", "RUNNING")
 
 
 class Stall(NamedTuple):
@@ -90,8 +88,9 @@ class StallWatch:
 
 
 def _is_waiting(job: StageJob) -> bool:
-    return bool(job.counts.get("RUNNABLE")) and not _has_started(job)
+    return bool(job.counts.get(JobStatus.RUNNABLE.value)) and not _has_started(job)
 
 
 def _has_started(job: StageJob) -> bool:
-    return any(job.counts.get(status) for status in STARTED)
+    """Tell whether jobs do start: then the others wait for their turn only."""
+    return any(job.counts.get(status.value) for status in STARTED)
