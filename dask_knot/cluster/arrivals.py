@@ -31,7 +31,7 @@ HUB = "knot-inputs"
 
 
 class GraphTaker(Protocol):
-    """What is needed here of a scheduler: whom graphs come from, and what is there already."""
+    """A scheduler, as it is needed here: whom graphs come from, and what is there already."""
 
     clients: Mapping[str, Any]
     tasks: Mapping[Key, Any]
@@ -47,7 +47,7 @@ class GraphTaker(Protocol):
 
 
 class GraphRunner(Protocol):
-    """What is needed here of a session: how large jobs are, and where tasks go."""
+    """A session, as it is needed here: how large jobs are, and where tasks go."""
 
     size: Resources
 
@@ -57,7 +57,7 @@ class GraphRunner(Protocol):
 
     @property
     def is_here(self) -> bool:
-        """Whether jobs are processes of this machine."""
+        """True if jobs are processes of this machine."""
 
     def handle(self, happened: Iterable[events.Event]) -> None:
         """Take in what happened."""

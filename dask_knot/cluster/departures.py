@@ -17,7 +17,7 @@ from distributed.client import AllExit
 
 
 class ClientRegister(Protocol):
-    """What is needed here of a scheduler: who is connected to it."""
+    """A scheduler, as it is needed here: who is connected to it."""
 
     clients: Mapping[str, Any]
     client_comms: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Which clusters are open on this machine: for `dask cluster list` of dask-ctl, and to join them.
+"""The clusters open on this machine: for `dask cluster list` of dask-ctl, and to join them.
 
 An open cluster leaves a small file in a folder of its user; who finds one whose process is gone
 removes it.

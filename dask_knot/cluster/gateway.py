@@ -32,7 +32,7 @@ RUNS_HERE = (
 
 
 class Upstream(Protocol):
-    """What the gateway needs of the scheduler beside it."""
+    """The scheduler beside the gateway, as far as it is needed here."""
 
     address: str
     values: Values

@@ -258,7 +258,7 @@ class SessionCluster(Cluster):  # type: ignore[misc]
 
     @property
     def _slots(self) -> int:
-        """How many jobs may run at once."""
+        """The number of jobs that may run at once."""
         return self.settings.jobs if self._session is None else self._session.slots
 
     def _resize(self, jobs: int) -> Any:

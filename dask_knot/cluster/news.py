@@ -1,4 +1,4 @@
-"""What Dask has done, on its way to the tracker: in order, and not in the midst of a transition."""
+"""News of Dask on their way to the tracker: in order, and not in the midst of a transition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of keys, told to Dask's scheduler as a worker would tell it, without a message."""
+"""Outcomes of keys, told to Dask's scheduler as a worker would tell them, without a message."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class TaskRegister(Protocol):
-    """What is needed here of a scheduler: its tasks, and what workers tell it."""
+    """A scheduler, as it is needed here: its tasks, and what workers tell it."""
 
     tasks: Mapping[Key, Any]
 

@@ -21,7 +21,7 @@ Answers = dict[str, dict[str, Any]]
 
 
 class PluginKeeper(Protocol):
-    """What is needed here of a scheduler: what was registered, as Dask keeps it."""
+    """A scheduler, as it is needed here: what was registered, as Dask keeps it."""
 
     worker_plugins: dict[str, bytes]
     nanny_plugins: dict[str, bytes]

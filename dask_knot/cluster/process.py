@@ -63,7 +63,7 @@ overrides = Overrides()
 
 
 class Mortal(Protocol):
-    """What is known here of a cluster."""
+    """A cluster, as it is known here."""
 
     @property
     def loop(self) -> Any:

@@ -1,4 +1,4 @@
-"""How many jobs may run at once, asked for as in dask-jobqueue: in jobs, cores or memory."""
+"""The number of jobs that may run at once, asked for in jobs, cores or memory as elsewhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIMITS = tuple(f"{end}{unit}" for end in ("minimum", "maximum") for unit in UNIT
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """What `adapt` has set, with the face of Dask's `Adaptive`: jobs come and go by themselves."""
+    """Limits set by `adapt`, with the face of Dask's `Adaptive`: jobs come and go by themselves."""
 
     minimum: int
     maximum: int

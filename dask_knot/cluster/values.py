@@ -19,7 +19,7 @@ from dask_knot.tracking import events
 
 
 class KeyStates(Protocol):
-    """What is needed here of a scheduler: which keys it takes to be in memory."""
+    """A scheduler, as it is needed here: which keys it takes to be in memory."""
 
     tasks: Mapping[Key, Any]
 

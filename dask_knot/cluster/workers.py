@@ -1,4 +1,4 @@
-"""What Dask shows, and lets be done, as workers: there is one for each job that may run at once."""
+"""Jobs in the place of Dask's workers: one is shown for each job that may run at once."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def as_jobs(
 
 
 class WorkerRegister(Protocol):
-    """What is needed here of a scheduler: its one worker, and who hears of it."""
+    """A scheduler, as it is needed here: its one worker, and who hears of it."""
 
     aliases: Mapping[object, str]
     workers: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""What people look at: task stream, Knot page, progress, tables of jobs, drawn plans.
+"""Everything that people look at: task stream, Knot page, progress, tables of jobs, drawn plans.
 
 Dask's scheduler sees wanted keys only, so what runs inside jobs is shown here, from manifests and
 from what Batch said last. `Views` gives it to Dask's own task stream, to the page ``/knot`` and to

@@ -16,7 +16,7 @@ NAMED = 4
 
 
 class PlanDrawing:
-    """How collections would run.
+    """A drawing of how collections would run.
 
     Parameters
     ----------
@@ -44,12 +44,12 @@ class PlanDrawing:
 
     @property
     def shards(self) -> int:
-        """How many shards there are, in all stages."""
+        """The number of shards in all stages."""
         return sum(stage.shards for stage in self.stages)
 
     @property
     def tasks(self) -> int:
-        """How many tasks there are, in all stages."""
+        """The number of tasks in all stages."""
         return sum(sum(stage.tasks.values()) for stage in self.stages)
 
     def __repr__(self) -> str:

@@ -64,12 +64,12 @@ class JobTable(Sequence[JobRow]):
 
     @property
     def unfinished(self) -> int:
-        """How many children are not over."""
+        """The number of children that are not over."""
         return self._count(state for state in STATES if state not in ENDED)
 
     @property
     def running(self) -> int:
-        """How many children run."""
+        """The number of children that run."""
         return self._count(STARTED)
 
     def _count(self, states: Iterable[str]) -> int:

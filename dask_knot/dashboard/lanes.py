@@ -1,4 +1,4 @@
-"""Which job slot ran a shard, and which of its cores a task: told from their times alone. Pure."""
+"""The job slot that ran a shard, and the core that ran a task: from their times alone. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Knot page shows, in numbers. Pure."""
+"""The Knot page in numbers. Pure."""
 
 from __future__ import annotations
 

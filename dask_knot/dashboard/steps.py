@@ -20,7 +20,7 @@ LEISURE = 10
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far things are.
+    """One step of progress: how far things are.
 
     Attributes
     ----------

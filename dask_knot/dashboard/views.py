@@ -37,7 +37,7 @@ def add_views(scheduler: Scheduler, session: Session) -> None:
 
 
 class Views:
-    """What is to be seen of a session's jobs.
+    """All that is to be seen of a session's jobs.
 
     Parameters
     ----------
