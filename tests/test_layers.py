@@ -242,6 +242,85 @@ def test_only_one_room_knows_boto3() -> None:
     assert knowing == []
 
 
+#: What opens stores; whoever calls it makes a `Run` of what it gets.
+OPENERS = ("aws/engine.py", "local/engine.py", "session/engines.py")
+#: What others than `run/` may know of names: ids, and for the pure tracker what they stand for.
+IDS = ("ManifestId", "RUN_NAME", "ShardId", "StageId")
+#: Folders of a run.
+FOLDERS = re.compile(
+    r"(^|/)(packs|manifests|data|scattered|constants|unneeded|sessions|plugins)/", re.ASCII
+)
+
+
+def functions(tree: ast.AST) -> Iterator[tuple[str, dict[str, str]]]:
+    """Name all functions, those of classes with them; and annotations of their parameters."""
+    for node in ast.walk(tree):
+        owner = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
+        for one in ast.iter_child_nodes(node):
+            if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef):
+                taken = (*one.args.posonlyargs, *one.args.args, *one.args.kwonlyargs)
+                noted = {arg.arg: ast.unparse(arg.annotation) for arg in taken if arg.annotation}
+                yield f"{owner}{one.name}", noted
+
+
+def takes_a_pair(parameters: dict[str, str]) -> bool:
+    """Tell whether a function takes a store and the name of a run side by side."""
+    has_store = any(re.search(r"\bStore\b", annotation) for annotation in parameters.values())
+    return has_store and bool({"run", "run_name", "name"} & parameters.keys())
+
+
+def test_only_a_run_is_made_of_a_store_and_a_name() -> None:
+    taking = [
+        (label(file), name)
+        for file in FILES
+        for name, parameters in functions(parsed(file))
+        if takes_a_pair(parameters)
+    ]
+    assert taking == [("run/run.py", "Run.__init__")]
+
+
+def test_the_test_of_pairs_would_notice() -> None:
+    text = "class A:\n    async def f(self, *, store: Store | None, run: str) -> None: ..."
+    ((name, parameters),) = functions(ast.parse(text))
+    assert name == "A.f"
+    assert takes_a_pair(parameters)
+
+
+def test_only_what_opens_a_store_knows_one() -> None:
+    knowing = {
+        label(file)
+        for file in FILES
+        if room(file) != "run"
+        for name in imported(file)
+        if is_below(name, ["dask_knot.run.store"])
+    }
+    assert knowing == {*OPENERS}
+
+
+def test_only_a_run_knows_what_its_objects_are_called() -> None:
+    wrong = []
+    for file in FILES:
+        if room(file) == "run":
+            continue
+        known = ("Names", *IDS) if room(file) == "tracking" else IDS
+        allowed = [f"dask_knot.run.names.{name}" for name in known]
+        names = [name for name in imported(file) if is_below(name, ["dask_knot.run.names"])]
+        wrong += [f"{label(file)}: {name}" for name in names if name not in allowed]
+        texts = [node.value for node in ast.walk(parsed(file)) if isinstance(node, ast.Constant)]
+        found = [text for text in texts if isinstance(text, str) and FOLDERS.search(text)]
+        wrong += [f"{label(file)}: {text}" for text in found]
+    assert wrong == []
+
+
+def test_jobs_and_clients_do_not_know_each_other() -> None:
+    """They meet in the run: each may be of another day, and on another machine."""
+    client = {"graphs", "tracking", "session", "dashboard", "cluster"}
+    for file in FILES:
+        own = {room_of(name) for name in imported(file) if name.startswith("dask_knot.")}
+        assert not (room(file) == "job" and own & client), file
+        assert not (room(file) != "job" and "job" in own), file
+
+
 def test_bokeh_stays_optional() -> None:
     """It is imported when there is a dashboard, by `views`, and by nothing else."""
     pages = {"page.py", "charts.py"}
