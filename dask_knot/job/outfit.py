@@ -1,11 +1,13 @@
-"""Makes a process ready for tasks: its worker, its plugins, and Dask's own local scheduler."""
+"""Makes the processes of a job ready for tasks: their worker, plugins and Dask's own scheduler."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.util import Finalize
 from typing import NamedTuple
 
@@ -89,3 +91,36 @@ def _end_process(worker: JobWorker, code: int) -> None:
 def computing_here(threads: int) -> dict[str, object]:
     """Give the settings with which `dask.compute` inside a task runs in the task's own job."""
     return {"scheduler": dask.config.get("scheduler", None) or "threads", "num_workers": threads}
+
+
+class FarProcess(SpawnProcess):
+    """A process that looks into the current folder for no module while it starts.
+
+    It is told our import path by then, but needs some modules to be told that.
+    """
+
+    def start(self) -> None:
+        """Start from the root of all folders; it moves to ours itself."""
+        here = os.open(os.curdir, os.O_RDONLY)  # its name may be gone
+        os.chdir(os.sep)
+        try:
+            super().start()
+        finally:
+            os.fchdir(here)
+            os.close(here)
+
+
+class FarContext(SpawnContext):
+    """Spawns, since the threads of this process make a fork unsafe."""
+
+    Process = FarProcess
+
+
+@contextmanager
+def processes(cores: int, outfit: Outfit) -> Iterator[ProcessPoolExecutor]:
+    """Open a pool; its end is not waited for, as tasks may have left behind what never ends."""
+    executor = ProcessPoolExecutor(cores, FarContext(), outfit_process, (outfit,))
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=False)

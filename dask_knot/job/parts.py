@@ -1,4 +1,4 @@
-"""Commits what a shard has done every few seconds, also while one of its tasks takes long."""
+"""Goes on beside the tasks of a shard: commits what is done, and asks whether anybody needs it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
+from dask_knot.errors import StoreError
 from dask_knot.internals import GraphNode
 from dask_knot.job.console import say
 from dask_knot.job.outputs import Outputs
 from dask_knot.job.tasks import Ended
 from dask_knot.run.failure import Failure
+from dask_knot.run.names import ShardId
+from dask_knot.run.run import Run
 
+#: So many seconds lie at most between two questions whether anybody needs the shard.
+LONGEST = 300.0
 #: While a task runs, parts are not written more often than this, in seconds.
 SHORTEST_INTERVAL = 0.1
 
@@ -105,3 +110,37 @@ class Parts:
         with self._lock:  # not in the midst of a commit
             say("nobody needs this shard any more")
             os._exit(0)  # a child that failed would fail its array
+
+
+class Interest:
+    """Whether anybody needs a shard: Batch can't end a child without failing its array.
+
+    Looks into the store ever more seldom: a child runs for twice as long as it should, at
+    most.
+
+    Parameters
+    ----------
+    run : Run
+        Where the client says what is unneeded; without patience.
+    shard : ShardId
+        The shard.
+    first : float
+        Seconds until the first look.
+    """
+
+    def __init__(self, run: Run, shard: ShardId, first: float) -> None:
+        self._run = run
+        self._shard = shard
+        self._pause = first
+        self._next = time.monotonic() + first
+
+    def is_gone(self) -> bool:
+        """Tell whether it is known that nobody does; most calls only look at the clock."""
+        if time.monotonic() < self._next:
+            return False
+        self._pause = min(2 * self._pause, LONGEST)
+        self._next = time.monotonic() + self._pause
+        try:
+            return self._shard.index in self._run.read_unneeded(self._shard.stage)
+        except StoreError:  # nothing is unneeded, or nobody knows at the moment
+            return False

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import hashlib
+import importlib
 import inspect
 import os
+import sys
+import tempfile
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from distributed.diagnostics.plugin import NannyPlugin, UploadFile
@@ -14,7 +20,6 @@ from distributed.protocol import pickle
 
 from dask_knot.errors import PluginError
 from dask_knot.internals import install_of
-from dask_knot.job.installs import install_once
 from dask_knot.run.plugins import Plugin
 from dask_knot.task.worker import JobWorker
 
@@ -96,3 +101,36 @@ def _finish(result: Any) -> None:
 
 async def _awaited(result: Any) -> None:
     await result
+
+
+def install_once(name: str, install: Callable[[], None], folder: Path | None = None) -> bool:
+    """Call `install`, unless a job before has done so in this environment.
+
+    Jobs that share an environment, as those of the local engine do, wait for each other here. In a
+    container each job is the first.
+
+    Parameters
+    ----------
+    name : str
+        Name of the plugin: Dask gives each installation its own.
+    install : callable
+        Installs; what it raises is raised, and the next job tries again.
+    folder : Path, optional
+        Where the list of what is done is kept; the folder for temporary files.
+
+    Returns
+    -------
+    bool
+        Whether it was called.
+    """
+    path = (folder or Path(tempfile.gettempdir())) / f"dask-knot-installed-{os.getuid()}"
+    done = hashlib.sha256(f"{sys.prefix}\n{name}".encode()).hexdigest()
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    with open(descriptor, "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # closing the file lets it go
+        is_new = done not in file.read().splitlines()
+        if is_new:
+            install()
+            file.write(f"{done}\n")
+    importlib.invalidate_caches()
+    return is_new

@@ -10,14 +10,12 @@ import dask
 from dask.typing import Key
 
 from dask_knot.collector import paused_collector
+from dask_knot.job.attempts import read_parts, without_committed
 from dask_knot.job.console import Printed
 from dask_knot.job.inputs import Inputs
-from dask_knot.job.interest import Unneeded
-from dask_knot.job.outfit import Outfit, computing_here, outfitted
+from dask_knot.job.outfit import Outfit, computing_here, outfitted, processes
 from dask_knot.job.outputs import Outputs, Superseded
-from dask_knot.job.parts import Parts
-from dask_knot.job.processes import processes
-from dask_knot.job.resume import read_parts, without_committed
+from dask_knot.job.parts import Interest, Parts
 from dask_knot.job.tasks import Pool, Shelf, Sink, run_at_once, run_in_order
 from dask_knot.run.names import ShardId
 from dask_knot.run.run import Run
@@ -66,7 +64,8 @@ def run_shard(run: Run, shard: ShardId, attempt: int, printed: Printed) -> None:
                 outputs.recover([part.manifest for part in begun.parts], begun.next_part)
                 work = without_committed(work, begun.parts)
             seconds = work.options.part_seconds
-            sink = Parts(outputs, seconds, Unneeded(run.at_once(), shard, seconds))
+            interest = Interest(run.at_once(), shard, seconds)
+            sink = Parts(outputs, seconds, interest.is_gone)
             _fetch_and_run(work, Inputs(run, work.inputs), sink, printed, outfit)
             # Before the plugins tear down: whatever that does, it costs no value.
             outputs.commit(final=True)

@@ -16,7 +16,7 @@ from dask_knot.run.store import Store
 from dask_knot.run.work import Made, Options
 
 from .runs import FIRST, SECOND, Rehearsal, made, ref, shard, task
-from .test_resume import counted, runs
+from .test_attempts import counted, runs
 
 ID = ShardId(FIRST, 0)
 IN_PARTS = Options(part_seconds=0)

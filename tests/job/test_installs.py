@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from dask_knot.job.installs import install_once
+from dask_knot.job.plugins import install_once
 
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from dask_knot.job.installs import install_once
+from dask_knot.job.plugins import install_once
 
 folder = Path(sys.argv[1])
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from dask_knot.errors import StoreError
-from dask_knot.job import interest as unneeded
-from dask_knot.job.interest import LONGEST, Unneeded
+from dask_knot.job import parts
+from dask_knot.job.parts import LONGEST, Interest
 from dask_knot.run.names import ShardId
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
@@ -29,28 +29,28 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(unneeded, "time", made)
+    monkeypatch.setattr(parts, "time", made)
     return made
 
 
 def test_who_is_named_is_unneeded(clock: Clock) -> None:
     store = Store("memory://")
-    children = {n: Unneeded(Run(store, "run"), ShardId(FIRST, n), 5.0) for n in (0, 1, 2, 12)}
+    children = {n: Interest(Run(store, "run"), ShardId(FIRST, n), 5.0) for n in (0, 1, 2, 12)}
     Run(store, "run").tell_unneeded(FIRST, [1, 12, 30])
-    assert not any(child() for child in children.values())
+    assert not any(child.is_gone() for child in children.values())
     assert "get" not in store.requests  # not before its time
     clock.now = 5.0
-    assert [n for n, child in children.items() if child()] == [1, 12]
+    assert [n for n, child in children.items() if child.is_gone()] == [1, 12]
 
 
 def test_it_looks_ever_more_seldom(clock: Clock) -> None:
     store = Store("memory://")
-    child = Unneeded(Run(store, "run"), ShardId(FIRST, 0), 5.0)
+    child = Interest(Run(store, "run"), ShardId(FIRST, 0), 5.0)
     looks = []
     for second in range(3600):
         clock.now = float(second)
         before = store.requests["get"]
-        assert not child()
+        assert not child.is_gone()
         looks += [second] * (store.requests["get"] - before)
     assert looks[:4] == [5, 15, 35, 75]
     assert max(later - one for one, later in pairwise(looks)) == LONGEST
@@ -62,7 +62,7 @@ def test_a_store_that_is_away_ends_nobody(clock: Clock, monkeypatch: pytest.Monk
         raise StoreError("no route to host")
 
     store = Store("memory://")
-    child = Unneeded(Run(store, "run"), ShardId(FIRST, 0), 5.0)
+    child = Interest(Run(store, "run"), ShardId(FIRST, 0), 5.0)
     monkeypatch.setattr(store, "get", away)
     clock.now = 100.0
-    assert not child()
+    assert not child.is_gone()
