@@ -2,9 +2,10 @@
 
 Dask is built to be extended, yet not everywhere: some names that this project needs begin with an
 underscore, or stand in modules that do. Any release may change them. So they are used in this file
-only (a test reads all the others), behind names of ours that say what they are for, and
-``tests/test_internals.py`` checks each of them against the oldest and the newest release that
-``setup.cfg`` allows. When Dask changes something, this is the file to mend.
+only (a test reads all the others), behind names of ours that say what they are for.
+``tests/test_internals.py`` checks each of them, and ``.ci/dask_releases.py`` does so with the
+oldest and the newest release that ``setup.cfg`` allows. When Dask changes something, this is the
+file to mend.
 
 Methods that our classes override are no part of it: they stand in the class that overrides them,
 and the same test holds a list of them.

@@ -1,6 +1,6 @@
 """What is used of Dask without its documentation's promise is there, and does what is relied upon.
 
-These are the tests to run against another release of Dask: see ``.ci/dask-releases``.
+These are the tests to run against another release of Dask: see ``.ci/dask_releases.py``.
 """
 
 from __future__ import annotations
