@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from dask_knot.settings.settings import ENGINES, SECTIONS, Tempo
+from tests.test_layers import imported as names_imported
 
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -71,10 +72,9 @@ def required(project: Path) -> set[str]:
 
 
 def test_every_dependency_is_imported_and_declared(project: Path, required: set[str]) -> None:
-    line = re.compile(r"^ *(?:from|import) (\w+)", re.MULTILINE)
     # Who wants Zarr has it: the other files don't need it.
     files = {*(project / "dask_knot").rglob("*.py")} - {project / "dask_knot" / "zarr.py"}
-    imported = {name for file in files for name in line.findall(file.read_text())}
+    imported = {name.partition(".")[0] for file in files for name in names_imported(file)}
     # bokeh is in the extra `dashboard`; test_layers holds that nothing needs it without one.
     assert imported - sys.stdlib_module_names - {"dask_knot", "bokeh"} == {
         IMPORT_NAMES.get(name, name) for name in required
