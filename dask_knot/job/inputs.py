@@ -14,9 +14,9 @@ from dask.typing import Key
 from dask_knot.errors import CorruptObjectError, InternalError, MissingObjectError, StoreError
 from dask_knot.run import codec
 from dask_knot.run.failure import Failure, describe, fail
+from dask_knot.run.layout import neighbours
 from dask_knot.run.manifest import NOWHERE, Commit, Kind, Place
 from dask_knot.run.names import ManifestId, ShardId
-from dask_knot.run.ranges import neighbours
 from dask_knot.run.run import Run
 from dask_knot.run.work import Kept, Made, Source
 from dask_knot.task.context import unpickling

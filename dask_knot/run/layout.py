@@ -1,4 +1,7 @@
-"""Several values in one object, one after another, each aligned as if it stood alone."""
+"""Several values in one object: laid out one after another, neighbours read at once.
+
+Each is aligned as if it stood alone.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ from dask.typing import Key
 from dask_knot.run import codec
 from dask_knot.run.codec import Bytes
 from dask_knot.run.manifest import Place
+
+#: Neighbouring values up to this size together are read in one request.
+TOGETHER_BYTES = 8 * 2**20
 
 
 def lay_out(
@@ -41,3 +47,33 @@ def lay_out(
         places[key] = Place(name, position + padding, size)
         position += padding + size
     return pieces, places
+
+
+def neighbours(places: Sequence[Place]) -> list[list[int]]:
+    """Group places that follow one another closely, in the order given.
+
+    Parameters
+    ----------
+    places : sequence of Place
+        Where values are.
+
+    Returns
+    -------
+    list of list of int
+        Indices of `places`; each group is one range of one object.
+    """
+    groups: list[list[int]] = []
+    size = 0
+    for number, place in enumerate(places):
+        size += place.length
+        before = places[groups[-1][-1]] if groups else None
+        if before is None or not _follows(place, before) or size > TOGETHER_BYTES:
+            groups.append([])
+            size = place.length
+        groups[-1].append(number)
+    return groups
+
+
+def _follows(place: Place, before: Place) -> bool:
+    gap = place.offset - (before.offset + before.length)
+    return place.name == before.name and 0 <= gap < codec.ALIGNMENT

@@ -18,7 +18,6 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -133,8 +132,11 @@ class Names:
     def parse_manifests(self, names: Iterable[str]) -> Iterator[ManifestId]:
         """Tell which manifests there are among names; somebody else may have put others there."""
         for name in names:
-            with suppress(ValueError):
-                yield self.parse_manifest(name)
+            try:
+                found = self.parse_manifest(name)
+            except ValueError:
+                continue
+            yield found
 
     def data(self, shard: ShardId, part: int, attempt: int) -> str:
         """Name an object of values; attempts differ so that none overwrites another's values.

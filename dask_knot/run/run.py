@@ -223,7 +223,7 @@ class Run:
         return self._store.get_range(*place)
 
     def read_neighbours(self, places: Sequence[Place]) -> list[memoryview]:
-        """Read the bytes of values that lie next to each other (`ranges.neighbours`)."""
+        """Read the bytes of values that lie next to each other (`layout.neighbours`)."""
         first, last = places[0], places[-1]
         length = last.offset + last.length - first.offset
         whole = self._store.get_range(first.name, first.offset, length)

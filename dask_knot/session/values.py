@@ -13,8 +13,8 @@ from dask.typing import Key
 
 from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
 from dask_knot.run import codec
+from dask_knot.run.layout import neighbours
 from dask_knot.run.manifest import Place
-from dask_knot.run.ranges import neighbours
 from dask_knot.run.run import Run
 
 #: Manifests that are kept in memory, because they hold small values: the newest up to this size.

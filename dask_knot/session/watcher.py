@@ -82,8 +82,11 @@ class Watcher:
         self._pool.shutdown(cancel_futures=True)
 
     def _new(self, stages: Sequence[StageId]) -> list[ManifestId]:
-        listed = self._run.list_manifests(stages)
-        return [id for id in listed if id not in self._seen.get(id.shard.stage, (id,))]
+        return [
+            id
+            for id in self._run.list_manifests(stages)
+            if id.shard.stage in self._seen and id not in self._seen[id.shard.stage]
+        ]
 
     def _read(self, new: Sequence[ManifestId]) -> Iterable[Found | None]:
         return map(self._read_one, new) if len(new) < 2 else self._pool.map(self._read_one, new)

@@ -10,7 +10,7 @@ import pytest
 
 from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
 from dask_knot.job import inputs as inputs_module
-from dask_knot.run import ranges
+from dask_knot.run import layout
 from dask_knot.run.failure import Failure, fail
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
@@ -102,7 +102,7 @@ def test_neighbours_are_read_in_one_request(run: Rehearsal) -> None:
 
 
 def test_what_is_together_has_a_limit(run: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranges, "TOGETHER_BYTES", 200_000)
+    monkeypatch.setattr(layout, "TOGETHER_BYTES", 200_000)
     source = shard([task(n, np.full, 10_000, n) for n in range(50)])
     run.outcomes(source)
     content = reader(source)
