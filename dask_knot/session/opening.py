@@ -90,19 +90,19 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
     driver = Driver(tracker, submitter, Failures(values), delete, hooks, clockwork)
     lookout = Lookout(driver, tracker, service, watcher, tempo, hooks)
     return Session(
-        settings,
-        size,
-        hooks,
-        submitter.plugins,
-        run,
-        first,
-        engine,
-        service,
-        tracker,
-        values,
-        watcher,
-        driver,
-        lookout,
+        settings=settings,
+        size=size,
+        hooks=hooks,
+        plugins=submitter.plugins,
+        run=run,
+        first_number=first,
+        _engine=engine,
+        _service=service,
+        _tracker=tracker,
+        _values=values,
+        _watcher=watcher,
+        _driver=driver,
+        _lookout=lookout,
     )
 
 
