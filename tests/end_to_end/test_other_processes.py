@@ -218,6 +218,7 @@ def test_forks_leave_the_cluster_be(tmp_path: Path) -> None:
 UNCLOSED = """
 from distributed import Client
 from dask_knot import KnotCluster
+from tests import inside
 from tests.end_to_end.tasks import inc, wait_for
 
 client = Client(KnotCluster(jobs=1, memory="1 GiB", dashboard_address=None))
