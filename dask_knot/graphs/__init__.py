@@ -26,6 +26,6 @@ Races
   event loop, whose client may wait for this thread.
 - A client may be in the midst of a property of an expression that is read here, too: see
   `materialization`.
-- A graph may be opened twice at once, by two clients. What they share (`constants`) is known by its
-  content: equal constants are the same object whoever comes first.
+- Graphs are opened one after another, whoever sends them: in the one thread of Dask's `offload`. So
+  what they share (`constants`) needs no lock.
 """
