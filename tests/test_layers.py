@@ -393,11 +393,24 @@ def private_imports(tree: ast.AST) -> Iterator[str]:
                 yield name
 
 
+def imported_from_us(tree: ast.AST) -> set[str]:
+    """Name what a file has from other files of the package; what these pass on is Dask's."""
+    return {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("dask_knot.")
+        for alias in node.names
+        if node.module != "dask_knot.internals"
+    }
+
+
 def private_uses(tree: ast.AST) -> Iterator[tuple[str, str]]:
     """Give the private names that a file uses of something, with the text of that something.
 
-    As attributes, in `getattr(x, "_name")` and its like, and as keywords of a call.
+    As attributes, in `getattr(x, "_name")` and its like, and as keywords of calls, but for those of
+    our own classes.
     """
+    ours = imported_from_us(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and is_private(node.attr):
             yield node.attr, ast.unparse(node.value)
@@ -407,7 +420,8 @@ def private_uses(tree: ast.AST) -> Iterator[tuple[str, str]]:
                 name = node.args[1]
                 if isinstance(name, ast.Constant) and is_private(str(name.value)):
                     yield str(name.value), ast.unparse(node.args[0])
-            yield from ((k.arg, called) for k in node.keywords if k.arg and is_private(k.arg))
+            if called not in ours:
+                yield from ((k.arg, called) for k in node.keywords if k.arg and is_private(k.arg))
 
 
 def foreign_names(tree: ast.AST, inherited: set[str]) -> list[str]:
@@ -470,7 +484,8 @@ def all_modules_of(file: Path) -> set[str]:
         "def f(error): return error.tb_frame.f_locals['self']._client",
         "def f(plugin): return getattr(plugin, '_install_fn', None)",
         "def f(kind): return builtins.hasattr(kind, '_name')",
-        "def f(key): return Task(key, sum, _data_producer=True)",
+        "from dask_knot.internals import Task\nTask('a', sum, _data_producer=True)",
+        "from distributed import Client\nClient(_a=1)",
         "f = client.Future._uid",
     ],
 )
@@ -488,6 +503,7 @@ def test_private_names_would_be_noticed(line: str) -> None:
         "class A(Base):\n    def f(self): self._inherited()",
         "def f(table): return table._repr_html_(), table.__dict__, table._replace(a=0)",
         "from dask.typing import Key",
+        "from dask_knot.session.session import Session\nSession(_engine=None)",
     ],
 )
 def test_names_of_our_own_are_no_private_names_of_others(line: str) -> None:
