@@ -50,6 +50,8 @@ def test(release: Version) -> None:
         packages = [f"{name}=={release}" for name in ("dask", "distributed")]
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
         subprocess.run([*pip, "--target", f"{folder}/{at}", *packages], check=True)
+        seen = f"import distributed; assert distributed.__version__ == '{release}'"
+        subprocess.run([python, "-c", seen], check=True)
         subprocess.run([python, "-m", "pytest", "-q", *TESTS], check=True, cwd=ROOT)
 
 
