@@ -9,9 +9,27 @@ import dask
 import pytest
 from distributed import Client, LocalCluster
 
+from tests import workers
 from tests.rig.fixtures import in_rig, job_image, rig
 
 __all__ = ["in_rig", "job_image", "project", "rig", "threads_client"]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Don't even import what the fast loop leaves out: it is a part of its time."""
+    is_fast = config.option.markexpr == "not slow" and collection_path.is_file()
+    return True if is_fast and workers.is_slow(collection_path) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, and mark what is slow."""
+    workers.sort_and_mark(items)
+
+
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody asks
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Deal out files, not single tests."""
+    return workers.dealer(config, log)
 
 
 @pytest.fixture(scope="session")

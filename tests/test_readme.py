@@ -42,7 +42,7 @@ def test_there_are_two_commands_of_one_line(readme: str) -> None:
     assert all(command.count("\n") == 1 for _, command in fences)
     (_, first), (_, second) = fences
     assert first.endswith("examples/pi.py\n")
-    assert second.endswith("-m pytest\n")
+    assert second.endswith("-m pytest -n 3\n")
 
 
 def test_aws_is_set_up_in_at_most_three_commands(readme: str, project: Path) -> None:

@@ -61,6 +61,18 @@ def job_servers() -> list[psutil.Process]:
 
 
 @pytest.fixture(scope="module", autouse=True)
+def _small_preload(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Start fork servers without the big libraries that other files have imported here.
+
+    They are three seconds of work for each cluster, and jobs of most files need none of them; a
+    file marked ``preload`` has what users have.
+    """
+    own = {} if request.node.get_closest_marker("preload") else {"knot.local.preload": []}
+    with dask.config.set(own):
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
 def _nothing_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """Check that the clusters of a file leave nothing open once they are closed."""
     before, scheduler = Held(), dask.config.get("scheduler", None)

@@ -25,6 +25,8 @@ from tests import inside
 from tests.end_to_end.conftest import until
 from tests.end_to_end.tasks import inc
 
+pytestmark = pytest.mark.preload
+
 
 def frame(rows: int = 200) -> pd.DataFrame:
     draw = np.random.default_rng(5)

@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 
 from dask_knot import KnotCluster
 
+pytestmark = pytest.mark.preload
+
 Make = Callable[[], Any]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -71,16 +72,21 @@ def live(seed: int, trouble: float, mistakes: float = 0.0, steps: int = 250) -> 
     return world
 
 
-@pytest.mark.parametrize("seed", range(150))
+def worlds(count: int) -> list[Any]:
+    """Give the seeds of so many worlds; one in six is enough for the fast loop."""
+    return [pytest.param(n, marks=[pytest.mark.slow] if n % 6 else []) for n in range(count)]
+
+
+@pytest.mark.parametrize("seed", worlds(150))
 def test_every_question_has_one_answer_and_nothing_is_left(seed: int) -> None:
     live(seed, trouble=0.0)
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", worlds(100))
 def test_refused_stages_failed_plans_and_lost_values_hang_nothing(seed: int) -> None:
     live(seed, trouble=0.05)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", worlds(60))
 def test_mistakes_of_our_own_hang_nothing(seed: int) -> None:
     live(1000 + seed, trouble=0.02, mistakes=0.03)

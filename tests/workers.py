@@ -1,0 +1,95 @@
+"""Which tests are slow, and how they are dealt out when several workers run them (`-n 3`).
+
+The tests of a file share what is dear (a cluster, a server, a container), so they stay together.
+The longest files begin first, for no worker to end long after the others. Each worker that runs
+tests in the emulated AWS starts one of its own, which they change as if nobody else were there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TESTS = Path(__file__).parent
+
+#: What takes long, the longest first: these begin before all others.
+LONGEST = (
+    "end_to_end/test_containers_closing.py",
+    "end_to_end/test_containers.py",
+    "end_to_end/test_new_user.py",
+    "chaos/test_containers_chaos.py",
+    "end_to_end/test_operator_policy.py",
+    "end_to_end/test_user_policy.py",
+    "image/test_image_in_rig.py",
+    "end_to_end/test_containers_mishaps.py",
+    "end_to_end/test_xarrays_own_tests.py",
+    "end_to_end/test_graphs_of_every_kind.py",
+    "end_to_end/test_left_behind.py",
+    "end_to_end/test_other_processes.py",
+    "end_to_end/test_closing.py",
+    "test_examples.py",
+    "aws/test_template.py",
+    "end_to_end",
+    "chaos",
+)
+#: What the fast loop (`-m "not slow"`) leaves out: files and rooms that start processes, servers or
+#: containers, or try thousands of cases.
+SLOW = (
+    "aws",
+    "chaos",
+    "cli/test_cli.py",
+    "cli/test_files.py",
+    "cluster/test_overrides.py",
+    "cluster/test_process.py",
+    "end_to_end",
+    "image",
+    "job",
+    "local",
+    "rig",
+    "run",
+    "settings/test_home.py",
+    "test_benchmarks.py",
+    "test_conformance.py",
+    "test_examples.py",
+    "test_readme.py",
+    "test_zarr.py",
+    "tracking/test_size.py",
+)
+#: The one way from end to end that the fast loop goes, with a cluster and its jobs.
+QUICK = ("end_to_end/test_futures.py",)
+
+
+def is_slow(path: Path) -> bool:
+    """Tell whether a file is none of the fast loop's."""
+    return _place(path, SLOW) is not None and _place(path, QUICK) is None
+
+
+def sort_and_mark(items: list[pytest.Item]) -> None:
+    """Put the longest files first, and mark what is slow."""
+    for item in items:
+        if is_slow(item.path):
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: _rank(item.path))
+
+
+def dealer(config: pytest.Config, log: Any) -> object:
+    """Make what deals out tests to workers: whole files, in the order of `sort_and_mark`."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
+
+
+def _rank(path: Path) -> int:
+    place = _place(path, LONGEST)
+    return len(LONGEST) if place is None else place
+
+
+def _place(path: Path, listed: Iterable[str]) -> int | None:
+    """Find the line that names a file, or a folder that it is in."""
+    own = path.relative_to(TESTS)
+    above = {own.as_posix(), *(folder.as_posix() for folder in own.parents)}
+    return next((place for place, name in enumerate(listed) if name in above), None)
