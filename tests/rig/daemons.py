@@ -92,9 +92,12 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def free_address(port: int) -> str:
-    """Find a loopback address where nobody listens on a port."""
-    for last in range(2, 255):
-        host = f"127.77.0.{last}"
+    """Find a loopback address where nobody listens on a port.
+
+    Processes that look at the same time begin at different ones.
+    """
+    for number in range(253):
+        host = f"127.77.0.{2 + (os.getpid() + number) % 253}"
         with socket.socket() as listener, suppress(OSError):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((host, port))

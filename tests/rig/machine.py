@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -167,7 +169,13 @@ def running(folder: Path, slots: int = 2) -> Iterator[Rig]:
 
 
 def install_packages() -> None:
-    """Install the Debian packages that are missing."""
+    """Install the Debian packages that are missing; one of several workers does it."""
+    with Path(tempfile.gettempdir(), "dask-knot-rig.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        _install_missing()
+
+
+def _install_missing() -> None:
     missing = [package for command, package in PACKAGES.items() if shutil.which(command) is None]
     if not missing:
         return
