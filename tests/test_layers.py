@@ -515,6 +515,16 @@ def test_every_file_says_what_its_room_is() -> None:
     assert [file for file in FILES if len(file.read_text().splitlines()) > 300] == []
 
 
+def test_a_class_has_its_name_for_itself() -> None:
+    """One noun, one thing: private classes, too, or a reader of two rooms takes one for another."""
+    places: dict[str, list[str]] = {}
+    for file in FILES:
+        for node in ast.walk(parsed(file)):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name.lstrip("_"), []).append(label(file))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def test_every_exception_is_in_the_tree() -> None:
     kinds = {
         name: kind

@@ -17,7 +17,6 @@ from dask_knot.errors import MissingObjectError
 from dask_knot.internals import GraphNode
 from dask_knot.run.failure import Failure
 from dask_knot.session.session import Session
-from dask_knot.tracking.replaying import tasks_before
 
 
 class Replay(ReplayTaskScheduler):  # type: ignore[misc]
@@ -65,7 +64,7 @@ class Replay(ReplayTaskScheduler):  # type: ignore[misc]
                 f"there is no task of {key!r} here: it was scattered, or it and all that was "
                 "computed with it was released"
             )
-        tasks = cast(dict[Key, GraphNode], tasks_before(graph, key, self._is_in_memory))
+        tasks = cast(dict[Key, GraphNode], graph.tasks_before(key, self._is_in_memory))
         return ToPickle(GraphNode.fuse(*tasks.values(), key=key))
 
     def _is_in_memory(self, key: Key) -> bool:

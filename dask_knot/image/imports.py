@@ -70,30 +70,32 @@ def find_imports(source: Path) -> Imports:
     if not source.exists():
         raise ImageError(f"{source} can't be searched for imports: there is no such file")
     with tempfile.TemporaryDirectory(prefix="dask-knot-imports-") as folder:
-        stage = _Stage(Path(folder))
+        scripts = _Scripts(Path(folder))
         if source.is_dir():
             for file in _files(source):
-                stage.add(file, file.relative_to(source))
-            names = stage.imports()
+                scripts.add(file, file.relative_to(source))
+            names = scripts.imports()
         else:
-            names = _follow(stage, source)
-        implied = tuple(sorted(stage.implied() - names))
-        return Imports(tuple(sorted(names)), implied, tuple(sorted(stage.own)), tuple(stage.unread))
+            names = _follow(scripts, source)
+        implied = tuple(sorted(scripts.implied() - names))
+        return Imports(
+            tuple(sorted(names)), implied, tuple(sorted(scripts.own)), tuple(scripts.unread)
+        )
 
 
-def _follow(stage: _Stage, script: Path) -> set[str]:
+def _follow(scripts: _Scripts, script: Path) -> set[str]:
     """Read a script, then what it imports from its own folder, until nothing new comes."""
-    stage.add(script, Path(script.name))
-    stage.own.clear()
+    scripts.add(script, Path(script.name))
+    scripts.own.clear()
     while True:
-        names = stage.imports()
+        names = scripts.imports()
         beside = {name: found for name in names if (found := _beside(script.parent, name))}
         if not beside:
             return names
         for name, found in beside.items():
-            stage.own.add(name)
+            scripts.own.add(name)
             for file in _files(found) if found.is_dir() else [found]:
-                stage.add(file, file.relative_to(script.parent))
+                scripts.add(file, file.relative_to(script.parent))
 
 
 def _beside(folder: Path, name: str) -> Path | None:
@@ -113,7 +115,7 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-class _Stage:
+class _Scripts:
     """A folder of copies that can all be parsed, for pipreqs, which stops at one that can't."""
 
     def __init__(self, folder: Path) -> None:

@@ -15,7 +15,7 @@ _TOLERATED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _Fold:
     """Levels ``first`` to ``last`` as one shard, and the seconds that it costs more."""
 
     first: int
@@ -35,7 +35,7 @@ def fold(cut: Partition, limits: Limits) -> tuple[Partition, tuple[str, ...]]:
     if limits.tasks_per_shard is not None:
         return cut, ("nothing folded: the tasks of a shard are limited",)
     costs = _Costs(cut, limits)
-    runs: list[_Run] = []
+    runs: list[_Fold] = []
     reasons: list[str] = []
     last = len(cut.levels) - 1
     while last >= 0:
@@ -55,9 +55,9 @@ class _Costs:
         self._lanes = max(2, limits.slots)
         self._left = _TOLERATED * sum(cut.loads) / self._lanes
 
-    def longest_run(self, last: int) -> _Run:
+    def longest_run(self, last: int) -> _Fold:
         """Find how far back the levels up to one can be folded, and take it from what is left."""
-        run = _Run(last, last)
+        run = _Fold(last, last)
         serial = parallel = 0.0
         starts = -1
         for first in range(last, -1, -1):
@@ -70,12 +70,12 @@ class _Costs:
             added = serial - parallel - starts * self._limits.job_start_seconds
             if added > self._left:
                 break
-            run = _Run(first, last, added, first < last or self._pays_alone(added, starts))
+            run = _Fold(first, last, added, first < last or self._pays_alone(added, starts))
         if run.is_folded:
             self._left -= max(0.0, run.added)
         return run
 
-    def explain(self, run: _Run) -> str:
+    def explain(self, run: _Fold) -> str:
         shards = many("shard", *[len(self._loads(n)) for n in range(run.first, run.last + 1)])
         if run.is_folded:
             levels = (
@@ -99,7 +99,7 @@ class _Costs:
         return [self._cut.loads[shard] for block in blocks for shard in block.shards]
 
 
-def _rebuild(cut: Partition, runs: Sequence[_Run]) -> Partition:
+def _rebuild(cut: Partition, runs: Sequence[_Fold]) -> Partition:
     folded = Partition([])
     new = [0] * len(cut.loads)
     for run in runs:

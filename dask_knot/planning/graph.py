@@ -10,8 +10,7 @@ from dask.typing import Key
 from dask.utils import key_split
 
 from dask_knot.errors import PlanningError, UnknownInputError
-from dask_knot.planning.adjacency import Adjacency
-from dask_knot.planning.order import CycleError, depth_first
+from dask_knot.planning.adjacency import Adjacency, CycleError, depth_first
 from dask_knot.planning.request import PlanRequest
 from dask_knot.planning.resources import Resources
 
@@ -20,7 +19,7 @@ _LEAST_SECONDS = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
+class NumberedGraph:
     """The tasks of a plan, numbered in running order: inputs have lower numbers than readers."""
 
     keys: list[Key]
@@ -37,29 +36,29 @@ class Graph:
         return len(self.keys)
 
 
-def build_graph(request: PlanRequest) -> Graph:
+def build_graph(request: PlanRequest) -> NumberedGraph:
     """Number the needed tasks of a request depth-first from its wanted keys."""
-    reading = _Reading(request)
-    starts = [reading.task_number(key) for key in request.wanted]
+    numbering = _Numbering(request)
+    starts = [numbering.task_number(key) for key in request.wanted]
     try:
-        order = depth_first(starts, reading.inputs_of, len(reading.keys))
+        order = depth_first(starts, numbering.inputs_of, len(numbering.keys))
     except CycleError as error:
-        key = reading.keys[error.task]
+        key = numbering.keys[error.task]
         raise PlanningError(f"task {key!r} reads its own value over other tasks") from None
-    number = [0] * len(reading.keys)
+    number = [0] * len(numbering.keys)
     for new, old in enumerate(order):
         number[old] = new
     inputs = Adjacency()
     for task in order:
-        inputs.append(map(number.__getitem__, reading.noted(task)))
-    keys = [reading.keys[task] for task in order]
+        inputs.append(map(number.__getitem__, numbering.noted(task)))
+    keys = [numbering.keys[task] for task in order]
     resources, kinds = _resource_classes(keys, request)
-    return Graph(
+    return NumberedGraph(
         keys=keys,
         inputs=inputs,
         readers=inputs.reversed_edges(),
-        literals={number[task]: found for task, found in reading.literals.items()},
-        external={number[task]: found for task, found in reading.external.items()},
+        literals={number[task]: found for task, found in numbering.literals.items()},
+        external={number[task]: found for task, found in numbering.external.items()},
         weights=_weights(keys, request.durations, request.limits.unknown_seconds),
         kinds=kinds,
         resources=resources,
@@ -67,7 +66,7 @@ def build_graph(request: PlanRequest) -> Graph:
     )
 
 
-class _Reading:
+class _Numbering:
     """Looks up what each task reads, and notes it by task."""
 
     def __init__(self, request: PlanRequest) -> None:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 from dask.utils import format_time
 
-from dask_knot.planning.dependencies import link_stages
+from dask_knot.planning.dependencies import join_upstream, link_stages
 from dask_knot.planning.folding import fold
-from dask_knot.planning.graph import Graph, build_graph
-from dask_knot.planning.joining import join_upstream
+from dask_knot.planning.graph import NumberedGraph, build_graph
 from dask_knot.planning.partition import Block, Partition, partition
 from dask_knot.planning.plan import Plan, Stage
 from dask_knot.planning.request import PlanRequest
@@ -57,7 +56,7 @@ def make_plan(request: PlanRequest) -> Plan:
 
 
 def _stages(
-    request: PlanRequest, graph: Graph, cut: Partition, blocks: Sequence[Block]
+    request: PlanRequest, graph: NumberedGraph, cut: Partition, blocks: Sequence[Block]
 ) -> list[Stage]:
     builder = ShardBuilder(graph, cut)
     linked = link_stages(builder.readings(blocks, request))
@@ -71,7 +70,7 @@ def _stages(
     ]
 
 
-def _first_reason(graph: Graph, cut: Partition, request: PlanRequest) -> str:
+def _first_reason(graph: NumberedGraph, cut: Partition, request: PlanRequest) -> str:
     shards = [sum(len(block.shards) for block in level) for level in cut.levels]
     return (
         f"{many('task', len(graph))} of {format_time(sum(graph.weights))} for "

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dask_knot.planning.components import find_components
-from dask_knot.planning.flow import Flow, fair_share, measure_flow
-from dask_knot.planning.graph import Graph
+from dask_knot.planning.graph import NumberedGraph
 from dask_knot.planning.request import Limits
 from dask_knot.planning.sizing import chunk, count_columns, spread, widest
+from dask_knot.planning.workload import Workload, fair_share, find_components, measure_workload
 
 _NO_SHARD = -1
 # A last task that reads this many times more values than a stage has columns only collects them.
@@ -33,7 +32,7 @@ class Partition:
     loads: list[float] = field(default_factory=list)
 
 
-def partition(graph: Graph, limits: Limits) -> Partition:
+def partition(graph: NumberedGraph, limits: Limits) -> Partition:
     """Cut a graph into shards.
 
     A task whose inputs of the latest level lie in one shard joins that shard; all others
@@ -50,12 +49,12 @@ def partition(graph: Graph, limits: Limits) -> Partition:
 
 
 class _Cutting:
-    def __init__(self, graph: Graph, limits: Limits) -> None:
+    def __init__(self, graph: NumberedGraph, limits: Limits) -> None:
         self._graph = graph
         self._limits = limits
-        self._flow: Flow = measure_flow(graph, limits)
+        self._work: Workload = measure_workload(graph, limits)
         fan_in = _COLLECTS * widest(limits)
-        self._components = find_components(graph, self._flow.hubs, fan_in)
+        self._components = find_components(graph, self._work.hubs, fan_in)
         self._waiting = graph.inputs.sizes()
         self._most = limits.tasks_per_shard or len(graph)
         self._kind_of_shard: list[int] = []
@@ -72,7 +71,7 @@ class _Cutting:
             by_kind.setdefault(self._graph.kinds[task], []).append(task)
         columns_by_kind = {kind: self._columns(tasks) for kind, tasks in by_kind.items()}
         self._first = len(self.result.loads)
-        self._fair = fair_share(sum(self._flow.weights[task] for task in opening), self._limits)
+        self._fair = fair_share(sum(self._work.weights[task] for task in opening), self._limits)
         self._homes = {}
         level = []
         for kind, columns in columns_by_kind.items():
@@ -104,7 +103,7 @@ class _Cutting:
         """Find the shard of this level that a task can join."""
         home = _NO_SHARD
         first, fair, shard_of = self._first, self._fair, self.result.shard_of
-        parallel = self._flow.parallel
+        parallel = self._work.parallel
         for made in self._graph.inputs[task]:
             shard = shard_of[made]
             if shard < first:
@@ -132,7 +131,7 @@ class _Cutting:
             self._join(task, shard)
 
     def _columns(self, tasks: Sequence[int]) -> list[list[int]]:
-        flow = self._flow.weights
+        flow = self._work.weights
         columns = count_columns(sum(flow[task] for task in tasks), len(tasks), self._limits)
         if (followed := self._follow(tasks, columns)) is not None:
             return followed
@@ -155,7 +154,7 @@ class _Cutting:
         if not is_one_block or 2 * len(by_home) < columns:
             return None
         followed = [by_home[home] for home in sorted(by_home)]
-        flow = self._flow.weights
+        flow = self._work.weights
         loads = [sum(flow[task] for task in column) for column in followed]
         uneven = max(loads) * len(loads) > 2 * sum(loads)
         if uneven or max(len(column) for column in followed) > self._most:

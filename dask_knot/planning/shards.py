@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from dask.typing import Key
+from dask.utils import key_split
 
 from dask_knot.planning.dependencies import Reading
-from dask_knot.planning.graph import Graph
+from dask_knot.planning.graph import NumberedGraph
 from dask_knot.planning.partition import Block, Partition
 from dask_knot.planning.plan import Shard
-from dask_knot.planning.prefixes import count_prefixes
 from dask_knot.planning.request import PlanRequest
 
 
@@ -33,7 +34,7 @@ def _split(shards: range, most: int) -> Iterator[range]:
 class ShardBuilder:
     """Collects in one pass over the tasks what every shard runs, reads and gives away."""
 
-    def __init__(self, graph: Graph, cut: Partition) -> None:
+    def __init__(self, graph: NumberedGraph, cut: Partition) -> None:
         self._graph = graph
         self._cut = cut
         self._tasks: list[list[int]] = [[] for _ in cut.loads]
@@ -96,3 +97,28 @@ class ShardBuilder:
         ):
             for task, keys in sorted(found.items()):
                 into[shard_of[task]].update(dict.fromkeys(keys))
+
+
+def count_prefixes(keys: Iterable[Key]) -> dict[str, int]:
+    """Count keys by their prefix (`dask.utils.key_split`), in the order of their first one.
+
+    Splitting a key takes microseconds, so what only tells keys of one prefix apart goes before.
+    """
+    found: dict[str, int] = {}
+    for name, count in Counter(map(_shortened, keys)).items():
+        prefix = key_split(name)
+        found[prefix] = found.get(prefix, 0) + count
+    return found
+
+
+def _shortened(key: Key) -> Key:
+    """Give a shorter key of the same prefix, the same one for as many keys as possible."""
+    if type(key) is tuple:
+        return key[0] if key else ""
+    if type(key) is not str:
+        return key
+    # A word that isn't of letters only ends the prefix: one is as good as any other.
+    head, _, last = key.rpartition("-")
+    if not head or last.isalpha():
+        return key
+    return head + "-0"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
@@ -51,6 +51,26 @@ class Graph:
     resources: Mapping[Key, Resources] = field(default_factory=dict)
     priorities: Mapping[Key, float] = field(default_factory=dict)
     priority: float = 0
+
+    def tasks_before(self, key: Key, is_there: Callable[[Key], bool]) -> dict[Key, Node]:
+        """Take a task, and all tasks before it whose values can't be had.
+
+        Parameters
+        ----------
+        key : Key
+            Names the task, which is taken in any case.
+        is_there : callable
+            Whether the value of a key can be had.
+        """
+        tasks: dict[Key, Node] = {}
+        stack = [key]
+        while stack:
+            task = stack.pop()
+            if task not in tasks:
+                tasks[task] = self.tasks[task]
+                read = [key for key in tasks[task].dependencies if key in self.tasks]
+                stack += [key for key in read if not is_there(key)]
+        return tasks
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dask_knot.tracking.actions import DeleteObjects, WriteAgain
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound, SubmissionFailed
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent
 from dask_knot.tracking.records import KeyRecord, ShardRecord
-from dask_knot.tracking.recovery import NARROWING, Verdict, is_own_fault, judge, narrowed
+from dask_knot.tracking.recovery import NARROWING, Consequence, is_own_fault, judge, narrowed
 from dask_knot.tracking.state import TrackerState
 
 
@@ -94,7 +94,7 @@ def take_failed_child(state: TrackerState, event: ChildFailed, now: float) -> No
         return
     missing = [r for r in shard.outputs if r.shard is shard and r.state is KeyState.PLANNED]
     attempts = max((record.attempts for record in missing), default=0)
-    if judge(event.ending, shard.size, attempts) is Verdict.FAIL:
+    if judge(event.ending, shard.size, attempts) is Consequence.FAIL:
         _fail(state, missing, event.error)
         _give_up(state, shard, ShardEvent.CHILD_FAILED)
     else:

@@ -32,14 +32,14 @@ KILLED_ALONE = 2
 HOSTS_LOST = 3
 
 
-class Verdict(Enum):
+class Consequence(Enum):
     """What follows for the keys that a lost child should have made."""
 
     PLAN_AGAIN = auto()
     FAIL = auto()
 
 
-def judge(ending: Ending, size: int, attempts: int) -> Verdict:
+def judge(ending: Ending, size: int, attempts: int) -> Consequence:
     """Decide about the keys of a lost child.
 
     Parameters
@@ -53,17 +53,17 @@ def judge(ending: Ending, size: int, attempts: int) -> Verdict:
         How often the keys were planned again already.
     """
     if not is_own_fault(ending):
-        return Verdict.PLAN_AGAIN
+        return Consequence.PLAN_AGAIN
     if ending in HOPELESS or attempts >= ATTEMPTS:
-        return Verdict.FAIL
+        return Consequence.FAIL
     if ending in SUSPICIOUS and size <= 1:
         is_excused = ending is Ending.KILLED and attempts < KILLED_ALONE
-        return Verdict.PLAN_AGAIN if is_excused else Verdict.FAIL
+        return Consequence.PLAN_AGAIN if is_excused else Consequence.FAIL
     if ending is Ending.HOST_LOST and attempts >= HOSTS_LOST:
-        return Verdict.FAIL
+        return Consequence.FAIL
     if ending is Ending.UNREADABLE and attempts >= HOSTS_LOST and size <= 1:
-        return Verdict.FAIL
-    return Verdict.PLAN_AGAIN
+        return Consequence.FAIL
+    return Consequence.PLAN_AGAIN
 
 
 def is_own_fault(ending: Ending) -> bool:

@@ -20,11 +20,10 @@ from dask_knot.tracking.actions import (
     TerminateStage,
 )
 from dask_knot.tracking.drafts import Draft
-from dask_knot.tracking.durations import Durations
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent, ShardState
 from dask_knot.tracking.records import KeyRecord, ShardRecord, StageRecord
 from dask_knot.tracking.recovery import ATTEMPTS
-from dask_knot.tracking.tally import Earlier, Tally
+from dask_knot.tracking.tally import Durations, Earlier, Tally
 
 #: Streams of graphs: a pause may be such a part of one, and of the longest wait (who submits what
 #: follows from a result comes after the start of a job, and must not wait any more); and a graph

@@ -10,7 +10,7 @@ from dask.typing import Key
 from dask_knot.planning import Limits, Resources
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import Names, ShardId, StageId
-from dask_knot.tracking import demand, events, gathering, outcomes, plans, replaying
+from dask_knot.tracking import demand, events, gathering, outcomes, plans
 from dask_knot.tracking.actions import Action
 from dask_knot.tracking.foresight import Foresight, foresee
 from dask_knot.tracking.mistakes import give_up
@@ -170,11 +170,19 @@ class Tracker:
 
     def failure_of(self, key: Key) -> Place | Exception | None:
         """Tell where the failure is that stands for the value of a key, if one does."""
-        return replaying.failure_of(self._state, key)
+        record = self._state.keys.get(key)
+        if record is None or record.state is not KeyState.ERRED:
+            return None
+        return record.error or (record.output.place if record.output else None)
 
     def graph_of(self, key: Key) -> events.Graph | None:
         """Find a graph that has the task of a key, be it wanted or inside a shard."""
-        return replaying.graph_of(self._state, key)
+        records = self._state.keys
+        record = records.get(key)
+        if record is not None and record.graph is not None:
+            return record.graph
+        graphs = {record.graph for record in records.values() if record.graph is not None}
+        return next((graph for graph in graphs if key in graph.tasks), None)
 
     def plans_of(self, keys: Iterable[Key]) -> tuple[set[int], int]:
         """Name the plans that make some keys, and count the keys that are to be planned."""

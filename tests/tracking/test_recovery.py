@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dask_knot.tracking.events import Ending
-from dask_knot.tracking.recovery import Verdict, judge, narrowed
+from dask_knot.tracking.recovery import Consequence, judge, narrowed
 
-AGAIN, FAIL = Verdict.PLAN_AGAIN, Verdict.FAIL
+AGAIN, FAIL = Consequence.PLAN_AGAIN, Consequence.FAIL
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ AGAIN, FAIL = Verdict.PLAN_AGAIN, Verdict.FAIL
         (Ending.DEPENDENCY_FAILED, 1, 100, AGAIN),
     ],
 )
-def test_verdict(ending: Ending, size: int, attempts: int, verdict: Verdict) -> None:
+def test_verdict(ending: Ending, size: int, attempts: int, verdict: Consequence) -> None:
     assert judge(ending, size, attempts) is verdict
 
 

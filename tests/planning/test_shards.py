@@ -8,7 +8,7 @@ from dask.utils import key_split
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_knot.planning.prefixes import count_prefixes
+from dask_knot.planning.shards import count_prefixes
 
 WORDS = st.sampled_from(
     [

@@ -1,16 +1,19 @@
-"""How much work lies behind a task, and where so much fans out that the readers should spread."""
+"""What is measured of a graph before it is cut: the work behind tasks, and what belongs together.
+
+Where much work fans out, readers should spread; independent parts can be placed as one likes.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
 
-from dask_knot.planning.graph import Graph
+from dask_knot.planning.graph import NumberedGraph
 from dask_knot.planning.request import Limits
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class Workload:
     """The work behind each task.
 
     Attributes
@@ -28,7 +31,7 @@ class Flow:
     hubs: bytearray
 
 
-def measure_flow(graph: Graph, limits: Limits) -> Flow:
+def measure_workload(graph: NumberedGraph, limits: Limits) -> Workload:
     """Measure the work behind every task, from the last task to the first."""
     most = fair_share(sum(graph.weights), limits)
     flow = graph.weights.copy()
@@ -49,7 +52,7 @@ def measure_flow(graph: Graph, limits: Limits) -> Flow:
                     largest[made] = share
         # This task has been visited, so its place can hold the answer.
         largest[task] = behind if is_wide else 0.0
-    return Flow(flow, largest, hubs)
+    return Workload(flow, largest, hubs)
 
 
 def fair_share(seconds: float, limits: Limits) -> float:
@@ -58,3 +61,40 @@ def fair_share(seconds: float, limits: Limits) -> float:
         return inf
     # A little more than fair, so that rounding decides nothing.
     return 1.001 * max(limits.target_seconds, seconds / limits.slots)
+
+
+def find_components(graph: NumberedGraph, hubs: bytearray, fan_in: int) -> list[int]:
+    """Label every task with its independent part of the graph.
+
+    What only shares an input that is a hub counts as independent, and so does
+    what only meets in a last task of more than ``fan_in`` inputs (the sum of many parts).
+    """
+    parents: list[int] = []
+    labels: list[int] = []
+    readers = graph.readers.sizes()
+    for task, upstream in enumerate(graph.inputs):
+        label = -1
+        if len(upstream) <= fan_in or readers[task]:
+            for made in upstream:
+                if labels[made] != label and not hubs[made]:
+                    label = _unite(parents, label, labels[made])
+        if label < 0:
+            label = len(parents)
+            parents.append(label)
+        labels.append(label)
+    # Parents have lower labels, so one pass forward flattens every path.
+    for label, parent in enumerate(parents):
+        parents[label] = parents[parent]
+    return [parents[label] for label in labels]
+
+
+def _unite(parents: list[int], one: int, other: int) -> int:
+    """Make two parts one and give its label: that of the earlier; -1 stands for no part."""
+    while parents[other] != other:
+        parents[other] = parents[parents[other]]
+        other = parents[other]
+    if one in (-1, other):
+        return other
+    low, high = (one, other) if one < other else (other, one)
+    parents[high] = low
+    return low
