@@ -106,13 +106,13 @@ def test_in_the_planner(client: Client, monkeypatch: pytest.MonkeyPatch) -> None
 
 EDGES: list[tuple[str, Callable[[Any], Any], str]] = [
     ("constants", lambda one: one._driver._submitter.constants, "put"),
-    ("submission", lambda one: one._driver._submitter.store, "put"),
+    ("submission", lambda one: one._driver._submitter.run, "write_pack"),
     ("plugins", lambda one: one._driver._submitter.plugins, "publish"),
     ("submit", lambda one: one._service, "submit"),
     ("poll", lambda one: one._service, "poll"),
     ("prune", lambda one: one._service, "prune"),
     ("look", lambda one: one._watcher, "look"),
-    ("list", lambda one: one._watcher, "_list"),
+    ("list", lambda one: one._watcher, "_new"),
     ("read", lambda one: one._watcher, "_read_one"),
     ("cache", lambda one: one._values, "remember"),
     ("stuck", lambda one: one._lookout._stalls, "look"),

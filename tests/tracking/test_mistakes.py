@@ -8,8 +8,7 @@ import pytest
 
 from dask_knot.errors import InternalError, KnotError, SubmissionError
 from dask_knot.planning import make_plan
-from dask_knot.tracking import actions, events, gathering
-from dask_knot.tracking import plans as planned
+from dask_knot.tracking import actions, events, gathering, plans
 from dask_knot.tracking.moves import KeyState
 
 from .hands import Hands
@@ -104,7 +103,7 @@ def test_a_plan_that_could_not_be_recorded_is_no_obstacle(monkeypatch: pytest.Mo
     hands = Hands()
     hands.submit({"a": [], "b": []}, "a", "b")
     with monkeypatch.context() as patch:
-        patch.setattr(planned, "_running_plans", fail)
+        patch.setattr(plans, "_running_plans", fail)
         with pytest.raises(ZeroDivisionError):
             hands.plan()
     told = hands.tracker.give_up(KnotError("a mistake"))
@@ -128,3 +127,13 @@ def test_a_question_that_comes_to_grief_is_answered() -> None:
     hands.plan()
     (finished,) = hands.finish(hands.shard_of("a"))
     assert isinstance(finished, actions.FinishKey)
+
+
+def test_so_is_one_for_a_value_that_went() -> None:
+    hands = Hands()
+    hands.submit({"a": []}, "a")
+    hands.plan()
+    hands.finish(hands.shard_of("a"))
+    hands.tell(events.KeyReleased("a", forgotten=False))
+    error = KnotError("a mistake")
+    assert errors(hands.tracker.give_up(error, events.KeyAsked("a", 3))) == {"a": error}
