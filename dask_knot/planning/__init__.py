@@ -31,8 +31,8 @@ Why so
 The rules of this room: no clock, network, file, thread, environment or configuration.
 """
 
-from dask_knot.planning.make import make_plan
 from dask_knot.planning.plan import Dependency, DependencyType, External, Plan, Shard, Stage
+from dask_knot.planning.planner import make_plan
 from dask_knot.planning.request import Limits, PlanRequest
 from dask_knot.planning.resources import Resources
 
