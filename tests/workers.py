@@ -1,8 +1,8 @@
 """Which tests are slow, and how they are dealt out when several workers run them (`-n 3`).
 
 The tests of a file share what is dear (a cluster, a server, a container), so they stay together.
-The longest files begin first, for no worker to end long after the others. Each worker that runs
-tests in the emulated AWS starts one of its own, which they change as if nobody else were there.
+The longest files begin first, for no worker to end long after the others. Workers that run tests
+in the emulated AWS start one of their own, which they change as if nobody else were there.
 """
 
 from __future__ import annotations
@@ -15,19 +15,29 @@ import pytest
 
 TESTS = Path(__file__).parent
 
+#: Files whose tests use the emulated AWS, which takes half a minute to start and to build an image
+#: in: for two workers, each with one of its own.
+IN_RIG = {
+    "end_to_end/test_containers.py": "containers",
+    "end_to_end/test_containers_calls.py": "containers",
+    "end_to_end/test_containers_closing.py": "containers",
+    "end_to_end/test_containers_images.py": "containers",
+    "end_to_end/test_containers_mishaps.py": "containers",
+    "end_to_end/test_containers_platforms.py": "containers",
+    "aws/test_policy.py": "accounts",
+    "chaos/test_containers_chaos.py": "accounts",
+    "end_to_end/test_new_user.py": "accounts",
+    "end_to_end/test_operator_policy.py": "accounts",
+    "end_to_end/test_user_policy.py": "accounts",
+    "aws/test_images_in_rig.py": "accounts",
+    "rig/test_rig.py": "accounts",
+}
 #: What takes long, the longest first: these begin before all others.
 LONGEST = (
-    "end_to_end/test_containers_closing.py",
-    "end_to_end/test_containers.py",
-    "end_to_end/test_new_user.py",
-    "chaos/test_containers_chaos.py",
-    "end_to_end/test_operator_policy.py",
-    "end_to_end/test_user_policy.py",
-    "image/test_image_in_rig.py",
-    "end_to_end/test_containers_mishaps.py",
+    *IN_RIG,
     "end_to_end/test_xarrays_own_tests.py",
-    "end_to_end/test_graphs_of_every_kind.py",
     "end_to_end/test_left_behind.py",
+    "end_to_end/test_graphs_of_every_kind.py",
     "end_to_end/test_other_processes.py",
     "end_to_end/test_closing.py",
     "test_examples.py",
@@ -42,7 +52,6 @@ SLOW = (
     "chaos",
     "cli/test_cli.py",
     "cli/test_files.py",
-    "cluster/test_overrides.py",
     "cluster/test_process.py",
     "end_to_end",
     "image",
@@ -76,11 +85,18 @@ def sort_and_mark(items: list[pytest.Item]) -> None:
 
 
 def dealer(config: pytest.Config, log: Any) -> object:
-    """Make what deals out tests to workers: whole files, in the order of `sort_and_mark`."""
+    """Make what deals out tests to workers: by files, in the order of `sort_and_mark`."""
     from xdist.scheduler import LoadFileScheduling
 
+    class Dealer(LoadFileScheduling):  # type: ignore[misc]
+        """Deals out files, those with an emulated AWS together."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return IN_RIG.get(file.removeprefix(f"{TESTS.name}/"), file)
+
     config.option.loadscopereorder = False
-    return LoadFileScheduling(config, log)
+    return Dealer(config, log)
 
 
 def _rank(path: Path) -> int:

@@ -15,12 +15,12 @@ ln -s usr/lib "$root/lib"
 ln -s usr/lib64 "$root/lib64"
 ln -s /opt/python "$root/usr/local"
 
-# Python without its tests and its windows.
+# Python without its tests and its windows, but compiled: what no container can write, each would compile.
 cp -L "$prefix/bin/$name" "$root/opt/python/bin/$name"
 ln -s "$name" "$root/opt/python/bin/python3"
 ln -s "$name" "$root/opt/python/bin/python"
 tar -C "$(dirname "$lib")" --exclude="$name/test" --exclude="$name/idlelib" --exclude="$name/tkinter" \
-    --exclude="$name/turtledemo" --exclude="$name/lib2to3" --exclude="$name/config-*" --exclude='__pycache__' \
+    --exclude="$name/turtledemo" --exclude="$name/lib2to3" --exclude="$name/config-*" \
     --exclude="$name/site-packages/*" --exclude="$name/dist-packages/*" --exclude='*/tests' \
     --exclude='_tkinter*' --exclude='_test*.so' -cf - "$name" | tar -C "$root/opt/python/lib" -xf -
 mkdir -p "$root/opt/python/lib/$name/site-packages"
@@ -58,7 +58,6 @@ cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.cr
 printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\ndisable-pip-version-check = true\nroot-user-action = ignore\n' >"$root/etc/pip.conf"
 
 # pip, as this environment has it.
-cp -r "$("$python" -c 'import os, pip; print(os.path.dirname(pip.__file__))')" "$root/opt/python/lib/$name/site-packages/pip"
-find "$root/opt/python" -name __pycache__ -prune -exec rm -rf {} +
+cp -a "$("$python" -c 'import os, pip; print(os.path.dirname(pip.__file__))')" "$root/opt/python/lib/$name/site-packages/pip"
 printf '#!/opt/python/bin/python3\nimport sys\nfrom pip._internal.cli.main import main\nsys.exit(main())\n' >"$root/opt/python/bin/pip"
 chmod 755 "$root/opt/python/bin/pip"
