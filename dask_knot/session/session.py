@@ -7,7 +7,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from dask.typing import Key
 
@@ -138,7 +138,7 @@ class Session:
     def resize(self, jobs: int) -> None:
         """Let another number of jobs run at once."""
         self._engine.resize(jobs)
-        self._tracker.resize(replace(self._tracker.limits, slots=jobs))
+        self._tracker.resize(jobs)
 
     # Queries.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 from dask.typing import Key
@@ -100,11 +101,6 @@ class Tracker:
         return self._state.arrivals > 0
 
     @property
-    def limits(self) -> Limits:
-        """What the planner keeps to now."""
-        return self._state.limits
-
-    @property
     def slots(self) -> int:
         """How many jobs may run at once."""
         return self._state.limits.slots
@@ -200,9 +196,9 @@ class Tracker:
         """Tell what the planner would be asked if a graph came now; nothing changes."""
         return foresee(self._state, graph)
 
-    def resize(self, limits: Limits) -> None:
+    def resize(self, slots: int) -> None:
         """Plan for another number of slots from now on."""
-        self._state.limits = limits
+        self._state.limits = replace(self._state.limits, slots=slots)
 
 
 def _record_plan(state: TrackerState, event: events.PlanMade, now: float) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dask.typing import Key
 
 from dask_knot.errors import MissingObjectError
-from dask_knot.planning import Limits
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import StageId
 from dask_knot.tracking import actions, events
@@ -283,6 +282,6 @@ def test_open_stages_and_shards() -> None:
 
 def test_resize_counts_for_the_next_plan() -> None:
     hands = Hands()
-    hands.tracker.resize(Limits(slots=77))
+    hands.tracker.resize(77)
     hands.submit({"a": []}, "a")
     assert hands.last(actions.MakePlan).request.limits.slots == 77
