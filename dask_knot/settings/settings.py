@@ -18,6 +18,7 @@ from dask_knot.settings.defaults import DEFAULTS, reconfigure_if_wiped
 from dask_knot.settings.resolver import (
     Check,
     SettingSource,
+    is_never,
     keywords,
     resolved,
     section,
@@ -127,13 +128,15 @@ def resolve(given: Mapping[str, Any]) -> Settings:
     """
     reconfigure_if_wiped()
     said = keywords(given, "KnotCluster takes no argument", _is_silent)
-    general, packaged = section("knot"), SettingSource(underscored(DEFAULTS))
+    general = section("knot")
+    packaged = SettingSource(underscored(DEFAULTS), is_silent=is_never)
     general.check_names([*_CHECKS, *SECTIONS])
     engine = resolved({"engine": _CHECKS["engine"]}, said, general, packaged)["engine"]
     _refuse_other_engines(given, engine)
     said.check_names([*_CHECKS, *_ENGINE_CHECKS[engine]])
     values = resolved(_CHECKS, said, general, packaged)
-    own, packaged = section(f"knot.{engine}"), SettingSource(underscored(DEFAULTS[engine]))
+    own = section(f"knot.{engine}")
+    packaged = SettingSource(underscored(DEFAULTS[engine]), is_silent=is_never)
     own.check_names(packaged.values)
     chosen = resolved(_ENGINE_CHECKS[engine], said, own, packaged)
     kind = _ENGINE_SETTINGS.get(engine)

@@ -240,6 +240,15 @@ def test_defaults_of_the_engine_aws() -> None:
     assert (found.tempo.target, found.tempo.job_start) == (240, 60)
 
 
+@pytest.mark.parametrize("engine", ["local", "docker", "aws"])
+def test_what_a_replaced_section_lacks_has_its_default(engine: str) -> None:
+    """A mapping that is set is all that stands in its section then."""
+    whole = resolve({"engine": engine, "name": "a"})
+    for section in ("knot", f"knot.{engine}"):
+        with dask.config.set({section: {}}):
+            assert resolve({"engine": engine, "name": "a"}) == whole
+
+
 def test_what_only_an_engine_has_can_be_a_keyword() -> None:
     configured = {"knot.engine": "aws", "knot.aws.stack": "mine", "knot.aws.job-role": "arn:a"}
     with dask.config.set(configured):
