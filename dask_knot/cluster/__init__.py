@@ -37,3 +37,19 @@ Races
   nobody. `close` comes from threads, signals, other processes and the end of the interpreter, more
   than once; in a fork there is nothing to close.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dask_knot.cluster.cluster import KnotCluster
+
+__all__ = ["KnotCluster"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the class when it is asked for: the files here that don't need it are fast to load."""
+    if name == "KnotCluster":
+        from dask_knot.cluster.cluster import KnotCluster
+
+        return KnotCluster
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

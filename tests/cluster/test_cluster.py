@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
+import dask_knot.cluster
 from dask_knot import KnotCluster
 from dask_knot.errors import ConfigurationError
 from dask_knot.settings.settings import (
@@ -22,6 +23,13 @@ from dask_knot.settings.settings import (
 #: Of Dask's clusters: these are no settings.
 OF_DASK = ("asynchronous", "loop", "security", "silence_logs")
 SIGNATURE = inspect.signature(KnotCluster)
+
+
+def test_the_class_is_found_in_its_room_too() -> None:
+    assert dask_knot.cluster.KnotCluster is KnotCluster
+    assert "KnotCluster" in dask_knot.cluster.__all__
+    with pytest.raises(AttributeError, match="no attribute 'Cluster'"):
+        dask_knot.cluster.Cluster  # noqa: B018
 
 
 def test_every_setting_is_a_keyword_and_every_keyword_a_setting() -> None:

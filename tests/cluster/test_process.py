@@ -25,7 +25,7 @@ for module in ("fcntl", "resource", "pwd", "grp", "termios"):
 for name in ("fork", "register_at_fork", "getuid", "getgid", "killpg", "setsid", "getpgid"):
     delattr(os, name)
 import dask_knot.cli
-import dask_knot.cluster
+from dask_knot.cluster import KnotCluster
 """
 
 
