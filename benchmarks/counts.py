@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks import peers
 from benchmarks.cases import Case
+from dask_knot.local import engine
 
 PER_TASKS = 10_000
 
@@ -23,6 +27,21 @@ class CountingBatch:
         return getattr(self._client, name)
 
 
+@contextmanager
+def counted_calls() -> Iterator[Counter[str]]:
+    """Let engines that are opened meanwhile count the calls to their Batch."""
+    calls: Counter[str] = Counter()
+    open_local = engine.open_local
+
+    def open_counting(*arguments: Any) -> Any:
+        opened: Any = open_local(*arguments)
+        opened.client = CountingBatch(opened.client, calls)
+        return opened
+
+    with patch.object(engine, "open_local", open_counting):
+        yield calls
+
+
 def count_requests(case: Case, tasks: int) -> str:
     """Run a case once on a cluster of its own and describe what it asked for.
 
@@ -33,18 +52,16 @@ def count_requests(case: Case, tasks: int) -> str:
     tasks
         How many tasks it has: the counts are given per 10,000 of them.
     """
-    with peers.knot() as client:
+    with counted_calls() as calls, peers.knot() as client:
         peers.warm(client)
         session = client.cluster._session
-        service, watcher = session._service, session._watcher
-        calls: Counter[str] = Counter()
-        service.client = CountingBatch(service.client, calls)
-        here, there = session.run.traffic()[0], Counter(watcher.job_requests)
+        watcher = session._watcher
+        here, there, before = session.run.traffic()[0], Counter(watcher.job_requests), +calls
         case.dask(client)
         store = session.run.traffic()[0] - here
-        jobs = watcher.job_requests - there
+        jobs, batch = watcher.job_requests - there, calls - before
     share = PER_TASKS / tasks
-    rows = (("store, client", store), ("store, jobs", jobs), ("Batch", calls))
+    rows = (("store, client", store), ("store, jobs", jobs), ("Batch", batch))
     return "\n".join(f"| {case.name} | {name} | {_words(what, share)} |" for name, what in rows)
 
 

@@ -14,9 +14,9 @@ from dask_knot.aws.outputs import StackOutputs, read_outputs
 from dask_knot.aws.prerequisites import check_bucket_region
 from dask_knot.aws.session import REFUSALS, AwsSession, code_of, open_session, translate
 from dask_knot.batch import fargate
+from dask_knot.batch.client import BatchClient
 from dask_knot.batch.queues import Description, describe_queue
 from dask_knot.batch.request import EC2, FARGATE, MIB, JobTemplate
-from dask_knot.batch.service import BatchClient
 from dask_knot.errors import ConfigurationError, EngineError
 from dask_knot.image.image import resolve_spec
 from dask_knot.planning import Resources

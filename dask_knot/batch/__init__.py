@@ -5,8 +5,9 @@ Theory of operation
 A session hands each stage to `service.JobService`, which makes one ``submit_job`` of it (`request`)
 behind the jobs of the stages before it, and asks later what became of its children: one
 ``describe_jobs`` for up to 100 jobs, and ``list_jobs`` only where more children have failed than
-are known. It speaks to a `BatchClient`, the few calls of boto3's client that are used, and never
-asks who answers: AWS, this machine (`local/`), or a recording in tests.
+are known. It speaks to a `client.BatchClient`, the few calls of boto3's client that are used, and
+never asks who answers: AWS, this machine (`local/`), or a recording in tests. Nobody else calls
+that client for jobs. The ends of their logs are read by `logs`.
 
 Who calls. One thread of the session submits. Another polls, explains what ended, and looks into
 what waits (`diagnosis`). The end of a cluster terminates (`termination`). Whoever shows jobs or

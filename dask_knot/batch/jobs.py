@@ -13,13 +13,18 @@ from dataclasses import dataclass, field
 from threading import Lock
 from types import MappingProxyType
 
+from dask_knot.batch.rules import JobStatus
 from dask_knot.planning import Resources
 from dask_knot.run.names import StageId
 
 
 @dataclass(slots=True)
 class StageJob:
-    """A job or array job that was submitted: `ended` are the children that are accounted for."""
+    """A job or array job that was submitted.
+
+    `ended` are the children that are accounted for; `counts` are all, by state, as Batch had them
+    at the last look.
+    """
 
     id: str
     size: int
@@ -27,7 +32,7 @@ class StageJob:
     ended: frozenset[int] = frozenset()
     is_over: bool = False
     missed: int = 0
-    counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[JobStatus, int] = field(default_factory=dict)
     reason: str = ""
 
     def child(self, index: int) -> str:

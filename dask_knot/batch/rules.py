@@ -59,6 +59,12 @@ MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
 
 ENDED = frozenset({_S.SUCCEEDED, _S.FAILED})
 STARTED = frozenset({_S.STARTING, _S.RUNNING})
+_STATUS_BY_NAME = {status.value: status for status in JobStatus}
+
+
+def known_status(name: str) -> JobStatus | None:
+    """Return the state of that name; None for one that a later Batch may add."""
+    return _STATUS_BY_NAME.get(name)
 
 
 def check_move(before: JobStatus, after: JobStatus) -> None:

@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, cast
 
-from dask_knot.batch.endings import Explanation, explain
+from dask_knot.batch.client import BatchClient, children, describe
+from dask_knot.batch.endings import Explanation
 from dask_knot.batch.jobs import StageJob, StageJobs
-from dask_knot.batch.limits import DESCRIBED_JOBS
-from dask_knot.batch.queues import Description, QueueClient, describe_queue
+from dask_knot.batch.logs import JobLogs, named, newest
+from dask_knot.batch.queues import Description, describe_queue
 from dask_knot.batch.request import JobTemplate, job_definition, submission
-from dask_knot.batch.rules import ENDED, Wait
+from dask_knot.batch.rules import ENDED, JobStatus, Wait, known_status
 from dask_knot.errors import KnotError, SubmissionError
 from dask_knot.planning import DependencyType, External, Resources, Stage
 from dask_knot.run.names import ShardId, StageId
 
-__all__ = ["BatchClient", "JobService", "JobTemplate", "StageJob"]
+__all__ = ["JobService", "JobTemplate", "StageJob"]
 
-#: A state that a later Batch adds is none of these.
-OVER = frozenset(status.value for status in ENDED)
-#: Lines of a failed child's log that are kept with its error.
-LOG_LINES = 20
-#: So many logs of failed children are read at each look: CloudWatch answers 10 times a second.
-LOGS_PER_LOOK = 20
-#: So many logs are read when all are asked for.
-LOGS_AT_ONCE = 100
 #: Jobs that are over and still shown.
 REMEMBERED = 1000
 #: So many answers in a row without a job mean that Batch has forgotten it.
 MISSES = 3
-
-
-class BatchClient(QueueClient, Protocol):
-    """The calls of boto3's Batch client that are used."""
-
-    def describe_job_definitions(self, **request: Any) -> Mapping[str, Any]: ...
-    def register_job_definition(self, **request: Any) -> Mapping[str, Any]: ...
-    def submit_job(self, **request: Any) -> Mapping[str, Any]: ...
-    def describe_jobs(self, *, jobs: Sequence[str]) -> Mapping[str, Any]: ...
-    def list_jobs(self, **request: Any) -> Mapping[str, Any]: ...
-    def terminate_job(self, *, jobId: str, reason: str) -> Mapping[str, Any]: ...
 
 
 class JobService:
@@ -62,11 +43,10 @@ class JobService:
         template: JobTemplate,
         tail: Callable[[str, int], Sequence[str]],
     ) -> None:
-        self.client = client
+        self._client = client
         self._template = template
-        self._tail = tail
+        self._logs = JobLogs(tail)
         self._definitions: dict[Resources, str] = {}
-        self._unread_logs = LOGS_PER_LOOK
         self._refused: dict[StageId, KnotError] = {}  # of the thread that submits
         # Kept when Batch is away before all is told.
         self._failed: list[tuple[ShardId, Explanation]] = []
@@ -90,7 +70,7 @@ class JobService:
             raise SubmissionError(f"stage {id} could not be submitted: the cluster is closed")
         try:
             request = self.request(id, stage, url, self._definition(stage.resources))
-            response = self.client.submit_job(**request)
+            response = self._client.submit_job(**request)
         except KnotError:  # it says itself what is wrong, and what to do
             raise
         except Exception as error:  # botocore makes its exceptions as it goes
@@ -132,13 +112,13 @@ class JobService:
 
         Updates `jobs`: the counts of children by state, and whether all have ended.
         """
-        self._unread_logs = LOGS_PER_LOOK
+        self._logs.begin_look()
         for id, job, detail in self.refresh(stages):
             if job.size > 1:
-                if job.counts.get("FAILED", 0) > len(job.ended):
+                if job.counts.get(JobStatus.FAILED, 0) > len(job.ended):
                     self._find_failed(id, job)
-            elif detail["status"] == "FAILED" and not job.ended:
-                ended = self._explain(detail)
+            elif JobStatus.FAILED in job.counts and not job.ended:
+                ended = self._logs.explain(detail)
                 job.ended |= {0}
                 self._failed.append((ShardId(id, 0), ended))
         failed, self._failed = self._failed, []
@@ -148,15 +128,19 @@ class JobService:
         """Update the counts of the jobs of stages; give what Batch said of each."""
         by_id = {self.jobs[id].id: id for id in stages if id in self.jobs}
         found = []
-        for detail in self._describe(list(by_id)):
+        for detail in describe(self._client, list(by_id)):
             id = by_id.pop(detail["jobId"])
             job = self.jobs[id]
             job.missed = 0
-            job.is_over = detail["status"] in OVER
+            job.is_over = known_status(detail["status"]) in ENDED
             job.reason = detail.get("statusReason", "")
             summary = detail.get("arrayProperties", {}).get("statusSummary", {})
             counts = summary if job.size > 1 else {detail["status"]: 1}
-            job.counts = {status: count for status, count in counts.items() if count}
+            job.counts = {
+                status: count
+                for name, count in counts.items()
+                if count and (status := known_status(name)) is not None
+            }
             found.append((id, job, detail))
         for job in [self.jobs[id] for id in by_id.values()]:
             job.missed += 1  # Batch forgets what ended a day or more ago
@@ -166,10 +150,10 @@ class JobService:
     def explain(self, shards: Sequence[ShardId]) -> list[tuple[ShardId, Explanation]]:
         """Explain children that ended without leaving a manifest, whatever Batch says of them."""
         ids = {shard: self._child(shard) for shard in shards}
-        details = {detail["jobId"]: detail for detail in self._describe(list(ids.values()))}
+        details = {detail["jobId"]: detail for detail in describe(self._client, list(ids.values()))}
         unknown = {"statusReason": "Batch does not know the job any more"}
         return [
-            (shard, self._explain(details.get(id) or {"jobId": id, **unknown}))
+            (shard, self._logs.explain(details.get(id) or {"jobId": id, **unknown}))
             for shard, id in ids.items()
         ]
 
@@ -179,9 +163,31 @@ class JobService:
 
     def terminate(self, stages: Iterable[StageId], reason: str) -> None:
         """End the jobs of stages, running and waiting ones."""
-        for id in stages:
-            if id in self.jobs:
-                self.client.terminate_job(jobId=self.jobs[id].id, reason=reason)
+        self.end([self.jobs[id].id for id in stages if id in self.jobs], reason)
+
+    def running(self, shards: Iterable[ShardId]) -> list[str]:
+        """Name those of the children of shards that run, as Batch says now."""
+        alone: list[str] = []
+        arrays: dict[str, set[str]] = {}
+        for shard in shards:
+            job = self.jobs.get(shard.stage)
+            if job is None or job.is_over:
+                continue
+            if job.size == 1:
+                alone.append(job.id)
+            else:
+                arrays.setdefault(job.id, set()).add(job.child(shard.index))
+        status = JobStatus.RUNNING
+        found = [d["jobId"] for d in describe(self._client, alone) if d["status"] == status.value]
+        for array, wanted in arrays.items():
+            running = (child["jobId"] for child in children(self._client, array, status))
+            found += [id for id in running if id in wanted]
+        return found
+
+    def end(self, ids: Iterable[str], reason: str) -> None:
+        """End jobs, or children of array jobs, by their ids."""
+        for id in ids:
+            self._client.terminate_job(jobId=id, reason=reason)
 
     def is_job(self, id: str) -> bool:
         """Tell whether an id is that of a job, an array job or a child that was submitted here."""
@@ -192,25 +198,20 @@ class JobService:
         """Read the last lines of the logs of jobs or children: of those that are named, or of the
         newest that ran, those that failed first.
         """
-        ids = self._children(chosen) if chosen is not None else self._newest(LOGS_AT_ONCE)
-        found = {}
-        for detail in self._describe(ids):
-            stream = detail.get("container", {}).get("logStreamName")
-            if stream and (tail := self._tail(stream, lines)):
-                found[detail["jobId"]] = "\n".join(tail)
-        return found
+        ids = newest(self.jobs) if chosen is None else named(self.jobs, chosen)
+        return self._logs.read(describe(self._client, ids), lines)
 
     def waiting_reason(self, job: StageJob) -> str:
         """Tell what Batch says of a job that waits; of an array, of the child that it names."""
         if job.size == 1:
             return job.reason
-        page = self.client.list_jobs(arrayJobId=job.id, jobStatus="RUNNABLE")
+        page = self._client.list_jobs(arrayJobId=job.id, jobStatus=JobStatus.RUNNABLE.value)
         reasons = (child.get("statusReason", "") for child in page["jobSummaryList"])
         return next(filter(None, reasons), "")
 
     def surroundings(self) -> tuple[Description | None, list[Description]]:
         """Describe the job queue and its compute environments."""
-        return describe_queue(self.client, self._template.queue)
+        return describe_queue(self._client, self._template.queue)
 
     def prune(self, needed: Collection[StageId]) -> None:
         """Forget jobs of long ago: of stages that don't run, and whose values nobody needs."""
@@ -220,25 +221,12 @@ class JobService:
         """Give the ARN of a definition, which an earlier run may have registered."""
         if resources not in self._definitions:
             request = self.definition(resources)
-            known = self.client.describe_job_definitions(
+            known = self._client.describe_job_definitions(
                 jobDefinitionName=request["jobDefinitionName"], status="ACTIVE"
             )["jobDefinitions"]
-            found = known[0] if known else self.client.register_job_definition(**request)
+            found = known[0] if known else self._client.register_job_definition(**request)
             self._definitions[resources] = str(found["jobDefinitionArn"])
         return self._definitions[resources]
-
-    def _children(self, chosen: Collection[str]) -> list[str]:
-        """Name what runs of jobs, array jobs and children that are named."""
-        ids: list[str] = []
-        for job in self.jobs.values():
-            ids += [id for id in job.children() if id in chosen or job.id in chosen]
-        return ids
-
-    def _newest(self, count: int) -> list[str]:
-        jobs = [*self.jobs.values()][::-1]
-        failed = [job.child(index) for job in jobs for index in sorted(job.ended)]
-        rest = (id for job in jobs for id in job.children())
-        return list(islice(dict.fromkeys(chain(failed, rest)), count))
 
     def _dependency(self, id: StageId, dependency: Any) -> dict[str, str]:
         upstream = dependency.upstream
@@ -264,32 +252,11 @@ class JobService:
     def _find_failed(self, id: StageId, job: StageJob) -> None:
         names = [
             child["jobId"]
-            for child in self._list(job.id, "FAILED")
+            for child in children(self._client, job.id, JobStatus.FAILED)
             if child["arrayProperties"]["index"] not in job.ended
         ]
-        for detail in self._describe(names):
+        for detail in describe(self._client, names):
             index = detail["arrayProperties"]["index"]
-            ended = self._explain(detail)
+            ended = self._logs.explain(detail)
             job.ended |= {index}
             self._failed.append((ShardId(id, index), ended))
-
-    def _list(self, parent: str, status: str) -> Iterator[Mapping[str, Any]]:
-        token: dict[str, str] = {}
-        while True:
-            page = self.client.list_jobs(arrayJobId=parent, jobStatus=status, **token)
-            yield from page["jobSummaryList"]
-            if not page.get("nextToken"):
-                return
-            token = {"nextToken": page["nextToken"]}
-
-    def _describe(self, ids: Sequence[str]) -> list[Mapping[str, Any]]:
-        found: list[Mapping[str, Any]] = []
-        for start in range(0, len(ids), DESCRIBED_JOBS):
-            found += self.client.describe_jobs(jobs=ids[start : start + DESCRIBED_JOBS])["jobs"]
-        return found
-
-    def _explain(self, detail: Mapping[str, Any]) -> Explanation:
-        stream = detail.get("container", {}).get("logStreamName")
-        self._unread_logs -= bool(stream)
-        has_log = stream and self._unread_logs >= 0
-        return explain(detail, self._tail(stream, LOG_LINES) if has_log else ())

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from dask_knot.batch import rules
 from dask_knot.batch.rules import JobStatus
 from dask_knot.batch.service import StageJob
 from dask_knot.plural import many
@@ -18,12 +19,9 @@ CANCELLED = "CANCELLED"
 #: What a child can be: Batch's states, and this one.
 STATES = (*(status.value for status in JobStatus), CANCELLED)
 #: What a child is that is over.
-ENDED = frozenset({"SUCCEEDED", "FAILED", CANCELLED})
-#: What becomes of children that may still do something, the furthest first.
-_ON_THE_WAY = ("RUNNING", "STARTING", "RUNNABLE", "PENDING", "SUBMITTED")
-
-#: What a child is that runs.
-STARTED = ("STARTING", "RUNNING")
+ENDED = frozenset({*(status.value for status in rules.ENDED), CANCELLED})
+#: The states of children that may still do something, the furthest first.
+_ON_THE_WAY = [status for status in reversed(JobStatus) if status not in rules.ENDED]
 
 #: Prefixes that are named of each job.
 NAMED = 4
@@ -70,7 +68,7 @@ class JobTable(Sequence[JobRow]):
     @property
     def running(self) -> int:
         """The number of children that run."""
-        return self._count(STARTED)
+        return self._count(status.value for status in rules.STARTED)
 
     def _count(self, states: Iterable[str]) -> int:
         chosen = tuple(states)
@@ -138,21 +136,22 @@ def job_table(
 
 
 def _counts(
-    shards: Mapping[ShardState, int], children: Mapping[str, int], is_closed: bool
+    shards: Mapping[ShardState, int], children: Mapping[JobStatus, int], is_closed: bool
 ) -> dict[str, int]:
     """Count children by state: a manifest is the truth, whatever Batch said before it was read."""
     still, dropped = shards.get(ShardState.OPEN, 0), shards.get(ShardState.DROPPED, 0)
     found = {
-        "SUCCEEDED": shards.get(ShardState.DONE, 0),
-        "FAILED": shards.get(ShardState.FAILED, 0),
+        JobStatus.SUCCEEDED.value: shards.get(ShardState.DONE, 0),
+        JobStatus.FAILED.value: shards.get(ShardState.FAILED, 0),
     }
     left = still + dropped
-    for state in _ON_THE_WAY:
-        found[state] = min(left, children.get(state, 0))
-        left -= found[state]
+    for status in _ON_THE_WAY:
+        found[status.value] = min(left, children.get(status, 0))
+        left -= found[status.value]
     found[CANCELLED] = left if is_closed else min(left, dropped)
     # Not seen yet by the look at Batch, or over, as Batch has it, and the manifest not read.
-    found["RUNNING" if children else "SUBMITTED"] += left - found[CANCELLED]
+    unseen = JobStatus.RUNNING if children else JobStatus.SUBMITTED
+    found[unseen.value] += left - found[CANCELLED]
     return {state: count for state, count in found.items() if count}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dask_knot.batch.rules import STARTED, JobStatus
 from dask_knot.run.names import StageId
 from dask_knot.tracking.moves import ShardState
 from dask_knot.tracking.snapshot import Count, Snapshot, StageSeen
@@ -64,7 +65,7 @@ class Overview:
 
 def overview(
     seen: Snapshot,
-    children: Mapping[StageId, Mapping[str, int]],
+    children: Mapping[StageId, Mapping[JobStatus, int]],
     slots: int,
     client_moved: Mapping[str, int],
 ) -> Overview:
@@ -74,7 +75,7 @@ def overview(
     ----------
     seen : Snapshot
         What the tracker knows.
-    children : mapping of StageId to mapping of str to int
+    children : mapping of StageId to mapping of JobStatus to int
         The children of the jobs of stages that aren't over, by Batch's states.
     slots : int
         Jobs that may run at once.
@@ -94,10 +95,10 @@ def overview(
     )
 
 
-def _row(stage: StageSeen, children: Mapping[str, int]) -> StageRow:
+def _row(stage: StageSeen, children: Mapping[JobStatus, int]) -> StageRow:
     still = stage.shards.get(ShardState.OPEN, 0)
     # Batch was asked a moment before the store: what it says of shards that are done is old.
-    running = min(still, children.get("STARTING", 0) + children.get("RUNNING", 0))
+    running = min(still, sum(children.get(status, 0) for status in STARTED))
     return StageRow(
         f"{stage.id.plan}.{stage.id.stage}",
         waiting=still - running,

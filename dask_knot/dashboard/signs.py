@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
+from dask_knot.batch.rules import JobStatus
 from dask_knot.dashboard.jobtable import ENDED, job_table
 from dask_knot.dashboard.terminal import Terminal, is_awaited
 from dask_knot.plural import many
@@ -18,11 +19,11 @@ from dask_knot.tracking.snapshot import Count, Snapshot
 PAUSE, LEISURE = 0.25, 20
 #: Batch's states, from the furthest on, and what a person makes of them.
 _STATES = {
-    "RUNNING": "running",
-    "STARTING": "starting",
-    "RUNNABLE": "waiting for a machine",
-    "PENDING": "waiting for others",
-    "SUBMITTED": "submitted",
+    JobStatus.RUNNING: "running",
+    JobStatus.STARTING: "starting",
+    JobStatus.RUNNABLE: "waiting for a machine",
+    JobStatus.PENDING: "waiting for others",
+    JobStatus.SUBMITTED: "submitted",
 }
 
 
@@ -128,7 +129,11 @@ def line(seen: Snapshot, children: Mapping[str, int], lost: int, seconds: float)
 
 def _jobs(children: Mapping[str, int]) -> list[str]:
     """Count jobs by state; the word itself stands with the first of them only."""
-    found = [(children[state], words) for state, words in _STATES.items() if children.get(state)]
+    found = [
+        (count, words)
+        for status, words in _STATES.items()
+        if (count := children.get(status.value, 0))
+    ]
     return [
         f"{many('job', count) if place == 0 else f'{count:,}'} {words}"
         for place, (count, words) in enumerate(found)

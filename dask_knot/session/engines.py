@@ -9,8 +9,8 @@ from typing import Protocol
 
 from distributed.utils import is_kernel
 
+from dask_knot.batch.client import BatchClient
 from dask_knot.batch.request import JobTemplate
-from dask_knot.batch.service import BatchClient
 from dask_knot.planning import Resources
 from dask_knot.run.store import Store
 from dask_knot.settings.settings import Settings

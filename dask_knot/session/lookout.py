@@ -59,7 +59,7 @@ class Lookout:
         self._tempo = tempo
         self._hooks = hooks
         self._stalls = StallWatch(service, tempo.stuck_after)
-        self._overstays = OverstayWatch(service.client, lambda: service.jobs)
+        self._overstays = OverstayWatch(service)
         self._outage = Outage(tempo.patience)
 
     async def watch(self) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from dask_knot.batch.limits import DESCRIBED_JOBS
-from dask_knot.batch.service import BatchClient, StageJob
+from dask_knot.batch.service import JobService
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking.events import ManifestFound
 
@@ -28,22 +26,14 @@ class OverstayWatch:
 
     Parameters
     ----------
-    client : BatchClient
-        Answers for jobs.
-    jobs : callable
-        Gives those that were submitted.
+    service : JobService
+        Knows the jobs.
     after : float
         Seconds after the last manifest.
     """
 
-    def __init__(
-        self,
-        client: BatchClient,
-        jobs: Callable[[], Mapping[StageId, StageJob]],
-        after: float = AFTER,
-    ) -> None:
-        self._client = client
-        self._jobs = jobs
+    def __init__(self, service: JobService, after: float = AFTER) -> None:
+        self._service = service
         self._after = after
         self._due: dict[ShardId, float] = {}
         self._lock = threading.Lock()  # manifests are noted in the loop, children looked at beside
@@ -74,9 +64,9 @@ class OverstayWatch:
             return
         again: list[ShardId] = []
         try:
-            for id in self._running(over):
+            for id in self._service.running(over):
                 logger.warning("job %s is ended: %s", id, REASON)
-                self._client.terminate_job(jobId=id, reason=REASON)
+                self._service.end([id], REASON)
         except Exception as error:  # the work is there: only money is at stake
             logger.warning("children that linger could not be ended: %s", error)
             again = over
@@ -84,31 +74,3 @@ class OverstayWatch:
             for shard in over:
                 del self._due[shard]
             self._due.update(dict.fromkeys(again, now + self._after))
-
-    def _running(self, shards: Iterable[ShardId]) -> Iterator[str]:
-        """Name those of some children that run."""
-        alone: list[str] = []
-        arrays: dict[str, set[str]] = {}
-        jobs = self._jobs()
-        for shard in shards:
-            job = jobs.get(shard.stage)
-            if job is None or job.is_over:
-                continue
-            if job.size == 1:
-                alone.append(job.id)
-            else:
-                arrays.setdefault(job.id, set()).add(job.child(shard.index))
-        for start in range(0, len(alone), DESCRIBED_JOBS):
-            answer = self._client.describe_jobs(jobs=alone[start : start + DESCRIBED_JOBS])
-            yield from (job["jobId"] for job in answer["jobs"] if job["status"] == "RUNNING")
-        for parent, children in arrays.items():
-            yield from children.intersection(self._running_children(parent))
-
-    def _running_children(self, parent: str) -> Iterator[str]:
-        token: dict[str, Any] = {}
-        while True:
-            page = self._client.list_jobs(arrayJobId=parent, jobStatus="RUNNING", **token)
-            yield from (child["jobId"] for child in page["jobSummaryList"])
-            if not page.get("nextToken"):
-                return
-            token = {"nextToken": page["nextToken"]}

@@ -88,9 +88,9 @@ class StallWatch:
 
 
 def _is_waiting(job: StageJob) -> bool:
-    return bool(job.counts.get(JobStatus.RUNNABLE.value)) and not _has_started(job)
+    return bool(job.counts.get(JobStatus.RUNNABLE)) and not _has_started(job)
 
 
 def _has_started(job: StageJob) -> bool:
     """Tell whether jobs do start: then the others wait for their turn only."""
-    return any(job.counts.get(status.value) for status in STARTED)
+    return any(job.counts.get(status) for status in STARTED)

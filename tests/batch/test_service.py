@@ -10,13 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dask_knot.batch.limits import DESCRIBED_JOBS
-from dask_knot.batch.service import (
-    LOGS_AT_ONCE,
-    LOGS_PER_LOOK,
-    REMEMBERED,
-    JobService,
-    JobTemplate,
-)
+from dask_knot.batch.logs import LOGS_AT_ONCE, LOGS_PER_LOOK
+from dask_knot.batch.rules import JobStatus
+from dask_knot.batch.service import REMEMBERED, JobService, JobTemplate
 from dask_knot.errors import AccessError, KilledTaskError, SubmissionError
 from dask_knot.local.schema import check_parameters
 from dask_knot.planning import Dependency, DependencyType, External, Resources, Shard, Stage
@@ -243,13 +239,13 @@ def test_polling_updates_the_table_of_jobs(service: JobService, client: Recordin
     service.submit(plain, stage(1), URL)
     service.submit(array, stage(3, Dependency(0)), URL)
     client.details["job-1"] |= {"status": "RUNNABLE", "statusReason": "CAPACITY:none"}
-    counts = {"PENDING": 1, "SUCCEEDED": 2}
+    counts = {"PENDING": 1, "SUCCEEDED": 2, "RUNNING": 0, "OF_A_LATER_BATCH": 1}
     client.details["job-2"] |= {"status": "PENDING"}
     client.details["job-2"]["arrayProperties"]["statusSummary"] = counts
     assert service.poll([plain, array]) == []
-    assert service.jobs[plain].counts == {"RUNNABLE": 1}
+    assert service.jobs[plain].counts == {JobStatus.RUNNABLE: 1}
     assert service.jobs[plain].reason == "CAPACITY:none"
-    assert service.jobs[array].counts == counts
+    assert service.jobs[array].counts == {JobStatus.PENDING: 1, JobStatus.SUCCEEDED: 2}
     assert not service.jobs[plain].is_over
     for id in ("job-1", "job-2"):
         client.details[id]["status"] = "SUCCEEDED"

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from dask_knot.batch.rules import JobStatus
 from dask_knot.batch.service import StageJob
 from dask_knot.dashboard.jobtable import job_table
 from dask_knot.planning import Resources
@@ -54,7 +55,12 @@ def test_children_by_state(
     is_closed: bool,
     shown: dict[str, int],
 ) -> None:
-    job = StageJob("job-1", sum(shards.values()), Resources(), counts=children)
+    job = StageJob(
+        "job-1",
+        sum(shards.values()),
+        Resources(),
+        counts={JobStatus(name): count for name, count in children.items()},
+    )
     (row,) = job_table({ID: job}, {ID: counted(shards)}, is_closed)
     assert row.counts == shown
     assert sum(row.counts.values()) == row.size
@@ -62,7 +68,7 @@ def test_children_by_state(
 
 def test_it_names_what_runs() -> None:
     names = ("load", "inc", "mean_chunk", "mean_combine", "mean_agg", "<lambda>")
-    jobs = {ID: StageJob("job-1", 1, Resources(), counts={"RUNNING": 1})}
+    jobs = {ID: StageJob("job-1", 1, Resources(), counts={JobStatus.RUNNING: 1})}
     table = job_table(jobs, {ID: counted({OPEN: 1}, *names)}, False)
     assert table[0].tasks == names
     assert repr(table).splitlines() == [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dask_knot.batch.rules import JobStatus
 from dask_knot.dashboard.overview import Overview, StageRow, overview
 from dask_knot.dashboard.words import figures, shard_bars, task_bars
 from dask_knot.run.names import StageId
@@ -18,7 +19,8 @@ def seen(shards: dict[ShardState, int], **tasks: Count) -> Snapshot:
 
 
 def look(shards: dict[ShardState, int], children: dict[str, int], **tasks: Count) -> Overview:
-    return overview(seen(shards, **tasks), {STAGE: children}, 8, {"written": 3072})
+    states = {JobStatus(name): count for name, count in children.items()}
+    return overview(seen(shards, **tasks), {STAGE: states}, 8, {"written": 3072})
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dask_knot.batch.service import StageJob
+from dask_knot.batch.service import JobService, JobTemplate, StageJob
 from dask_knot.planning import Resources
 from dask_knot.run.manifest import Manifest
 from dask_knot.run.names import ShardId, StageId
@@ -51,12 +51,15 @@ class Batch:
 
 def make(batch: Any) -> OverstayWatch:
     resources = Resources(1, 2**30)
+    service: Any = JobService(batch, JobTemplate("n", "q", "i"), lambda *_: ())
     jobs = {
         ARRAY: StageJob("array", 3, resources),
         ALONE: StageJob("alone", 1, resources),
         OVER: StageJob("over", 2, resources, is_over=True),
     }
-    return OverstayWatch(batch, lambda: jobs, after=60)
+    for id, job in jobs.items():
+        service._submitted.add(id, job)
+    return OverstayWatch(service, after=60)
 
 
 def done(stage: StageId, index: int, final: bool = True) -> ManifestFound:
