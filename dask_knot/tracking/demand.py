@@ -6,7 +6,7 @@ from dask_knot.errors import MissingObjectError
 from dask_knot.run.manifest import Kind, Output
 from dask_knot.tracking import events, gathering
 from dask_knot.tracking.actions import FailKey
-from dask_knot.tracking.moves import KeyEvent, KeyState, ShardState
+from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent
 from dask_knot.tracking.records import KeyRecord, ShardRecord
 from dask_knot.tracking.state import TrackerState
 from dask_knot.tracking.tally import Earlier
@@ -83,7 +83,8 @@ def release(state: TrackerState, event: events.KeyReleased, now: float) -> None:
 
 def scatter(state: TrackerState, event: events.ValuesScattered, now: float) -> None:
     """Note values that the client stored itself."""
-    group = ShardRecord(None, 0, state=ShardState.DONE)
+    group = ShardRecord(None, 0)
+    group.move(ShardEvent.SCATTERED)
     for key, place in event.places.items():
         output = Output(len(group.outputs), Kind.FINISHED, place, place.length, 0, now, now)
         record = KeyRecord(key, None)

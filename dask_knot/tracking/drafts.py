@@ -81,6 +81,10 @@ class Draft:
             self.reads[record.key] = record
             record.count_readers(1)
 
+    def leave(self, key: Key) -> None:
+        """Read a value no longer; whoever says so counts one reader less."""
+        self.reads.pop(key, None)
+
     def absorb(self, other: Draft) -> list[KeyRecord]:
         """Take all of another draft; give what both read, and is read but once now."""
         self.tasks.update(other.tasks)

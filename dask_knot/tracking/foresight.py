@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import replace
+from copy import copy
 from typing import NamedTuple
 
 from dask_knot.planning import PlanRequest
@@ -11,7 +11,7 @@ from dask_knot.planning.outline import Sizes
 from dask_knot.tracking import demand, gathering
 from dask_knot.tracking.actions import MakePlan
 from dask_knot.tracking.events import Graph, GraphSubmitted
-from dask_knot.tracking.moves import KeyState
+from dask_knot.tracking.moves import KeyEvent, KeyState
 from dask_knot.tracking.records import KeyRecord
 from dask_knot.tracking.state import Pace, TrackerState
 
@@ -36,12 +36,12 @@ class Foresight(NamedTuple):
 
 def foresee(state: TrackerState, graph: Graph) -> Foresight:
     """Submit a graph to a copy of what the tracker knows, which plans at once."""
-    copy = TrackerState(state.names, state.limits, state.default, Pace(0.0, 0.0))
-    copy.keys = {key: _copied(record) for key, record in state.keys.items()}
-    copy.durations = state.durations
-    demand.submit(copy, GraphSubmitted(graph), 0.0)
-    gathering.plan_if_due(copy, 0.0)
-    asked = [action.request for action in copy.actions if isinstance(action, MakePlan)]
+    later = TrackerState(state.names, state.limits, state.default, Pace(0.0, 0.0))
+    later.keys = {key: _copied(record) for key, record in state.keys.items()}
+    later.durations = state.durations
+    demand.submit(later, GraphSubmitted(graph), 0.0)
+    gathering.plan_if_due(later, 0.0)
+    asked = [action.request for action in later.actions if isinstance(action, MakePlan)]
     there = {
         key: record.output.nbytes
         for key, record in state.keys.items()
@@ -54,6 +54,7 @@ def foresee(state: TrackerState, graph: Graph) -> Foresight:
 
 def _copied(record: KeyRecord) -> KeyRecord:
     """Copy a record; what waits to be planned will have been, so it is coming."""
-    if record.state is KeyState.WAITING:
-        return replace(record, state=KeyState.PLANNED, draft=None)
-    return replace(record)
+    copied = copy(record)
+    if copied.state is KeyState.WAITING:
+        copied.move(KeyEvent.PLANNED)
+    return copied

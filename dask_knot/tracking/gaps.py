@@ -108,7 +108,7 @@ def _replace(state: TrackerState, draft: Draft, record: KeyRecord) -> None:
             _merge(state, draft, waiting)
         elif record.graph is not None and (state.is_current(record) or key not in state.keys):
             take_missing(state, draft, record.graph, key)
-    draft.reads.pop(key, None)
+    draft.leave(key)
     read(state, draft, key)
     state.let_go([record])
 

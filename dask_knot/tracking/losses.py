@@ -21,7 +21,7 @@ def is_starved(state: TrackerState, record: KeyRecord) -> bool:
     return may_be_planned and state.is_current(record) and not record.is_late(KeyEvent.STARVED)
 
 
-class Lost(NamedTuple):
+class Losses(NamedTuple):
     """What a shard found gone or damaged.
 
     Attributes
@@ -36,20 +36,21 @@ class Lost(NamedTuple):
     wanted: list[KeyRecord]
 
 
-def note_lost(state: TrackerState, shard: ShardRecord, objects: Collection[str]) -> Lost:
+def note_lost(state: TrackerState, shard: ShardRecord, objects: Collection[str]) -> Losses:
     """Let go of what a shard found gone or damaged."""
     state.actions.append(WriteAgain(sorted(objects)))
-    lost = Lost([], [])
+    shards: list[ShardId] = []
+    wanted: list[KeyRecord] = []
     for record in {id(record): record for record in shard.inputs}.values():
         if record.state is KeyState.PLANNED:
             maker = _maker_that_is_lost(state, record, objects)
-            lost.shards.extend([maker] if maker is not None and _is_open(record) else [])
+            shards.extend([maker] if maker is not None and _is_open(record) else [])
         elif _stands_in(state, record, objects) and state.is_current(record):
             state.lose(record, _gone(record))
             new = state.keys.get(record.key)
             if new is not None and new.is_wanted and new.state is KeyState.GONE:
-                lost.wanted.append(new)
-    return lost
+                wanted.append(new)
+    return Losses(shards, wanted)
 
 
 def plan_again(

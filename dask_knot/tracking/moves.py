@@ -21,8 +21,7 @@ class _Member(Enum):
 class KeyState(_Member):
     """Where the value of a key stands.
 
-    A key that has no record is inside a shard only, or unknown. A record begins as GONE, unless the
-    client has stored the value itself.
+    A key that has no record is inside a shard only, or unknown. A record begins as GONE.
     """
 
     WAITING = auto()  # to be planned
@@ -66,6 +65,7 @@ class ShardState(_Member):
 class ShardEvent(_Member):
     """What happens to a shard."""
 
+    SCATTERED = auto()  # it is a group of values that the client has stored itself
     PART_FOUND = auto()  # a manifest was found, be it the last one or not
     ENDED = auto()  # all that its last manifest says was taken in
     CHILD_FAILED = auto()  # its child ended without a last manifest
@@ -178,6 +178,7 @@ SHARD_MOVES: Mapping[ShardState, Row[ShardEvent, ShardState]] = {
     ShardState.OPEN: Row(
         ShardState.OPEN,
         {
+            ShardEvent.SCATTERED: ShardState.DONE,
             ShardEvent.PART_FOUND: ShardState.OPEN,
             ShardEvent.ENDED: ShardState.DONE,
             ShardEvent.CHILD_FAILED: ShardState.FAILED,

@@ -95,16 +95,14 @@ def _record_stage(
     state: TrackerState, draft: Draft, counted: Tally, shards: tuple[Shard, ...]
 ) -> None:
     id = counted.id
-    size = len(shards)
-    pack, unneeded = state.names.pack(id), state.names.unneeded(id)
-    stage = StageRecord(id, [], pack, unneeded, counted, size, size, size)
+    stage = StageRecord(id, state.names.pack(id), state.names.unneeded(id), counted)
     state.stages[id] = stage
     state.running.add(id)
     state.open_shards += len(shards)
     for index, shard in enumerate(shards):
         made = ShardRecord(ShardId(id, index), len(shard.tasks), stage, left=dict(shard.prefixes))
-        counted.total.update(made.left)
-        stage.shards.append(made)
+        counted.expect(made.left)
+        stage.add(made)
         for key in shard.outputs:
             _output(state, draft, key).plan(made)
         for key in shard.inputs:
@@ -122,9 +120,10 @@ def _output(state: TrackerState, draft: Draft, key: Key) -> KeyRecord:
         record.made_by(draft.origin[key])
         record.start_over(KeyEvent.NEEDED)
     elif record.state is not KeyState.WAITING:
-        old, attempts, is_answered = record, record.attempts, record.is_answered
-        waiting = KeyState.WAITING
-        record = KeyRecord(key, old.graph, waiting, attempts=attempts, is_answered=is_answered)
+        old, record = record, KeyRecord(key, record.graph, attempts=record.attempts)
+        record.start_over(KeyEvent.NEEDED)
+        if old.is_answered:
+            record.note_answer()  # Dask doesn't learn that it is made once more
         state.replace(old, record)
         record.made_by(draft.origin[key])
     return record

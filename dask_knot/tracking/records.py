@@ -1,4 +1,4 @@
-"""What the tracker remembers: small records of keys, shards and stages, which only they write.
+"""The tracker's memory: small records of keys, shards and stages, each written by itself only.
 
 What may happen to one is what it has methods for; its state moves by the tables of `moves`.
 """
@@ -11,15 +11,9 @@ from dask.typing import Key
 
 from dask_knot.run.manifest import Output
 from dask_knot.run.names import ShardId, StageId
+from dask_knot.tracking import moves
 from dask_knot.tracking.events import Graph
-from dask_knot.tracking.moves import (
-    KEY_MOVES,
-    SHARD_MOVES,
-    KeyEvent,
-    KeyState,
-    ShardEvent,
-    ShardState,
-)
+from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent, ShardState
 from dask_knot.tracking.tally import Tally
 
 
@@ -30,19 +24,17 @@ class KeyRecord:
     Attributes
     ----------
     graph : Graph, optional
-        Where its task is, to make it (again); None for a scattered value.
-    is_wanted : bool
-        Dask holds it, or waits for it.
+        Has its task, to make it (again); None for a scattered value.
+    is_wanted, is_known : bool
+        Dask holds it, or waits for it; Dask may ask for it (again).
     arriving : int
         How many graphs that want it were submitted, but not yet taken by Dask.
-    is_known : bool
-        Dask may ask for it (again).
     readers : int
         How many unfinished shards, and drafts, read it.
     asked : int, optional
         The run id of Dask's question that is open.
     is_answered : bool
-        The present outcome was told to Dask.
+        Dask was told the present outcome.
     attempts : int
         How often it was planned again because its job was lost.
     draft : object, optional
@@ -53,7 +45,7 @@ class KeyRecord:
 
     key: Key
     graph: Graph | None
-    state: KeyState = KeyState.GONE
+    state: KeyState = field(default=KeyState.GONE, init=False)
     is_wanted: bool = False
     arriving: int = 0
     is_known: bool = False
@@ -70,23 +62,21 @@ class KeyRecord:
 
     @property
     def is_needed(self) -> bool:
-        """Whether Dask or a shard still needs the value."""
+        """Dask or a shard still needs the value."""
         return self.is_wanted or self.readers > 0 or self.arriving > 0
 
     def move(self, event: KeyEvent) -> bool:
         """Take the state that follows an event; tell whether it is another one."""
-        old = self.state
-        new = KEY_MOVES[old][event]
-        if new is old:
+        old, self.state = self.state, moves.KEY_MOVES[self.state][event]
+        if self.state is old:
             return False
-        self.state = new
-        if new is KeyState.WAITING:
+        if self.state is KeyState.WAITING:
             self.output, self.error, self.is_answered = None, None, False
         return True
 
     def is_late(self, event: KeyEvent) -> bool:
         """Tell whether an event comes when it changes nothing any more."""
-        return KEY_MOVES[self.state][event] is self.state
+        return moves.KEY_MOVES[self.state][event] is self.state
 
     def want(self, graph: Graph, is_held: bool) -> bool:
         """Be wanted by a graph that was submitted; tell whether it has to be made for that."""
@@ -120,10 +110,8 @@ class KeyRecord:
         self.is_wanted, self.is_known, self.asked = False, not is_forgotten, None
 
     def made_by(self, graph: Graph) -> None:
-        """Make it by another graph from now on, unless Dask keeps what the present one reads.
-
-        Dask never changes what a key that it knows depends on.
-        """
+        """Make it by another graph from now on, unless Dask keeps what the present one reads."""
+        # Dask never changes what a key that it knows depends on.
         if self.graph is None or not self.is_known:
             self.graph = graph
 
@@ -136,8 +124,7 @@ class KeyRecord:
         """Be a value that the client stored, and holds."""
         self.move(KeyEvent.SCATTERED)
         self.shard, self.output = group, output
-        group.outputs.append(self)
-        group.alive += 1
+        group.add_output(self)
         self.is_wanted = self.is_known = self.is_answered = True
 
     def join(self, draft: object) -> None:
@@ -147,9 +134,7 @@ class KeyRecord:
     def plan(self, shard: ShardRecord) -> None:
         """Be the next output of a shard."""
         self.move(KeyEvent.PLANNED)
-        self.draft, self.shard, self.ordinal = None, shard, len(shard.outputs)
-        shard.outputs.append(self)
-        shard.alive += 1
+        self.draft, self.shard, self.ordinal = None, shard, shard.add_output(self)
 
     def find(self, event: KeyEvent, output: Output, type: tuple[bytes, str] | None) -> bool:
         """Have the outcome that a manifest tells of, unless it is late; a failure has no type."""
@@ -172,7 +157,7 @@ class KeyRecord:
         """Have nothing more to do with the shard that makes it or made it, which is given."""
         shard, self.shard = self.shard, None
         if shard is not None:
-            shard.alive -= 1
+            shard.lose_output()
         return shard
 
     def take_place_of(self, old: KeyRecord) -> None:
@@ -208,7 +193,7 @@ class ShardRecord:
     id: ShardId | None
     size: int
     stage: StageRecord | None = None
-    state: ShardState = ShardState.OPEN
+    state: ShardState = field(default=ShardState.OPEN, init=False)
     outputs: list[KeyRecord] = field(default_factory=list)
     inputs: list[KeyRecord] = field(default_factory=list)
     alive: int = 0
@@ -218,21 +203,31 @@ class ShardRecord:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is planned, submitted or running."""
+        """It is planned, submitted or running."""
         return self.state is ShardState.OPEN
 
     def move(self, event: ShardEvent) -> None:
         """Take the state that follows an event."""
-        self.state = SHARD_MOVES[self.state][event]
+        self.state = moves.SHARD_MOVES[self.state][event]
 
     def is_late(self, event: ShardEvent) -> bool:
         """Tell whether an event comes when nothing follows from it any more."""
-        return SHARD_MOVES[self.state][event] is self.state
+        return moves.SHARD_MOVES[self.state][event] is self.state
+
+    def add_output(self, record: KeyRecord) -> int:
+        """Have one output more, which is needed; give its number."""
+        self.outputs.append(record)
+        self.alive += 1
+        return len(self.outputs) - 1
+
+    def lose_output(self) -> None:
+        """Have an output that is needed no more, or made elsewhere."""
+        self.alive -= 1
 
     def read(self, record: KeyRecord) -> None:
         """Have one input more."""
         self.inputs.append(record)
-        record.readers += 1
+        record.count_readers(1)
 
     def leave_inputs(self) -> list[KeyRecord]:
         """Read nothing any more; give what was read, which has a reader less each."""
@@ -261,25 +256,27 @@ class StageRecord:
 
     Attributes
     ----------
-    open : int
-        How many of its shards aren't done.
-    needed : int
-        How many of those make something that is needed.
-    kept : int
-        How many of its shards have objects.
+    open, needed, kept : int
+        Its shards that aren't done, those of them that make something that is needed, and all that
+        have objects.
     has_unneeded : bool
         The object `unneeded` tells children of it that nobody needs their shards.
     """
 
     id: StageId
-    shards: list[ShardRecord]
     pack: str
     unneeded: str
     tally: Tally
-    open: int
-    needed: int
-    kept: int
+    shards: list[ShardRecord] = field(default_factory=list)
+    open: int = 0
+    needed: int = 0
+    kept: int = 0
     has_unneeded: bool = False
+
+    def add(self, shard: ShardRecord) -> None:
+        """Have one shard more."""
+        self.shards.append(shard)
+        self.open, self.needed, self.kept = self.open + 1, self.needed + 1, self.kept + 1
 
     def close(self, shard: ShardRecord) -> None:
         """Have a shard that runs no longer."""

@@ -46,6 +46,10 @@ class Tally:
         """Whether no shard is open."""
         return not self.shards[ShardState.OPEN]
 
+    def expect(self, tasks: Mapping[str, int]) -> None:
+        """Count what a shard is to run."""
+        self.total.update(tasks)
+
     def ran(self, left: dict[str, int], manifest: Manifest) -> None:
         """Count what a shard ran; `left` are its tasks that weren't counted yet."""
         for prefix, work in manifest.work.items():

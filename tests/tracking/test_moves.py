@@ -19,10 +19,17 @@ from dask_knot.tracking.records import KeyRecord, ShardRecord
 SHARD = ShardId(StageId(3, 1), 2)
 
 
+def key_in(state: KeyState) -> KeyRecord:
+    """Make a record, and put it where else only events do."""
+    record = KeyRecord("key", None)
+    record.state = state
+    return record
+
+
 @pytest.mark.parametrize("state", KeyState)
 @pytest.mark.parametrize("event", KeyEvent)
 def test_keys_move_by_their_table(state: KeyState, event: KeyEvent) -> None:
-    record = KeyRecord("key", None, state)
+    record = key_in(state)
     if (new := KEY_MOVES[state].get(event)) is not None:
         assert record.is_late(event) is (new is state)
         assert record.move(event) is (new is not state)
@@ -36,7 +43,8 @@ def test_keys_move_by_their_table(state: KeyState, event: KeyEvent) -> None:
 @pytest.mark.parametrize("state", ShardState)
 @pytest.mark.parametrize("event", ShardEvent)
 def test_shards_move_by_their_table(state: ShardState, event: ShardEvent) -> None:
-    record = ShardRecord(SHARD, 1, state=state)
+    record = ShardRecord(SHARD, 1)
+    record.state = state
     if (new := SHARD_MOVES[state].get(event)) is not None:
         assert record.is_late(event) is (new is state)
         record.move(event)
@@ -79,4 +87,4 @@ def test_dask_may_do_what_it_likes_at_any_time(state: KeyState, event: KeyEvent)
 @pytest.mark.parametrize("state", [KeyState.STORED, KeyState.ERRED])
 @pytest.mark.parametrize("event", [KeyEvent.VALUE_FOUND, KeyEvent.FAILURE_FOUND, KeyEvent.STARVED])
 def test_what_was_committed_stands(state: KeyState, event: KeyEvent) -> None:
-    assert KeyRecord("key", None, state).is_late(event)
+    assert key_in(state).is_late(event)
