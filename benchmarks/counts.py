@@ -55,7 +55,7 @@ def count_requests(case: Case, tasks: int) -> str:
     with counted_calls() as calls, peers.knot() as client:
         peers.warm(client)
         session = client.cluster._session
-        watcher = session._watcher
+        watcher = session._lookout._watcher
         here, there, before = session.run.traffic()[0], Counter(watcher.job_requests), +calls
         case.dask(client)
         store = session.run.traffic()[0] - here

@@ -240,7 +240,7 @@ class KnotCluster(SessionCluster):
     def jobs(self) -> JobTable:
         """A table of the array jobs: what runs in them, and their children by state."""
         session = self._open_session
-        return job_table(session.jobs, session.tracker.tallies(), self.status == Status.closed)
+        return job_table(session.jobs, session.progress.tallies(), self.status == Status.closed)
 
     def logs(self, what: Any = None) -> Any:
         """Read the log of a job by its id, or of the job that makes a key or future.

@@ -41,8 +41,8 @@ class Replay(ReplayTaskScheduler):  # type: ignore[misc]
         blamed: Key | None = super().get_error_cause(keys=keys)
         if blamed is None:
             return None
-        tracker = self._session.tracker
-        failure, graph = tracker.failure_of(blamed), tracker.graph_of(blamed)
+        session = self._session
+        failure, graph = session.failure_of(blamed), session.graph_of(blamed)
         if graph is None or failure is None or isinstance(failure, Exception):
             return blamed
         name = Failure.decode(await offload(self._session.read_failure, failure)).key
@@ -58,7 +58,7 @@ class Replay(ReplayTaskScheduler):  # type: ignore[misc]
             If nobody has the task any more.
         """
         key = tuple(key) if isinstance(key, list) else key  # as it travels
-        graph = self._session.tracker.graph_of(key)
+        graph = self._session.graph_of(key)
         if graph is None or key not in graph.tasks:
             raise MissingObjectError(
                 f"there is no task of {key!r} here: it was scattered, or it and all that was "

@@ -50,7 +50,7 @@ class Values:
         self, keys: Collection[Key], serializers: Collection[str] | None
     ) -> tuple[Any, list[Key]]:
         """Read values as a client can be sent them, and name the keys that have none."""
-        place_of = self._session.tracker.place_of
+        place_of = self._session.place_of
         places = {key: place for key in keys if (place := place_of(key))}
         found, damaged = await asyncio.to_thread(self._session.read_values, places)
         for key, error in damaged.items():
@@ -90,7 +90,7 @@ class Values:
 
     def _release_lost(self, keys: Collection[Key]) -> None:
         """Let Dask ask again for keys whose values can't be read: they are made again."""
-        place_of, tasks = self._session.tracker.place_of, self._scheduler.tasks
+        place_of, tasks = self._session.place_of, self._scheduler.tasks
         in_memory = {key for key in keys if key in tasks and tasks[key].state == "memory"}
         lost = {key: "released" for key in in_memory if place_of(key) is None}
         self._scheduler.transitions(lost, f"knot-value-lost-{time()}")

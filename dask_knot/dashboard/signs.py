@@ -75,12 +75,12 @@ class SignsOfLife:
 
     def look(self, now: float) -> None:
         """Find out when the work began that people wait for now: what came before isn't counted."""
-        tracker = self._session.tracker
-        before, self._running = self._running, tracker.running_plans()
-        is_idle = tracker.is_idle and not tracker.is_taking
+        progress = self._session.progress
+        before, self._running = self._running, progress.running_plans()
+        is_idle = progress.is_idle and not progress.is_taking
         is_next = bool(before) and before.isdisjoint(self._running)  # without an idle look between
         if is_idle or is_next:
-            self._first, self._began = min(self._running, default=tracker.next_plan), now
+            self._first, self._began = min(self._running, default=progress.next_plan), now
         if is_idle:
             self._since = None
         elif self._since is None:
@@ -88,12 +88,12 @@ class SignsOfLife:
 
     def words(self, now: float) -> str:
         """Say how far the work is; nothing if there was none at the last look, or not for long."""
-        tracker, settings = self._session.tracker, self._session.settings
+        progress, settings = self._session.progress, self._session.settings
         if self._since is None or now - self._since < settings.tempo.progress_after:
             return ""
-        seen = tracker.snapshot(range(self._first, tracker.next_plan))
-        known = tracker.tallies()
-        tallies = {id: known[id] for id in tracker.open_stages() if id in known}
+        seen = progress.snapshot(range(self._first, progress.next_plan))
+        known = progress.tallies()
+        tallies = {id: known[id] for id in progress.running_jobs() if id in known}
         children: Counter[str] = Counter()
         for row in job_table(self._session.jobs, tallies, is_closed=False):
             children.update({name: n for name, n in row.counts.items() if name not in ENDED})

@@ -53,10 +53,10 @@ class Views:
         """Put the tasks of new manifests into the stream; showing must never harm running."""
         try:
             manifests = [event for event in found if isinstance(event, ManifestFound)]
-            outputs_of = self._session.tracker.outputs_of
+            outputs_of = self._session.progress.outputs_of
             for event in sorted(manifests, key=_first_start):
                 self.stream.take(event.shard, event.manifest, outputs_of(event.shard))
-            self.stream.keep(self._session.tracker.is_open)
+            self.stream.keep(self._session.progress.is_open)
         except Exception:
             logger.exception("the task stream could not be fed")
 
@@ -64,27 +64,23 @@ class Views:
         self, keys: Sequence[Key] | None = None, plans: Sequence[int] = ()
     ) -> dict[str, Any]:
         """Say how far the tasks are that make some keys, or all that run; for `progress`."""
-        tracker = self._session.tracker
-        chosen, waiting = tracker.plans_of(keys or ())
+        progress = self._session.progress
+        chosen, waiting = progress.plans_of(keys or ())
         chosen.update(plans)
-        seen = tracker.snapshot(chosen if keys is not None else None)
+        seen = progress.snapshot(chosen if keys is not None else None)
         return {
             "plans": sorted(chosen),
             "tasks": [(name, c.done, c.erred, c.total) for name, c in seen.tasks.items()],
             "waiting": waiting if keys is not None else seen.waiting,
-            "is_idle": tracker.is_idle,
+            "is_idle": progress.is_idle,
         }
 
     def overview(self) -> Overview:
         """Give what the Knot page shows."""
         session = self._session
-        running = {
-            id: session.jobs[id].counts
-            for id in session.tracker.open_stages()
-            if id in session.jobs
-        }
-        tracker = session.tracker
-        return overview(tracker.snapshot(), running, tracker.slots, session.traffic())
+        progress = session.progress
+        running = {id: job.counts for id, job in progress.running_jobs().items()}
+        return overview(progress.snapshot(), running, session.slots, session.traffic())
 
 
 def _first_start(event: ManifestFound) -> float:

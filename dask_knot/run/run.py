@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -90,9 +91,14 @@ class Run:
 
     # How it is asked.
 
-    def be_patient(self, seconds: float) -> None:
+    def be_patient(
+        self,
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], object] | None = None,
+    ) -> None:
         """From now on, try again what fails for reasons that may pass."""
-        self._store.be_patient(seconds)
+        self._store.be_patient(seconds, clock, wait)
 
     def at_once(self) -> Run:
         """Give this run without patience: what fails is an error at once."""

@@ -200,9 +200,9 @@ class Store:
             # With what killed jobs have left half written there, which isn't listed.
             shutil.rmtree(self._folder / prefix, ignore_errors=True)
 
-    def be_patient(self, seconds: float) -> None:
-        """From now on, try again what fails for reasons that may pass."""
-        self._patience = Patience(seconds)
+    def be_patient(self, seconds: float, *clock: Any) -> None:
+        """From now on, try again what fails for reasons that may pass; see `Patience`."""
+        self._patience = Patience(seconds, *clock)
 
     def at_once(self) -> Store:
         """Give this store without patience: what fails is an error at once."""

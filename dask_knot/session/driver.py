@@ -13,10 +13,11 @@ from dask_knot.collector import paused_collector
 from dask_knot.errors import InternalError
 from dask_knot.planning import make_plan
 from dask_knot.run.names import StageId
-from dask_knot.session.clockwork import Alarm, Clockwork
+from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.failures import ErredKey, Failures
 from dask_knot.session.outages import tolerate
 from dask_knot.session.submission import Submitter
+from dask_knot.session.watcher import Found
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.tracker import Tracker
 
@@ -27,6 +28,10 @@ Outcome = actions.FinishKey | ErredKey
 
 def nobody(what: object) -> None:
     """Take what is said before anybody is there to hear it."""
+
+
+def nothing() -> None:
+    """Do what has to be done while nobody waits."""
 
 
 @dataclass(slots=True)
@@ -41,18 +46,21 @@ class Hooks:
         Takes what people should know at once, such as why jobs wait: a line.
     found : callable
         Takes manifests and ends of children as they are found, to be shown.
+    changed : callable
+        Called after whatever may have changed what there is to wait for.
     """
 
     outcomes: Callable[[Sequence[Outcome]], None] = nobody
     notice: Callable[[str], None] = nobody
-    found: Callable[[Sequence[Any]], None] = nobody
+    found: Callable[[Sequence[Found]], None] = nobody
+    changed: Callable[[], None] = nothing
 
 
 class Driver:
     """Joins the pure tracker with the world. Everything here runs in one event loop.
 
-    What blocks is done by executors: one plans and submits, in order; one looks at jobs and
-    manifests; one deletes.
+    What blocks is done by executors: one plans and submits, in order; one deletes; one
+    reads failures.
 
     Parameters
     ----------
@@ -84,27 +92,25 @@ class Driver:
         self._failures = failures
         self._delete = delete
         self._hooks = hooks
-        self.clockwork = clockwork
-        self.alarm = Alarm(clockwork)
+        self._clockwork = clockwork
         self._submits = clockwork.executor("submit", 1)
-        self.looks = clockwork.executor("watch", 1)
         self._deletes = clockwork.executor("delete", 1)
+        self._reads = clockwork.executor("failures", 1)
         self._tasks: set[asyncio.Future[None]] = set()
-        #: Stages that were terminated and may still run: nothing else may, so that nobody looks.
-        self.terminated: set[StageId] = set()
+        self._terminated: set[StageId] = set()
         self._disowned: set[StageId] = set()  # to be told once, of all that happens now
         self.is_closing = False
 
     def start(self) -> None:
         """Start all threads: while Python 3.12 ends, it starts none to close with."""
-        for executor in (self._submits, self.looks, self._deletes):
+        for executor in (self._submits, self._deletes, self._reads):
             executor.submit(nobody, None)
 
     def handle(self, happened: Iterable[events.Event]) -> None:
         """Tell the tracker what happened, and do what it decides; nothing any more once closed."""
         if self.is_closing:
             return
-        now = self.clockwork.now()
+        now = self._clockwork.now()
         decided: list[actions.Action] = []
         for event in happened:
             try:
@@ -112,7 +118,7 @@ class Driver:
             except Exception as error:
                 decided += self._give_up(error, event)
         self._carry_out(decided)
-        self.alarm.ring()
+        self._hooks.changed()
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:
         """Go on with something beside; what it raises ends what waits, not the driver."""
@@ -123,27 +129,39 @@ class Driver:
         self._tasks.add(task)
         task.add_done_callback(self._note_end)
 
-    def terminate(self, stages: Sequence[StageId], reason: str) -> None:
-        """End the jobs of stages; blocks."""
-        terminate = self._submitter.service.terminate
-        tolerate("jobs could not be terminated", terminate, stages, reason)
+    @property
+    def terminated(self) -> frozenset[StageId]:
+        """Stages that were terminated and may still run: nothing else may, so look at these."""
+        return frozenset(self._terminated)
+
+    def terminate(self, stage: StageId, reason: str) -> None:
+        """End a stage's jobs, which may still be on their way to Batch."""
+        self.background(self._terminate(stage, reason))
+
+    def forget_terminated(self, stages: Iterable[StageId]) -> None:
+        """Note that jobs which were terminated have ended."""
+        self._terminated.difference_update(stages)
 
     async def close(self) -> None:
         """Stop: nothing more is planned, submitted or told. Threads and jobs are left."""
-        self.is_closing = self._submitter.service.is_closed = True
+        self.stop()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def stop_submitting(self) -> None:
+    def stop(self) -> None:
+        """Take nothing more, and submit nothing more; in any thread, and at once."""
+        self.is_closing = True
+        self._submitter.close()
+
+    def shut_down_submission(self) -> None:
         """Wait for what is just being submitted; blocks."""
-        self.is_closing = self._submitter.service.is_closed = True
         self._submits.shutdown(cancel_futures=True)
 
     def shut_down(self) -> None:
         """End all threads; blocks."""
-        self.looks.shutdown(cancel_futures=True)
         self._deletes.shutdown(cancel_futures=True)
+        self._reads.shutdown(cancel_futures=True)
 
     def answer_for(self, error: BaseException) -> None:
         """Let nobody wait for what a mistake of ours has ended, while there is somebody."""
@@ -165,15 +183,18 @@ class Driver:
                 except Exception as error:  # a KeyError: nobody knows how to do that
                     mistakes += self._give_up(error)
         told, far = self._failures.at_hand(failed)
-        if outcomes or told:
-            self._hooks.outcomes([*outcomes, *told])
+        self._tell([*outcomes, *told])
         if far:
             self.background(self._read_failures(far))
         if mistakes:
             self._carry_out(mistakes)
 
     async def _read_failures(self, failed: Sequence[actions.FailKey]) -> None:
-        self._hooks.outcomes(await self._in(self.looks, self._failures.read, failed))
+        self._tell(await self._in(self._reads, self._failures.read, failed))
+
+    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        if outcomes and not self.is_closing:
+            self._hooks.outcomes(outcomes)
 
     def _make_plan(self, action: actions.MakePlan) -> None:
         self.background(self._plan(action))
@@ -205,16 +226,15 @@ class Driver:
             failed = [events.SubmissionFailed(id, InternalError.of(error)) for id in ids]
         self.handle(failed)
 
-    def terminate_stage(self, action: actions.TerminateStage) -> None:
-        """End a stage's jobs, which may still be on their way to Batch."""
-        self.background(self._terminate(action.stage))
+    def _terminate_stage(self, action: actions.TerminateStage) -> None:
+        self.terminate(action.stage, _UNNEEDED)
 
-    async def _terminate(self, id: StageId) -> None:
+    async def _terminate(self, id: StageId, reason: str) -> None:
         # Behind the submission of the stage, which may still be under way.
-        await self._in(self._submits, self.terminate, [id], _UNNEEDED)
-        if id in self._submitter.service.jobs:
-            self.terminated.add(id)
-            self.alarm.ring()
+        await self._in(self._submits, self._submitter.terminate, [id], reason)
+        if self._submitter.has_job(id):
+            self._terminated.add(id)
+            self._hooks.changed()
 
     def _disown_shards(self, action: actions.DisownShards) -> None:
         if action.stage not in self._disowned:
@@ -244,7 +264,7 @@ class Driver:
         _log_mistake(action.error)
 
     async def _in(self, executor: Executor, call: Callable[..., Any], *arguments: Any) -> Any:
-        return await self.clockwork.run_in(executor, call, *arguments)
+        return await self._clockwork.run_in(executor, call, *arguments)
 
     def _note_end(self, task: asyncio.Future[None]) -> None:
         """Let no future wait for ever when the driver itself has a fault."""
@@ -262,7 +282,7 @@ class Driver:
 _CARRY_OUT: Mapping[type[Any], Callable[[Driver, Any], None]] = {
     actions.MakePlan: Driver._make_plan,
     actions.SubmitPlan: Driver._submit_plan,
-    actions.TerminateStage: Driver.terminate_stage,
+    actions.TerminateStage: Driver._terminate_stage,
     actions.DisownShards: Driver._disown_shards,
     actions.DeleteObjects: Driver._delete_objects,
     actions.WriteAgain: Driver._write_again,

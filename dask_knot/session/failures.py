@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dask.typing import Key
 
+from dask_knot.errors import InternalError, KnotError
 from dask_knot.run.failure import Failure, fail
 from dask_knot.run.manifest import Place
 from dask_knot.session.values import ValueReader
@@ -51,40 +52,37 @@ class Failures:
         known: dict[int, Failure] = {}  # one failure may stand for thousands of keys
         for one in failed:
             if id(one.failure) not in known:
-                data = self._in_memory(one)
-                if data is None:
+                found = self._in_memory(one)
+                if found is None:
                     far.append(one)
                     continue
-                known[id(one.failure)] = data if isinstance(data, Failure) else _decoded(data, one)
+                known[id(one.failure)] = found
             told.append(_erred(one, known[id(one.failure)]))
         return told, far
 
     def read(self, failed: Sequence[FailKey]) -> list[ErredKey]:
         """Read what isn't at hand; blocks. A failure that is lost is told as such."""
-        known: dict[int, Failure] = {}
-        for one in failed:
-            if id(one.failure) not in known and isinstance(one.failure, Place):
-                known[id(one.failure)] = self._read(one, one.failure)
-        return [_erred(one, known[id(one.failure)]) for one in failed]
+        places = {one.failure: one for one in failed if isinstance(one.failure, Place)}
+        read = self._values.read_each(places.keys())
+        known = {place: _failure(places[place], data) for place, data in read.items()}
+        return [_erred(one, known[one.failure]) for one in failed if isinstance(one.failure, Place)]
 
-    def _in_memory(self, failed: FailKey) -> memoryview | Failure | None:
-        if isinstance(failed.failure, Place):
-            return self._values.at_hand(failed.failure)
-        return fail(failed.failure, failed.key)
-
-    def _read(self, failed: FailKey, place: Place) -> Failure:
-        try:
-            data = self._values.read(place)
-        except Exception as error:  # the error itself is lost: say that, rather than nothing
-            return fail(error, failed.key)
-        return _decoded(data, failed)
+    def _in_memory(self, failed: FailKey) -> Failure | None:
+        if isinstance(failed.failure, Exception):
+            return _failure(failed, failed.failure)
+        data = self._values.at_hand(failed.failure)
+        return None if data is None else _failure(failed, data)
 
 
-def _decoded(data: memoryview, failed: FailKey) -> Failure:
+def _failure(failed: FailKey, found: memoryview | Exception) -> Failure:
+    """Decode a failure; what can't be had is told as the failure itself, rather than nothing."""
     try:
-        return Failure.decode(data).readable()
-    except Exception as error:  # the same
-        return fail(error, failed.key)
+        if isinstance(found, Exception):
+            return fail(found, failed.key)
+        return Failure.decode(found).readable()
+    except Exception as error:  # a mistake of ours, or the bytes are others
+        told = error if isinstance(error, KnotError) else InternalError.of(error)
+        return fail(told, failed.key)
 
 
 def _erred(failed: FailKey, failure: Failure) -> ErredKey:

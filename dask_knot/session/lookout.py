@@ -6,16 +6,17 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dask_knot.batch.service import JobService, StageJob
+from dask_knot.batch.service import StageJob
 from dask_knot.errors import JobStartError
 from dask_knot.run.names import StageId
-from dask_knot.session.driver import Driver, Hooks
+from dask_knot.session.clockwork import Alarm, Clockwork
+from dask_knot.session.driver import Driver, Hooks, nothing
 from dask_knot.session.outages import Outage, tolerate
 from dask_knot.session.overstays import OverstayWatch
 from dask_knot.session.stalls import Stall, StallWatch
 from dask_knot.session.watcher import Watcher
 from dask_knot.settings.settings import Tempo
-from dask_knot.tracking import actions, events
+from dask_knot.tracking import events
 from dask_knot.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
@@ -24,52 +25,66 @@ logger = logging.getLogger(__name__)
 class Lookout:
     """Looks at all open stages, at a pace that slows down while nothing happens.
 
-    All that blocks is done by the driver's executor for looking; what is found is handled in the
-    event loop, between two looks.
+    All that blocks is done by an executor of its own; what is found is handled in the event loop,
+    between two looks.
 
     Parameters
     ----------
     driver : Driver
-        Takes what happened; has clock, alarm and executors.
+        Takes what happened.
     tracker : Tracker
         Knows what is open.
-    service : JobService
-        Knows the jobs.
     watcher : Watcher
         Reads the store and Batch.
     tempo : Tempo
         How often to look, and for how long to bear an outage.
     hooks : Hooks
-        Whom to tell what people should see.
+        Whom to tell what people should see; it is told what has changed.
+    clockwork : Clockwork
+        Clock and threads.
     """
 
     def __init__(
         self,
         driver: Driver,
         tracker: Tracker,
-        service: JobService,
         watcher: Watcher,
         tempo: Tempo,
         hooks: Hooks,
+        clockwork: Clockwork,
     ) -> None:
         self._driver = driver
         self._tracker = tracker
-        self._service = service
+        self._service = service = watcher.service
         self._watcher = watcher
         self._tempo = tempo
         self._hooks = hooks
         self._stalls = StallWatch(service, tempo.stuck_after)
         self._overstays = OverstayWatch(service)
         self._outage = Outage(tempo.patience)
+        self._clockwork = clockwork
+        self._looks = clockwork.executor("watch", 1)
+        self._alarm = Alarm(clockwork)
+        hooks.changed = self._alarm.ring
 
-    async def watch(self) -> None:
+    def start(self) -> None:
+        """Begin to watch."""
+        self._looks.submit(nothing)  # while Python 3.12 ends, it starts no thread to close with
+        self._driver.background(self._watch_on())
+
+    def close(self) -> None:
+        """End all threads that look; blocks."""
+        self._looks.shutdown(cancel_futures=True)
+        self._watcher.close()
+
+    async def _watch_on(self) -> None:
         """Watch until the end; a mistake ends what waits, not the watching."""
         while not self._driver.is_closing:
             try:
                 await self._watch()
             except Exception as error:
                 self._driver.answer_for(error)
-            await self._driver.clockwork.sleep(self._tempo.poll_slowest)
+            await self._clockwork.sleep(self._tempo.poll_slowest)
 
     async def _watch(self) -> None:
         tempo, delay = self._tempo, self._tempo.poll_fastest
@@ -89,7 +104,7 @@ class Lookout:
             look = start + delay if self._watched() else None
             dues = (look, self._tracker.due(), self._overstays.due())
             ends = [due for due in dues if due is not None]
-            if not await self._driver.alarm.sleep(min(ends) - self._now() if ends else None):
+            if not await self._alarm.sleep(min(ends) - self._now() if ends else None):
                 return
 
     def _watched(self) -> list[StageId]:
@@ -122,7 +137,7 @@ class Lookout:
         if told is not None:
             self._driver.handle([events.SubmissionFailed(id, told) for id in stages])
             for id in stages:  # they may run, and nobody waits for them any more
-                self._driver.terminate_stage(actions.TerminateStage(id))
+                self._driver.terminate(id, _UNWATCHED)
 
     def _take_stall(self, stall: Stall) -> None:
         """Say why jobs wait; those that can never run fail, here and at Batch."""
@@ -134,22 +149,22 @@ class Lookout:
             shards = self._tracker.open_shards([stall.stage])
             ending = events.Ending.NOT_STARTED
             self._driver.handle(events.ChildFailed(id, ending, error) for id in shards)
-            self._driver.terminated.add(stall.stage)
-            end = self._beside(self._driver.terminate, [stall.stage], _HOPELESS)
-            self._driver.background(end)
+            self._driver.terminate(stall.stage, _HOPELESS)
 
     def _forget(self, jobs: Mapping[StageId, StageJob]) -> None:
         """Let go of stages that were terminated and are over, and of jobs of long ago."""
         terminated = self._driver.terminated
-        terminated -= {id for id in terminated if id not in jobs or jobs[id].is_over}
-        needed = self._tracker.known_stages() | terminated
+        over = {id for id in terminated if id not in jobs or jobs[id].is_over}
+        self._driver.forget_terminated(over)
+        needed = self._tracker.known_stages() | (terminated - over)
         self._service.prune(needed | self._overstays.stages)
 
     def _now(self) -> float:
-        return self._driver.clockwork.now()
+        return self._clockwork.now()
 
     async def _beside(self, call: Any, *arguments: Any) -> Any:
-        return await self._driver.clockwork.run_in(self._driver.looks, call, *arguments)
+        return await self._clockwork.run_in(self._looks, call, *arguments)
 
 
 _HOPELESS = "it can never run here"
+_UNWATCHED = "it could not be watched, and nobody waits for it any more"

@@ -15,6 +15,7 @@ from dask_knot.session.driver import Driver, Hooks
 from dask_knot.session.engines import Engine, open_engine
 from dask_knot.session.failures import Failures
 from dask_knot.session.lookout import Lookout
+from dask_knot.session.progress import Progress
 from dask_knot.session.session import Session
 from dask_knot.session.submission import Submitter
 from dask_knot.session.values import ValueReader
@@ -72,7 +73,8 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
     run.check_writable()
     settings = replace(settings, store=run.store_url)  # now that it is known
     first = run.claim_session() if settings.is_named else 0
-    run.be_patient(tempo.patience)  # not before: what is wrong from the start is told at once
+    # Not before: what is wrong from the start is told at once. Waiting ends when the run is left.
+    run.be_patient(tempo.patience, clockwork.now)
     pace = Pace(tempo.gather_quiet, tempo.gather_longest)
     tracker = Tracker(run.names, _limits(settings), size, pace, first)
     values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))
@@ -88,7 +90,7 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
         run.delete(names)
 
     driver = Driver(tracker, submitter, Failures(values), delete, hooks, clockwork)
-    lookout = Lookout(driver, tracker, service, watcher, tempo, hooks)
+    lookout = Lookout(driver, tracker, watcher, tempo, hooks, clockwork)
     return Session(
         settings=settings,
         size=size,
@@ -96,13 +98,14 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
         plugins=submitter.plugins,
         run=run,
         first_number=first,
+        progress=Progress(tracker, lambda: service.jobs),
         _engine=engine,
         _service=service,
         _tracker=tracker,
         _values=values,
-        _watcher=watcher,
         _driver=driver,
         _lookout=lookout,
+        _clockwork=clockwork,
     )
 
 

@@ -6,8 +6,9 @@ import json
 import logging
 import threading
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 
 from dask.typing import Key
 
@@ -19,14 +20,16 @@ from dask_knot.plural import many
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import StageId
 from dask_knot.run.run import Run
+from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.driver import Driver, Hooks
 from dask_knot.session.engines import Engine
 from dask_knot.session.lookout import Lookout
 from dask_knot.session.plugins import JobPlugins
+from dask_knot.session.progress import Progress
 from dask_knot.session.values import ValueReader
-from dask_knot.session.watcher import Watcher
 from dask_knot.settings.settings import Settings
 from dask_knot.tracking import events
+from dask_knot.tracking.foresight import Foresight
 from dask_knot.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
@@ -39,8 +42,8 @@ BEARING = 5.0
 class Session:
     """One client's hold on a run.
 
-    `submit`, `handle`, `leave` and all queries belong to the event loop in which it was started;
-    what is said to block may be called in any thread.
+    `start`, `submit`, `handle` and `leave` belong to one event loop. Queries answer in any thread,
+    with what is known at the moment; what is said to block must not be called in the event loop.
 
     Attributes
     ----------
@@ -56,6 +59,8 @@ class Session:
         What it holds.
     first_number : int
         Where the numbers of what this session writes begin: no other one has these.
+    progress : Progress
+        What is known of the work, to be shown.
     """
 
     settings: Settings
@@ -64,14 +69,17 @@ class Session:
     plugins: JobPlugins
     run: Run
     first_number: int
+    progress: Progress
     _engine: Engine
     _service: JobService
     _tracker: Tracker
     _values: ValueReader
-    _watcher: Watcher
     _driver: Driver
     _lookout: Lookout
+    _clockwork: Clockwork
+    _run_ids: Iterator[int] = field(default_factory=lambda: count(1))
     _ending: threading.RLock = field(default_factory=threading.RLock)
+    _has_ended_jobs: bool = False
     _is_ended: bool = False
 
     # Verbs.
@@ -79,18 +87,25 @@ class Session:
     def start(self) -> None:
         """Begin to watch."""
         self._driver.start()
-        self._driver.background(self._lookout.watch())
+        self._lookout.start()
 
-    def submit(self, graph: events.Graph) -> None:
-        """Compute what a graph wants; the outcomes go to `hooks.outcomes`, with the run id 0.
+    def submit(self, graph: events.Graph) -> int:
+        """Compute what a graph wants.
 
         Parameters
         ----------
         graph : Graph
             Its wanted keys are held until they are released: `handle([KeyReleased(...)])`.
+
+        Returns
+        -------
+        int
+            The run id that its outcomes carry: a key that is submitted again has another.
         """
-        asked = (events.KeyAsked(key, 0) for key in graph.wanted)
+        run_id = next(self._run_ids)
+        asked = (events.KeyAsked(key, run_id) for key in graph.wanted)
         self.handle([events.GraphSubmitted(graph), *asked])
+        return run_id
 
     def handle(self, happened: Iterable[events.Event]) -> None:
         """Take in what happened; nothing any more once it is left."""
@@ -103,18 +118,21 @@ class Session:
     def end_jobs(self) -> None:
         """End all jobs and threads, and say which jobs could not be ended; blocks.
 
-        May be called twice, and by several threads at once.
+        Only the first call does anything; others, in whatever thread, wait for it.
         """
         with self._ending:
-            if self._is_ended:
+            if self._has_ended_jobs:
                 return
-            self.run.hurry()
-            self._driver.stop_submitting()
+            self._has_ended_jobs = True
+            self._driver.stop()
+            self.run.hurry()  # not before: what fails now must not go on with its next stage
+            self._driver.shut_down_submission()
             self._engine.end_jobs()
-            left = end_jobs(self._service)
+            clock = self._clockwork
+            left = end_jobs(self._service, now=clock.now, pause=clock.pause)
             self._driver.shut_down()
+            self._lookout.close()
             self._values.close()
-            self._watcher.close()
         if left.jobs:
             logger.warning("%s", self._words(left))
 
@@ -130,7 +148,8 @@ class Session:
             self._is_ended = True
             try:
                 if not self.settings.is_named:
-                    self.run.be_patient(min(BEARING, self.settings.tempo.patience))
+                    bearing = min(BEARING, self.settings.tempo.patience)
+                    self.run.be_patient(bearing, self._clockwork.now, self._clockwork.pause)
                     self.run.delete_all()
             finally:
                 self._engine.close()
@@ -162,10 +181,21 @@ class Session:
         """All jobs that are remembered, the oldest first: a mapping that doesn't change."""
         return self._service.jobs
 
-    @property
-    def tracker(self) -> Tracker:
-        """Answers what is known of keys, shards and stages; events go through `handle`."""
-        return self._tracker
+    def place_of(self, key: Key) -> Place | None:
+        """Tell where the value of a key is, if it is stored."""
+        return self._tracker.place_of(key)
+
+    def failure_of(self, key: Key) -> Place | Exception | None:
+        """Tell where the failure is that stands for the value of a key, if one does."""
+        return self._tracker.failure_of(key)
+
+    def graph_of(self, key: Key) -> events.Graph | None:
+        """Find a graph that has the task of a key, be it wanted or inside a shard."""
+        return self._tracker.graph_of(key)
+
+    def foresee(self, graph: events.Graph) -> Foresight:
+        """Tell what the planner would be asked if a graph came now; nothing changes."""
+        return self._tracker.foresee(graph)
 
     def read_values(
         self, places: Mapping[Key, Place]

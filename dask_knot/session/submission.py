@@ -19,6 +19,7 @@ from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.run import Run
 from dask_knot.run.work import Kept, Made, Options, ShardWork, Source
 from dask_knot.session.constants import StoredConstants
+from dask_knot.session.outages import tolerate
 from dask_knot.session.plugins import JobPlugins
 from dask_knot.tracking.actions import SubmitPlan
 from dask_knot.tracking.events import Node, SubmissionFailed
@@ -56,6 +57,18 @@ class Submitter:
             for child, shard in enumerate(stage.shards):
                 made = ShardId(id, child)
                 sources.update((key, Made(made, n)) for n, key in enumerate(shard.outputs))
+
+    def close(self) -> None:
+        """Submit nothing more: a plan that is under way ends with the stage that it is at."""
+        self.service.is_closed = True
+
+    def has_job(self, stage: StageId) -> bool:
+        """Tell whether a stage was taken by Batch, and isn't forgotten."""
+        return stage in self.service.jobs
+
+    def terminate(self, stages: Sequence[StageId], reason: str) -> None:
+        """End the jobs of stages; those that can't be ended run on."""
+        tolerate("jobs could not be terminated", self.service.terminate, stages, reason)
 
     def disown(self, shards: Sequence[ShardId]) -> None:
         """Tell children of one stage that nobody needs their shards.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from pickle import PickleBuffer
 from threading import Lock
@@ -75,6 +75,16 @@ class ValueReader:
         if data is None:
             data = self._run.at_once().read_value(place)
         return data
+
+    def read_each(self, places: Collection[Place]) -> dict[Place, memoryview | Exception]:
+        """Give the bytes at some places, or why they can't be read; several are read at once."""
+        return dict(zip(places, self._pool.map(self._read_or_error, places), strict=True))
+
+    def _read_or_error(self, place: Place) -> memoryview | Exception:
+        try:
+            return self.read(place)
+        except Exception as error:
+            return error
 
     def read_values(
         self, places: Mapping[Key, Place]

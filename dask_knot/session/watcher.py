@@ -41,7 +41,7 @@ class Watcher:
 
     def __init__(self, run: Run, service: JobService, values: ValueReader, pool: Executor) -> None:
         self._run = run
-        self._service = service
+        self.service = service
         self._values = values
         self.job_requests: Counter[str] = Counter()
         self._seen: dict[StageId, set[ManifestId]] = {}
@@ -60,8 +60,8 @@ class Watcher:
             If the store or Batch can't be asked.
         """
         self._forget_all_but(stages)
-        self._failed += [ChildFailed(shard, *ended) for shard, ended in self._service.poll(stages)]
-        over = [id for id in stages if self._service.jobs[id].is_over]
+        self._failed += [ChildFailed(shard, *ended) for shard, ended in self.service.poll(stages)]
+        over = [id for id in stages if self.service.jobs[id].is_over]
         new = self._new(stages)
         found: list[Found] = [event for event in self._read(new) if event is not None]
         # Not before all of them are read: what is seen isn't looked at again.
@@ -75,7 +75,7 @@ class Watcher:
 
     def lost(self, shards: Iterable[ShardId]) -> list[ChildFailed]:
         """Explain children that ended, as Batch has it, but left no manifest."""
-        return [ChildFailed(shard, *ended) for shard, ended in self._service.explain(list(shards))]
+        return [ChildFailed(shard, *ended) for shard, ended in self.service.explain(list(shards))]
 
     def close(self) -> None:
         """End the threads that read."""

@@ -27,7 +27,7 @@ class World:
         self.stored = {key: memoryview(b"".join(codec.encode(v))) for key, v in values.items()}
         self.told: list[events.Event] = []
         self.released: list[Key] = []
-        self.tracker = SimpleNamespace(place_of=self.places.get)
+        self.place_of = self.places.get
         session: Any = self
         outcomes: Any = SimpleNamespace(tell=list)
         self.values = Values(self, News(self.handle, outcomes, list), session)

@@ -12,6 +12,7 @@ from dask.typing import Key
 from dask_knot.dashboard.signs import SignsOfLife, line
 from dask_knot.dashboard.terminal import Terminal
 from dask_knot.run.names import ShardId
+from dask_knot.session.progress import Progress
 from dask_knot.tracking import events
 from dask_knot.tracking.snapshot import Count, Snapshot
 from tests.tracking.hands import Hands
@@ -44,7 +45,7 @@ def work() -> Work:
 @pytest.fixture
 def life(work: Work) -> Iterator[SignsOfLife]:
     session: Any = SimpleNamespace(
-        tracker=work.hands.tracker,
+        progress=Progress(work.hands.tracker, dict),
         settings=SimpleNamespace(tempo=SimpleNamespace(progress_after=AFTER)),
         jobs={},
     )

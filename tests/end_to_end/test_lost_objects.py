@@ -59,7 +59,7 @@ class Saboteur:
     """Harms the first objects of a folder before anybody reads them."""
 
     def __init__(self, cluster: KnotCluster, folder: str, harm: Harm, times: int = 1) -> None:
-        self._watcher: Any = inside.session(cluster)._watcher
+        self._watcher: Any = inside.session(cluster)._lookout._watcher
         self._look = self._watcher.look
         self._cluster, self._folder, self._harm = cluster, folder, harm
         self.left = times

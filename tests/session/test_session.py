@@ -17,13 +17,14 @@ from dask.typing import Key
 from dask_knot.batch.request import JobTemplate
 from dask_knot.errors import InternalError
 from dask_knot.planning import Resources
+from dask_knot.run.manifest import Place
 from dask_knot.run.store import Store
 from dask_knot.session.driver import Outcome
 from dask_knot.session.failures import ErredKey
 from dask_knot.session.opening import session_on
 from dask_knot.session.session import Session
 from dask_knot.settings.settings import Settings, resolve
-from dask_knot.tracking import events
+from dask_knot.tracking import actions, events
 from tests.session import virtual
 from tests.session.batch import VirtualBatch
 from tests.session.virtual import VirtualLoop
@@ -120,7 +121,7 @@ def test_three_stages_take_three_times_boot_and_work(tmp_path: Path) -> None:
         assert ends == [pytest.approx(n * (BOOT + WORK)) for n in (1, 2, 3)]
         # Each was submitted at once, and found within a look of its end.
         assert max(heard.times.values()) <= ends[-1] + PACE["poll_slowest"] + 1
-        places = {key: session.tracker.place_of(key) for key in graph.wanted}
+        places = {key: session.place_of(key) for key in graph.wanted}
         values, lost = session.read_values({k: p for k, p in places.items() if p is not None})
         assert not lost
         assert len(values) == 8
@@ -163,7 +164,7 @@ def test_an_action_that_nobody_knows_is_a_mistake(
         session = session_on(VirtualEngine(loop, tmp_path.as_uri()), loop.clockwork())
         heard = Heard(session, loop)
         session.submit(shuffled(2))
-        tracker: Any = session.tracker
+        tracker: Any = session._tracker
         decide, tracker.handle = tracker.handle, lambda event, now: [Dance()]
         session.handle([events.Ticked()])
         tracker.handle = decide
@@ -176,3 +177,74 @@ def test_an_action_that_nobody_knows_is_a_mistake(
 
     virtual.run(main)
     assert "dask_knot made a mistake" in caplog.text
+
+
+def test_jobs_are_ended_once_and_what_is_left_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(loop: VirtualLoop) -> float:
+        engine = VirtualEngine(loop, tmp_path.as_uri())
+        session = session_on(engine, loop.clockwork())
+        session.start()
+        session.submit(shuffled(4))
+        while len(engine.client.arrays) < 3:
+            await asyncio.sleep(0.01)
+        await session.leave()
+        began = loop.time()
+        session.end_jobs()
+        session.end()
+        session.end()
+        assert len(engine.client.requests("TerminateJob")) == 3  # one for each job, once
+        assert engine.is_closed
+        return loop.time() - began
+
+    started = time.monotonic()
+    waited = virtual.run(main)
+    assert waited > 60  # of virtual time: these jobs don't end
+    assert time.monotonic() - started < 30
+    assert caplog.text.count("could not be ended") == 1
+
+
+def test_a_key_that_is_submitted_again_has_another_run_id(tmp_path: Path) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        session = session_on(VirtualEngine(loop, tmp_path.as_uri()), loop.clockwork())
+        heard = Heard(session, loop)
+        session.start()
+        graph = shuffled(2)
+        first = session.submit(graph)
+        await until(loop, heard, 2)
+        second = session.submit(graph)
+        await until(loop, heard, 4)
+        assert first != second
+        assert [outcome.run_id for outcome in heard.outcomes] == [first, first, second, second]
+        await session.leave()
+        session.end()
+
+    virtual.run(main)
+
+
+def test_a_failure_that_can_not_be_decoded_keeps_no_other_key_waiting(tmp_path: Path) -> None:
+    class Unspeakable(Exception):
+        """Raises when somebody wants to know more."""
+
+        def __reduce__(self) -> Any:
+            raise RuntimeError("no")
+
+        def __str__(self) -> str:
+            raise RuntimeError("nor this")
+
+    async def main(loop: VirtualLoop) -> None:
+        session = session_on(VirtualEngine(loop, tmp_path.as_uri()), loop.clockwork())
+        heard = Heard(session, loop)
+        tracker: Any = session._tracker
+        facts = actions.Facts(0, b"", "", 0.0, 0.0)
+        tracker.handle = lambda event, now: [
+            actions.FailKey("a", 1, Unspeakable()),
+            actions.FinishKey("b", 1, Place("x", 0, 0), facts),
+        ]
+        session.handle([events.Ticked()])
+        assert {outcome.key for outcome in heard.outcomes} == {"a", "b"}
+        await session.leave()
+        session.end()
+
+    virtual.run(main)

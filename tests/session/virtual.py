@@ -56,7 +56,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def clockwork(self) -> Clockwork:
         """Give the clockwork of a session that runs in this loop."""
-        return Clockwork(self.time, self.call_later, lambda name, count: AtOnce())
+        return Clockwork(self.time, self.call_later, lambda name, count: AtOnce(), self._pass)
+
+    def _pass(self, seconds: float) -> None:
+        self.seconds += seconds
 
 
 def run(main: Callable[[VirtualLoop], Coroutine[Any, Any, Any]]) -> Any:
