@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from dask_knot.errors import ConfigurationError
 from dask_knot.run.folder import folder_of
 from dask_knot.run.opening import open_objects
+from dask_knot.settings.connection import connection
 
 
 def zarr_store(url: str, *, read_only: bool = False) -> Any:
@@ -71,9 +72,7 @@ def _options() -> dict[str, Any]:
     """Give boto3's credentials where it is; the image of jobs may not have it, nor need it."""
     if find_spec("boto3") is None:
         return {}
-    import dask
+    from dask_knot.aws.session import open_aws_session
 
-    from dask_knot.aws.session import open_session
-
-    wanted = dask.config.get("knot.aws", {})
-    return open_session(wanted.get("profile"), wanted.get("region")).store_options()
+    wanted = connection()
+    return open_aws_session(wanted.profile, wanted.region).store_options()

@@ -12,7 +12,7 @@ from dask_knot.aws.images import ensure_image
 from dask_knot.aws.names import TAG
 from dask_knot.aws.outputs import StackOutputs, read_outputs
 from dask_knot.aws.prerequisites import check_bucket_region
-from dask_knot.aws.session import REFUSALS, AwsSession, code_of, open_session, translate
+from dask_knot.aws.session import REFUSALS, AwsSession, code_of, open_aws_session, translate
 from dask_knot.batch import fargate
 from dask_knot.batch.client import BatchClient
 from dask_knot.batch.queues import Description, describe_queue
@@ -239,7 +239,7 @@ def open_aws(
         If the queue takes no jobs.
     """
     assert settings.aws is not None
-    session = open_session(settings.aws.profile, settings.aws.region)
+    session = open_aws_session(settings.aws.profile, settings.aws.region)
     outputs = read_outputs(session, settings.aws.stack)
     image = settings.aws.image or ensure_image(session, outputs, resolve_spec({}), report)
     session.close()

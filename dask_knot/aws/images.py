@@ -55,7 +55,7 @@ def ensure_image(
     outputs: Destination,
     spec: ImageSpec,
     report: Report,
-    engine: Callable[[], Any] = builder.open_docker,
+    engine: Callable[[], Any] = builder.connect_to_builder,
 ) -> str:
     """Give the URI of the image that jobs should have; build and push it if nobody has yet.
 

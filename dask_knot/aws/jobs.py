@@ -67,7 +67,7 @@ def find_jobs(session: AwsSession, name: str) -> OpenJobs | None:
     return None if outputs is None else _open_jobs(session.client("batch"), outputs)
 
 
-def end_jobs(
+def end_stack_jobs(
     session: AwsSession, name: str, report: Callable[[str], object], pause: Pause = time.sleep
 ) -> tuple[str, ...]:
     """End all jobs of a stack, and let nobody submit more to its queue.

@@ -11,6 +11,7 @@ from dask_knot.aws import names
 from dask_knot.aws.rules import RULES, STRATEGIES, between, strategy
 from dask_knot.errors import ConfigurationError
 from dask_knot.settings.checks import wrong
+from dask_knot.settings.defaults import DEFAULTS
 from dask_knot.settings.resolver import Check, is_empty, is_none, keywords, resolved, section
 
 #: What means nothing on Fargate, by the value that isn't given.
@@ -37,7 +38,7 @@ class StackOptions:
         If an option is wrong, or two don't go together.
     """
 
-    name: str = "dask-knot"
+    name: str = DEFAULTS["aws"]["stack"]
     platform: str = "ec2"
     architecture: str = "amd64"
     instance_types: tuple[str, ...] = ()

@@ -24,7 +24,7 @@ __all__ = [
     "AwsSession",
     "Pause",
     "code_of",
-    "open_session",
+    "open_aws_session",
     "translate",
     "translated",
 ]
@@ -209,7 +209,7 @@ class AwsClient:
         return ask
 
 
-def open_session(profile: str | None = None, region: str | None = None) -> AwsSession:
+def open_aws_session(profile: str | None = None, region: str | None = None) -> AwsSession:
     """Open a session with boto3's standard chain: SSO, assumed roles, ``AWS_PROFILE``, instances.
 
     Nothing is asked of AWS yet, except where the chain itself does so.

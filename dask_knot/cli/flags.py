@@ -8,12 +8,10 @@ from typing import Any, TypeVar
 
 import click
 
+from dask_knot.aws.rules import ARCHITECTURES, PLATFORMS
 from dask_knot.errors import ConfigurationError
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-PLATFORMS = ("ec2", "spot", "fargate", "fargate-spot")
-ARCHITECTURES = ("amd64", "arm64")
 
 #: The options of `up` by the names of `StackOptions`, as in knot.yaml: click's type, and the help.
 UP: dict[str, tuple[Any, str]] = {

@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import click
-import dask
 
 from dask_knot.cli import files
 from dask_knot.cli.flags import connection_options, image_options, up_options
 from dask_knot.cli.screen import Screen, describe, readable_size, rows, say
 from dask_knot.errors import KnotError
 from dask_knot.plural import many
+from dask_knot.settings.connection import connection
 
 # Rooms that speak to AWS are imported when a command runs: `dask --help` reads this file.
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def up(
         ) from None
     screen.table(rows(outputs))
     if config:
-        used = profile or dask.config.get("knot.aws.profile", None)
+        used = connection({"profile": profile}).profile
         try:
             path = files.write(options.name, session.region, used, options.changed())
             screen.line(f"KnotCluster() now uses it (engine: aws), by {path}")
@@ -95,7 +95,7 @@ def down(
     deleted: a bucket, queue or role that was there before stays.
     """
     say(f"looking for the stack {_stack(name)} …")
-    from dask_knot.aws.jobs import end_jobs, find_jobs
+    from dask_knot.aws.jobs import end_stack_jobs, find_jobs
     from dask_knot.aws.removal import down as delete
     from dask_knot.aws.removal import find_data
 
@@ -111,7 +111,7 @@ def down(
     doomed += f" and end {many('job', len(jobs.ids))}" if jobs is not None and jobs.ids else ""
     if not yes:
         click.confirm(f"Delete stack {stack} in {session.region}{doomed}?", abort=True)
-    if left := end_jobs(session, stack, screen.line):
+    if left := end_stack_jobs(session, stack, screen.line):
         screen.line(f"these jobs have not ended yet, and go with their queue: {', '.join(left)}")
     removed = delete(session, stack, _reporter(screen), keep_data=keep_data)
     screen.line(f"stack {stack} is deleted")
@@ -265,19 +265,17 @@ def _place(profile: str | None, region: str | None) -> Any:
 
 
 def _open(profile: str | None, region: str | None) -> AwsSession:
-    from dask_knot.aws.session import open_session
+    from dask_knot.aws.session import open_aws_session
 
+    wanted = connection({"profile": profile, "region": region})
     # Tests hand in another way to open one.
-    opener = click.get_current_context().obj or open_session
-    session: AwsSession = opener(
-        profile=profile or dask.config.get("knot.aws.profile", None),
-        region=region or dask.config.get("knot.aws.region", None),
-    )
+    opener = click.get_current_context().obj or open_aws_session
+    session: AwsSession = opener(profile=wanted.profile, region=wanted.region)
     return session
 
 
 def _stack(name: str | None) -> str:
-    return name or str(dask.config.get("knot.aws.stack", "dask-knot"))
+    return connection({"stack": name}).stack
 
 
 def _reporter(screen: Screen) -> Any:

@@ -28,8 +28,8 @@ WITHOUT_DOCKER = (
 )
 
 
-def open_docker() -> Any:
-    """Connect to the Docker engine; close the client after use.
+def connect_to_builder() -> Any:
+    """Connect to the Docker engine that builds images; close the client after use.
 
     Raises
     ------

@@ -29,7 +29,7 @@ LOCAL_NAME = "dask-knot"
 
 
 def ensure_local_image(
-    spec: ImageSpec, report: Report, engine: Callable[[], Any] = builder.open_docker
+    spec: ImageSpec, report: Report, engine: Callable[[], Any] = builder.connect_to_builder
 ) -> str:
     """Give the name of the image on this machine; build it if it isn't here. Nothing is pushed.
 

@@ -40,7 +40,7 @@ def open_docker(
     assert settings.docker is not None
     client = connect()
     image = settings.docker.image or ensure_local_image(resolve_spec({}), report)
-    find_image(client, image)
+    check_image(client, image)
     machine = replace(this_machine(), memory=machine_memory(client) // MIB)
 
     def launch(logs: Path, store_url: str) -> Launcher:
@@ -71,7 +71,7 @@ def connect() -> Any:
     return client
 
 
-def find_image(client: Any, image: str) -> None:
+def check_image(client: Any, image: str) -> None:
     """Make sure that an image is here.
 
     Raises

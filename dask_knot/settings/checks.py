@@ -7,13 +7,15 @@ import logging
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dask.utils import parse_bytes, parse_timedelta
-from distributed.security import Security
 
 from dask_knot.errors import ConfigurationError
 from dask_knot.run.names import RUN_NAME
+
+if TYPE_CHECKING:
+    from distributed.security import Security
 
 #: Batch takes no shorter timeout.
 SHORTEST_TIMEOUT = 60.0
@@ -142,6 +144,8 @@ def flag(name: str, value: object) -> bool:
 
 def security(name: str, value: object) -> Security:
     """Take what secures Dask's connections: True makes a certificate, None leaves them plain."""
+    from distributed.security import Security  # `dask knot --help` can't wait for all of Dask's
+
     if value is True:
         return Security.temporary()
     if value and not isinstance(value, Security):

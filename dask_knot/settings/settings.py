@@ -14,6 +14,7 @@ from distributed.system import MEMORY_LIMIT
 
 from dask_knot.errors import ConfigurationError
 from dask_knot.settings import checks
+from dask_knot.settings.connection import CONNECTION_CHECKS
 from dask_knot.settings.defaults import DEFAULTS, reconfigure_if_wiped
 from dask_knot.settings.resolver import (
     Check,
@@ -204,9 +205,7 @@ _ENGINE_CHECKS: dict[str, dict[str, Check]] = {
     "local": {},
     "docker": {"image": checks.optional_text},
     "aws": {
-        "stack": checks.text,
-        "region": checks.optional_text,
-        "profile": checks.optional_text,
+        **CONNECTION_CHECKS,
         "image": checks.optional_text,
         "queue": checks.optional_text,
         "job_role": checks.optional_text,

@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from dask_knot.aws.progress import StackEvent
-from dask_knot.aws.session import AwsSession, open_session
+from dask_knot.aws.session import AwsSession, open_aws_session
 
 REGION = "eu-west-1"
 
@@ -32,7 +32,7 @@ def account() -> Iterator[AwsSession]:
     with mock_aws(), warnings.catch_warnings():
         # moto makes no bucket policies, and says so.
         warnings.filterwarnings("ignore", "Tried to parse AWS::S3::BucketPolicy")
-        yield open_session()
+        yield open_aws_session()
 
 
 def make_queue(session: AwsSession, name: str) -> None:

@@ -14,7 +14,7 @@ from botocore.parsers import ResponseParserError
 from dask_knot.aws.doctor import CHECKS, Finding, Verdict, examine, open_and_examine
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import parse_outputs
-from dask_knot.aws.session import AwsSession, open_session
+from dask_knot.aws.session import AwsSession, open_aws_session
 from dask_knot.aws.stack import up
 from dask_knot.aws.status import measure, read_status
 from dask_knot.run.versions import HERE
@@ -94,7 +94,7 @@ def test_what_is_missing_at_first_is_a_line_with_its_cure(
         monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
     if not environment.get("AWS_ACCESS_KEY_ID", "is there"):
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    found = list(open_and_examine(open_session, "dask-knot"))
+    found = list(open_and_examine(open_aws_session, "dask-knot"))
     assert {one.what for one in found} == set(lines)
     for one in found:
         assert one.verdict is Verdict.BAD

@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from dask_knot.aws.engine import AwsEngine
 from dask_knot.aws.outputs import StackOutputs
-from dask_knot.aws.session import AwsSession, open_session
+from dask_knot.aws.session import AwsSession, open_aws_session
 from dask_knot.batch.request import job_definition
 from dask_knot.batch.service import JobService
 from dask_knot.errors import AwsError, ConfigurationError, EngineError
@@ -77,7 +77,7 @@ class Account:
         )
         for bucket, region in (("lab-bucket", REGION), ("far-bucket", "us-west-2")):
             where = {"LocationConstraint": region}
-            s3 = open_session(region=region)
+            s3 = open_aws_session(region=region)
             s3.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
             s3.close()
 
@@ -97,7 +97,7 @@ def account() -> Iterator[Account]:
     patch.delenv("AWS_PROFILE", raising=False)
     # Without containers: those of the emulated AWS are started elsewhere.
     with mock_aws(config={"batch": {"use_docker": False}}):
-        yield Account(open_session(region=REGION))
+        yield Account(open_aws_session(region=REGION))
     patch.undo()
 
 

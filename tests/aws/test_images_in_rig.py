@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 from dask_knot.aws.images import ensure_image
-from dask_knot.aws.session import AwsSession, open_session
+from dask_knot.aws.session import AwsSession, open_aws_session
 from dask_knot.image.spec import ImageSpec
 from dask_knot.run.versions import HERE
 from tests.rig.fixtures import Place
@@ -26,7 +26,7 @@ SPEC = ImageSpec(packages=(), network="host")
 @pytest.fixture
 def session(in_rig: Rig) -> Iterator[AwsSession]:
     """Open a session with the emulated AWS."""
-    opened = open_session()
+    opened = open_aws_session()
     yield opened
     opened.client("ecr").close()
 

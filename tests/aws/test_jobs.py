@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dask_knot.aws.jobs import PATIENCE, PAUSE, OpenJobs, end_jobs, find_jobs
+from dask_knot.aws.jobs import PATIENCE, PAUSE, OpenJobs, end_stack_jobs, find_jobs
 from tests.aws.formation import FakeSession, Pages
 
 STACK = "dask-knot"
@@ -104,12 +104,12 @@ def test_jobs_are_named_by_their_runs() -> None:
 
 def test_a_stack_that_is_not_whole_has_none() -> None:
     assert find_jobs(session(Batch(JOBS), status="ROLLBACK_COMPLETE"), STACK) is None
-    assert end_jobs(session(Batch(JOBS), status="ROLLBACK_COMPLETE"), STACK, print) == ()
+    assert end_stack_jobs(session(Batch(JOBS), status="ROLLBACK_COMPLETE"), STACK, print) == ()
 
 
 def test_all_are_ended_once_and_waited_for_and_none_can_be_submitted() -> None:
     batch, said = Batch(JOBS), []
-    assert end_jobs(session(batch), STACK, said.append, lambda _: None) == ()
+    assert end_stack_jobs(session(batch), STACK, said.append, lambda _: None) == ()
     assert batch.named("update_job_queue") == [{"jobQueue": OUTPUTS["Queue"], "state": "DISABLED"}]
     ended = batch.named("terminate_job")
     assert sorted(id for id, _ in ended) == ["a", "c", "wait-b"]
@@ -122,13 +122,13 @@ def test_all_are_ended_once_and_waited_for_and_none_can_be_submitted() -> None:
 
 def test_nothing_is_said_of_a_queue_that_is_empty() -> None:
     batch, said = Batch({}), []
-    assert end_jobs(session(batch), STACK, said.append, lambda _: None) == ()
+    assert end_stack_jobs(session(batch), STACK, said.append, lambda _: None) == ()
     assert said == []
 
 
 def test_what_does_not_end_is_named_in_time() -> None:
     batch, pauses = Batch(JOBS, looks=float("inf")), []
-    left = end_jobs(session(batch), STACK, lambda _: None, pauses.append)
+    left = end_stack_jobs(session(batch), STACK, lambda _: None, pauses.append)
     assert sorted(left) == ["a", "c", "wait-b"]
     assert sum(pauses) == pytest.approx(PATIENCE, abs=PAUSE)
     assert len(batch.named("terminate_job")) == 3
@@ -138,6 +138,6 @@ def test_in_a_queue_of_others_only_our_own_jobs_end() -> None:
     batch = Batch(JOBS, theirs="c")
     found = find_jobs(session(batch, is_own=False), STACK)
     assert found == OpenJobs(OUTPUTS["Queue"], False, ("wait-b", "a"), {"knot-1": 2})
-    assert end_jobs(session(batch, is_own=False), STACK, print, lambda _: None) == ()
+    assert end_stack_jobs(session(batch, is_own=False), STACK, print, lambda _: None) == ()
     assert batch.named("update_job_queue") == []
     assert sorted(id for id, _ in batch.named("terminate_job")) == ["a", "wait-b"]

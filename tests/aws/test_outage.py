@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
-from dask_knot.aws.session import OUTAGE, AwsClient, open_session
+from dask_knot.aws.session import OUTAGE, AwsClient, open_aws_session
 from dask_knot.errors import AccessError, AwsError
 from dask_knot.run.opening import RETRIES
 
@@ -56,7 +56,7 @@ def test_work_bears_with_more_than_a_minute_and_the_store_as_well(
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very secret")
-    session = open_session(region="eu-west-1")
+    session = open_aws_session(region="eu-west-1")
     assert session.asking("batch")._patience == 0
     assert session.patient().asking("batch")._patience == OUTAGE > 60
     assert RETRIES["retry_timeout"].total_seconds() == OUTAGE  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ import pytest
 
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.prerequisites import bucket_region, check_existing
-from dask_knot.aws.session import AwsSession, open_session
+from dask_knot.aws.session import AwsSession, open_aws_session
 from dask_knot.aws.stack import up
 from dask_knot.errors import AwsError, ConfigurationError
 from tests.aws.account import REGION, account, make_queue, sign_in, unheard
@@ -40,7 +40,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsSession]:
 def test_what_is_not_there_is_refused_and_nothing_made(
     given: dict[str, str], message: str, session: AwsSession
 ) -> None:
-    far = open_session(region="us-west-2")
+    far = open_aws_session(region="us-west-2")
     where: Any = {"LocationConstraint": "us-west-2"}
     far.client("s3").create_bucket(Bucket="far-away", CreateBucketConfiguration=where)
     far.close()

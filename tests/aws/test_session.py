@@ -15,7 +15,7 @@ from botocore.parsers import ResponseParserError
 from moto import mock_aws
 
 from dask_knot.aws.refusals import action_of
-from dask_knot.aws.session import AwsSession, open_session, translate, translated
+from dask_knot.aws.session import AwsSession, open_aws_session, translate, translated
 from dask_knot.errors import (
     AccessError,
     AwsError,
@@ -52,21 +52,21 @@ def refused(code: str, message: str = "", call: str = "SubmitJob") -> boto.Clien
 
 def test_no_credentials() -> None:
     with pytest.raises(CredentialsError, match="aws sso login"):
-        open_session(region="eu-west-1")
+        open_aws_session(region="eu-west-1")
 
 
 @pytest.mark.usefixtures("_somebody")
 def test_no_region() -> None:
     with pytest.raises(ConfigurationError, match="AWS_REGION"):
-        open_session()
+        open_aws_session()
 
 
 @pytest.mark.usefixtures("_somebody")
 @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
 def test_the_region_of_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "eu-north-1")
-    assert open_session().region == "eu-north-1"
-    assert open_session(region="eu-west-1").region == "eu-west-1"
+    assert open_aws_session().region == "eu-north-1"
+    assert open_aws_session(region="eu-west-1").region == "eu-west-1"
 
 
 def test_a_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,16 +74,16 @@ def test_a_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "credentials").write_text(
         "[lab]\naws_access_key_id = AKID\naws_secret_access_key = secret\n"
     )
-    assert open_session("lab").region == "ap-south-1"
+    assert open_aws_session("lab").region == "ap-south-1"
     monkeypatch.setenv("AWS_PROFILE", "lab")
-    assert open_session().region == "ap-south-1"
+    assert open_aws_session().region == "ap-south-1"
     with pytest.raises(CredentialsError, match="other"):
-        open_session("other")
+        open_aws_session("other")
 
 
 @pytest.mark.usefixtures("_somebody")
 def test_each_client_is_made_once_and_retries() -> None:
-    session = open_session(region="eu-west-1")
+    session = open_aws_session(region="eu-west-1")
     made: list[Any] = []
     threads = [
         threading.Thread(target=lambda: made.append(session.client("batch"))) for _ in range(8)
@@ -100,21 +100,21 @@ def test_each_client_is_made_once_and_retries() -> None:
 
 @pytest.mark.usefixtures("_somebody")
 def test_what_the_store_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    options = open_session(region="eu-west-1").store_options()
+    options = open_aws_session(region="eu-west-1").store_options()
     assert set(options) == {"region", "credential_provider"}
     given = options["credential_provider"]()
     assert (given["access_key_id"], given["secret_access_key"]) == ("AKIDEXAMPLE", "very secret")
     left = given["expires_at"] - datetime.now(timezone.utc)
     assert timedelta(minutes=1) < left < timedelta(minutes=15)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    options = open_session(region="eu-west-1").store_options()
+    options = open_aws_session(region="eu-west-1").store_options()
     assert options["endpoint"] == "http://127.0.0.1:9"
     assert options["client_options"] == {"allow_http": True}
 
 
 @pytest.mark.usefixtures("_somebody")
 def test_secrets_are_never_shown() -> None:
-    assert "secret" not in repr(open_session(region="eu-west-1"))
+    assert "secret" not in repr(open_aws_session(region="eu-west-1"))
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def emulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsSession]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very secret")
     with mock_aws():
-        yield open_session(region="eu-west-1")
+        yield open_aws_session(region="eu-west-1")
 
 
 def test_who_am_i(emulated: AwsSession) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from dask_knot import KnotCluster
 from dask_knot.aws.options import StackOptions
-from dask_knot.aws.session import AwsSession, open_session
+from dask_knot.aws.session import AwsSession, open_aws_session
 from dask_knot.aws.stack import up
 from tests.rig.machine import Rig
 
@@ -33,7 +33,7 @@ def machine(rig: Rig) -> Iterator[Rig]:
 @pytest.fixture(scope="module")
 def account(machine: Rig) -> Iterator[AwsSession]:
     """Give an account with a stack in it."""
-    session = open_session()
+    session = open_aws_session()
     up(session, StackOptions(), lambda _: None)
     yield session
     session.close()

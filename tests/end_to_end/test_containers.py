@@ -16,7 +16,7 @@ from dask import delayed
 from distributed import Client
 
 from dask_knot import KnotCluster
-from dask_knot.aws.session import AwsSession, open_session
+from dask_knot.aws.session import AwsSession, open_aws_session
 from dask_knot.errors import (
     EngineError,
     JobMemoryError,
@@ -162,7 +162,7 @@ def test_a_machine_that_is_reclaimed(open_aws: Callable[..., KnotCluster], machi
         running = until(lambda: [r for r in cluster.jobs if r.counts.get("RUNNING")], 60)
         machine.reclaim(running[0].job_id)
         assert future.result() == 9
-    found = open_session().client("batch").describe_jobs(jobs=[running[0].job_id])["jobs"]
+    found = open_aws_session().client("batch").describe_jobs(jobs=[running[0].job_id])["jobs"]
     assert len(found[0]["attempts"]) == 2
 
 

@@ -13,7 +13,7 @@ from distributed import Client
 
 from dask_knot import KnotCluster
 from dask_knot.aws.outputs import StackOutputs, read_outputs
-from dask_knot.aws.session import AwsSession, open_session
+from dask_knot.aws.session import AwsSession, open_aws_session
 from dask_knot.cli.main import knot
 from dask_knot.errors import ConfigurationError
 from tests.end_to_end.containers import machine
@@ -37,7 +37,7 @@ def dask_knot(*arguments: str) -> str:
 @pytest.fixture(scope="module")
 def session(machine: Rig) -> Iterator[AwsSession]:
     """Open a session with the emulated AWS."""
-    opened = open_session()
+    opened = open_aws_session()
     yield opened
     opened.close()
 

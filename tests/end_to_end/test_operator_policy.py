@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from dask_knot.aws import names
-from dask_knot.aws.jobs import end_jobs
+from dask_knot.aws.jobs import end_stack_jobs
 from dask_knot.aws.operator import operator_policy
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.removal import down, find_data
-from dask_knot.aws.session import AwsSession, open_session
+from dask_knot.aws.session import AwsSession, open_aws_session
 from dask_knot.aws.stack import up
 from dask_knot.errors import KnotError
 from tests.aws.account import unheard
@@ -94,7 +94,7 @@ def down_without_data(session: AwsSession, options: StackOptions) -> None:
 
 
 def end_jobs_and_down(session: AwsSession, options: StackOptions) -> None:
-    if left := end_jobs(session, options.name, unheard, pause=lambda seconds: None):
+    if left := end_stack_jobs(session, options.name, unheard, pause=lambda seconds: None):
         raise KnotError(f"without batch:TerminateJob {left} go on")
     down(session, options.name, unheard)
 
@@ -122,7 +122,7 @@ def account(request: pytest.FixtureRequest, in_rig: Rig) -> Iterator[Account]:
     """Give an account where every call is checked, and CloudFormation's for whoever calls it."""
     in_rig.reset()
     in_rig.enforce_permissions()
-    with closing(open_session()) as root:
+    with closing(open_aws_session()) as root:
         yield Account(in_rig, root, request.param)
     in_rig.enforce_permissions(False)
     in_rig.reset()

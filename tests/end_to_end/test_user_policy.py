@@ -19,7 +19,7 @@ from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import read_outputs
 from dask_knot.aws.policy import PUSH, user_policy
 from dask_knot.aws.removal import deregister
-from dask_knot.aws.session import open_session
+from dask_knot.aws.session import open_aws_session
 from dask_knot.aws.stack import up
 from dask_knot.aws.status import read_status
 from dask_knot.errors import KnotError
@@ -58,12 +58,12 @@ class Desk:
 
 
 def status(desk: Desk) -> None:
-    with closing(open_session()) as session:
+    with closing(open_aws_session()) as session:
         read_status(session, read_outputs(session, "dask-knot"))
 
 
 def doctor(desk: Desk) -> None:
-    with closing(open_session()) as session:
+    with closing(open_aws_session()) as session:
         wrong = [one for one in examine(session, "dask-knot") if one.verdict is Verdict.BAD]
     if wrong:
         pytest.fail(str(wrong))  # the whole of it
@@ -73,13 +73,13 @@ def image(desk: Desk) -> None:
     spec = ImageSpec(
         packages=(), network="host", base=desk.image, lines=(f"ENV NOW={time.time()}",)
     )
-    with closing(open_session()) as session:
+    with closing(open_aws_session()) as session:
         ensure_image(session, read_outputs(session, "dask-knot"), spec, unheard)
 
 
 def give_up_an_upload(desk: Desk) -> None:
     """S3 refuses parts that are too small when it shall join them: what is there is deleted."""
-    with closing(open_session()) as session, pytest.MonkeyPatch.context() as patch:
+    with closing(open_aws_session()) as session, pytest.MonkeyPatch.context() as patch:
         outputs = read_outputs(session, "dask-knot")
         patch.setattr(store_module, "PART_BYTES", 2**20)
         store = Store(outputs.store_url, **session.store_options())
@@ -133,7 +133,7 @@ def desk(
 ) -> Iterator[Desk]:
     """Give an account with a stack and an image, where every call is checked from now on."""
     in_rig.reset()
-    with closing(open_session()) as root:
+    with closing(open_aws_session()) as root:
         up(root, StackOptions(), unheard)
     yield Desk(in_rig, job_image, caplog)
     in_rig.enforce_permissions(False)
@@ -141,7 +141,7 @@ def desk(
 
 
 def test_no_action_can_be_taken_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    with closing(open_session()) as root:
+    with closing(open_aws_session()) as root:
         policy = user_policy(read_outputs(root, "dask-knot"))
         desk.rig.enforce_permissions()
         for name, value in hire(desk.rig, "user", policy).items():

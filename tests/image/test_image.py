@@ -10,7 +10,7 @@ from typing import NoReturn
 import pytest
 
 from dask_knot.errors import ImageError
-from dask_knot.image.builder import open_docker
+from dask_knot.image.builder import connect_to_builder
 from dask_knot.image.image import ensure_local_image, make_recipe, show_dockerfile
 from dask_knot.image.spec import ImageSpec
 from tests.aws.engines import FakeDocker
@@ -126,7 +126,7 @@ class TestFailures:
         monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
         words = r"refused.*Start Docker.*another machine.*image="
         with pytest.raises(ImageError, match=words) as caught:
-            open_docker()
+            connect_to_builder()
         assert "During handling" not in "".join(traceback.format_exception(caught.value))
         assert "direct cause" not in "".join(traceback.format_exception(caught.value))
 

@@ -11,7 +11,7 @@ import pytest
 from docker.errors import DockerException, ImageNotFound
 
 from dask_knot.errors import EngineError
-from dask_knot.local.containers import connect, find_image
+from dask_knot.local.containers import check_image, connect
 
 
 class FakeEngine:
@@ -29,13 +29,13 @@ class FakeEngine:
 
 def test_a_missing_image_is_said_at_once() -> None:
     engine = FakeEngine()
-    find_image(engine, "image:1")
+    check_image(engine, "image:1")
     engine.error = ImageNotFound("no")
     with pytest.raises(EngineError, match=r"'image:1' is not on this machine.*docker pull"):
-        find_image(engine, "image:1")
+        check_image(engine, "image:1")
     engine.error = DockerException("gone")
     with pytest.raises(EngineError, match="can't be asked"):
-        find_image(engine, "image:1")
+        check_image(engine, "image:1")
 
 
 @pytest.mark.parametrize(

@@ -54,12 +54,12 @@ def job_image(rig: Rig) -> str:
     repository.
     """
     from dask_knot.aws.images import ensure_image
-    from dask_knot.aws.session import open_session
+    from dask_knot.aws.session import open_aws_session
     from dask_knot.image.image import ImageSpec
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         _enter(rig, monkeypatch)
-        session = open_session()
+        session = open_aws_session()
         ecr = session.client("ecr")
         made = ecr.create_repository(repositoryName="job-image")["repository"]
         place = Place(made["repositoryUri"])
