@@ -515,14 +515,43 @@ def test_every_file_says_what_its_room_is() -> None:
     assert [file for file in FILES if len(file.read_text().splitlines()) > 300] == []
 
 
-def test_a_class_has_its_name_for_itself() -> None:
-    """One noun, one thing: private classes, too, or a reader of two rooms takes one for another."""
+def types(tree: ast.Module) -> Iterator[str]:
+    """Name the classes of a file, and the aliases of types at its top, but for type variables."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            yield node.name.lstrip("_")
+    for node in tree.body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        is_variable = ast.unparse(node.value).startswith(("TypeVar(", "ParamSpec("))
+        for target in targets:
+            # Constants are in capitals, all else at the top of a file begins with a small letter.
+            name = target.id.lstrip("_") if isinstance(target, ast.Name) else ""
+            if name[:1].isupper() and not name.isupper() and not is_variable:
+                yield name
+
+
+def test_a_type_has_its_name_for_itself() -> None:
+    """One noun, one thing: private ones, too, or a reader of two rooms takes one for another."""
     places: dict[str, list[str]] = {}
     for file in FILES:
-        for node in ast.walk(parsed(file)):
-            if isinstance(node, ast.ClassDef):
-                places.setdefault(node.name.lstrip("_"), []).append(label(file))
+        for name in types(parsed(file)):
+            places.setdefault(name, []).append(label(file))
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("class _Shelf:\n    class Drawer: ...", ["Shelf", "Drawer"]),
+        ("Sink = Callable[[int], None]", ["Sink"]),
+        ("_Found: TypeAlias = int | str", ["Found"]),
+        ("T = TypeVar('T')\nKey = TypeVar('Key')\nLOST_ONES = (1, 2)\nlogger = 1", []),
+    ],
+)
+def test_the_test_of_types_would_notice(line: str, names: list[str]) -> None:
+    assert [*types(ast.parse(line))] == names
 
 
 def test_every_exception_is_in_the_tree() -> None:

@@ -13,7 +13,7 @@ from dask_knot.batch.queues import Description
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingJob:
     """A job that waits, and what it asks for.
 
     Attributes
@@ -99,13 +99,13 @@ REASONS: tuple[tuple[str, str, bool], ...] = (
 
 
 def diagnose(
-    waiting: Waiting, queue: Description | None, environments: Sequence[Description]
+    waiting: WaitingJob, queue: Description | None, environments: Sequence[Description]
 ) -> Diagnosis:
     """Say why a job waits.
 
     Parameters
     ----------
-    waiting : Waiting
+    waiting : WaitingJob
         The job.
     queue : mapping or None
         Its queue, as ``describe_job_queues`` has it; None if that isn't known.
@@ -130,7 +130,7 @@ def diagnose(
     return Diagnosis(f"{reason}; {_outlook(environments)}", False)
 
 
-def _trouble(waiting: Waiting, environment: Description) -> str | None:
+def _trouble(waiting: WaitingJob, environment: Description) -> str | None:
     """Say why a compute environment will never run a job, if it won't."""
     name = f"the compute environment {environment['computeEnvironmentName']}"
     if environment["status"] == "INVALID":

@@ -62,7 +62,7 @@ class Overrides:
 overrides = Overrides()
 
 
-class Mortal(Protocol):
+class OpenCluster(Protocol):
     """A cluster, as it is known here."""
 
     @property
@@ -80,10 +80,10 @@ class Mortal(Protocol):
 
 
 #: The clusters of this process that are open.
-open_here: weakref.WeakSet[Mortal] = weakref.WeakSet()
+open_here: weakref.WeakSet[OpenCluster] = weakref.WeakSet()
 
 
-def close_clients(cluster: Mortal) -> None:
+def close_clients(cluster: OpenCluster) -> None:
     """Close the clients of a cluster: they have nothing left, and would try to connect again.
 
     One that notices the end by itself, or made it, would keep the thread of the event loop running.
@@ -130,7 +130,7 @@ def _end_and_go(number: int, frame: object) -> None:
     os.kill(os.getpid(), number)
 
 
-def _end(cluster: Mortal) -> None:
+def _end(cluster: OpenCluster) -> None:
     with contextlib.suppress(Exception):
         cluster.end_now()
 

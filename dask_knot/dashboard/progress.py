@@ -16,7 +16,7 @@ from distributed.utils import color_of, is_kernel
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from dask_knot.dashboard.steps import Asked, Show, Step, follow
+from dask_knot.dashboard.steps import Informant, Show, Step, follow
 from dask_knot.errors import KnotError
 from dask_knot.tracking.snapshot import Count
 
@@ -70,12 +70,12 @@ def _refuse_what_does_not_run(what: Sequence[Any]) -> None:
             raise TypeError(f"{one!r} has no futures to follow: persist it, or submit it, first")
 
 
-async def _in_terminal(asked: Asked, futures: list[Future] | None) -> None:
+async def _in_terminal(asked: Informant, futures: list[Future] | None) -> None:
     with _terminal() as show:
         await follow(asked, futures, show)
 
 
-def _asked(owner: Client | Cluster) -> Asked:
+def _asked(owner: Client | Cluster) -> Informant:
     info = owner.scheduler_info(0) if isinstance(owner, Client) else owner.scheduler_info
     kind = info.get("type")
     if kind != "KnotScheduler":
@@ -83,7 +83,7 @@ def _asked(owner: Client | Cluster) -> Asked:
             f"these are of a {kind}, and dask_knot.progress shows what jobs of a KnotCluster run: "
             "use distributed.progress"
         )
-    asked: Asked = owner.scheduler if isinstance(owner, Client) else owner.scheduler_comm
+    asked: Informant = owner.scheduler if isinstance(owner, Client) else owner.scheduler_comm
     return asked
 
 

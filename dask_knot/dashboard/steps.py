@@ -43,14 +43,14 @@ class Step:
 Show = Callable[[Step], None]
 
 
-class Asked(Protocol):
+class Informant(Protocol):
     """A connection to the scheduler."""
 
     async def knot_progress(self, **question: Any) -> dict[str, Any]:
         """Ask how far things are."""
 
 
-async def follow(asked: Asked, futures: Sequence[Future] | None, show: Show) -> None:
+async def follow(asked: Informant, futures: Sequence[Future] | None, show: Show) -> None:
     """Show how far things are, until the futures are done; without any until nothing runs.
 
     A future is done when it has a value or an error, or was cancelled or lost. Whether nothing runs

@@ -17,7 +17,7 @@ from dask_knot.dashboard.lanes import Lanes, cores
 from dask_knot.run.manifest import Kind, Manifest
 from dask_knot.run.names import ShardId
 
-Message = dict[str, Any]
+TaskMessage = dict[str, Any]
 
 #: Tasks are shown that began so many seconds before what is on the page: jobs tell in parts.
 LATE = 30.0
@@ -49,7 +49,7 @@ class Chunk:
     def __len__(self) -> int:
         return len(self.cores)
 
-    def messages(self) -> Iterator[Message]:
+    def messages(self) -> Iterator[TaskMessage]:
         """Describe the tasks as Dask's workers do.
 
         Only the keys of outputs are known. Any other task is named by its prefix, its shard and a
@@ -115,7 +115,7 @@ class Stream(TaskStreamPlugin):  # type: ignore[misc]
         stop: str | float | None = None,
         count: int | None = None,
         start_index: int | None = None,
-    ) -> list[Message]:
+    ) -> list[TaskMessage]:
         """Give tasks in the order of their ends: see `distributed.Client.get_task_stream`."""
         found = sorted(self._since(start_index or 0), key=_end)
         if start_index is not None:
@@ -147,7 +147,7 @@ class Stream(TaskStreamPlugin):  # type: ignore[misc]
         )
         return drawn
 
-    def _since(self, index: int) -> Iterable[Message]:
+    def _since(self, index: int) -> Iterable[TaskMessage]:
         """Give the tasks from an index on, in the order in which they came."""
         for chunk in self._chunks:
             if chunk.first + len(chunk) > index:
@@ -155,7 +155,7 @@ class Stream(TaskStreamPlugin):  # type: ignore[misc]
                 yield from list(chunk.messages())[skipped:]
 
 
-def _end(message: Message) -> float:
+def _end(message: TaskMessage) -> float:
     stop: float = message["startstops"][0]["stop"]
     return stop
 

@@ -13,7 +13,7 @@ from distributed import Scheduler
 from dask_knot.dashboard.overview import Overview, overview
 from dask_knot.dashboard.stream import Stream
 from dask_knot.session.session import Session
-from dask_knot.session.watcher import Found
+from dask_knot.session.watcher import ChildEvent
 from dask_knot.tracking.events import ManifestFound
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Views:
         self._session = session
         self.stream = Stream()
 
-    def take(self, found: Sequence[Found]) -> None:
+    def take(self, found: Sequence[ChildEvent]) -> None:
         """Put the tasks of new manifests into the stream; showing must never harm running."""
         try:
             manifests = [event for event in found if isinstance(event, ManifestFound)]

@@ -31,7 +31,7 @@ What may be missing
 Races
 -----
 - Two attempts of one child may run at once (a machine that was only unreachable). Each writes its
-  values under names of its own; manifests are written once, so that one of them is `Superseded` and
+  values under names of its own; manifests are written once, so that one of them is superseded and
   stops. A store that answers a repeated request says "there is one": then the bytes decide.
 - A part is committed in a thread beside a task that runs, and that task may change what it shares
   with a value. What waits is therefore pickled at once, and copied where it is written meanwhile.

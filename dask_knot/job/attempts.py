@@ -16,14 +16,14 @@ from dask_knot.run.run import Run
 from dask_knot.run.work import ShardWork, Source
 
 
-class Begun(NamedTuple):
+class EarlierParts(NamedTuple):
     """What earlier attempts of a shard have left, and the number of the next part."""
 
     parts: Sequence[Commit]
     next_part: int
 
 
-def read_parts(run: Run, shard: ShardId) -> Begun | None:
+def read_parts(run: Run, shard: ShardId) -> EarlierParts | None:
     """Read the parts of a shard, or None if it is done; what can't be read is computed again."""
     parts = []
     next_part = 0
@@ -37,7 +37,7 @@ def read_parts(run: Run, shard: ShardId) -> Begun | None:
             parts.append(run.read_manifest(id))
         except (MissingObjectError, CorruptObjectError):
             continue
-    return Begun(parts, next_part)
+    return EarlierParts(parts, next_part)
 
 
 def without_committed(work: ShardWork, parts: Iterable[Commit]) -> ShardWork:

@@ -111,7 +111,7 @@ class Tee(io.TextIOWrapper):
         return self.buffer
 
 
-class Printed:
+class Printout:
     """What was written to stdout and stderr since the last `clear`."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from dask_knot.run.layout import neighbours
 from dask_knot.run.manifest import NOWHERE, Commit, Kind, Place
 from dask_knot.run.names import ManifestId, ShardId
 from dask_knot.run.run import Run
-from dask_knot.run.work import Kept, Made, Source
+from dask_knot.run.work import ConstantPlace, ShardOutput, Source
 from dask_knot.task.context import unpickling
 from dask_knot.task.copies import OwnCopy
 
@@ -33,7 +33,7 @@ LOST = (MissingObjectError, CorruptObjectError)
 #: An input on its way: what it is, and a call that waits for its bytes.
 Read = tuple[Kind, Callable[[], memoryview]]
 #: What was found out of an input, and its bytes if they are here already.
-Found = tuple[Kind, Place, memoryview | None]
+Entry = tuple[Kind, Place, memoryview | None]
 
 
 class Inputs:
@@ -84,7 +84,7 @@ class Inputs:
         try:
             kind, data = self._here.pop(key) if key in self._here else self._wait(key)
             source = self._sources[key]
-            if isinstance(source, Kept):
+            if isinstance(source, ConstantPlace):
                 codec.check(data)
                 return OwnCopy(key, codec.unframe(data), source.is_fixed)
             with unpickling():
@@ -108,13 +108,13 @@ class Inputs:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def _look_up(self) -> dict[Key, Found]:
+    def _look_up(self) -> dict[Key, Entry]:
         assert self._pool is not None
-        shards = sorted({s.shard for s in self._sources.values() if isinstance(s, Made)})
+        shards = sorted({s.shard for s in self._sources.values() if isinstance(s, ShardOutput)})
         read = dict(zip(shards, self._pool.map(self._read_manifest, shards), strict=True))
-        found: dict[Key, Found] = {}
+        found: dict[Key, Entry] = {}
         for key, source in self._sources.items():
-            if isinstance(source, Place | Kept):
+            if isinstance(source, Place | ConstantPlace):
                 place = source if isinstance(source, Place) else source.place
                 found[key] = (Kind.FINISHED, place, None)
             elif isinstance(source, Failure):
@@ -124,7 +124,7 @@ class Inputs:
         self._objects = {key: place.name for key, (_, place, _) in found.items()}
         return found
 
-    def _find(self, key: Key, source: Made, made: Mapping[int, Found] | StoreError) -> Found:
+    def _find(self, key: Key, source: ShardOutput, made: Mapping[int, Entry] | StoreError) -> Entry:
         if isinstance(made, StoreError):
             return _failed(_lost(made, key, self._run.names.manifest(source.shard)))
         if source.ordinal in made:
@@ -132,7 +132,7 @@ class Inputs:
         left_out = LookupError(f"shard {source.shard} ended without {key!r}")
         return _failed(fail(InternalError.of(left_out), key))
 
-    def _read_manifest(self, shard: ShardId) -> Mapping[int, Found] | StoreError:
+    def _read_manifest(self, shard: ShardId) -> Mapping[int, Entry] | StoreError:
         try:
             return _outputs(self._run.read_manifest(ManifestId(shard, None)))
         except LOST as error:
@@ -153,14 +153,14 @@ def _pick(read: Future[list[memoryview]], number: int) -> memoryview:
     return read.result()[number]
 
 
-def _outputs(commit: Commit) -> Mapping[int, Found]:
+def _outputs(commit: Commit) -> Mapping[int, Entry]:
     return {
         output.ordinal: (output.kind, output.place, commit.inside(output.place))
         for output in commit.manifest.outputs
     }
 
 
-def _failed(failure: Failure) -> Found:
+def _failed(failure: Failure) -> Entry:
     return Kind.ERRED, NOWHERE, memoryview(failure.encode())
 
 

@@ -26,7 +26,7 @@ PENDING_BYTES = 256 * 2**20
 LARGEST = 2**63 - 1
 
 
-class Superseded(Exception):
+class SupersededError(Exception):
     """Another attempt of the same child has committed; this one must stop."""
 
 
@@ -131,7 +131,7 @@ class Outputs:
 
         Raises
         ------
-        Superseded
+        SupersededError
             If another attempt was faster.
         """
         if final:
@@ -155,7 +155,7 @@ class Outputs:
         id = ManifestId(self._shard, None if final else self._parts)
         placed = self._run.write_manifest(id, written, self._inline)
         if placed is None:
-            raise Superseded(id)
+            raise SupersededError(id)
         self._committed += placed[len(placed) - len(self._new) :]
         self._parts += 1
         self._moved = self._run.traffic()[1]

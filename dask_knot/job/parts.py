@@ -12,7 +12,7 @@ from dask_knot.errors import StoreError
 from dask_knot.internals import GraphNode
 from dask_knot.job.console import say
 from dask_knot.job.outputs import Outputs
-from dask_knot.job.tasks import Ended
+from dask_knot.job.tasks import TaskOutcome
 from dask_knot.run.failure import Failure
 from dask_knot.run.names import ShardId
 from dask_knot.run.run import Run
@@ -61,12 +61,12 @@ class Parts:
         if kind is None and self._error is not None:
             raise self._error
 
-    def __call__(self, node: GraphNode, ended: Ended) -> None:
+    def __call__(self, node: GraphNode, ended: TaskOutcome) -> None:
         """Take the outcome of a task.
 
         Raises
         ------
-        Superseded
+        SupersededError
             If another attempt was faster.
         StoreError
             If a part can't be written.
@@ -78,7 +78,7 @@ class Parts:
             if self._outputs.is_full or time.monotonic() - self._last > self._seconds:
                 self._commit()
 
-    def _add(self, node: GraphNode, ended: Ended) -> None:
+    def _add(self, node: GraphNode, ended: TaskOutcome) -> None:
         outputs, key = self._outputs, node.key
         has_failed = erred = isinstance(ended.value, Failure)
         nbytes = None

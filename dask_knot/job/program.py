@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from dask_knot.errors import KnotError, NotLoadedError, PluginError, VersionsError
-from dask_knot.job.console import Printed, say
+from dask_knot.job.console import Printout, say
 from dask_knot.job.shard import run_shard
 from dask_knot.run import exits
 from dask_knot.run.failure import in_short
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         return 2
     shard = ShardId(stage, int(environment.get("AWS_BATCH_JOB_ARRAY_INDEX", "0")))
     attempt = int(environment.get("AWS_BATCH_JOB_ATTEMPT", "1"))
-    printed = Printed()
+    printed = Printout()
     printed.install()
     try:
         run_shard(run, shard, attempt, printed)

@@ -11,10 +11,10 @@ from dask.typing import Key
 
 from dask_knot.collector import paused_collector
 from dask_knot.job.attempts import read_parts, without_committed
-from dask_knot.job.console import Printed
+from dask_knot.job.console import Printout
 from dask_knot.job.inputs import Inputs
 from dask_knot.job.outfit import Outfit, computing_here, outfitted, processes
-from dask_knot.job.outputs import Outputs, Superseded
+from dask_knot.job.outputs import Outputs, SupersededError
 from dask_knot.job.parts import Interest, Parts
 from dask_knot.job.tasks import Pool, Shelf, Sink, run_at_once, run_in_order
 from dask_knot.run.names import ShardId
@@ -23,7 +23,7 @@ from dask_knot.run.work import ShardWork, decode
 from dask_knot.task.context import enter, here, unpickling
 
 
-def run_shard(run: Run, shard: ShardId, attempt: int, printed: Printed) -> None:
+def run_shard(run: Run, shard: ShardId, attempt: int, printed: Printout) -> None:
     """Run the tasks of a shard and commit their outcomes.
 
     Parameters
@@ -35,7 +35,7 @@ def run_shard(run: Run, shard: ShardId, attempt: int, printed: Printed) -> None:
     attempt : int
         Which attempt of the child this is, from 1; a later one goes on after the parts that an
         earlier one committed.
-    printed : Printed
+    printed : Printout
         What tasks print.
 
     Raises
@@ -69,7 +69,7 @@ def run_shard(run: Run, shard: ShardId, attempt: int, printed: Printed) -> None:
             _fetch_and_run(work, Inputs(run, work.inputs), sink, printed, outfit)
             # Before the plugins tear down: whatever that does, it costs no value.
             outputs.commit(final=True)
-    except Superseded:
+    except SupersededError:
         return
 
 
@@ -81,7 +81,7 @@ def _decode(frames: memoryview) -> ShardWork:
 
 
 def _fetch_and_run(
-    work: ShardWork, inputs: Inputs, parts: Parts, printed: Printed, outfit: Outfit
+    work: ShardWork, inputs: Inputs, parts: Parts, printed: Printout, outfit: Outfit
 ) -> None:
     try:
         inputs.start(_first_use(work))
@@ -100,7 +100,7 @@ def _first_use(work: ShardWork) -> list[Key]:
     return list(order)
 
 
-def _run(work: ShardWork, inputs: Inputs, sink: Sink, printed: Printed, outfit: Outfit) -> None:
+def _run(work: ShardWork, inputs: Inputs, sink: Sink, printed: Printout, outfit: Outfit) -> None:
     shelf = Shelf(work.tasks, work.literals, inputs)
     cores = min(work.options.cores, len(work.tasks))
     if cores > 1 and work.options.processes:

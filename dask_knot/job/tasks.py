@@ -15,7 +15,7 @@ from distributed.protocol import pickle
 
 from dask_knot.errors import KnotError
 from dask_knot.internals import GraphNode, begin_task, end_task
-from dask_knot.job.console import Printed
+from dask_knot.job.console import Printout
 from dask_knot.job.inputs import Inputs
 from dask_knot.run import scripts
 from dask_knot.run.failure import Failure, describe, fail
@@ -25,10 +25,10 @@ from dask_knot.task.refusals import translated
 from dask_knot.task.retries import is_retried
 from dask_knot.task.subgraphs import call
 
-Values = dict[Key, Any]
+ValuesByKey = dict[Key, Any]
 
 
-class Ended(NamedTuple):
+class TaskOutcome(NamedTuple):
     """A task that ran: its value or the Failure in its place, and when (seconds of the epoch)."""
 
     value: Any
@@ -36,7 +36,7 @@ class Ended(NamedTuple):
     stop: float
 
 
-def run_task(node: GraphNode, values: Values, printed: Printed | None = None) -> Ended:
+def run_task(node: GraphNode, values: ValuesByKey, printed: Printout | None = None) -> TaskOutcome:
     """Run one task; whatever it raises becomes a Failure."""
     if printed is not None:
         printed.clear()
@@ -55,11 +55,11 @@ def run_task(node: GraphNode, values: Values, printed: Printed | None = None) ->
     finally:
         drop_copies()
         end_task()
-    return Ended(value, start, time.time())
+    return TaskOutcome(value, start, time.time())
 
 
 def run_pickled(data: bytes) -> bytes:
-    """Run one task in another process: pickled node and values in, pickled Ended out."""
+    """Run one task in another process: pickled node and values in, pickled outcome out."""
     with unpickling():
         node, values = pickle.loads(data)
     broken = fault()
@@ -87,14 +87,14 @@ class Shelf:
         self, tasks: Sequence[GraphNode], literals: Sequence[GraphNode], inputs: Inputs
     ) -> None:
         self._inputs = inputs
-        self._values: Values = {}
+        self._values: ValuesByKey = {}
         self._constants: dict[Key, GraphNode] = {node.key: node for node in literals}
         self._readers: dict[Key, int] = {}
         for node in tasks:
             for key in node.dependencies:
                 self._readers[key] = self._readers.get(key, 0) + 1
 
-    def values_for(self, node: GraphNode) -> Values | Failure:
+    def values_for(self, node: GraphNode) -> ValuesByKey | Failure:
         """Collect what a task reads, or the Failure of one of them."""
         found = {}
         has_retries = is_retried(node)
@@ -137,11 +137,11 @@ def _made(constant: OwnCopy) -> Any:
         return describe(error, constant.key)
 
 
-Sink = Callable[[GraphNode, Ended], None]
+Sink = Callable[[GraphNode, TaskOutcome], None]
 
 
 def run_in_order(
-    tasks: Iterable[GraphNode], shelf: Shelf, sink: Sink, printed: Printed | None
+    tasks: Iterable[GraphNode], shelf: Shelf, sink: Sink, printed: Printout | None
 ) -> None:
     """Run tasks one after another, in the order in which they stand."""
     for node in tasks:
@@ -164,7 +164,7 @@ def run_at_once(tasks: Sequence[GraphNode], shelf: Shelf, sink: Sink, pool: Pool
     ready = [places[key] for key, count in waiting.items() if not count]
     running: dict[Future[Any], GraphNode] = {}
 
-    def finish(node: GraphNode, ended: Ended) -> None:
+    def finish(node: GraphNode, ended: TaskOutcome) -> None:
         shelf.put(node.key, ended.value)
         shelf.let_go(node)
         sink(node, ended)
@@ -199,16 +199,16 @@ class Pool:
     def __init__(self, executor: Executor, size: int, processes: bool) -> None:
         self.executor, self.size, self.processes = executor, size, processes
 
-    def submit(self, node: GraphNode, values: Values) -> Future[Any]:
+    def submit(self, node: GraphNode, values: ValuesByKey) -> Future[Any]:
         """Start a task."""
         if self.processes:
             return self.executor.submit(run_pickled, bytes(scripts.dumps((node, values))))
         return self.executor.submit(run_task, node, values)
 
-    def result(self, node: GraphNode, future: Future[Any]) -> Ended:
+    def result(self, node: GraphNode, future: Future[Any]) -> TaskOutcome:
         """Read how a task ended."""
         if not self.processes:
-            ended: Ended = future.result()
+            ended: TaskOutcome = future.result()
             return ended
         try:
             with unpickling():
@@ -220,10 +220,10 @@ class Pool:
         return ended
 
 
-def _not_run(failure: Failure) -> Ended:
+def _not_run(failure: Failure) -> TaskOutcome:
     """Say of a task that what it reads has failed: it took no time at all."""
     now = time.time()
-    return Ended(failure, now, now)
+    return TaskOutcome(failure, now, now)
 
 
 async def _awaited(coroutine: Any) -> Any:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from dask_knot.local import warmth
-from dask_knot.local.origins import Elsewhere
+from dask_knot.local.origins import ElsewhereFinder
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -29,7 +29,7 @@ _FORGOTTEN = (("tempfile", "tempdir"), ("uuid", "_node"), ("uuid", "_last_timest
 
 
 @dataclass(frozen=True, slots=True)
-class Inherited:
+class Inheritance:
     """What a child has from the server.
 
     Attributes
@@ -64,7 +64,7 @@ def load_prctl() -> Callable[..., int] | None:
 _prctl = load_prctl()
 
 
-def run_child(request: Mapping[str, Any], inherited: Inherited) -> NoReturn:
+def run_child(request: Mapping[str, Any], inherited: Inheritance) -> NoReturn:
     """Become the process that the request describes; never returns."""
     code = 1
     try:
@@ -83,7 +83,7 @@ def run_child(request: Mapping[str, Any], inherited: Inherited) -> NoReturn:
         os._exit(code)
 
 
-def detach(inherited: Inherited) -> None:
+def detach(inherited: Inheritance) -> None:
     """Be a process of its own, which ends with the server."""
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
@@ -95,7 +95,7 @@ def detach(inherited: Inherited) -> None:
     _tie_to_server(inherited)
 
 
-def _tie_to_server(inherited: Inherited) -> None:
+def _tie_to_server(inherited: Inheritance) -> None:
     """Make sure that this process does not outlive the server."""
     if _prctl is not None:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -135,7 +135,7 @@ def _enter(request: Mapping[str, Any], before: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update({**given, **added})
     sys.path[:] = request["path"]
-    sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, Elsewhere)]
+    sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, ElsewhereFinder)]
     os.chdir(request["cwd"])
     _renew(changed)
 

@@ -32,7 +32,7 @@ Order = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
+class _RunningJob:
     job: Job
     gpus: tuple[int, ...]
 
@@ -73,7 +73,7 @@ class Dispatcher:
         self._clock = clock
         self._has_thread = has_thread
         self._queue = RunQueue()
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, _RunningJob] = {}
         self._orders: deque[Order] = deque()
         self._timers: list[tuple[float, int, Order]] = []
         self._ticket = itertools.count()
@@ -226,7 +226,7 @@ class Dispatcher:
         while (job := self._queue.take(self._ledger)) is not None:
             job.begin_attempt()
             gpus = self._ledger.take(job.submission.needs)
-            self._running[job.child_id] = _Running(job, gpus)
+            self._running[job.child_id] = _RunningJob(job, gpus)
             child = self._child_process(job, gpus)
             self._orders.append(lambda child=child: self._start(child))  # type: ignore[misc]
 

@@ -16,9 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from dask_knot.local.child import Inherited, detach, run_child
+from dask_knot.local.child import Inheritance, detach, run_child
 from dask_knot.local.fitness import FIT, is_vetted, report_on
-from dask_knot.local.origins import Elsewhere
+from dask_knot.local.origins import ElsewhereFinder
 from dask_knot.local.warmth import Warmth
 from dask_knot.local.wire import Message, Unpacker, pack
 
@@ -138,7 +138,7 @@ class ForkServer:
     def _do_configure(self, message: Message) -> None:
         # For modules that look at it when they are imported.
         sys.argv[:] = message["argv"]
-        sys.meta_path.insert(0, Elsewhere(message["elsewhere"]))
+        sys.meta_path.insert(0, ElsewhereFinder(message["elsewhere"]))
         self._warmth = Warmth(message["forbidden"])
         # What every child needs at once; the rest when nobody waits for a start.
         self._import(message["preload"][:1])
@@ -166,10 +166,10 @@ class ForkServer:
     def _do_drain(self, message: Message) -> None:
         self._draining = True
 
-    def _inherited(self) -> Inherited:
+    def _inherited(self) -> Inheritance:
         mine = (self._control.fileno(), self._wakeup, self._wakeup_end, self._lesson)
         closing = (*mine, self._lifeline_end, self._selector_descriptor())
-        return Inherited(
+        return Inheritance(
             server=os.getpid(),
             lessons=self._lesson_end,
             lifeline=self._lifeline,

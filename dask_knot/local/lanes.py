@@ -12,7 +12,7 @@ from dask_knot.local.jobs import Job
 PATIENCE = 20
 
 
-class _Needy:
+class _LaneGroup:
     """Jobs that ask for the same resources: one lane per ``submit_job``, served in turn."""
 
     def __init__(self) -> None:
@@ -43,18 +43,18 @@ class RunQueue:
     """RUNNABLE jobs, grouped by what they need, so that a full machine costs no search."""
 
     def __init__(self) -> None:
-        self._groups: OrderedDict[Capacity, _Needy] = OrderedDict()
+        self._groups: OrderedDict[Capacity, _LaneGroup] = OrderedDict()
 
     def push(self, job: Job) -> None:
         """Add a job at the end of its lane."""
         needs = job.submission.needs
         if needs not in self._groups:
-            self._groups[needs] = _Needy()
+            self._groups[needs] = _LaneGroup()
         self._groups[needs].push(job)
 
     def take(self, ledger: Ledger) -> Job | None:
         """Remove and return the next job that fits, if any."""
-        skipped: list[_Needy] = []
+        skipped: list[_LaneGroup] = []
         for needs, group in list(self._groups.items()):
             if ledger.fits(needs):
                 job = self._take_from(needs)

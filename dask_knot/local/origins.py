@@ -61,7 +61,7 @@ def elsewhere(modules: Mapping[str, ModuleType]) -> dict[str, str]:
     return found
 
 
-class Elsewhere(MetaPathFinder):
+class ElsewhereFinder(MetaPathFinder):
     """Finds modules where the client has them from."""
 
     def __init__(self, folders: Mapping[str, str]) -> None:

@@ -27,7 +27,7 @@ from dask_knot.run.names import (
 from dask_knot.run.patience import IN_JOBS
 from dask_knot.run.plugins import Plugin
 from dask_knot.run.store import Store
-from dask_knot.run.versions import Opened
+from dask_knot.run.versions import PackedShard
 from dask_knot.run.work import ShardWork
 
 logger = logging.getLogger(__name__)
@@ -166,7 +166,7 @@ class Run:
         self._store.put(self.names.pack(stage), pack.build(shards))
         return self.url_of(stage)
 
-    def read_shard(self, shard: ShardId) -> Opened:
+    def read_shard(self, shard: ShardId) -> PackedShard:
         """Read what one child has to know, not unpickled yet; in two or three requests.
 
         Raises

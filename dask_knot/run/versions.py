@@ -42,7 +42,7 @@ def installed(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
 HERE: Mapping[str, str] = installed()
 
 
-class Opened(NamedTuple):
+class PackedShard(NamedTuple):
     """A shard's frames, and what is set up before they are decoded: the digest of the worker
     plugins, and ``sys.argv``."""
 
@@ -65,7 +65,7 @@ def seal(
     return [*frames, text, _TAIL.pack(len(text), zlib.crc32(text), _MAGIC)]
 
 
-def unseal(data: memoryview, here: Mapping[str, str] | None = None) -> Opened:
+def unseal(data: memoryview, here: Mapping[str, str] | None = None) -> PackedShard:
     """Open a shard, unless it was packed with other versions than those here.
 
     Raises
@@ -83,7 +83,7 @@ def unseal(data: memoryview, here: Mapping[str, str] | None = None) -> Opened:
     there = dict(line.split(" ", 1) for line in lines)
     plugins, argv = there.pop(_PLUGINS, ""), there.pop(_ARGV, "[]")
     check(there, HERE if here is None else here)
-    return Opened(data[: end - length], plugins, json.loads(argv))
+    return PackedShard(data[: end - length], plugins, json.loads(argv))
 
 
 def check(client: Mapping[str, str], here: Mapping[str, str]) -> None:

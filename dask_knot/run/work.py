@@ -17,14 +17,14 @@ from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId
 
 
-class Made(NamedTuple):
+class ShardOutput(NamedTuple):
     """A value that another shard makes: its output number `ordinal`, see that shard's manifest."""
 
     shard: ShardId
     ordinal: int
 
 
-class Kept(NamedTuple):
+class ConstantPlace(NamedTuple):
     """A large constant: every task that reads it has it for itself, unless it can't be changed."""
 
     place: Place
@@ -33,7 +33,7 @@ class Kept(NamedTuple):
 
 #: Where an input is: in a range of an object already, in what another shard will have made, or
 #: nowhere.
-Source = Place | Kept | Made | Failure
+Source = Place | ConstantPlace | ShardOutput | Failure
 
 
 @dataclass(frozen=True, slots=True)

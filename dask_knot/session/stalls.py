@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dask_knot.batch.diagnosis import Backoff, Diagnosis, Waiting, diagnose
+from dask_knot.batch.diagnosis import Backoff, Diagnosis, WaitingJob, diagnose
 from dask_knot.batch.queues import Description
 from dask_knot.batch.rules import STARTED, JobStatus
 from dask_knot.batch.service import JobService, StageJob
@@ -76,7 +76,7 @@ class StallWatch:
         except Exception as error:  # the reason why is missed, nothing else
             logger.debug("Batch can't be asked why %s waits: %s", job.id, error)
             reason = ""
-        waiting = Waiting(reason, job.resources.vcpus, job.resources.gpus)
+        waiting = WaitingJob(reason, job.resources.vcpus, job.resources.gpus)
         return diagnose(waiting, queue, environments)
 
     def _surroundings(self) -> tuple[Description | None, list[Description]]:

@@ -17,7 +17,7 @@ from dask_knot.run.failure import fail
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.run import Run
-from dask_knot.run.work import Kept, Made, Options, ShardWork, Source
+from dask_knot.run.work import ConstantPlace, Options, ShardOutput, ShardWork, Source
 from dask_knot.session.constants import StoredConstants
 from dask_knot.session.outages import tolerate
 from dask_knot.session.plugins import JobPlugins
@@ -46,7 +46,9 @@ class Submitter:
                 self.service.check_upstream(id, stage)
                 constants = _constants(stage, action.tasks)
                 places = self.constants.put(id, constants)
-                stored = {key: Kept(p, constants[key].is_fixed) for key, p in places.items()}
+                stored = {
+                    key: ConstantPlace(p, constants[key].is_fixed) for key, p in places.items()
+                }
                 works = [self._work(shard, action, sources, stored) for shard in stage.shards]
                 url = self.run.write_pack(id, works, self.plugins.publish(self.run))
                 self.service.submit(id, stage, url)
@@ -56,7 +58,7 @@ class Submitter:
                 yield SubmissionFailed(id, told)
             for child, shard in enumerate(stage.shards):
                 made = ShardId(id, child)
-                sources.update((key, Made(made, n)) for n, key in enumerate(shard.outputs))
+                sources.update((key, ShardOutput(made, n)) for n, key in enumerate(shard.outputs))
 
     def close(self) -> None:
         """Submit nothing more: a plan that is under way ends with the stage that it is at."""
@@ -94,7 +96,7 @@ class Submitter:
         shard: Shard,
         action: SubmitPlan,
         sources: Mapping[Key, Source],
-        stored: Mapping[Key, Kept],
+        stored: Mapping[Key, ConstantPlace],
     ) -> ShardWork:
         constants = {key: stored[key] for key in shard.literals if key in stored}
         tasks = cast(Mapping[Key, GraphNode], action.tasks)
@@ -116,4 +118,4 @@ def _constants(stage: Stage, tasks: Mapping[Key, Node]) -> dict[Key, Constant]:
 def _source(key: Key, value: Place | tuple[ShardId, int] | Exception) -> Source:
     if isinstance(value, Exception):
         return fail(value, key)
-    return value if isinstance(value, Place) else Made(*value)
+    return value if isinstance(value, Place) else ShardOutput(*value)

@@ -16,7 +16,7 @@ from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
 
 logger = logging.getLogger(__name__)
 
-Found = ManifestFound | ChildFailed
+ChildEvent = ManifestFound | ChildFailed
 
 
 class Watcher:
@@ -48,7 +48,7 @@ class Watcher:
         self._failed: list[ChildFailed] = []  # Batch is asked for them once only
         self._pool = pool
 
-    def look(self, stages: Sequence[StageId]) -> tuple[list[Found], list[StageId]]:
+    def look(self, stages: Sequence[StageId]) -> tuple[list[ChildEvent], list[StageId]]:
         """Find out what happened since the last look, and which stages' jobs have all ended.
 
         Batch is asked before the store, so that a child that is over has its manifest listed: what
@@ -63,7 +63,7 @@ class Watcher:
         self._failed += [ChildFailed(shard, *ended) for shard, ended in self.service.poll(stages)]
         over = [id for id in stages if self.service.jobs[id].is_over]
         new = self._new(stages)
-        found: list[Found] = [event for event in self._read(new) if event is not None]
+        found: list[ChildEvent] = [event for event in self._read(new) if event is not None]
         # Not before all of them are read: what is seen isn't looked at again.
         for id in new:
             self._seen[id.shard.stage].add(id)
@@ -88,10 +88,10 @@ class Watcher:
             if id.shard.stage in self._seen and id not in self._seen[id.shard.stage]
         ]
 
-    def _read(self, new: Sequence[ManifestId]) -> Iterable[Found | None]:
+    def _read(self, new: Sequence[ManifestId]) -> Iterable[ChildEvent | None]:
         return map(self._read_one, new) if len(new) < 2 else self._pool.map(self._read_one, new)
 
-    def _read_one(self, id: ManifestId) -> Found | None:
+    def _read_one(self, id: ManifestId) -> ChildEvent | None:
         try:
             commit = self._run.read_manifest(id)
         except (MissingObjectError, CorruptObjectError) as error:

@@ -9,7 +9,7 @@ from dask_knot.tracking.actions import FailKey
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent
 from dask_knot.tracking.records import KeyRecord, ShardRecord
 from dask_knot.tracking.state import TrackerState
-from dask_knot.tracking.tally import Earlier
+from dask_knot.tracking.tally import EarlierTally
 
 #: After so many seconds without a graph, what was is not shown together with what comes.
 QUIET = 10.0
@@ -30,7 +30,7 @@ def end_arrival(state: TrackerState, event: events.ArrivalEnded, now: float) -> 
 def submit(state: TrackerState, event: events.GraphSubmitted, now: float) -> None:
     """Take a graph in, and gather what is missing of it."""
     if state.is_idle and now - state.last_arrival > QUIET:
-        state.since, state.earlier = state.plans, Earlier()
+        state.since, state.earlier = state.plans, EarlierTally()
     missing = []
     for key in event.graph.wanted:
         record = state.keys.get(key)

@@ -18,7 +18,7 @@ from dask_knot.tracking.state import TrackerState
 THERE_OR_COMING = frozenset({KeyState.PLANNED, KeyState.STORED})
 
 
-class Again(Enum):
+class Remake(Enum):
     """Which keys that erred are made again for what reads them; the others' failures are read."""
 
     NONE = auto()  # they erred just now: recovery goes on from what is known
@@ -27,7 +27,7 @@ class Again(Enum):
 
 
 def take_missing(
-    state: TrackerState, draft: Draft, graph: Graph, key: Key, again: Again = Again.UNASKED
+    state: TrackerState, draft: Draft, graph: Graph, key: Key, again: Remake = Remake.UNASKED
 ) -> None:
     """Take a task, and of what it reads only the tasks whose values aren't there or coming.
 
@@ -41,7 +41,7 @@ def take_missing(
         Has the task.
     key : Key
         Names the task.
-    again : Again
+    again : Remake
         What of that which erred is made again.
     """
     stack = [(graph, key)]
@@ -120,7 +120,7 @@ def _merge(state: TrackerState, draft: Draft, other: Draft) -> None:
 
 
 def _graph_to_make(
-    state: TrackerState, draft: Draft, key: Key, graph: Graph, again: Again
+    state: TrackerState, draft: Draft, key: Key, graph: Graph, again: Remake
 ) -> Graph | None:
     """Name the graph by which a key is to be made now, or None if its value is there or coming."""
     record = state.keys.get(key)
@@ -134,12 +134,12 @@ def _graph_to_make(
     return graph if key in graph.tasks else None
 
 
-def _is_missing(record: KeyRecord, again: Again) -> bool:
+def _is_missing(record: KeyRecord, again: Remake) -> bool:
     if record.state is KeyState.GONE or _is_unreadable(record):
         return True
-    if record.state is not KeyState.ERRED or again is Again.NONE:
+    if record.state is not KeyState.ERRED or again is Remake.NONE:
         return False
-    return again is Again.ALL or not record.is_wanted
+    return again is Remake.ALL or not record.is_wanted
 
 
 def _is_unreadable(record: KeyRecord) -> bool:

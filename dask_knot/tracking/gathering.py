@@ -13,7 +13,7 @@ from dask_knot.run.names import StageId
 from dask_knot.tracking.actions import Admit, MakePlan
 from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.events import Graph
-from dask_knot.tracking.gaps import Again, read, settle, take_missing
+from dask_knot.tracking.gaps import Remake, read, settle, take_missing
 from dask_knot.tracking.moves import KeyState
 from dask_knot.tracking.plans import refuse
 from dask_knot.tracking.records import KeyRecord
@@ -37,7 +37,7 @@ def gather_retried(state: TrackerState, record: KeyRecord, now: float) -> None:
     """Put a key that is made again where the planner will take it, with what failed before it."""
     for draft, _ in _join_drafts(state, [record], now):
         assert record.graph is not None
-        take_missing(state, draft, record.graph, record.key, Again.ALL)
+        take_missing(state, draft, record.graph, record.key, Remake.ALL)
 
 
 def gather_again(
@@ -49,7 +49,7 @@ def gather_again(
     """Put keys whose shard was lost where the planner will take them; failures stay as they are."""
     for draft, record in _join_drafts(state, records, now, tasks_per_shard):
         assert record.graph is not None
-        take_missing(state, draft, record.graph, record.key, Again.NONE)
+        take_missing(state, draft, record.graph, record.key, Remake.NONE)
 
 
 def due(state: TrackerState) -> float | None:

@@ -16,7 +16,7 @@ from dask_knot.tracking.records import KeyRecord, ShardRecord, StageRecord
 from dask_knot.tracking.state import TrackerState
 from dask_knot.tracking.tally import Tally, remember, tally
 
-Source = Place | tuple[ShardId, int] | Exception
+Whereabouts = Place | tuple[ShardId, int] | Exception
 
 
 def record_plan(state: TrackerState, number: int, plan: Plan) -> None:
@@ -28,7 +28,7 @@ def record_plan(state: TrackerState, number: int, plan: Plan) -> None:
         draft.come_first()
         state.drafts.appendleft(draft)
         return
-    inputs = {key: source_of(record) for key, record in draft.reads.items()}
+    inputs = {key: whereabouts_of(record) for key, record in draft.reads.items()}
     after = _running_plans(draft)
     for index, stage in enumerate(plan.stages):
         counted = tally(StageId(number, index), after, len(stage.shards))
@@ -71,7 +71,7 @@ def _planned(state: TrackerState, number: int) -> Draft | None:
     return draft
 
 
-def source_of(record: KeyRecord) -> Source:
+def whereabouts_of(record: KeyRecord) -> Whereabouts:
     """Tell a shard where a value is, or which shard makes it, or why there is none."""
     if record.state is KeyState.STORED and record.output is not None:
         return record.output.place

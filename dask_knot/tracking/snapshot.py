@@ -10,7 +10,7 @@ from dask.typing import Key
 from dask_knot.run.names import StageId
 from dask_knot.tracking.moves import KeyState, ShardState
 from dask_knot.tracking.state import TrackerState
-from dask_knot.tracking.tally import Earlier, Tally
+from dask_knot.tracking.tally import EarlierTally, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _with_earlier(tallies: Collection[Tally], plans: Collection[int]) -> list[Ta
     return chosen[::-1]
 
 
-def _counts(tally: Tally | Earlier) -> dict[str, Count]:
+def _counts(tally: Tally | EarlierTally) -> dict[str, Count]:
     return {
         prefix: Count(tally.done[prefix], tally.erred[prefix], total)
         for prefix, total in tally.total.items()

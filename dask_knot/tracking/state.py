@@ -23,7 +23,7 @@ from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent, ShardState
 from dask_knot.tracking.records import KeyRecord, ShardRecord, StageRecord
 from dask_knot.tracking.recovery import ATTEMPTS
-from dask_knot.tracking.tally import Durations, Earlier, Tally
+from dask_knot.tracking.tally import Durations, EarlierTally, Tally
 
 #: Streams of graphs: a pause may be such a part of one, and of the longest wait (who submits what
 #: follows from a result comes after the start of a job, and must not wait any more); and a graph
@@ -91,7 +91,7 @@ class TrackerState:
         Stages in numbers, those of the last while that are over included.
     since : int
         The first plan of the present activity.
-    earlier : Earlier
+    earlier : EarlierTally
         The stages since then that are not among the tallies any more.
     stored : int
         Bytes of the values in the store.
@@ -116,7 +116,7 @@ class TrackerState:
     durations: Durations = field(default_factory=Durations)
     tallies: dict[StageId, Tally] = field(default_factory=dict)
     since: int = 0
-    earlier: Earlier = field(default_factory=Earlier)
+    earlier: EarlierTally = field(default_factory=EarlierTally)
     stored: int = 0
     moved: Counter[str] = field(default_factory=Counter)
     actions: list[Action] = field(default_factory=list)

@@ -94,7 +94,7 @@ def remember(tallies: dict[StageId, Tally], new: Tally) -> list[Tally]:
 
 
 @dataclass(slots=True, eq=False)
-class Earlier:
+class EarlierTally:
     """The tasks of stages of the present activity that are forgotten, by prefix."""
 
     total: Counter[str] = field(default_factory=Counter)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dask_knot.batch.diagnosis import Backoff, Waiting, diagnose
+from dask_knot.batch.diagnosis import Backoff, WaitingJob, diagnose
 
 QUEUE = {"jobQueueName": "queue", "state": "ENABLED", "status": "VALID"}
 
@@ -35,7 +35,7 @@ def environment(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_reasons_of_batch(reason: str, words: str, is_hopeless: bool) -> None:
-    found = diagnose(Waiting(reason, 1), QUEUE, [environment()])
+    found = diagnose(WaitingJob(reason, 1), QUEUE, [environment()])
     assert words in found.words
     assert reason in found.words
     assert found.is_hopeless is is_hopeless
@@ -52,7 +52,7 @@ def test_reasons_of_batch(reason: str, words: str, is_hopeless: bool) -> None:
     ],
 )
 def test_an_environment_that_will_never_run_it(changes: dict[str, Any], words: str) -> None:
-    waiting = Waiting("", vcpus=4, gpus=1)
+    waiting = WaitingJob("", vcpus=4, gpus=1)
     found = diagnose(waiting, QUEUE, [environment(**changes)])
     assert words in found.words
     assert found.is_hopeless
@@ -62,21 +62,21 @@ def test_an_environment_that_will_never_run_it(changes: dict[str, Any], words: s
 
 @pytest.mark.parametrize("changes", [{"status": "UPDATING"}, {"status": "CREATING"}])
 def test_an_environment_that_will_be_ready(changes: dict[str, Any]) -> None:
-    assert not diagnose(Waiting("", 4), QUEUE, [environment(**changes)]).is_hopeless
+    assert not diagnose(WaitingJob("", 4), QUEUE, [environment(**changes)]).is_hopeless
 
 
 def test_queues() -> None:
     invalid = QUEUE | {"status": "INVALID", "statusReason": "gone"}
-    found = diagnose(Waiting("", 1), invalid, [])
+    found = diagnose(WaitingJob("", 1), invalid, [])
     assert found.is_hopeless
     assert "queue is INVALID: gone" in found.words
-    disabled = diagnose(Waiting("", 1), QUEUE | {"state": "DISABLED"}, [environment()])
+    disabled = diagnose(WaitingJob("", 1), QUEUE | {"state": "DISABLED"}, [environment()])
     assert "queue is DISABLED" in disabled.words
     assert not disabled.is_hopeless
 
 
 def test_without_permission_to_look() -> None:
-    found = diagnose(Waiting("", 1), None, [])
+    found = diagnose(WaitingJob("", 1), None, [])
     assert "may wait for other jobs" in found.words
     assert not found.is_hopeless
 
@@ -84,7 +84,7 @@ def test_without_permission_to_look() -> None:
 def test_an_environment_of_ones_own_has_no_size() -> None:
     unmanaged = environment()
     del unmanaged["computeResources"]
-    assert not diagnose(Waiting("", 400), QUEUE, [unmanaged]).is_hopeless
+    assert not diagnose(WaitingJob("", 400), QUEUE, [unmanaged]).is_hopeless
 
 
 def test_a_wait_is_over_after_its_time_and_then_ever_more_seldom() -> None:

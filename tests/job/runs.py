@@ -9,7 +9,7 @@ from typing import Any
 from dask._task_spec import GraphNode, Task, TaskRef
 from dask.typing import Key
 
-from dask_knot.job.console import Printed
+from dask_knot.job.console import Printout
 from dask_knot.job.shard import run_shard
 from dask_knot.run import codec
 from dask_knot.run.failure import Failure
@@ -17,7 +17,7 @@ from dask_knot.run.manifest import Kind, Manifest
 from dask_knot.run.names import ManifestId, ShardId, StageId
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
-from dask_knot.run.work import Made, Options, ShardWork, Source
+from dask_knot.run.work import Options, ShardOutput, ShardWork, Source
 
 FIRST, SECOND = StageId(0, 0), StageId(0, 1)
 
@@ -55,7 +55,7 @@ class Rehearsal(Run):
 
     def start(self, id: ShardId, attempt: int = 1, store: Store | None = None) -> None:
         """Run a shard whose pack was written."""
-        run_shard(Run(store or self.store, self.name), id, attempt, Printed())
+        run_shard(Run(store or self.store, self.name), id, attempt, Printout())
 
     def outcomes(self, content: ShardWork, stage: StageId = FIRST) -> dict[Key, Any]:
         """Write a stage of one shard, run it and read its outcomes."""
@@ -85,4 +85,4 @@ class Rehearsal(Run):
 
 def made(content: ShardWork, id: ShardId) -> dict[Key, Source]:
     """Say of all outputs of a shard that they come from there."""
-    return {key: Made(id, ordinal) for ordinal, key in enumerate(content.outputs)}
+    return {key: ShardOutput(id, ordinal) for ordinal, key in enumerate(content.outputs)}

@@ -13,7 +13,7 @@ from dask_knot.run.codec import Bytes
 from dask_knot.run.failure import Failure
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.store import Store
-from dask_knot.run.work import Made, Options
+from dask_knot.run.work import Options, ShardOutput
 
 from .runs import FIRST, SECOND, Rehearsal, made, ref, shard, task
 from .test_attempts import counted, runs
@@ -36,7 +36,7 @@ def test_an_output_that_no_task_makes_is_an_error_of_ours(run: Rehearsal) -> Non
 def test_an_output_that_a_manifest_lacks_is_an_error_for_its_readers_only(run: Rehearsal) -> None:
     content = shard([task("a", int, 1)])
     run.outcomes(content)
-    inputs = {"a": Made(ID, 0), "b": Made(ID, 5)}
+    inputs = {"a": ShardOutput(ID, 0), "b": ShardOutput(ID, 5)}
     tasks = [task(f"{key} read", operator.neg, ref(key)) for key in inputs]
     found = run.outcomes(shard(tasks, inputs=inputs), SECOND)
     assert found.pop("a read") == -1

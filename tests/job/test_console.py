@@ -13,16 +13,16 @@ import pytest
 from dask._task_spec import Task
 
 from dask_knot.job import console as printed_module
-from dask_knot.job.console import Printed, Tee
+from dask_knot.job.console import Printout, Tee
 from dask_knot.job.tasks import run_task
 from dask_knot.run.failure import Failure
 
 
 @contextmanager
-def installed() -> Iterator[Printed]:
+def installed() -> Iterator[Printout]:
     """Keep what is printed meanwhile."""
     streams = sys.stdout, sys.stderr
-    printed = Printed()
+    printed = Printout()
     printed.install()
     try:
         yield printed

@@ -15,7 +15,7 @@ from dask_knot.run.failure import Failure, fail
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.store import Store
-from dask_knot.run.work import Made, Options, ShardWork
+from dask_knot.run.work import Options, ShardOutput, ShardWork
 
 from .runs import FIRST, SECOND, Rehearsal, made, ref, shard, task
 
@@ -82,7 +82,7 @@ def test_a_place_a_shard_and_a_failure_may_be_read_together(run: Rehearsal) -> N
     place = place_of(run, source, "large")
     inputs = {
         "placed": place,
-        "made": Made(MAKER, 0),
+        "made": ShardOutput(MAKER, 0),
         "failed": fail(LookupError("gone"), "failed"),
     }
     tasks = [task(f"{key} read", np.max, ref(key)) for key in inputs]

@@ -15,7 +15,7 @@ from dask_knot.batch.endings import explain
 from dask_knot.batch.service import LOG_LINES
 from dask_knot.errors import InternalError, KilledTaskError
 from dask_knot.job import program as job
-from dask_knot.job.console import Printed
+from dask_knot.job.console import Printout
 from dask_knot.run import codec, exits, pack, versions
 from dask_knot.run.names import ShardId
 from dask_knot.run.store import Store
@@ -112,10 +112,10 @@ def test_it_is_a_program(run: Rehearsal, tmp_path: Path) -> None:
 def test_a_mistake_of_ours_is_told_as_ours_with_its_traceback(
     run: Rehearsal, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def clear(self: Printed) -> None:
+    def clear(self: Printout) -> None:
         raise LookupError("injected")
 
-    monkeypatch.setattr(Printed, "clear", clear)
+    monkeypatch.setattr(Printout, "clear", clear)
     run.write(shard([task("a", int, 1)]))
     code = job.main([url(run)], {})
     log = capsys.readouterr().err.splitlines()

@@ -15,7 +15,7 @@ import pytest
 from dask._task_spec import Alias, DataNode
 
 from dask_knot.errors import KilledTaskError, MissingObjectError, PicklingError
-from dask_knot.job.console import Printed
+from dask_knot.job.console import Printout
 from dask_knot.job.shard import run_shard
 from dask_knot.run.failure import Failure
 from dask_knot.run.manifest import Kind
@@ -156,7 +156,7 @@ def test_a_failure_carries_what_its_task_printed(
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", sys.stdout)
         patch.setattr(sys, "stderr", sys.stderr)
-        printed = Printed()
+        printed = Printout()
         printed.install()
         run_shard(run, ID, 1, printed)
     failure = run.read(content, ID)["b"]

@@ -15,7 +15,7 @@ from dask_knot.run.manifest import INSIDE, Kind, Manifest, Output, Place, Work
 from dask_knot.run.names import ManifestId, ShardId, parse_pack
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
-from dask_knot.run.work import Made, ShardWork
+from dask_knot.run.work import ShardOutput, ShardWork
 from tests.local.recording import RecordingBatch, Request
 
 
@@ -115,7 +115,7 @@ class VirtualBatch(RecordingBatch):
         return Manifest(True, 1, outputs, types, done), inline
 
     def _read(self, run: Run, source: Any) -> Any:
-        if isinstance(source, Made):
+        if isinstance(source, ShardOutput):
             made = run.read_manifest(ManifestId(source.shard, None)).manifest
             source = made.outputs[source.ordinal].place
         return codec.decode(run.read_value(source))

@@ -21,7 +21,7 @@ from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId, parse_pack
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
-from dask_knot.run.work import Kept, Made, Options, ShardWork
+from dask_knot.run.work import ConstantPlace, Options, ShardOutput, ShardWork
 from dask_knot.session.constants import StoredConstants
 from dask_knot.session.submission import Submitter
 from dask_knot.tracking.actions import SubmitPlan
@@ -95,7 +95,7 @@ def test_children_get_what_they_need_and_no_more(submitter: Submitter) -> None:
     assert [node.key for node in first.literals] == ["literal"]
     assert (first.inputs, first.outputs) == ({}, ("a",))
     assert second.inputs == {"outside": Place("x", 1, 2)}
-    made = {key: Made(ShardId(StageId(7, 0), n), 0) for n, key in enumerate("ab")}
+    made = {key: ShardOutput(ShardId(StageId(7, 0), n), 0) for n, key in enumerate("ab")}
     assert last.inputs == made
     assert {work.options for work in (first, second, last)} == {Options(cores=3)}
 
@@ -108,7 +108,7 @@ def test_a_large_literal_is_read_as_an_input(submitter: Submitter) -> None:
     assert first.literals == []
     name = submitter.run.names.constants(StageId(7, 0))
     kept = first.inputs["literal"]
-    assert isinstance(kept, Kept)
+    assert isinstance(kept, ConstantPlace)
     assert kept.place.name == name
     assert kept.is_fixed
     assert codec.decode(submitter.run.read_value(kept.place)) == bytes(LARGE)
@@ -119,7 +119,7 @@ def test_a_large_literal_is_read_as_an_input(submitter: Submitter) -> None:
 def test_an_input_may_be_on_its_way_or_lost(submitter: Submitter) -> None:
     shard = ShardId(StageId(2, 1), 5)
     submitted(submitter, inputs={"outside": (shard, 4)})
-    assert written(submitter, 0, 1).inputs == {"outside": Made(shard, 4)}
+    assert written(submitter, 0, 1).inputs == {"outside": ShardOutput(shard, 4)}
     submitted(submitter, inputs={"outside": JobMemoryError("too much", "job-9")})
     failure = written(submitter, 0, 1).inputs["outside"]
     assert isinstance(failure, Failure)
