@@ -54,7 +54,7 @@ def count_requests(case: Case, tasks: int) -> str:
     """
     with counted_calls() as calls, peers.knot() as client:
         peers.warm(client)
-        session = client.cluster._session
+        session = client.cluster._lifetime.opened
         watcher = session._lookout._watcher
         here, there, before = session.run.traffic()[0], Counter(watcher.job_requests), +calls
         case.dask(client)

@@ -16,8 +16,12 @@ from tests.tracking.memory import remembered
 
 def session(cluster: KnotCluster) -> Session:
     """Give the session of a cluster."""
-    assert cluster._session is not None
-    return cluster._session
+    return cluster._lifetime.opened
+
+
+def gateway(cluster: KnotCluster) -> Any:
+    """Give the one Dask worker of a cluster."""
+    return cluster._lifetime.gateway
 
 
 def engine(cluster: KnotCluster) -> Any:

@@ -2,8 +2,10 @@
 
 How it works
 ------------
-`KnotCluster` is what users see; `SessionCluster`, below it, opens and closes three things in one
-event loop: a `Session`, which runs the jobs, Dask's scheduler, and one Dask worker, the gateway.
+`KnotCluster` is what users make: its keywords become settings, and it is the `SessionCluster` of
+those. That one is all that Dask wants of a cluster, and has its parts in a `Lifetime`, which opens
+and ends three things in one event loop: a `Session`, which runs the jobs, Dask's scheduler, and one
+Dask worker, the gateway.
 
 `KnotScheduler` is Dask's scheduler in which some methods answer differently. Each of these is one
 line that calls a collaborator, and hands it Dask's own method where that is still needed:

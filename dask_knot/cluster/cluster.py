@@ -1,27 +1,22 @@
-"""KnotCluster: what users make and ask. It joins the parts and decides nothing."""
+"""KnotCluster: what users make. Its keywords are the settings of the cluster that it is."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from dask.utils import format_bytes
-from distributed.core import Status
 from distributed.security import Security
 from distributed.utils import NoOpAwaitable
 
-from dask_knot.cluster.arrivals import foresee_plan
-from dask_knot.cluster.lifetime import SessionCluster
-from dask_knot.cluster.scaling import Adaptation, Scaling, check_reach
-from dask_knot.dashboard.jobtable import JobTable, job_table
-from dask_knot.graphs.opening import send_graph
+from dask_knot.cluster.scaling import Scaling, check_reach
+from dask_knot.cluster.sessioncluster import SessionCluster
 from dask_knot.plural import many
 from dask_knot.settings import checks
 from dask_knot.settings.defaults import ensure_file
-from dask_knot.settings.settings import CONFIGURED, KEYWORDS, Configured, resolve
+from dask_knot.settings.settings import CONFIGURED, Configured, resolve
 
 # As Dask's own packages do it: on import, and of the cluster only, as jobs need no such file.
 ensure_file()
@@ -31,7 +26,8 @@ class KnotCluster(SessionCluster):
     """A Dask cluster whose tasks run as array jobs of AWS Batch, or as processes here.
 
     Every setting that is not given, or None, is that of ``dask.config`` under ``knot.``;
-    ``knot.yaml`` explains each one, and has its default.
+    ``knot.yaml`` explains each one, and has its default. A setting of another engine may be None,
+    too, and is nothing else.
 
     Parameters
     ----------
@@ -135,73 +131,42 @@ class KnotCluster(SessionCluster):
         loop: Any = None,
         security: Security | bool | None = None,
         silence_logs: int | str | bool = logging.WARNING,
-        **unknown: Any,
+        **unknown: NoReturn,  # so that type checkers report them, too
     ) -> None:
+        given = {
+            "engine": engine,
+            "name": name,
+            "jobs": jobs,
+            "cores": cores,
+            "processes": processes,
+            "memory": memory,
+            "gpus": gpus,
+            "timeout": timeout,
+            "attempts": attempts,
+            "environment": environment,
+            "store": store,
+            "host": host,
+            "dashboard_address": dashboard_address,
+            "part_interval": part_interval,
+            "progress": progress,
+            "image": image,
+            "stack": stack,
+            "region": region,
+            "profile": profile,
+            "queue": queue,
+            "job_role": job_role,
+            "share_identifier": share_identifier,
+            "scheduling_priority": scheduling_priority,
+            "secrets": secrets,
+            "tags": tags,
+        }
         super().__init__(
-            resolve(_given(locals(), unknown)),
+            resolve({**_said(given), **unknown}),
             checks.security("security", security),
             checks.log_level("silence_logs", silence_logs),
             asynchronous=asynchronous,
             loop=loop,
         )
-
-    def scale(
-        self,
-        n: int | None = None,
-        jobs: int | None = None,
-        memory: str | int | None = None,
-        cores: int | None = None,
-    ) -> Any:
-        """Let another number of jobs run at once.
-
-        Parameters
-        ----------
-        n, jobs : int
-            How many; the two names mean the same.
-        memory : str or int
-            So many that they have this much memory together, in bytes or as ``"64 GiB"``.
-        cores : int
-            So many that they have this many vCPUs together.
-
-        Raises
-        ------
-        ConfigurationError
-            If a number is none, or less than 1: jobs exist only while they have work, so there is
-            nothing to scale down to.
-        EngineError
-            If the cluster isn't open.
-        """
-        given = {"n": n, "jobs": jobs, "memory": memory, "cores": cores}
-        return self._resize(Scaling(self.settings).jobs_of(given))
-
-    def adapt(self, **limits: Any) -> Adaptation:
-        """Let as many jobs run as there is work for, up to a maximum.
-
-        Jobs exist only while they have work, so there is nothing to start or stop, and nothing is
-        kept idle: of the numbers only the maximum matters.
-
-        Parameters
-        ----------
-        maximum, maximum_jobs, maximum_cores, maximum_memory : optional
-            The most that may run at once: the least of what is given, or else the present number.
-        minimum, minimum_jobs, minimum_cores, minimum_memory : optional
-            Taken for the sake of dask-jobqueue's scripts, and checked; no job waits for work here.
-        interval, wait_count, target_duration, worker_key : optional
-            Taken as well: there is nothing to decide from time to time.
-
-        Raises
-        ------
-        TypeError
-            If there is no such argument.
-        ConfigurationError
-            If a number is none, or the minimum is above the maximum.
-        EngineError
-            If the cluster isn't open.
-        """
-        adaptation = Scaling(self.settings).adaptation_of(limits, self._slots)
-        self._resize(adaptation.maximum)
-        self._adaptive = adaptation
-        return adaptation
 
     def wait_for_workers(self, n_workers: int, timeout: float | None = None) -> Any:
         """Return at once: jobs start when there is work, and never before.
@@ -218,79 +183,41 @@ class KnotCluster(SessionCluster):
         ConfigurationError
             If fewer jobs may run at once: Dask would wait for ever.
         """
-        check_reach(n_workers, self._slots)
+        check_reach(n_workers, len(self.plan))
         return NoOpAwaitable() if self.asynchronous else None
-
-    @property
-    def plan(self) -> set[int]:
-        """Numbers of the jobs that may run at once."""
-        return set(range(self._slots))
 
     @property
     def requested(self) -> set[int]:
         """Numbers of the jobs that there is work for: submitted, and not over."""
-        return set(range(min(self.jobs.unfinished, self._slots)))
+        return set(range(min(self.jobs.unfinished, len(self.plan))))
 
     @property
     def observed(self) -> set[int]:
         """Numbers of the jobs that run."""
-        return set(range(min(self.jobs.running, self._slots)))
-
-    @property
-    def jobs(self) -> JobTable:
-        """A table of the array jobs: what runs in them, and their children by state."""
-        session = self._open_session
-        return job_table(session.jobs, session.progress.tallies(), self.status == Status.closed)
-
-    def logs(self, what: Any = None) -> Any:
-        """Read the log of a job by its id, or of the job that makes a key or future.
-
-        Without an argument those of the newest jobs, which `get_logs` gives as well. Gives the last
-        lines by the id of the job or child that wrote them; raises ``KeyError`` if there is no such
-        job.
-        """
-        return self.sync(asyncio.to_thread, self._open_session.logs, getattr(what, "key", what))
-
-    def job_script(self) -> str:
-        """Show the exact requests that the cluster sends to Batch for a stage of two shards."""
-        return self._open_session.job_script()
-
-    def plan_of(self, *collections: Any) -> Any:
-        """Draw how collections, computed together, would be cut into stages of shards.
-
-        Nothing runs. The drawing is text in a terminal and a picture in a notebook.
-        """
-        return self.sync(foresee_plan, self._open_session, send_graph(collections))
+        return set(range(min(self.jobs.running, len(self.plan))))
 
     def __repr__(self) -> str:
         return (
             f"KnotCluster({self.name}, {self.scheduler_address!r}, "
-            f"engine={self.settings.engine!r}, jobs={self._slots}, cores={self.settings.cores}, "
+            f"engine={self.settings.engine!r}, jobs={len(self.plan)}, cores={self.settings.cores}, "
             f"memory={format_bytes(self.settings.memory)!r})"
         )
 
     def _repr_html_(self, cluster_status: str | None = None) -> str:
-        table = self.jobs._repr_html_() if self._session else ""
+        table = self.jobs._repr_html_() if self.scheduler is not None else ""
         row = '<tr><td colspan="2" style="text-align: left;">{}</td></tr>'
         rows = [row.format(cell) for cell in (self._scaling_status(), table)]
         html: str = super()._repr_html_(cluster_status="".join(rows))
         return html
 
     def _scaling_status(self) -> str:
-        return f"Up to {many('job', self._slots)} of {Scaling(self.settings).size} at once"
-
-    async def _get_logs(
-        self, cluster: bool = True, scheduler: bool = True, workers: Any = True
-    ) -> Mapping[str, str]:
-        logs = await super()._get_logs(cluster=cluster, scheduler=scheduler, workers=False)
-        if workers and self._session is not None:
-            chosen = None if workers is True else set(workers)
-            logs.update(await asyncio.to_thread(self._session.logs_of, chosen))
-        return logs  # type: ignore[no-any-return]
+        return f"Up to {many('job', len(self.plan))} of {Scaling(self.settings).size} at once"
 
 
-def _given(arguments: Mapping[str, Any], unknown: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out settings that say nothing: those that are None but for one, where it says much."""
-    silent = {name: CONFIGURED if name == "dashboard_address" else None for name in KEYWORDS}
-    given = {name: arguments[name] for name in KEYWORDS if arguments[name] is not silent[name]}
-    return {**given, **unknown}
+def _said(given: Mapping[str, object]) -> dict[str, object]:
+    """Leave out keywords that leave it to the configuration, those of other engines included.
+
+    So does None, but for the dashboard: there it says that there is to be none.
+    """
+    silent = {"dashboard_address": CONFIGURED}
+    return {name: value for name, value in given.items() if value is not silent.get(name)}

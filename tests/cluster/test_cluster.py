@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
@@ -42,7 +43,7 @@ def test_every_setting_is_a_keyword_and_every_keyword_a_setting() -> None:
 
 def test_every_keyword_has_a_type_and_is_explained() -> None:
     hints = get_type_hints(KnotCluster.__init__)
-    assert [name for name, hint in hints.items() if hint is Any] == ["loop", "unknown"]
+    assert [name for name, hint in hints.items() if hint is Any] == ["loop"]
     assert set(SIGNATURE.parameters) <= {*hints}
     assert KnotCluster.__doc__ is not None
     text = KnotCluster.__doc__.partition("----------")[2].partition("Raises")[0]
@@ -71,6 +72,37 @@ def test_others_are_answered_with_those_that_there_are(keyword: dict[str, Any], 
         KnotCluster(**keyword)
 
 
+@pytest.mark.parametrize("name", KEYWORDS)
+def test_every_keyword_is_looked_at(name: str) -> None:
+    given = {"engine": "aws", name: object()}
+    with pytest.raises(ConfigurationError, match=rf"\b{name}="):
+        KnotCluster(**given)
+
+
+OF_OTHER_ENGINES = dict.fromkeys([*(field.name for field in fields(AwsSettings)), "jobs"])
+
+
 def test_none_is_as_if_it_had_not_been_given() -> None:
-    with pytest.raises(ConfigurationError, match="jobs=0"):  # and not: no argument 'image'
-        KnotCluster(image=None, stack=None, jobs=0)
+    with KnotCluster("local", **OF_OTHER_ENGINES, dashboard_address=None) as cluster:
+        assert (cluster.settings.docker, cluster.settings.aws) == (None, None)
+
+
+PROGRAM = """
+from dask_knot import KnotCluster
+KnotCluster(job=2)
+KnotCluster("local", jobs=2, image=None, dashboard_address=None, silence_logs=False)
+"""
+
+
+@pytest.mark.slow
+def test_a_misspelt_keyword_is_reported_by_type_checkers(tmp_path: Path) -> None:
+    mypy = pytest.importorskip("mypy.api")
+    file = tmp_path / "program.py"
+    file.write_text(PROGRAM)
+    config = Path(__file__).parents[2] / "pyproject.toml"
+    found, trouble, _ = mypy.run(["--strict", "--config-file", str(config), str(file)])
+    assert trouble == ""
+    assert [line for line in found.splitlines() if ": error: " in line] == [
+        f'{file}:3: error: Argument "job" to "KnotCluster" has incompatible type "int"; '
+        'expected "Never"  [arg-type]'
+    ]

@@ -31,6 +31,7 @@ from distributed.diagnostics.plugin import ForwardOutput
 
 from dask_knot import KnotCluster
 from dask_knot.errors import LiveWorkerError, PluginError
+from tests import inside
 from tests.end_to_end.conftest import until
 from tests.end_to_end.tasks import inc
 from tests.end_to_end.test_failures import stored_files
@@ -158,7 +159,7 @@ def test_a_plugin_of_the_user(client: Client, cluster: KnotCluster, tmp_path: Pa
     assert trace.name.startswith(name)  # teardown
     assert not trace.name.endswith(str(os.getpid()))
     until(lambda: not Path(until(trace.read_text)).exists())  # the folder went with the job
-    assert not hasattr(cluster._gateway, "model")
+    assert not hasattr(inside.gateway(cluster), "model")
 
     client.register_plugin(Model(tmp_path, 2))  # the same name: it takes the place of the first
     assert run(client, use_model)[:2] == (2, 2)

@@ -1,0 +1,292 @@
+"""SessionCluster: the Dask cluster of given settings, as Dask's clients and its users know it.
+
+It joins the parts and decides nothing. Everything starts and ends in one event loop: that of a
+thread of its own or, with ``asynchronous``, the caller's. `close` may come from every thread, from
+the scheduler that a client shuts down, from a signal and from the end of the interpreter, several
+of them at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Generator, Mapping
+from typing import Any, TypeVar
+
+from distributed.core import Status, rpc
+from distributed.deploy.cluster import Cluster
+from distributed.objects import SchedulerInfo
+from distributed.security import Security
+from distributed.utils import NoOpAwaitable, sync
+
+from dask_knot.cluster.arrivals import foresee_plan
+from dask_knot.cluster.lifetime import Lifetime
+from dask_knot.cluster.process import close_clients, hear_signals, open_here
+from dask_knot.cluster.scaling import Adaptation, Scaling
+from dask_knot.cluster.scheduler import KnotScheduler
+from dask_knot.dashboard.jobtable import JobTable, job_table
+from dask_knot.errors import EngineError
+from dask_knot.graphs.opening import send_graph
+from dask_knot.internals import log_of, start_loop, stop_loop
+from dask_knot.settings.settings import Settings
+
+C = TypeVar("C", bound="SessionCluster")
+
+
+class SessionCluster(Cluster):  # type: ignore[misc]
+    """A Dask cluster whose tasks a session runs as jobs.
+
+    Parameters
+    ----------
+    settings : Settings
+        What the session is opened with.
+    security : Security
+        TLS for Dask's own connections.
+    silence_logs : int
+        Level below which Dask's own log lines are not shown while it is open; 0: none.
+    asynchronous : bool
+        Whether it is used inside an event loop.
+    loop : IOLoop, optional
+        Tornado's event loop to use.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        security: Security,
+        silence_logs: int,
+        *,
+        asynchronous: bool = False,
+        loop: Any = None,
+    ) -> None:
+        self.security = security
+        self._lifetime = Lifetime(settings, security, silence_logs)
+        self._closing: asyncio.Future[None] | None = None
+        self._pid = os.getpid()
+        hear_signals()
+        super().__init__(asynchronous=asynchronous, loop=loop, name=settings.name, quiet=True)
+        if not self.called_from_running_loop:
+            start_loop(self)
+            try:
+                self.sync(self._start)
+            except BaseException:
+                stop_loop(self)
+                raise
+
+    def __await__(self: C) -> Generator[Any, Any, C]:
+        async def started() -> C:
+            if self.status == Status.created:
+                await self._start()
+            return self
+
+        return started().__await__()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings; once it is open with what only the engine knows."""
+        return self._lifetime.settings
+
+    @property
+    def scheduler(self) -> KnotScheduler | None:
+        """Dask's scheduler, once it is open."""
+        return self._lifetime.scheduler
+
+    def scale(
+        self,
+        n: int | None = None,
+        jobs: int | None = None,
+        memory: str | int | None = None,
+        cores: int | None = None,
+    ) -> Any:
+        """Let another number of jobs run at once.
+
+        Parameters
+        ----------
+        n, jobs : int
+            How many; the two names mean the same.
+        memory : str or int
+            So many that they have this much memory together, in bytes or as ``"64 GiB"``.
+        cores : int
+            So many that they have this many vCPUs together.
+
+        Raises
+        ------
+        ConfigurationError
+            If a number is none, or less than 1: jobs exist only while they have work, so there is
+            nothing to scale down to.
+        EngineError
+            If the cluster isn't open.
+        """
+        given = {"n": n, "jobs": jobs, "memory": memory, "cores": cores}
+        return self._resize(Scaling(self.settings).jobs_of(given))
+
+    def adapt(self, **limits: Any) -> Adaptation:
+        """Let as many jobs run as there is work for, up to a maximum.
+
+        Jobs exist only while they have work, so there is nothing to start or stop, and nothing is
+        kept idle: of the numbers only the maximum matters.
+
+        Parameters
+        ----------
+        maximum, maximum_jobs, maximum_cores, maximum_memory : optional
+            The most that may run at once: the least of what is given, or else the present number.
+        minimum, minimum_jobs, minimum_cores, minimum_memory : optional
+            Taken for the sake of dask-jobqueue's scripts, and checked; no job waits for work here.
+        interval, wait_count, target_duration, worker_key : optional
+            Taken as well: there is nothing to decide from time to time.
+
+        Raises
+        ------
+        TypeError
+            If there is no such argument.
+        ConfigurationError
+            If a number is none, or the minimum is above the maximum.
+        EngineError
+            If the cluster isn't open.
+        """
+        adaptation = Scaling(self.settings).adaptation_of(limits, self._lifetime.slots)
+        self._resize(adaptation.maximum)
+        self._adaptive = adaptation
+        return adaptation
+
+    @property
+    def plan(self) -> set[int]:
+        """Numbers of the jobs that may run at once."""
+        return set(range(self._lifetime.slots))
+
+    @property
+    def jobs(self) -> JobTable:
+        """A table of the array jobs: the tasks that run in them, and their children by state.
+
+        Raises
+        ------
+        EngineError
+            If the cluster hasn't started yet.
+        """
+        session = self._lifetime.opened
+        return job_table(session.jobs, session.progress.tallies(), self.status == Status.closed)
+
+    def logs(self, what: Any = None) -> Any:
+        """Read the log of a job by its id, or of the job that makes a key or future.
+
+        Without an argument those of the newest jobs, which `get_logs` gives as well. Gives the last
+        lines by the id of the job or child that wrote them.
+
+        Raises
+        ------
+        KeyError
+            If there is no such job.
+        EngineError
+            If the cluster isn't open.
+        """
+        return self.sync(asyncio.to_thread, self._lifetime.opened.logs, getattr(what, "key", what))
+
+    def job_script(self) -> str:
+        """Show the exact requests that the cluster sends to Batch for a stage of two shards.
+
+        Raises
+        ------
+        EngineError
+            If the cluster hasn't started yet.
+        """
+        return self._lifetime.opened.job_script()
+
+    def plan_of(self, *collections: Any) -> Any:
+        """Draw how collections, computed together, would be cut into stages of shards.
+
+        Nothing runs. The drawing is text in a terminal and a picture in a notebook.
+
+        Raises
+        ------
+        EngineError
+            If the cluster isn't open.
+        """
+        return self.sync(foresee_plan, self._lifetime.opened, send_graph(collections))
+
+    async def _get_logs(
+        self, cluster: bool = True, scheduler: bool = True, workers: Any = True
+    ) -> Mapping[str, str]:
+        logs = await super()._get_logs(cluster=cluster, scheduler=scheduler, workers=False)
+        if workers and self._lifetime.session is not None:
+            chosen = None if workers is True else set(workers)
+            logs.update(await asyncio.to_thread(self._lifetime.session.logs_of, chosen))
+        return logs  # type: ignore[no-any-return]
+
+    def sync(self, func: Any, *args: Any, **options: Any) -> Any:
+        """Call something in the event loop of the cluster, as long as there is one.
+
+        Raises
+        ------
+        EngineError
+            If the cluster is closed, or this is a fork of the process that it belongs to.
+        """
+        if os.getpid() != self._pid:
+            raise EngineError(
+                f"the cluster {self.name} belongs to process {self._pid}, of which this is a fork: "
+                f"connect to it with Client({self.scheduler_address!r})"
+            )
+        if self.status == Status.closed:
+            raise EngineError(f"the cluster {self.name} is closed: make a new one")
+        return super().sync(func, *args, **options)
+
+    def close(self, timeout: float | None = None) -> Any:
+        """End all jobs, delete the values of an unnamed run, and stop scheduler and gateway."""
+        if self.asynchronous or os.getpid() != self._pid:
+            return super().close(timeout)
+        close_clients(self)
+        super().close(timeout)
+        stop_loop(self)
+        return None
+
+    def close_in_loop(self, timeout: float) -> None:
+        """Close from a thread in which the event loop doesn't run, whoever runs it."""
+        if not self.called_from_running_loop:
+            close_clients(self)
+        sync(self.loop, self._close, callback_timeout=timeout)
+
+    def end_now(self) -> None:
+        """End all jobs and delete an unnamed run without the event loop; blocks."""
+        self._lifetime.end_now()
+
+    def abandon(self) -> None:
+        """Leave everything to the process of which this is a fork."""
+        self.status = Status.closed
+        self._lifetime.abandon()
+
+    async def _start(self) -> None:
+        try:
+            scheduler = await self._lifetime.open(log_of(self))
+            self.scheduler_comm = rpc(
+                scheduler.address, connection_args=self.security.get_connection_args("client")
+            )
+            await super()._start()
+        except BaseException:
+            await self._lifetime.close()
+            self.status = Status.closed
+            raise
+        open_here.add(self)
+        await self._lifetime.show(self._close)
+
+    async def _close(self) -> None:
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close_once())
+        await asyncio.shield(self._closing)  # for every thread that closes
+
+    async def _close_once(self) -> None:
+        if self.status == Status.closed:
+            return
+        self.status = Status.closing
+        await self._lifetime.close()
+        await super()._close()
+        open_here.discard(self)
+
+    def _resize(self, jobs: int) -> Any:
+        """Let another number of jobs run at once, and let Dask show as many workers."""
+
+        def resize() -> NoOpAwaitable:
+            scheduler = self._lifetime.resize(jobs)
+            self.scheduler_info = SchedulerInfo(scheduler.identity())
+            return NoOpAwaitable()
+
+        # Not `sync` in the event loop: by Dask's custom the call need not be awaited there.
+        return resize() if self.asynchronous else self.sync(resize)
