@@ -102,7 +102,8 @@ def test_a_misspelt_keyword_is_reported_by_type_checkers(tmp_path: Path) -> None
     config = Path(__file__).parents[2] / "pyproject.toml"
     found, trouble, _ = mypy.run(["--strict", "--config-file", str(config), str(file)])
     assert trouble == ""
-    assert [line for line in found.splitlines() if ": error: " in line] == [
-        f'{file}:3: error: Argument "job" to "KnotCluster" has incompatible type "int"; '
+    # Its cache may remember another folder.
+    assert [line.rpartition(file.name)[2] for line in found.splitlines() if " error: " in line] == [
+        ':3: error: Argument "job" to "KnotCluster" has incompatible type "int"; '
         'expected "Never"  [arg-type]'
     ]
