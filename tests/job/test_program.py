@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dask_knot.batch.endings import explain
-from dask_knot.batch.service import LOG_LINES
+from dask_knot.batch.logs import LOG_LINES
 from dask_knot.errors import InternalError, KilledTaskError
 from dask_knot.job import program as job
 from dask_knot.job.console import Printout
