@@ -321,6 +321,52 @@ def test_jobs_and_clients_do_not_know_each_other() -> None:
         assert not (room(file) != "job" and "job" in own), file
 
 
+#: Modules that are named in texts, of rooms that the naming file may not import: with the reason.
+NAMED = {
+    # Another process runs it.
+    ("batch/request.py", "dask_knot.job"),
+    ("batch/service.py", "dask_knot.job"),
+    ("image/dockerfile.py", "dask_knot.job"),
+    # The server that forks jobs imports them once for all, and doesn't use them.
+    ("local/engine.py", "dask_knot.job.__main__"),
+    ("local/engine.py", "dask_knot.cluster.cluster"),
+}
+MODULE_NAME = re.compile(r"\bdask_knot(?:\.[A-Za-z_]\w*)+", re.ASCII)
+
+
+def named_in_texts(tree: ast.AST) -> Iterator[str]:
+    """Name the modules of ours that stand in texts, but for those of docstrings."""
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            yield from MODULE_NAME.findall(node.value)
+
+
+def test_modules_in_texts_are_there_and_known() -> None:
+    """They are dependencies that no import shows."""
+    named = {(file, name) for file in FILES for name in named_in_texts(parsed(file))}
+    assert {name for _, name in named} <= MODULES
+    upward = {
+        (label(file), name)
+        for file, name in named
+        if room_of(name) not in (room(file), *ROOMS[room(file)].split())
+    }
+    assert upward == NAMED
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "NAMES = ('dask_knot.job', 'numpy')",
+        "def f(): return 'python -c \"import dask_knot.job\"'",
+        "def f(code): return f'import dask_knot.job; {code}'",
+    ],
+)
+def test_modules_in_texts_would_be_noticed(line: str) -> None:
+    assert [*named_in_texts(ast.parse(line))] == ["dask_knot.job"]
+    assert [*named_in_texts(ast.parse("'''See dask_knot.job.'''"))] == []
+
+
 def test_bokeh_stays_optional() -> None:
     """It is imported when there is a dashboard, by `views`, and by nothing else."""
     pages = {"page.py", "charts.py"}

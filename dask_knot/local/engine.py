@@ -80,7 +80,13 @@ class LocalEngine:
 
     @property
     def store_url(self) -> str:
-        """A temporary folder; for a named run one that stays."""
+        """A temporary folder; for a named run one that stays.
+
+        Raises
+        ------
+        ConfigurationError
+            If the run is named, and there is no home folder.
+        """
         if self.settings.is_named:
             home = home_folder("XDG_DATA_HOME", ".local", "share")
             if home is None:

@@ -28,7 +28,15 @@ RETRIES = {
 
 
 def open_objects(url: str, options: Mapping[str, Any]) -> tuple[str, Any]:
-    """Open obstore's store at a URL; give the whole URL, too."""
+    """Open obstore's store at a URL; give the whole URL, too.
+
+    Raises
+    ------
+    ConfigurationError
+        If it isn't the URL of a kind of store that there is.
+    StoreError
+        If it can't be opened.
+    """
     folder = folder_of(url)
     if folder is not None and "://" not in url:
         url = folder.as_uri()
