@@ -17,7 +17,7 @@ from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.failures import ErredKey, Failures
 from dask_knot.session.outages import tolerate
 from dask_knot.session.submission import Submitter
-from dask_knot.session.watcher import Found
+from dask_knot.session.watcher import ChildEvent
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.tracker import Tracker
 
@@ -52,7 +52,7 @@ class Hooks:
 
     outcomes: Callable[[Sequence[Outcome]], None] = nobody
     notice: Callable[[str], None] = nobody
-    found: Callable[[Sequence[Found]], None] = nobody
+    found: Callable[[Sequence[ChildEvent]], None] = nobody
     changed: Callable[[], None] = nothing
 
 
