@@ -1,4 +1,4 @@
-"""Every exception that dask_knot raises, by who can mend it.
+"""Every exception of dask_knot's own that a user may meet, by who can mend it.
 
 KnotError
 ├── AwsError                          AWS refused something, or can't be reached
@@ -29,6 +29,10 @@ KnotError
     ├── JobStartError                 the job never started (image, resources, queue)
     │   └── VersionsError             the job's image has other versions than the client
     └── JobTerminatedError            somebody terminated the job
+
+A few others are caught inside the room that raises them, or reach users as the cause of one of
+these: of a circle in a graph, of an attempt that came second, of a mistake in the tracker. They
+stand where they are raised.
 """
 
 from __future__ import annotations

@@ -616,6 +616,39 @@ def test_every_exception_is_in_the_tree() -> None:
     assert sorted(drawn) == errors.__all__
 
 
+#: Exceptions outside of the tree, which no user meets by their name, and what becomes of each.
+INTERNAL_ERRORS = {
+    "planning/adjacency.py: CycleError": "the graph names it in a PlanningError",
+    "job/outputs.py: SupersededError": "ends a second attempt, which has nothing to say",
+    "tracking/moves.py: IllegalMoveError": "is the cause of an InternalError",
+}
+
+
+def exceptions(tree: ast.AST) -> Iterator[str]:
+    """Name the exceptions that a file defines, by the names of their bases."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            bases = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
+            if any(re.search(r"(Error|Exception|Exit|Interrupt|Warning)$", one) for one in bases):
+                yield node.name
+
+
+def test_exceptions_outside_of_the_tree_are_internal() -> None:
+    outside = {
+        f"{label(file)}: {name}"
+        for file in FILES
+        if label(file) != "errors.py"
+        for name in exceptions(parsed(file))
+    }
+    assert outside == {*INTERNAL_ERRORS}
+
+
+def test_every_exception_is_called_an_error() -> None:
+    names = {name for file in FILES for name in exceptions(parsed(file))}
+    assert [name for name in names if not name.endswith("Error")] == []
+    assert [*exceptions(ast.parse("class A(builtins.BaseException): ..."))] == ["A"]
+
+
 def test_the_tree_is_drawn_as_it_is() -> None:
     assert errors.__doc__ is not None
     above: list[str] = []

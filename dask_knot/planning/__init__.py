@@ -3,7 +3,8 @@
 Who calls
     The tracker decides when something is planned and what (`MakePlan`); the session calls
     `make_plan` in a thread, because a million tasks take seconds, and tells the tracker of the
-    outcome. `dask_knot.cluster.forecast` plans without running anything, and draws the `outline`.
+    outcome. `dask_knot.cluster.arrivals.foresee_plan` plans without running anything, and draws the
+    `outline`.
 
 The way of one request
     `graph` numbers the tasks that are needed, inputs before readers (`adjacency` has the edges and

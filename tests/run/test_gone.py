@@ -10,10 +10,9 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from dask_knot.errors import MissingObjectError, StoreError, StoreGoneError
+from dask_knot.errors import MissingObjectError, StoreGoneError
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
-from dask_knot.session.outages import Outage
 
 KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 
@@ -68,12 +67,3 @@ def test_every_call_says_so_at_once(call: str, store: Store) -> None:
 def test_there_is_nothing_left_to_delete(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     Run(store, "run").delete_all()
     assert [one for one in caplog.records if one.name.startswith("dask_knot")] == []
-
-
-def test_who_watches_is_not_patient_with_it(caplog: pytest.LogCaptureFixture) -> None:
-    trouble, gone = Outage(30.0), StoreGoneError("gone")
-    assert trouble.endure(gone, 0.0) is gone
-    assert not trouble.is_present
-    assert [one for one in caplog.records if one.name.startswith("dask_knot")] == []
-    assert trouble.endure(StoreError("busy"), 0.0) is None
-    assert trouble.endure(gone, 1.0) is gone
