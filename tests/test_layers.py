@@ -56,6 +56,8 @@ ROOMS = {
 PURE_ROOMS = ("plural", "planning", "tracking")
 
 
+#: Rooms of which most files are.
+EDGED = ("run", "graphs")
 #: Files of other rooms that are as pure.
 PURE_FILES = [
     *(f"batch/{name}.py" for name in ("diagnosis", "endings", "fargate", "limits", "request")),
@@ -187,6 +189,60 @@ def test_pure_rooms_know_no_clock_file_or_network() -> None:
 @pytest.mark.parametrize("name", PURE_FILES)
 def test_pure_files_know_no_clock_file_or_network(name: str) -> None:
     assert not [one for one in imported(PACKAGE / name) if is_below(one, IMPURE)]
+
+
+#: Rooms that are pure but for some files: what each of those knows of the world, and why.
+EDGES = {
+    "graphs/compaction.py": ("distributed", "packs a graph as a client of Dask does"),
+    "graphs/functions.py": ("sys", "looks up the module of a function"),
+    "graphs/liveness.py": ("distributed io", "knows the kinds that need a live worker; buffers"),
+    "graphs/materialization.py": (
+        "dask.config sys",
+        "keeps Dask from fusing, for as long as it makes the tasks; locks of old Pythons",
+    ),
+    "graphs/mutability.py": (
+        "datetime pathlib sys uuid",
+        "kinds of values that never change",
+    ),
+    "graphs/needs.py": ("dask_knot.settings", "words for a wrong value; reads no setting"),
+    "graphs/opening.py": ("distributed", "unpacks what a client of Dask has sent"),
+    "graphs/weights.py": ("sys", "looks up whether numpy is in use"),
+    "run/codec.py": ("distributed", "Dask's own way to pickle"),
+    "run/exits.py": ("concurrent", "a kind of exception"),
+    "run/failure.py": (
+        "asyncio dask.config distributed os pathlib sys",
+        "describes an exception as Dask does, up to the length that it allows; paths of callers",
+    ),
+    "run/folder.py": ("os pathlib urllib", "makes a folder of a URL"),
+    "run/opening.py": (
+        "datetime obstore os pathlib urllib",
+        "opens stores, at the endpoint ",
+    ),
+    "run/patience.py": ("threading time", "waits; its clock can be given"),
+    "run/pickling.py": ("io sys", "buffers; looks up whether numpy is in use"),
+    "run/run.py": ("time", "the clock of its patience, which can be given"),
+    "run/scripts.py": ("distributed sys threading uuid", "knows the script that is run here"),
+    "run/store.py": ("obstore os shutil threading", "reads and writes objects"),
+    "run/versions.py": ("sys", "the version of Python, and the command line"),
+}
+
+
+def known_of_the_world(file: Path) -> set[str]:
+    """Name what a file has of clocks, networks, configuration ..., under the names that count."""
+    uses = [ast.unparse(node) for node in ast.walk(parsed(file)) if isinstance(node, ast.Attribute)]
+    names = [*imported(file), *(use for use in uses if use in ("dask.config", "dask.system"))]
+    kinds = [*IMPURE, "dask_knot.settings"]
+    return {kind for kind in kinds if any(is_below(name, [kind]) for name in names)}
+
+
+def test_runs_and_graphs_are_pure_but_for_their_edges() -> None:
+    """A file that isn't listed is pure; one that is knows just what its line says."""
+    known = {label(file): known_of_the_world(file) for file in FILES if room(file) in EDGED}
+    expected = {name: {*EDGES[name][0].split()} if name in EDGES else set() for name in known}
+    assert known == expected
+    assert {*EDGES} <= {*known}
+    pure = [*PURE, *(PACKAGE / name for name in PURE_FILES)]
+    assert [label(file) for file in pure if known_of_the_world(file)] == []
 
 
 @pytest.mark.parametrize("name", FORK_SERVER)
