@@ -147,17 +147,35 @@ class RunningCluster(Cluster):  # type: ignore[misc]
 
     @classmethod
     def from_name(cls, name: str, **options: Any) -> RunningCluster:
-        """Join the cluster of that name."""
+        """Join the cluster of that name.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is no such cluster; the message names those that there are.
+        """
         return cls(name, **options)
 
     def scale(self, n: int) -> None:
-        """Refuse: the process that opened the cluster decides."""
+        """Refuse: the process that opened the cluster decides.
+
+        Raises
+        ------
+        EngineError
+            Always.
+        """
         raise EngineError(
             f"only the process that opened {self.name} can scale it: call cluster.scale({n}) there"
         )
 
     def adapt(self, **limits: Any) -> None:
-        """Refuse: the process that opened the cluster decides."""
+        """Refuse: the process that opened the cluster decides.
+
+        Raises
+        ------
+        EngineError
+            Always.
+        """
         raise EngineError(
             f"only the process that opened {self.name} can scale it: call cluster.adapt() there"
         )

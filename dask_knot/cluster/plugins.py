@@ -66,7 +66,13 @@ class PluginRegistry:
             raise
 
     def add_to_workers(self, plugin: bytes, name: str, idempotent: bool) -> Answers:
-        """Let a plugin set up the jobs that are submitted from now on."""
+        """Let a plugin set up the jobs that are submitted from now on.
+
+        Raises
+        ------
+        LiveWorkerError
+            If jobs can't do what it is for.
+        """
         if name in self._refused_files:
             return {}
         if isinstance(check(name, plugin), ShuffleWorkerPlugin):
@@ -74,16 +80,34 @@ class PluginRegistry:
         return self._add(self._scheduler.worker_plugins, plugin, name, idempotent)
 
     def remove_from_workers(self, name: str) -> Answers:
-        """Let jobs that are submitted from now on do without a plugin."""
+        """Let jobs that are submitted from now on do without a plugin.
+
+        Raises
+        ------
+        ValueError
+            If there is no such plugin.
+        """
         return self._remove(self._scheduler.worker_plugins, name)
 
     def add_to_nannies(self, plugin: bytes, name: str, idempotent: bool) -> Answers:
-        """Take one of Dask's own nanny plugins, which jobs can honour."""
+        """Take one of Dask's own nanny plugins, which jobs can honour.
+
+        Raises
+        ------
+        LiveWorkerError
+            If it is none of those.
+        """
         check(name, plugin)
         return self._add(self._scheduler.nanny_plugins, plugin, name, idempotent)
 
     def remove_from_nannies(self, name: str) -> Answers:
-        """Let jobs that are submitted from now on do without a plugin for nannies."""
+        """Let jobs that are submitted from now on do without a plugin for nannies.
+
+        Raises
+        ------
+        ValueError
+            If there is no such plugin.
+        """
         return self._remove(self._scheduler.nanny_plugins, name)
 
     def _add(

@@ -49,7 +49,13 @@ class Values:
     async def read(
         self, keys: Collection[Key], serializers: Collection[str] | None
     ) -> tuple[Any, list[Key]]:
-        """Read values as a client can be sent them, and name the keys that have none."""
+        """Read values as a client can be sent them, and name the keys that have none.
+
+        Raises
+        ------
+        StoreError
+            If the store can't be read.
+        """
         place_of = self._session.place_of
         places = {key: place for key in keys if (place := place_of(key))}
         found, damaged = await asyncio.to_thread(self._session.read_values, places)

@@ -107,7 +107,13 @@ class JobWorkers:
 
 
 def refuse_retirement() -> NoReturn:
-    """Refuse to retire the gateway: without it nothing would run any more."""
+    """Refuse to retire the gateway: without it nothing would run any more.
+
+    Raises
+    ------
+    LiveWorkerError
+        Always.
+    """
     raise LiveWorkerError(
         "workers of this cluster are jobs, which come and go with their work: there is none to "
         "retire. cluster.scale(n) says how many may run at once, cluster.close() ends all"

@@ -50,7 +50,7 @@ class Views:
         self.stream = Stream()
 
     def take(self, found: Sequence[ChildEvent]) -> None:
-        """Put the tasks of new manifests into the stream; showing must never harm running."""
+        """Put the tasks of new manifests into the stream; an error here must not reach the jobs."""
         try:
             manifests = [event for event in found if isinstance(event, ManifestFound)]
             outputs_of = self._session.progress.outputs_of

@@ -19,7 +19,7 @@ Annotations = Mapping[str, Mapping[Key, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a job has unless its tasks say otherwise, and the most that any job may have."""
+    """The resources of a job unless its tasks say otherwise, and the most that any may have."""
 
     default: Resources
     largest: Resources

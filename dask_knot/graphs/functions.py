@@ -1,4 +1,4 @@
-"""What functions and classes that are sent by value hold, and whether running them changes it."""
+"""Objects that functions and classes sent by value hold, and whether running them changes those."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _named(function: FunctionType, facts: _CodeFacts) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class _CodeFacts:
-    """What the code of a function does, that inside of it included."""
+    """Effects of a function's code, functions inside of it included."""
 
     names: frozenset[str]
     reaches: bool

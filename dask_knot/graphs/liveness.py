@@ -110,7 +110,7 @@ def _without(
 
 
 class _LivePickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """What of a task, or of many, is live: its pickle has a name in the place of each.
+    """Finds live objects in one task or many: its pickle has a name in the place of each.
 
     Attributes
     ----------

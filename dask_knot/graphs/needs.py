@@ -1,4 +1,4 @@
-"""What the jobs of a task need, read from an annotation: `resources=` or `knot=`."""
+"""Needs of a task's jobs, read from an annotation: `resources=` or `knot=`."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ _LITERALS = (DataNode, OwnCopy)
 
 @dataclass(frozen=True, slots=True)
 class OpenedGraph:
-    """What a client sent, ready to be planned.
+    """A graph that a client sent, ready to be planned.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class OpenedGraph:
 
 @dataclass(frozen=True, slots=True)
 class SentGraph:
-    """What a client sends to have collections computed."""
+    """A message with which a client has collections computed."""
 
     packed: Serialized
     keys: Collection[Key]

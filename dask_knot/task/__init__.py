@@ -1,4 +1,4 @@
-"""What stands in the pickle of a task: put there by the client, called in jobs.
+"""The contents of a task's pickle: put there by the client, called in jobs.
 
 How it works
 ------------

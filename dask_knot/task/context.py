@@ -1,4 +1,4 @@
-"""What Dask's own functions find when a task calls them: set per thread, not patched.
+"""The worker, pool and backend that Dask's functions find in a task: set per thread, not patched.
 
 `get_worker`, and with it locks, queues and clients, asks one context variable; `secede` and
 `rejoin` ask the thread for its pool; joblib asks for the backend that is called as Dask is.

@@ -1,4 +1,4 @@
-"""What can be changed stands in a task as bytes, and is made anew for each run of the task.
+"""Arguments that can be changed stand in a task as bytes, and are made anew for each of its runs.
 
 The tasks of a shard run in one process, one after another or side by side. Dask sends each task by
 itself, so that a task which changes an argument, a default or a global of the script changes its
@@ -129,7 +129,7 @@ class CopyPart(GraphNode):  # type: ignore[misc]
 
 
 class _Copies(threading.local):
-    """What was made for the run of a task in this thread."""
+    """The objects that were made for the run of a task in this thread."""
 
     made: dict[int, Any] | None = None
 

@@ -27,7 +27,7 @@ LOOK_AGAIN = 0.02
 
 
 class FutureValue(DataNode):  # type: ignore[misc]
-    """What stands in a job where a future stood: a node of the graphs that it is part of.
+    """A node that takes the place of a future in a job, in the graphs that it is part of.
 
     Persisted collections are made of such. Other uses of a future are refused, as they are for
     those that a task comes by in another way.
@@ -149,7 +149,7 @@ class FileLock:
 
     @property
     def _path(self) -> str:
-        """Where the lock is: for a name in no folder, among files that are temporary."""
+        """The file of the lock: for a name in no folder, among files that are temporary."""
         folder, name = os.path.split(os.path.abspath(self.name))
         if not os.path.isdir(folder):
             folder, name = tempfile.gettempdir(), hashlib.sha256(self.name.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What needs a live Dask worker: one error for all of it, that names the feature and a way."""
+"""Refusals of features that need a live Dask worker: one error, that names feature and way."""
 
 from __future__ import annotations
 
