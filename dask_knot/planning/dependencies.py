@@ -1,4 +1,4 @@
-"""What each stage waits for, in as few dependencies as say it; child by child where possible.
+"""The stages that each stage waits for, in as few dependencies as say it; by child if possible.
 
 A job may depend on few others, so an empty shard, a joining stage, waits for many in its place.
 """
@@ -16,7 +16,7 @@ _NOTHING = Shard(tasks=(), inputs=(), outputs=(), literals=(), weight=0.0)
 
 @dataclass(slots=True)
 class Reading:
-    """What the shards of one stage read.
+    """The reads of the shards of one stage.
 
     Attributes
     ----------

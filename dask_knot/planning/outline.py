@@ -15,7 +15,7 @@ from dask_knot.planning.resources import Resources
 
 @dataclass(frozen=True, slots=True)
 class StageOutline:
-    """What a stage runs.
+    """The tasks of a stage in short.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class StageOutline:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What goes from one stage to another.
+    """The values that go from one stage to another.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What is known of the bytes of values: of those that are there, and means by prefix."""
+    """The known bytes of values: of those that are there, and means by prefix."""
 
     values: Mapping[Key, int]
     means: Mapping[str, float]

@@ -25,7 +25,7 @@ class Block:
 
 @dataclass(slots=True)
 class Partition:
-    """Which shard each task is in, the blocks of every level, and the seconds of every shard."""
+    """The shard of each task, the blocks of every level, and the seconds of every shard."""
 
     shard_of: list[int]
     levels: list[list[Block]] = field(default_factory=list)

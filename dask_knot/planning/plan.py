@@ -40,7 +40,7 @@ class Shard:
 
 
 class DependencyType(Enum):
-    """How the children of a stage wait for another stage."""
+    """The way in which the children of a stage wait for another stage."""
 
     ARRAY = "ARRAY"  # every child waits for all children
     N_TO_N = "N_TO_N"  # child i waits for child i
@@ -76,7 +76,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is submitted for one request.
+    """The stages that are submitted for one request.
 
     Attributes
     ----------

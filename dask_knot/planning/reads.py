@@ -1,4 +1,4 @@
-"""Which values from outside each wanted key reads, directly or through other tasks."""
+"""The values from outside that each wanted key reads, directly or through other tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the planner is asked: tasks, the keys that are wanted, and the limits of the engine."""
+"""The planner's order: tasks, the keys that are wanted, and the limits of the engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dask_knot.planning.resources import Resources
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How wide and how fine a plan may be.
+    """The limits to the width and the fineness of a plan.
 
     Parameters
     ----------

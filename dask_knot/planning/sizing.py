@@ -1,4 +1,4 @@
-"""How many columns some work is worth, and which tasks go into which."""
+"""The number of columns that some work is worth, and the tasks of each."""
 
 from __future__ import annotations
 

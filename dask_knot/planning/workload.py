@@ -1,4 +1,4 @@
-"""What is measured of a graph before it is cut: the work behind tasks, and what belongs together.
+"""Measures of a graph before it is cut: the work behind tasks, and the bonds between them.
 
 Where much work fans out, readers should spread; independent parts can be placed as one likes.
 """

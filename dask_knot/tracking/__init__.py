@@ -1,4 +1,4 @@
-"""What becomes of every key: events in, actions out. Pure: no clock, network or file.
+"""The fate of every key: events in, actions out. Pure: no clock, network or file.
 
 Who calls
     The session, and nobody else, calls `Tracker.handle` with an event and the time, always from one

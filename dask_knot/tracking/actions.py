@@ -1,4 +1,4 @@
-"""What is to be done: the only way in which the tracker changes anything outside of itself."""
+"""Things to be done: the only way in which the tracker changes anything outside of itself."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class DisownShards:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What Dask wants to know of a value: bytes in memory, type, seconds since the epoch."""
+    """The facts that Dask keeps of a value: bytes in memory, type, seconds since the epoch."""
 
     nbytes: int
     type: bytes

@@ -1,4 +1,4 @@
-"""What Dask asks for and lets go: graphs that arrive, questions, releases, scattered values."""
+"""Dask's side of it: graphs that arrive, questions, releases, scattered values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened: the only way in which the tracker learns of anything."""
+"""Things that happened: the only way in which the tracker learns of anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the planner would be asked if a graph came now; nothing changes."""
+"""A look ahead: the request that the planner would get if a graph came now. Nothing changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dask_knot.tracking.state import Pace, TrackerState
 
 
 class Foresight(NamedTuple):
-    """What is known of a plan before it is made.
+    """The facts about a plan before it is made.
 
     Attributes
     ----------

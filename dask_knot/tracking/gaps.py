@@ -1,4 +1,4 @@
-"""What a draft lacks: the tasks whose values aren't there or coming, and what is read instead.
+"""The gaps of a draft: tasks whose values aren't there or coming. All others are read.
 
 Time passes between the draft and its plan, so it is brought up to date when it is due.
 """
@@ -19,7 +19,7 @@ THERE_OR_COMING = frozenset({KeyState.PLANNED, KeyState.STORED})
 
 
 class Remake(Enum):
-    """Which keys that erred are made again for what reads them; the others' failures are read."""
+    """The keys that erred and are made again for their readers; else their failure is read."""
 
     NONE = auto()  # they erred just now: recovery goes on from what is known
     UNASKED = auto()  # Dask never asked for them, so it can't retry them either: a new graph
@@ -86,7 +86,7 @@ def settle(state: TrackerState, draft: Draft) -> None:
 
 
 def is_stale(state: TrackerState, draft: Draft) -> bool:
-    """Whether something that a draft reads is not where it was when the draft was settled."""
+    """Tell whether something that a draft reads isn't where it was when the draft was settled."""
     return any(_is_stale(state, draft, record) for record in draft.reads.values())
 
 
@@ -143,7 +143,7 @@ def _is_missing(record: KeyRecord, again: Remake) -> bool:
 
 
 def _is_unreadable(record: KeyRecord) -> bool:
-    """Whether its failure is in a part of a shard that never ended: shards read last manifests.
+    """Tell whether its failure is in a part of a shard that never ended: only last ones are read.
 
     Dask was told of it, or can be; a shard that reads the key has to make it again.
     """

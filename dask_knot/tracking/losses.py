@@ -1,4 +1,4 @@
-"""What shards could not read: it is made again, and then what should have read it."""
+"""Values that shards could not read: they are made again, and then their readers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from dask_knot.tracking.state import TrackerState
 
 
 def is_starved(state: TrackerState, record: KeyRecord) -> bool:
-    """Whether an output that failed for want of an input is worth another plan."""
+    """Tell whether an output that failed for want of an input is worth another plan."""
     may_be_planned = record.graph is not None and record.attempts < ATTEMPTS
     return may_be_planned and state.is_current(record) and not record.is_late(KeyEvent.STARVED)
 
 
 class Losses(NamedTuple):
-    """What a shard found gone or damaged.
+    """The values that a shard found gone or damaged.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ def plan_again(
 
 
 def _stands_in(state: TrackerState, record: KeyRecord, objects: Collection[str]) -> bool:
-    """Whether shards look for a value, or failure, in one of these objects."""
+    """Tell whether shards look for a value, or failure, in one of these objects."""
     if record.output is None:
         return False
     if record.output.place.name in objects:

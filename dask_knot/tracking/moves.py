@@ -19,7 +19,7 @@ class _Member(Enum):
 
 
 class KeyState(_Member):
-    """Where the value of a key stands.
+    """The stations of the value of a key.
 
     A key that has no record is inside a shard only, or unknown. A record begins as GONE.
     """
@@ -32,7 +32,7 @@ class KeyState(_Member):
 
 
 class KeyEvent(_Member):
-    """What happens to a key."""
+    """An event in the life of a key."""
 
     WANTED = auto()  # a graph was submitted that wants it
     TAKEN = auto()  # Dask has taken, or refused, a graph that wants it
@@ -54,7 +54,7 @@ class KeyEvent(_Member):
 
 
 class ShardState(_Member):
-    """How far a shard is."""
+    """The stations of a shard."""
 
     OPEN = auto()  # planned, submitted or running
     DONE = auto()  # its last manifest was found
@@ -63,7 +63,7 @@ class ShardState(_Member):
 
 
 class ShardEvent(_Member):
-    """What happens to a shard."""
+    """An event in the life of a shard."""
 
     SCATTERED = auto()  # it is a group of values that the client has stored itself
     PART_FOUND = auto()  # a manifest was found, be it the last one or not

@@ -1,4 +1,4 @@
-"""What children leave: manifests, or nothing, and then what must be done again."""
+"""The legacy of children: manifests, or nothing, and then work to be done again."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
 
 
 def _is_of(manifest: Manifest, shard: ShardRecord) -> bool:
-    """Whether a manifest speaks of outputs that the shard has."""
+    """Tell whether a manifest speaks of outputs that the shard has."""
     return all(
         0 <= output.ordinal < len(shard.outputs)
         and (output.kind is Kind.ERRED or 0 <= output.type < len(manifest.types))

@@ -1,4 +1,4 @@
-"""What a lost child means: whom to blame, and how finely to plan again. Rules only."""
+"""Rules for lost children: whom to blame, and how finely to plan again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HOSTS_LOST = 3
 
 
 class Consequence(Enum):
-    """What follows for the keys that a lost child should have made."""
+    """The lot of the keys that a lost child should have made."""
 
     PLAN_AGAIN = auto()
     FAIL = auto()
@@ -67,7 +67,7 @@ def judge(ending: Ending, size: int, attempts: int) -> Consequence:
 
 
 def is_own_fault(ending: Ending) -> bool:
-    """Whether an ending counts against the keys of the shard.
+    """Tell whether an ending counts against the keys of the shard.
 
     A shard that others have failed has done nothing yet, and they are planned or err themselves: so
     it comes to an end, however many stages before it fail one after another.

@@ -1,4 +1,4 @@
-"""What people see of the tracker: numbers at one moment."""
+"""The tracker as people see it: numbers at one moment."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class StageSeen:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What runs, ran or waits.
+    """Work that runs, ran or waits.
 
     Attributes
     ----------

@@ -35,7 +35,7 @@ PAUSE_COSTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long graphs are gathered, in seconds.
+    """The time for which graphs are gathered, in seconds.
 
     Attributes
     ----------
@@ -130,27 +130,27 @@ class TrackerState:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing runs and nothing waits to be planned."""
+        """Nothing runs and nothing waits to be planned."""
         return not (self.open_shards or self.drafts or self.planning)
 
     @property
     def is_busy(self) -> bool:
-        """Whether every slot has a shard."""
+        """Every slot has a shard."""
         return self.open_shards >= self.limits.slots
 
     @property
     def quiet(self) -> float:
-        """How long a pause ends the present stream of graphs."""
+        """The pause that ends the present stream of graphs."""
         return self.pace.quiet_in(self.last_arrival - self.stream_start)
 
     @property
     def longest(self) -> float:
-        """How long a graph of the present stream waits."""
+        """The longest wait of a graph of the present stream."""
         return self.pace.longest_in(self.last_arrival - self.stream_start)
 
     @property
     def is_stream_new(self) -> bool:
-        """Whether a pause was before the last graph that came."""
+        """A pause was before the last graph that came."""
         return self.last_arrival == self.stream_start
 
     def note_arrival(self, now: float) -> None:
@@ -216,7 +216,7 @@ class TrackerState:
             del self.keys[record.key]
 
     def is_current(self, record: KeyRecord) -> bool:
-        """Whether nothing took the place of a record."""
+        """Tell whether nothing took the place of a record."""
         return self.keys.get(record.key) is record
 
     def replace(self, old: KeyRecord, new: KeyRecord) -> None:

@@ -19,7 +19,7 @@ FADING = 0.5
 
 @dataclass(slots=True, eq=False)
 class Tally:
-    """How far a stage is.
+    """The progress of a stage.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Tally:
 
     @property
     def is_over(self) -> bool:
-        """Whether no shard is open."""
+        """No shard is open."""
         return not self.shards[ShardState.OPEN]
 
     def expect(self, tasks: Mapping[str, int]) -> None:

@@ -92,17 +92,17 @@ class Tracker:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing runs and nothing waits to be planned."""
+        """Nothing runs and nothing waits to be planned."""
         return self._state.is_idle
 
     @property
     def is_taking(self) -> bool:
-        """Whether a graph of a client is being taken up."""
+        """A graph of a client is being taken up."""
         return self._state.arrivals > 0
 
     @property
     def slots(self) -> int:
-        """How many jobs may run at once."""
+        """The number of jobs that may run at once."""
         return self._state.limits.slots
 
     @property
