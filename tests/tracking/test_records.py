@@ -127,3 +127,31 @@ def test_nobody_outside_knows_records(file: Path) -> None:
         if isinstance(node, ast.Attribute) and node.attr in ("state", "_state"):
             walked = ast.unparse(node.value)
             assert not walked.endswith("tracker"), walked
+
+
+def walks_through_tracker(tree: ast.AST) -> list[str]:
+    """Name what is reached over the tracker of something else."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr.lstrip("_") == "tracker"
+    ]
+
+
+@pytest.mark.parametrize(
+    "file",
+    sorted(
+        file
+        for file in PACKAGE.rglob("*.py")
+        if file.relative_to(PACKAGE).parts[0] not in ("session", "tracking")
+    ),
+    ids=lambda file: str(file.relative_to(PACKAGE)),
+)
+def test_only_a_session_has_a_tracker(file: Path) -> None:
+    """Others ask the session."""
+    assert walks_through_tracker(ast.parse(file.read_text())) == []
+
+
+@pytest.mark.parametrize("line", ["session.tracker.foresee(graph)", "tracker = self.a._tracker"])
+def test_a_walk_through_the_tracker_would_be_noticed(line: str) -> None:
+    assert len(walks_through_tracker(ast.parse(line))) == 1
