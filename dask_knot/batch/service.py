@@ -13,7 +13,7 @@ from dask_knot.batch.queues import Description, describe_queue
 from dask_knot.batch.request import JobTemplate, job_definition, submission
 from dask_knot.batch.rules import ENDED, JobStatus, Wait, known_status
 from dask_knot.errors import KnotError, SubmissionError
-from dask_knot.planning import DependencyType, External, Resources, Stage
+from dask_knot.planning import DependencyType, EarlierStage, Resources, Stage
 from dask_knot.run.names import ShardId, StageId
 
 __all__ = ["JobService", "JobTemplate", "StageJob"]
@@ -232,7 +232,7 @@ class JobService:
         upstream = dependency.upstream
         stage = (
             cast(StageId, upstream.id)
-            if isinstance(upstream, External)
+            if isinstance(upstream, EarlierStage)
             else StageId(id.plan, upstream)
         )
         if (cause := self._refused.get(stage)) is not None:

@@ -32,7 +32,7 @@ Why so
 The rules of this room: no clock, network, file, thread, environment or configuration.
 """
 
-from dask_knot.planning.plan import Dependency, DependencyType, External, Plan, Shard, Stage
+from dask_knot.planning.plan import Dependency, DependencyType, EarlierStage, Plan, Shard, Stage
 from dask_knot.planning.planner import make_plan
 from dask_knot.planning.request import Limits, PlanRequest
 from dask_knot.planning.resources import Resources
@@ -40,7 +40,7 @@ from dask_knot.planning.resources import Resources
 __all__ = [
     "Dependency",
     "DependencyType",
-    "External",
+    "EarlierStage",
     "Limits",
     "Plan",
     "PlanRequest",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dask_knot.planning.plan import Dependency, DependencyType, External, Shard, Stage
+from dask_knot.planning.plan import Dependency, DependencyType, EarlierStage, Shard, Stage
 from dask_knot.planning.resources import Resources
 
 _NOTHING = Shard(tasks=(), inputs=(), outputs=(), literals=(), weight=0.0)
@@ -63,7 +63,7 @@ def link_stages(readings: Sequence[Reading]) -> list[tuple[Dependency, ...]]:
         kept.reverse()
         for outside in reading.external:
             if not done >> bits[outside] & 1:
-                kept.append(Dependency(External(outside)))
+                kept.append(Dependency(EarlierStage(outside)))
                 done |= 1 << bits[outside]
         complete.append(done)
         linked.append(tuple(kept))

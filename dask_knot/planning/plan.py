@@ -47,7 +47,7 @@ class DependencyType(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class External:
+class EarlierStage:
     """A stage of an earlier plan that is still running."""
 
     id: Hashable
@@ -55,9 +55,9 @@ class External:
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One thing that a stage waits for: an earlier stage of this plan (by index) or External."""
+    """One thing that a stage waits for: a stage of this plan, by index, or of an earlier one."""
 
-    upstream: int | External
+    upstream: int | EarlierStage
     type: DependencyType = DependencyType.ARRAY
 
 

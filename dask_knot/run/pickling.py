@@ -49,7 +49,7 @@ def _dumps(value: object, buffers: list[PickleBuffer]) -> bytes | None:
     """Pickle by name what has one; None if it is left to the ways of Dask and of scripts."""
     repeats = _Repeats(value)
     try:
-        body = repeats.dump(_ByName, buffers)
+        body = repeats.dump(_NamePickler, buffers)
         if not (_is_of_script(body) or cloudpickle.list_registry_pickle_by_value()):
             return body
         if not repeats.are_met:
@@ -58,7 +58,7 @@ def _dumps(value: object, buffers: list[PickleBuffer]) -> bytes | None:
         pass
     buffers.clear()
     try:
-        body = repeats.dump(_ByValue, buffers)
+        body = repeats.dump(_ValuePickler, buffers)
     except Exception:  # Dask says so, or knows a way of its own
         return None
     return None if _SPAWNED in body else body
@@ -111,12 +111,12 @@ class _Repeats:
         return _mask, (data, mask, array._fill_value, array._hardmask)
 
 
-class _ByName(pickle.Pickler):
+class _NamePickler(pickle.Pickler):
     def reduce_as(self, reducers: Reducers) -> None:
         self.dispatch_table = {**copyreg.dispatch_table, **reducers}  # the quick way of pickle
 
 
-class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]
+class _ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reduce_as(self, reducers: Reducers) -> None:
         self._reducers = [*reducers.items()]
 

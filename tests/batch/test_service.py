@@ -15,7 +15,7 @@ from dask_knot.batch.rules import JobStatus
 from dask_knot.batch.service import REMEMBERED, JobService, JobTemplate
 from dask_knot.errors import AccessError, KilledTaskError, SubmissionError
 from dask_knot.local.schema import check_parameters
-from dask_knot.planning import Dependency, DependencyType, External, Resources, Shard, Stage
+from dask_knot.planning import Dependency, DependencyType, EarlierStage, Resources, Shard, Stage
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking.events import Ending
 from tests.local.recording import RecordingBatch
@@ -92,7 +92,7 @@ def test_stages_wait_for_each_other(service: JobService, client: RecordingBatch)
     service.submit(StageId(1, 0), stage(3), URL)
     waits = (
         Dependency(0, DependencyType.N_TO_N),
-        Dependency(External(StageId(0, 4))),
+        Dependency(EarlierStage(StageId(0, 4))),
     )
     service.submit(StageId(1, 1), stage(3, *waits), URL)
     assert client.requests("SubmitJob")[-1]["dependsOn"] == [

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 from dask.typing import Key
 
-from dask_knot.planning import DependencyType, External, Limits, Plan, PlanRequest
+from dask_knot.planning import DependencyType, EarlierStage, Limits, Plan, PlanRequest
 
 Dependencies = dict[Key, Collection[Key]]
 
@@ -107,7 +107,7 @@ def _check_waiting(request: PlanRequest, plan: Plan) -> None:
         for index, shard in enumerate(stage.shards):
             done: set[object] = set()
             for found in stage.depends_on:
-                if isinstance(found.upstream, External):
+                if isinstance(found.upstream, EarlierStage):
                     done.add(found.upstream.id)
                     continue
                 upstream = before[found.upstream]
@@ -130,7 +130,7 @@ def _check_limits(request: PlanRequest, plan: Plan) -> None:
         assert len(stage.depends_on) <= limits.upstream_arrays
         assert len({found.upstream for found in stage.depends_on}) == len(stage.depends_on)
         for found in stage.depends_on:
-            assert isinstance(found.upstream, External) or found.upstream < number
+            assert isinstance(found.upstream, EarlierStage) or found.upstream < number
         if not all(shard.tasks for shard in stage.shards):
             assert len(stage.shards) == 1
         if limits.tasks_per_shard is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dask_knot.planning import Dependency, DependencyType, External
+from dask_knot.planning import Dependency, DependencyType, EarlierStage
 from dask_knot.planning.dependencies import Reading, link_stages
 
 WHOLE, PAIRED = False, True
@@ -34,11 +34,11 @@ def pair(stage: int) -> Dependency:
             [Reading(2), Reading(2, {0: PAIRED}), Reading(2, {1: PAIRED}), Reading(2, {0: WHOLE})],
             (Dependency(0),),
         ),
-        ([Reading(2, external={"a": None})], (Dependency(External("a")),)),
+        ([Reading(2, external={"a": None})], (Dependency(EarlierStage("a")),)),
         # The stage before has waited for it already.
         (
             [Reading(2, external={"a": None}), Reading(1, {0: WHOLE}, {"a": None, "b": None})],
-            (Dependency(0), Dependency(External("b"))),
+            (Dependency(0), Dependency(EarlierStage("b"))),
         ),
     ],
 )

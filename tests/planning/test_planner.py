@@ -8,7 +8,7 @@ from dask_knot.errors import PlanningError, UnknownInputError
 from dask_knot.planning import (
     Dependency,
     DependencyType,
-    External,
+    EarlierStage,
     Limits,
     Plan,
     PlanRequest,
@@ -161,8 +161,8 @@ def test_running_stages_are_waited_for_once() -> None:
     plan = make_plan(asked)
     check_plan(asked, plan)
     assert {found.upstream for found in plan.stages[0].depends_on} == {
-        External("job-1"),
-        External("job-2"),
+        EarlierStage("job-1"),
+        EarlierStage("job-2"),
     }
     assert len(plan.stages) == 1
 

@@ -92,4 +92,4 @@ def test_plan_does_not_depend_on_hashes() -> None:
         for seed in ("1", "2")
     }
     assert len(plans) == 1
-    assert "External" in plans.pop()
+    assert "EarlierStage" in plans.pop()

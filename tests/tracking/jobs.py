@@ -23,7 +23,7 @@ from dask_knot.batch.rules import (
     upstream,
 )
 from dask_knot.errors import JobError
-from dask_knot.planning import DependencyType, External, Shard, Stage
+from dask_knot.planning import DependencyType, EarlierStage, Shard, Stage
 from dask_knot.run.manifest import Kind, Manifest, Output, Place, Work
 from dask_knot.run.names import Names, ShardId, StageId
 from dask_knot.tracking.actions import SubmitPlan
@@ -290,7 +290,7 @@ class Jobs:
 
 
 def _upstream(id: StageId, upstream: object) -> StageId:
-    if isinstance(upstream, External):
+    if isinstance(upstream, EarlierStage):
         assert isinstance(upstream.id, StageId)
         return upstream.id
     assert isinstance(upstream, int)
