@@ -1,4 +1,4 @@
-"""Why jobs wait in RUNNABLE, in words, from what Batch's describe calls say: pure.
+"""The diagnosis of jobs that wait in RUNNABLE, in words, from Batch's describe calls: pure.
 
 Source of the reasons: AWS Batch User Guide, "Jobs stuck in a RUNNABLE status".
 """
@@ -32,7 +32,7 @@ class WaitingJob:
 
 
 class Diagnosis(NamedTuple):
-    """Why jobs wait, and whether they would wait for ever."""
+    """The reason why jobs wait, and whether they would wait for ever."""
 
     words: str
     is_hopeless: bool

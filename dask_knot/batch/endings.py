@@ -62,7 +62,7 @@ NO_PYTHON = "the image has no Python that can be started; build it with `dask kn
 
 
 class Explanation(NamedTuple):
-    """How a job or child ended."""
+    """The end of a job or child."""
 
     ending: Ending
     error: Exception

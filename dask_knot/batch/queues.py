@@ -1,4 +1,4 @@
-"""What a job queue is, and its compute environments: two calls to Batch."""
+"""A job queue and its compute environments, described by two calls to Batch."""
 
 from __future__ import annotations
 

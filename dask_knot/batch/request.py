@@ -29,7 +29,7 @@ RETRIES = [
 
 @dataclass(frozen=True, slots=True)
 class JobTemplate:
-    """What all jobs of a cluster have in common.
+    """All that the jobs of a cluster have in common.
 
     Attributes
     ----------

@@ -160,7 +160,7 @@ class ExitRule:
 
 @dataclass(frozen=True, slots=True)
 class RetryStrategy:
-    """How often a job may be tried, and which ends are worth another attempt."""
+    """The attempts that a job may have, and the ends that are worth another one."""
 
     attempts: int = 1
     rules: tuple[ExitRule, ...] = ()

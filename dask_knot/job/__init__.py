@@ -1,4 +1,4 @@
-"""What happens inside a job: ``python -m dask_knot.job STAGE-URL``. No client is known here.
+"""The inside of a job: ``python -m dask_knot.job STAGE-URL``. No client is known here.
 
 How it works
 ------------

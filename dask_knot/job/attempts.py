@@ -1,4 +1,4 @@
-"""What an earlier attempt of the same child has committed, so that it isn't computed again."""
+"""Earlier attempts of the same child: what they have committed isn't computed again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dask_knot.run.work import ShardWork, Source
 
 
 class EarlierParts(NamedTuple):
-    """What earlier attempts of a shard have left, and the number of the next part."""
+    """All that earlier attempts of a shard have left, and the number of the next part."""
 
     parts: Sequence[Commit]
     next_part: int

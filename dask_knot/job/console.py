@@ -112,7 +112,7 @@ class Tee(io.TextIOWrapper):
 
 
 class Printout:
-    """What was written to stdout and stderr since the last `clear`."""
+    """All that was written to stdout and stderr since the last `clear`."""
 
     def __init__(self) -> None:
         self._kept: deque[bytes] = deque(maxlen=KEPT)

@@ -26,7 +26,7 @@ PATIENCE = 30.0
 
 
 class Outfit(NamedTuple):
-    """What the processes of a job are set up with: the name of its worker, and plugins."""
+    """The outfit of a job's processes: the name of its worker, and plugins."""
 
     name: str
     plugins: Sequence[Plugin]

@@ -75,7 +75,7 @@ class Outputs:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much waits to be written that it should be committed."""
+        """True when so much waits to be written that it should be committed."""
         return self._large_size >= PENDING_BYTES
 
     def recover(self, parts: Sequence[Manifest], first: int) -> None:

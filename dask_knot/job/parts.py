@@ -113,7 +113,7 @@ class Parts:
 
 
 class Interest:
-    """Whether anybody needs a shard: Batch can't end a child without failing its array.
+    """Finds out whether anybody needs a shard: Batch can't end a child without failing its array.
 
     Looks into the store ever more seldom: a child runs for twice as long as it should, at
     most.

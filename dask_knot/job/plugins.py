@@ -25,7 +25,7 @@ from dask_knot.task.worker import JobWorker
 
 
 class JobNanny(NamedTuple):
-    """What Dask's own nanny plugins use of a nanny: a job has its environment and its folder."""
+    """The part of a nanny that Dask's own nanny plugins use: a job's environment and folder."""
 
     env: Mapping[str, str]
     local_directory: str

@@ -1,4 +1,4 @@
-"""How many vCPUs, how much memory and which GPUs are free: pure bookkeeping."""
+"""The books of vCPUs, memory and GPUs, taken and free: pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Capacity:
 
 
 class Ledger:
-    """What is taken of a capacity by the jobs that run now."""
+    """The part of a capacity that is taken by the jobs that run now."""
 
     def __init__(self, total: Capacity) -> None:
         self.total = total

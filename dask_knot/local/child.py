@@ -1,4 +1,4 @@
-"""What happens inside a child of the fork server, from the fork to the exit code."""
+"""The life of a child of the fork server, from the fork to the exit code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FORGOTTEN = (("tempfile", "tempdir"), ("uuid", "_node"), ("uuid", "_last_timest
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """What a child has from the server.
+    """All that a child has from the server.
 
     Attributes
     ----------

@@ -88,7 +88,7 @@ class Dispatcher:
 
     @property
     def capacity(self) -> Capacity:
-        """What the machine has."""
+        """The capacity of the machine."""
         return self._ledger.total
 
     def resize(self, capacity: Capacity) -> None:

@@ -85,7 +85,7 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 def is_vetted(name: str) -> bool:
-    """Whether a module is Python's own, or of a package that was looked at."""
+    """Tell whether a module is Python's own, or of a package that was looked at."""
     package = name.partition(".")[0]
     return package in VETTED or package in sys.stdlib_module_names
 

@@ -23,7 +23,7 @@ from dask_knot.local.launcher import Exit
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What one ``submit_job`` asked for, its job definition and overrides joined."""
+    """The request of one ``submit_job``, its job definition and overrides joined."""
 
     job_id: str
     name: str
@@ -57,7 +57,7 @@ class Attempt:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """What runs: a job without children, or one child of an array job."""
+    """A job without children, or one child of an array job: it runs."""
 
     submission: Submission
     index: int | None = None
@@ -86,7 +86,7 @@ class Job:
 
     @property
     def is_free(self) -> bool:
-        """Whether nothing that this job depends on is left to wait for."""
+        """True when nothing that this job depends on is left to wait for."""
         return self.waiting_for == 0 and (self.parent is None or self.parent.waiting_for == 0)
 
     def move(self, status: JobStatus) -> None:
@@ -180,12 +180,12 @@ class ArrayJob:
 
     @property
     def is_ended(self) -> bool:
-        """Whether every child has ended."""
+        """True when every child has ended."""
         return sum(self.counts[status] for status in ENDED) == len(self.children)
 
     @property
     def status_reason(self) -> str | None:
-        """Why the parent failed."""
+        """The reason why the parent failed."""
         if not self.is_ended:
             return None
         failed = self.counts[JobStatus.FAILED]

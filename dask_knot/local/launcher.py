@@ -1,4 +1,4 @@
-"""What starts the containers of jobs: the interface between the local engine and processes."""
+"""The launcher of jobs' containers: the interface between the local engine and processes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ChildProcess:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How an attempt ended.
+    """The end of an attempt.
 
     Attributes
     ----------

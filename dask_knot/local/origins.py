@@ -1,4 +1,4 @@
-"""Where modules are imported from: the fork server has the client's own, and none by accident.
+"""The origins of modules: the fork server imports the client's own, and none by accident.
 
 What lies in the folder where a program is started, or beside its script, must not hide a module of
 Python or of an installed package from the server, which imports more than the program has.

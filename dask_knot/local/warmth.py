@@ -1,4 +1,4 @@
-"""What the fork server has imported in advance, so that its children need not: it learns that."""
+"""The modules that the fork server imports so that its children need not: it learns them."""
 
 from __future__ import annotations
 

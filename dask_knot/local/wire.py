@@ -1,4 +1,4 @@
-"""How the launcher and the fork server talk: JSON messages, each after its length in four bytes."""
+"""The wire of launcher and fork server: JSON messages, each after its length in four bytes."""
 
 from __future__ import annotations
 

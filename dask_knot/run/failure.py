@@ -1,4 +1,4 @@
-"""Why a task has no value: its exception and traceback as bytes, for Dask and for the store."""
+"""The failure of a task: its exception and traceback as bytes, for Dask and for the store."""
 
 from __future__ import annotations
 

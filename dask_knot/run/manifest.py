@@ -1,4 +1,4 @@
-"""What a child writes when it has run tasks: the commit of a shard, or of a part of it.
+"""The manifest, which a child writes after tasks: the commit of a shard, or of a part of it.
 
 A manifest is ``HEAD · index · small values``. The index is msgpack; HEAD has its length and
 checksum; small values and failures have checksums of their own, so that one that is damaged takes
@@ -28,14 +28,14 @@ _MAGIC = b"KM"
 
 
 class Kind(IntEnum):
-    """How a task that makes an output ended."""
+    """The end of a task that makes an output."""
 
     FINISHED = 0
     ERRED = 1
 
 
 class Place(NamedTuple):
-    """Where bytes are: a range of an object."""
+    """A range of bytes in an object."""
 
     name: str
     offset: int
@@ -66,7 +66,7 @@ class Output(NamedTuple):
 
 @dataclass(slots=True)
 class Work:
-    """What the tasks of one prefix cost: how many ran, and their seconds.
+    """The cost of the tasks of one prefix: how many ran, and their seconds.
 
     `values` of them left the shard, with so many bytes in memory; `erred` of them raised.
     """

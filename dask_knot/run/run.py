@@ -81,7 +81,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name of the run."""
         return self.names.run
 
     @property

@@ -1,4 +1,4 @@
-"""What a script defines travels by value, whatever wraps it: nobody else has the script.
+"""Pickling of scripts' definitions: by value, whatever wraps them, for nobody else has the script.
 
 cloudpickle does so for functions and classes of ``__main__``. Not for what pickles as a name, such
 as a function with `functools.lru_cache` or a sentinel, and not in a spawned process, where the
@@ -84,7 +84,7 @@ class _Table(dict[type, Reducer]):
 
 
 def _is_of_script(value: object) -> bool:
-    """Whether only this process has what a name stands for, or shall not be asked for it."""
+    """Tell whether only this process has what a name stands for, or no other is to be asked."""
     module = getattr(value, "__module__", None)
     return module in SCRIPTS or module in cloudpickle.list_registry_pickle_by_value()
 

@@ -167,7 +167,7 @@ class Store:
         return memoryview(data)
 
     def _ends_before(self, name: str, end: int) -> bool:
-        """Whether an object is known to be there, and smaller than so many bytes."""
+        """Tell whether an object is known to be there, and smaller than so many bytes."""
         try:
             return int(obstore.head(self._store, name)["size"]) < end
         except (BaseError, OSError, ValueError):
@@ -266,7 +266,7 @@ class Store:
             check_is_there(self._folder, f" to {operation} {name}")
 
     def _may_pass(self, error: StoreError) -> bool:
-        """Whether an error may be gone a moment later; of S3, a refusal stays one."""
+        """Tell whether an error may be gone a moment later; of S3, a refusal stays one."""
         if isinstance(error, MissingObjectError | CorruptObjectError | StoreGoneError):
             return False
         return self._folder is not None or not isinstance(error.__cause__, REFUSALS)

@@ -1,5 +1,5 @@
-"""What a shard was packed with: versions, and whether they are those here, plugins, and the command
-line of the client. Looked at before its pickle is."""
+"""The surroundings in which a shard was packed: versions, compared with those that are here,
+plugins, and the command line of the client. Looked at before its pickle is."""
 
 from __future__ import annotations
 

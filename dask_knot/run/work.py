@@ -1,4 +1,4 @@
-"""What a pack holds for one shard: tasks to run, where their inputs are, what must leave."""
+"""The work of one shard in a pack: tasks to run, places of their inputs, and what must leave."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Source = Place | ConstantPlace | ShardOutput | Failure
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a shard is run.
+    """The way in which a shard is run.
 
     Attributes
     ----------

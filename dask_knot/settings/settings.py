@@ -34,7 +34,7 @@ AWS_MEMORY_PER_CORE = 2 * 2**30
 
 
 class Configured(Enum):
-    """What an argument is that leaves it to the configuration, where None says something."""
+    """The value of an argument that leaves it to the configuration, where None says something."""
 
     CONFIGURED = "as configured"
 

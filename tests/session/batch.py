@@ -1,15 +1,29 @@
-"""A Batch in virtual time: children boot, work as long as they are told, and leave manifests."""
+"""A Batch in virtual time: children boot, work as long as they are told, and leave manifests.
+
+The rules are those of `dask_knot.batch.rules`. What is terminated goes on.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from dask.typing import Key
 
+from dask_knot.batch.rules import (
+    DEPENDENCY_FAILED,
+    JobStatus,
+    Wait,
+    check_move,
+    roll_up,
+    status_behind,
+    status_summary,
+    upstream,
+)
 from dask_knot.run import codec, work
 from dask_knot.run.manifest import INSIDE, Kind, Manifest, Output, Place, Work
 from dask_knot.run.names import ManifestId, ShardId, parse_pack
@@ -21,12 +35,39 @@ from tests.local.recording import RecordingBatch, Request
 
 @dataclass
 class Array:
-    """What was submitted at once."""
+    """What was submitted at once: the states of its children, and what they wait for."""
 
     url: str
-    size: int
-    waits_for: set[str]
-    done: set[int] = field(default_factory=set)
+    children: list[JobStatus]
+    awaited: list[tuple[Wait, Array]]
+
+    @property
+    def size(self) -> int:
+        """The number of children; a job is its own only child."""
+        return len(self.children)
+
+    @property
+    def counts(self) -> Counter[JobStatus]:
+        """The number of children in each state."""
+        return Counter(self.children)
+
+    @property
+    def status(self) -> JobStatus:
+        """The state of the whole."""
+        return self.children[0] if self.size == 1 else roll_up(self.counts)
+
+    def status_of_waiting(self, index: int) -> JobStatus:
+        """Find the state of a child that hasn't started, from what it waits for."""
+        awaited = [
+            upstream(wait, index, other.status, other.children) for wait, other in self.awaited
+        ]
+        return status_behind(status for status in awaited if status is not None)
+
+    def move(self, index: int, *path: JobStatus) -> None:
+        """Let a child pass some states, one after the other."""
+        for status in path:
+            check_move(self.children[index], status)
+            self.children[index] = status
 
 
 class VirtualBatch(RecordingBatch):
@@ -42,6 +83,15 @@ class VirtualBatch(RecordingBatch):
         Seconds from the moment in which a child may start until it does.
     seconds : callable
         Tells how long a task takes.
+
+    Attributes
+    ----------
+    arrays : dict of str to Array
+        By their ids.
+    ends : list of (float, str, int)
+        When which child of which array ended by itself.
+    failing : dict of (str, int) to mapping
+        Children that commit nothing, and what `describe_jobs` then says of them.
     """
 
     def __init__(
@@ -58,45 +108,78 @@ class VirtualBatch(RecordingBatch):
         self._seconds = seconds
         self.arrays: dict[str, Array] = {}
         self.ends: list[tuple[float, str, int]] = []
+        self.failing: dict[tuple[str, int], Mapping[str, Any]] = {}
 
     def submit_job(self, **request: Any) -> Request:
         answer = super().submit_job(**request)
-        url = request["containerOverrides"]["command"][-1]
+        awaited = [
+            (Wait(dependency.get("type")), self.arrays[dependency["jobId"]])
+            for dependency in request.get("dependsOn", ())
+        ]
         size = request.get("arrayProperties", {}).get("size", 1)
-        before = {dependency["jobId"] for dependency in request.get("dependsOn", ())}
-        waits_for = {id for id in before if not self._is_over(id)}
-        self.arrays[answer["jobId"]] = Array(url, size, waits_for)
-        self._note_counts(answer["jobId"])
-        if not waits_for:
-            self._start(answer["jobId"])
+        url = request["containerOverrides"]["command"][-1]
+        self.arrays[answer["jobId"]] = Array(url, [JobStatus.SUBMITTED] * size, awaited)
+        self._settle()
         return answer
 
-    def _is_over(self, id: str) -> bool:
-        return len(self.arrays[id].done) == self.arrays[id].size
-
-    def _start(self, id: str) -> None:
-        for index in range(self.arrays[id].size):
-            self._loop.call_later(self._boot, self._run, id, index)
-
-    def _run(self, id: str, index: int) -> None:
-        _, name, stage = parse_pack(self.arrays[id].url)
+    def take_up(self, url: str, index: int) -> tuple[float, Callable[[], object]]:
+        """Read the work of a child; give the seconds that it takes, and what commits it."""
+        _, name, stage = parse_pack(url)
         run, shard = Run(self._store, name), ShardId(stage, index)
         todo = work.decode(run.read_shard(shard).frames)
         took = sum(self._seconds(node.key) for node in todo.tasks)
-        self._loop.call_later(took, self._end, id, run, shard, todo)
+        return took, lambda: run.write_manifest(ManifestId(shard, None), *self._done(run, todo))
 
-    def _end(self, id: str, run: Run, shard: ShardId, todo: ShardWork) -> None:
-        run.write_manifest(ManifestId(shard, None), *self._done(run, todo))
+    def _settle(self) -> None:
+        """Start whatever may start now, and fail whatever never may; in the order of submission."""
+        for id, array in self.arrays.items():
+            for index, status in enumerate(array.children):
+                if status in (JobStatus.SUBMITTED, JobStatus.PENDING):
+                    self._release(id, index, status)
+            self._note_state(id)
+
+    def _release(self, id: str, index: int, before: JobStatus) -> None:
         array = self.arrays[id]
-        array.done.add(shard.index)
-        self.ends.append((self._loop.time(), id, shard.index))
-        self._note_counts(id)
-        if self._is_over(id):
-            for other, waiting in self.arrays.items():
-                if id in waiting.waits_for:
-                    waiting.waits_for.discard(id)
-                    if not waiting.waits_for:
-                        self._start(other)
+        now = array.status_of_waiting(index)
+        if now is JobStatus.RUNNABLE:
+            array.move(index, now, JobStatus.STARTING)  # there is always a machine
+            self._loop.call_later(self._boot, self._run, id, index)
+        elif now is not before:
+            array.move(index, now)
+            if now is JobStatus.FAILED:
+                self._note_failure(id, index, {"statusReason": DEPENDENCY_FAILED})
+
+    def _run(self, id: str, index: int) -> None:
+        array = self.arrays[id]
+        array.move(index, JobStatus.RUNNING)
+        self._note_state(id)
+        seconds, commit = self.take_up(array.url, index)
+        self._loop.call_later(seconds, self._end, id, index, commit)
+
+    def _end(self, id: str, index: int, commit: Callable[[], object]) -> None:
+        self.ends.append((self._loop.time(), id, index))
+        failure = self.failing.get((id, index))
+        if failure is None:
+            commit()
+            self.arrays[id].move(index, JobStatus.SUCCEEDED)
+        else:
+            self.arrays[id].move(index, JobStatus.FAILED)
+            self._note_failure(id, index, failure)
+        self._settle()
+
+    def _note_failure(self, id: str, index: int, detail: Mapping[str, Any]) -> None:
+        """Let `describe_jobs` and `list_jobs` say why a child failed."""
+        if self.arrays[id].size == 1:
+            self.details[id] |= detail
+        else:
+            self.fail_child(id, index, **({"container": {}} | dict(detail)))
+
+    def _note_state(self, id: str) -> None:
+        array, detail = self.arrays[id], self.details[id]
+        detail["status"] = array.status.value
+        if array.size > 1:
+            summary = status_summary(array.counts)
+            detail["arrayProperties"] = {"size": array.size, "statusSummary": summary}
 
     def _done(self, run: Run, todo: ShardWork) -> tuple[Manifest, list[bytes]]:
         """Run the tasks of a shard, and write down what came out."""
@@ -119,13 +202,3 @@ class VirtualBatch(RecordingBatch):
             made = run.read_manifest(ManifestId(source.shard, None)).manifest
             source = made.outputs[source.ordinal].place
         return codec.decode(run.read_value(source))
-
-    def _note_counts(self, id: str) -> None:
-        array = self.arrays[id]
-        left = array.size - len(array.done)
-        detail: dict[str, Any] = self.details[id]
-        status = "SUCCEEDED" if not left else "PENDING" if array.waits_for else "RUNNING"
-        summary: Mapping[str, int] = {"SUCCEEDED": len(array.done), status: left or array.size}
-        detail["status"] = status
-        if array.size > 1:
-            detail["arrayProperties"] = {"size": array.size, "statusSummary": dict(summary)}

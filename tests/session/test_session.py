@@ -135,6 +135,26 @@ def test_three_stages_take_three_times_boot_and_work(tmp_path: Path) -> None:
     assert time.monotonic() - began < 3 * (BOOT + WORK)
 
 
+def test_what_a_lost_machine_takes_along_is_done_again(tmp_path: Path) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        engine = VirtualEngine(loop, tmp_path.as_uri())
+        engine.client.failing["job-1", 2] = {"statusReason": "Host EC2 (i-1) terminated."}
+        session = session_on(engine, loop.clockwork())
+        heard = Heard(session, loop)
+        session.start()
+        session.submit(graph := shuffled(4))
+        await until(loop, heard, 4)
+        ended = [array.status.value for array in engine.client.arrays.values()]
+        assert ended[:3] == ["FAILED"] * 3  # what depends on the first fails with it
+        assert set(ended[3:]) == {"SUCCEEDED"}
+        places = {key: session.place_of(key) for key in graph.wanted}
+        assert len(session.read_values({k: p for k, p in places.items() if p is not None})[0]) == 4
+        await session.leave()
+        session.end()
+
+    virtual.run(main)
+
+
 def test_what_a_session_is_left_with_goes_on(tmp_path: Path) -> None:
     async def main(loop: VirtualLoop) -> None:
         engine = VirtualEngine(loop, tmp_path.as_uri())
