@@ -1,7 +1,6 @@
 """The IAM policy to make, change and delete a stack: pure.
 
-CloudFormation calls AWS with the credentials of whoever calls it. What it calls for each kind of
-resource is published with the kind (``handlers`` in its schema): a test compares this file with it.
+CloudFormation calls AWS with the credentials of whoever calls it: `permissions` has what it calls.
 """
 
 from __future__ import annotations
@@ -13,158 +12,27 @@ from typing import Any
 
 from dask_knot.aws import names
 from dask_knot.aws.options import StackOptions
+from dask_knot.aws.permissions import (
+    ALWAYS,
+    ASK_BATCH,
+    BATCH,
+    BUCKET,
+    CLOUDFORMATION,
+    GROUP,
+    LAUNCH,
+    LOGS,
+    NETWORK,
+    OBJECTS,
+    PROFILES,
+    REPOSITORY,
+    ROLES,
+    TYPES,
+    VPCS,
+)
 from dask_knot.aws.policy import Policy, statement
 from dask_knot.aws.surroundings import is_looked_up
 from dask_knot.aws.template.roles import INSTANCE_POLICY, SPOT_FLEET_POLICY, needs_spot_fleet_role
 from dask_knot.aws.template.words import Statement, document
-
-CLOUDFORMATION = (
-    "ContinueUpdateRollback",
-    "CreateStack",
-    "DeleteStack",
-    "DescribeStackEvents",
-    "DescribeStacks",
-    "GetTemplate",
-    "ListStackResources",
-    "UpdateStack",
-)
-ROLES = (
-    "CreateRole",
-    "DeleteRole",
-    "DeleteRolePolicy",
-    "GetRole",
-    "GetRolePolicy",
-    "ListAttachedRolePolicies",
-    "ListRolePolicies",
-    "PassRole",
-    "PutRolePolicy",
-    "TagRole",
-    "UntagRole",
-    "UpdateAssumeRolePolicy",
-)
-PROFILES = (
-    "AddRoleToInstanceProfile",
-    "CreateInstanceProfile",
-    "DeleteInstanceProfile",
-    "GetInstanceProfile",
-    "RemoveRoleFromInstanceProfile",
-)
-BUCKET = (
-    "CreateBucket",
-    "DeleteBucket",
-    "DeleteBucketPolicy",
-    "ListBucket",
-    "ListBucketVersions",
-    "PutBucketOwnershipControls",
-    "PutBucketPolicy",
-    "PutBucketPublicAccessBlock",
-    "PutBucketTagging",
-    "PutEncryptionConfiguration",
-    "PutLifecycleConfiguration",
-    # CloudFormation reads back all that a bucket can be set to: some twenty calls.
-    "GetBucket*",
-    "Get*Configuration",
-    "ListTagsForResource",
-    "TagResource",
-    "UntagResource",
-)
-OBJECTS = ("DeleteObject", "DeleteObjectVersion")
-REPOSITORY = (
-    "CreateRepository",
-    "DeleteLifecyclePolicy",
-    "DeleteRepository",
-    "DescribeRepositories",
-    "GetLifecyclePolicy",
-    "GetRepositoryPolicy",
-    "ListTagsForResource",
-    "PutLifecyclePolicy",
-    "TagResource",
-    "UntagResource",
-)
-LOGS = (
-    "CreateLogGroup",
-    "DeleteLogGroup",
-    "DeleteRetentionPolicy",
-    "DescribeIndexPolicies",
-    "GetDataProtectionPolicy",
-    "ListTagsForResource",
-    "PutRetentionPolicy",
-    "TagResource",
-    "UntagResource",
-)
-ASK_BATCH = (
-    "DescribeComputeEnvironments",
-    "DescribeJobDefinitions",
-    "DescribeJobQueues",
-    "ListJobs",
-)
-BATCH = (
-    "CreateComputeEnvironment",
-    "CreateJobQueue",
-    "DeleteComputeEnvironment",
-    "DeleteJobQueue",
-    "DeregisterJobDefinition",
-    "SetCapacityTags",
-    "TagResource",
-    "UntagResource",
-    "UpdateComputeEnvironment",
-    "UpdateJobQueue",
-)
-#: EC2's actions, by what is made: what is asked for, made and deleted.
-ALWAYS = (("DescribeLaunchTemplateVersions", "DescribeSubnets"), (), ())
-TYPES = (("DescribeInstanceTypes",), (), ())
-VPCS = (("DescribeVpcs",), (), ())
-GROUP = (
-    ("DescribeInstances", "DescribeSecurityGroups"),
-    (
-        "AuthorizeSecurityGroupEgress",
-        "CreateSecurityGroup",
-        "CreateTags",
-        "RevokeSecurityGroupEgress",
-    ),
-    ("DeleteSecurityGroup", "DeleteTags"),
-)
-LAUNCH = (
-    ("DescribeLaunchTemplates",),
-    ("CreateLaunchTemplate", "CreateLaunchTemplateVersion", "CreateTags"),
-    ("DeleteLaunchTemplate", "DeleteTags"),
-)
-NETWORK = (
-    (
-        "DescribeAccountAttributes",
-        "DescribeAvailabilityZones",
-        "DescribeInternetGateways",
-        "DescribeNetworkAcls",
-        "DescribeNetworkInterfaces",
-        "DescribeRouteTables",
-        "DescribeVpcAttribute",
-        "DescribeVpcEncryptionControls",
-        "DescribeVpcEndpoints",
-    ),
-    (
-        "AssociateRouteTable",
-        "AttachInternetGateway",
-        "CreateInternetGateway",
-        "CreateRoute",
-        "CreateRouteTable",
-        "CreateSubnet",
-        "CreateVpc",
-        "CreateVpcEndpoint",
-        "DeleteVpcEndpoints",
-        "ModifySubnetAttribute",
-        "ModifyVpcAttribute",
-        "ModifyVpcEndpoint",
-    ),
-    (
-        "DeleteInternetGateway",
-        "DeleteRoute",
-        "DeleteRouteTable",
-        "DeleteSubnet",
-        "DeleteVpc",
-        "DetachInternetGateway",
-        "DisassociateRouteTable",
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
