@@ -1,0 +1,121 @@
+"""What a session sees of jobs that fail, wait, or can't be asked about; in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dask_knot.errors import JobStartError, KnotError
+from dask_knot.session.failures import ErredKey
+from dask_knot.session.opening import session_on
+from dask_knot.session.session import Session
+from tests.session import virtual
+from tests.session.test_session import BOOT, WORK, Heard, VirtualEngine, shuffled, until
+from tests.session.virtual import VirtualLoop
+
+Scene = Callable[[VirtualLoop, VirtualEngine, Session, Heard], Any]
+
+
+def play(tmp_path: Path, scene: Scene) -> None:
+    """Open a session in virtual time, let something happen, and end it."""
+
+    async def main(loop: VirtualLoop) -> None:
+        engine = VirtualEngine(loop, tmp_path.as_uri())
+        session = session_on(engine, loop.clockwork())
+        heard = Heard(session, loop)
+        session.start()
+        await scene(loop, engine, session, heard)
+        await session.leave()
+        session.end()
+
+    virtual.run(main)
+
+
+def errors_of(heard: Heard) -> list[BaseException]:
+    """Give the errors of the keys that erred."""
+    return [one.failure.load() for one in heard.outcomes if isinstance(one, ErredKey)]
+
+
+def away(*arguments: Any, **options: Any) -> Any:
+    """Be a Batch that nobody reaches."""
+    raise ConnectionError("Batch is away")
+
+
+def test_a_short_outage_of_batch_loses_nothing(tmp_path: Path) -> None:
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        session.submit(shuffled(4))
+        await asyncio.sleep(BOOT)
+        engine.client.describe_jobs = away
+        await asyncio.sleep(session.settings.tempo.patience / 2)
+        assert heard.outcomes == []
+        del engine.client.describe_jobs
+        await until(loop, heard, 4)
+        assert errors_of(heard) == []
+
+    play(tmp_path, scene)
+
+
+def test_a_long_one_is_told_and_the_jobs_are_ended(tmp_path: Path) -> None:
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        session.submit(shuffled(4))
+        await asyncio.sleep(BOOT)
+        engine.client.describe_jobs = away
+        began = loop.time()
+        await until(loop, heard, 4)
+        patience = session.settings.tempo.patience
+        assert patience <= loop.time() - began <= 2 * patience
+        assert all(isinstance(error, KnotError) for error in errors_of(heard))
+        assert all("Batch is away" in str(error) for error in errors_of(heard))
+        await asyncio.sleep(1)
+        assert len(engine.client.requests("TerminateJob")) == 3  # those of all three stages
+        del engine.client.describe_jobs
+
+    play(tmp_path, scene)
+
+
+def test_jobs_that_can_never_start_are_told_and_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        noticed: list[str] = []
+        session.hooks.notice = noticed.append
+        engine.client.environment["status"] = "INVALID"
+        engine.client.environment["statusReason"] = "CLIENT_ERROR - the role is gone"
+        describe = engine.client.describe_jobs
+
+        def all_wait(*, jobs: Sequence[str]) -> Any:
+            found = [dict(detail) for detail in describe(jobs=jobs)["jobs"]]
+            for detail in found:
+                detail["status"] = "RUNNABLE"
+                if "arrayProperties" in detail:
+                    size = detail["arrayProperties"]["size"]
+                    summary = {"size": size, "statusSummary": {"RUNNABLE": size}}
+                    detail |= {"status": "PENDING", "arrayProperties": summary}
+            return {"jobs": found}
+
+        engine.client.describe_jobs = all_wait
+        session.submit(shuffled(4))
+        await until(loop, heard, 4)
+        assert loop.time() >= session.settings.tempo.stuck_after
+        assert all(isinstance(error, JobStartError) for error in errors_of(heard))
+        assert any("the role is gone" in text for text in noticed)
+        del engine.client.describe_jobs
+
+    play(tmp_path, scene)
+
+
+def test_a_child_that_fails_is_planned_again(tmp_path: Path) -> None:
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        lost = {"statusReason": "Host EC2 (instance i-1) terminated.", "container": {}}
+        engine.client.failing["job-1", 2] = lost
+        session.submit(shuffled(4))
+        await until(loop, heard, 4)
+        assert errors_of(heard) == []
+        assert len(engine.client.arrays) > 3  # what failed, and all that depended on it, once more
+        assert loop.time() < 6 * (BOOT + WORK)
+
+    play(tmp_path, scene)
