@@ -31,7 +31,7 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
         take_failed_child(state, ChildFailed(event.shard, Ending.UNREADABLE, error), now)
         return
     state.moved.update(manifest.moved)
-    stage.tally.ran(shard.left, manifest)
+    shard.have_left(stage.tally.ran(shard.left, manifest))
     starved: list[KeyRecord] = []
     for output in manifest.outputs:
         record = shard.outputs[output.ordinal]
@@ -116,6 +116,7 @@ def take_failed_submission(state: TrackerState, event: SubmissionFailed) -> None
 def _give_up(state: TrackerState, shard: ShardRecord, event: ShardEvent) -> None:
     if shard.stage is not None:
         shard.stage.tally.give_up(shard.left)
+        shard.have_left({})
     state.close(shard, event)
 
 

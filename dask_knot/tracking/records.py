@@ -39,8 +39,8 @@ class KeyRecord:
         How often it was planned again because its job was lost.
     draft : object, optional
         The `Draft` in which it waits to be planned: which one it is is all that counts here.
-    shard : ShardRecord, optional
-        What makes or made it, as its output number `ordinal`.
+    shard, ordinal : ShardRecord, optional; int
+        What makes or made it, and the number of the output.
     """
 
     key: Key
@@ -178,16 +178,12 @@ class ShardRecord:
 
     Attributes
     ----------
-    size : int
-        How many tasks it runs.
+    size, left : int; dict of str to int
+        Number of its tasks; those that aren't known to have run, by prefix.
     alive : int
         How many of its outputs are needed.
-    objects : set of str, optional
-        What it wrote; None when that was deleted.
-    stored : int
-        Bytes of the values in them.
-    left : dict of str to int
-        Its tasks by prefix that aren't known to have run.
+    objects, stored : set of str, optional; int
+        What it wrote, or None when that was deleted; bytes of the values in it.
     """
 
     id: ShardId | None
@@ -233,6 +229,10 @@ class ShardRecord:
         """Read nothing any more; give what was read, which has a reader less each."""
         inputs, self.inputs = self.inputs, []
         return inputs
+
+    def have_left(self, tasks: dict[str, int]) -> None:
+        """Have no other tasks that aren't known to have run."""
+        self.left = tasks
 
     def keep(self, size: int) -> None:
         """Have a value in the store."""
@@ -281,6 +281,7 @@ class StageRecord:
     def close(self, shard: ShardRecord) -> None:
         """Have a shard that runs no longer."""
         self.tally.close(shard.left, shard.state)
+        shard.have_left({})
         self.open -= 1
         self.needed -= shard.alive > 0 or not shard.outputs  # a joining one makes nothing, ever
 

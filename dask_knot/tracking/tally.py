@@ -50,32 +50,32 @@ class Tally:
         """Count what a shard is to run."""
         self.total.update(tasks)
 
-    def ran(self, left: dict[str, int], manifest: Manifest) -> None:
-        """Count what a shard ran; `left` are its tasks that weren't counted yet."""
+    def ran(self, left: Mapping[str, int], manifest: Manifest) -> dict[str, int]:
+        """Count what a shard ran of its tasks that weren't counted yet; give those still left."""
+        still = dict(left)
         for prefix, work in manifest.work.items():
             # A second attempt may run again what the first had not committed.
-            tasks = min(work.tasks, left.get(prefix, 0))
+            tasks = min(work.tasks, still.get(prefix, 0))
             if tasks:
-                left[prefix] -= tasks
+                still[prefix] -= tasks
                 erred = min(work.erred, tasks)
                 self.erred[prefix] += erred
                 self.done[prefix] += tasks - erred
         if manifest.final and not manifest.lost:  # else some of them are planned again
             has_failed = any(output.kind for output in manifest.outputs)
-            (self.erred if has_failed else self.done).update(left)
-            left.clear()
+            (self.erred if has_failed else self.done).update(still)
+            still.clear()
+        return still
 
-    def give_up(self, left: dict[str, int]) -> None:
+    def give_up(self, left: Mapping[str, int]) -> None:
         """Count tasks that nothing will run as erred."""
         self.erred.update(left)
-        left.clear()
 
-    def close(self, left: dict[str, int], state: ShardState) -> None:
+    def close(self, left: Mapping[str, int], state: ShardState) -> None:
         """Note that a shard is open no longer."""
         self.shards[ShardState.OPEN] -= 1
         self.shards[state] += 1
         self.total.subtract(left)
-        left.clear()
 
 
 def tally(id: StageId, after: frozenset[int], shards: int) -> Tally:
