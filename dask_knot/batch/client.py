@@ -21,7 +21,7 @@ class BatchClient(QueueClient, Protocol):
     def terminate_job(self, *, jobId: str, reason: str) -> Mapping[str, Any]: ...
 
 
-def describe(client: BatchClient, ids: Sequence[str]) -> list[Description]:
+def describe_jobs(client: BatchClient, ids: Sequence[str]) -> list[Description]:
     """Describe any number of jobs and children; those that Batch has forgotten are left out."""
     found: list[Description] = []
     for start in range(0, len(ids), DESCRIBED_JOBS):

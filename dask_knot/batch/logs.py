@@ -52,7 +52,7 @@ class JobLogs:
         return found
 
 
-def named(jobs: Mapping[StageId, StageJob], chosen: Collection[str]) -> list[str]:
+def chosen_children(jobs: Mapping[StageId, StageJob], chosen: Collection[str]) -> list[str]:
     """Name the children of the jobs that are chosen, and the children that are themselves."""
     ids: list[str] = []
     for job in jobs.values():
@@ -60,7 +60,7 @@ def named(jobs: Mapping[StageId, StageJob], chosen: Collection[str]) -> list[str
     return ids
 
 
-def newest(jobs: Mapping[StageId, StageJob], count: int = LOGS_AT_ONCE) -> list[str]:
+def newest_children(jobs: Mapping[StageId, StageJob], count: int = LOGS_AT_ONCE) -> list[str]:
     """Name the newest children, those that failed first."""
     latest = [*jobs.values()][::-1]
     failed = [job.child(index) for job in latest for index in sorted(job.ended)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from dask_knot.batch.client import BatchClient, children, describe
+from dask_knot.batch.client import BatchClient, children, describe_jobs
 from dask_knot.batch.endings import Explanation
 from dask_knot.batch.jobs import StageJob, StageJobs
-from dask_knot.batch.logs import JobLogs, named, newest
+from dask_knot.batch.logs import JobLogs, chosen_children, newest_children
 from dask_knot.batch.queues import Description, describe_queue
 from dask_knot.batch.request import JobTemplate, job_definition, submission
 from dask_knot.batch.rules import ENDED, JobStatus, Wait, known_status
@@ -128,7 +128,7 @@ class JobService:
         """Update the counts of the jobs of stages; give what Batch said of each."""
         by_id = {self.jobs[id].id: id for id in stages if id in self.jobs}
         found = []
-        for detail in describe(self._client, list(by_id)):
+        for detail in describe_jobs(self._client, list(by_id)):
             id = by_id.pop(detail["jobId"])
             job = self.jobs[id]
             job.missed = 0
@@ -150,7 +150,9 @@ class JobService:
     def explain(self, shards: Sequence[ShardId]) -> list[tuple[ShardId, Explanation]]:
         """Explain children that ended without leaving a manifest, whatever Batch says of them."""
         ids = {shard: self._child(shard) for shard in shards}
-        details = {detail["jobId"]: detail for detail in describe(self._client, list(ids.values()))}
+        details = {
+            detail["jobId"]: detail for detail in describe_jobs(self._client, list(ids.values()))
+        }
         unknown = {"statusReason": "Batch does not know the job any more"}
         return [
             (shard, self._logs.explain(details.get(id) or {"jobId": id, **unknown}))
@@ -178,7 +180,9 @@ class JobService:
             else:
                 arrays.setdefault(job.id, set()).add(job.child(shard.index))
         status = JobStatus.RUNNING
-        found = [d["jobId"] for d in describe(self._client, alone) if d["status"] == status.value]
+        found = [
+            d["jobId"] for d in describe_jobs(self._client, alone) if d["status"] == status.value
+        ]
         for array, wanted in arrays.items():
             running = (child["jobId"] for child in children(self._client, array, status))
             found += [id for id in running if id in wanted]
@@ -198,8 +202,8 @@ class JobService:
         """Read the last lines of the logs of jobs or children: of those that are named, or of the
         newest that ran, those that failed first.
         """
-        ids = newest(self.jobs) if chosen is None else named(self.jobs, chosen)
-        return self._logs.read(describe(self._client, ids), lines)
+        ids = newest_children(self.jobs) if chosen is None else chosen_children(self.jobs, chosen)
+        return self._logs.read(describe_jobs(self._client, ids), lines)
 
     def waiting_reason(self, job: StageJob) -> str:
         """Tell what Batch says of a job that waits; of an array, of the child that it names."""
@@ -255,7 +259,7 @@ class JobService:
             for child in children(self._client, job.id, JobStatus.FAILED)
             if child["arrayProperties"]["index"] not in job.ended
         ]
-        for detail in describe(self._client, names):
+        for detail in describe_jobs(self._client, names):
             index = detail["arrayProperties"]["index"]
             ended = self._logs.explain(detail)
             job.ended |= {index}

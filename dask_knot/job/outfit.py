@@ -48,7 +48,7 @@ def outfitted(outfit: Outfit) -> Iterator[JobWorker]:
             set_up(worker, outfit.plugins)
             yield worker
     except BaseException as error:
-        code = exits.code_of(error)
+        code = exits.exit_code(error)
         raise
     finally:
         _leave(worker, code)

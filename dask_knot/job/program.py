@@ -27,7 +27,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         run, stage = Run.of_pack(url)
     except KnotError as error:  # before the next: some of them are ValueErrors
         say(f"{url} could not be run: {error}")
-        return exits.code_of(error)
+        return exits.exit_code(error)
     except ValueError as error:
         sys.stderr.write(f"usage: python -m dask_knot.job STAGE-URL ({error})\n")
         return 2
@@ -39,11 +39,11 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         run_shard(run, shard, attempt, printed)
     except (VersionsError, NotLoadedError, PluginError) as error:
         say(str(error))
-        return exits.code_of(error)
+        return exits.exit_code(error)
     except KnotError as error:
         say(f"shard {shard} of {run.name} could not be run: {error}")
-        return exits.code_of(error)
+        return exits.exit_code(error)
     except Exception as error:  # what tasks raise is in their manifest: this is ours
         say(in_short(error))
-        return exits.code_of(error)
+        return exits.exit_code(error)
     return 0

@@ -35,6 +35,6 @@ _CODES = (
 )
 
 
-def code_of(error: BaseException) -> int:
+def exit_code(error: BaseException) -> int:
     """Give the exit code that says why a shard could not be run."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), MISTAKE)

@@ -86,7 +86,7 @@ _OPENERS: dict[str, Callable[..., Any]] = {
 }
 
 
-def check_bucket(url: str, error: Exception) -> None:
+def check_not_gone(url: str, error: Exception) -> None:
     """Tell a bucket that isn't there any more from trouble that passes.
 
     Raises

@@ -24,7 +24,7 @@ from obstore.exceptions import (
 from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError, StoreGoneError
 from dask_knot.run.codec import Bytes
 from dask_knot.run.folder import check_is_there, folder_of
-from dask_knot.run.opening import check_bucket, open_objects, plain_text
+from dask_knot.run.opening import check_not_gone, open_objects, plain_text
 from dask_knot.run.patience import NONE, Patience
 
 T = TypeVar("T")
@@ -244,13 +244,13 @@ class Store:
         try:
             found = call()
         except MISSING as error:
-            check_bucket(self.url, error)
+            check_not_gone(self.url, error)
             self._check_folder(operation, name)
             raise MissingObjectError(
                 f"{name} is not in the store {self.url}: it was deleted, or never written"
             ) from error
         except (BaseError, OSError, ValueError) as error:
-            check_bucket(self.url, error)
+            check_not_gone(self.url, error)
             text = f"failed to {operation} {name}: {plain_text(error)}. {_cure(error)}"
             raise StoreError(f"the store {self.url} {text}") from error
         if not found:  # such as a listing, which names nothing of a folder that isn't there
