@@ -24,6 +24,7 @@ pytestmark = pytest.mark.timeout(600)
 #: Three stages of two children and one; those of one stage take their time, and write then.
 PROGRAM = """
 import os, signal, sys, time
+from threading import Timer
 
 # What was started behind a shell's `&`, or by nohup, ignores it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -62,9 +63,12 @@ if __name__ == "__main__":
         ):
             time.sleep(0.1)
         time.sleep(1)  # well inside of its tasks
-        print(cluster.name, flush=True)
         if sys.argv[4] == "close":
+            print(cluster.name, flush=True)
             sys.exit()
+        # Well inside of the waiting: `distributed.utils.sync` fails when it is interrupted while
+        # it begins.
+        Timer(1, print, [cluster.name], {"flush": True}).start()
         wait(future)
 """
 

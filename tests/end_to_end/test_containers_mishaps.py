@@ -20,6 +20,7 @@ from dask_knot.aws.options import StackOptions
 from dask_knot.aws.removal import down
 from dask_knot.aws.session import AwsSession
 from dask_knot.aws.stack import up
+from dask_knot.batch.rules import JobStatus
 from dask_knot.errors import ConfigurationError, CredentialsError, JobStartError
 from tests import inside
 from tests.end_to_end.conftest import until
@@ -116,7 +117,7 @@ def test_more_memory_than_any_instance_has(open_aws: Callable[..., KnotCluster])
     assert "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT" in str(e.value)
     assert "--instance-types" in str(e.value)
     jobs = inside.service(cluster).jobs.values()
-    until(lambda: all(job.counts.get("FAILED") for job in jobs), 30)  # ended at Batch, too
+    until(lambda: all(job.counts.get(JobStatus.FAILED) for job in jobs), 30)  # ended at Batch, too
 
 
 def test_a_bucket_in_another_region(open_aws: Callable[..., KnotCluster], machine: Rig) -> None:
