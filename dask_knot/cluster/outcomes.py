@@ -11,8 +11,8 @@ from distributed.protocol import to_serialize
 
 from dask_knot.errors import InternalError
 from dask_knot.run.failure import fail
-from dask_knot.session.driver import Outcome
 from dask_knot.session.failures import ErredKey
+from dask_knot.session.hooks import Outcome
 from dask_knot.tracking import actions
 
 logger = logging.getLogger(__name__)

@@ -48,14 +48,14 @@ class Clockwork:
     executor : callable
         Makes what runs calls that block, from a name and how many may run at once; calls of an
         executor for one run in order.
-    pause : callable
-        Blocks for so many seconds, outside of an event loop.
+    pause : callable, optional
+        Blocks for so many seconds of that clock, outside of an event loop; None: as threads do.
     """
 
     now: Callable[[], float] = time.monotonic
     call_later: Callable[[float, Callable[[], object]], Timer] = _call_later
     executor: Callable[[str, int], Executor] = _threads
-    pause: Callable[[float], object] = time.sleep
+    pause: Callable[[float], object] | None = None
 
     async def sleep(self, seconds: float) -> None:
         """Let some time pass."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from dask_knot.collector import paused_collector
@@ -14,46 +14,14 @@ from dask_knot.errors import InternalError
 from dask_knot.planning import make_plan
 from dask_knot.run.names import StageId
 from dask_knot.session.clockwork import Clockwork
-from dask_knot.session.failures import ErredKey, Failures
+from dask_knot.session.failures import Failures
+from dask_knot.session.hooks import Hooks, Outcome, nobody
 from dask_knot.session.outages import tolerate
 from dask_knot.session.submission import Submitter
-from dask_knot.session.watcher import ChildEvent
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
-
-Outcome = actions.FinishKey | ErredKey
-
-
-def nobody(what: object) -> None:
-    """Take what is said before anybody is there to hear it."""
-
-
-def nothing() -> None:
-    """Do what has to be done while nobody waits."""
-
-
-@dataclass(slots=True)
-class Hooks:
-    """Whom a session tells what, in its event loop.
-
-    Attributes
-    ----------
-    outcomes : callable
-        Takes how wanted keys ended: a sequence of Outcome.
-    notice : callable
-        Takes what people should know at once, such as why jobs wait: a line.
-    found : callable
-        Takes manifests and ends of children as they are found, to be shown.
-    changed : callable
-        Called after whatever may have changed what there is to wait for.
-    """
-
-    outcomes: Callable[[Sequence[Outcome]], None] = nobody
-    notice: Callable[[str], None] = nobody
-    found: Callable[[Sequence[ChildEvent]], None] = nobody
-    changed: Callable[[], None] = nothing
 
 
 class Driver:
@@ -190,11 +158,20 @@ class Driver:
             self._carry_out(mistakes)
 
     async def _read_failures(self, failed: Sequence[actions.FailKey]) -> None:
-        self._tell(await self._in(self._reads, self._failures.read, failed))
+        try:
+            told = await self._in(self._reads, self._failures.read, failed)
+        except Exception as error:  # a mistake of ours: the tracker takes these keys for answered
+            mistake = InternalError.of(error)
+            told, _ = self._failures.at_hand([replace(one, failure=mistake) for one in failed])
+        self._tell(told)
 
     def _tell(self, outcomes: Sequence[Outcome]) -> None:
-        if outcomes and not self.is_closing:
+        if not outcomes or self.is_closing:
+            return
+        try:
             self._hooks.outcomes(outcomes)
+        except Exception as error:  # whoever listens must not end what else is to be done
+            _log_mistake(error)
 
     def _make_plan(self, action: actions.MakePlan) -> None:
         self.background(self._plan(action))

@@ -10,7 +10,8 @@ from dask_knot.batch.service import StageJob
 from dask_knot.errors import JobStartError
 from dask_knot.run.names import StageId
 from dask_knot.session.clockwork import Alarm, Clockwork
-from dask_knot.session.driver import Driver, Hooks, nothing
+from dask_knot.session.driver import Driver
+from dask_knot.session.hooks import Hooks, nothing
 from dask_knot.session.outages import Outage, tolerate
 from dask_knot.session.overstays import OverstayWatch
 from dask_knot.session.stalls import Stall, StallWatch

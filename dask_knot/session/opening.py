@@ -11,9 +11,10 @@ from dask_knot.run.run import Run
 from dask_knot.run.work import Options
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.constants import StoredConstants
-from dask_knot.session.driver import Driver, Hooks
+from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine, open_engine
 from dask_knot.session.failures import Failures
+from dask_knot.session.hooks import Hooks
 from dask_knot.session.lookout import Lookout
 from dask_knot.session.progress import Progress
 from dask_knot.session.session import Session
@@ -74,7 +75,7 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
     settings = replace(settings, store=run.store_url)  # now that it is known
     first = run.claim_session() if settings.is_named else 0
     # Not before: what is wrong from the start is told at once. Waiting ends when the run is left.
-    run.be_patient(tempo.patience, clockwork.now)
+    run.be_patient(tempo.patience, clockwork.now, clockwork.pause)
     pace = Pace(tempo.gather_quiet, tempo.gather_longest)
     tracker = Tracker(run.names, _limits(settings), size, pace, first)
     values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))

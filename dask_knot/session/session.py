@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,8 +22,9 @@ from dask_knot.run.manifest import Place
 from dask_knot.run.names import StageId
 from dask_knot.run.run import Run
 from dask_knot.session.clockwork import Clockwork
-from dask_knot.session.driver import Driver, Hooks
+from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine
+from dask_knot.session.hooks import Hooks
 from dask_knot.session.lookout import Lookout
 from dask_knot.session.plugins import JobPlugins
 from dask_knot.session.progress import Progress
@@ -129,7 +131,7 @@ class Session:
             self._driver.shut_down_submission()
             self._engine.end_jobs()
             clock = self._clockwork
-            left = end_jobs(self._service, now=clock.now, pause=clock.pause)
+            left = end_jobs(self._service, now=clock.now, pause=clock.pause or time.sleep)
             self._driver.shut_down()
             self._lookout.close()
             self._values.close()

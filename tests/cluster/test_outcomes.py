@@ -12,8 +12,8 @@ from dask_knot.cluster.outcomes import Outcomes
 from dask_knot.errors import InternalError, KnotError
 from dask_knot.run.failure import fail
 from dask_knot.run.manifest import NOWHERE
-from dask_knot.session.driver import Outcome
 from dask_knot.session.failures import ErredKey
+from dask_knot.session.hooks import Outcome
 from dask_knot.tracking.actions import Facts, FinishKey
 
 FACTS = Facts(8, b"", "int", 1.0, 2.0)

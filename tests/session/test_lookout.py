@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dask_knot.errors import JobStartError, KnotError
+from dask_knot.errors import InternalError, JobStartError, KnotError, StoreError
+from dask_knot.run.manifest import Place
 from dask_knot.session.failures import ErredKey
 from dask_knot.session.opening import session_on
 from dask_knot.session.session import Session
+from dask_knot.tracking import actions, events
 from tests.session import virtual
 from tests.session.test_session import BOOT, WORK, Heard, VirtualEngine, shuffled, until
 from tests.session.virtual import VirtualLoop
@@ -119,3 +122,56 @@ def test_a_child_that_fails_is_planned_again(tmp_path: Path) -> None:
         assert loop.time() < 6 * (BOOT + WORK)
 
     play(tmp_path, scene)
+
+
+def test_a_store_that_is_away_for_long_is_told_in_virtual_time(tmp_path: Path) -> None:
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        (tmp_path / "store").rename(tmp_path / "elsewhere")
+        started, began = time.monotonic(), loop.time()
+        session.submit(shuffled(4))
+        await until(loop, heard, 4)
+        assert loop.time() - began >= session.settings.tempo.patience
+        assert time.monotonic() - started < session.settings.tempo.patience
+        assert all(isinstance(error, StoreError) for error in errors_of(heard))
+        (tmp_path / "elsewhere").rename(tmp_path / "store")
+
+    (tmp_path / "store").mkdir()
+    play(tmp_path / "store", scene)
+
+
+def test_failures_that_can_not_be_read_by_a_mistake_are_told(tmp_path: Path) -> None:
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        def fail(failed: Sequence[Any]) -> Any:
+            raise ValueError("a mistake")
+
+        tracker: Any = session._tracker
+        driver: Any = session._driver
+        driver._failures.read = fail
+        decide = tracker.handle
+        tracker.handle = lambda event, now: [actions.FailKey("a", 1, Place("nowhere", 0, 1))]
+        session.handle([events.Ticked()])
+        tracker.handle = decide
+        await until(loop, heard, 1)
+        assert [type(error) for error in errors_of(heard)] == [InternalError]
+
+    play(tmp_path, scene)
+
+
+def test_a_listener_that_raises_ends_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        def refuse(outcomes: Sequence[Any]) -> None:
+            session.hooks.outcomes = heard.take
+            raise ValueError("not now")
+
+        session.hooks.outcomes = refuse
+        session.submit(shuffled(1))
+        while session.hooks.outcomes is refuse:
+            await asyncio.sleep(1)
+        session.submit(shuffled(2))
+        await until(loop, heard, 1)
+        assert errors_of(heard) == []
+
+    play(tmp_path, scene)
+    assert "not now" in caplog.text

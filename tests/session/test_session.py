@@ -19,8 +19,8 @@ from dask_knot.errors import InternalError
 from dask_knot.planning import Resources
 from dask_knot.run.manifest import Place
 from dask_knot.run.store import Store
-from dask_knot.session.driver import Outcome
 from dask_knot.session.failures import ErredKey
+from dask_knot.session.hooks import Outcome
 from dask_knot.session.opening import session_on
 from dask_knot.session.session import Session
 from dask_knot.settings.settings import Settings, resolve
@@ -31,6 +31,7 @@ from tests.session.virtual import VirtualLoop
 
 BOOT = 60.0
 WORK = 600.0
+FOREVER = 100_000.0
 #: As on AWS, and with tasks that are known to be long.
 PACE = {"job_start": 60.0, "target": 240.0, "unknown_task": WORK, "poll_slowest": 30.0}
 
@@ -103,6 +104,7 @@ def _sum(key: str, reads: Any) -> Task:
 async def until(loop: VirtualLoop, heard: Heard, count: int) -> None:
     """Let virtual time pass until so many outcomes came."""
     while len(heard.outcomes) < count:
+        assert loop.time() < FOREVER, heard.outcomes
         await asyncio.sleep(1.0)
 
 
