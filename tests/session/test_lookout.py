@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dask_knot.errors import InternalError, JobStartError, KnotError, StoreError
-from dask_knot.run.manifest import Place
+from dask_knot.run.manifest import NOWHERE, Place
 from dask_knot.session.failures import ErredKey
 from dask_knot.session.opening import session_on
 from dask_knot.session.session import Session
@@ -166,12 +166,16 @@ def test_a_listener_that_raises_ends_nothing_else(
             raise ValueError("not now")
 
         session.hooks.outcomes = refuse
-        session.submit(shuffled(1))
-        while session.hooks.outcomes is refuse:
-            await asyncio.sleep(1)
-        session.submit(shuffled(2))
+        tracker: Any = session._tracker
+        decide = tracker.handle
+        tracker.handle = lambda event, now: [
+            actions.FinishKey("a", 1, NOWHERE, actions.Facts(0, b"", "", 0.0, 0.0)),
+            actions.FailKey("b", 1, Place("nowhere", 0, 1)),
+        ]
+        session.handle([events.Ticked()])
+        tracker.handle = decide
         await until(loop, heard, 1)
-        assert errors_of(heard) == []
+        assert [outcome.key for outcome in heard.outcomes] == ["b"]
 
     play(tmp_path, scene)
     assert "not now" in caplog.text
