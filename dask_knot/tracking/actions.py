@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dask.typing import Key
@@ -10,15 +10,30 @@ from dask.typing import Key
 from dask_knot.planning import Plan, PlanRequest
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
-from dask_knot.tracking.events import Node
+from dask_knot.tracking.events import Graph, Node
 
 
 @dataclass(frozen=True, slots=True)
 class MakePlan:
-    """Cut tasks into stages of shards; answer with PlanMade or PlanningFailed."""
+    """Cut tasks into stages of shards; answer with PlanMade, PlanOutrun or PlanningFailed.
+
+    Attributes
+    ----------
+    graphs : collection of Graph
+        Where the tasks come from, with the digests of their work.
+    """
 
     number: int
     request: PlanRequest
+    graphs: Collection[Graph] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptStage:
+    """Find the job of a stage that another session submitted, or was to, and watch it."""
+
+    stage: StageId
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +125,7 @@ class WriteAgain:
 
 Action = (
     MakePlan
+    | AdoptStage
     | SubmitPlan
     | TerminateStage
     | DisownShards

@@ -12,6 +12,7 @@ from dask.typing import Key
 from dask_knot.planning import Plan, Resources
 from dask_knot.run.manifest import Manifest, Place
 from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.record import Entry, PlanRecord
 
 
 class Node(Protocol):
@@ -42,6 +43,10 @@ class Graph:
         Of tasks that come before others, or after them; all others have 0.
     priority : float
         The highest one of what is wanted: a graph is planned as a whole.
+    digests : mapping of Key to bytes
+        In a named run, the digests of the tasks' work; none of work that must be done anew.
+    codes : mapping of str to bytes
+        The digest of the code of the tasks, by key prefix.
     """
 
     tasks: Mapping[Key, Node]
@@ -51,6 +56,8 @@ class Graph:
     resources: Mapping[Key, Resources] = field(default_factory=dict)
     priorities: Mapping[Key, float] = field(default_factory=dict)
     priority: float = 0
+    digests: Mapping[Key, bytes] = field(default_factory=dict)
+    codes: Mapping[str, bytes] = field(default_factory=dict)
 
     def tasks_before(self, key: Key, is_there: Callable[[Key], bool]) -> dict[Key, Node]:
         """Take a task, and all tasks before it whose values can't be had.
@@ -112,10 +119,17 @@ class KeyAsked:
 
 @dataclass(frozen=True, slots=True)
 class KeyReleased:
-    """Dask holds a key's value no longer; when it is forgotten, it will never ask again."""
+    """Dask holds a key's value no longer; when it is forgotten, it will never ask again.
+
+    Attributes
+    ----------
+    is_left : bool
+        Its client went away without a word: in a named run what is being made is made for later.
+    """
 
     key: Key
     forgotten: bool
+    is_left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +148,45 @@ class ValueLost:
 
 
 @dataclass(frozen=True, slots=True)
+class EntriesFound:
+    """Entries of the record of a named run: of earlier sessions, and of others at work."""
+
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecalled:
+    """A client asks, by its name alone, for a key that some session of the run was asked for.
+
+    The outcome comes with that run id; nothing comes if the run doesn't know the key.
+    """
+
+    key: Key
+    run_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """The client is about to leave: what waits to be planned is due at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlanMade:
-    """The planner is done."""
+    """The planner is done; in a named run the plan is recorded."""
 
     number: int
     plan: Plan
+    record: PlanRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOutrun:
+    """Others of the run make a part of what was planned: the plan was not recorded.
+
+    Their entries came before this, as `EntriesFound`.
+    """
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +207,18 @@ class SubmissionFailed:
 
 @dataclass(frozen=True, slots=True)
 class ManifestFound:
-    """A child has committed a part of its shard, or all of it."""
+    """A child has committed a part of its shard, or all of it.
+
+    Attributes
+    ----------
+    is_old : bool
+        It was there when its shard was looked at for the first time.
+    """
 
     shard: ShardId
     name: str
     manifest: Manifest
+    is_old: bool = False
 
 
 class Ending(Enum):
@@ -180,6 +235,7 @@ class Ending(Enum):
     HOST_LOST = auto()
     DEPENDENCY_FAILED = auto()
     UNREADABLE = auto()
+    LEFT = auto()  # its client is gone, and with it the job, or the submission that never came
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +261,11 @@ Event = (
     | KeyReleased
     | ValuesScattered
     | ValueLost
+    | EntriesFound
+    | KeyRecalled
+    | Leaving
     | PlanMade
+    | PlanOutrun
     | PlanningFailed
     | SubmissionFailed
     | ManifestFound

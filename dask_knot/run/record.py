@@ -1,0 +1,263 @@
+"""The record of a named run: what was planned, before it was submitted; and what was scattered.
+
+An entry is ``HEAD · body``. HEAD has the kind of entry, the format's version, and the length and
+checksum of the body, which is msgpack, compressed. Keys stand in a body of their own, which is
+read only when somebody asks for a key by its name.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from enum import IntEnum
+from itertools import accumulate
+from typing import Any
+
+import msgpack
+from dask.typing import Key
+
+from dask_knot.errors import CorruptObjectError
+from dask_knot.run.codec import Bytes
+from dask_knot.run.manifest import Place
+from dask_knot.run.names import StageId
+
+VERSION = 1
+#: Bytes of a digest of work.
+DIGEST_BYTES = 16
+#: Instead of a digest: the work can't be digested, or must be done anew.
+NO_DIGEST = bytes(DIGEST_BYTES)
+
+_HEAD = struct.Struct("<2sBBIII")
+_MAGIC = b"KR"
+
+
+class EntryKind(IntEnum):
+    """The kinds of entries."""
+
+    PLAN = 0
+    SCATTERED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedStage:
+    """A stage of a plan as it is recorded.
+
+    Attributes
+    ----------
+    depends_on : sequence of StageId
+        Stages of this plan, or of others, that it waits for.
+    tasks : mapping of str to int
+        How many tasks have which key prefix.
+    vcpus, memory, gpus : float, int or None, int
+        What each of its jobs has.
+    outputs : sequence of int
+        How many outputs each shard has.
+    """
+
+    depends_on: Sequence[StageId]
+    tasks: Mapping[str, int]
+    vcpus: float
+    memory: int | None
+    gpus: int
+    outputs: Sequence[int]
+
+
+class KeyList(Sequence[Key]):
+    """Keys that are unpacked when somebody looks: most of the time nobody does."""
+
+    def __init__(self, packed: bytes, length: int) -> None:
+        self.packed = packed
+        self._length = length
+        self._keys: tuple[Key, ...] | None = None
+
+    @classmethod
+    def of(cls, keys: Sequence[Key]) -> KeyList:
+        """Pack keys."""
+        packed = zlib.compress(msgpack.packb(list(keys), default=_plain), 1)
+        return cls(packed, len(keys))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._unpacked()[index]
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._unpacked())
+
+    def _unpacked(self) -> tuple[Key, ...]:
+        if self._keys is None:
+            self._keys = msgpack.unpackb(
+                zlib.decompress(self.packed), use_list=False, strict_map_key=False
+            )
+        return self._keys
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRecord:
+    """A plan, as it is recorded before its stages are submitted.
+
+    Outputs are numbered through the whole plan: those of the first shard of the first stage come
+    first.
+
+    Attributes
+    ----------
+    number : int
+        The plan's number; the session that made it is this divided by `PLANS_PER_SESSION`.
+    made : float
+        When, in seconds since the epoch, by the clock of its client.
+    stages : sequence of RecordedStage
+        Its stages.
+    keys : sequence of Key
+        Those of all outputs.
+    digests : bytes
+        The digests of all outputs, `DIGEST_BYTES` each; `NO_DIGEST` if there is none.
+    wanted : sequence of int
+        The numbers of the outputs that a client asked for.
+    codes : mapping of str to bytes
+        The digest of the code of the tasks, by key prefix.
+    limits : mapping of str to float
+        What the planner kept to.
+    """
+
+    number: int
+    made: float
+    stages: Sequence[RecordedStage]
+    keys: Sequence[Key]
+    digests: bytes
+    wanted: Sequence[int]
+    codes: Mapping[str, bytes] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+    def digest(self, output: int) -> bytes:
+        """Give the digest of an output."""
+        return self.digests[output * DIGEST_BYTES : (output + 1) * DIGEST_BYTES]
+
+    def starts(self) -> list[int]:
+        """Number the first output of each shard, of all stages one after another."""
+        counts = [count for stage in self.stages for count in stage.outputs]
+        return [0, *accumulate(counts)][:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class ScatterRecord:
+    """Values that a client stored itself.
+
+    Attributes
+    ----------
+    session : int
+        The number of the session that did.
+    made : float
+        When, in seconds since the epoch.
+    places : mapping of Key to Place
+        Where they are.
+    digests : mapping of Key to bytes
+        Digests of their contents, as far as there are any.
+    """
+
+    session: int
+    made: float
+    places: Mapping[Key, Place]
+    digests: Mapping[Key, bytes] = field(default_factory=dict)
+
+
+Entry = PlanRecord | ScatterRecord
+
+
+def encode(entry: Entry) -> list[Bytes]:
+    """Write an entry."""
+    if isinstance(entry, PlanRecord):
+        keys = entry.keys if isinstance(entry.keys, KeyList) else KeyList.of(entry.keys)
+        stages = [
+            (
+                [astuple(id) for id in stage.depends_on],
+                dict(stage.tasks),
+                stage.vcpus,
+                stage.memory,
+                stage.gpus,
+                list(stage.outputs),
+            )
+            for stage in entry.stages
+        ]
+        kind, packed = EntryKind.PLAN, keys.packed
+        body = {
+            "number": entry.number,
+            "made": entry.made,
+            "stages": stages,
+            "length": len(keys),
+            "digests": entry.digests,
+            "wanted": list(entry.wanted),
+            "codes": dict(entry.codes),
+            "limits": dict(entry.limits),
+        }
+    else:
+        kind, packed = EntryKind.SCATTERED, KeyList.of(list(entry.places)).packed
+        body = {
+            "session": entry.session,
+            "made": entry.made,
+            "places": [tuple(place) for place in entry.places.values()],
+            "digests": [entry.digests.get(key, b"") for key in entry.places],
+        }
+    data = zlib.compress(msgpack.packb(body), 1)
+    checksum = zlib.crc32(packed, zlib.crc32(data))
+    return [_HEAD.pack(_MAGIC, VERSION, kind, len(data), len(packed), checksum), data, packed]
+
+
+def decode(name: str, data: Bytes) -> Entry:
+    """Read the entry that is the object `name`.
+
+    Raises
+    ------
+    CorruptObjectError
+        If the bytes aren't those that were written.
+    """
+    view = memoryview(data)
+    if view.nbytes < _HEAD.size:
+        raise CorruptObjectError(f"the record {name} was cut off at {view.nbytes} bytes")
+    magic, version, kind, length, keys_length, checksum = _HEAD.unpack_from(view)
+    body = view[_HEAD.size :][:length]
+    packed = view[_HEAD.size + length :]
+    if (
+        magic != _MAGIC
+        or version != VERSION
+        or packed.nbytes != keys_length
+        or zlib.crc32(packed, zlib.crc32(body)) != checksum
+    ):
+        raise CorruptObjectError(
+            f"the record {name} is damaged, or of another version of dask_knot (format {version}; "
+            f"this one reads {VERSION})"
+        )
+    try:
+        return _decode(EntryKind(kind), zlib.decompress(body), bytes(packed))
+    except (ValueError, TypeError, LookupError, zlib.error, msgpack.UnpackException) as error:
+        raise CorruptObjectError(f"the record {name} makes no sense: {error!r}") from error
+
+
+def _decode(kind: EntryKind, body: bytes, packed: bytes) -> Entry:
+    fields = msgpack.unpackb(body, strict_map_key=False, use_list=False)
+    if kind is EntryKind.SCATTERED:
+        keys = KeyList(packed, len(fields["places"]))
+        places = dict(zip(keys, (Place(*place) for place in fields["places"]), strict=True))
+        digests = {k: d for k, d in zip(keys, fields["digests"], strict=True) if d}
+        return ScatterRecord(fields["session"], fields["made"], places, digests)
+    stages = [
+        RecordedStage([StageId(*id) for id in depends_on], *rest)
+        for depends_on, *rest in fields["stages"]
+    ]
+    return PlanRecord(
+        fields["number"],
+        fields["made"],
+        stages,
+        KeyList(packed, fields["length"]),
+        fields["digests"],
+        fields["wanted"],
+        fields["codes"],
+        fields["limits"],
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Give a number of NumPy as one of Python: they are equal, and so are keys of them."""
+    return value.item()
