@@ -38,11 +38,13 @@ ROOMS = {
     # In the job.
     "job": "errors collector internals run task",
     # In the client.
-    "graphs": "errors collector internals run settings planning tracking task",
     "batch": "errors plural run planning tracking",
     "image": "errors run settings",
     "local": "errors plural internals run settings planning batch image",
     "aws": "errors plural run settings planning batch image",
+    # Files in S3 are asked for their marks with the session's credentials.
+    "digests": "errors internals run settings aws",
+    "graphs": "errors collector internals run settings planning tracking task digests",
     "session": "errors plural collector internals run settings planning tracking graphs batch "
     "local image aws",
     "dashboard": "errors plural run planning tracking batch session",
@@ -674,6 +676,7 @@ def test_every_exception_is_in_the_tree() -> None:
 
 #: Exceptions outside of the tree, which no user meets by their name, and what becomes of each.
 INTERNAL_ERRORS = {
+    "digests/refusal.py: UndigestibleError": "its work runs again, and the reason is told",
     "planning/adjacency.py: CycleError": "the graph names it in a PlanningError",
     "job/outputs.py: SupersededError": "ends a second attempt, which has nothing to say",
     "tracking/moves.py: IllegalMoveError": "is the cause of an InternalError",
