@@ -14,7 +14,6 @@ from dask.utils import format_bytes
 from distributed.system import MEMORY_LIMIT
 
 from dask_knot.batch.request import MIB, JobTemplate
-from dask_knot.errors import ConfigurationError
 from dask_knot.local.batch import LocalBatch
 from dask_knot.local.capacity import Capacity
 from dask_knot.local.launcher import Launcher
@@ -22,7 +21,7 @@ from dask_knot.local.scratch import Scratch
 from dask_knot.planning import Resources
 from dask_knot.plural import many
 from dask_knot.run.store import Store
-from dask_knot.settings.home import home_folder
+from dask_knot.settings.home import home_store
 from dask_knot.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -88,13 +87,7 @@ class LocalEngine:
             If the run is named, and there is no home folder.
         """
         if self.settings.is_named:
-            home = home_folder("XDG_DATA_HOME", ".local", "share")
-            if home is None:
-                raise ConfigurationError(
-                    "a named run needs a store that stays, and there is no home folder here: name "
-                    "one, KnotCluster(store=...)"
-                )
-            return (home / "dask_knot").as_uri()
+            return home_store()
         return (self._folder / "store").as_uri()
 
     @property

@@ -54,6 +54,8 @@ class RecordedStage:
         What each of its jobs has.
     outputs : sequence of int
         How many outputs each shard has.
+    sizes : sequence of int
+        How many tasks each shard has: so that progress can be told from the names of manifests.
     """
 
     depends_on: Sequence[StageId]
@@ -62,6 +64,7 @@ class RecordedStage:
     memory: int | None
     gpus: int
     outputs: Sequence[int]
+    sizes: Sequence[int] = ()
 
 
 class KeyList(Sequence[Key]):
@@ -178,6 +181,7 @@ def encode(entry: Entry) -> list[Bytes]:
                 stage.memory,
                 stage.gpus,
                 list(stage.outputs),
+                list(stage.sizes),
             )
             for stage in entry.stages
         ]
