@@ -61,6 +61,8 @@ class KnotCluster(SessionCluster):
         Seconds after which a job commits what it has done.
     progress : bool, optional
         Whether a line on the terminal says how far the work is while you wait.
+    reuse : bool, optional
+        Whether a named run takes up what its earlier sessions made, and what their jobs are making.
     image : str, optional
         Engines "docker" and "aws": image of the jobs.
     stack, region, profile : str, optional
@@ -117,6 +119,7 @@ class KnotCluster(SessionCluster):
         dashboard_address: str | Configured | None = CONFIGURED,
         part_interval: str | float | None = None,
         progress: bool | None = None,
+        reuse: bool | None = None,
         image: str | None = None,
         stack: str | None = None,
         region: str | None = None,
@@ -149,6 +152,7 @@ class KnotCluster(SessionCluster):
             "dashboard_address": dashboard_address,
             "part_interval": part_interval,
             "progress": progress,
+            "reuse": reuse,
             "image": image,
             "stack": stack,
             "region": region,

@@ -109,6 +109,7 @@ class Settings:
     dashboard_address: str | None
     part_interval: float
     progress: bool
+    reuse: bool
     tempo: Tempo
     docker: DockerSettings | None = None
     aws: AwsSettings | None = None
@@ -192,6 +193,7 @@ _CHECKS: dict[str, Check] = {
     "dashboard_address": checks.optional_text,
     "part_interval": checks.seconds,
     "progress": checks.flag,
+    "reuse": checks.flag,
 }
 
 _TEMPO_CHECKS: dict[str, Check] = {
