@@ -19,7 +19,12 @@ KnotError
 ├── StoreError                        the store can't be read or written
 │   ├── MissingObjectError            an object is gone
 │   ├── StoreGoneError                the whole store is gone, as with its stack
-│   └── CorruptObjectError            an object is not what was written
+│   ├── CorruptObjectError            an object is not what was written
+│   ├── ReadOnlyStoreError            the store can be read, but not written
+│   └── RunError                      a named run can't be opened, or used on
+│       ├── RunNameError              what has its name is something else
+│       ├── RunFormatError            another version of dask_knot has made it
+│       └── RunDeletedError           somebody has deleted it meanwhile
 └── JobError                          a job ended without saying what its tasks did
     ├── KilledTaskError               a task ended its process (exit, signal)
     ├── JobMemoryError (MemoryError)  a task needed more memory than its job may use
@@ -60,6 +65,11 @@ __all__ = [
     "PlanningError",
     "PluginError",
     "QuotaError",
+    "ReadOnlyStoreError",
+    "RunDeletedError",
+    "RunError",
+    "RunFormatError",
+    "RunNameError",
     "StackError",
     "StoreError",
     "StoreGoneError",
@@ -157,6 +167,26 @@ class StoreGoneError(StoreError):
 
 class CorruptObjectError(StoreError):
     """An object in the store is not what was written: its checksum or format is wrong."""
+
+
+class ReadOnlyStoreError(StoreError):
+    """The store refused to write or delete something: what is in it may be readable still."""
+
+
+class RunError(StoreError):
+    """A named run can't be opened, or can't be used any longer."""
+
+
+class RunNameError(RunError):
+    """What is in the store under the name of a run is something else, or the rest of a run."""
+
+
+class RunFormatError(RunError):
+    """A run, or an object of it, was written by another version of dask_knot."""
+
+
+class RunDeletedError(RunError):
+    """A run was deleted while it was in use."""
 
 
 class JobError(KnotError):

@@ -116,7 +116,7 @@ IMPURE = [
     "yaml",
 ]
 #: What the tracker may know of a run: names, and what is in manifests.
-STORE = ("dask_knot.run.names", "dask_knot.run.manifest")
+STORE = ("dask_knot.run.names", "dask_knot.run.manifest", "dask_knot.run.record")
 OWN = ("dask_knot.planning", "dask_knot.tracking", "dask_knot.errors", "dask_knot.plural")
 
 
@@ -225,6 +225,7 @@ EDGES = {
     "run/run.py": ("time", "the clock of its patience, which can be given"),
     "run/scripts.py": ("distributed sys threading uuid", "knows the script that is run here"),
     "run/store.py": ("obstore os shutil threading", "reads and writes objects"),
+    "run/trouble.py": ("obstore", "kinds of exceptions"),
     "run/versions.py": ("sys", "the version of Python, and the command line"),
 }
 
@@ -304,10 +305,12 @@ def test_only_one_room_knows_boto3() -> None:
 #: What opens stores; whoever calls it makes a `Run` of what it gets.
 OPENERS = ("aws/engine.py", "local/engine.py", "session/engines.py")
 #: What others than `run/` may know of names: ids, and for the pure tracker what they stand for.
-IDS = ("ManifestId", "RUN_NAME", "ShardId", "StageId")
+IDS = ("ManifestId", "RUN_NAME", "ShardId", "StageId", "first_plan", "session_of")
 #: Folders of a run.
 FOLDERS = re.compile(
-    r"(^|/)(packs|manifests|data|scattered|constants|unneeded|sessions|plugins)/", re.ASCII
+    r"(^|/)(packs|manifests|data|scattered|constants|unneeded|sessions|plugins|beats|log|jobs|why|"
+    r"published|profiles)/",
+    re.ASCII,
 )
 
 

@@ -28,7 +28,7 @@ def read_parts(run: Run, shard: ShardId) -> EarlierParts | None:
     parts = []
     next_part = 0
     for id in run.list_manifests([shard.stage]):
-        if id.shard != shard:
+        if id.shard != shard or id.is_lost:
             continue
         if id.part is None:
             return None

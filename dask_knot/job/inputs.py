@@ -33,7 +33,7 @@ LOST = (MissingObjectError, CorruptObjectError)
 #: An input on its way: what it is, and a call that waits for its bytes.
 Read = tuple[Kind, Callable[[], memoryview]]
 #: What was found out of an input, and its bytes if they are here already.
-Entry = tuple[Kind, Place, memoryview | None]
+MadeOutput = tuple[Kind, Place, memoryview | None]
 
 
 class Inputs:
@@ -108,11 +108,11 @@ class Inputs:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def _look_up(self) -> dict[Key, Entry]:
+    def _look_up(self) -> dict[Key, MadeOutput]:
         assert self._pool is not None
         shards = sorted({s.shard for s in self._sources.values() if isinstance(s, ShardOutput)})
         read = dict(zip(shards, self._pool.map(self._read_manifest, shards), strict=True))
-        found: dict[Key, Entry] = {}
+        found: dict[Key, MadeOutput] = {}
         for key, source in self._sources.items():
             if isinstance(source, Place | ConstantPlace):
                 place = source if isinstance(source, Place) else source.place
@@ -124,7 +124,9 @@ class Inputs:
         self._objects = {key: place.name for key, (_, place, _) in found.items()}
         return found
 
-    def _find(self, key: Key, source: ShardOutput, made: Mapping[int, Entry] | StoreError) -> Entry:
+    def _find(
+        self, key: Key, source: ShardOutput, made: Mapping[int, MadeOutput] | StoreError
+    ) -> MadeOutput:
         if isinstance(made, StoreError):
             return _failed(_lost(made, key, self._run.names.manifest(source.shard)))
         if source.ordinal in made:
@@ -132,7 +134,7 @@ class Inputs:
         left_out = LookupError(f"shard {source.shard} ended without {key!r}")
         return _failed(fail(InternalError.of(left_out), key))
 
-    def _read_manifest(self, shard: ShardId) -> Mapping[int, Entry] | StoreError:
+    def _read_manifest(self, shard: ShardId) -> Mapping[int, MadeOutput] | StoreError:
         try:
             return _outputs(self._run.read_manifest(ManifestId(shard, None)))
         except LOST as error:
@@ -153,14 +155,14 @@ def _pick(read: Future[list[memoryview]], number: int) -> memoryview:
     return read.result()[number]
 
 
-def _outputs(commit: Commit) -> Mapping[int, Entry]:
+def _outputs(commit: Commit) -> Mapping[int, MadeOutput]:
     return {
         output.ordinal: (output.kind, output.place, commit.inside(output.place))
         for output in commit.manifest.outputs
     }
 
 
-def _failed(failure: Failure) -> Entry:
+def _failed(failure: Failure) -> MadeOutput:
     return Kind.ERRED, NOWHERE, memoryview(failure.encode())
 
 

@@ -2,7 +2,14 @@
 
 All objects of a run are below its name. `ID` stands for a stage, ``PLAN-STAGE``::
 
-    RUN/sessions/0000            what a session claims, when a run may have several
+    RUN/run                      that this is a run that keeps a record, and in which format
+    RUN/sessions/0000            what a session claims, when a run may have several: who it is
+    RUN/beats/0000               the heartbeat of a session, overwritten
+    RUN/log/0000000000           the record: plans before they are submitted, and scattered values
+    RUN/jobs/0000000000          the jobs of a plan, once they are submitted
+    RUN/why/0000000000           what the digests of a plan's tasks are made of
+    RUN/published/NAME           a published dataset
+    RUN/profiles/0000            what tasks have cost in a session, overwritten
     RUN/plugins/DIGEST           worker plugins, as they were when a stage was packed
     RUN/constants/ID             large constants, written with the first stage that reads them
     RUN/scattered/0000000000     values that a client scattered
@@ -11,6 +18,7 @@ All objects of a run are below its name. `ID` stands for a stage, ``PLAN-STAGE``
     RUN/data/7f/ID-00003.000a1   large values: shard 3, part 0, attempt 1
     RUN/manifests/ID/00003.p000  what a shard has done so far: its part 0
     RUN/manifests/ID/00003.end   what it has done: its last manifest
+    RUN/manifests/ID/00003.lost  its obituary: it ended without a last manifest
 """
 
 from __future__ import annotations
@@ -19,6 +27,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import NamedTuple
 
 #: What a run may be called: Batch's pattern for job names, shorter so that suffixes fit.
@@ -29,8 +38,16 @@ PLANS_PER_SESSION = 1_000_000
 
 #: Numbers have leading zeros up to a width; each name can be made again from what it says.
 _MANIFEST = re.compile(
-    r"(\d{10})-(\d{3}|[1-9]\d{3,})/(\d{5})\.(?:p(\d{3}|[1-9]\d{3,})|end)", re.ASCII
+    r"(\d{10})-(\d{3}|[1-9]\d{3,})/(\d{5})\.(?:p(\d{3}|[1-9]\d{3,})|end|(lost))", re.ASCII
 )
+_SESSION = re.compile(r"\d{4}|[1-9]\d{4,}", re.ASCII)
+_ENTRY = re.compile(r"\d{10}", re.ASCII)
+#: What needs no quotes in the name of an object: case counts in some folders only.
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-")
+#: Instead of a text in the name of an object; no quoted byte looks like it.
+_NO_TEXT, _LONG_TEXT = "=", "=long-"
+#: Longer ones don't fit into the names of files everywhere.
+_LONGEST_QUOTED = 180
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,10 +73,24 @@ class ShardId:
 
 
 class ManifestId(NamedTuple):
-    """A manifest: of which shard it is, and which part (None: the last one)."""
+    """A manifest: of which shard it is, and which part (None: the last one).
+
+    If `is_lost`, it is the obituary of a child instead, which stands among the manifests.
+    """
 
     shard: ShardId
     part: int | None
+    is_lost: bool = False
+
+
+def session_of(plan: int) -> int:
+    """Give the number of the session that made a plan, or scattered values under that number."""
+    return plan // PLANS_PER_SESSION
+
+
+def first_plan(session: int) -> int:
+    """Give the number of the first plan of a session."""
+    return session * PLANS_PER_SESSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +113,26 @@ class Names:
     def sessions(self) -> str:
         """Name the folder of what sessions claim."""
         return f"{self.run}/sessions/"
+
+    @property
+    def info(self) -> str:
+        """Name the object that says that this is a run that keeps a record."""
+        return f"{self.run}/run"
+
+    @property
+    def log(self) -> str:
+        """Name the folder of the record's entries."""
+        return f"{self.run}/log/"
+
+    @property
+    def published_datasets(self) -> str:
+        """Name the folder of what is published."""
+        return f"{self.run}/published/"
+
+    @property
+    def profiles(self) -> str:
+        """Name the folder of what sessions know of costs."""
+        return f"{self.run}/profiles/"
 
     @property
     def probe(self) -> str:
@@ -108,9 +159,9 @@ class Names:
         """Name the listing offset after which the manifests of `plan` and later plans stand."""
         return f"{self.manifests}{plan:010}"
 
-    def manifest(self, shard: ShardId, part: int | None = None) -> str:
-        """Name a manifest: part `part` of a shard that still runs, or its last one."""
-        suffix = "end" if part is None else f"p{part:03}"
+    def manifest(self, shard: ShardId, part: int | None = None, is_lost: bool = False) -> str:
+        """Name a manifest: a part of a shard that still runs, its last one, or its obituary."""
+        suffix = "lost" if is_lost else "end" if part is None else f"p{part:03}"
         return f"{self.of_stage(shard.stage)}{shard.index:05}.{suffix}"
 
     def parse_manifest(self, name: str) -> ManifestId:
@@ -125,9 +176,9 @@ class Names:
         match = _MANIFEST.fullmatch(name[len(prefix) :]) if name.startswith(prefix) else None
         if match is None:
             raise ValueError(f"{name!r} is not a manifest of run {self.run!r}")
-        plan, stage, index, part = match.groups()
+        plan, stage, index, part, lost = match.groups()
         shard = ShardId(StageId(int(plan), int(stage)), int(index))
-        return ManifestId(shard, None if part is None else int(part))
+        return ManifestId(shard, None if part is None else int(part), lost is not None)
 
     def parse_manifests(self, names: Iterable[str]) -> Iterator[ManifestId]:
         """Tell which manifests there are among names; somebody else may have put others there."""
@@ -154,9 +205,81 @@ class Names:
         """Name the object with which a session claims its numbers."""
         return f"{self.sessions}{number:04}"
 
+    def parse_sessions(self, names: Iterable[str]) -> list[int]:
+        """Tell which sessions there are among names below a folder of theirs."""
+        return _numbers(_SESSION, names)
+
+    def beat(self, session: int) -> str:
+        """Name the heartbeat of a session."""
+        return f"{self.run}/beats/{session:04}"
+
+    def profile(self, session: int) -> str:
+        """Name the object of what a session knows of costs."""
+        return f"{self.profiles}{session:04}"
+
+    def entry(self, position: int) -> str:
+        """Name an entry of the record."""
+        return f"{self.log}{position:010}"
+
+    def parse_entries(self, names: Iterable[str]) -> list[int]:
+        """Tell which entries of the record there are among names below its folder."""
+        return _numbers(_ENTRY, names)
+
+    def jobs(self, plan: int) -> str:
+        """Name the object of a plan's jobs."""
+        return f"{self.run}/jobs/{plan:010}"
+
+    def why(self, plan: int) -> str:
+        """Name the object of what the digests of a plan's tasks are made of."""
+        return f"{self.run}/why/{plan:010}"
+
+    def published(self, text: str) -> str:
+        """Name the object of a published dataset: any text may be its name."""
+        return f"{self.published_datasets}{_quoted(text)}"
+
+    def parse_published(self, name: str) -> str | None:
+        """Tell under which text a dataset is published; None if only the object says that.
+
+        Raises
+        ------
+        ValueError
+            If `name` isn't a published dataset of this run.
+        """
+        prefix = self.published_datasets
+        text = _unquoted(name[len(prefix) :]) if name.startswith(prefix) else None
+        if text is None and not name.startswith(f"{prefix}{_LONG_TEXT}"):
+            raise ValueError(f"{name!r} is no published dataset of run {self.run!r}")
+        return text
+
     def plugins(self, digest: str) -> str:
         """Name the object of the worker plugins with that digest."""
         return f"{self.run}/plugins/{digest}"
+
+
+def _numbers(pattern: re.Pattern[str], names: Iterable[str]) -> list[int]:
+    """Read numbers at the ends of names; somebody else may have put others there."""
+    ends = (name.rpartition("/")[2] for name in names)
+    return sorted(int(end) for end in ends if pattern.fullmatch(end))
+
+
+def _quoted(text: str) -> str:
+    """Make a text the last part of an object's name, as every kind of store takes it."""
+    data = text.encode("utf-8", "surrogatepass")
+    quoted = "".join(chr(byte) if byte in _PLAIN else f"={byte:02x}" for byte in data)
+    if len(quoted) > _LONGEST_QUOTED:
+        return f"{_LONG_TEXT}{sha256(data).hexdigest()}"
+    return quoted or _NO_TEXT
+
+
+def _unquoted(quoted: str) -> str | None:
+    """Undo `_quoted`; None if it isn't what that gives of a text that isn't long."""
+    first, *rest = quoted.split("=")
+    try:
+        data = first.encode() + b"".join(bytes.fromhex(r[:2]) + r[2:].encode() for r in rest)
+        text = "" if quoted == _NO_TEXT else data.decode("utf-8", "surrogatepass")
+    except ValueError:
+        return None
+    return text if _quoted(text) == quoted else None
 
 
 def parse_pack(url: str) -> tuple[str, str, StageId]:

@@ -13,19 +13,21 @@ from dask.typing import Key
 
 from dask_knot.errors import StoreError, StoreGoneError
 from dask_knot.run import codec, manifest, pack, plugins, versions, work
+from dask_knot.run.archive import Archive
 from dask_knot.run.codec import Bytes
 from dask_knot.run.layout import lay_out
 from dask_knot.run.manifest import Commit, Manifest, Output, Place
 from dask_knot.run.names import (
-    PLANS_PER_SESSION,
     ManifestId,
     Names,
     ShardId,
     StageId,
+    first_plan,
     parse_pack,
 )
 from dask_knot.run.patience import IN_JOBS
 from dask_knot.run.plugins import Plugin
+from dask_knot.run.presence import SessionInfo
 from dask_knot.run.store import Store
 from dask_knot.run.versions import PackedShard
 from dask_knot.run.work import ShardWork
@@ -56,11 +58,14 @@ class Run:
     ----------
     names : Names
         What its objects are called.
+    record : Archive
+        Its record, if it is a named one.
     """
 
     def __init__(self, store: Store, name: str) -> None:
         self._store = store
         self.names = Names(name)
+        self.record = Archive(store, self.names)
 
     @classmethod
     def of_pack(cls, url: str, patience: float = IN_JOBS) -> tuple[Run, StageId]:
@@ -102,7 +107,9 @@ class Run:
 
     def at_once(self) -> Run:
         """Give this run without patience: what fails is an error at once."""
-        return Run(self._store.at_once(), self.name)
+        hasty = Run(self._store.at_once(), self.name)
+        hasty.record = self.record.on(hasty._store)
+        return hasty
 
     def hurry(self) -> None:
         """End all waiting for trouble to pass."""
@@ -118,15 +125,16 @@ class Run:
         """Write and remove one object, so that a store that can't be used is found out at once."""
         self._store.check_writable(self.names.probe)
 
-    def claim_session(self) -> int:
+    def claim_session(self, who: SessionInfo | None = None) -> int:
         """Claim numbers for one session, and tell the first: another one may have opened the run.
 
         It takes a listing, and a write for each session that claims at the same time.
         """
+        frames = [b"open"] if who is None else who.encode()
         number = len(self._store.list(self.names.sessions))
-        while not self._store.put_new(self.names.session(number), [b"open"]):
+        while not self._store.put_new(self.names.session(number), frames):
             number += 1
-        return number * PLANS_PER_SESSION
+        return first_plan(number)
 
     def delete(self, objects: Iterable[str]) -> None:
         """Delete objects by name; those that are gone already don't matter."""

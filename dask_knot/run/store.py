@@ -13,19 +13,14 @@ from threading import Lock
 from typing import Any, TypeVar
 
 import obstore
-from obstore.exceptions import (
-    AlreadyExistsError,
-    BaseError,
-    NotFoundError,
-    PermissionDeniedError,
-    UnauthenticatedError,
-)
+from obstore.exceptions import AlreadyExistsError, BaseError
 
 from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError, StoreGoneError
 from dask_knot.run.codec import Bytes
 from dask_knot.run.folder import check_is_there, folder_of
-from dask_knot.run.opening import check_not_gone, open_objects, plain_text
+from dask_knot.run.opening import check_not_gone, open_objects
 from dask_knot.run.patience import NONE, Patience
+from dask_knot.run.trouble import MISSING, REFUSALS, TROUBLE, failed, missing
 
 T = TypeVar("T")
 
@@ -33,10 +28,6 @@ T = TypeVar("T")
 PART_BYTES = 16 * 2**20
 #: Keys that one S3 DeleteObjects request takes.
 DELETE_AT_ONCE = 1000
-#: How obstore says that S3 refuses somebody.
-REFUSALS = (PermissionDeniedError, UnauthenticatedError)
-#: How obstore says that an object isn't there.
-MISSING = (FileNotFoundError, NotFoundError)
 
 
 class Store:
@@ -170,8 +161,17 @@ class Store:
         """Tell whether an object is known to be there, and smaller than so many bytes."""
         try:
             return int(obstore.head(self._store, name)["size"]) < end
-        except (BaseError, OSError, ValueError):
+        except TROUBLE:
             return False
+
+    def list_level(self, folder: str) -> tuple[Sequence[str], Sequence[str]]:
+        """Name what is in a folder (`a/`): folders, and objects that are in none of these."""
+
+        def find() -> Any:
+            return obstore.list_with_delimiter(self._store, prefix=folder or None)
+
+        found = self._ask("list", folder, find)
+        return sorted(found["common_prefixes"]), sorted(e["path"] for e in found["objects"])
 
     def list(self, prefix: str, offset: str | None = None) -> list[str]:
         """Name the objects below a folder, sorted, those after `offset` if it is given."""
@@ -246,13 +246,10 @@ class Store:
         except MISSING as error:
             check_not_gone(self.url, error)
             self._check_folder(operation, name)
-            raise MissingObjectError(
-                f"{name} is not in the store {self.url}: it was deleted, or never written"
-            ) from error
-        except (BaseError, OSError, ValueError) as error:
+            raise missing(self.url, name) from error
+        except TROUBLE as error:
             check_not_gone(self.url, error)
-            text = f"failed to {operation} {name}: {plain_text(error)}. {_cure(error)}"
-            raise StoreError(f"the store {self.url} {text}") from error
+            raise failed(self.url, operation, name, error) from error
         if not found:  # such as a listing, which names nothing of a folder that isn't there
             self._check_folder(operation, name)
         return found
@@ -275,12 +272,6 @@ class Store:
         if size:
             with self._counting:
                 self.moved[way] += size
-
-
-def _cure(error: Exception) -> str:
-    if isinstance(error, PermissionDeniedError):
-        return "Ask for the permission; in S3, `dask knot policy` prints all that are needed"
-    return "Check that it exists, that you may write there, and that it isn't full"
 
 
 def _pieces(data: Iterable[Bytes]) -> tuple[Any, int]:

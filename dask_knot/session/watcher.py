@@ -85,7 +85,9 @@ class Watcher:
         return [
             id
             for id in self._run.list_manifests(stages)
-            if id.shard.stage in self._seen and id not in self._seen[id.shard.stage]
+            if id.shard.stage in self._seen
+            and id not in self._seen[id.shard.stage]
+            and not id.is_lost
         ]
 
     def _read(self, new: Sequence[ManifestId]) -> Iterable[ChildEvent | None]:

@@ -19,7 +19,7 @@ PARTS = st.none() | st.integers(0, 99_999)
 def test_manifests_are_read_back(run: str, shard: ShardId, part: int | None) -> None:
     name = Names(run).manifest(shard, part)
     assert name.startswith(Names(run).manifests)
-    assert Names(run).parse_manifest(name) == (shard, part)
+    assert Names(run).parse_manifest(name) == (shard, part, False)
 
 
 @given(RUNS, STAGES, st.sampled_from(["file:///a folder/b", "s3://bucket", "s3://bucket/a/packs"]))

@@ -1,0 +1,293 @@
+"""Archive: the record of a named run, in verbs; `Run.record` is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from typing import Any, Protocol, TypeVar
+
+from dask_knot.errors import (
+    CorruptObjectError,
+    MissingObjectError,
+    RunDeletedError,
+    RunNameError,
+    StoreError,
+)
+from dask_knot.run import note, record
+from dask_knot.run.codec import Bytes
+from dask_knot.run.names import Names, ShardId
+from dask_knot.run.note import NoteKind
+from dask_knot.run.obituary import Obituary
+from dask_knot.run.presence import Beat, RunInfo, SessionInfo
+from dask_knot.run.profile import Profile
+from dask_knot.run.record import Entry
+from dask_knot.run.store import Store
+
+T = TypeVar("T")
+
+
+class Readers(Protocol):
+    """What calls a function many times, perhaps several times at once: an executor is one."""
+
+    def map(self, fn: Callable[..., T], *iterables: Iterable[Any]) -> Iterator[T]:
+        """Call a function with each; the results come in order."""
+
+
+class OneReader:
+    """Calls one after another."""
+
+    def map(self, fn: Callable[..., T], *iterables: Iterable[Any]) -> Iterator[T]:
+        """Call a function with each."""
+        return map(fn, *iterables)
+
+
+class Archive:
+    """The record of a run, and what sessions tell each other.
+
+    Verbs raise what those of a `Run` do. Those that write look afterwards whether the run is still
+    there, which is one more request: if somebody has deleted it, what was written goes as well, and
+    RunDeletedError is raised. For several threads.
+
+    Parameters
+    ----------
+    store : Store
+        Where the objects are.
+    names : Names
+        What they are called.
+    """
+
+    def __init__(self, store: Store, names: Names) -> None:
+        self._store = store
+        self._names = names
+        self._info: bytes | None = None  # as it was found
+
+    def on(self, store: Store) -> Archive:
+        """Give the same, asked of a store of another patience."""
+        other = copy(self)
+        other._store = store
+        return other
+
+    # The run.
+
+    def found(self, info: RunInfo) -> RunInfo:
+        """Begin the record, or take up the one that is there, and give what that says of itself.
+
+        A read if there is one; else a listing and a write.
+
+        Raises
+        ------
+        RunNameError
+            If there is something else under the name of the run; nothing is written then.
+        RunFormatError
+            If another version of dask_knot made it.
+        """
+        try:
+            return self.read_info()
+        except MissingObjectError:
+            self._check_free()
+        frames = info.encode()
+        self._store.put_new(self._names.info, frames)
+        return self.read_info()
+
+    def read_info(self) -> RunInfo:
+        """Read what a run says of itself; missing if it keeps no record.
+
+        Raises
+        ------
+        RunNameError, RunFormatError
+            If something else has that name, or another version made it.
+        """
+        data = bytes(self._store.get(self._names.info))
+        if not note.is_note(data):
+            raise RunNameError(f"{self._at} is no run of dask_knot: choose another name")
+        info = RunInfo.decode(self._names.info, data)
+        self._info = data
+        return info
+
+    # Sessions.
+
+    def list_sessions(self) -> list[int]:
+        """Number the sessions that there were and are."""
+        return self._names.parse_sessions(self._store.list(self._names.sessions))
+
+    def read_session(self, number: int) -> SessionInfo:
+        """Read who a session is."""
+        name = self._names.session(number)
+        return SessionInfo.decode(name, self._store.get(name))
+
+    def beat(self, number: int, beat: Beat) -> None:
+        """Write the heartbeat of a session over the one before."""
+        self._put(self._names.beat(number), beat.encode())
+
+    def read_beat(self, number: int) -> Beat | None:
+        """Read the heartbeat of a session, if there ever was one."""
+        name = self._names.beat(number)
+        try:
+            return Beat.decode(name, self._store.get(name))
+        except MissingObjectError:
+            return None
+
+    # The log.
+
+    def append(self, entry: Entry, position: int) -> bool:
+        """Write an entry of the record, unless another session has written one in its place."""
+        name, frames = self._names.entry(position), record.encode(entry)
+        return self._put_new(name, frames)
+
+    def read_entries(self, start: int, pool: Readers | None = None) -> list[Entry]:
+        """Read the record from an entry on: a listing, and a read for each entry.
+
+        Raises
+        ------
+        CorruptObjectError
+            If an entry is damaged, or missing between others.
+        """
+        offset = self._names.entry(start - 1) if start else None
+        listed = self._store.list(self._names.log, offset)
+        found = [number for number in self._names.parse_entries(listed) if number >= start]
+        for expected, number in enumerate(found, start):
+            if number != expected:
+                raise CorruptObjectError(f"entry {expected} of the record of {self._at} is missing")
+        return list((pool or OneReader()).map(self._read_entry, found))
+
+    # What belongs to plans.
+
+    def note_jobs(self, plan: int, jobs: Mapping[int, str]) -> None:
+        """Write the ids of a plan's jobs, by stage, over those before."""
+        self._put(self._names.jobs(plan), note.encode(NoteKind.JOBS, {"jobs": dict(jobs)}))
+
+    def read_jobs(self, plan: int) -> dict[int, str]:
+        """Read the ids of a plan's jobs, by stage; none if they were never written."""
+        try:
+            return dict(self._fields(NoteKind.JOBS, self._names.jobs(plan))["jobs"])
+        except MissingObjectError:
+            return {}
+
+    def write_why(self, plan: int, data: bytes) -> None:
+        """Write what the digests of a plan's tasks are made of."""
+        self._put(self._names.why(plan), note.encode(NoteKind.WHY, {"data": data}))
+
+    def read_why(self, plan: int) -> bytes:
+        """Read what the digests of a plan's tasks are made of."""
+        return bytes(self._fields(NoteKind.WHY, self._names.why(plan))["data"])
+
+    def write_obituary(self, shard: ShardId, obituary: Obituary) -> bool:
+        """Write how a child ended, unless somebody else has."""
+        return self._put_new(self._names.manifest(shard, is_lost=True), obituary.encode())
+
+    def read_obituary(self, shard: ShardId) -> Obituary:
+        """Read how a child ended."""
+        name = self._names.manifest(shard, is_lost=True)
+        return Obituary.decode(name, self._store.get(name))
+
+    # Published datasets.
+
+    def publish(self, name: str, data: bytes, override: bool = False) -> bool:
+        """Write a dataset; one that has the name already is replaced only if that is wanted."""
+        frames = note.encode(NoteKind.PUBLISHED, {"name": name, "data": data})
+        if not override:
+            return self._put_new(self._names.published(name), frames)
+        self._put(self._names.published(name), frames)
+        return True
+
+    def list_published(self) -> list[str]:
+        """Name what is published; one more request for each name that is long."""
+        found = []
+        for name in self._store.list(self._names.published_datasets):
+            try:
+                text = self._names.parse_published(name)
+            except ValueError:
+                continue  # somebody else's
+            found.append(self._fields(NoteKind.PUBLISHED, name)["name"] if text is None else text)
+        return sorted(found)
+
+    def read_published(self, name: str) -> bytes:
+        """Read a dataset."""
+        return bytes(self._fields(NoteKind.PUBLISHED, self._names.published(name))["data"])
+
+    def unpublish(self, name: str) -> None:
+        """Forget a dataset; one that isn't there doesn't matter."""
+        self._store.delete([self._names.published(name)])
+
+    # Costs.
+
+    def write_profile(self, session: int, profile: Profile) -> None:
+        """Write what tasks have cost in a session over what it wrote before."""
+        self._put(self._names.profile(session), profile.encode())
+
+    def read_profiles(self, pool: Readers | None = None) -> list[Profile]:
+        """Read what tasks have cost: a listing, and a read for each session.
+
+        Those that can't be read are left out: a profile is a help, and nothing depends on it.
+        """
+        numbers = self._names.parse_sessions(self._store.list(self._names.profiles))
+        found = (pool or OneReader()).map(self._read_profile, numbers)
+        return [profile for profile in found if profile is not None]
+
+    # How it is asked.
+
+    @property
+    def _at(self) -> str:
+        return f"run {self._names.run!r} in {self._store.url}"
+
+    def _fields(self, kind: NoteKind, name: str) -> dict[str, Any]:
+        return note.decode(kind, name, self._store.get(name))
+
+    def _read_entry(self, number: int) -> Entry:
+        name = self._names.entry(number)
+        return record.decode(name, self._store.get(name))
+
+    def _read_profile(self, session: int) -> Profile | None:
+        name = self._names.profile(session)
+        try:
+            return Profile.decode(name, self._store.get(name))
+        except (MissingObjectError, CorruptObjectError):
+            return None
+
+    def _put(self, name: str, frames: Sequence[Bytes]) -> None:
+        self._store.put(name, frames)
+        self._check_alive(name)
+
+    def _put_new(self, name: str, frames: Sequence[Bytes]) -> bool:
+        is_ours = self._store.put_new(name, frames) or self._holds(name, frames)
+        if is_ours:
+            self._check_alive(name)
+        return is_ours
+
+    def _holds(self, name: str, frames: Sequence[Bytes]) -> bool:
+        """Tell whether an object is what we just wrote: a store may answer a repeated request."""
+        try:
+            return bytes(self._store.get(name)) == b"".join(frames)
+        except StoreError:
+            return False
+
+    def _check_alive(self, written: str) -> None:
+        try:
+            now = bytes(self._store.get(self._names.info))
+        except MissingObjectError:
+            now = b""
+        if not now or now != (self._info or now):
+            self._store.delete([written])
+            raise RunDeletedError(f"{self._at} was deleted by somebody else")
+
+    def _check_free(self) -> None:
+        folders, objects = self._store.list_level(self._names.folder)
+        found = [*folders, *(name for name in objects if name != self._names.probe)]
+        if found:
+            raise RunNameError(f"{self._at} keeps no record, but there is {found[0]} already")
+
+
+def runs_in(store: Store) -> list[str]:
+    """Name the runs of a store that keep a record: a listing, and a read for each folder."""
+    folders, _ = store.list_level("")
+    runs = []
+    for folder in folders:
+        name = folder.rstrip("/")
+        try:
+            Archive(store, Names(name)).read_info()
+        except MissingObjectError:
+            continue
+        except StoreError:
+            pass
+        runs.append(name)
+    return runs
