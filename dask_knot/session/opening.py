@@ -22,7 +22,7 @@ from dask_knot.session.submission import Submitter
 from dask_knot.session.values import ValueReader
 from dask_knot.session.watcher import Watcher
 from dask_knot.settings.settings import Settings
-from dask_knot.tracking.tracker import Pace, Tracker
+from dask_knot.tracking.tracker import Held, Pace, Tracker
 
 #: Range reads of values that are under way at once.
 READS_AT_ONCE = 8
@@ -77,7 +77,8 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
     # Not before: what is wrong from the start is told at once. Waiting ends when the run is left.
     run.be_patient(tempo.patience, clockwork.now, clockwork.pause)
     pace = Pace(tempo.gather_quiet, tempo.gather_longest)
-    tracker = Tracker(run.names, _limits(settings), size, pace, first)
+    held = Held(first, reuses=True) if settings.is_named else None
+    tracker = Tracker(run.names, _limits(settings), size, pace, held)
     values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))
     options = Options(settings.cores, settings.processes, settings.part_interval)
     submitter = Submitter(run, service, options, StoredConstants(run))

@@ -37,6 +37,14 @@ class AdoptStage:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawPlan:
+    """Tell others that the stages of a plan which was recorded will never be submitted."""
+
+    number: int
+    stages: int
+
+
+@dataclass(frozen=True, slots=True)
 class SubmitPlan:
     """Write a plan's packs and submit its stages, in order.
 
@@ -126,6 +134,7 @@ class WriteAgain:
 Action = (
     MakePlan
     | AdoptStage
+    | WithdrawPlan
     | SubmitPlan
     | TerminateStage
     | DisownShards

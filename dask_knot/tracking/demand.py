@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dask_knot.errors import MissingObjectError
 from dask_knot.run.manifest import Kind, Output
-from dask_knot.tracking import events, gathering
+from dask_knot.tracking import adoption, events, gathering
 from dask_knot.tracking.actions import FailKey
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent
 from dask_knot.tracking.records import KeyRecord, ShardRecord
@@ -36,7 +36,7 @@ def submit(state: TrackerState, event: events.GraphSubmitted, now: float) -> Non
         record = state.keys.get(key)
         if record is None:
             record = state.keys[key] = KeyRecord(key, event.graph)
-        if record.want(event.graph, event.is_held):
+        if record.want(event.graph, event.is_held) and not adoption.is_taken(state, record):
             missing.append(record)
     if missing:
         gathering.gather(state, missing, now)
@@ -77,7 +77,7 @@ def release(state: TrackerState, event: events.KeyReleased, now: float) -> None:
     """Let a key go that Dask holds no longer."""
     record = state.keys.get(event.key)
     if record is not None:
-        record.release(event.forgotten)
+        record.release(event.forgotten, event.is_left)
         state.drop_if_unneeded(record)
 
 
@@ -87,7 +87,7 @@ def scatter(state: TrackerState, event: events.ValuesScattered, now: float) -> N
     group.move(ShardEvent.SCATTERED)
     for key, place in event.places.items():
         output = Output(len(group.outputs), Kind.FINISHED, place, place.length, 0, now, now)
-        record = KeyRecord(key, None)
+        record = KeyRecord(key, None, digest=event.digests.get(key))
         state.keep(group, place.length)
         group.write({place.name})
         if key in state.keys:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from dask.typing import Key
 
 from dask_knot.planning import Resources
+from dask_knot.run.names import StageId
 from dask_knot.tracking.events import Graph, Node
 from dask_knot.tracking.records import KeyRecord
 
@@ -33,6 +34,8 @@ class Draft:
         Keys to be made.
     reads : dict of Key to KeyRecord
         Values made outside; each counts this draft as a reader until it is planned.
+    waits : set of StageId
+        Stages that others planned, and that make some of these.
     """
 
     first: float
@@ -46,6 +49,11 @@ class Draft:
     resources: dict[Key, Resources] = field(default_factory=dict)
     wanted: list[KeyRecord] = field(default_factory=list)
     reads: dict[Key, KeyRecord] = field(default_factory=dict)
+    waits: set[StageId] = field(default_factory=set)
+
+    def wait_for(self, stage: StageId) -> None:
+        """Read what an adopted stage makes."""
+        self.waits.add(stage)
 
     def want(self, record: KeyRecord, now: float) -> None:
         """Note one more key that is to be made."""
@@ -97,6 +105,7 @@ class Draft:
                 self.wanted.append(record)
         twice = [record for key, record in other.reads.items() if key in self.reads]
         self.reads = {**other.reads, **self.reads}
+        self.waits |= other.waits
         sizes = [d.tasks_per_shard for d in (self, other) if d.tasks_per_shard is not None]
         self.tasks_per_shard = min(sizes, default=None)
         return twice

@@ -14,6 +14,9 @@ from dask_knot.run.manifest import Manifest, Place
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.record import Entry, PlanRecord
 
+#: Instead of the number of a question of Dask: a client recalls a key by its name.
+RECALLED = -1
+
 
 class Node(Protocol):
     """The little that the tracker knows of a task."""
@@ -134,9 +137,10 @@ class KeyReleased:
 
 @dataclass(frozen=True, slots=True)
 class ValuesScattered:
-    """The client put values into the store itself."""
+    """The client put values into the store itself; `digests` are those of their contents."""
 
     places: Mapping[Key, Place]
+    digests: Mapping[Key, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,20 @@ class KeyRecalled:
 
     key: Key
     run_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageFound:
+    """A stage that was adopted was looked at for the first time, and what is over taken in.
+
+    Attributes
+    ----------
+    is_waitable : bool
+        Jobs of other stages may depend on its job: it is one of our own Batch.
+    """
+
+    stage: StageId
+    is_waitable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +281,7 @@ Event = (
     | ValueLost
     | EntriesFound
     | KeyRecalled
+    | StageFound
     | Leaving
     | PlanMade
     | PlanOutrun

@@ -12,8 +12,9 @@ from dask_knot.tracking import demand, gathering
 from dask_knot.tracking.actions import MakePlan
 from dask_knot.tracking.events import Graph, GraphSubmitted
 from dask_knot.tracking.moves import KeyEvent, KeyState
+from dask_knot.tracking.pace import Pace
 from dask_knot.tracking.records import KeyRecord
-from dask_knot.tracking.state import Pace, TrackerState
+from dask_knot.tracking.state import TrackerState
 
 
 class Foresight(NamedTuple):
@@ -39,6 +40,7 @@ def foresee(state: TrackerState, graph: Graph) -> Foresight:
     later = TrackerState(state.names, state.limits, state.default, Pace(0.0, 0.0))
     later.keys = {key: _copied(record) for key, record in state.keys.items()}
     later.durations = state.durations
+    later.shelf = state.shelf.copy()
     demand.submit(later, GraphSubmitted(graph), 0.0)
     gathering.plan_if_due(later, 0.0)
     asked = [action.request for action in later.actions if isinstance(action, MakePlan)]

@@ -9,6 +9,7 @@ from enum import Enum, auto
 
 from dask.typing import Key
 
+from dask_knot.tracking.adoption import hold, is_made_elsewhere, is_taken
 from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.events import Graph
 from dask_knot.tracking.moves import KeyState, ShardState
@@ -67,6 +68,7 @@ def read(state: TrackerState, draft: Draft, key: Key) -> None:
         # Nobody knows it: only what reads it must err, not all that is planned with that.
         record = state.keys[key] = KeyRecord(key, None)
     draft.read(record)
+    hold(state, draft, record)
 
 
 def settle(state: TrackerState, draft: Draft) -> None:
@@ -83,6 +85,28 @@ def settle(state: TrackerState, draft: Draft) -> None:
         if record.draft is not draft and record.state in THERE_OR_COMING:
             draft.discard(key)
             read(state, draft, key)
+
+
+def prune(state: TrackerState, draft: Draft) -> None:
+    """Take out of a draft what others make by now, and what is needed for that only."""
+    stack = [r.key for r in draft.wanted if r.draft is draft and not is_taken(state, r)]
+    wanted, kept = set(stack), set[Key]()
+    while stack:
+        key = stack.pop()
+        if key in kept or key not in draft.tasks:
+            continue
+        known = state.keys.get(key)
+        is_free = key not in wanted and (known is None or known.state is KeyState.GONE)
+        if is_free and is_made_elsewhere(state, draft.origin[key], key):
+            continue
+        kept.add(key)
+        stack += draft.tasks[key].dependencies
+    for key in [key for key in draft.tasks if key not in kept]:
+        draft.discard(key)
+    for key in kept:
+        for needed in draft.tasks[key].dependencies:
+            if needed not in kept:
+                read(state, draft, needed)
 
 
 def is_stale(state: TrackerState, draft: Draft) -> bool:
@@ -124,14 +148,15 @@ def _graph_to_make(
 ) -> Graph | None:
     """Name the graph by which a key is to be made now, or None if its value is there or coming."""
     record = state.keys.get(key)
-    if record is None:
-        return graph if key in graph.tasks else None
-    if not (record.draft is draft or _is_missing(record, again)):
+    if record is not None and not (record.draft is draft or _is_missing(record, again)):
         return None
-    own = record.graph
-    if own is not None and key in own.tasks:
-        return own
-    return graph if key in graph.tasks else None
+    own = record.graph if record is not None else None
+    source = own if own is not None and key in own.tasks else graph
+    if key not in source.tasks:
+        return None
+    if record is None or record.state is KeyState.GONE:
+        return None if is_made_elsewhere(state, source, key) else source
+    return source
 
 
 def _is_missing(record: KeyRecord, again: Remake) -> bool:

@@ -11,11 +11,12 @@ from dask_knot.errors import InternalError
 from dask_knot.planning import PlanRequest
 from dask_knot.run.names import StageId
 from dask_knot.tracking.actions import Admit, MakePlan
+from dask_knot.tracking.adoption import is_held, is_taken
 from dask_knot.tracking.drafts import Draft
-from dask_knot.tracking.events import Graph
-from dask_knot.tracking.gaps import Remake, read, settle, take_missing
+from dask_knot.tracking.events import Graph, Leaving, PlanOutrun
+from dask_knot.tracking.gaps import Remake, prune, read, settle, take_missing
 from dask_knot.tracking.moves import KeyState
-from dask_knot.tracking.plans import refuse
+from dask_knot.tracking.plans import planned, refuse
 from dask_knot.tracking.records import KeyRecord
 from dask_knot.tracking.state import TrackerState
 
@@ -47,16 +48,34 @@ def gather_again(
     tasks_per_shard: int | None = None,
 ) -> None:
     """Put keys whose shard was lost where the planner will take them; failures stay as they are."""
-    for draft, record in _join_drafts(state, records, now, tasks_per_shard):
+    left = [r for r in records if not state.shelf.has(r.key, r.work)]
+    # The others when they have left the shard that they were lost with.
+    state.takers += [r for r in records if state.shelf.has(r.key, r.work)]
+    for draft, record in _join_drafts(state, left, now, tasks_per_shard):
         assert record.graph is not None
         take_missing(state, draft, record.graph, record.key, Remake.NONE)
 
 
+def take_or_gather(state: TrackerState, now: float) -> None:
+    """Take from the shelf what waits for that, or gather it if somebody else was quicker."""
+    takers, state.takers = state.takers, []
+    waiting = [r for r in takers if r.state is KeyState.WAITING and state.is_current(r)]
+    if left := [record for record in waiting if not is_taken(state, record)]:
+        gather(state, left, now)
+
+
+def next_draft(state: TrackerState) -> Draft | None:
+    """Give the draft that is planned next, if one can be."""
+    return next((draft for draft in state.drafts if not is_held(state, draft)), None)
+
+
 def due(state: TrackerState) -> float | None:
     """Tell when the next draft should be planned, on the clock of `now`; None if none waits."""
-    if state.planning is not None or not state.drafts:
+    draft = next_draft(state) if state.planning is None else None
+    if draft is None:
         return None
-    draft = state.drafts[0]
+    if state.is_leaving:
+        return float("-inf")
     if draft.is_urgent and not state.is_busy:
         return draft.first
     longest = draft.first + state.longest
@@ -68,7 +87,9 @@ def due(state: TrackerState) -> float | None:
 def plan_if_due(state: TrackerState, now: float) -> None:
     """Ask for a plan of the first draft when it is time."""
     while (when := due(state)) is not None and when <= now:
-        draft = state.drafts.popleft()
+        draft = next_draft(state)
+        assert draft is not None
+        state.drafts.remove(draft)
         try:
             _plan(state, draft)
         except Exception as error:  # a mistake of ours: nobody would ever plan it
@@ -76,13 +97,31 @@ def plan_if_due(state: TrackerState, now: float) -> None:
             refuse(state, draft, InternalError.of(error))
 
 
+def plan_rest(state: TrackerState, event: PlanOutrun, now: float) -> None:
+    """Plan what others don't make by now of what was to be recorded."""
+    draft = planned(state, event.number)
+    if draft is not None:
+        prune(state, draft)
+        draft.come_first()
+        state.drafts.appendleft(draft)
+
+
+def hurry(state: TrackerState, event: Leaving, now: float) -> None:
+    """Plan at once all that can be: the client leaves."""
+    state.is_leaving = True
+
+
 def _plan(state: TrackerState, draft: Draft) -> None:
     settle(state, draft)
+    if is_held(state, draft):
+        state.drafts.appendleft(draft)
+        return
     wanted = [r for r in draft.wanted if r.draft is draft and r.is_needed]
     if not wanted:
         state.let_go(draft.reads.values())
         return
-    state.actions.append(MakePlan(state.plans, _request(state, draft, wanted)))
+    graphs = dict.fromkeys(draft.origin.values())  # in their order
+    state.actions.append(MakePlan(state.plans, _request(state, draft, wanted), [*graphs]))
     state.planning = (state.plans, draft)
     state.plans += 1
 
@@ -129,6 +168,8 @@ def _take_whole(state: TrackerState, draft: Draft, graph: Graph) -> bool:
     tasks = graph.tasks
     known = tasks.keys() & state.keys.keys()
     if any(state.keys[key].draft is not draft for key in known):
+        return False
+    if state.shelf.knows_any_of(graph.digests):
         return False
     draft.add_all(graph)
     for key in graph.external:

@@ -47,6 +47,7 @@ class KeyEvent(_Member):
     VALUE_FOUND = auto()  # a manifest has its value
     FAILURE_FOUND = auto()  # a manifest says that its task, or one before it, raised
     STARVED = auto()  # a manifest says that an input of it could not be read
+    FAILURE_OLD = auto()  # a manifest of an earlier session says that it failed then
     SHARD_LOST = auto()  # its shard ended without it, and is planned again
     SHARD_FAILED = auto()  # its shard ended without it, and won't be planned again
     VALUE_LOST = auto()  # its value can't be read, and isn't made again
@@ -66,6 +67,7 @@ class ShardEvent(_Member):
     """An event in the life of a shard."""
 
     SCATTERED = auto()  # it is a group of values that the client has stored itself
+    ADOPTED = auto()  # a key needs again, or for the first time here, what it makes or made
     PART_FOUND = auto()  # a manifest was found, be it the last one or not
     ENDED = auto()  # all that its last manifest says was taken in
     CHILD_FAILED = auto()  # its child ended without a last manifest
@@ -132,6 +134,7 @@ KEY_MOVES: Mapping[KeyState, Row[KeyEvent, KeyState]] = {
             KeyEvent.VALUE_FOUND: KeyState.STORED,
             KeyEvent.FAILURE_FOUND: KeyState.ERRED,
             KeyEvent.STARVED: KeyState.WAITING,
+            KeyEvent.FAILURE_OLD: KeyState.WAITING,
             KeyEvent.SHARD_LOST: KeyState.WAITING,
             KeyEvent.SHARD_FAILED: KeyState.ERRED,
             KeyEvent.GIVEN_UP: KeyState.ERRED,
@@ -144,6 +147,7 @@ KEY_MOVES: Mapping[KeyState, Row[KeyEvent, KeyState]] = {
             KeyEvent.VALUE_FOUND: KeyState.STORED,
             KeyEvent.FAILURE_FOUND: KeyState.STORED,
             KeyEvent.STARVED: KeyState.STORED,
+            KeyEvent.FAILURE_OLD: KeyState.STORED,
             KeyEvent.VALUE_LOST: KeyState.ERRED,
         },
     ),
@@ -153,6 +157,7 @@ KEY_MOVES: Mapping[KeyState, Row[KeyEvent, KeyState]] = {
             KeyEvent.VALUE_FOUND: KeyState.ERRED,
             KeyEvent.FAILURE_FOUND: KeyState.ERRED,
             KeyEvent.STARVED: KeyState.ERRED,
+            KeyEvent.FAILURE_OLD: KeyState.ERRED,
         },
     ),
     KeyState.GONE: _row(
@@ -188,7 +193,7 @@ SHARD_MOVES: Mapping[ShardState, Row[ShardEvent, ShardState]] = {
         },
     ),
     **{
-        state: Row(state, dict.fromkeys(_LATE, state))
+        state: Row(state, dict.fromkeys(_LATE, state), {ShardEvent.ADOPTED: ShardState.OPEN})
         for state in (ShardState.DONE, ShardState.FAILED, ShardState.DROPPED)
     },
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dask_knot.errors import CorruptObjectError, InternalError, JobError, MissingObjectError
 from dask_knot.run.manifest import Kind, Manifest
 from dask_knot.tracking import gathering, losses
-from dask_knot.tracking.actions import DeleteObjects, WriteAgain
+from dask_knot.tracking.actions import WriteAgain
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound, SubmissionFailed
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent
 from dask_knot.tracking.records import KeyRecord, ShardRecord
@@ -21,7 +21,7 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
     shard = stage.shards[event.shard.index] if stage else None
     state.durations.learn(manifest.work)
     if shard is None or shard.objects is None:
-        state.actions.append(DeleteObjects(sorted(written)))
+        state.delete(sorted(written))
         return
     shard.write(written)
     if stage is None or not shard.is_open:
@@ -33,6 +33,7 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
     state.moved.update(manifest.moved)
     shard.have_left(stage.tally.ran(shard.left, manifest))
     starved: list[KeyRecord] = []
+    stale: list[KeyRecord] = []
     for output in manifest.outputs:
         record = shard.outputs[output.ordinal]
         if record.shard is not shard:
@@ -40,16 +41,35 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
         if output.ordinal in manifest.lost and losses.is_starved(state, record):
             starved.append(record)
             continue
+        if output.kind and event.is_old and _is_to_be_tried(shard, record):
+            stale.append(record)
+            continue
         happened = KeyEvent.FAILURE_FOUND if output.kind else KeyEvent.VALUE_FOUND
         if record.find(happened, output, None if output.kind else manifest.types[output.type]):
             state.keep(shard, output.place.length)
             state.answer(record)
+            state.drop_if_unneeded(record)
+    if stale:
+        _try_again(state, stale, now)
     if starved:
         _feed(state, shard, starved, manifest, now)
     if manifest.final:
         _end(state, shard)
-    for record in starved:
+    for record in [*starved, *stale]:
         state.detach(record)
+
+
+def _is_to_be_tried(shard: ShardRecord, record: KeyRecord) -> bool:
+    """Tell whether the failure of a key is one of an earlier session: no result, but an attempt."""
+    is_late = record.is_late(KeyEvent.FAILURE_OLD)
+    return shard.is_adopted and record.graph is not None and not is_late
+
+
+def _try_again(state: TrackerState, records: list[KeyRecord], now: float) -> None:
+    for record in records:
+        state.shelf.forget(record.key, record.shard.id if record.shard else None)
+        record.start_over(KeyEvent.FAILURE_OLD)
+    gathering.gather_again(state, records, now)
 
 
 def _is_of(manifest: Manifest, shard: ShardRecord) -> bool:
@@ -94,13 +114,17 @@ def take_failed_child(state: TrackerState, event: ChildFailed, now: float) -> No
         return
     missing = [r for r in shard.outputs if r.shard is shard and r.state is KeyState.PLANNED]
     attempts = max((record.attempts for record in missing), default=0)
+    for record in missing:
+        state.shelf.forget(record.key, shard.id)
     if judge(event.ending, shard.size, attempts) is Consequence.FAIL:
         _fail(state, missing, event.error)
         _give_up(state, shard, ShardEvent.CHILD_FAILED)
     else:
-        # What has been replaced meanwhile is not made again for its last readers.
-        _fail(state, [r for r in missing if not state.is_current(r)], event.error)
-        _plan_again(state, shard, [r for r in missing if state.is_current(r)], event.ending, now)
+        # What has been replaced meanwhile is not made again for its last readers, and nobody here
+        # has the task of what was recalled by its name.
+        again = [r for r in missing if state.is_current(r) and r.graph is not None]
+        _fail(state, [r for r in missing if r not in again], event.error)
+        _plan_again(state, shard, again, event.ending, now)
 
 
 def take_failed_submission(state: TrackerState, event: SubmissionFailed) -> None:

@@ -5,29 +5,35 @@ from __future__ import annotations
 from dask.typing import Key
 
 from dask_knot.errors import MissingObjectError
-from dask_knot.planning import Plan, Shard
+from dask_knot.planning import Shard
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
-from dask_knot.tracking.actions import SubmitPlan
+from dask_knot.tracking.actions import SubmitPlan, WithdrawPlan
 from dask_knot.tracking.drafts import Draft
+from dask_knot.tracking.events import PlanMade
 from dask_knot.tracking.gaps import is_stale
 from dask_knot.tracking.moves import KeyEvent, KeyState
-from dask_knot.tracking.records import KeyRecord, ShardRecord, StageRecord
+from dask_knot.tracking.records import KeyRecord, ShardRecord
+from dask_knot.tracking.stages import StageRecord
 from dask_knot.tracking.state import TrackerState
 from dask_knot.tracking.tally import Tally, remember, tally
 
 Whereabouts = Place | tuple[ShardId, int] | Exception
 
 
-def record_plan(state: TrackerState, number: int, plan: Plan) -> None:
+def record_plan(state: TrackerState, event: PlanMade, now: float) -> None:
     """Take a plan in, and have it submitted; or plan again if what it reads was lost meanwhile."""
-    draft = _planned(state, number)
-    if draft is None:
+    number, plan = event.number, event.plan
+    draft = planned(state, number)
+    if draft is None or is_stale(state, draft):
+        if event.record is not None:
+            state.actions.append(WithdrawPlan(number, len(plan.stages)))
+        if draft is not None:
+            draft.come_first()
+            state.drafts.appendleft(draft)
         return
-    if is_stale(state, draft):
-        draft.come_first()
-        state.drafts.appendleft(draft)
-        return
+    if event.record is not None:
+        state.shelf.add_own(event.record)
     inputs = {key: whereabouts_of(record) for key, record in draft.reads.items()}
     after = _running_plans(draft)
     for index, stage in enumerate(plan.stages):
@@ -48,7 +54,7 @@ def record_plan(state: TrackerState, number: int, plan: Plan) -> None:
 
 def refuse_plan(state: TrackerState, number: int, error: Exception) -> None:
     """Err everything that a plan should have made."""
-    draft = _planned(state, number)
+    draft = planned(state, number)
     if draft is not None:
         refuse(state, draft, error)
 
@@ -62,7 +68,7 @@ def refuse(state: TrackerState, draft: Draft, error: Exception) -> None:
     state.let_go(draft.reads.values())
 
 
-def _planned(state: TrackerState, number: int) -> Draft | None:
+def planned(state: TrackerState, number: int) -> Draft | None:
     """Give the draft of a plan, unless it was given up meanwhile."""
     if state.planning is None or state.planning[0] != number:
         return None

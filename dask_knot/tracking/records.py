@@ -1,4 +1,4 @@
-"""The tracker's memory: small records of keys, shards and stages, each written by itself only.
+"""The tracker's memory: small records of keys and shards, each written by itself only.
 
 What may happen to one is what it has methods for; its state moves by the tables of `moves`.
 """
@@ -6,15 +6,18 @@ What may happen to one is what it has methods for; its state moves by the tables
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from dask.typing import Key
 
 from dask_knot.run.manifest import Output
-from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.names import ShardId
 from dask_knot.tracking import moves
 from dask_knot.tracking.events import Graph
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent, ShardState
-from dask_knot.tracking.tally import Tally
+
+if TYPE_CHECKING:
+    from dask_knot.tracking.stages import StageRecord
 
 
 @dataclass(slots=True, eq=False)
@@ -41,6 +44,10 @@ class KeyRecord:
         The `Draft` in which it waits to be planned: which one it is is all that counts here.
     shard, ordinal : ShardRecord, optional; int
         What makes or made it, and the number of the output.
+    digest : bytes, optional
+        That of its content, or of its work, if there is no graph.
+    is_left : bool
+        Its client went away, and it is still being made, for whoever comes back.
     """
 
     key: Key
@@ -59,11 +66,18 @@ class KeyRecord:
     output: Output | None = None
     type: tuple[bytes, str] = (b"", "")
     error: Exception | None = None
+    digest: bytes | None = None
+    is_left: bool = False
 
     @property
     def is_needed(self) -> bool:
-        """Dask or a shard still needs the value."""
-        return self.is_wanted or self.readers > 0 or self.arriving > 0
+        """Dask or a shard still needs the value, or it is made for whoever comes back."""
+        return self.is_wanted or self.readers > 0 or self.arriving > 0 or self.is_left
+
+    @property
+    def work(self) -> bytes | None:
+        """The digest of the work that makes it, if there is one."""
+        return self.digest if self.graph is None else self.graph.digests.get(self.key)
 
     def move(self, event: KeyEvent) -> bool:
         """Take the state that follows an event; tell whether it is another one."""
@@ -104,10 +118,16 @@ class KeyRecord:
         """Note that Dask was told what has become of it."""
         self.asked, self.is_answered = None, True
 
-    def release(self, is_forgotten: bool) -> None:
-        """Be held by Dask no longer."""
+    def release(self, is_forgotten: bool, is_left: bool = False) -> None:
+        """Be held by Dask no longer; if its client just left, be made all the same."""
         self.move(KeyEvent.RELEASED)
+        self.is_left |= is_left and self.is_wanted and self.is_awaited
         self.is_wanted, self.is_known, self.asked = False, not is_forgotten, None
+
+    @property
+    def is_awaited(self) -> bool:
+        """It has no outcome yet."""
+        return self.state in (KeyState.WAITING, KeyState.PLANNED)
 
     def made_by(self, graph: Graph) -> None:
         """Make it by another graph from now on, unless Dask keeps what the present one reads."""
@@ -119,6 +139,11 @@ class KeyRecord:
         """Wait to be made again; an attempt that counts is one that may be its own fault."""
         self.move(event)
         self.attempts += is_counted
+
+    def recall(self, digest: bytes | None) -> None:
+        """Wait for what another session was asked for; nobody here has its task."""
+        self.move(KeyEvent.NEEDED)
+        self.digest = digest
 
     def scatter(self, group: ShardRecord, output: Output) -> None:
         """Be a value that the client stored, and holds."""
@@ -136,17 +161,23 @@ class KeyRecord:
         self.move(KeyEvent.PLANNED)
         self.draft, self.shard, self.ordinal = None, shard, shard.add_output(self)
 
+    def adopt(self, shard: ShardRecord, ordinal: int) -> None:
+        """Be an output that a shard of another plan was recorded to make."""
+        self.move(KeyEvent.PLANNED)
+        self.draft, self.shard, self.ordinal = None, shard, ordinal
+        shard.give_output(self, ordinal)
+
     def find(self, event: KeyEvent, output: Output, type: tuple[bytes, str] | None) -> bool:
         """Have the outcome that a manifest tells of, unless it is late; a failure has no type."""
-        is_new = self.move(event)
-        if is_new:
-            self.output, self.type = output, type or self.type
+        if is_new := self.move(event):
+            self.output, self.type, self.is_left = output, type or self.type, False
         return is_new
 
     def fail(self, event: KeyEvent, error: Exception) -> None:
         """Have an error in the place of a value."""
         self.move(event)
         self.error, self.output, self.is_answered, self.draft = error, None, False, None
+        self.is_left = False
 
     def go(self) -> None:
         """Have no value any more, since nobody needs it."""
@@ -184,6 +215,8 @@ class ShardRecord:
         How many of its outputs are needed.
     objects, stored : set of str, optional; int
         What it wrote, or None when that was deleted; bytes of the values in it.
+    is_adopted : bool
+        Another session planned it, or it is looked at once more.
     """
 
     id: ShardId | None
@@ -196,6 +229,7 @@ class ShardRecord:
     objects: set[str] | None = field(default_factory=set)
     stored: int = 0
     left: dict[str, int] = field(default_factory=dict)
+    is_adopted: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -215,6 +249,22 @@ class ShardRecord:
         self.outputs.append(record)
         self.alive += 1
         return len(self.outputs) - 1
+
+    def reopen(self, event: ShardEvent) -> None:
+        """Be looked at once more, for what it has written or still may write."""
+        self.move(event)
+        self.is_adopted = True
+        self.objects = self.objects or set()
+
+    def reserve(self, outputs: int) -> None:
+        """Have so many outputs, most of which nobody here needs."""
+        while len(self.outputs) < outputs:
+            self.outputs.append(KeyRecord("", None))
+
+    def give_output(self, record: KeyRecord, ordinal: int) -> None:
+        """Make an output for another key than before, or for one again."""
+        self.outputs[ordinal] = record
+        self.alive += 1
 
     def lose_output(self) -> None:
         """Have an output that is needed no more, or made elsewhere."""
@@ -248,51 +298,3 @@ class ShardRecord:
         names, self.objects = sorted(self.objects or ()), None
         stored, self.stored = self.stored, 0
         return names, stored
-
-
-@dataclass(slots=True, eq=False)
-class StageRecord:
-    """A stage that was planned.
-
-    Attributes
-    ----------
-    open, needed, kept : int
-        Its shards that aren't done, those of them that make something that is needed, and all that
-        have objects.
-    has_unneeded : bool
-        The object `unneeded` tells children of it that nobody needs their shards.
-    """
-
-    id: StageId
-    pack: str
-    unneeded: str
-    tally: Tally
-    shards: list[ShardRecord] = field(default_factory=list)
-    open: int = 0
-    needed: int = 0
-    kept: int = 0
-    has_unneeded: bool = False
-
-    def add(self, shard: ShardRecord) -> None:
-        """Have one shard more."""
-        self.shards.append(shard)
-        self.open, self.needed, self.kept = self.open + 1, self.needed + 1, self.kept + 1
-
-    def close(self, shard: ShardRecord) -> None:
-        """Have a shard that runs no longer."""
-        self.tally.close(shard.left, shard.state)
-        shard.have_left({})
-        self.open -= 1
-        self.needed -= shard.alive > 0 or not shard.outputs  # a joining one makes nothing, ever
-
-    def disown(self) -> bool:
-        """Have a shard that runs for nobody; tell whether others run for somebody."""
-        self.needed -= 1
-        self.has_unneeded |= self.needed > 0
-        return self.needed > 0
-
-    def lose_objects(self) -> list[str]:
-        """Have a shard without objects; when it was the last, give the names of the stage's own."""
-        self.kept -= 1
-        own = [self.pack, *([self.unneeded] if self.has_unneeded else [])]
-        return own if not self.kept else []

@@ -69,10 +69,11 @@ def judge(ending: Ending, size: int, attempts: int) -> Consequence:
 def is_own_fault(ending: Ending) -> bool:
     """Tell whether an ending counts against the keys of the shard.
 
-    A shard that others have failed has done nothing yet, and they are planned or err themselves: so
+    What left with its client, or never came, says nothing of the tasks. A shard that others have
+    failed has done nothing yet, and they are planned or err themselves: so
     it comes to an end, however many stages before it fail one after another.
     """
-    return ending is not Ending.DEPENDENCY_FAILED
+    return ending not in (Ending.DEPENDENCY_FAILED, Ending.LEFT)
 
 
 def narrowed(size: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dask.typing import Key
@@ -21,48 +21,15 @@ from dask_knot.tracking.actions import (
 )
 from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent, ShardState
-from dask_knot.tracking.records import KeyRecord, ShardRecord, StageRecord
+from dask_knot.tracking.pace import Pace
+from dask_knot.tracking.records import KeyRecord, ShardRecord
 from dask_knot.tracking.recovery import ATTEMPTS
+from dask_knot.tracking.shelf import Shelf
+from dask_knot.tracking.stages import StageRecord
 from dask_knot.tracking.tally import Durations, EarlierTally, Tally
 
-#: Streams of graphs: a pause may be such a part of one, and of the longest wait (who submits what
-#: follows from a result comes after the start of a job, and must not wait any more); and a graph
-#: may wait for such a part of one, but never for more than so many times the longest wait.
-PAUSE_IN_STREAM, PAUSE_IN_LONGEST, WAIT_IN_STREAM, WAIT_IN_LONGEST = 5, 10, 10, 10
 #: So much of a stream does a pause take away.
 PAUSE_COSTS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """The time for which graphs are gathered, in seconds.
-
-    Attributes
-    ----------
-    quiet : float
-        When slots are idle, a graph that follows closely on another waits until no more has come
-        for so long.
-    longest : float
-        No graph waits longer than this, idle or busy, unless it is part of a long stream: then up
-        to ten times as long.
-    """
-
-    quiet: float
-    longest: float
-
-    def quiet_in(self, stream: float) -> float:
-        """Tell how long a pause ends a stream of graphs: the longer it was, the longer it may be.
-
-        Else a busy machine, or a slow loop, would make hundreds of small jobs of one stream.
-        """
-        return max(self.quiet, min(stream / PAUSE_IN_STREAM, self.longest / PAUSE_IN_LONGEST))
-
-    def longest_in(self, stream: float) -> float:
-        """Tell how long a graph waits in a stream: it ends a tenth later, and so in few plans.
-
-        A stream may last for hours: from some length on its plans are large enough as they are.
-        """
-        return max(self.longest, min(stream / WAIT_IN_STREAM, WAIT_IN_LONGEST * self.longest))
 
 
 @dataclass(slots=True, eq=False)
@@ -97,6 +64,16 @@ class TrackerState:
         Bytes of the values in the store.
     moved : Counter
         Bytes that jobs have ``read`` and ``written``.
+    shelf : Shelf
+        What sessions of a named run have recorded.
+    keeps : bool
+        No object is deleted: the run has a name.
+    unsettled : set of StageId
+        Stages that were adopted, and for whose jobs others can't be known to be able to wait.
+    is_leaving : bool
+        What waits to be planned is due at once.
+    takers : list of KeyRecord
+        Keys for which there is something on the shelf, when all that happens now is taken in.
     """
 
     names: Names
@@ -119,6 +96,11 @@ class TrackerState:
     earlier: EarlierTally = field(default_factory=EarlierTally)
     stored: int = 0
     moved: Counter[str] = field(default_factory=Counter)
+    shelf: Shelf = field(default_factory=Shelf)
+    keeps: bool = False
+    unsettled: set[StageId] = field(default_factory=set)
+    is_leaving: bool = False
+    takers: list[KeyRecord] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     _let_go: deque[KeyRecord] = field(default_factory=deque)
     _is_letting_go: bool = False
@@ -197,6 +179,7 @@ class TrackerState:
         """
         if not self.is_current(record):
             return
+        self.shelf.forget(record.key, record.shard.id if record.shard is not None else None)
         if record.graph is not None and record.attempts < ATTEMPTS:
             new = KeyRecord(record.key, record.graph, attempts=record.attempts + 1)
             self.replace(record, new)
@@ -244,6 +227,7 @@ class TrackerState:
         stage.close(shard)
         if not stage.open:
             self.running.discard(stage.id)
+            self.unsettled.discard(stage.id)
         self.open_shards -= 1
         self.let_go(shard.leave_inputs())
         self._delete_if_useless(shard)
@@ -275,6 +259,8 @@ class TrackerState:
         self.actions.append(TerminateStage(stage.id))
         for shard in stage.shards:
             if shard.is_open:
+                for record in shard.outputs:
+                    self.shelf.forget(record.key, shard.id)
                 self.close(shard, ShardEvent.UNNEEDED)
 
     def _delete(self, shard: ShardRecord) -> None:
@@ -285,5 +271,9 @@ class TrackerState:
             names += stage.lose_objects()
             if not stage.kept:
                 del self.stages[stage.id]
-        if names:
+        self.delete(names)
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Have objects deleted that hold nothing that is needed, unless the run keeps all."""
+        if names and not self.keeps:
             self.actions.append(DeleteObjects(names))

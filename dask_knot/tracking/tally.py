@@ -50,6 +50,12 @@ class Tally:
         """Count what a shard is to run."""
         self.total.update(tasks)
 
+    def note(self, after: ShardState, before: ShardState | None = None) -> None:
+        """Count a shard in another state, or one more."""
+        if before is not None:
+            self.shards[before] -= 1
+        self.shards[after] += 1
+
     def ran(self, left: Mapping[str, int], manifest: Manifest) -> dict[str, int]:
         """Count what a shard ran of its tasks that weren't counted yet; give those still left."""
         still = dict(left)
@@ -73,8 +79,7 @@ class Tally:
 
     def close(self, left: Mapping[str, int], state: ShardState) -> None:
         """Note that a shard is open no longer."""
-        self.shards[ShardState.OPEN] -= 1
-        self.shards[state] += 1
+        self.note(state, ShardState.OPEN)
         self.total.subtract(left)
 
 

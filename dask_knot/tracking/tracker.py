@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dask.typing import Key
@@ -11,17 +11,35 @@ from dask.typing import Key
 from dask_knot.planning import Limits, Resources
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import Names, ShardId, StageId
-from dask_knot.tracking import demand, events, gathering, outcomes, plans
+from dask_knot.tracking import adoption, demand, events, gathering, outcomes, plans
 from dask_knot.tracking.actions import Action
 from dask_knot.tracking.foresight import Foresight, foresee
 from dask_knot.tracking.mistakes import give_up
 from dask_knot.tracking.moves import KeyState
+from dask_knot.tracking.pace import Pace
 from dask_knot.tracking.records import ShardRecord
+from dask_knot.tracking.shelf import Shelf
 from dask_knot.tracking.snapshot import Snapshot, plans_of, snapshot
-from dask_knot.tracking.state import Pace, TrackerState
+from dask_knot.tracking.state import TrackerState
 from dask_knot.tracking.tally import Tally
 
-__all__ = ["Pace", "Tracker"]
+__all__ = ["Held", "Pace", "Tracker"]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The hold of a session on a run that has a name: nothing in it is deleted.
+
+    Attributes
+    ----------
+    first_plan : int
+        The number of the first plan: other sessions of the same run have others.
+    reuses : bool
+        Whether what was made before is taken for what is asked for.
+    """
+
+    first_plan: int = 0
+    reuses: bool = True
 
 
 class Tracker:
@@ -37,14 +55,23 @@ class Tracker:
         What a job has unless its tasks ask for something else.
     pace : Pace
         How long small graphs are gathered.
-    first_plan : int
-        The number of the first plan: other sessions of the same run have others.
+    held : Held, optional
+        What goes with a run that has a name.
     """
 
     def __init__(
-        self, names: Names, limits: Limits, default: Resources, pace: Pace, first_plan: int = 0
+        self,
+        names: Names,
+        limits: Limits,
+        default: Resources,
+        pace: Pace,
+        held: Held | None = None,
     ) -> None:
-        self._state = TrackerState(names, limits, default, pace, plans=first_plan)
+        self._state = TrackerState(names, limits, default, pace)
+        if held is not None:
+            self._state.keeps = True
+            self._state.plans = held.first_plan
+            self._state.shelf = Shelf(held.reuses)
 
     def handle(self, event: events.Event, now: float) -> list[Action]:
         """Take in what happened.
@@ -63,6 +90,8 @@ class Tracker:
         """
         state = self._state
         _HANDLERS[type(event)](state, event, now)
+        if state.takers:
+            gathering.take_or_gather(state, now)
         if state.drafts:
             gathering.plan_if_due(state, now)
         return self._decided()
@@ -152,6 +181,20 @@ class Tracker:
         stage = self._state.stages.get(id.stage)
         return stage.shards[id.index] if stage is not None else None
 
+    @property
+    def is_planned(self) -> bool:
+        """Nothing waits to be planned but what waits for others."""
+        return self._state.planning is None and gathering.next_draft(self._state) is None
+
+    def knows(self, key: Key) -> bool:
+        """Tell whether a key is one that some session of the run was asked for."""
+        return key in self._state.keys or self._state.shelf.knows(key)
+
+    def digest_of(self, key: Key) -> bytes | None:
+        """Give the digest of the work that makes a key, or of its content."""
+        record = self._state.keys.get(key)
+        return record.work if record is not None else None
+
     def place_of(self, key: Key) -> Place | None:
         """Tell where the value of a key is, if it is stored."""
         record = self._state.keys.get(key)
@@ -201,10 +244,6 @@ class Tracker:
         self._state.limits = replace(self._state.limits, slots=slots)
 
 
-def _record_plan(state: TrackerState, event: events.PlanMade, now: float) -> None:
-    plans.record_plan(state, event.number, event.plan)
-
-
 def _refuse_plan(state: TrackerState, event: events.PlanningFailed, now: float) -> None:
     plans.refuse_plan(state, event.number, event.error)
 
@@ -230,7 +269,12 @@ _HANDLERS: dict[type[Any], Callable[[TrackerState, Any, float], None]] = {
     events.KeyReleased: demand.release,
     events.ValuesScattered: demand.scatter,
     events.ValueLost: demand.lose,
-    events.PlanMade: _record_plan,
+    events.EntriesFound: adoption.take_entries,
+    events.KeyRecalled: adoption.recall,
+    events.StageFound: adoption.settle_stage,
+    events.Leaving: gathering.hurry,
+    events.PlanMade: plans.record_plan,
+    events.PlanOutrun: gathering.plan_rest,
     events.PlanningFailed: _refuse_plan,
     events.ManifestFound: _take_manifest,
     events.ChildFailed: outcomes.take_failed_child,

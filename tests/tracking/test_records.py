@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from dask_knot.tracking import drafts, records
+from dask_knot.tracking import drafts, records, stages
 from dask_knot.tracking.drafts import Draft
-from dask_knot.tracking.records import KeyRecord, ShardRecord, StageRecord
+from dask_knot.tracking.records import KeyRecord, ShardRecord
+from dask_knot.tracking.stages import StageRecord
 
 ROOM = Path(records.__file__).parent
 PACKAGE = ROOM.parent
 KINDS = (KeyRecord, ShardRecord, StageRecord, Draft)
 FIELDS = {field.name for kind in KINDS for field in fields(kind)}
-OWNERS = {Path(records.__file__), Path(drafts.__file__)}
+OWNERS = {Path(module.__file__) for module in (records, stages, drafts)}
 
 
 #: Calls that change a list, a set or a dict.

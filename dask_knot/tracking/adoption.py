@@ -1,0 +1,123 @@
+"""Adoption: what another session, or an earlier one, makes or has made isn't planned again.
+
+A key whose work is on the shelf becomes an output of the shard that was recorded with it. That
+shard is looked at like all others: its manifest is there already, or comes, or the child is lost,
+and then what it should have made is planned.
+"""
+
+from __future__ import annotations
+
+from dask.typing import Key
+
+from dask_knot.run.manifest import Kind, Output, Place
+from dask_knot.run.names import ShardId
+from dask_knot.tracking.actions import AdoptStage
+from dask_knot.tracking.drafts import Draft
+from dask_knot.tracking.events import EntriesFound, Graph, KeyRecalled, StageFound
+from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent
+from dask_knot.tracking.records import KeyRecord, ShardRecord
+from dask_knot.tracking.shelf import Spot
+from dask_knot.tracking.stages import StageRecord
+from dask_knot.tracking.state import TrackerState
+from dask_knot.tracking.tally import remember, tally
+
+
+def take_entries(state: TrackerState, event: EntriesFound, now: float) -> None:
+    """Put on the shelf what others have recorded."""
+    for entry in event.entries:
+        state.shelf.add(entry)
+
+
+def recall(state: TrackerState, event: KeyRecalled, now: float) -> None:
+    """Give a client what it knows only the key of, if any session was asked for that."""
+    record = state.keys.get(event.key)
+    if record is None or record.state is KeyState.GONE:
+        found = state.shelf.named(event.key)
+        if found is None:
+            return
+        record = record or state.keys.setdefault(event.key, KeyRecord(event.key, None))
+        if isinstance(found, Place):
+            _find(state, record, found, now)
+        else:
+            record.recall(found.digest)
+            _adopt(state, record, found)
+    record.ask(event.run_id)
+    state.answer(record)
+
+
+def is_taken(state: TrackerState, record: KeyRecord) -> bool:
+    """Take what waits from the shelf, if it is there."""
+    spot = state.shelf.take(record.key, record.work)
+    if spot is not None:
+        _adopt(state, record, spot)
+    return spot is not None
+
+
+def is_made_elsewhere(state: TrackerState, graph: Graph, key: Key) -> bool:
+    """Take what a task reads from the shelf, if it is there and nobody here makes it."""
+    spot = state.shelf.take(key, graph.digests.get(key))
+    if spot is None:
+        return False
+    record = state.keys.get(key)
+    if record is None:
+        record = state.keys[key] = KeyRecord(key, graph)
+    record.made_by(graph)
+    record.start_over(KeyEvent.NEEDED)
+    _adopt(state, record, spot)
+    return True
+
+
+def settle_stage(state: TrackerState, event: StageFound, now: float) -> None:
+    """Note that what is planned may wait at Batch for the jobs of a stage that was adopted."""
+    if event.is_waitable:
+        state.unsettled.discard(event.stage)
+
+
+def hold(state: TrackerState, draft: Draft, record: KeyRecord) -> None:
+    """Let a draft wait until it is known whether what it reads can be waited for at Batch."""
+    shard = record.shard
+    if state.unsettled and shard is not None and shard.is_open and shard.stage is not None:
+        draft.wait_for(shard.stage.id)
+
+
+def is_held(state: TrackerState, draft: Draft) -> bool:
+    """Tell whether a draft reads what may be made by a job that Batch knows nothing of."""
+    return bool(state.unsettled) and not draft.waits.isdisjoint(state.unsettled)
+
+
+def _adopt(state: TrackerState, record: KeyRecord, spot: Spot) -> None:
+    stage = state.stages.get(spot.shard.stage) or _adopted_stage(state, spot)
+    shard = stage.shards[spot.shard.index]
+    if not shard.is_open:
+        if stage.id not in state.running:
+            state.running.add(stage.id)
+            state.unsettled.add(stage.id)
+            state.actions.append(AdoptStage(stage.id, spot.shards))
+        stage.reopen(shard, ShardEvent.ADOPTED)
+        state.open_shards += 1
+    elif not shard.alive and shard.outputs:
+        stage.need_again()
+    shard.reserve(spot.outputs)
+    record.adopt(shard, spot.ordinal)
+
+
+def _adopted_stage(state: TrackerState, spot: Spot) -> StageRecord:
+    id = spot.shard.stage
+    counted = tally(id, frozenset(), 0)
+    for forgotten in remember(state.tallies, counted):
+        if forgotten.id.plan >= state.since:
+            state.earlier.add(forgotten)
+    stage = StageRecord(id, state.names.pack(id), state.names.unneeded(id), counted)
+    for index in range(spot.shards):
+        stage.add_dropped(ShardRecord(ShardId(id, index), spot.tasks, stage))
+    state.stages[id] = stage
+    return stage
+
+
+def _find(state: TrackerState, record: KeyRecord, place: Place, now: float) -> None:
+    """Have a value that a client of another session scattered."""
+    group = ShardRecord(None, 0)
+    group.move(ShardEvent.SCATTERED)
+    group.write({place.name})
+    state.keep(group, place.length)
+    record.scatter(group, Output(0, Kind.FINISHED, place, place.length, 0, now, now))

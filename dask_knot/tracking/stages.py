@@ -1,0 +1,77 @@
+"""The tracker's memory of stages: how many shards of each run, are needed, or have objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dask_knot.run.names import StageId
+from dask_knot.tracking.moves import ShardEvent
+from dask_knot.tracking.records import ShardRecord
+from dask_knot.tracking.tally import Tally
+
+
+@dataclass(slots=True, eq=False)
+class StageRecord:
+    """A stage that was planned.
+
+    Attributes
+    ----------
+    open, needed, kept : int
+        Its shards that aren't done, those of them that make something that is needed, and all that
+        have objects.
+    has_unneeded : bool
+        The object `unneeded` tells children of it that nobody needs their shards.
+    """
+
+    id: StageId
+    pack: str
+    unneeded: str
+    tally: Tally
+    shards: list[ShardRecord] = field(default_factory=list)
+    open: int = 0
+    needed: int = 0
+    kept: int = 0
+    has_unneeded: bool = False
+
+    def add(self, shard: ShardRecord) -> None:
+        """Have one shard more."""
+        self.shards.append(shard)
+        self.open, self.needed, self.kept = self.open + 1, self.needed + 1, self.kept + 1
+
+    def add_dropped(self, shard: ShardRecord) -> None:
+        """Have one shard more of which nobody here needs anything yet."""
+        shard.move(ShardEvent.UNNEEDED)
+        shard.lose_objects()
+        self.shards.append(shard)
+        self.tally.note(shard.state)
+
+    def reopen(self, shard: ShardRecord, event: ShardEvent) -> None:
+        """Have a shard that is looked at once more."""
+        before = shard.state
+        self.kept += shard.objects is None
+        shard.reopen(event)
+        self.tally.note(shard.state, before)
+        self.open, self.needed = self.open + 1, self.needed + 1
+
+    def need_again(self) -> None:
+        """Have a shard that runs for somebody again."""
+        self.needed += 1
+
+    def close(self, shard: ShardRecord) -> None:
+        """Have a shard that runs no longer."""
+        self.tally.close(shard.left, shard.state)
+        shard.have_left({})
+        self.open -= 1
+        self.needed -= shard.alive > 0 or not shard.outputs  # a joining one makes nothing, ever
+
+    def disown(self) -> bool:
+        """Have a shard that runs for nobody; tell whether others run for somebody."""
+        self.needed -= 1
+        self.has_unneeded |= self.needed > 0
+        return self.needed > 0
+
+    def lose_objects(self) -> list[str]:
+        """Have a shard without objects; when it was the last, give the names of the stage's own."""
+        self.kept -= 1
+        own = [self.pack, *([self.unneeded] if self.has_unneeded else [])]
+        return own if not self.kept else []
