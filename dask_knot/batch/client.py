@@ -31,9 +31,22 @@ def describe_jobs(client: BatchClient, ids: Sequence[str]) -> list[Description]:
 
 def children(client: BatchClient, array: str, status: JobStatus) -> Iterator[Description]:
     """Summarize the children of an array job that are in one state, page after page."""
+    return _listed(client, arrayJobId=array, jobStatus=status.value)
+
+
+def jobs_called(client: BatchClient, queue: str, name: str) -> Iterator[Description]:
+    """Summarize the jobs of a queue with a name, or a beginning of one and ``*``, in any state.
+
+    Batch takes capital and small letters for the same.
+    """
+    wanted = [{"name": "JOB_NAME", "values": [name]}]
+    return _listed(client, jobQueue=queue, filters=wanted)
+
+
+def _listed(client: BatchClient, **request: Any) -> Iterator[Description]:
     token: dict[str, str] = {}
     while True:
-        page = client.list_jobs(arrayJobId=array, jobStatus=status.value, **token)
+        page = client.list_jobs(**request, **token)
         yield from page["jobSummaryList"]
         if not page.get("nextToken"):
             return

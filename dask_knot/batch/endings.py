@@ -35,6 +35,17 @@ class ReasonRule(NamedTuple):
     ending: Ending
 
 
+#: Why dask_knot itself ends jobs, or takes them for ended. They aren't to blame: whoever still
+#: wants what they were to make lets it be made anew.
+UNNEEDED = "nobody needs its results any more"
+CLOSED = "the cluster was closed"
+UNWATCHED = "it could not be watched, and nobody waits for it any more"
+HOPELESS = "it can never run here"
+CLIENT_GONE = "the client that ran it is gone"
+BYGONE = "it ended before this client looked for it"
+#: Why a whole run was ended: that is meant for everybody who waits.
+ENDED_RUN = "the run was ended"
+
 #: The first rule that matches counts. Patterns are those of Batch's troubleshooting guide.
 RULES = (
     ReasonRule("status", "Dependent Job failed*", Ending.DEPENDENCY_FAILED),
@@ -46,6 +57,10 @@ RULES = (
     ReasonRule("container", "ResourceInitializationError*", Ending.NOT_STARTED),
     ReasonRule("container", "DockerTimeoutError*", Ending.HOST_LOST),
     ReasonRule("status", "Task failed to start*", Ending.NOT_STARTED),
+    *(
+        ReasonRule("status", reason, Ending.LEFT)
+        for reason in (UNNEEDED, CLOSED, UNWATCHED, HOPELESS, CLIENT_GONE, BYGONE)
+    ),
 )
 
 
@@ -212,6 +227,7 @@ _WORDS: dict[Ending, tuple[type[JobError], str]] = {
         JobError,
         "lost its machine, several times ({reason}). Try again; {advice}",
     ),
+    Ending.LEFT: (JobError, "is of no use any more: {reason}"),
     Ending.DEPENDENCY_FAILED: (
         JobError,
         "did not start because a job before it failed ({reason})",

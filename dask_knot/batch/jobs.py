@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from types import MappingProxyType
 
-from dask_knot.batch.rules import JobStatus
+from dask_knot.batch.queues import Description
+from dask_knot.batch.rules import JobStatus, known_status
 from dask_knot.planning import Resources
 from dask_knot.run.names import StageId
 
@@ -23,7 +24,9 @@ class StageJob:
     """A job or array job that was submitted.
 
     `ended` are the children that are accounted for; `counts` are all, by state, as Batch had them
-    at the last look.
+    at the last look. `is_adopted`: another session of the run submitted it, or was to;
+    `is_foreign`: the Batch that is asked here doesn't know it. `was_over`: it was at the first
+    look, so that what is missing of it is a matter of the past.
     """
 
     id: str
@@ -34,6 +37,10 @@ class StageJob:
     missed: int = 0
     counts: Mapping[JobStatus, int] = field(default_factory=dict)
     reason: str = ""
+    is_adopted: bool = False
+    is_foreign: bool = False
+    is_known: bool = False  # Batch has answered for it, and what had failed by then is told
+    was_over: bool = False
 
     def child(self, index: int) -> str:
         """Name the child that runs a shard: a job of one shard is its own child."""
@@ -70,3 +77,14 @@ class StageJobs:
                 gone = set([id for id in self.jobs if id not in needed][:excess])
                 kept = {id: job for id, job in self.jobs.items() if id not in gone}
                 self.jobs = MappingProxyType(kept)
+
+
+def counts_of(detail: Description, size: int) -> dict[JobStatus, int]:
+    """Count the children of a job that Batch describes, by state."""
+    summary = detail.get("arrayProperties", {}).get("statusSummary", {})
+    counts = summary if size > 1 else {detail["status"]: 1}
+    return {
+        status: count
+        for name, count in counts.items()
+        if count and (status := known_status(name)) is not None
+    }

@@ -211,6 +211,11 @@ class RetryStrategy:
         return True
 
 
+def is_called(name: str, patterns: Iterable[str]) -> bool:
+    """Tell whether a job's name matches a filter ``JOB_NAME`` of ``ListJobs``."""
+    return any(_is_match(pattern, name) for pattern in patterns)
+
+
 def _is_match(pattern: str | None, text: str | None) -> bool:
     """Match as Batch does: any case, ``*`` is special at the end only, absent text is empty."""
     if pattern is None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from dask_knot.batch.client import BatchClient, children, describe_jobs
-from dask_knot.batch.endings import Explanation
-from dask_knot.batch.jobs import StageJob, StageJobs
+from dask_knot.batch.endings import BYGONE, Explanation, explain
+from dask_knot.batch.jobs import StageJob, StageJobs, counts_of
 from dask_knot.batch.logs import JobLogs, chosen_children, newest_children
 from dask_knot.batch.queues import Description, describe_queue
 from dask_knot.batch.request import JobTemplate, job_definition, submission
@@ -78,6 +78,11 @@ class JobService:
         job = StageJob(str(response["jobId"]), len(stage.shards), stage.resources)
         self._submitted.add(id, job)
 
+    def adopt(self, id: StageId, job: StageJob) -> None:
+        """Watch the job of a stage that another session submitted, or was to."""
+        if id not in self.jobs:
+            self._submitted.add(id, job)
+
     def refuse(self, id: StageId, error: KnotError) -> None:
         """Note why a stage has no job: those that depend on it are told that, too."""
         self._refused.setdefault(id, error)
@@ -114,7 +119,9 @@ class JobService:
         """
         self._logs.begin_look()
         for id, job, detail in self.refresh(stages):
-            if job.size > 1:
+            if job.is_adopted and not job.is_known:
+                self._leave_the_past(id, job)
+            elif job.size > 1:
                 if job.counts.get(JobStatus.FAILED, 0) > len(job.ended):
                     self._find_failed(id, job)
             elif JobStatus.FAILED in job.counts and not job.ended:
@@ -134,29 +141,28 @@ class JobService:
             job.missed = 0
             job.is_over = known_status(detail["status"]) in ENDED
             job.reason = detail.get("statusReason", "")
-            summary = detail.get("arrayProperties", {}).get("statusSummary", {})
-            counts = summary if job.size > 1 else {detail["status"]: 1}
-            job.counts = {
-                status: count
-                for name, count in counts.items()
-                if count and (status := known_status(name)) is not None
-            }
+            job.counts = counts_of(detail, job.size)
             found.append((id, job, detail))
         for job in [self.jobs[id] for id in by_id.values()]:
             job.missed += 1  # Batch forgets what ended a day or more ago
             job.is_over = job.missed >= MISSES
+            job.was_over = job.is_over and job.is_adopted
         return found
 
     def explain(self, shards: Sequence[ShardId]) -> list[tuple[ShardId, Explanation]]:
         """Explain children that ended without leaving a manifest, whatever Batch says of them."""
-        ids = {shard: self._child(shard) for shard in shards}
+        bygone = [shard for shard in shards if self.jobs[shard.stage].was_over]
+        ids = {shard: self._child(shard) for shard in shards if shard not in {*bygone}}
         details = {
             detail["jobId"]: detail for detail in describe_jobs(self._client, list(ids.values()))
         }
         unknown = {"statusReason": "Batch does not know the job any more"}
         return [
-            (shard, self._logs.explain(details.get(id) or {"jobId": id, **unknown}))
-            for shard, id in ids.items()
+            *((shard, self._bygone(shard)) for shard in bygone),
+            *(
+                (shard, self._logs.explain(details.get(id) or {"jobId": id, **unknown}))
+                for shard, id in ids.items()
+            ),
         ]
 
     def _child(self, shard: ShardId) -> str:
@@ -252,6 +258,21 @@ class JobService:
         if dependency.type is DependencyType.N_TO_N:
             found["type"] = Wait.N_TO_N.value
         return found
+
+    def _leave_the_past(self, id: StageId, job: StageJob) -> None:
+        """Note what had failed of an adopted job at the first look: that is no result, and is done
+        again; whoever waited for it then was told.
+        """
+        job.was_over = job.is_over
+        if not job.is_over and job.counts.get(JobStatus.FAILED):
+            failed = children(self._client, job.id, JobStatus.FAILED)
+            past = [ShardId(id, child["arrayProperties"]["index"]) for child in failed]
+            job.ended |= {shard.index for shard in past}
+            self._failed += [(shard, self._bygone(shard)) for shard in past]
+        job.is_known = True
+
+    def _bygone(self, shard: ShardId) -> Explanation:
+        return explain({"jobId": self._child(shard), "statusReason": BYGONE}, ())
 
     def _find_failed(self, id: StageId, job: StageJob) -> None:
         names = [

@@ -12,7 +12,9 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from dask_knot.batch.endings import CLOSED
 from dask_knot.batch.service import JobService
 from dask_knot.errors import AccessError, CredentialsError
 from dask_knot.plural import many
@@ -20,7 +22,6 @@ from dask_knot.run.names import StageId
 
 logger = logging.getLogger(__name__)
 
-CLOSED = "the cluster was closed"
 #: Batch gives a container 30 s from SIGTERM to SIGKILL, and then some for the news to arrive.
 PATIENCE = 90.0
 #: For so many seconds Batch may be away, or refuse for another reason than a missing permission:
@@ -54,10 +55,12 @@ def end_jobs(
     patience: float = PATIENCE,
     now: Callable[[], float] = time.monotonic,
     pause: Callable[[float], object] = time.sleep,
+    reason: str = CLOSED,
 ) -> Leftovers:
     """Terminate all jobs of a service that aren't over, and wait until Batch says that they are.
 
-    Nothing more may be submitted meanwhile.
+    Those that Batch doesn't know are left to whoever runs them. Nothing more may be submitted
+    meanwhile.
 
     Parameters
     ----------
@@ -67,6 +70,8 @@ def end_jobs(
         After so many seconds those that still haven't ended are left.
     now, pause : callable
         A clock that never goes back, and what waits for so many seconds.
+    reason : str
+        What Batch is to say of their end.
     """
     start, delay, is_told = now(), FIRST_PAUSE, False
     asked: set[StageId] = set()
@@ -75,7 +80,8 @@ def end_jobs(
         left = _not_over(service)
         if not left:
             return Leftovers()
-        why = _terminate(service, [id for id in left if id not in asked], asked, away) or away
+        new = [id for id in left if id not in asked]
+        why = _terminate(partial(_end, service, reason), new, asked, away) or away
         passed = now() - start
         is_awaited = away is None and passed <= patience and not asked.isdisjoint(left)
         if not is_awaited and (passed > BEARING or why is None or isinstance(why, REFUSALS)):
@@ -96,14 +102,21 @@ def _look(service: JobService) -> Exception | None:
     return None
 
 
+def _end(service: JobService, reason: str, id: StageId) -> None:
+    service.terminate([id], reason)
+
+
 def _terminate(
-    service: JobService, stages: Sequence[StageId], asked: set[StageId], away: Exception | None
+    end: Callable[[StageId], object],
+    stages: Sequence[StageId],
+    asked: set[StageId],
+    away: Exception | None,
 ) -> Exception | None:
     """Ask for the end of the jobs of stages; note those where that was taken."""
     refused = None
     for id in reversed(stages):  # so that none starts because the one before it was quicker
         try:
-            service.terminate([id], CLOSED)
+            end(id)
             asked.add(id)
         except Exception as error:  # it may be over, which the next look tells
             refused = error
@@ -113,7 +126,8 @@ def _terminate(
 
 
 def _not_over(service: JobService) -> list[StageId]:
-    return [id for id, job in list(service.jobs.items()) if not job.is_over]
+    jobs = list(service.jobs.items())
+    return [id for id, job in jobs if not (job.is_over or job.is_foreign)]
 
 
 def _left(service: JobService, why: Exception | None) -> Leftovers:

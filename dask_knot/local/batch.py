@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dask_knot.batch import limits
-from dask_knot.batch.rules import Wait
+from dask_knot.batch.rules import Wait, is_called
 from dask_knot.local.capacity import Capacity
 from dask_knot.local.definitions import JobDefinitions, join, needs_of
 from dask_knot.local.descriptions import (
@@ -130,13 +130,17 @@ class LocalBatch:
     def list_jobs(self, **parameters: Any) -> Response:
         """List the children of an array or the jobs of a queue, as ``boto3`` does.
 
-        Without ``jobStatus`` only what is RUNNING is listed, as in Batch.
+        Without ``jobStatus`` only what is RUNNING is listed, as in Batch; with a ``JOB_NAME`` in
+        ``filters``, jobs in every state.
         """
         check_parameters("ListJobs", parameters)
         if len(parameters.keys() & {"jobQueue", "arrayJobId", "multiNodeJobId"}) != 1:
             refuse("ListJobs", "Name either a jobQueue or an arrayJobId")
-        if "filters" in parameters or "multiNodeJobId" in parameters:
-            refuse("ListJobs", "filters and multiNodeJobId are not known to the local engine")
+        filters = parameters.get("filters", ())
+        if "multiNodeJobId" in parameters or any(one["name"] != "JOB_NAME" for one in filters):
+            refuse("ListJobs", "the local engine knows arrayJobId, jobQueue and JOB_NAME only")
+        if filters and "arrayJobId" in parameters:
+            refuse("ListJobs", "Filters are not for the children of an array")
         with self._lock:
             return self._page(list(self._listed(parameters)), parameters)
 
@@ -212,18 +216,21 @@ class LocalBatch:
             yield from members(array) if isinstance(array, ArrayJob) else []
             return
         queue = parameters["jobQueue"].rpartition("/")[2]
+        names = [name for one in parameters.get("filters", ()) for name in one["values"]]
         for node in self._table.newest_first():
-            if node.submission.queue == queue:
+            if node.submission.queue == queue and (
+                not names or is_called(node.submission.name, names)
+            ):
                 yield node
 
     def _page(self, nodes: list[AnyJob], parameters: Mapping[str, Any]) -> Response:
         """Return one page; the token counts all nodes, as their states change between pages."""
-        status = parameters.get("jobStatus", "RUNNING")
+        status = None if parameters.get("filters") else parameters.get("jobStatus", "RUNNING")
         limit = min(parameters.get("maxResults", limits.LISTED_JOBS), limits.LISTED_JOBS)
         capacity = self._dispatcher.capacity
         found: list[Response] = []
         for place in range(int(parameters.get("nextToken", "0")), len(nodes)):
-            if nodes[place].status.value != status:
+            if status is not None and nodes[place].status.value != status:
                 continue
             if len(found) == limit:
                 return {"jobSummaryList": found, "nextToken": str(place)}

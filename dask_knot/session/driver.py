@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
 
+from dask_knot.batch.endings import UNNEEDED
 from dask_knot.collector import paused_collector
 from dask_knot.errors import InternalError
 from dask_knot.planning import make_plan
@@ -204,7 +205,7 @@ class Driver:
         self.handle(failed)
 
     def _terminate_stage(self, action: actions.TerminateStage) -> None:
-        self.terminate(action.stage, _UNNEEDED)
+        self.terminate(action.stage, UNNEEDED)
 
     async def _terminate(self, id: StageId, reason: str) -> None:
         # Behind the submission of the stage, which may still be under way.
@@ -266,7 +267,6 @@ _CARRY_OUT: Mapping[type[Any], Callable[[Driver, Any], None]] = {
     actions.Admit: Driver._admit,
 }
 
-_UNNEEDED = "nobody needs its results any more"
 _UNTOLD = "jobs that nobody needs could not be told"
 
 

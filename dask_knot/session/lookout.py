@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dask_knot.batch.endings import HOPELESS, UNWATCHED
 from dask_knot.batch.service import StageJob
 from dask_knot.errors import JobStartError
 from dask_knot.run.names import StageId
@@ -138,7 +139,7 @@ class Lookout:
         if told is not None:
             self._driver.handle([events.SubmissionFailed(id, told) for id in stages])
             for id in stages:  # they may run, and nobody waits for them any more
-                self._driver.terminate(id, _UNWATCHED)
+                self._driver.terminate(id, UNWATCHED)
 
     def _take_stall(self, stall: Stall) -> None:
         """Say why jobs wait; those that can never run fail, here and at Batch."""
@@ -150,7 +151,7 @@ class Lookout:
             shards = self._tracker.open_shards([stall.stage])
             ending = events.Ending.NOT_STARTED
             self._driver.handle(events.ChildFailed(id, ending, error) for id in shards)
-            self._driver.terminate(stall.stage, _HOPELESS)
+            self._driver.terminate(stall.stage, HOPELESS)
 
     def _forget(self, jobs: Mapping[StageId, StageJob]) -> None:
         """Let go of stages that were terminated and are over, and of jobs of long ago."""
@@ -165,7 +166,3 @@ class Lookout:
 
     async def _beside(self, call: Any, *arguments: Any) -> Any:
         return await self._clockwork.run_in(self._looks, call, *arguments)
-
-
-_HOPELESS = "it can never run here"
-_UNWATCHED = "it could not be watched, and nobody waits for it any more"

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from dask.utils import parse_bytes
 
-from dask_knot.batch.endings import explain
+from dask_knot.batch.endings import (
+    BYGONE,
+    CLIENT_GONE,
+    CLOSED,
+    ENDED_RUN,
+    HOPELESS,
+    UNNEEDED,
+    UNWATCHED,
+    explain,
+)
 from dask_knot.errors import (
     InternalError,
     JobError,
@@ -245,8 +254,23 @@ def test_a_job_that_batch_has_forgotten() -> None:
 
 
 def test_every_ending_that_batch_knows_can_be_told() -> None:
-    told = {row[3] for row in REASONS} | {Ending.TERMINATED}
+    told = {row[3] for row in REASONS} | {Ending.TERMINATED, Ending.LEFT}
     assert told == set(Ending) - {Ending.UNREADABLE}  # the store's word, not Batch's
+
+
+@pytest.mark.parametrize("reason", [UNNEEDED, CLOSED, UNWATCHED, HOPELESS, CLIENT_GONE, BYGONE])
+def test_what_dask_knot_itself_has_ended_is_no_fault_of_anybody(reason: str) -> None:
+    ended = {"jobId": "a", "isTerminated": True, "statusReason": reason, "status": "FAILED"}
+    assert explain(ended, ()).ending is Ending.LEFT
+
+
+@pytest.mark.parametrize("reason", [ENDED_RUN, "I ended it in the console", ""])
+def test_what_somebody_has_ended_on_purpose_is_told_to_all(reason: str) -> None:
+    ended = {"jobId": "a", "isTerminated": True, "statusReason": reason, "status": "FAILED"}
+    found = explain(ended, ())
+    assert found.ending is Ending.TERMINATED
+    assert isinstance(found.error, JobTerminatedError)
+    assert reason in str(found.error)
 
 
 def test_the_limit_that_was_reached_is_named() -> None:

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from dask_knot.batch.limits import DESCRIBED_JOBS
 from dask_knot.batch.logs import LOGS_AT_ONCE, LOGS_PER_LOOK
 from dask_knot.batch.rules import JobStatus
-from dask_knot.batch.service import REMEMBERED, JobService, JobTemplate
+from dask_knot.batch.service import MISSES, REMEMBERED, JobService, JobTemplate, StageJob
 from dask_knot.errors import AccessError, KilledTaskError, SubmissionError
 from dask_knot.local.schema import check_parameters
 from dask_knot.planning import Dependency, DependencyType, EarlierStage, Resources, Shard, Stage
@@ -409,3 +409,77 @@ def test_logs_of_all_or_of_some(service: JobService, client: RecordingBatch) -> 
     client.details["job-2:1"] = {"jobId": "job-2:1", "container": {}}
     assert service.logs() == {id: f"last line of of {id}" for id in ("job-1", "job-2:0", "job-2:2")}
     assert set(service.logs(["job-2:2", "unknown"])) == {"job-2:2"}
+
+
+def adopted(service: JobService, id: str, size: int) -> StageJob:
+    """Let a service watch a job that another one has submitted."""
+    job = StageJob(id, size, SMALL, is_adopted=True)
+    service.adopt(ID, job)
+    return service.jobs[ID]
+
+
+def test_what_had_failed_before_a_job_was_adopted_is_a_matter_of_the_past(
+    service: JobService, client: RecordingBatch
+) -> None:
+    summary = {"FAILED": 1, "RUNNING": 2}
+    client.details["theirs"] = {
+        "jobId": "theirs",
+        "status": "PENDING",
+        "arrayProperties": {"size": 3, "statusSummary": summary},
+    }
+    client.details["theirs:1"] = {
+        "jobId": "theirs:1",
+        "status": "FAILED",
+        "arrayProperties": {"index": 1},
+        "container": {"exitCode": 137},
+    }
+    job = adopted(service, "theirs", 3)
+    ((shard, found),) = service.poll([ID])
+    assert (shard.index, found.ending) == (1, Ending.LEFT)
+    assert not job.is_over
+    client.fail_child("theirs", 2)
+    ((shard, found),) = service.poll([ID])
+    assert (shard.index, found.ending) == (2, Ending.KILLED)  # that is told to all who wait
+    assert service.poll([ID]) == []
+
+
+def test_an_adopted_job_that_is_over_is_looked_at_once(
+    service: JobService, client: RecordingBatch
+) -> None:
+    client.details["theirs"] = {
+        "jobId": "theirs",
+        "status": "FAILED",
+        "arrayProperties": {"size": 2, "statusSummary": {"FAILED": 2}},
+    }
+    job = adopted(service, "theirs", 2)
+    client.calls.clear()
+    assert service.poll([ID]) == []  # manifests are looked for first
+    assert job.is_over
+    explained = service.explain([ShardId(ID, 0), ShardId(ID, 1)])
+    assert [found.ending for _, found in explained] == [Ending.LEFT] * 2
+    assert [call for call, _ in client.calls] == ["DescribeJobs"]
+
+
+def test_an_adopted_job_that_batch_has_forgotten_is_over(service: JobService) -> None:
+    job = adopted(service, "theirs", 1)
+    for _ in range(MISSES):
+        assert not job.is_over
+        assert service.poll([ID]) == []
+    assert job.is_over
+    ((_, found),) = service.explain([ShardId(ID, 0)])
+    assert found.ending is Ending.LEFT
+
+
+def test_what_was_submitted_here_is_not_adopted(service: JobService) -> None:
+    service.submit(ID, stage(1), URL)
+    assert adopted(service, "theirs", 1).id == "job-1"
+
+
+def test_what_is_behind_an_adopted_stage_is_submitted_behind_its_job(
+    service: JobService, client: RecordingBatch
+) -> None:
+    adopted(service, "theirs", 2)
+    behind = stage(2, Dependency(EarlierStage(ID), DependencyType.N_TO_N))
+    service.submit(StageId(2, 0), behind, URL)
+    (request,) = client.requests("SubmitJob")
+    assert request["dependsOn"] == [{"jobId": "theirs", "type": "N_TO_N"}]

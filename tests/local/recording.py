@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dask_knot.batch.rules import is_called
 from dask_knot.local.schema import check_parameters
 
 Request = Mapping[str, Any]
@@ -86,6 +87,8 @@ class RecordingBatch:
 
     def list_jobs(self, **request: Any) -> Request:
         self._note("ListJobs", request)
+        if "filters" in request:
+            return self._page([*self._called(request["filters"][0]["values"])], request)
         prefix = f"{request['arrayJobId']}:"
         found = [
             {
@@ -96,6 +99,15 @@ class RecordingBatch:
             for id, detail in self.details.items()
             if id.startswith(prefix) and detail["status"] == request["jobStatus"]
         ]
+        return self._page(found, request)
+
+    def _called(self, patterns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        for number, request in enumerate(self.requests("SubmitJob"), start=1):
+            if is_called(request["jobName"], patterns) and f"job-{number}" in self.details:
+                detail = self.details[f"job-{number}"]
+                yield {"jobName": request["jobName"], "createdAt": 1000 * number, **detail}
+
+    def _page(self, found: Sequence[dict[str, Any]], request: Request) -> Request:
         start = int(request.get("nextToken", 0))
         page: dict[str, Any] = {"jobSummaryList": found[start : start + self.page]}
         if start + self.page < len(found):

@@ -209,6 +209,33 @@ def test_the_jobs_of_a_queue(desk: Desk, launcher: FakeLauncher) -> None:
     assert len(page["jobSummaryList"]) == 1
 
 
+def test_jobs_are_listed_by_name_in_every_state(desk: Desk, launcher: FakeLauncher) -> None:
+    names = ("run-1", "Run-2", "runs-1", "other")
+    jobs = {name: desk.submit("wait", jobQueue="one", jobName=name) for name in names}
+    running(launcher, 2)
+    for pattern, wanted in {
+        "run-*": ["Run-2", "run-1"],
+        "RUN-1": ["run-1"],
+        "run": [],
+        "*": ["other", "runs-1", "Run-2", "run-1"],
+    }.items():
+        filters = [{"name": "JOB_NAME", "values": [pattern]}]
+        found = desk.call("list_jobs", jobQueue="one", filters=filters)["jobSummaryList"]
+        assert [one["jobId"] for one in found] == [jobs[name] for name in wanted]
+    page = desk.call("list_jobs", jobQueue="one", filters=filters, maxResults=3)
+    more = desk.call("list_jobs", jobQueue="one", filters=filters, nextToken=page["nextToken"])
+    assert [one["jobId"] for one in more["jobSummaryList"]] == [jobs["run-1"]]
+
+
+def test_other_filters_are_refused(desk: Desk) -> None:
+    older = [{"name": "BEFORE_CREATED_AT", "values": ["1"]}]
+    with pytest.raises(ClientError, match="JOB_NAME"):
+        desk.call("list_jobs", jobQueue="one", filters=older)
+    named = [{"name": "JOB_NAME", "values": ["a"]}]
+    with pytest.raises(ClientError, match="children"):
+        desk.call("list_jobs", arrayJobId="a", filters=named)
+
+
 def test_a_list_needs_to_know_of_what(desk: Desk) -> None:
     for parameters in ({}, {"jobQueue": "a", "arrayJobId": "b"}):
         with pytest.raises(ClientError, match="either a jobQueue"):

@@ -35,6 +35,8 @@ AGAIN, FAIL = Consequence.PLAN_AGAIN, Consequence.FAIL
         (Ending.UNREADABLE, 10, 8, FAIL),
         (Ending.DEPENDENCY_FAILED, 1, 0, AGAIN),
         (Ending.DEPENDENCY_FAILED, 1, 100, AGAIN),
+        (Ending.LEFT, 1, 0, AGAIN),
+        (Ending.LEFT, 1, 100, AGAIN),
     ],
 )
 def test_verdict(ending: Ending, size: int, attempts: int, verdict: Consequence) -> None:
