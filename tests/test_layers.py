@@ -45,12 +45,14 @@ ROOMS = {
     # Files in S3 are asked for their marks with the session's credentials.
     "digests": "errors internals run settings aws",
     "graphs": "errors collector internals run settings planning tracking task digests",
+    # What people ask of a run without a session.
+    "runs": "errors plural run settings planning tracking batch digests aws",
     "session": "errors plural collector internals run settings planning tracking graphs batch "
     "local image aws",
     "dashboard": "errors plural run planning tracking batch session",
     "cluster": "errors plural internals run settings planning tracking graphs batch session "
     "dashboard",
-    "cli": "errors plural run settings image aws",
+    "cli": "errors plural run settings batch image aws runs",
     "zarr": "errors run settings aws",
     "__init__": "settings cluster dashboard",
 }
@@ -65,7 +67,7 @@ PURE_FILES = [
     *(f"batch/{name}.py" for name in ("diagnosis", "endings", "fargate", "limits", "request")),
     "batch/rules.py",
     *(f"local/{name}.py" for name in ("capacity", "definitions", "descriptions", "jobgraph")),
-    *("local/jobs.py", "local/lanes.py"),
+    *("local/jobs.py", "local/lanes.py", "runs/keys.py", "runs/state.py"),
 ]
 #: What the fork server is made of: whatever it imports is in every job, and a thread would end it.
 FORK_SERVER = ("boot", "child", "fitness", "forkserver", "origins", "warmth", "wire")
@@ -303,7 +305,7 @@ def test_only_one_room_knows_boto3() -> None:
 
 
 #: What opens stores; whoever calls it makes a `Run` of what it gets.
-OPENERS = ("aws/engine.py", "local/engine.py", "session/engines.py")
+OPENERS = ("aws/engine.py", "local/engine.py", "runs/depot.py", "session/engines.py")
 #: What others than `run/` may know of names: ids, and for the pure tracker what they stand for.
 IDS = ("ManifestId", "RUN_NAME", "ShardId", "StageId", "first_plan", "session_of")
 #: Folders of a run.

@@ -9,10 +9,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dask_knot.aws.images import ensure_image
+from dask_knot.aws.logs import tail
 from dask_knot.aws.names import TAG
 from dask_knot.aws.outputs import StackOutputs, read_outputs
 from dask_knot.aws.prerequisites import check_bucket_region
-from dask_knot.aws.session import REFUSALS, AwsSession, code_of, open_aws_session, translate
+from dask_knot.aws.session import AwsSession, open_aws_session
 from dask_knot.batch import fargate
 from dask_knot.batch.client import BatchClient
 from dask_knot.batch.queues import Description, describe_queue
@@ -126,18 +127,7 @@ class AwsEngine:
 
     def tail(self, log_stream: str, lines: int) -> Sequence[str]:
         """Give the last lines of a job's log; that it can't be read is no error of the job."""
-        try:
-            found = self._session.client("logs").get_log_events(
-                logGroupName=self._outputs.log_group,
-                logStreamName=log_stream,
-                limit=lines,
-                startFromHead=False,
-            )
-        except REFUSALS as error:
-            if code_of(error) == "ResourceNotFoundException":  # it has printed nothing yet
-                return ()
-            return (f"(the log {log_stream} can't be read: {translate(error)})",)
-        return [str(event["message"]).rstrip("\n") for event in found["events"]]
+        return tail(self._session, self._outputs.log_group, log_stream, lines)
 
     def resize(self, jobs: int) -> None:
         """Do nothing: Batch starts what its compute environments have room for."""

@@ -43,13 +43,23 @@ class Outputs:
         The shard's outputs.
     attempt : int
         Which attempt of the child this is, from 1.
+    notes_errors : bool
+        Whether errors are noted beside the last manifest, too.
     """
 
-    def __init__(self, run: Run, shard: ShardId, keys: Sequence[Key], attempt: int) -> None:
+    def __init__(
+        self,
+        run: Run,
+        shard: ShardId,
+        keys: Sequence[Key],
+        attempt: int,
+        notes_errors: bool = False,
+    ) -> None:
         self._run = run
         self._shard = shard
         self._ordinals: Mapping[Key, int] = {key: number for number, key in enumerate(keys)}
         self._attempt = attempt
+        self._notes_errors = notes_errors
         self._committed: list[Output] = []
         self._parts = 0
         self._types: dict[type, int] = {}
@@ -139,6 +149,8 @@ class Outputs:
         if not (final or self._new or self._large):
             return
         self._write_large(are_tasks_over=final)
+        if final and self._notes_errors and self._has_errors():
+            self._run.note_erred(self._shard)
         requests, moved = self._run.traffic()
         written = Manifest(
             final,
@@ -160,6 +172,9 @@ class Outputs:
         self._parts += 1
         self._moved = self._run.traffic()[1]
         self._clear()
+
+    def _has_errors(self) -> bool:
+        return any(output.kind is Kind.ERRED for output in (*self._committed, *self._new))
 
     def _account_for_all(self) -> None:
         """Put an error in the place of outputs that no task gave: somebody waits for each."""

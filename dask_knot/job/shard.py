@@ -56,14 +56,15 @@ def run_shard(run: Run, shard: ShardId, attempt: int, printed: Printout) -> None
         # Before the tasks are unpickled: they may need modules that a plugin brings.
         with outfitted(outfit):
             work = _decode(opened.frames)
-            outputs = Outputs(run, shard, work.outputs, attempt)
+            options = work.options
+            outputs = Outputs(run, shard, work.outputs, attempt, options.notes_errors)
             if attempt > 1:
                 begun = read_parts(run, shard)
                 if begun is None:
                     return
                 outputs.recover([part.manifest for part in begun.parts], begun.next_part)
                 work = without_committed(work, begun.parts)
-            seconds = work.options.part_seconds
+            seconds = options.part_seconds
             interest = Interest(run.at_once(), shard, seconds)
             sink = Parts(outputs, seconds, interest.is_gone)
             _fetch_and_run(work, Inputs(run, work.inputs), sink, printed, outfit)

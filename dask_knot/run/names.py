@@ -19,6 +19,7 @@ All objects of a run are below its name. `ID` stands for a stage, ``PLAN-STAGE``
     RUN/manifests/ID/00003.p000  what a shard has done so far: its part 0
     RUN/manifests/ID/00003.end   what it has done: its last manifest
     RUN/manifests/ID/00003.lost  its obituary: it ended without a last manifest
+    RUN/manifests/ID/00003.erred written before the last manifest if that tells of errors
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import NamedTuple
+
+from dask_knot.run import quoting
 
 #: What a run may be called: Batch's pattern for job names, shorter so that suffixes fit.
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
@@ -42,12 +44,7 @@ _MANIFEST = re.compile(
 )
 _SESSION = re.compile(r"\d{4}|[1-9]\d{4,}", re.ASCII)
 _ENTRY = re.compile(r"\d{10}", re.ASCII)
-#: What needs no quotes in the name of an object: case counts in some folders only.
-_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-")
-#: Instead of a text in the name of an object; no quoted byte looks like it.
-_NO_TEXT, _LONG_TEXT = "=", "=long-"
-#: Longer ones don't fit into the names of files everywhere.
-_LONGEST_QUOTED = 180
+_ERRED = ".erred"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -164,6 +161,15 @@ class Names:
         suffix = "lost" if is_lost else "end" if part is None else f"p{part:03}"
         return f"{self.of_stage(shard.stage)}{shard.index:05}.{suffix}"
 
+    def erred(self, shard: ShardId) -> str:
+        """Name the empty object that says that the last manifest of a shard tells of errors."""
+        return f"{self.of_stage(shard.stage)}{shard.index:05}{_ERRED}"
+
+    def parse_erred(self, names: Iterable[str]) -> set[ShardId]:
+        """Tell which shards have such an object among names."""
+        ends = (n.removesuffix(_ERRED) + ".end" for n in names if n.endswith(_ERRED))
+        return {id.shard for id in self.parse_manifests(ends)}
+
     def parse_manifest(self, name: str) -> ManifestId:
         """Tell which shard a manifest is of, and which part.
 
@@ -235,7 +241,7 @@ class Names:
 
     def published(self, text: str) -> str:
         """Name the object of a published dataset: any text may be its name."""
-        return f"{self.published_datasets}{_quoted(text)}"
+        return f"{self.published_datasets}{quoting.quoted(text)}"
 
     def parse_published(self, name: str) -> str | None:
         """Tell under which text a dataset is published; None if only the object says that.
@@ -246,8 +252,8 @@ class Names:
             If `name` isn't a published dataset of this run.
         """
         prefix = self.published_datasets
-        text = _unquoted(name[len(prefix) :]) if name.startswith(prefix) else None
-        if text is None and not name.startswith(f"{prefix}{_LONG_TEXT}"):
+        text = quoting.unquoted(name[len(prefix) :]) if name.startswith(prefix) else None
+        if text is None and not name.startswith(f"{prefix}{quoting.LONG_TEXT}"):
             raise ValueError(f"{name!r} is no published dataset of run {self.run!r}")
         return text
 
@@ -260,26 +266,6 @@ def _numbers(pattern: re.Pattern[str], names: Iterable[str]) -> list[int]:
     """Read numbers at the ends of names; somebody else may have put others there."""
     ends = (name.rpartition("/")[2] for name in names)
     return sorted(int(end) for end in ends if pattern.fullmatch(end))
-
-
-def _quoted(text: str) -> str:
-    """Make a text the last part of an object's name, as every kind of store takes it."""
-    data = text.encode("utf-8", "surrogatepass")
-    quoted = "".join(chr(byte) if byte in _PLAIN else f"={byte:02x}" for byte in data)
-    if len(quoted) > _LONGEST_QUOTED:
-        return f"{_LONG_TEXT}{sha256(data).hexdigest()}"
-    return quoted or _NO_TEXT
-
-
-def _unquoted(quoted: str) -> str | None:
-    """Undo `_quoted`; None if it isn't what that gives of a text that isn't long."""
-    first, *rest = quoted.split("=")
-    try:
-        data = first.encode() + b"".join(bytes.fromhex(r[:2]) + r[2:].encode() for r in rest)
-        text = "" if quoted == _NO_TEXT else data.decode("utf-8", "surrogatepass")
-    except ValueError:
-        return None
-    return text if _quoted(text) == quoted else None
 
 
 def parse_pack(url: str) -> tuple[str, str, StageId]:

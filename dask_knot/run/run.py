@@ -29,6 +29,7 @@ from dask_knot.run.patience import IN_JOBS
 from dask_knot.run.plugins import Plugin
 from dask_knot.run.presence import SessionInfo
 from dask_knot.run.store import Store
+from dask_knot.run.survey import Survey, survey
 from dask_knot.run.versions import PackedShard
 from dask_knot.run.work import ShardWork
 
@@ -139,6 +140,10 @@ class Run:
     def delete(self, objects: Iterable[str]) -> None:
         """Delete objects by name; those that are gone already don't matter."""
         self._store.delete(objects)
+
+    def survey(self) -> Survey:
+        """List all objects: one request for each thousand."""
+        return survey(self.names, self._store.sizes(self.names.folder))
 
     def delete_all(self) -> None:
         """Delete all objects, and say in the log if something stays, instead of raising.
@@ -259,6 +264,10 @@ class Run:
         if not (self._store.put_new(name, frames) or self._holds(name, frames)):
             return None
         return manifest.placed(name, content.outputs, frames)
+
+    def note_erred(self, shard: ShardId) -> None:
+        """Note, before it is written, that the last manifest of a shard tells of errors."""
+        self._store.put(self.names.erred(shard), [])
 
     def read_manifest(self, id: ManifestId) -> Commit:
         """Read a manifest."""

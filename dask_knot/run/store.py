@@ -175,14 +175,17 @@ class Store:
 
     def list(self, prefix: str, offset: str | None = None) -> list[str]:
         """Name the objects below a folder, sorted, those after `offset` if it is given."""
-
-        def find() -> Sequence[str]:
-            pages = obstore.list(self._store, prefix=prefix, offset=offset, chunk_size=1000)
-            return [entry["path"] for page in pages for entry in page]
-
-        names = self._ask("list", prefix, find)
         # A folder lists in any order, and without the offset's exactness that S3 promises.
-        return sorted(name for name in names if offset is None or name > offset)
+        return [name for name in self.sizes(prefix, offset) if offset is None or name > offset]
+
+    def sizes(self, prefix: str, offset: str | None = None) -> dict[str, int]:
+        """Give the bytes of each object below a folder, by its name, sorted."""
+
+        def find() -> list[tuple[str, int]]:
+            pages = obstore.list(self._store, prefix=prefix, offset=offset, chunk_size=1000)
+            return [(entry["path"], int(entry["size"])) for page in pages for entry in page]
+
+        return dict(sorted(self._ask("list", prefix, find)))
 
     def delete(self, names: Iterable[str]) -> None:
         """Remove objects; those that are gone already don't matter."""

@@ -48,11 +48,15 @@ class Options:
         Run them in processes instead of threads.
     part_seconds : float
         After so many seconds what is done is committed as a part.
+    notes_errors : bool
+        Whether errors are noted in the store, so that who looks at a run sees which manifests tell
+        of any.
     """
 
     cores: int = 1
     processes: bool = False
     part_seconds: float = 5.0
+    notes_errors: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
     held = Held(first, reuses=True) if settings.is_named else None
     tracker = Tracker(run.names, _limits(settings), size, pace, held)
     values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))
-    options = Options(settings.cores, settings.processes, settings.part_interval)
+    options = Options(settings.cores, settings.processes, settings.part_interval, settings.is_named)
     submitter = Submitter(run, service, options, StoredConstants(run))
     # Without patience: it looks again itself.
     reads = clockwork.executor("manifests", MANIFESTS_AT_ONCE)

@@ -1,0 +1,103 @@
+"""Reads a run from its store: its record, who holds it, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from dask_knot.errors import StoreError
+from dask_knot.run.presence import RunInfo, SessionInfo
+from dask_knot.run.record import Entry, PlanRecord
+from dask_knot.run.run import Run
+from dask_knot.run.survey import Survey
+from dask_knot.runs.state import Marks, Progression, progression
+
+#: Objects that are read at once.
+READERS = 16
+
+#: Tells which sessions of a run are there, by their numbers.
+Observe = Callable[[Run, Mapping[int, SessionInfo]], Set[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run, as somebody sees it who has the store only.
+
+    Attributes
+    ----------
+    run : Run
+        Its objects.
+    info : RunInfo
+        What it says of itself.
+    sessions : mapping of int to SessionInfo or None
+        Who has opened it, the first one first; None if that can't be read.
+    alive : set of int
+        The sessions that are there.
+    entries : sequence of Entry
+        The record.
+    survey : Survey
+        Its objects.
+    marks : Marks
+        What is known of its shards; of jobs only what `with_jobs` adds.
+    """
+
+    run: Run
+    info: RunInfo
+    sessions: Mapping[int, SessionInfo | None]
+    alive: Set[int]
+    entries: Sequence[Entry]
+    survey: Survey
+    marks: Marks
+
+    @property
+    def plans(self) -> list[PlanRecord]:
+        """The plans of the record, in its order."""
+        return [entry for entry in self.entries if isinstance(entry, PlanRecord)]
+
+    @property
+    def who(self) -> str:
+        """User and host of the last session that can be read."""
+        known = [info for info in self.sessions.values() if info is not None]
+        return f"{known[-1].user}@{known[-1].host}" if known else self.info.by
+
+    def progression(self) -> Progression:
+        """Tell how far it is."""
+        return progression(self.plans, self.marks)
+
+
+def read_run(run: Run, info: RunInfo, observe: Observe) -> RunView:
+    """Read a run: a listing of all, and a read for each entry of its record and each session.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    info : RunInfo
+        What it says of itself.
+    observe : callable
+        Tells which sessions are there.
+
+    Raises
+    ------
+    StoreError
+        If something can't be read, or isn't what was written.
+    """
+    found = run.survey()
+    with ThreadPoolExecutor(READERS, "dask-knot-reading") as pool:
+        entries = run.record.read_entries(0, pool)
+        numbers = found.sessions
+        sessions = dict(zip(numbers, pool.map(partial(_session, run), numbers), strict=True))
+    known = {number: one for number, one in sessions.items() if one is not None}
+    alive = observe(run, known)
+    are_bound = info.engine != "aws"
+    marks = Marks(found.done, found.erred, found.lost, alive, are_bound=are_bound)
+    return RunView(run, info, sessions, alive, entries, found, marks)
+
+
+def _session(run: Run, number: int) -> SessionInfo | None:
+    try:
+        return run.record.read_session(number)
+    except StoreError:  # it claimed its number with an older version, or was cut off
+        return None
