@@ -49,6 +49,15 @@ class Leftovers:
     jobs: tuple[str, ...] = ()
     why: Exception | None = None
 
+    def words(self, run: str, store: str, command: Callable[[str], str]) -> str:
+        """Say which jobs of a run go on, and what they do; `command` gives what ends one."""
+        commands = "\n  ".join(map(command, self.jobs))
+        why = "they did not end in time" if self.why is None else self.why
+        return (
+            f"{many('job', len(self.jobs))} of {run} could not be ended: {why}. They may run on, "
+            f"cost money and write into {store}. To end them:\n  {commands}"
+        )
+
 
 def end_jobs(
     service: JobService,

@@ -169,6 +169,11 @@ class ScatterRecord:
 Entry = PlanRecord | ScatterRecord
 
 
+def pieces(digests: bytes) -> list[bytes]:
+    """Split digests that stand one after another."""
+    return [digests[i : i + DIGEST_BYTES] for i in range(0, len(digests), DIGEST_BYTES)]
+
+
 def encode(entry: Entry) -> list[Bytes]:
     """Write an entry."""
     if isinstance(entry, PlanRecord):

@@ -28,8 +28,7 @@ logger = logging.getLogger(__name__)
 class Driver:
     """Joins the pure tracker with the world. Everything here runs in one event loop.
 
-    What blocks is done by executors: one plans and submits, in order; one deletes; one
-    reads failures.
+    What blocks is done by executors: one plans and submits, in order; one deletes; one reads.
 
     Parameters
     ----------
@@ -66,6 +65,7 @@ class Driver:
         self._deletes = clockwork.executor("delete", 1)
         self._reads = clockwork.executor("failures", 1)
         self._tasks: set[asyncio.Future[None]] = set()
+        self._plans: set[asyncio.Future[None]] = set()  # being made or submitted
         self._terminated: set[StageId] = set()
         self._disowned: set[StageId] = set()  # to be told once, of all that happens now
         self.is_closing = False
@@ -89,14 +89,27 @@ class Driver:
         self._carry_out(decided)
         self._hooks.changed()
 
-    def background(self, work: Coroutine[Any, Any, None]) -> None:
+    def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Future[None] | None:
         """Go on with something beside; what it raises ends what waits, not the driver."""
         if self.is_closing:
             work.close()
-            return
+            return None
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._note_end)
+        return task
+
+    async def flush(self) -> None:
+        """Plan and submit at once what waits for that, as far as it doesn't wait for others."""
+        self.handle([events.Leaving()])
+        while self._plans and not self.is_closing:
+            await asyncio.wait(set(self._plans))
+
+    async def look_up(self) -> None:
+        """Learn what other sessions of a named run have planned since the last time."""
+        recorder = self._submitter.recorder
+        if recorder is not None:
+            self.handle([events.EntriesFound(await self._in(self._submits, recorder.news))])
 
     @property
     def terminated(self) -> frozenset[StageId]:
@@ -175,21 +188,26 @@ class Driver:
             _log_mistake(error)
 
     def _make_plan(self, action: actions.MakePlan) -> None:
-        self.background(self._plan(action))
+        self._plan_on(self._plan(action))
+
+    def _plan_on(self, work: Coroutine[Any, Any, None]) -> None:
+        if (task := self.background(work)) is not None:
+            self._plans.add(task)
+            task.add_done_callback(self._plans.discard)
 
     async def _plan(self, action: actions.MakePlan) -> None:
         try:
             plan = await self._in(self._submits, paused_collector()(make_plan), action.request)
             for reason in plan.reasons:
                 logger.debug("plan %d: %s", action.number, reason)
-            event: events.Event = events.PlanMade(action.number, plan)
+            made = await self._in(self._submits, self._submitter.record, action, plan)
         except Exception as error:
             logger.debug("plan %d failed", action.number, exc_info=True)
-            event = events.PlanningFailed(action.number, InternalError.of(error))
-        self.handle([event])
+            made = [events.PlanningFailed(action.number, InternalError.of(error))]
+        self.handle(made)
 
     def _submit_plan(self, action: actions.SubmitPlan) -> None:
-        self.background(self._submit(action))
+        self._plan_on(self._submit(action))
 
     async def _submit(self, action: actions.SubmitPlan) -> None:
         @paused_collector()
@@ -203,6 +221,12 @@ class Driver:
             ids = [StageId(action.number, n) for n in range(len(action.plan.stages))]
             failed = [events.SubmissionFailed(id, InternalError.of(error)) for id in ids]
         self.handle(failed)
+
+    def _withdraw_plan(self, action: actions.WithdrawPlan) -> None:
+        recorder = self._submitter.recorder
+        if recorder is not None:
+            call = recorder.withdraw, action.number, action.stages
+            self.background(self._in(self._submits, tolerate, _UNWITHDRAWN, *call))
 
     def _terminate_stage(self, action: actions.TerminateStage) -> None:
         self.terminate(action.stage, UNNEEDED)
@@ -260,6 +284,7 @@ class Driver:
 _CARRY_OUT: Mapping[type[Any], Callable[[Driver, Any], None]] = {
     actions.MakePlan: Driver._make_plan,
     actions.SubmitPlan: Driver._submit_plan,
+    actions.WithdrawPlan: Driver._withdraw_plan,
     actions.TerminateStage: Driver._terminate_stage,
     actions.DisownShards: Driver._disown_shards,
     actions.DeleteObjects: Driver._delete_objects,
@@ -267,6 +292,7 @@ _CARRY_OUT: Mapping[type[Any], Callable[[Driver, Any], None]] = {
     actions.Admit: Driver._admit,
 }
 
+_UNWITHDRAWN = "others could not be told that a plan won't be submitted"
 _UNTOLD = "jobs that nobody needs could not be told"
 
 

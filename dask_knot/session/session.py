@@ -14,10 +14,9 @@ from itertools import count
 from dask.typing import Key
 
 from dask_knot.batch.service import JobService, StageJob
-from dask_knot.batch.termination import Leftovers, end_jobs
+from dask_knot.batch.termination import end_jobs
 from dask_knot.errors import StoreError
 from dask_knot.planning import Resources, Shard, Stage
-from dask_knot.plural import many
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import StageId
 from dask_knot.run.run import Run
@@ -113,6 +112,34 @@ class Session:
         """Take in what happened; nothing any more once it is left."""
         self._driver.handle(happened)
 
+    async def flush(self) -> None:
+        """Plan and submit at once what is gathered, before the run is left."""
+        await self._driver.flush()
+
+    async def recall(self, keys: Collection[Key]) -> set[Key]:
+        """Give values, or failures, of keys that some session of a named run was asked for.
+
+        Parameters
+        ----------
+        keys : collection of Key
+            What is asked for.
+
+        Returns
+        -------
+        set of Key
+            Those that the run knows: their outcomes come with the run id `events.RECALLED`.
+
+        Raises
+        ------
+        StoreError
+            If the record can't be read.
+        """
+        if not all(map(self._tracker.knows, keys)):
+            await self._driver.look_up()
+        known = {key for key in keys if self._tracker.knows(key)}
+        self.handle(events.KeyRecalled(key, events.RECALLED) for key in known)
+        return known
+
     async def leave(self) -> None:
         """Let go of the run: nothing more is planned, submitted or told. Jobs go on."""
         await self._driver.close()
@@ -136,7 +163,9 @@ class Session:
             self._lookout.close()
             self._values.close()
         if left.jobs:
-            logger.warning("%s", self._words(left))
+            settings = self.settings
+            words = left.words(settings.name, settings.store or "", self._engine.end_command)
+            logger.warning("%s", words)
 
     def end(self) -> None:
         """End all jobs, delete an unnamed run, and end the engine; blocks.
@@ -182,6 +211,10 @@ class Session:
     def jobs(self) -> Mapping[StageId, StageJob]:
         """All jobs that are remembered, the oldest first: a mapping that doesn't change."""
         return self._service.jobs
+
+    def digest_of(self, key: Key) -> bytes | None:
+        """Give the digest of the work that makes a key, or of the content of a scattered value."""
+        return self._tracker.digest_of(key)
 
     def place_of(self, key: Key) -> Place | None:
         """Tell where the value of a key is, if it is stored."""
@@ -264,12 +297,3 @@ class Session:
             "SubmitJob": {**self._service.request(id, stage, self.run.url_of(id), name)},
         }
         return json.dumps(requests, indent=2)
-
-    def _words(self, left: Leftovers) -> str:
-        commands = "\n  ".join(map(self._engine.end_command, left.jobs))
-        why = "they did not end in time" if left.why is None else left.why
-        return (
-            f"{many('job', len(left.jobs))} of {self.settings.name} could not be ended: {why}. "
-            f"They may run on, cost money and write into {self.settings.store}. To end them:\n"
-            f"  {commands}"
-        )

@@ -12,7 +12,7 @@ from dask_knot.batch.service import JobService
 from dask_knot.errors import InternalError
 from dask_knot.graphs.constants import Constant
 from dask_knot.internals import GraphNode
-from dask_knot.planning import Shard, Stage
+from dask_knot.planning import Plan, Shard, Stage
 from dask_knot.run.failure import fail
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
@@ -21,8 +21,16 @@ from dask_knot.run.work import ConstantPlace, Options, ShardOutput, ShardWork, S
 from dask_knot.session.constants import StoredConstants
 from dask_knot.session.outages import tolerate
 from dask_knot.session.plugins import JobPlugins
-from dask_knot.tracking.actions import SubmitPlan
-from dask_knot.tracking.events import Node, SubmissionFailed
+from dask_knot.session.recorder import Recorder
+from dask_knot.tracking.actions import MakePlan, SubmitPlan
+from dask_knot.tracking.events import (
+    EntriesFound,
+    Event,
+    Node,
+    PlanMade,
+    PlanOutrun,
+    SubmissionFailed,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,21 @@ class Submitter:
     options: Options
     constants: StoredConstants
     plugins: JobPlugins = field(default_factory=JobPlugins)
+    recorder: Recorder | None = None
+
+    def record(self, action: MakePlan, plan: Plan) -> list[Event]:
+        """Write a plan into the record of a named run, and tell what the tracker is to know of it.
+
+        Raises
+        ------
+        StoreError
+            If it can't be written.
+        """
+        if self.recorder is None or not plan.stages:
+            return [PlanMade(action.number, plan)]
+        made, found = self.recorder.record(action, plan)
+        outcome = PlanMade(action.number, plan, made) if made else PlanOutrun(action.number)
+        return [*([EntriesFound(found)] if found else []), outcome]
 
     def submit(self, action: SubmitPlan) -> Iterator[SubmissionFailed]:
         """Submit all stages of a plan; yield those that could not be."""

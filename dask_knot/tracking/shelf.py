@@ -15,7 +15,7 @@ from dask.typing import Key
 
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
-from dask_knot.run.record import DIGEST_BYTES, NO_DIGEST, Entry, PlanRecord
+from dask_knot.run.record import NO_DIGEST, Entry, PlanRecord, pieces
 
 
 class Spot(NamedTuple):
@@ -26,7 +26,7 @@ class Spot(NamedTuple):
     shard, ordinal : ShardId, int
         Which output it is of which shard.
     outputs, tasks, shards : int
-        How many outputs, and about how many tasks, that shard has, and how many shards its stage.
+        How many outputs and how many tasks that shard has, and how many shards its stage.
     digest : bytes, optional
         That of the work.
     """
@@ -64,7 +64,7 @@ class Shelf:
             self._places.update(entry.places)
             return
         book = self._add_book(entry)
-        digests = _pieces(entry.digests)
+        digests = pieces(entry.digests)
         for output in reversed(range(len(digests))):  # of equal ones the first is taken first
             if digests[output] != NO_DIGEST:
                 self._offer(digests[output], book.base + output)
@@ -194,13 +194,12 @@ class _Book:
         recorded = self._record.stages[stage]
         index = place - self._stages[stage]
         digest = self._record.digest(output)
-        shards = len(recorded.outputs)
         return Spot(
             ShardId(StageId(self._record.number, stage), index),
             output - self._starts[place],
             recorded.outputs[index],
-            -(-sum(recorded.tasks.values()) // shards),
-            shards,
+            recorded.sizes[index],
+            len(recorded.outputs),
             None if digest == NO_DIGEST else digest,
         )
 
@@ -208,7 +207,3 @@ class _Book:
         """Number the outputs that clients asked for, by their keys."""
         keys: Sequence[Key] = self._record.keys
         return {keys[output]: self.base + output for output in self._record.wanted}
-
-
-def _pieces(digests: bytes) -> Sequence[bytes]:
-    return [digests[i : i + DIGEST_BYTES] for i in range(0, len(digests), DIGEST_BYTES)]

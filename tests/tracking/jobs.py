@@ -156,7 +156,7 @@ class Jobs:
         new = [name for name in self.manifests if name not in self.seen]
         found: list[ManifestFound | ChildFailed] = []
         for name in sorted(new):
-            shard, _ = NAMES.parse_manifest(name)
+            shard, *_ = NAMES.parse_manifest(name)
             if shard.stage in stages and name in self.objects:
                 self.seen.add(name)
                 found.append(ManifestFound(shard, name, self.manifests[name]))

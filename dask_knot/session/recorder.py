@@ -1,0 +1,187 @@
+"""The recorder of a named run: each plan is written down before it is submitted, and no work twice.
+
+The record is a log. A plan is appended at the next free number; if another session has written one
+there meanwhile, that is read first, and what it makes is taken out of ours. So the sessions of a
+run agree about who makes what without any of them waiting for another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from itertools import chain
+
+from dask.typing import Key
+
+from dask_knot.errors import StoreError
+from dask_knot.planning import EarlierStage, Plan, Stage
+from dask_knot.run.archive import Archive, Readers
+from dask_knot.run.names import StageId
+from dask_knot.run.record import (
+    NO_DIGEST,
+    Entry,
+    PlanRecord,
+    RecordedStage,
+    ScatterRecord,
+    pieces,
+)
+from dask_knot.tracking.actions import MakePlan
+from dask_knot.tracking.events import Graph, ValuesScattered
+
+
+class Recorder:
+    """Writes plans into the record, and reads what others have written. One call at a time.
+
+    Parameters
+    ----------
+    archive : Archive
+        The record.
+    readers : Readers
+        Reads several entries at once.
+    clock : callable
+        Gives the seconds since the epoch.
+    session : int
+        The number of the session.
+    reuses : bool
+        Whether work that others do is taken from them; else it is done, and recorded, once more.
+    refusal : StoreError, optional
+        Why nothing can be written here, if so.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        readers: Readers,
+        clock: Callable[[], float],
+        session: int,
+        *,
+        reuses: bool = True,
+        refusal: StoreError | None = None,
+    ) -> None:
+        self._archive = archive
+        self._readers = readers
+        self._clock = clock
+        self._session = session
+        self._reuses = reuses
+        self._refusal = refusal
+        self._next = 0
+
+    def news(self) -> list[Entry]:
+        """Read what was written since the last time."""
+        found = self._archive.read_entries(self._next, self._readers)
+        self._next += len(found)
+        return found
+
+    def record(self, action: MakePlan, plan: Plan) -> tuple[PlanRecord | None, list[Entry]]:
+        """Write a plan down.
+
+        Returns
+        -------
+        PlanRecord or None
+            What was written; None if others make a part of it by now.
+        list of Entry
+            What others have written meanwhile.
+
+        Raises
+        ------
+        StoreError
+            If it can't be written.
+        """
+        made = recorded(action, plan, self._clock())
+        ours = set(pieces(made.digests)) - {NO_DIGEST} if self._reuses else set()
+        found: list[Entry] = []
+        while not self._append(made):
+            for entry in self._missed():
+                found.append(entry)
+                if isinstance(entry, PlanRecord) and not ours.isdisjoint(pieces(entry.digests)):
+                    return None, found
+        return made, found
+
+    def scatter(self, event: ValuesScattered) -> list[Entry]:
+        """Write down where values are that a client scattered; give what others have written."""
+        entry = ScatterRecord(self._session, self._clock(), event.places, event.digests)
+        found: list[Entry] = []
+        while not self._append(entry):
+            found += self._missed()
+        return found
+
+    def withdraw(self, number: int, stages: int) -> None:
+        """Tell others that the stages of a plan which was written down won't come."""
+        self._archive.note_jobs(number, dict.fromkeys(range(stages), ""))
+
+    def _append(self, entry: Entry) -> bool:
+        if self._refusal is not None:
+            raise self._refusal
+        is_written = self._archive.append(entry, self._next)
+        self._next += is_written
+        return is_written
+
+    def _missed(self) -> list[Entry]:
+        """Read the entries that stand where ours was to be."""
+        found = self.news()
+        if not found:  # refused, and yet not there: nobody can go on from here
+            raise StoreError(
+                f"entry {self._next} of the record can neither be written nor read: the store "
+                "doesn't keep what it is given only once"
+            )
+        return found
+
+
+def recorded(action: MakePlan, plan: Plan, now: float) -> PlanRecord:
+    """Make the record of a plan.
+
+    Parameters
+    ----------
+    action : MakePlan
+        What was to be planned.
+    plan : Plan
+        How it was cut.
+    now : float
+        Seconds since the epoch.
+    """
+    outputs = [key for stage in plan.stages for shard in stage.shards for key in shard.outputs]
+    wanted = set(action.request.wanted)
+    codes = dict(chain.from_iterable(graph.codes.items() for graph in action.graphs))
+    used = {prefix for stage in plan.stages for s in stage.shards for prefix in s.prefixes}
+    limits = action.request.limits
+    return PlanRecord(
+        number=action.number,
+        made=now,
+        stages=[_stage(action.number, stage) for stage in plan.stages],
+        keys=outputs,
+        digests=_digests(outputs, action.graphs),
+        wanted=[number for number, key in enumerate(outputs) if key in wanted],
+        codes={prefix: code for prefix, code in codes.items() if prefix in used},
+        limits={"slots": limits.slots, "target": limits.target_seconds},
+    )
+
+
+def _stage(plan: int, stage: Stage) -> RecordedStage:
+    tasks: dict[str, int] = {}
+    for shard in stage.shards:
+        for prefix, count in shard.prefixes.items():
+            tasks[prefix] = tasks.get(prefix, 0) + count
+    return RecordedStage(
+        depends_on=[_stage_id(plan, one.upstream) for one in stage.depends_on],
+        tasks=tasks,
+        vcpus=stage.resources.vcpus,
+        memory=stage.resources.memory,
+        gpus=stage.resources.gpus,
+        outputs=[len(shard.outputs) for shard in stage.shards],
+        sizes=[len(shard.tasks) for shard in stage.shards],
+    )
+
+
+def _stage_id(plan: int, upstream: int | EarlierStage) -> StageId:
+    if isinstance(upstream, EarlierStage):
+        assert isinstance(upstream.id, StageId)
+        return upstream.id
+    return StageId(plan, upstream)
+
+
+def _digests(outputs: Sequence[Key], graphs: Collection[Graph]) -> bytes:
+    digests = [graph.digests for graph in graphs]
+    if len(digests) == 1:
+        return b"".join([digests[0].get(key, NO_DIGEST) for key in outputs])
+    return b"".join(
+        next((known[key] for known in digests if key in known), NO_DIGEST) for key in outputs
+    )
