@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
-from dask_knot.errors import (
-    CorruptObjectError,
-    MissingObjectError,
-    RunDeletedError,
-    RunNameError,
-    StoreError,
-)
+from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
 from dask_knot.run import note, record
 from dask_knot.run.codec import Bytes
+from dask_knot.run.foundation import Foundation, OneReader, Readers
 from dask_knot.run.names import Names, ShardId
 from dask_knot.run.note import NoteKind
 from dask_knot.run.obituary import Obituary
@@ -22,31 +17,15 @@ from dask_knot.run.presence import Beat, RunInfo, SessionInfo
 from dask_knot.run.profile import Profile
 from dask_knot.run.record import Entry
 from dask_knot.run.store import Store
-
-T = TypeVar("T")
-
-
-class Readers(Protocol):
-    """What calls a function many times, perhaps several times at once: an executor is one."""
-
-    def map(self, fn: Callable[..., T], *iterables: Iterable[Any]) -> Iterator[T]:
-        """Call a function with each; the results come in order."""
-
-
-class OneReader:
-    """Calls one after another."""
-
-    def map(self, fn: Callable[..., T], *iterables: Iterable[Any]) -> Iterator[T]:
-        """Call a function with each."""
-        return map(fn, *iterables)
+from dask_knot.run.trouble import why_missing
 
 
 class Archive:
     """The record of a run, and what sessions tell each other.
 
-    Verbs raise what those of a `Run` do. Those that write look afterwards whether the run is still
-    there, which is one more request: if somebody has deleted it, what was written goes as well, and
-    RunDeletedError is raised. For several threads.
+    Verbs raise what those of a `Run` do. Those that write look before and after whether the run is
+    still there, two small reads: RunDeletedError says that somebody has deleted it, or made another
+    one of its name, and then nothing of ours stays there. For several threads.
 
     Parameters
     ----------
@@ -59,12 +38,13 @@ class Archive:
     def __init__(self, store: Store, names: Names) -> None:
         self._store = store
         self._names = names
-        self._info: bytes | None = None  # as it was found
+        self._foundation = Foundation(store, names)
 
     def on(self, store: Store) -> Archive:
         """Give the same, asked of a store of another patience."""
         other = copy(self)
         other._store = store
+        other._foundation = self._foundation.on(store)
         return other
 
     # The run.
@@ -72,7 +52,7 @@ class Archive:
     def found(self, info: RunInfo) -> RunInfo:
         """Begin the record, or take up the one that is there, and give what that says of itself.
 
-        A read if there is one; else a listing and a write.
+        A read if there is one; else also two looks at what is in its place, and a write.
 
         Raises
         ------
@@ -81,13 +61,7 @@ class Archive:
         RunFormatError
             If another version of dask_knot made it.
         """
-        try:
-            return self.read_info()
-        except MissingObjectError:
-            self._check_free()
-        frames = info.encode()
-        self._store.put_new(self._names.info, frames)
-        return self.read_info()
+        return self._foundation.lay(info)
 
     def read_info(self) -> RunInfo:
         """Read what a run says of itself; missing if it keeps no record.
@@ -97,14 +71,21 @@ class Archive:
         RunNameError, RunFormatError
             If something else has that name, or another version made it.
         """
-        data = bytes(self._store.get(self._names.info))
-        if not note.is_note(data):
-            raise RunNameError(f"{self._at} is no run of dask_knot: choose another name")
-        info = RunInfo.decode(self._names.info, data)
-        self._info = data
-        return info
+        return self._foundation.read()
 
     # Sessions.
+
+    def claim(self, who: SessionInfo | None = None) -> int:
+        """Claim a number for a session: another one may have opened the run.
+
+        It takes a listing, and a write for each session that claims at the same time.
+        """
+        frames = [b"open"] if who is None else who.encode()
+        # Those of sessions that have expired are left alone: of their plans there may be more.
+        number = max(self.list_sessions(), default=-1) + 1
+        while not self._store.put_new(self._names.session(number), frames):
+            number += 1
+        return number
 
     def list_sessions(self) -> list[int]:
         """Number the sessions that there were and are."""
@@ -141,13 +122,15 @@ class Archive:
         ------
         CorruptObjectError
             If an entry is damaged, or missing between others.
+        RunDeletedError
+            If the run was deleted meanwhile.
         """
         offset = self._names.entry(start - 1) if start else None
         listed = self._store.list(self._names.log, offset)
         found = [number for number in self._names.parse_entries(listed) if number >= start]
         for expected, number in enumerate(found, start):
             if number != expected:
-                raise CorruptObjectError(f"entry {expected} of the record of {self._at} is missing")
+                raise self._hole(expected)
         return list((pool or OneReader()).map(self._read_entry, found))
 
     # What belongs to plans.
@@ -226,16 +209,31 @@ class Archive:
 
     # How it is asked.
 
-    @property
-    def _at(self) -> str:
-        return f"run {self._names.run!r} in {self._store.url}"
-
     def _fields(self, kind: NoteKind, name: str) -> dict[str, Any]:
         return note.decode(kind, name, self._store.get(name))
 
     def _read_entry(self, number: int) -> Entry:
         name = self._names.entry(number)
-        return record.decode(name, self._store.get(name))
+        try:
+            return record.decode(name, self._store.get(name))
+        except MissingObjectError as error:  # it was listed
+            self._foundation.check_alive()
+            raise self._hole(number) from error
+        except CorruptObjectError as error:
+            raise CorruptObjectError(f"{error}. {self._cure}") from error
+
+    def _hole(self, number: int) -> CorruptObjectError:
+        return CorruptObjectError(
+            f"entry {number} of the record of {self._foundation.at} is missing, though there are "
+            f"later ones: {why_missing(self._store.url)}. {self._cure}"
+        )
+
+    @property
+    def _cure(self) -> str:
+        return (
+            "Without it, nobody knows what else is stored: use another name, or delete the run "
+            f"(`dask knot rm {self._names.run}`)"
+        )
 
     def _read_profile(self, session: int) -> Profile | None:
         name = self._names.profile(session)
@@ -245,13 +243,15 @@ class Archive:
             return None
 
     def _put(self, name: str, frames: Sequence[Bytes]) -> None:
+        self._foundation.check_alive()
         self._store.put(name, frames)
-        self._check_alive(name)
+        self._foundation.check_alive(name)
 
     def _put_new(self, name: str, frames: Sequence[Bytes]) -> bool:
+        self._foundation.check_alive()
         is_ours = self._store.put_new(name, frames) or self._holds(name, frames)
         if is_ours:
-            self._check_alive(name)
+            self._foundation.check_alive(name)
         return is_ours
 
     def _holds(self, name: str, frames: Sequence[Bytes]) -> bool:
@@ -260,34 +260,3 @@ class Archive:
             return bytes(self._store.get(name)) == b"".join(frames)
         except StoreError:
             return False
-
-    def _check_alive(self, written: str) -> None:
-        try:
-            now = bytes(self._store.get(self._names.info))
-        except MissingObjectError:
-            now = b""
-        if not now or now != (self._info or now):
-            self._store.delete([written])
-            raise RunDeletedError(f"{self._at} was deleted by somebody else")
-
-    def _check_free(self) -> None:
-        folders, objects = self._store.list_level(self._names.folder)
-        found = [*folders, *(name for name in objects if name != self._names.probe)]
-        if found:
-            raise RunNameError(f"{self._at} keeps no record, but there is {found[0]} already")
-
-
-def runs_in(store: Store) -> list[str]:
-    """Name the runs of a store that keep a record: a listing, and a read for each folder."""
-    folders, _ = store.list_level("")
-    runs = []
-    for folder in folders:
-        name = folder.rstrip("/")
-        try:
-            Archive(store, Names(name)).read_info()
-        except MissingObjectError:
-            continue
-        except StoreError:
-            pass
-        runs.append(name)
-    return runs

@@ -42,6 +42,11 @@ PLANS_PER_SESSION = 1_000_000
 _MANIFEST = re.compile(
     r"(\d{10})-(\d{3}|[1-9]\d{3,})/(\d{5})\.(?:p(\d{3}|[1-9]\d{3,})|end|(lost))", re.ASCII
 )
+#: All folders of a run.
+_FOLDERS = (
+    *("sessions", "beats", "log", "jobs", "why", "published", "profiles", "plugins", "constants"),
+    *("scattered", "packs", "unneeded", "data", "manifests"),
+)
 _SESSION = re.compile(r"\d{4}|[1-9]\d{4,}", re.ASCII)
 _ENTRY = re.compile(r"\d{10}", re.ASCII)
 _ERRED = ".erred"
@@ -115,6 +120,11 @@ class Names:
     def info(self) -> str:
         """Name the object that says that this is a run that keeps a record."""
         return f"{self.run}/run"
+
+    @property
+    def folders(self) -> list[str]:
+        """Name all folders of a run."""
+        return [f"{self.run}/{folder}" for folder in _FOLDERS]
 
     @property
     def log(self) -> str:

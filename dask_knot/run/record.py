@@ -1,25 +1,26 @@
 """The record of a named run: what was planned, before it was submitted; and what was scattered.
 
-An entry is ``HEAD · body``. HEAD has the kind of entry, the format's version, and the length and
-checksum of the body, which is msgpack, compressed. Keys stand in a body of their own, which is
-read only when somebody asks for a key by its name.
+An entry is ``HEAD · body · keys``. HEAD has the kind of entry, the format's version, the lengths of
+both, and a checksum of all; they are msgpack, compressed. The keys stand apart, as they are read
+only when somebody asks for a key by its name. HEAD and checksum stay the same in every version, so
+that an entry of another version is told from one that is damaged.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from enum import IntEnum
 from itertools import accumulate
-from typing import Any
 
 import msgpack
 from dask.typing import Key
 
-from dask_knot.errors import CorruptObjectError
+from dask_knot.errors import CorruptObjectError, RunFormatError
 from dask_knot.run.codec import Bytes
+from dask_knot.run.keys import UNICODE, KeyList
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import StageId
 
@@ -29,8 +30,13 @@ DIGEST_BYTES = 16
 #: Instead of a digest: the work can't be digested, or must be done anew.
 NO_DIGEST = bytes(DIGEST_BYTES)
 
-_HEAD = struct.Struct("<2sBBIII")
+#: What the checksum is of, but for body and keys.
+_START = struct.Struct("<2sHBxQQ")
+_CHECKSUM = struct.Struct("<I")
+_BODY = _START.size + _CHECKSUM.size
 _MAGIC = b"KR"
+#: What reading a body raises that says something else than was meant.
+_NONSENSE = (ValueError, TypeError, LookupError, zlib.error, msgpack.UnpackException)
 
 
 class EntryKind(IntEnum):
@@ -65,37 +71,6 @@ class RecordedStage:
     gpus: int
     outputs: Sequence[int]
     sizes: Sequence[int] = ()
-
-
-class KeyList(Sequence[Key]):
-    """Keys that are unpacked when somebody looks: most of the time nobody does."""
-
-    def __init__(self, packed: bytes, length: int) -> None:
-        self.packed = packed
-        self._length = length
-        self._keys: tuple[Key, ...] | None = None
-
-    @classmethod
-    def of(cls, keys: Sequence[Key]) -> KeyList:
-        """Pack keys."""
-        packed = zlib.compress(msgpack.packb(list(keys), default=_plain), 1)
-        return cls(packed, len(keys))
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._unpacked()[index]
-
-    def __iter__(self) -> Iterator[Key]:
-        return iter(self._unpacked())
-
-    def _unpacked(self) -> tuple[Key, ...]:
-        if self._keys is None:
-            self._keys = msgpack.unpackb(
-                zlib.decompress(self.packed), use_list=False, strict_map_key=False
-            )
-        return self._keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +184,9 @@ def encode(entry: Entry) -> list[Bytes]:
             "places": [tuple(place) for place in entry.places.values()],
             "digests": [entry.digests.get(key, b"") for key in entry.places],
         }
-    data = zlib.compress(msgpack.packb(body), 1)
-    checksum = zlib.crc32(packed, zlib.crc32(data))
-    return [_HEAD.pack(_MAGIC, VERSION, kind, len(data), len(packed), checksum), data, packed]
+    data = zlib.compress(msgpack.packb(body, unicode_errors=UNICODE), 1)
+    start = _START.pack(_MAGIC, VERSION, kind, len(data), len(packed))
+    return [start, _CHECKSUM.pack(_checksum(start, data, packed)), data, packed]
 
 
 def decode(name: str, data: Bytes) -> Entry:
@@ -221,31 +196,33 @@ def decode(name: str, data: Bytes) -> Entry:
     ------
     CorruptObjectError
         If the bytes aren't those that were written.
+    RunFormatError
+        If they are, by another version of dask_knot.
     """
     view = memoryview(data)
-    if view.nbytes < _HEAD.size:
-        raise CorruptObjectError(f"the record {name} was cut off at {view.nbytes} bytes")
-    magic, version, kind, length, keys_length, checksum = _HEAD.unpack_from(view)
-    body = view[_HEAD.size :][:length]
-    packed = view[_HEAD.size + length :]
-    if (
-        magic != _MAGIC
-        or version != VERSION
-        or packed.nbytes != keys_length
-        or zlib.crc32(packed, zlib.crc32(body)) != checksum
-    ):
-        raise CorruptObjectError(
-            f"the record {name} is damaged, or of another version of dask_knot (format {version}; "
-            f"this one reads {VERSION})"
+    if view.nbytes < _BODY:
+        raise CorruptObjectError(f"the entry {name} of a record was cut off at {view.nbytes} bytes")
+    magic, version, kind, length, keys_length = _START.unpack_from(view)
+    (checksum,) = _CHECKSUM.unpack_from(view, _START.size)
+    body, packed = view[_BODY:][:length], view[_BODY + length :]
+    is_whole = magic == _MAGIC and packed.nbytes == keys_length
+    if not is_whole or _checksum(view[: _START.size], body, packed) != checksum:
+        raise CorruptObjectError(f"the entry {name} of a record is damaged, or was cut off")
+    if version != VERSION:
+        raise RunFormatError(
+            f"the entry {name} of a record was written by another version of dask_knot (format "
+            f"{version}; this one reads {VERSION}): use that version, or another name for the run"
         )
     try:
         return _decode(EntryKind(kind), zlib.decompress(body), bytes(packed))
-    except (ValueError, TypeError, LookupError, zlib.error, msgpack.UnpackException) as error:
-        raise CorruptObjectError(f"the record {name} makes no sense: {error!r}") from error
+    except _NONSENSE as error:
+        raise CorruptObjectError(
+            f"the entry {name} of a record makes no sense: {error!r}"
+        ) from error
 
 
 def _decode(kind: EntryKind, body: bytes, packed: bytes) -> Entry:
-    fields = msgpack.unpackb(body, strict_map_key=False, use_list=False)
+    fields = msgpack.unpackb(body, use_list=False, unicode_errors=UNICODE)
     if kind is EntryKind.SCATTERED:
         keys = KeyList(packed, len(fields["places"]))
         places = dict(zip(keys, (Place(*place) for place in fields["places"]), strict=True))
@@ -255,7 +232,7 @@ def _decode(kind: EntryKind, body: bytes, packed: bytes) -> Entry:
         RecordedStage([StageId(*id) for id in depends_on], *rest)
         for depends_on, *rest in fields["stages"]
     ]
-    return PlanRecord(
+    made = PlanRecord(
         fields["number"],
         fields["made"],
         stages,
@@ -265,8 +242,14 @@ def _decode(kind: EntryKind, body: bytes, packed: bytes) -> Entry:
         fields["codes"],
         fields["limits"],
     )
+    outputs = sum(count for stage in stages for count in stage.outputs)
+    if not outputs == len(made.keys) == len(made.digests) / DIGEST_BYTES:
+        raise ValueError(f"{outputs} outputs have {len(made.keys)} keys")
+    return made
 
 
-def _plain(value: Any) -> Any:
-    """Give a number of NumPy as one of Python: they are equal, and so are keys of them."""
-    return value.item()
+def _checksum(*parts: Bytes) -> int:
+    checksum = 0
+    for part in parts:
+        checksum = zlib.crc32(part, checksum)
+    return checksum

@@ -11,7 +11,7 @@ from typing import Any
 
 from dask.typing import Key
 
-from dask_knot.errors import StoreError, StoreGoneError
+from dask_knot.errors import ReadOnlyStoreError, StoreError, StoreGoneError
 from dask_knot.run import codec, manifest, pack, plugins, versions, work
 from dask_knot.run.archive import Archive
 from dask_knot.run.codec import Bytes
@@ -126,16 +126,17 @@ class Run:
         """Write and remove one object, so that a store that can't be used is found out at once."""
         self._store.check_writable(self.names.probe)
 
-    def claim_session(self, who: SessionInfo | None = None) -> int:
-        """Claim numbers for one session, and tell the first: another one may have opened the run.
+    def is_writable(self) -> bool:
+        """Tell whether objects can be written, or only read; raises if the store is of no use."""
+        try:
+            self.check_writable()
+        except ReadOnlyStoreError:
+            return False
+        return True
 
-        It takes a listing, and a write for each session that claims at the same time.
-        """
-        frames = [b"open"] if who is None else who.encode()
-        number = len(self._store.list(self.names.sessions))
-        while not self._store.put_new(self.names.session(number), frames):
-            number += 1
-        return first_plan(number)
+    def claim_session(self, who: SessionInfo | None = None) -> int:
+        """Claim numbers for the plans of one session, and tell the first."""
+        return first_plan(self.record.claim(who))
 
     def delete(self, objects: Iterable[str]) -> None:
         """Delete objects by name; those that are gone already don't matter."""

@@ -164,6 +164,13 @@ class Store:
         except TROUBLE:
             return False
 
+    def has(self, name: str) -> bool:
+        """Tell whether there is an object of that name."""
+        try:
+            return bool(self._ask("head", name, lambda: obstore.head(self._store, name)))
+        except MissingObjectError:
+            return False
+
     def list_level(self, folder: str) -> tuple[Sequence[str], Sequence[str]]:
         """Name what is in a folder (`a/`): folders, and objects that are in none of these."""
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from dask_knot.batch.client import BatchClient
 from dask_knot.errors import AwsError, ConfigurationError, MissingObjectError
-from dask_knot.run.archive import runs_in
 from dask_knot.run.folder import folder_of
+from dask_knot.run.foundation import runs_in
 from dask_knot.run.names import RUN_NAME
 from dask_knot.run.presence import RunInfo
 from dask_knot.run.run import Run

@@ -14,7 +14,8 @@ from dask.typing import Key
 
 from dask_knot.errors import StoreError
 from dask_knot.planning import EarlierStage, Plan, Stage
-from dask_knot.run.archive import Archive, Readers
+from dask_knot.run.archive import Archive
+from dask_knot.run.foundation import Readers
 from dask_knot.run.names import StageId
 from dask_knot.run.record import (
     NO_DIGEST,
