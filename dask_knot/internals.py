@@ -233,6 +233,13 @@ def renew_futures() -> None:
     Future._uid = uuid.uuid4().hex
 
 
+def future_of(key: Key, client: Client) -> Future:
+    """Make a future of a key that a scheduler may know; Dask's own tells the scheduler nothing."""
+    future = Future(key, client)
+    client._send_to_scheduler({"op": "client-desires-keys", "keys": [key]})
+    return future
+
+
 def start_loop(owner: Any) -> None:
     """Start the thread of a client's or cluster's event loop, unless somebody else runs it."""
     owner._loop_runner.start()

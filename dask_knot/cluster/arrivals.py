@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from time import time
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from distributed.core import error_message
 from distributed.utils import offload
 
 from dask_knot.cluster.news import News
+from dask_knot.cluster.recall import Recall
 from dask_knot.dashboard.drawing import PlanDrawing
 from dask_knot.errors import UnsupportedGraphError
 from dask_knot.graphs.annotations import Bounds, check_workers, for_dask
@@ -99,12 +100,17 @@ class Arrivals:
         What Dask has done and the tracker doesn't know yet.
     session : GraphRunner
         Runs the tasks.
+    recall : Recall
+        Asks the run for keys that no graph has brought.
     """
 
-    def __init__(self, scheduler: GraphTaker, news: News, session: GraphRunner) -> None:
+    def __init__(
+        self, scheduler: GraphTaker, news: News, session: GraphRunner, recall: Recall
+    ) -> None:
         self._scheduler = scheduler
         self._news = news
         self._session = session
+        self._recall = recall
         self._constants = Constants()
         self._hub_numbers = count()
         self._restarts = 0
@@ -147,6 +153,10 @@ class Arrivals:
         except Exception as error:
             self._refuse(arrival, error)
             return None
+        # What it reads may be on its way from an earlier session; so may be what it makes.
+        self._recall.hold(opened.graph.external, arrival.client)
+        await self._recall.settle(opened.graph.external)
+        await self._recall.settle(opened.graph.wanted)
         if arrival.client not in self._scheduler.clients:  # any more: it took a while
             return None
         lost = [key for key in opened.graph.external if key not in self._scheduler.tasks]
@@ -161,6 +171,10 @@ class Arrivals:
         self._news.flush()
         self._session.handle([events.GraphSubmitted(opened.graph, is_held=True)])
         try:
+            coming = self._recall.hand_over(opened.graph.wanted)
+            if coming:
+                reads = {**opened.reads, **dict.fromkeys(coming, frozenset())}
+                opened = replace(opened, reads=reads)
             small = compact(opened, f"{HUB}-{next(self._hub_numbers)}")
             self._news.add_hubs(small.hubs)
             await update(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Protocol
 
@@ -35,6 +36,8 @@ class Departures:
     ----------
     scheduler : ClientRegister
         Knows the clients.
+    leaving : callable
+        Gives a context in which what is released is left, and goes on.
 
     Attributes
     ----------
@@ -42,8 +45,11 @@ class Departures:
         Whether the scheduler itself leaves: the cluster is being closed.
     """
 
-    def __init__(self, scheduler: ClientRegister) -> None:
+    def __init__(
+        self, scheduler: ClientRegister, leaving: Callable[[], AbstractContextManager[Any]]
+    ) -> None:
         self._scheduler = scheduler
+        self._leaving = leaving
         self.is_leaving = False
 
     def leave(self) -> None:
@@ -52,6 +58,13 @@ class Departures:
         # Else it warns that the values of the gateway will be computed elsewhere.
         for client in list(self._scheduler.clients):
             self._scheduler.remove_client(client, stimulus_id="knot-close")
+
+    def remove(
+        self, remove: Callable[[str, str | None], None], client: str, stimulus_id: str | None
+    ) -> None:
+        """Let go of a client that has closed, or whose connection has broken."""
+        with self._leaving():
+            remove(client, stimulus_id)
 
     async def feed(self, feed: Callable[..., Awaitable[None]], comm: Any, options: Any) -> None:
         """Feed a progress bar until one of the two ends, which is no error."""

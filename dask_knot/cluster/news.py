@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from time import time
 from typing import Any
 
 from dask.typing import Key
 
 from dask_knot.cluster.outcomes import Outcomes
+from dask_knot.cluster.recall import Recall
 from dask_knot.run.manifest import NOWHERE
 from dask_knot.tracking import actions, events
 
@@ -26,6 +28,8 @@ class News:
         Takes outcomes to Dask: those of hubs are known at once.
     later : callable
         Calls something in the event loop when what runs now has ended.
+    recall : Recall
+        Takes Dask's questions for keys that no graph has brought.
     """
 
     def __init__(
@@ -33,10 +37,13 @@ class News:
         handle: Callable[[Sequence[events.Event]], None],
         outcomes: Outcomes,
         later: Callable[[Callable[[], None]], None],
+        recall: Recall,
     ) -> None:
         self._handle = handle
         self._outcomes = outcomes
         self._later = later
+        self._recall = recall
+        self._is_left = False
         self._events: list[events.Event] = []
         self._asked_hubs: list[tuple[Key, int]] = []
         self._hubs: set[Key] = set()
@@ -45,6 +52,7 @@ class News:
     def close(self) -> None:
         """Tell nothing more: nobody waits for anything."""
         self._is_closed = True
+        self._recall.close()
 
     def add_hubs(self, hubs: Collection[Key]) -> None:
         """Learn of keys that have no task: they are done as soon as Dask asks for them."""
@@ -52,6 +60,8 @@ class News:
 
     def ask(self, key: Key, run_id: int) -> None:
         """Note that Dask wants a key to be computed."""
+        if self._recall.takes(key, run_id):
+            return
         if key in self._hubs:
             self._asked_hubs.append((key, run_id))
         else:
@@ -73,8 +83,18 @@ class News:
         """Note that Dask lets a key go."""
         if is_forgotten:
             self._hubs.discard(key)
-        self._events.append(events.KeyReleased(key, is_forgotten))
+            self._recall.forget(key)
+        self._events.append(events.KeyReleased(key, is_forgotten, self._is_left))
         self._flush_soon()
+
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Take what is released meanwhile for left: nobody has said that it isn't needed."""
+        self._is_left = True
+        try:
+            yield
+        finally:
+            self._is_left = False
 
     def tell_now(self, event: events.Event) -> None:
         """Tell an event, behind all that came before it."""

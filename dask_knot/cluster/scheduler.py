@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from functools import partial
 from inspect import unwrap
 from typing import Any, NoReturn
@@ -24,6 +25,7 @@ from dask_knot.cluster.departures import Departures, ignore_who_left, wanted_rea
 from dask_knot.cluster.news import News
 from dask_knot.cluster.outcomes import Outcomes
 from dask_knot.cluster.plugins import Answers, PluginRegistry
+from dask_knot.cluster.recall import Recall
 from dask_knot.cluster.replay import Replay
 from dask_knot.cluster.values import Values
 from dask_knot.cluster.workers import JobWorkers, as_jobs, refuse_retirement
@@ -50,14 +52,16 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
     def __init__(self, session: Session, **options: Any) -> None:
         super().__init__(**options)
         self._session = session
-        self._departures = Departures(self)
         self._workers = JobWorkers(self)
         self._plugins = PluginRegistry(self, session.plugins.set)
         self._outcomes = Outcomes(self)
-        self._news = News(session.handle, self._outcomes, self.loop.add_callback)
-        self._arrivals = Arrivals(self, self._news, session)
+        run, later = session.settings.run, self.loop.add_callback
+        self._recall = Recall(self, session, run, later, self._outcomes.tell)
+        self._news = News(session.handle, self._outcomes, later, self._recall)
+        self._departures = Departures(self, self._news.leaving if run else nullcontext)
+        self._arrivals = Arrivals(self, self._news, session, self._recall)
         self.values = Values(self, self._news, session)
-        self.add_plugin(_Releases(self._news, self._arrivals), name="knot-releases")
+        self.add_plugin(Releases(self._news, self._arrivals), name="knot-releases")
         self.extensions["replay-tasks"] = Replay(self, session)
         add_views(self, session)
 
@@ -129,7 +133,12 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
 
     def client_desires_keys(self, keys: Any, client: str) -> None:
         """Hold keys for somebody, unless all are let go of."""
-        self._departures.desire_keys(super().client_desires_keys, keys, client)
+        desire = partial(self._recall.desire, super().client_desires_keys)
+        self._departures.desire_keys(desire, keys, client)
+
+    def remove_client(self, client: str, stimulus_id: str | None = None) -> None:
+        """Let go of a client; in a named run what is made for it is made for later."""
+        self._departures.remove(super().remove_client, client, stimulus_id)
 
     def client_releases_keys(self, keys: Any, client: str, **options: Any) -> None:
         """Release keys of a client that is still known."""
@@ -215,7 +224,7 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         return self._plugins.remove_from_nannies(name)
 
 
-class _Releases(SchedulerPlugin):  # type: ignore[misc]
+class Releases(SchedulerPlugin):  # type: ignore[misc]
     """Hears of keys that Dask lets go, and of restarts, at the moment when they happen."""
 
     def __init__(self, news: News, arrivals: Arrivals) -> None:

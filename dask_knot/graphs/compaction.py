@@ -57,6 +57,11 @@ def compact(opened: OpenedGraph, hub: str) -> CompactGraph:
     return CompactGraph(packed, order, set(hubs.values()))
 
 
+def stand_in(key: Key) -> GraphNode:
+    """Make a task without inputs for a key that no graph has brought."""
+    return Task(key, _run_in_a_job)
+
+
 def _references(keys: Collection[Key]) -> list[TaskRef]:
     return [TaskRef(key) for key in keys]
 

@@ -116,28 +116,28 @@ class Session:
         """Plan and submit at once what is gathered, before the run is left."""
         await self._driver.flush()
 
-    async def recall(self, keys: Collection[Key]) -> set[Key]:
-        """Give values, or failures, of keys that some session of a named run was asked for.
+    async def recall(self, asked: Mapping[Key, int]) -> set[Key]:
+        """Let the outcomes of keys come that some session of a named run was asked for.
 
         Parameters
         ----------
-        keys : collection of Key
-            What is asked for.
+        asked : mapping of Key to int
+            The keys, and the run id that the outcome of each is to carry.
 
         Returns
         -------
         set of Key
-            Those that the run knows: their outcomes come with the run id `events.RECALLED`.
+            Those that the run knows; no outcome comes of the others.
 
         Raises
         ------
         StoreError
             If the record can't be read.
         """
-        if not all(map(self._tracker.knows, keys)):
+        if not all(map(self._tracker.knows, asked)):
             await self._driver.look_up()
-        known = {key for key in keys if self._tracker.knows(key)}
-        self.handle(events.KeyRecalled(key, events.RECALLED) for key in known)
+        known = {key for key in asked if self._tracker.knows(key)}
+        self.handle(events.KeyRecalled(key, asked[key]) for key in known)
         return known
 
     async def leave(self) -> None:

@@ -114,6 +114,11 @@ class Settings:
     docker: DockerSettings | None = None
     aws: AwsSettings | None = None
 
+    @property
+    def run(self) -> str | None:
+        """The name of the run, if it has one by which it can be opened again."""
+        return self.name if self.is_named else None
+
 
 def resolve(given: Mapping[str, Any]) -> Settings:
     """Merge keywords with the configuration, and check everything.

@@ -14,6 +14,7 @@ from distributed.protocol import deserialize, pickle
 
 from dask_knot.cluster.arrivals import Arrival, Arrivals
 from dask_knot.cluster.news import News
+from dask_knot.cluster.recall import Recall
 from dask_knot.errors import UnsupportedGraphError
 from dask_knot.graphs.opening import send_graph
 from dask_knot.planning import Resources
@@ -34,7 +35,10 @@ class World:
         self.reports: list[dict[str, Any]] = []
         self.during: Callable[[], object] = list
         outcomes: Any = SimpleNamespace(tell=list)
-        self.arrivals = Arrivals(self, News(self.handle, outcomes, self.later), self)
+        scheduler: Any = self
+        self.recall = Recall(scheduler, scheduler, "run", self.later, outcomes.tell)
+        news = News(self.handle, outcomes, self.later, self.recall)
+        self.arrivals = Arrivals(self, news, self, self.recall)
 
     def later(self, call: Callable[[], None]) -> None:
         """Dask does nothing here by itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,7 +42,7 @@ def calls() -> Calls:
 
 
 def test_who_is_not_known_releases_nothing_and_does_not_live(calls: Calls) -> None:
-    departures = Departures(Register(here=True))
+    departures = Departures(Register(here=True), nullcontext)
     for client in ("here", "gone"):
         departures.release_keys(calls, ["a"], client, {"stimulus_id": "x"})
         departures.heartbeat(calls, client)
@@ -52,7 +53,7 @@ def test_a_client_that_listens_no_more_is_told_nothing(calls: Calls) -> None:
     register = Register(here=True, gone=False)
     every = register.client_comms
     told: list[list[str]] = []
-    departures = Departures(register)
+    departures = Departures(register, nullcontext)
     departures.report(lambda *message: told.append(list(register.client_comms)), {}, None, None)
     assert told == [["here"]]
     assert register.client_comms is every
@@ -65,13 +66,13 @@ def test_the_others_come_back_whatever_is_raised() -> None:
         raise KeyError(message)
 
     with pytest.raises(KeyError):
-        Departures(register).report(fails, {}, None, None)
+        Departures(register, nullcontext).report(fails, {}, None, None)
     assert list(register.client_comms) == ["gone"]
 
 
 def test_who_leaves_lets_go_of_all_and_holds_nothing_more(calls: Calls) -> None:
     register = Register(one=True, two=True)
-    departures = Departures(register)
+    departures = Departures(register, nullcontext)
     departures.desire_keys(calls, ["a"], "one")
     departures.update_data(calls, {"who_has": {}})
     departures.leave()
@@ -82,7 +83,7 @@ def test_who_leaves_lets_go_of_all_and_holds_nothing_more(calls: Calls) -> None:
 
 
 def test_a_progress_bar_may_be_given_up_when_all_ends() -> None:
-    departures = Departures(Register())
+    departures = Departures(Register(), nullcontext)
 
     async def feed(comm: object) -> None:
         raise asyncio.CancelledError

@@ -30,7 +30,8 @@ class World:
         self.place_of = self.places.get
         session: Any = self
         outcomes: Any = SimpleNamespace(tell=list)
-        self.values = Values(self, News(self.handle, outcomes, list), session)
+        news = News(self.handle, outcomes, list, session)
+        self.values = Values(self, news, session)
 
     def handle(self, happened: Iterable[events.Event]) -> None:
         """Take in what happened, as the tracker does."""
