@@ -50,12 +50,15 @@ class Clockwork:
         executor for one run in order.
     pause : callable, optional
         Blocks for so many seconds of that clock, outside of an event loop; None: as threads do.
+    epoch : callable
+        Gives the seconds since the epoch, to be shown to people.
     """
 
     now: Callable[[], float] = time.monotonic
     call_later: Callable[[float, Callable[[], object]], Timer] = _call_later
     executor: Callable[[str, int], Executor] = _threads
     pause: Callable[[float], object] | None = None
+    epoch: Callable[[], float] = time.time
 
     async def sleep(self, seconds: float) -> None:
         """Let some time pass."""

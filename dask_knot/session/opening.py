@@ -14,14 +14,17 @@ from dask_knot.session.constants import StoredConstants
 from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine, open_engine
 from dask_knot.session.failures import Failures
+from dask_knot.session.hold import Hold, take_hold
 from dask_knot.session.hooks import Hooks
 from dask_knot.session.lookout import Lookout
+from dask_knot.session.machine import own_info
 from dask_knot.session.progress import Progress
 from dask_knot.session.session import Session
 from dask_knot.session.submission import Submitter
 from dask_knot.session.values import ValueReader
 from dask_knot.session.watcher import Watcher
 from dask_knot.settings.settings import Settings
+from dask_knot.tracking import events
 from dask_knot.tracking.tracker import Held, Pace, Tracker
 
 #: Range reads of values that are under way at once.
@@ -71,17 +74,16 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
     )
     service.definition(size)  # a size that there isn't is refused now, not with the first job
     run = Run(engine.open_store(settings.store or engine.store_url), settings.name)
-    run.check_writable()
+    hold = _hold(run, settings, clockwork)
     settings = replace(settings, store=run.store_url)  # now that it is known
-    first = run.claim_session() if settings.is_named else 0
+    first = hold.first if hold is not None else 0
     # Not before: what is wrong from the start is told at once. Waiting ends when the run is left.
     run.be_patient(tempo.patience, clockwork.now, clockwork.pause)
-    pace = Pace(tempo.gather_quiet, tempo.gather_longest)
-    held = Held(first, reuses=True) if settings.is_named else None
-    tracker = Tracker(run.names, _limits(settings), size, pace, held)
+    tracker = _tracker(run, settings, size, hold)
     values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))
     options = Options(settings.cores, settings.processes, settings.part_interval, settings.is_named)
-    submitter = Submitter(run, service, options, StoredConstants(run))
+    recorder = hold.recorder if hold is not None else None
+    submitter = Submitter(run, service, options, StoredConstants(run), recorder=recorder)
     # Without patience: it looks again itself.
     reads = clockwork.executor("manifests", MANIFESTS_AT_ONCE)
     watcher = Watcher(run.at_once(), service, values, reads)
@@ -109,6 +111,25 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
         _lookout=lookout,
         _clockwork=clockwork,
     )
+
+
+def _hold(run: Run, settings: Settings, clockwork: Clockwork) -> Hold | None:
+    """Open a named run; of one without a name only find out whether its store can be written."""
+    if not settings.is_named:
+        run.check_writable()
+        return None
+    return take_hold(run, own_info(settings.engine), clockwork, reuses=settings.reuse)
+
+
+def _tracker(run: Run, settings: Settings, size: Resources, hold: Hold | None) -> Tracker:
+    """Make the tracker, which knows of a named run all that was recorded."""
+    tempo = settings.tempo
+    pace = Pace(tempo.gather_quiet, tempo.gather_longest)
+    held = Held(hold.first, settings.reuse) if hold is not None else None
+    tracker = Tracker(run.names, _limits(settings), size, pace, held)
+    if hold is not None:
+        tracker.handle(events.EntriesFound(hold.entries), 0.0)
+    return tracker
 
 
 def _limits(settings: Settings) -> Limits:

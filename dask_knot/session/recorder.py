@@ -36,8 +36,6 @@ class Recorder:
     ----------
     archive : Archive
         The record.
-    readers : Readers
-        Reads several entries at once.
     clock : callable
         Gives the seconds since the epoch.
     session : int
@@ -51,7 +49,6 @@ class Recorder:
     def __init__(
         self,
         archive: Archive,
-        readers: Readers,
         clock: Callable[[], float],
         session: int,
         *,
@@ -59,16 +56,15 @@ class Recorder:
         refusal: StoreError | None = None,
     ) -> None:
         self._archive = archive
-        self._readers = readers
         self._clock = clock
         self._session = session
         self._reuses = reuses
         self._refusal = refusal
         self._next = 0
 
-    def news(self) -> list[Entry]:
-        """Read what was written since the last time."""
-        found = self._archive.read_entries(self._next, self._readers)
+    def news(self, readers: Readers | None = None) -> list[Entry]:
+        """Read what was written since the last time; several entries at once, if there are many."""
+        found = self._archive.read_entries(self._next, readers)
         self._next += len(found)
         return found
 

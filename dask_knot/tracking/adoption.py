@@ -1,6 +1,6 @@
 """Adoption: what another session, or an earlier one, makes or has made isn't planned again.
 
-A key whose work is on the shelf becomes an output of the shard that was recorded with it. That
+A key whose work is in the catalog becomes an output of the shard that was recorded with it. That
 shard is looked at like all others: its manifest is there already, or comes, or the child is lost,
 and then what it should have made is planned.
 """
@@ -12,27 +12,27 @@ from dask.typing import Key
 from dask_knot.run.manifest import Kind, Output, Place
 from dask_knot.run.names import ShardId
 from dask_knot.tracking.actions import AdoptStage
+from dask_knot.tracking.catalog import Spot
 from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.events import EntriesFound, Graph, KeyRecalled, StageFound
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent
 from dask_knot.tracking.records import KeyRecord, ShardRecord
-from dask_knot.tracking.shelf import Spot
 from dask_knot.tracking.stages import StageRecord
 from dask_knot.tracking.state import TrackerState
 from dask_knot.tracking.tally import remember, tally
 
 
 def take_entries(state: TrackerState, event: EntriesFound, now: float) -> None:
-    """Put on the shelf what others have recorded."""
+    """Put in the catalog what others have recorded."""
     for entry in event.entries:
-        state.shelf.add(entry)
+        state.catalog.add(entry)
 
 
 def recall(state: TrackerState, event: KeyRecalled, now: float) -> None:
     """Give a client what it knows only the key of, if any session was asked for that."""
     record = state.keys.get(event.key)
     if record is None or record.state is KeyState.GONE:
-        found = state.shelf.named(event.key)
+        found = state.catalog.named(event.key)
         if found is None:
             return
         record = record or state.keys.setdefault(event.key, KeyRecord(event.key, None))
@@ -46,16 +46,16 @@ def recall(state: TrackerState, event: KeyRecalled, now: float) -> None:
 
 
 def is_taken(state: TrackerState, record: KeyRecord) -> bool:
-    """Take what waits from the shelf, if it is there."""
-    spot = state.shelf.take(record.key, record.work)
+    """Take what waits from the catalog, if it is there."""
+    spot = state.catalog.take(record.key, record.work)
     if spot is not None:
         _adopt(state, record, spot)
     return spot is not None
 
 
 def is_made_elsewhere(state: TrackerState, graph: Graph, key: Key) -> bool:
-    """Take what a task reads from the shelf, if it is there and nobody here makes it."""
-    spot = state.shelf.take(key, graph.digests.get(key))
+    """Take what a task reads from the catalog, if it is there and nobody here makes it."""
+    spot = state.catalog.take(key, graph.digests.get(key))
     if spot is None:
         return False
     record = state.keys.get(key)
@@ -76,8 +76,8 @@ def settle_stage(state: TrackerState, event: StageFound, now: float) -> None:
 def hold(state: TrackerState, draft: Draft, record: KeyRecord) -> None:
     """Let a draft wait until it is known whether what it reads can be waited for at Batch."""
     shard = record.shard
-    if state.unsettled and shard is not None and shard.is_open and shard.stage is not None:
-        draft.wait_for(shard.stage.id)
+    if state.unsettled and shard is not None and shard.is_open and shard.id is not None:
+        draft.wait_for(shard.id.stage)
 
 
 def is_held(state: TrackerState, draft: Draft) -> bool:
@@ -109,7 +109,7 @@ def _adopted_stage(state: TrackerState, spot: Spot) -> StageRecord:
             state.earlier.add(forgotten)
     stage = StageRecord(id, state.names.pack(id), state.names.unneeded(id), counted)
     for index in range(spot.shards):
-        stage.add_dropped(ShardRecord(ShardId(id, index), spot.tasks, stage))
+        stage.add_dropped(ShardRecord(ShardId(id, index), spot.tasks))
     state.stages[id] = stage
     return stage
 

@@ -40,7 +40,7 @@ def foresee(state: TrackerState, graph: Graph) -> Foresight:
     later = TrackerState(state.names, state.limits, state.default, Pace(0.0, 0.0))
     later.keys = {key: _copied(record) for key, record in state.keys.items()}
     later.durations = state.durations
-    later.shelf = state.shelf.copy()
+    later.catalog = state.catalog.copy()
     demand.submit(later, GraphSubmitted(graph), 0.0)
     gathering.plan_if_due(later, 0.0)
     asked = [action.request for action in later.actions if isinstance(action, MakePlan)]

@@ -48,16 +48,16 @@ def gather_again(
     tasks_per_shard: int | None = None,
 ) -> None:
     """Put keys whose shard was lost where the planner will take them; failures stay as they are."""
-    left = [r for r in records if not state.shelf.has(r.key, r.work)]
+    left = [r for r in records if not state.catalog.has(r.key, r.work)]
     # The others when they have left the shard that they were lost with.
-    state.takers += [r for r in records if state.shelf.has(r.key, r.work)]
+    state.takers += [r for r in records if state.catalog.has(r.key, r.work)]
     for draft, record in _join_drafts(state, left, now, tasks_per_shard):
         assert record.graph is not None
         take_missing(state, draft, record.graph, record.key, Remake.NONE)
 
 
 def take_or_gather(state: TrackerState, now: float) -> None:
-    """Take from the shelf what waits for that, or gather it if somebody else was quicker."""
+    """Take from the catalog what waits for that, or gather it if somebody else was quicker."""
     takers, state.takers = state.takers, []
     waiting = [r for r in takers if r.state is KeyState.WAITING and state.is_current(r)]
     if left := [record for record in waiting if not is_taken(state, record)]:
@@ -169,7 +169,7 @@ def _take_whole(state: TrackerState, draft: Draft, graph: Graph) -> bool:
     known = tasks.keys() & state.keys.keys()
     if any(state.keys[key].draft is not draft for key in known):
         return False
-    if state.shelf.knows_any_of(graph.digests):
+    if state.catalog.knows_any_of(graph.digests):
         return False
     draft.add_all(graph)
     for key in graph.external:

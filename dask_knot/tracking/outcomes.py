@@ -67,7 +67,7 @@ def _is_to_be_tried(shard: ShardRecord, record: KeyRecord) -> bool:
 
 def _try_again(state: TrackerState, records: list[KeyRecord], now: float) -> None:
     for record in records:
-        state.shelf.forget(record.key, record.shard.id if record.shard else None)
+        state.catalog.forget(record.key, record.shard.id if record.shard else None)
         record.start_over(KeyEvent.FAILURE_OLD)
     gathering.gather_again(state, records, now)
 
@@ -115,7 +115,7 @@ def take_failed_child(state: TrackerState, event: ChildFailed, now: float) -> No
     missing = [r for r in shard.outputs if r.shard is shard and r.state is KeyState.PLANNED]
     attempts = max((record.attempts for record in missing), default=0)
     for record in missing:
-        state.shelf.forget(record.key, shard.id)
+        state.catalog.forget(record.key, shard.id)
     if judge(event.ending, shard.size, attempts) is Consequence.FAIL:
         _fail(state, missing, event.error)
         _give_up(state, shard, ShardEvent.CHILD_FAILED)
@@ -138,9 +138,9 @@ def take_failed_submission(state: TrackerState, event: SubmissionFailed) -> None
 
 
 def _give_up(state: TrackerState, shard: ShardRecord, event: ShardEvent) -> None:
-    if shard.stage is not None:
-        shard.stage.tally.give_up(shard.left)
-        shard.have_left({})
+    assert shard.id is not None
+    state.stages[shard.id.stage].tally.give_up(shard.left)
+    shard.have_left({})
     state.close(shard, event)
 
 

@@ -33,7 +33,7 @@ def record_plan(state: TrackerState, event: PlanMade, now: float) -> None:
             state.drafts.appendleft(draft)
         return
     if event.record is not None:
-        state.shelf.add_own(event.record)
+        state.catalog.add_own(event.record)
     inputs = {key: whereabouts_of(record) for key, record in draft.reads.items()}
     after = _running_plans(draft)
     for index, stage in enumerate(plan.stages):
@@ -106,7 +106,7 @@ def _record_stage(
     state.running.add(id)
     state.open_shards += len(shards)
     for index, shard in enumerate(shards):
-        made = ShardRecord(ShardId(id, index), len(shard.tasks), stage, left=dict(shard.prefixes))
+        made = ShardRecord(ShardId(id, index), len(shard.tasks), left=dict(shard.prefixes))
         counted.expect(made.left)
         stage.add(made)
         for key in shard.outputs:

@@ -6,7 +6,6 @@ What may happen to one is what it has methods for; its state moves by the tables
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from dask.typing import Key
 
@@ -15,9 +14,6 @@ from dask_knot.run.names import ShardId
 from dask_knot.tracking import moves
 from dask_knot.tracking.events import Graph
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent, ShardState
-
-if TYPE_CHECKING:
-    from dask_knot.tracking.stages import StageRecord
 
 
 @dataclass(slots=True, eq=False)
@@ -221,7 +217,6 @@ class ShardRecord:
 
     id: ShardId | None
     size: int
-    stage: StageRecord | None = None
     state: ShardState = field(default=ShardState.OPEN, init=False)
     outputs: list[KeyRecord] = field(default_factory=list)
     inputs: list[KeyRecord] = field(default_factory=list)

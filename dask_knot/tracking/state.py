@@ -19,12 +19,12 @@ from dask_knot.tracking.actions import (
     FinishKey,
     TerminateStage,
 )
+from dask_knot.tracking.catalog import Catalog
 from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent, ShardState
 from dask_knot.tracking.pace import Pace
 from dask_knot.tracking.records import KeyRecord, ShardRecord
 from dask_knot.tracking.recovery import ATTEMPTS
-from dask_knot.tracking.shelf import Shelf
 from dask_knot.tracking.stages import StageRecord
 from dask_knot.tracking.tally import Durations, EarlierTally, Tally
 
@@ -64,7 +64,7 @@ class TrackerState:
         Bytes of the values in the store.
     moved : Counter
         Bytes that jobs have ``read`` and ``written``.
-    shelf : Shelf
+    catalog : Catalog
         What sessions of a named run have recorded.
     keeps : bool
         No object is deleted: the run has a name.
@@ -73,7 +73,7 @@ class TrackerState:
     is_leaving : bool
         What waits to be planned is due at once.
     takers : list of KeyRecord
-        Keys for which there is something on the shelf, when all that happens now is taken in.
+        Keys for which there is something in the catalog, when all that happens now is taken in.
     """
 
     names: Names
@@ -96,7 +96,7 @@ class TrackerState:
     earlier: EarlierTally = field(default_factory=EarlierTally)
     stored: int = 0
     moved: Counter[str] = field(default_factory=Counter)
-    shelf: Shelf = field(default_factory=Shelf)
+    catalog: Catalog = field(default_factory=Catalog)
     keeps: bool = False
     unsettled: set[StageId] = field(default_factory=set)
     is_leaving: bool = False
@@ -179,7 +179,7 @@ class TrackerState:
         """
         if not self.is_current(record):
             return
-        self.shelf.forget(record.key, record.shard.id if record.shard is not None else None)
+        self.catalog.forget(record.key, record.shard.id if record.shard is not None else None)
         if record.graph is not None and record.attempts < ATTEMPTS:
             new = KeyRecord(record.key, record.graph, attempts=record.attempts + 1)
             self.replace(record, new)
@@ -213,17 +213,16 @@ class TrackerState:
         shard = record.leave_shard()
         if shard is not None:
             if not shard.alive and shard.is_open:
-                assert shard.stage is not None
-                if shard.stage.disown():
-                    self.actions.append(DisownShards(shard.stage.id))
-                self._terminate_if_useless(shard.stage)
+                stage = self._stage_of(shard)
+                if stage.disown():
+                    self.actions.append(DisownShards(stage.id))
+                self._terminate_if_useless(stage)
             self._delete_if_useless(shard)
 
     def close(self, shard: ShardRecord, event: ShardEvent) -> None:
         """Note that a shard runs no longer, and let go of what it read."""
         shard.move(event)
-        stage = shard.stage
-        assert stage is not None
+        stage = self._stage_of(shard)
         stage.close(shard)
         if not stage.open:
             self.running.discard(stage.id)
@@ -248,6 +247,11 @@ class TrackerState:
         finally:
             self._is_letting_go = False
 
+    def _stage_of(self, shard: ShardRecord) -> StageRecord:
+        """Find the stage of a shard: it is known as long as one of its shards has objects."""
+        assert shard.id is not None
+        return self.stages[shard.id.stage]
+
     def _delete_if_useless(self, shard: ShardRecord) -> None:
         if not (shard.alive or shard.objects is None or shard.is_open):
             self._delete(shard)
@@ -260,14 +264,14 @@ class TrackerState:
         for shard in stage.shards:
             if shard.is_open:
                 for record in shard.outputs:
-                    self.shelf.forget(record.key, shard.id)
+                    self.catalog.forget(record.key, shard.id)
                 self.close(shard, ShardEvent.UNNEEDED)
 
     def _delete(self, shard: ShardRecord) -> None:
         names, stored = shard.lose_objects()
         self.stored -= stored
-        stage = shard.stage
-        if stage is not None:
+        if shard.id is not None:
+            stage = self._stage_of(shard)
             names += stage.lose_objects()
             if not stage.kept:
                 del self.stages[stage.id]

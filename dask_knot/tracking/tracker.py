@@ -13,12 +13,12 @@ from dask_knot.run.manifest import Place
 from dask_knot.run.names import Names, ShardId, StageId
 from dask_knot.tracking import adoption, demand, events, gathering, outcomes, plans
 from dask_knot.tracking.actions import Action
+from dask_knot.tracking.catalog import Catalog
 from dask_knot.tracking.foresight import Foresight, foresee
 from dask_knot.tracking.mistakes import give_up
 from dask_knot.tracking.moves import KeyState
 from dask_knot.tracking.pace import Pace
 from dask_knot.tracking.records import ShardRecord
-from dask_knot.tracking.shelf import Shelf
 from dask_knot.tracking.snapshot import Snapshot, plans_of, snapshot
 from dask_knot.tracking.state import TrackerState
 from dask_knot.tracking.tally import Tally
@@ -71,7 +71,7 @@ class Tracker:
         if held is not None:
             self._state.keeps = True
             self._state.plans = held.first_plan
-            self._state.shelf = Shelf(held.reuses)
+            self._state.catalog = Catalog(held.reuses)
 
     def handle(self, event: events.Event, now: float) -> list[Action]:
         """Take in what happened.
@@ -188,7 +188,7 @@ class Tracker:
 
     def knows(self, key: Key) -> bool:
         """Tell whether a key is one that some session of the run was asked for."""
-        return key in self._state.keys or self._state.shelf.knows(key)
+        return key in self._state.keys or self._state.catalog.knows(key)
 
     def digest_of(self, key: Key) -> bytes | None:
         """Give the digest of the work that makes a key, or of its content."""

@@ -1,4 +1,4 @@
-"""The shelf of a named run: outputs that its sessions have recorded, by the digest of their work.
+"""The catalog of a named run: outputs that its sessions have recorded, by the digest of their work.
 
 Whoever takes one has it made by the shard that was recorded with it, whatever became of that. In
 one session an output belongs to the key that made or took it first: that two keys have the same
@@ -19,7 +19,7 @@ from dask_knot.run.record import NO_DIGEST, Entry, PlanRecord, pieces
 
 
 class Spot(NamedTuple):
-    """An output on the shelf.
+    """An output in the catalog.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Spot(NamedTuple):
     digest: bytes | None
 
 
-class Shelf:
+class Catalog:
     """Outputs of recorded plans, numbered through all of them.
 
     Parameters
@@ -59,7 +59,7 @@ class Shelf:
         self._names: dict[Key, int] | None = None  # of foreign outputs that were wanted
 
     def add(self, entry: Entry) -> None:
-        """Put on the shelf what another session, or an earlier one, has recorded."""
+        """Put in the catalog what another session, or an earlier one, has recorded."""
         if not isinstance(entry, PlanRecord):
             self._places.update(entry.places)
             return
@@ -72,12 +72,12 @@ class Shelf:
             self._names.update(book.names())
 
     def add_own(self, record: PlanRecord) -> None:
-        """Put on the shelf what this session makes: each output belongs to its key."""
+        """Put in the catalog what this session makes: each output belongs to its key."""
         book = self._add_book(record)
         self._taken.update(zip(record.keys, range(book.base, self._size), strict=True))
 
     def knows_any_of(self, digests: Mapping[Key, bytes]) -> bool:
-        """Tell whether any of some work may be on the shelf."""
+        """Tell whether any of some work may be in the catalog."""
         if not self._is_used:
             return False
         free = self._free and not self._free.keys().isdisjoint(digests.values())
@@ -126,9 +126,9 @@ class Shelf:
             if self._names is not None and self._names.get(key) == number:
                 del self._names[key]
 
-    def copy(self) -> Shelf:
+    def copy(self) -> Catalog:
         """Copy it, for a look ahead."""
-        copied = Shelf(self._is_used)
+        copied = Catalog(self._is_used)
         copied._books, copied._bases = list(self._books), list(self._bases)
         copied._size = self._size
         copied._free = {d: n if isinstance(n, int) else list(n) for d, n in self._free.items()}
