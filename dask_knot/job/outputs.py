@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from array import array
 from collections import Counter
@@ -13,6 +14,7 @@ from distributed.protocol import pickle
 from distributed.sizeof import safe_sizeof
 
 from dask_knot.errors import InternalError
+from dask_knot.job.peak import PeakMemory
 from dask_knot.run import codec
 from dask_knot.run.codec import Bytes
 from dask_knot.run.failure import Failure, describe, fail
@@ -66,6 +68,7 @@ class Outputs:
         self._recovered_types: list[tuple[bytes, str]] = []
         self._lost: dict[int, tuple[str, ...]] = {}
         self._moved: Counter[str] = Counter()
+        self._peak = PeakMemory()
         self._clear()
 
     def _clear(self) -> None:
@@ -163,6 +166,8 @@ class Outputs:
             requests + Counter(put=1),
             moved - self._moved + Counter(written=self._inline_size),
             self._lost,
+            self._peak.read(),
+            platform.node(),
         )
         id = ManifestId(self._shard, None if final else self._parts)
         placed = self._run.write_manifest(id, written, self._inline)

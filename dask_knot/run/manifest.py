@@ -19,7 +19,7 @@ import msgpack
 from dask_knot.errors import CorruptObjectError
 from dask_knot.run.codec import Bytes
 
-VERSION = 2
+VERSION = 3
 #: Values up to this size ride in the manifest itself.
 INLINE_BYTES = 64 * 1024
 
@@ -105,6 +105,10 @@ class Manifest:
     lost : mapping of int to sequence of str
         Outputs that erred only because something that they need can't be read any more, by their
         ordinals: the names of the objects that are gone or damaged.
+    peak : int
+        The bytes of memory that the job has had at most so far.
+    machine : str
+        The host that it runs on.
     """
 
     final: bool
@@ -117,6 +121,8 @@ class Manifest:
     requests: Mapping[str, int] = field(default_factory=dict)
     moved: Mapping[str, int] = field(default_factory=dict)
     lost: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    peak: int = 0
+    machine: str = ""
 
 
 class Commit(NamedTuple):
@@ -160,6 +166,8 @@ def encode(manifest: Manifest, inline: Sequence[Bytes]) -> list[Bytes]:
             "requests": dict(manifest.requests),
             "moved": dict(manifest.moved),
             "lost": dict(manifest.lost),
+            "peak": manifest.peak,
+            "machine": manifest.machine,
         }
     )
     return [_HEAD.pack(_MAGIC, VERSION, len(index), zlib.crc32(index)), index, *inline]
@@ -226,4 +234,6 @@ def _decode(name: str, index: memoryview) -> Manifest:
         fields["requests"],
         fields["moved"],
         fields["lost"],
+        fields["peak"],
+        fields["machine"],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import platform
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -91,6 +92,14 @@ def test_a_second_attempt_runs_what_a_part_lost(run: Rehearsal, tmp_path: Path, 
     run.start(ID, attempt=2)
     assert runs(file) == [0, 1, 2, 3, *([3] if how == "of nobody" else [0, 3])]
     assert run.read(content, ID) == {n: n for n in range(4)}
+
+
+def test_every_manifest_says_how_much_memory_its_job_had_so_far(run: Rehearsal) -> None:
+    content = shard([task("a", int, 1), task("b", operator.neg, ref("a"))], options=IN_PARTS)
+    run.outcomes(content)
+    manifests = [run.manifest(ID, 0), run.manifest(ID)]
+    assert all(2**20 < manifest.peak < 2**50 for manifest in manifests)
+    assert {manifest.machine for manifest in manifests} == {platform.node()}
 
 
 def test_what_an_output_lacked_is_named_in_the_manifest(run: Rehearsal) -> None:

@@ -43,6 +43,9 @@ MANIFESTS = st.builds(
     st.binary(),
     st.dictionaries(st.sampled_from(["get", "put"]), COUNTS),
     st.dictionaries(st.sampled_from(["read", "written"]), COUNTS),
+    st.just({}),
+    COUNTS,
+    st.text(max_size=30),
 )
 
 
@@ -66,7 +69,17 @@ def test_manifests_come_back(content: Manifest) -> None:
     assert list(back.outputs) == list(content.outputs)
     assert all(isinstance(output.kind, Kind) for output in back.outputs)
     assert list(back.types) == list(content.types)
-    for name in ("final", "attempt", "work", "times", "kinds", "requests", "moved"):
+    for name in (
+        "final",
+        "attempt",
+        "work",
+        "times",
+        "kinds",
+        "requests",
+        "moved",
+        "peak",
+        "machine",
+    ):
         assert getattr(back, name) == getattr(content, name)
     assert list(back.work) == list(content.work), "kinds count places in it"
 
@@ -117,5 +130,5 @@ def test_every_truncation_of_the_index_is_noticed() -> None:
 def test_another_version_is_named() -> None:
     bad = bytearray(example()[1])
     bad[2] = 9
-    with pytest.raises(CorruptObjectError, match="format 9; this one reads 2"):
+    with pytest.raises(CorruptObjectError, match="format 9; this one reads 3"):
         manifest.decode(NAME, bad)
