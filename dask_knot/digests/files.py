@@ -81,7 +81,7 @@ class FileMarks:
             self._known, self._names_here = {}, None
             self._objects.close()
 
-    def mark(self, text: str | os.PathLike[Any]) -> bytes | None:
+    def mark(self, text: str | bytes | os.PathLike[Any]) -> bytes | None:
         """Give the mark of what a text names; None if it names nothing.
 
         Raises
@@ -89,7 +89,9 @@ class FileMarks:
         UndigestibleError
             If it names something that can't be told from its other versions.
         """
-        text = os.fsdecode(text)
+        if not isinstance(text, str):
+            text = os.fspath(text)
+            text = os.fsdecode(text[: LONGEST_PATH + 1])
         if len(text) > LONGEST_PATH or "\n" in text or "\0" in text:
             return None
         if text not in self._known:

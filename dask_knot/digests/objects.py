@@ -17,7 +17,7 @@ ONE_BY_ONE = 4
 _MAGIC = re.compile(r"[*?\[]")
 
 #: Name, ETag and size of an object.
-Facts = tuple[str, str, int]
+ObjectVersion = tuple[str, str, int]
 
 
 class ObjectMarks:
@@ -37,7 +37,7 @@ class ObjectMarks:
         self._client: Any = None
         self._outage = ""
         self._asked: Counter[tuple[str, str]] = Counter()
-        self._listed: dict[tuple[str, str], dict[str, Facts] | None] = {}
+        self._listed: dict[tuple[str, str], dict[str, ObjectVersion] | None] = {}
 
     def close(self) -> None:
         """Forget what S3 has said, and close the connection."""
@@ -71,7 +71,7 @@ class ObjectMarks:
             return None
         return blake2b(repr(("objects", sorted(found))).encode(), digest_size=16).digest()
 
-    def _look(self, bucket: str, name: str) -> list[Facts]:
+    def _look(self, bucket: str, name: str) -> list[ObjectVersion]:
         if not bucket:
             return []
         magic = _MAGIC.search(name)
@@ -84,7 +84,7 @@ class ObjectMarks:
         every = self._bounded(bucket, name[: magic.start()])
         return [one for one in every if matches(one[0]) or f"{one[0]}/".startswith(folder)]
 
-    def _one(self, bucket: str, name: str) -> Facts | None:
+    def _one(self, bucket: str, name: str) -> ObjectVersion | None:
         parent = name.rpartition("/")[0] + "/" if "/" in name else ""
         place = bucket, parent
         self._asked[place] += 1
@@ -95,7 +95,7 @@ class ObjectMarks:
         listed = self._listed.get(place)
         return self._head(bucket, name) if listed is None else listed.get(name)
 
-    def _head(self, bucket: str, name: str) -> Facts | None:
+    def _head(self, bucket: str, name: str) -> ObjectVersion | None:
         try:
             found = self._connected().head_object(Bucket=bucket, Key=name)
         except Exception as error:
@@ -104,8 +104,8 @@ class ObjectMarks:
             raise
         return name, found["ETag"], found["ContentLength"]
 
-    def _bounded(self, bucket: str, prefix: str) -> list[Facts]:
-        found: list[Facts] = []
+    def _bounded(self, bucket: str, prefix: str) -> list[ObjectVersion]:
+        found: list[ObjectVersion] = []
         for one in self._list(bucket, prefix):
             if len(found) == self._most:
                 raise UndigestibleError(
@@ -115,7 +115,7 @@ class ObjectMarks:
             found.append(one)
         return found
 
-    def _list(self, bucket: str, prefix: str, delimiter: str = "") -> Iterator[Facts]:
+    def _list(self, bucket: str, prefix: str, delimiter: str = "") -> Iterator[ObjectVersion]:
         pages = self._connected().get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=bucket, Prefix=prefix, Delimiter=delimiter):
             for one in page.get("Contents", ()):
