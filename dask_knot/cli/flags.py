@@ -113,6 +113,23 @@ def connection_options(command: F) -> F:
     return command
 
 
+def run_options(command: F) -> F:
+    """Give a command the options that say where runs are; it gets them as one mapping, `place`."""
+
+    @connection_options
+    @functools.wraps(command)
+    def run(name: str | None, **options: Any) -> Any:
+        names = ("store", "engine", "region", "profile")
+        place = {"stack": name, **{one: options.pop(one) for one in names}}
+        return command(place=place, **options)
+
+    found: Any = run
+    text = "The engine of the cluster (knot.engine); --name, --region or --profile mean aws."
+    found = click.option("--engine", default=None, help=text)(found)
+    text = "The store of the cluster (knot.store), if it isn't where its engine keeps named runs."
+    return click.option("--store", default=None, help=text)(found)  # type: ignore[no-any-return]
+
+
 def _option(name: str, kind: Any, text: str) -> Callable[[F], F]:
     flag = f"--{name.replace('_', '-')}"
     if kind is bool:

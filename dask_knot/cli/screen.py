@@ -63,6 +63,13 @@ class Screen:
             table.add_row(Text(name, style="bold"), Text(value))
         self._console.print(table)
 
+    def columns(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table with a line of heads; the last column may be as long as it likes."""
+        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+        for number, row in enumerate([heads, *rows]):
+            cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+            self.line("  ".join(cells).rstrip(), "bold" if number == 0 else None)
+
 
 def _style_of_status(status: str) -> str:
     if status.endswith("_FAILED") or "ROLLBACK" in status:
@@ -77,6 +84,19 @@ def readable_size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} TiB"
+
+
+def readable_age(seconds: float) -> str:
+    """Write how long something is ago as a person does; clocks of others may be ahead of ours."""
+    seconds = max(seconds, 0.0)
+    for unit, length, until in _AGES:
+        if seconds < until:
+            return f"{int(seconds / length)} {unit}"
+    return many("day", int(seconds / 86400))
+
+
+#: Units of time, the seconds of one, and up to how many seconds they are used.
+_AGES = (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172800))
 
 
 def say(words: str) -> None:

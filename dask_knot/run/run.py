@@ -154,7 +154,7 @@ class Run:
         folder = self.names.folder
         try:
             for _ in range(LOOKS):
-                self._store.delete_all(folder)
+                self._store.delete_all(folder, self.names.info)
                 if not self._store.list(folder):
                     return
             why = "somebody still writes there"

@@ -201,11 +201,11 @@ class Store:
             some = wanted[start : start + DELETE_AT_ONCE]
             self._ask("delete", some[0], partial(self._delete, some))
 
-    def delete_all(self, prefix: str) -> None:
-        """Remove every object below a folder."""
+    def delete_all(self, prefix: str, last: str = "") -> None:
+        """Remove every object below a folder; by the last one it is known while that goes on."""
         if self._folder is not None and not self._folder.is_dir():
             return  # somebody has removed it all
-        self.delete(self.list(prefix))
+        self.delete(sorted(self.list(prefix), key=lambda name: name == last))
         if self._folder is not None:
             # With what killed jobs have left half written there, which isn't listed.
             shutil.rmtree(self._folder / prefix, ignore_errors=True)

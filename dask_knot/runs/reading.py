@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from dask_knot.errors import StoreError
@@ -18,7 +18,7 @@ from dask_knot.runs.state import Marks, Progression, progression
 READERS = 16
 
 #: Tells which sessions of a run are there, by their numbers.
-Observe = Callable[[Run, Mapping[int, SessionInfo]], Set[int]]
+Observe = Callable[[Run, Mapping[int, SessionInfo | None]], Set[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,6 @@ class RunView:
         What it says of itself.
     sessions : mapping of int to SessionInfo or None
         Who has opened it, the first one first; None if that can't be read.
-    alive : set of int
-        The sessions that are there.
     entries : sequence of Entry
         The record.
     survey : Survey
@@ -46,7 +44,6 @@ class RunView:
     run: Run
     info: RunInfo
     sessions: Mapping[int, SessionInfo | None]
-    alive: Set[int]
     entries: Sequence[Entry]
     survey: Survey
     marks: Marks
@@ -55,6 +52,12 @@ class RunView:
     def plans(self) -> list[PlanRecord]:
         """The plans of the record, in its order."""
         return [entry for entry in self.entries if isinstance(entry, PlanRecord)]
+
+    @property
+    def is_done(self) -> bool:
+        """True if every shard of every plan has a last manifest."""
+        planned = sum(len(stage.outputs) for plan in self.plans for stage in plan.stages)
+        return len(self.marks.done) >= planned
 
     @property
     def who(self) -> str:
@@ -67,7 +70,19 @@ class RunView:
         return progression(self.plans, self.marks)
 
 
-def read_run(run: Run, info: RunInfo, observe: Observe) -> RunView:
+def read_holders(run: Run, info: RunInfo, observe: Observe) -> RunView:
+    """Read who has a run open, and nothing of its record, which may be damaged.
+
+    Raises
+    ------
+    StoreError
+        If the store can't be read.
+    """
+    view = _listed(run, info)
+    return replace(view, marks=replace(view.marks, alive=observe(run, view.sessions)))
+
+
+def read_run(run: Run, info: RunInfo, observe: Observe, is_hasty: bool = False) -> RunView:
     """Read a run: a listing of all, and a read for each entry of its record and each session.
 
     Parameters
@@ -78,22 +93,29 @@ def read_run(run: Run, info: RunInfo, observe: Observe) -> RunView:
         What it says of itself.
     observe : callable
         Tells which sessions are there.
+    is_hasty : bool
+        Don't ask that where it changes nothing: of a run that is done, or whose jobs tell it.
 
     Raises
     ------
     StoreError
         If something can't be read, or isn't what was written.
     """
+    with ThreadPoolExecutor(READERS, "dask-knot-reading") as pool:
+        view = replace(_listed(run, info), entries=run.record.read_entries(0, pool))
+    if is_hasty and (view.is_done or not view.marks.are_bound):
+        return view
+    return replace(view, marks=replace(view.marks, alive=observe(run, view.sessions)))
+
+
+def _listed(run: Run, info: RunInfo) -> RunView:
     found = run.survey()
     with ThreadPoolExecutor(READERS, "dask-knot-reading") as pool:
-        entries = run.record.read_entries(0, pool)
-        numbers = found.sessions
-        sessions = dict(zip(numbers, pool.map(partial(_session, run), numbers), strict=True))
-    known = {number: one for number, one in sessions.items() if one is not None}
-    alive = observe(run, known)
-    are_bound = info.engine != "aws"
-    marks = Marks(found.done, found.erred, found.lost, alive, are_bound=are_bound)
-    return RunView(run, info, sessions, alive, entries, found, marks)
+        sessions = dict(
+            zip(found.sessions, pool.map(partial(_session, run), found.sessions), strict=True)
+        )
+    marks = Marks(found.done, found.erred, found.lost, are_bound=info.engine != "aws")
+    return RunView(run, info, sessions, (), found, marks)
 
 
 def _session(run: Run, number: int) -> SessionInfo | None:

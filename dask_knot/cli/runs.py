@@ -1,0 +1,153 @@
+"""`dask knot runs`, `show`, `logs`, `cancel`, `rm`, `why`: named runs, without their scripts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dask_knot.cli.flags import run_options
+from dask_knot.cli.screen import Screen, readable_size, say
+from dask_knot.errors import ConfigurationError
+from dask_knot.plural import many
+
+# Rooms that read runs are imported when a command runs: `dask --help` reads this file.
+if TYPE_CHECKING:
+    from dask_knot.runs.depot import Depot
+    from dask_knot.runs.presence import Observer
+
+NO_RUNS = "there are no named runs in {url}: KnotCluster(name=...) makes one that stays"
+
+
+@click.command()
+@run_options
+def runs(place: Mapping[str, str | None]) -> None:
+    """List the named runs: how old, how far, how large, and whose they are.
+
+    A run is *running* while jobs of it wait or run, *done*, *failed* (a task raised, or a job was
+    lost), or *left*: not done, and nobody makes the rest; the same script goes on with it.
+    """
+    say("looking for runs …")
+    from dask_knot.cli.pictures import RUN_HEADS, run_row
+    from dask_knot.runs.overview import overviews
+
+    depot, screen, now = _open(place), Screen(), time.time()
+    found = overviews(depot, _observer())
+    if not found:
+        screen.line(NO_RUNS.format(url=depot.url))
+        return
+    screen.columns(RUN_HEADS, [run_row(one, now) for one in found if one.view is not None])
+    for one in found:
+        if one.view is None:
+            screen.line(f"{one.name} can't be read: {one.why}")
+    for why in dict.fromkeys(one.why for one in found if one.view is not None and one.why):
+        screen.line(f"jobs could not be asked for, so that some may run: {why}")
+
+
+@click.command()
+@click.argument("run")
+@run_options
+def show(run: str, place: Mapping[str, str | None]) -> None:
+    """Show a run: its sessions, plans, stages and jobs, and what went wrong."""
+    say(f"looking at run {run} …")
+    from dask_knot.cli.pictures import print_portrait
+    from dask_knot.runs.show import portrait
+
+    print_portrait(Screen(), portrait(_open(place), run, _observer()), time.time())
+
+
+@click.command()
+@click.argument("run")
+@click.argument("what", required=False, metavar="[KEY or JOB]")
+@click.option("--lines", default=20, show_default=True, help="So many lines of each log.")
+@run_options
+def logs(run: str, what: str | None, lines: int, place: Mapping[str, str | None]) -> None:
+    """Print the ends of the logs of a run's jobs, of those that failed first.
+
+    Of one job or child with its id, of what makes a key with that.
+    """
+    say(f"looking for logs of run {run} …")
+    from dask_knot.runs.lines import read_logs
+
+    screen = Screen()
+    for log in read_logs(_open(place), run, what, lines, _observer()):
+        screen.line(log.title, "bold")
+        for line in log.lines:
+            screen.line(f"  {line}")
+    return
+
+
+@click.command()
+@click.argument("run")
+@click.option("--yes", is_flag=True, help="End the jobs without asking.")
+@run_options
+def cancel(run: str, yes: bool, place: Mapping[str, str | None]) -> None:
+    """End all jobs of a run. Results stay; the same script goes on with the rest."""
+    say(f"looking for jobs of run {run} …")
+    from dask_knot.runs.ending import cancel as end
+    from dask_knot.runs.ending import holders
+    from dask_knot.runs.overview import look_at_holders
+
+    depot, screen = _open(place), Screen()
+    view, known = look_at_holders(depot, run, _observer())
+    found = holders(view, known)
+    if known.is_asked and not found:
+        screen.line(f"no job of run {run} waits or runs: nothing to end")
+        return
+    if found.jobs and not yes:
+        click.confirm(f"End {many('job', len(found.jobs))} of run {run}?", abort=True)
+    _tell_left(end(depot, view, known))
+    screen.line(f"{many('job', len(found.jobs))} of run {run} ended; what is done stays")
+
+
+@click.command()
+@click.argument("run")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
+@click.option("--force", is_flag=True, help="End jobs first, and delete it though it is held.")
+@run_options
+def rm(run: str, yes: bool, force: bool, place: Mapping[str, str | None]) -> None:
+    """Delete a run with all its results."""
+    say(f"looking at run {run} …")
+    from dask_knot.runs.ending import cancel as end
+    from dask_knot.runs.ending import holders, remove
+    from dask_knot.runs.overview import look_at_holders
+
+    depot, screen = _open(place), Screen()
+    view, known = look_at_holders(depot, run, _observer())
+    found = holders(view, known)
+    if not force and (found or not known.is_asked):
+        why = str(found) or f"whether jobs of it run isn't known ({known.why})"
+        raise ConfigurationError(f"run {run} is in use: {why}. `--force` ends jobs and deletes it")
+    size = f"{many('object', view.survey.objects)}, {readable_size(view.survey.nbytes)}"
+    if not yes:
+        held = f" and end {many('job', len(found.jobs))}" if found.jobs else ""
+        click.confirm(f"Delete run {run} in {depot.url}: {size}{held}?", abort=True)
+    if found.jobs:
+        _tell_left(end(depot, view, known))
+    if left := remove(view):
+        raise click.ClickException(f"{many('object', left)} of run {run} could not be deleted")
+    screen.line(f"run {run} is deleted: {size}")
+
+
+def _tell_left(jobs: Any) -> None:
+    if jobs:
+        raise click.ClickException(f"these jobs have not ended yet: {', '.join(jobs)}")
+
+
+def _open(place: Mapping[str, str | None]) -> Depot:
+    from dask_knot.runs.depot import Words, find_runs
+
+    # Tests hand in another way to open a session.
+    return find_runs(Words(**place), click.get_current_context().obj)
+
+
+def _observer() -> Observer:
+    from dask_knot.runs.presence import Observer
+
+    return Observer(say)
+
+
+#: In the order in which `dask knot --help` is to name them.
+COMMANDS = (runs, show, logs, cancel, rm)

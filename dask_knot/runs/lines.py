@@ -1,0 +1,109 @@
+"""The last lines of the logs of a run's jobs; of those that are gone, what was kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dask.typing import Key
+
+from dask_knot.errors import ConfigurationError, MissingObjectError
+from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.run import Run
+from dask_knot.runs.depot import Depot
+from dask_knot.runs.jobs import KnownJobs, child_of, is_job, read_job_logs
+from dask_knot.runs.keys import find_key
+from dask_knot.runs.mishaps import read_mishaps
+from dask_knot.runs.overview import look_at
+from dask_knot.runs.reading import Observe, RunView
+
+#: What is said of runs whose jobs are processes of this machine.
+GONE = (
+    "logs of jobs on this machine are with their client (`cluster.get_logs()`), and are gone with "
+    "it; this is what was kept of jobs that were lost, and of errors"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnd:
+    """The end of a log."""
+
+    title: str
+    lines: Sequence[str] = ()
+
+
+def read_logs(
+    depot: Depot, name: str, what: str | None, lines: int, observe: Observe
+) -> Iterator[LogEnd]:
+    """Read the ends of logs of a run: of some of its jobs, of one, or of what makes a key.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such run, job or key.
+    StoreError
+        If the run can't be read.
+    AwsError
+        If Batch can't be asked.
+    """
+    view, known = look_at(depot, name, observe)
+    if depot.jobs is None or view.info.engine != "aws":
+        yield from _kept(view, known, what, lines)
+        return
+    if not known.is_asked:
+        yield LogEnd(f"AWS Batch can't be asked for jobs: {known.why}")
+        yield from _kept(view, known, what, lines)
+        return
+    chosen: Sequence[str] = ()
+    if what is not None:
+        is_id = is_job(known, what)
+        chosen = [what] if is_id else [child_of(known, _shard(view, what))]
+    found = read_job_logs(depot.jobs, known, chosen, lines)
+    if not found:
+        yield LogEnd("nothing was logged, or Batch has forgotten the jobs")
+    for id, text in found.items():
+        yield LogEnd(f"job {id}", text.splitlines())
+
+
+def making(view: RunView, key: Key) -> ShardId:
+    """Name the shard that makes a key, or made it last.
+
+    Raises
+    ------
+    ConfigurationError
+        If no plan of the run makes it as an output.
+    """
+    for plan in reversed(view.plans):
+        try:
+            number = list(plan.keys).index(key)
+        except ValueError:
+            continue
+        for stage_number, stage in enumerate(plan.stages):
+            for index, count in enumerate(stage.outputs):
+                if number < count:
+                    return ShardId(StageId(plan.number, stage_number), index)
+                number -= count
+    raise ConfigurationError(f"no plan of the run makes {key!r}")
+
+
+def _shard(view: RunView, text: str) -> ShardId:
+    return making(view, find_key(text, (key for plan in view.plans for key in plan.keys)))
+
+
+def _kept(view: RunView, known: KnownJobs, what: str | None, lines: int) -> Iterator[LogEnd]:
+    yield LogEnd(GONE if view.info.engine != "aws" else "this is what was kept of failures")
+    if what is None:
+        for mishap in read_mishaps(view.run, view.progression()):
+            yield LogEnd(f"shard {mishap.shard}: {mishap.what}", mishap.lines[-lines:])
+        return
+    shard = _shard(view, what)
+    yield from _obituary(view.run, shard, lines)
+
+
+def _obituary(run: Run, shard: ShardId, lines: int) -> Iterator[LogEnd]:
+    try:
+        found = run.record.read_obituary(shard)
+    except MissingObjectError:
+        yield LogEnd(f"nothing was kept of the log of shard {shard}")
+        return
+    yield LogEnd(f"shard {shard}, job {found.job_id}: {found.text}", found.log[-lines:])

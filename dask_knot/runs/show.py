@@ -1,0 +1,72 @@
+"""Everything that is shown of one run: what it needs to be read for that, beyond its record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from dask_knot.run.names import StageId
+from dask_knot.runs.depot import Depot
+from dask_knot.runs.jobs import KnownJobs
+from dask_knot.runs.mishaps import Mishap, read_mishaps
+from dask_knot.runs.overview import look_at
+from dask_knot.runs.reading import READERS, Observe, RunView
+from dask_knot.runs.shares import done_by_prefix
+from dask_knot.runs.state import Progression
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A run in all detail.
+
+    Attributes
+    ----------
+    view : RunView
+        Its record and its sessions.
+    there : Progression
+        How far it is.
+    known : KnownJobs
+        What Batch says of its jobs.
+    done : mapping of StageId to mapping of str to int
+        How many tasks are done, by stage and key prefix.
+    ids : mapping of StageId to str
+        The ids of jobs, by what was recorded and what Batch says.
+    mishaps : sequence of Mishap
+        What went wrong, the latest first.
+    published : sequence of str
+        The names of published datasets.
+    """
+
+    view: RunView
+    there: Progression
+    known: KnownJobs
+    done: Mapping[StageId, Mapping[str, int]]
+    ids: Mapping[StageId, str]
+    mishaps: Sequence[Mishap]
+    published: Sequence[str]
+
+
+def portrait(depot: Depot, name: str, observe: Observe) -> Portrait:
+    """Read all that is shown of a run.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such run.
+    StoreError
+        If it can't be read.
+    """
+    view, known = look_at(depot, name, observe)
+    there = view.progression()
+    with ThreadPoolExecutor(READERS, "dask-knot-reading") as pool:
+        done = done_by_prefix(view.run, there, view.survey.manifests, pool)
+        noted = pool.map(view.run.record.read_jobs, [plan.number for plan in view.plans])
+        ids = {
+            StageId(plan.number, stage): id
+            for plan, jobs in zip(view.plans, noted, strict=True)
+            for stage, id in jobs.items()
+        }
+    ids |= {stage: job.id for stage, job in known.jobs.items()}
+    mishaps = read_mishaps(view.run, there)
+    return Portrait(view, there, known, done, ids, mishaps, view.run.record.list_published())

@@ -1,0 +1,194 @@
+"""The commands about named runs: on stores that no cluster has made."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import dask
+import pytest
+from click.testing import CliRunner, Result
+
+from dask_knot.cli.main import knot
+from dask_knot.run.names import ShardId, StageId
+from dask_knot.settings.defaults import DEFAULTS
+from tests.runs.stores import MadeRun
+
+FIRST, SECOND = StageId(0, 0), StageId(0, 1)
+
+
+@pytest.fixture(autouse=True)
+def _configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    with dask.config.set({"knot": DEFAULTS}):
+        yield
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+def run(folder: Path | None, *arguments: str, answer: str | None = None) -> Result:
+    words = [*arguments, *(["--store", str(folder)] if folder is not None else [])]
+    return CliRunner().invoke(knot, words, input=answer)
+
+
+def good(folder: Path | None, *arguments: str, answer: str | None = None) -> str:
+    result = run(folder, *arguments, answer=answer)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def bad(folder: Path, *arguments: str, answer: str | None = None) -> str:
+    result = run(folder, *arguments, answer=answer)
+    assert result.exit_code == 1, result.output
+    assert "Traceback" not in result.output
+    assert isinstance(result.exception, SystemExit)
+    return result.output
+
+
+def made(folder: Path, name: str = "climate") -> MadeRun:
+    """Make a run of two stages that is done but for one shard, and whose client is gone."""
+    one = MadeRun(folder, name)
+    one.open()
+    one.plan(0, [["load-0", "load-1"], ["mean-0"]])
+    one.finish(ShardId(FIRST, 0))
+    one.finish(ShardId(SECOND, 0), "mean")
+    return one
+
+
+def test_without_runs_it_is_said_how_one_is_made(folder: Path) -> None:
+    assert "there are no named runs" in good(None, "runs")
+    folder.mkdir()
+    assert "KnotCluster(name=...) makes one" in good(folder, "runs")
+
+
+def test_a_store_that_is_not_there_is_refused(folder: Path) -> None:
+    assert "there is no folder" in bad(folder, "runs")
+
+
+def test_runs_are_listed_with_their_state(folder: Path) -> None:
+    left = made(folder)
+    done = made(folder, "done")
+    done.finish(ShardId(FIRST, 1))
+    lost = made(folder, "lost")
+    lost.lose(ShardId(FIRST, 1))
+    erred = made(folder, "erred")
+    erred.err(ShardId(FIRST, 1))
+    rows = {line.split()[0]: line for line in good(folder, "runs").splitlines()[1:]}
+    assert "3 h  left    10 of 15" in rows["climate"]
+    assert "done    15 of 15" in rows["done"]
+    assert "failed  10 of 15" in rows["lost"]
+    assert "failed  15 of 15" in rows["erred"]
+    assert rows["climate"].endswith("local   ada@laptop")
+    left.open(is_alive=True)
+    left.plan(1_000_000, [["other-0"]])
+    assert "running  10 of 20" in good(folder, "runs")
+
+
+def test_a_run_that_cannot_be_read_keeps_nobody_from_the_others(folder: Path) -> None:
+    made(folder)
+    broken = made(folder, "broken")
+    (folder / "broken" / "log" / "0000000000").write_bytes(b"KR damaged")
+    shown = good(folder, "runs")
+    assert "broken can't be read: " in shown
+    assert "10 of 15" in shown
+    assert "cut off" in bad(folder, "show", "broken")
+    assert "is deleted" in good(folder, "rm", "broken", "--yes")
+    assert broken.run.survey().objects == 0
+
+
+def test_what_is_no_run_is_not_listed(folder: Path) -> None:
+    made(folder)
+    (folder / "data.zarr").mkdir()
+    (folder / "data.zarr" / "run").write_text("somebody else's")
+    assert "data.zarr" not in good(folder, "runs")
+
+
+def test_a_run_is_shown(folder: Path) -> None:
+    one = made(folder)
+    one.run.record.note_jobs(0, {0: "job-a", 1: "job-b"})
+    one.run.record.publish("monthly means", b"")
+    shown = good(folder, "show", "climate")
+    assert "ada@laptop" in shown
+    assert "opened 60 min ago, left" in shown
+    assert "published   monthly means" in shown
+    stage, after = [line for line in shown.splitlines() if line.startswith("0000000000-")]
+    assert re.split("  +", stage) == [
+        *("0000000000-000", "1 done, 1 left", "load 5/10", "-", "job-a")
+    ]
+    assert after.split() == ["0000000000-001", "1", "done", "mean", "5/5", "0", "job-b"]
+
+
+def test_failures_are_shown_with_their_last_lines(folder: Path) -> None:
+    one = made(folder)
+    one.lose(ShardId(FIRST, 1))
+    shown = good(folder, "show", "climate")
+    assert "JobMemoryError: job job-1 used more memory than it may\n" in shown
+    assert "reading a.nc" in shown
+    two = made(folder, "other")
+    two.err(ShardId(FIRST, 1))
+    assert "load-1: ZeroDivisionError('division by zero')" in good(folder, "show", "other")
+
+
+def test_an_unknown_run_is_answered_with_those_there_are(folder: Path) -> None:
+    made(folder)
+    made(folder, "zebra")
+    said = bad(folder, "show", "climat")
+    assert "there is no run 'climat'" in said
+    assert "there are climate, zebra" in said
+    for command in ("logs", "cancel", "rm"):
+        assert "there are climate, zebra" in bad(folder, command, "climate-2")
+
+
+def test_a_name_that_no_run_may_have_is_unknown(folder: Path) -> None:
+    made(folder)
+    assert "there is no run '../x'" in bad(folder, "rm", "../x", "--yes", "--force")
+
+
+def test_rm_asks_and_says_how_much_it_is(folder: Path) -> None:
+    one = made(folder)
+    objects = one.run.survey().objects
+    said = bad(folder, "rm", "climate", answer="n\n")
+    assert f"Delete run climate in {folder.as_uri()}: {objects} objects, " in said
+    assert one.run.survey().objects == objects
+    assert "run climate is deleted" in good(folder, "rm", "climate", answer="y\n")
+    assert not (folder / "climate").exists()
+
+
+def test_rm_refuses_while_somebody_holds_the_run(folder: Path) -> None:
+    one = made(folder)
+    one.open(is_alive=True)
+    assert "has it open" in bad(folder, "rm", "climate", "--yes")
+    assert "10 of 15" in good(folder, "runs")
+    assert "is deleted" in good(folder, "rm", "climate", "--yes", "--force")
+
+
+def test_a_heartbeat_from_elsewhere_is_watched(folder: Path) -> None:
+    one = made(folder)
+    one.open(has_left=False)  # killed: its heartbeat stands still
+    assert "heartbeats of run climate from laptop" in good(folder, "rm", "climate", "--yes")
+
+
+def test_cancel_says_whose_jobs_end_with_their_client(folder: Path) -> None:
+    one = made(folder)
+    assert "nothing to end" in good(folder, "cancel", "climate")
+    one.open(is_alive=True)
+    assert "are processes of its client" in bad(folder, "cancel", "climate", "--yes")
+
+
+def test_logs_of_this_machine_are_what_was_kept(folder: Path) -> None:
+    one = made(folder)
+    one.lose(ShardId(FIRST, 1))
+    said = good(folder, "logs", "climate")
+    assert "gone with it" in said
+    assert "reading a.nc" in said
+    assert "reading a.nc" in good(folder, "logs", "climate", "load-1")
+    assert "nothing was kept" in good(folder, "logs", "climate", "load-0")
+    assert "2 keys of the run begin with 'load': load-0, load-1" in bad(
+        folder, "logs", "climate", "load"
+    )
+    assert "no graph of the run has a key 'laod-1'; there are load-1" in bad(
+        folder, "logs", "climate", "laod-1"
+    )
