@@ -50,8 +50,8 @@ ROOMS = {
     "session": "errors plural collector internals run settings planning tracking graphs batch "
     "local image aws",
     "dashboard": "errors plural run planning tracking batch session",
-    "cluster": "errors plural internals run settings planning tracking graphs batch session "
-    "dashboard",
+    "cluster": "errors plural internals run settings planning tracking digests graphs batch "
+    "session dashboard",
     "cli": "errors plural run settings batch image aws runs",
     "zarr": "errors run settings aws",
     "__init__": "settings cluster dashboard",
@@ -61,7 +61,7 @@ PURE_ROOMS = ("plural", "planning", "tracking")
 
 
 #: Rooms of which most files are.
-EDGED = ("run", "graphs")
+EDGED = ("run", "digests", "graphs")
 #: Files of other rooms that are as pure.
 PURE_FILES = [
     *(f"batch/{name}.py" for name in ("diagnosis", "endings", "fargate", "limits", "request")),
@@ -197,6 +197,17 @@ def test_pure_files_know_no_clock_file_or_network(name: str) -> None:
 
 #: Rooms that are pure but for some files: what each of those knows of the world, and why.
 EDGES = {
+    "digests/arrays.py": ("sys", "looks up whether a library is in use"),
+    "digests/code.py": ("sys", "looks up modules; reads those that are compiled"),
+    "digests/environment.py": ("os pathlib sys urllib", "looks at what is installed here"),
+    "digests/files.py": ("os pathlib time urllib", "looks at files, and at the clock"),
+    "digests/objects.py": ("dask_knot.settings", "asks S3 as the session of AWS would"),
+    "digests/places.py": ("os", "reads names of files"),
+    "digests/readers.py": ("os", "reads names of files"),
+    "digests/zarrs.py": ("os", "reads names of files"),
+    "digests/plain.py": ("os", "reads names of files"),
+    "digests/impurity.py": ("time", "knows the clock when it sees it"),
+    "digests/values.py": ("datetime os", "kinds of values"),
     "graphs/compaction.py": ("distributed", "packs a graph as a client of Dask does"),
     "graphs/functions.py": ("sys", "looks up the module of a function"),
     "graphs/liveness.py": ("distributed io", "knows the kinds that need a live worker; buffers"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dask
@@ -12,6 +12,7 @@ from dask.typing import Key
 from distributed.protocol import Serialized, deserialize, serialize, to_serialize
 
 from dask_knot.collector import paused_collector
+from dask_knot.digests import Digester, GraphDigests
 from dask_knot.errors import NotLoadedError, UnsupportedGraphError
 from dask_knot.graphs.annotations import (
     Annotations,
@@ -53,11 +54,34 @@ class OpenedGraph:
         By type for each key.
     reads : mapping of Key to set of Key, or None
         The values from outside that each wanted key needs; None when there are too many ways.
+    work : GraphDigests or None
+        In a named run, the digests of its tasks, and why some have none.
     """
 
     graph: Graph
     annotations: Annotations
     reads: Mapping[Key, Reads | None]
+    work: GraphDigests | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Digesting:
+    """What it takes to digest the tasks of a graph.
+
+    Attributes
+    ----------
+    digester : Digester
+        The session's.
+    outside : callable
+        Gives the digest of a value that isn't made by the graph; None if it has none.
+    """
+
+    digester: Digester
+    outside: Callable[[Key], bytes | None]
+
+    def digest(self, tasks: Mapping[Key, GraphNode]) -> GraphDigests:
+        """Digest tasks as they were sent."""
+        return self.digester.of_graph(tasks, self.outside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +128,7 @@ def open_graph(
     bounds: Bounds,
     constants: Constants,
     is_here: bool = False,
+    digesting: Digesting | None = None,
 ) -> OpenedGraph:
     """Deserialize, materialize and cull a graph. Takes its time: call it in a thread.
 
@@ -121,6 +146,8 @@ def open_graph(
         The large constants of all graphs; those of this one are added.
     is_here : bool
         Whether all jobs run on this machine.
+    digesting : Digesting, optional
+        In a named run: digests the tasks.
 
     Raises
     ------
@@ -131,7 +158,13 @@ def open_graph(
     """
     with paused_collector():
         tasks, annotations = _read(expr_ser, keys, is_here)
-        return _open(tasks, annotations, keys, everywhere, bounds, constants)
+        # Before anything is done to the tasks: jobs get them with spans, retries and constants.
+        work = digesting.digest(tasks) if digesting is not None else None
+        opened = _open(tasks, annotations, keys, everywhere, bounds, constants)
+    if work is None:
+        return opened
+    graph = replace(opened.graph, digests=work.digests, codes=work.codes)
+    return replace(opened, graph=graph, work=work)
 
 
 def _read(

@@ -1,0 +1,207 @@
+"""What a code object does, without where it stands: no file, no line, no docstring, no offsets.
+
+Bytecode refers to constants by their number, and jumps by distances. Both change when a docstring
+comes or goes. So instructions are written anew: constants numbered by their first use, jumps by the
+number of the instruction that they lead to.
+"""
+
+from __future__ import annotations
+
+import dis
+import inspect
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any
+
+_FLAGS = (
+    inspect.CO_VARARGS
+    | inspect.CO_VARKEYWORDS
+    | inspect.CO_GENERATOR
+    | inspect.CO_COROUTINE
+    | inspect.CO_ASYNC_GENERATOR
+    | inspect.CO_ITERABLE_COROUTINE
+)
+_CONSTANTS = frozenset(dis.hasconst)
+_NAMES = frozenset(dis.hasname)
+_JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
+_NUMBERS = struct.Struct("<HI")
+#: These load a variable that the code doesn't hold itself.
+_GLOBAL_LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
+_ATTRIBUTE_LOADS = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
+_STORES = frozenset({"STORE_FAST", "STORE_DEREF", "STORE_NAME", "STORE_GLOBAL"})
+_LOADS = _GLOBAL_LOADS | frozenset(
+    {"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW", "LOAD_DEREF", "LOAD_CLASSDEREF"}
+)
+#: Instructions between a callable and its call that do nothing of interest.
+_BEFORE_CALLS = frozenset({"PRECALL", "PUSH_NULL", "NOP", "CACHE"})
+_CALLS = frozenset({"CALL", "CALL_FUNCTION", "CALL_METHOD"})
+#: What `import a.b as c` does between taking b of a, and c.
+_SHUFFLES = frozenset({"SWAP", "POP_TOP", "ROT_TWO"})
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A variable that code takes from outside, with the attributes that it takes of it.
+
+    Attributes
+    ----------
+    name : str
+        The global; of something imported inside of the function, the module.
+    chain : tuple of str
+        Attributes, one after another.
+    is_bare_call : bool
+        What the chain ends with is called without arguments.
+    level : int
+        None for a global, else that of an import: 0 for an absolute one.
+    """
+
+    name: str
+    chain: tuple[str, ...] = ()
+    is_bare_call: bool = False
+    level: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bytecode:
+    """A code object without its place.
+
+    Attributes
+    ----------
+    label : bytes
+        All of it but for its constants.
+    constants : sequence of Any
+        In the order in which they are used; nested code objects among them.
+    uses : sequence of Use
+        What it takes from outside; of nested code objects, too.
+    """
+
+    label: bytes
+    constants: Sequence[Any]
+    uses: Sequence[Use] = field(default=())
+
+
+def read(code: CodeType, outer: Mapping[str, Use] | None = None) -> Bytecode:
+    """Take a code object apart.
+
+    Parameters
+    ----------
+    code : CodeType
+        Of a function.
+    outer : mapping of str to Use
+        Variables of the code around it that are imports.
+    """
+    instructions = [one for one in dis.get_instructions(code) if one.opname != "CACHE"]
+    kept, places = _placed(instructions)
+    constants: list[Any] = []
+    numbers: dict[int, int] = {}
+    parts = []
+    names: list[str] = []
+    for one in kept:
+        argument = one.arg or 0
+        if one.opcode in _CONSTANTS:
+            if argument not in numbers:
+                numbers[argument] = len(constants)
+                constants.append(code.co_consts[argument])
+            argument = numbers[argument]
+        elif one.opcode in _JUMPS:
+            argument = places[one.argval]
+        elif one.opcode in _NAMES:
+            names.append(str(one.argval))
+            argument = argument & 3 if one.opname in ("LOAD_GLOBAL", "LOAD_ATTR") else 0
+        parts.append(_NUMBERS.pack(one.opcode, argument))
+    texts = (names, code.co_varnames, code.co_cellvars, code.co_freevars)
+    counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount)
+    head = repr((texts, counts, code.co_flags & _FLAGS, _exceptions(code, places)))
+    uses, imported = _uses(kept, outer or {})
+    for one in constants:
+        if type(one) is CodeType:
+            uses += read(one, imported).uses
+    label = head.encode(errors="surrogatepass") + b"".join(parts)
+    return Bytecode(label, constants, (*dict.fromkeys(uses),))
+
+
+def _placed(
+    instructions: Sequence[dis.Instruction],
+) -> tuple[list[dis.Instruction], dict[int, int]]:
+    """Leave out what is no instruction of its own; give the numbers of the others by offset."""
+    kept: list[dis.Instruction] = []
+    places: dict[int, int] = {}
+    is_class = any(one.opname == "STORE_NAME" for one in instructions)
+    for one, after in zip(instructions, [*instructions[1:], None], strict=True):
+        places[one.offset] = len(kept)  # a jump may lead to the prefix of an instruction
+        is_docstring = is_class and _is_docstring(one, after)
+        if one.opname != "EXTENDED_ARG" and not is_docstring:
+            kept.append(one)
+    return kept, places
+
+
+def _is_docstring(one: dis.Instruction, after: dis.Instruction | None) -> bool:
+    if one.opname == "STORE_NAME":
+        return one.argval in ("__doc__", "__module__", "__qualname__", "__firstlineno__")
+    is_stored = after is not None and after.opname == "STORE_NAME"
+    return is_stored and after is not None and _is_docstring(after, None)
+
+
+def _exceptions(code: CodeType, places: dict[int, int]) -> list[tuple[Any, ...]]:
+    entries = getattr(dis.Bytecode(code), "exception_entries", ())
+    return [
+        (places.get(one.start), places.get(one.end), places.get(one.target), one.depth, one.lasti)
+        for one in entries
+    ]
+
+
+def _uses(
+    instructions: Sequence[dis.Instruction], outer: Mapping[str, Use]
+) -> tuple[list[Use], dict[str, Use]]:
+    """Find the globals and imports that code itself uses, and what its variables import."""
+    found: list[Use] = []
+    imported = dict(outer)
+    for place, one in enumerate(instructions):
+        if one.opname == "IMPORT_NAME":
+            variables = dict(_imports(instructions, place))
+            imported |= variables
+            found += [use for use in variables.values() if use.chain]  # the module must have it
+    for place, one in enumerate(instructions):
+        used = imported.get(str(one.argval)) if one.opname in _LOADS else None
+        if used is not None:
+            chain, is_bare_call = _chain(instructions, place + 1)
+            found.append(Use(used.name, used.chain + chain, is_bare_call, used.level))
+        elif one.opname in _GLOBAL_LOADS:
+            found.append(Use(str(one.argval), *_chain(instructions, place + 1)))
+    return found, imported
+
+
+def _imports(instructions: Sequence[dis.Instruction], place: int) -> Iterator[tuple[str, Use]]:
+    """Find the variables that an import inside of a function is put into."""
+    module = str(instructions[place].argval)
+    names = instructions[place - 1].argval
+    level = int(instructions[place - 2].argval or 0)
+    is_renamed = instructions[place + 1].opname == "IMPORT_FROM"  # import a.b as c
+    if not names:
+        module = module if is_renamed else module.partition(".")[0]
+    name: str | None = None
+    for one in instructions[place + 1 :]:
+        if one.opname == "IMPORT_FROM":
+            name = str(one.argval)
+        elif one.opname in _STORES:
+            yield str(one.argval), Use(module, (name,) if names and name else (), level=level)
+            if not names:
+                return
+        elif one.opname not in ("SWAP", "POP_TOP", "ROT_TWO") or (
+            one.opname == "POP_TOP" and names
+        ):
+            return
+
+
+def _chain(instructions: Sequence[dis.Instruction], place: int) -> tuple[tuple[str, ...], bool]:
+    """Give the attributes that are taken from there on, and whether the last is called bare."""
+    chain = []
+    while place < len(instructions) and instructions[place].opname in _ATTRIBUTE_LOADS:
+        chain.append(str(instructions[place].argval))
+        place += 1
+    while place < len(instructions) and instructions[place].opname in _BEFORE_CALLS:
+        place += 1
+    is_called = place < len(instructions) and instructions[place].opname in _CALLS
+    return tuple(chain), is_called and instructions[place].arg == 0

@@ -1,0 +1,261 @@
+"""Takes functions, classes and modules apart: by version what is installed, by content what is not.
+
+What is the user's own is known by what it does and by all that it names, wherever that stands.
+Neither files nor modules nor lines have a name here, so that code may be moved.
+"""
+
+from __future__ import annotations
+
+import builtins
+import enum
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping
+from operator import attrgetter
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from dask_knot.digests import bytecode, impurity
+from dask_knot.digests.bytecode import Bytecode, Use
+from dask_knot.digests.environment import Environment, Origin
+from dask_knot.digests.plain import digest, sized
+from dask_knot.digests.refusal import UndigestibleError
+from dask_knot.digests.walk import Opened
+
+#: Instead of a variable that isn't there.
+_MISSING = ("nothing of that name",)
+#: Members of classes that say where they are from, what they are called, or what is derived.
+_OF_EVERY_CLASS = frozenset(
+    {
+        *("__module__", "__doc__", "__dict__", "__weakref__", "__qualname__", "__name__"),
+        *("__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__"),
+        *("__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl"),
+        *("__dataclass_fields__", "__parameters__", "__orig_bases__", "__match_args__"),
+    }
+)
+#: With these, code reaches what it doesn't name.
+_REACHING = (globals, eval, exec, __import__, importlib.import_module)
+_MEMBER_KINDS = ("getset_descriptor", "member_descriptor")
+
+
+class CodeReader:
+    """Takes apart what can be called.
+
+    Parameters
+    ----------
+    environment : Environment
+        Knows what is installed.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        # By code: what tasks call is unpickled anew for each graph, and equal then.
+        self._codes: dict[CodeType, Bytecode] = {}
+
+    def by_name(self, value: Any) -> Opened | None:
+        """Open what an installed distribution has under its name; None if it isn't such."""
+        module, name = getattr(value, "__module__", None), _qualified(value)
+        if not isinstance(module, str) or not isinstance(name, str):
+            return None
+        origin = self._environment.origin(module)
+        if origin is None or _found(module, name) is not value:
+            return None
+        return _installed(origin, module, name)
+
+    def function(self, function: FunctionType) -> Opened:
+        """Open a function of Python."""
+        known = self.by_name(function)
+        if known is not None:
+            return known
+        dispatched = _dispatched(function)
+        if dispatched is not None:
+            return dispatched
+        module = function.__globals__.get("__name__")
+        origin = self._environment.origin(module)
+        code = self._read(function.__code__)
+        parts = dict(self._held(function, code))
+        if origin is None:
+            parts |= self._used(function, code)
+            label = sized(b"function", code.label) + function.__name__.encode()
+        else:  # made by a function of a distribution, which knows what it named
+            place = f"{module}.{function.__qualname__}".encode()
+            label = sized(b"made", code.label) + place + origin.token
+            parts[f"version of {origin.name}"] = origin.token
+        return Opened(label, (*parts.values(),), (*parts,))
+
+    def _read(self, code: CodeType) -> Bytecode:
+        if code not in self._codes:
+            self._codes[code] = bytecode.read(code)
+        return self._codes[code]
+
+    def _held(self, function: FunctionType, code: Bytecode) -> Iterator[tuple[str, Any]]:
+        yield "constants", [*code.constants]
+        yield "defaults", function.__defaults__
+        yield "keyword defaults", function.__kwdefaults__
+        names = function.__code__.co_freevars
+        for name, cell in zip(names, function.__closure__ or (), strict=True):
+            try:
+                yield f"captured {name}", cell.cell_contents
+            except ValueError:  # nothing is in it yet
+                yield f"captured {name}", _MISSING
+        for name, value in sorted(function.__dict__.items()):
+            yield f"attribute {name}", value
+
+    def _used(self, function: FunctionType, code: Bytecode) -> Iterator[tuple[str, Any]]:
+        """Give what a function names that it doesn't hold."""
+        for use in code.uses:
+            name, value = self._resolved(function, use)
+            why = _reason(value, use)
+            if why is not None:
+                raise UndigestibleError(why)
+            yield name, value
+
+    def _resolved(self, function: FunctionType, use: Use) -> tuple[str, Any]:
+        known = function.__globals__
+        name = ".".join((use.name, *use.chain))
+        if use.level is not None:
+            value: Any = _module(use, known)
+        elif use.name in known:
+            value = known[use.name]
+        else:
+            return name, getattr(builtins, use.name, _MISSING)
+        return name, self._member(value, use.chain)
+
+    def _member(self, value: Any, chain: tuple[str, ...]) -> Any:
+        """Follow attributes, through modules only: of all else the whole counts."""
+        for name in chain:
+            if type(value) is not ModuleType:
+                return value
+            inside = vars(value)
+            submodule = sys.modules.get(f"{value.__name__}.{name}")
+            if name in inside:
+                value = inside[name]
+            elif submodule is not None:
+                value = submodule
+            elif self._environment.origin(value.__name__) is not None:
+                return _lazy(value, name)
+            else:
+                return _MISSING
+        return value
+
+    def compiled(self, value: Any) -> Opened:
+        """Open a function that isn't written in Python."""
+        module, name = value.__module__ or "builtins", value.__qualname__
+        origin = self._environment.origin(module)
+        if origin is not None:
+            return _installed(origin, module, name)
+        file = getattr(sys.modules.get(module), "__file__", None)
+        if file is None:
+            raise UndigestibleError(f"nothing says what {module}.{name} does: it is compiled")
+        with open(file, "rb") as opened:
+            return Opened(b"compiled " + name.encode() + digest(opened.read()))
+
+    def code(self, code: CodeType) -> Opened:
+        """Open code in code: a function that another one makes."""
+        read = self._read(code)
+        return Opened(sized(b"code", read.label) + code.co_name.encode(), (read.constants,))
+
+    def module(self, module: ModuleType) -> Opened:
+        """Open a module: the user's own with all that it defines."""
+        name = module.__name__
+        origin = self._environment.origin(name)
+        if origin is not None:
+            return _installed(origin, name, "")
+        members = {
+            name: value
+            for name, value in sorted(vars(module).items())
+            if not (name.startswith("__") and name.endswith("__"))
+        }
+        return Opened(b"module", (*members.values(),), (*members,))
+
+    def kind(self, kind: type) -> Opened:
+        """Open a class."""
+        known = self.by_name(kind)
+        if known is not None:
+            return known
+        origin = self._environment.origin(kind.__module__)
+        members = dict(_members(kind))
+        label = b"class" + kind.__qualname__.encode()
+        if origin is not None:
+            label += origin.token
+        parts = {"bases": kind.__bases__, "metaclass": type(kind), **members}
+        return Opened(label, (*parts.values(),), (*parts,))
+
+
+def _qualified(value: Any) -> Any:
+    return getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
+
+
+def _installed(origin: Origin, module: str, name: str) -> Opened:
+    label = f"installed {module}:{name}".encode()
+    return Opened(label, (origin.token,), (f"version of {origin.name}",))
+
+
+def _found(module: str, name: str) -> Any:
+    try:
+        return attrgetter(name)(sys.modules.get(module))
+    except AttributeError:
+        return None
+
+
+def _lazy(module: ModuleType, name: str) -> Any:
+    """Name what a module of a distribution makes when it is asked for."""
+    return ("of", module, name)
+
+
+def _module(use: Use, known: Mapping[str, Any]) -> Any:
+    """Give the module that a function imports when it runs."""
+    name = use.name
+    try:
+        if use.level:
+            package = str(known.get("__package__") or "")
+            name = importlib.util.resolve_name("." * use.level + name, package)
+        found = sys.modules.get(name)
+        return importlib.import_module(name) if found is None else found
+    except Exception as error:  # importing runs whatever stands there
+        raise UndigestibleError(
+            f"it imports {name!r}, which can't be done here: {error}"
+        ) from error
+
+
+def _reason(value: Any, use: Use) -> str | None:
+    name = ".".join((use.name, *use.chain))
+    for reaching in _REACHING:
+        if value is reaching:
+            return f"with {use.name}() it reaches what it doesn't name"
+    why = impurity.reason(value, use.is_bare_call)
+    return f"{why} ({name})" if why is not None else None
+
+
+def _dispatched(function: FunctionType) -> Opened | None:
+    """Open what `functools.singledispatch` made: its own memory of types isn't part of it."""
+    registry = function.__dict__.get("registry")
+    if registry is None or "dispatch" not in function.__dict__:
+        return None
+    pairs = list(dict(registry).items())
+    return Opened(b"singledispatch", [*pairs], ["registered " + kind.__name__ for kind, _ in pairs])
+
+
+def _members(kind: type) -> Iterator[tuple[str, Any]]:
+    """Give what a class is made of."""
+    if issubclass(kind, enum.Enum):
+        yield "members", [(name, one.value) for name, one in kind.__members__.items()]
+    fields = kind.__dict__.get("__dataclass_fields__")
+    if fields is not None:
+        yield "fields", [_field(field) for field in fields.values()]
+    for name, value in sorted(vars(kind).items()):
+        if name in _OF_EVERY_CLASS or type(value).__name__ in _MEMBER_KINDS:
+            continue
+        if issubclass(kind, enum.Enum) and not _is_method(value):
+            continue
+        yield name, value
+
+
+def _is_method(value: Any) -> bool:
+    return isinstance(value, FunctionType | staticmethod | classmethod | property)
+
+
+def _field(field: Any) -> tuple[Any, ...]:
+    flags = (field.init, field.repr, field.hash, field.compare, field.kw_only)
+    return (field.name, field.default, field.default_factory, *flags, dict(field.metadata))
