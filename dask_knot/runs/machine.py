@@ -52,8 +52,7 @@ def _ticks(pid: int) -> float | None:
         text = (_PROC / str(pid) / "stat").read_text(errors="replace")
     except OSError:
         return None
-    # The name may have blanks and brackets in it; behind it are the 3rd field, the state, and all
-    # others: the start is the 22nd.
+    # Behind the name, which may have blanks and brackets: the state is field 3, the start field 22.
     fields = text.rpartition(")")[2].split()
     return None if fields[0] in _ENDED else float(fields[19])
 

@@ -9,6 +9,7 @@ from dask_knot.batch.service import JobService
 from dask_knot.planning import Limits, Resources
 from dask_knot.run.run import Run
 from dask_knot.run.work import Options
+from dask_knot.runs.machine import own_info
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.constants import StoredConstants
 from dask_knot.session.driver import Driver
@@ -17,7 +18,6 @@ from dask_knot.session.failures import Failures
 from dask_knot.session.hold import Hold, take_hold
 from dask_knot.session.hooks import Hooks
 from dask_knot.session.lookout import Lookout
-from dask_knot.session.machine import own_info
 from dask_knot.session.progress import Progress
 from dask_knot.session.session import Session
 from dask_knot.session.submission import Submitter
