@@ -211,6 +211,11 @@ def is_local_start(frame: FrameType) -> bool:
     return (frame.f_globals.get("__name__"), frame.f_code.co_name) == _LOCAL_START
 
 
+def is_shutdown(frame: FrameType) -> bool:
+    """Tell whether a cluster is closed by `Client.shutdown`."""
+    return frame.f_code is Client._shutdown.__code__
+
+
 # --- Plugins --------------------------------------------------------------------------------------
 
 

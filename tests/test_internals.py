@@ -384,6 +384,8 @@ METHODS: dict[Callable[..., Any], str] = {
     Scheduler.heartbeat_worker: "address now metrics executing",
     Scheduler.report: "msg client",
     Scheduler.client_releases_keys: "keys client stimulus_id",
+    Scheduler.remove_client: "client stimulus_id",
+    Scheduler.new_task: "key spec state",
     Scheduler.transitions: "recommendations stimulus_id",
     Scheduler.remove_client: "client",
     Worker.get_data: "comm keys who serializers",

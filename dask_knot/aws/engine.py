@@ -100,6 +100,11 @@ class AwsEngine:
         return False
 
     @property
+    def jobs_stay(self) -> bool:
+        """Jobs go on, whatever becomes of their client."""
+        return True
+
+    @property
     def largest(self) -> Resources:
         """The most that a compute environment may have; the memory of its instances isn't known."""
         if self.template.platform == FARGATE:

@@ -26,6 +26,8 @@ from dask_knot.internals import start_loop, stop_loop
 from dask_knot.settings import checks
 from dask_knot.settings.home import home_folder
 
+#: Why a cluster is closed by a process that only leaves its run.
+LEAVING = "knot-leave"
 #: By so many seconds may the start of a process seem to change: the system tells it from the time
 #: of day, which is set now and then.
 CLOCK_STEP = 10.0
@@ -181,7 +183,7 @@ class RunningCluster(Cluster):  # type: ignore[misc]
         )
 
     def close(self, timeout: float | None = None) -> Any:
-        """End the cluster, in whatever process it is."""
+        """Close the cluster, in whatever process it is: a named run is left, and stays."""
         closing = super().close(timeout)
         if not self.asynchronous:
             stop_loop(self)
@@ -190,5 +192,5 @@ class RunningCluster(Cluster):  # type: ignore[misc]
     async def _close(self) -> None:
         if self.status == Status.running:
             with contextlib.suppress(OSError):
-                await self.scheduler_comm.terminate()
+                await self.scheduler_comm.terminate(reason=LEAVING)
         await super()._close()

@@ -7,6 +7,7 @@ threads. Jobs end once, and then what is left of the run, however often it is as
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -27,6 +28,10 @@ from dask_knot.session.session import Session
 from dask_knot.settings import checks
 from dask_knot.settings.settings import Settings
 
+logger = logging.getLogger(__name__)
+
+#: For so many seconds who leaves waits until all is submitted that was asked for.
+LONGEST_FLUSH = 60.0
 #: Dask must hand every ready key to the gateway at once: Batch does the queueing.
 SCHEDULING = {"distributed.scheduler.worker-saturation": "inf"}
 
@@ -66,6 +71,7 @@ class Lifetime:
         self._signs: SignsOfLife | None = None
         self._notice: Path | None = None
         self._following: asyncio.Future[None] | None = None
+        self._flushing: asyncio.Future[None] | None = None
 
     @property
     def opened(self) -> Session:
@@ -123,8 +129,14 @@ class Lifetime:
         self._notice = await asyncio.to_thread(announce, name, address)
         self._following = asyncio.ensure_future(self._follow(self.scheduler, finish))
 
-    async def close(self) -> None:
-        """End all jobs, delete the values of an unnamed run, and stop gateway and scheduler."""
+    async def close(self, ends: bool = False) -> None:
+        """Leave a named run, or end an unnamed one; stop gateway and scheduler.
+
+        Parameters
+        ----------
+        ends : bool
+            Whether all jobs of a named run are ended, too; so they are after `Client.shutdown`.
+        """
         if self._signs is not None:
             self._signs.close()
         if self._following is not None:
@@ -132,11 +144,15 @@ class Lifetime:
         if self._notice is not None:
             await asyncio.to_thread(withdraw, self._notice)
         session, ending = self.session, None
+        ends = ends or (self.scheduler is not None and self.scheduler.is_shut_down)
+        if session is not None and self._leaves(ends):
+            await self._flush(session)
         if self.scheduler is not None:
             self.scheduler.leave()
         if session is not None:
             await session.leave()
-            ending = asyncio.ensure_future(asyncio.to_thread(session.end_jobs))
+            parting = self._parting(session, ends)
+            ending = asyncio.ensure_future(asyncio.to_thread(parting))
         try:
             await self._end_servers()
         finally:
@@ -147,15 +163,46 @@ class Lifetime:
                 self._has_overrides = False
                 overrides.release()
 
+    def hurry(self) -> None:
+        """Wait no longer until all is submitted: whoever closes has lost patience."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+
     def end_now(self) -> None:
-        """End all jobs and delete an unnamed run without the event loop; blocks.
+        """Leave a named run, or end an unnamed one, without the event loop; blocks.
 
         For a process that ends, or whose event loop has ended: `close` waits for more than this.
         """
         if self.session is not None:
+            self._parting(self.session, ends=False)()
             self.session.end()
         if self._notice is not None:
             withdraw(self._notice)
+
+    def _leaves(self, ends: bool) -> bool:
+        return self.settings.is_named and not ends
+
+    def _parting(self, session: Session, ends: bool) -> Callable[[], None]:
+        if self._leaves(ends):
+            return session.let_go
+        return session.end_run_jobs if self.settings.is_named else session.end_jobs
+
+    async def _flush(self, session: Session) -> None:
+        """Submit what was asked for and isn't submitted yet, where jobs go on without a client."""
+        if not session.jobs_stay or self.scheduler is None:
+            return
+        self.scheduler.flush()
+        self._flushing = asyncio.ensure_future(session.flush())
+        await asyncio.wait([self._flushing], timeout=LONGEST_FLUSH)
+        if not self._flushing.done():
+            self._flushing.cancel()
+            logger.warning(
+                "not all is submitted that was asked for, after %d s: it is when the same script "
+                "runs again",
+                LONGEST_FLUSH,
+            )
+        elif not self._flushing.cancelled() and (error := self._flushing.exception()):
+            logger.warning("not all is submitted that was asked for: %s", error)
 
     def abandon(self) -> None:
         """Leave the folders of scheduler and gateway to the process of which this is a fork."""

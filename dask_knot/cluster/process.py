@@ -5,7 +5,8 @@ cluster sets them, and the last one puts back what was there.
 
 A cluster that nobody has closed ends with its process, and is left alone by its forks. A process
 ends in four ways: with the interpreter, by a signal that asks for it, by one that can't be heard,
-and by `os._exit`. Jobs go on after the last two only.
+and by `os._exit`. Jobs of unnamed runs go on after the last two only; a named run is left in any
+case.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class OpenCluster(Protocol):
         """Close from a thread in which the event loop doesn't run."""
 
     def end_now(self) -> None:
-        """End all jobs and delete an unnamed run without the event loop."""
+        """Leave a named run, or end an unnamed one, without the event loop."""
 
     def abandon(self) -> None:
         """Leave everything to the process of which this is a fork."""
@@ -107,7 +108,7 @@ def close_all() -> None:
 
 
 def hear_signals() -> None:
-    """Let those signals that end a process end its jobs first, unless the user has other plans."""
+    """Let signals that end a process end its clusters first, unless the user has other plans."""
     if threading.current_thread() is not threading.main_thread():
         return
     for number in SIGNALS:
@@ -116,7 +117,7 @@ def hear_signals() -> None:
 
 
 def _end_and_go(number: int, frame: object) -> None:
-    """End all jobs, then do what the signal does by itself.
+    """End or leave all runs, then do what the signal does by itself.
 
     Not an exception in the main thread, which user code might catch; and in another thread, as
     this one may hold a lock just now.

@@ -22,6 +22,7 @@ from distributed.utils import log_errors
 
 from dask_knot.cluster.arrivals import Arrival, Arrivals
 from dask_knot.cluster.departures import Departures, ignore_who_left, wanted_readers
+from dask_knot.cluster.discovery import LEAVING
 from dask_knot.cluster.news import News
 from dask_knot.cluster.outcomes import Outcomes
 from dask_knot.cluster.plugins import Answers, PluginRegistry
@@ -47,6 +48,8 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
     ----------
     values : Values
         What the gateway reads and puts.
+    is_shut_down : bool
+        Whether a client has ended all of it, with `Client.shutdown`.
     """
 
     def __init__(self, session: Session, **options: Any) -> None:
@@ -61,6 +64,8 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         self._departures = Departures(self, self._news.leaving if run else nullcontext)
         self._arrivals = Arrivals(self, self._news, session, self._recall)
         self.values = Values(self, self._news, session)
+        self.is_shut_down = False
+        self.handlers["terminate"] = self.shut_down
         self.add_plugin(Releases(self._news, self._arrivals), name="knot-releases")
         self.extensions["replay-tasks"] = Replay(self, session)
         add_views(self, session)
@@ -77,6 +82,15 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         """Take nothing more from anybody, and tell nobody anything."""
         self._news.close()
         self._departures.leave()
+
+    def flush(self) -> None:
+        """Let the tracker know of all that Dask has asked for."""
+        self._news.flush()
+
+    async def shut_down(self, reason: str = "shutdown", **options: Any) -> None:
+        """Close because another process says so: a client that shuts down, or who just leaves."""
+        self.is_shut_down = reason != LEAVING
+        await self.close(reason=reason, **options)
 
     async def close(self, *arguments: Any, **options: Any) -> None:
         """Close, whoever asks for it: the cluster, or a client that shuts everything down."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Generator, Mapping
 from typing import Any, TypeVar
 
@@ -27,7 +28,7 @@ from dask_knot.cluster.scheduler import KnotScheduler
 from dask_knot.dashboard.jobtable import JobTable, job_table
 from dask_knot.errors import EngineError
 from dask_knot.graphs.opening import send_graph
-from dask_knot.internals import log_of, start_loop, stop_loop
+from dask_knot.internals import is_shutdown, log_of, start_loop, stop_loop
 from dask_knot.settings.settings import Settings
 
 C = TypeVar("C", bound="SessionCluster")
@@ -62,6 +63,7 @@ class SessionCluster(Cluster):  # type: ignore[misc]
         self.security = security
         self._lifetime = Lifetime(settings, security, silence_logs)
         self._closing: asyncio.Future[None] | None = None
+        self._ends = False
         self._pid = os.getpid()
         hear_signals()
         super().__init__(asynchronous=asynchronous, loop=loop, name=settings.name, quiet=True)
@@ -230,11 +232,16 @@ class SessionCluster(Cluster):  # type: ignore[misc]
         return super().sync(func, *args, **options)
 
     def close(self, timeout: float | None = None) -> Any:
-        """End all jobs, delete the values of an unnamed run, and stop scheduler and gateway."""
+        """Leave a named run; end the jobs of an unnamed one, and delete its values."""
+        self._ends |= is_shutdown(sys._getframe(1))
         if self.asynchronous or os.getpid() != self._pid:
             return super().close(timeout)
         close_clients(self)
-        super().close(timeout)
+        try:
+            super().close(timeout)
+        except BaseException:  # such as Ctrl-C
+            self.loop.add_callback(self._lifetime.hurry)
+            raise
         stop_loop(self)
         return None
 
@@ -245,7 +252,7 @@ class SessionCluster(Cluster):  # type: ignore[misc]
         sync(self.loop, self._close, callback_timeout=timeout)
 
     def end_now(self) -> None:
-        """End all jobs and delete an unnamed run without the event loop; blocks."""
+        """Leave a named run, or end an unnamed one, without the event loop; blocks."""
         self._lifetime.end_now()
 
     def abandon(self) -> None:
@@ -276,7 +283,7 @@ class SessionCluster(Cluster):  # type: ignore[misc]
         if self.status == Status.closed:
             return
         self.status = Status.closing
-        await self._lifetime.close()
+        await self._lifetime.close(self._ends)
         await super()._close()
         open_here.discard(self)
 

@@ -48,6 +48,10 @@ class Engine(Protocol):
     def is_here(self) -> bool:
         """Whether jobs are processes of this machine, with its files and locks."""
 
+    @property
+    def jobs_stay(self) -> bool:
+        """Whether jobs go on without the client that submitted them."""
+
     def open_store(self, url: str) -> Store:
         """Open a store with the engine's own credentials, if it has any."""
 

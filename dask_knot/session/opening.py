@@ -18,6 +18,7 @@ from dask_knot.session.failures import Failures
 from dask_knot.session.hold import Hold, take_hold
 from dask_knot.session.hooks import Hooks
 from dask_knot.session.lookout import Lookout
+from dask_knot.session.parting import Parting
 from dask_knot.session.progress import Progress
 from dask_knot.session.session import Session
 from dask_knot.session.submission import Submitter
@@ -109,7 +110,7 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
         _values=values,
         _driver=driver,
         _lookout=lookout,
-        _clockwork=clockwork,
+        _parting=Parting(settings, run, engine, service, driver, lookout, values, clockwork),
     )
 
 

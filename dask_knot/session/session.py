@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
-import time
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,17 +12,16 @@ from itertools import count
 from dask.typing import Key
 
 from dask_knot.batch.service import JobService, StageJob
-from dask_knot.batch.termination import end_jobs
 from dask_knot.errors import StoreError
 from dask_knot.planning import Resources, Shard, Stage
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import StageId
 from dask_knot.run.run import Run
-from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine
 from dask_knot.session.hooks import Hooks
 from dask_knot.session.lookout import Lookout
+from dask_knot.session.parting import Parting
 from dask_knot.session.plugins import JobPlugins
 from dask_knot.session.progress import Progress
 from dask_knot.session.values import ValueReader
@@ -34,9 +31,6 @@ from dask_knot.tracking.foresight import Foresight
 from dask_knot.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
-
-#: For so many seconds trouble of the store is borne at the end: what stays is never looked for.
-BEARING = 5.0
 
 
 @dataclass(slots=True)
@@ -77,11 +71,8 @@ class Session:
     _values: ValueReader
     _driver: Driver
     _lookout: Lookout
-    _clockwork: Clockwork
+    _parting: Parting
     _run_ids: Iterator[int] = field(default_factory=lambda: count(1))
-    _ending: threading.RLock = field(default_factory=threading.RLock)
-    _has_ended_jobs: bool = False
-    _is_ended: bool = False
 
     # Verbs.
 
@@ -144,46 +135,28 @@ class Session:
         """Let go of the run: nothing more is planned, submitted or told. Jobs go on."""
         await self._driver.close()
 
-    def end_jobs(self) -> None:
-        """End all jobs and threads, and say which jobs could not be ended; blocks.
+    def let_go(self) -> None:
+        """End all threads, and the jobs that can't go on without this client; blocks.
 
-        Only the first call does anything; others, in whatever thread, wait for it.
+        Only the first call does anything, be it of this, `end_jobs` or `end`; others, in whatever
+        thread, wait for it.
         """
-        with self._ending:
-            if self._has_ended_jobs:
-                return
-            self._has_ended_jobs = True
-            self._driver.stop()
-            self.run.hurry()  # not before: what fails now must not go on with its next stage
-            self._driver.shut_down_submission()
-            self._engine.end_jobs()
-            clock = self._clockwork
-            left = end_jobs(self._service, now=clock.now, pause=clock.pause or time.sleep)
-            self._driver.shut_down()
-            self._lookout.close()
-            self._values.close()
-        if left.jobs:
-            settings = self.settings
-            words = left.words(settings.name, settings.store or "", self._engine.end_command)
-            logger.warning("%s", words)
+        self._parting.let_go()
+
+    def end_jobs(self) -> None:
+        """End all jobs and threads, and say which jobs could not be ended; blocks."""
+        self._parting.end_jobs()
+
+    def end_run_jobs(self) -> None:
+        """End all jobs of the run, those of other sessions included, and all threads; blocks."""
+        self._parting.end_run_jobs()
 
     def end(self) -> None:
-        """End all jobs, delete an unnamed run, and end the engine; blocks.
+        """Delete an unnamed run, and end the engine; jobs before that, unless let go; blocks.
 
         Only the first call does anything: a process that ends makes sure.
         """
-        self.end_jobs()
-        with self._ending:
-            if self._is_ended:
-                return
-            self._is_ended = True
-            try:
-                if not self.settings.is_named:
-                    bearing = min(BEARING, self.settings.tempo.patience)
-                    self.run.be_patient(bearing, self._clockwork.now, self._clockwork.pause)
-                    self.run.delete_all()
-            finally:
-                self._engine.close()
+        self._parting.end()
 
     def resize(self, jobs: int) -> None:
         """Let another number of jobs run at once."""
@@ -206,6 +179,11 @@ class Session:
     def is_here(self) -> bool:
         """Whether jobs are processes of this machine, with its files and locks."""
         return self._engine.is_here
+
+    @property
+    def jobs_stay(self) -> bool:
+        """Whether jobs go on without the client that submitted them."""
+        return self._engine.jobs_stay
 
     @property
     def jobs(self) -> Mapping[StageId, StageJob]:

@@ -41,6 +41,7 @@ class VirtualEngine:
 
     largest = Resources(64, 2**36)
     is_here = False
+    jobs_stay = True
 
     def __init__(self, loop: VirtualLoop, url: str) -> None:
         settings = resolve({"engine": "local", "jobs": 8, "cores": 1, "memory": 2**30})

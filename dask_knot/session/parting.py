@@ -1,0 +1,104 @@
+"""The end of a session's hold on its run: jobs end or are left, then threads, then what is left.
+
+It may come from every thread, from a signal and from the end of the interpreter, several of them at
+once: each step is done once, and whoever asks for it waits for that.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+
+from dask_knot.batch.endings import ENDED_RUN
+from dask_knot.batch.runjobs import end_run, jobs_of_run
+from dask_knot.batch.service import JobService
+from dask_knot.batch.termination import Leftovers, end_jobs
+from dask_knot.run.run import Run
+from dask_knot.session.clockwork import Clockwork
+from dask_knot.session.driver import Driver
+from dask_knot.session.engines import Engine
+from dask_knot.session.lookout import Lookout
+from dask_knot.session.values import ValueReader
+from dask_knot.settings.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+#: For so many seconds trouble of the store is borne at the end: what stays is never looked for.
+BEARING = 5.0
+
+
+@dataclass(slots=True)
+class Parting:
+    """Lets go of a run; what it does blocks."""
+
+    settings: Settings
+    run: Run
+    engine: Engine
+    service: JobService
+    driver: Driver
+    lookout: Lookout
+    values: ValueReader
+    clockwork: Clockwork
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _has_let_go: bool = False
+    _is_ended: bool = False
+
+    def let_go(self) -> None:
+        """End all threads, and the jobs that can't go on without this client."""
+        self._let_go(ends_jobs=not self.engine.jobs_stay)
+
+    def end_jobs(self) -> None:
+        """End all jobs and threads, and say which jobs could not be ended."""
+        self._let_go(ends_jobs=True)
+
+    def end_run_jobs(self) -> None:
+        """End all jobs of the run, those of other sessions included, and all threads."""
+        with self._lock:
+            self._let_go(ends_jobs=True)
+            if self.engine.jobs_stay:
+                client, queue = self.engine.client, self.engine.template.queue
+                jobs = jobs_of_run(client, queue, self.run.name)
+                clock = self.clockwork
+                pause = clock.pause or time.sleep
+                self._say(end_run(client, jobs, ENDED_RUN, now=clock.now, pause=pause))
+
+    def end(self) -> None:
+        """Delete an unnamed run, and end the engine; before that all jobs, unless they are left."""
+        with self._lock:
+            self._let_go(ends_jobs=True)
+            if self._is_ended:
+                return
+            self._is_ended = True
+            try:
+                if not self.settings.is_named:
+                    bearing = min(BEARING, self.settings.tempo.patience)
+                    self.run.be_patient(bearing, self.clockwork.now, self.clockwork.pause)
+                    self.run.delete_all()
+            finally:
+                self.engine.close()
+
+    def _let_go(self, ends_jobs: bool) -> None:
+        with self._lock:
+            if self._has_let_go:
+                return
+            self._has_let_go = True
+            self.driver.stop()
+            self.run.hurry()  # not before: what fails now must not go on with its next stage
+            self.driver.shut_down_submission()
+            if ends_jobs:
+                self.engine.end_jobs()
+                clock = self.clockwork
+                left = end_jobs(self.service, now=clock.now, pause=clock.pause or time.sleep)
+                self._say(left)
+            self.driver.shut_down()
+            self.lookout.close()
+            self.values.close()
+
+    def _say(self, left: Leftovers) -> None:
+        """Say which jobs could not be ended."""
+        if left.jobs:
+            settings = self.settings
+            words = left.words(settings.name, settings.store or "", self.engine.end_command)
+            logger.warning("%s", words)
