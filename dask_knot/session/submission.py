@@ -54,9 +54,7 @@ class Submitter:
         """
         if self.recorder is None or not plan.stages:
             return [PlanMade(action.number, plan)]
-        made, found = self.recorder.record(action, plan)
-        outcome = PlanMade(action.number, plan, made) if made else PlanOutrun(action.number)
-        return [*([EntriesFound(found)] if found else []), outcome]
+        return planned_events(self.recorder, action, plan)
 
     def submit(self, action: SubmitPlan) -> Iterator[SubmissionFailed]:
         """Submit all stages of a plan; yield those that could not be."""
@@ -130,6 +128,13 @@ class Submitter:
             shard.outputs,
             self.options,
         )
+
+
+def planned_events(recorder: Recorder, action: MakePlan, plan: Plan) -> list[Event]:
+    """Write a plan down, and tell of that, and of what others have written meanwhile."""
+    made, found = recorder.record(action, plan)
+    news: list[Event] = [EntriesFound(found)] if found else []
+    return [*news, PlanMade(action.number, plan, made) if made else PlanOutrun(action.number)]
 
 
 def _constants(stage: Stage, tasks: Mapping[Key, Node]) -> dict[Key, Constant]:

@@ -48,7 +48,6 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
         if record.find(happened, output, None if output.kind else manifest.types[output.type]):
             state.keep(shard, output.place.length)
             state.answer(record)
-            state.drop_if_unneeded(record)
     if stale:
         _try_again(state, stale, now)
     if starved:
@@ -57,6 +56,9 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
         _end(state, shard)
     for record in [*starved, *stale]:
         state.detach(record)
+    for record in shard.outputs if shard.alive else ():
+        if record.shard is shard:
+            state.drop_if_unneeded(record)  # its client has left
 
 
 def _is_to_be_tried(shard: ShardRecord, record: KeyRecord) -> bool:

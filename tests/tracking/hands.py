@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 from dask.typing import Key
@@ -13,7 +13,7 @@ from dask_knot.run.manifest import Kind, Manifest, Output, Place
 from dask_knot.run.names import Names, ShardId, StageId
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.events import Ending, Graph
-from dask_knot.tracking.tracker import Pace, Tracker
+from dask_knot.tracking.tracker import Held, Pace, Tracker
 
 from . import recount
 from .memory import remembered
@@ -23,16 +23,27 @@ A = TypeVar("A")
 NAMES = Names("run")
 
 
-def graph(reads: dict[Key, list[Key]], wanted: Collection[Key], *external: Key) -> Graph:
+def graph(
+    reads: dict[Key, list[Key]],
+    wanted: Collection[Key],
+    *external: Key,
+    digests: Mapping[Key, bytes] | None = None,
+) -> Graph:
     """Make a graph from what each key reads."""
-    return Graph({key: task(*found) for key, found in reads.items()}, [*wanted], external=external)
+    tasks = {key: task(*found) for key, found in reads.items()}
+    return Graph(tasks, [*wanted], external=external, digests=digests or {})
 
 
 class Hands:
     """Keeps all actions in `done`, the plans by number, and checks the records after each event."""
 
-    def __init__(self, pace: Pace = Pace(0.0, 0.0), **limits: int) -> None:  # noqa: B008
-        self.tracker = Tracker(NAMES, Limits(**{"slots": 4, **limits}), Resources(), pace)
+    def __init__(
+        self,
+        pace: Pace = Pace(0.0, 0.0),  # noqa: B008
+        held: Held | None = None,
+        **limits: int,
+    ) -> None:
+        self.tracker = Tracker(NAMES, Limits(**{"slots": 4, **limits}), Resources(), pace, held)
         self.now = 0.0
         self.done: list[actions.Action] = []
         self.plans: dict[int, Plan] = {}
@@ -49,10 +60,14 @@ class Hands:
         return new
 
     def submit(
-        self, reads: dict[Key, list[Key]], *wanted: Key, external: Collection[Key] = ()
+        self,
+        reads: dict[Key, list[Key]],
+        *wanted: Key,
+        external: Collection[Key] = (),
+        digests: Mapping[Key, bytes] | None = None,
     ) -> None:
         """Let a client ask for keys, which Dask asks for at once."""
-        self.graphs.append(graph(reads, wanted, *external))
+        self.graphs.append(graph(reads, wanted, *external, digests=digests))
         self.tell(events.GraphSubmitted(self.graphs[-1]))
         self.tell(*(events.KeyAsked(key, number) for number, key in enumerate(wanted)))
 
@@ -60,8 +75,12 @@ class Hands:
         """Make the plan that was asked for last."""
         asked = self.last(actions.MakePlan)
         self.plans[asked.number] = make_plan(asked.request)
-        self.tell(events.PlanMade(asked.number, self.plans[asked.number]))
+        self.tell(*self.record(asked, self.plans[asked.number]))
         return self.last(actions.SubmitPlan)
+
+    def record(self, asked: actions.MakePlan, plan: Plan) -> list[events.Event]:
+        """Tell what the tracker learns when a plan was made; a run with a name has a record."""
+        return [events.PlanMade(asked.number, plan)]
 
     def last(self, kind: type[A]) -> A:
         """Give the last action of a kind."""
