@@ -47,8 +47,8 @@ ROOMS = {
     "graphs": "errors collector internals run settings planning tracking task digests",
     # What people ask of a run without a session.
     "runs": "errors plural run settings planning tracking batch digests aws",
-    "session": "errors plural collector internals run settings planning tracking graphs batch "
-    "local image aws runs",
+    "session": "errors plural collector internals run settings planning tracking digests graphs "
+    "batch local image aws runs",
     "dashboard": "errors plural run planning tracking batch session",
     "cluster": "errors plural internals run settings planning tracking digests graphs batch "
     "session dashboard",

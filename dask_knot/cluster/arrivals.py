@@ -16,11 +16,12 @@ from distributed.utils import offload
 from dask_knot.cluster.news import News
 from dask_knot.cluster.recall import Recall
 from dask_knot.dashboard.drawing import PlanDrawing
+from dask_knot.digests import Digester
 from dask_knot.errors import UnsupportedGraphError
 from dask_knot.graphs.annotations import Bounds, check_workers, for_dask
 from dask_knot.graphs.compaction import compact
 from dask_knot.graphs.constants import Constants
-from dask_knot.graphs.opening import OpenedGraph, SentGraph, open_graph
+from dask_knot.graphs.opening import Digesting, OpenedGraph, SentGraph, open_graph
 from dask_knot.planning import Plan, Resources, make_plan
 from dask_knot.planning.outline import outline
 from dask_knot.session.session import Session
@@ -51,6 +52,10 @@ class GraphRunner(Protocol):
     """A session, as it is needed here: how large jobs are, and where tasks go."""
 
     size: Resources
+    digester: Digester | None
+
+    def digest_of(self, key: Key) -> bytes | None:
+        """Give the digest of the work that makes a key, or of a scattered value."""
 
     @property
     def largest(self) -> Resources:
@@ -227,7 +232,9 @@ async def foresee_plan(session: Session, sent: SentGraph) -> PlanDrawing:
 
 async def _opened(session: GraphRunner, constants: Constants, sent: SentGraph) -> OpenedGraph:
     bounds = Bounds(session.size, session.largest)
-    known = bounds, constants, session.is_here
+    digester = session.digester
+    digesting = Digesting(digester, session.digest_of) if digester is not None else None
+    known = bounds, constants, session.is_here, digesting
     opened: OpenedGraph = await offload(
         open_graph, sent.packed, sent.keys, sent.annotations, *known
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dask_knot.batch.service import JobService
+from dask_knot.digests import Digester
 from dask_knot.planning import Limits, Resources
 from dask_knot.run.run import Run
 from dask_knot.run.work import Options
@@ -104,6 +105,7 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
         run=run,
         first_number=first,
         progress=Progress(tracker, lambda: service.jobs),
+        digester=_digester(settings),
         _engine=engine,
         _service=service,
         _tracker=tracker,
@@ -112,6 +114,13 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
         _lookout=lookout,
         _parting=Parting(settings, run, engine, service, driver, lookout, values, clockwork),
     )
+
+
+def _digester(settings: Settings) -> Digester | None:
+    if not settings.is_named:
+        return None
+    own = settings.docker or settings.aws
+    return Digester((own.image if own is not None else None) or "")
 
 
 def _hold(run: Run, settings: Settings, clockwork: Clockwork) -> Hold | None:

@@ -12,6 +12,7 @@ from itertools import count
 from dask.typing import Key
 
 from dask_knot.batch.service import JobService, StageJob
+from dask_knot.digests import Digester
 from dask_knot.errors import StoreError
 from dask_knot.planning import Resources, Shard, Stage
 from dask_knot.run.manifest import Place
@@ -56,6 +57,8 @@ class Session:
         Where the numbers of what this session writes begin: no other one has these.
     progress : Progress
         What is known of the work, to be shown.
+    digester : Digester or None
+        In a named run, tells what work is the same.
     """
 
     settings: Settings
@@ -65,6 +68,7 @@ class Session:
     run: Run
     first_number: int
     progress: Progress
+    digester: Digester | None
     _engine: Engine
     _service: JobService
     _tracker: Tracker
@@ -269,9 +273,6 @@ class Session:
         empty = Shard((), (), (), (), 0.0)
         stage = Stage((empty, empty), self.size)
         definition = self._service.definition(self.size)
-        name = definition["jobDefinitionName"]
-        requests = {
-            "RegisterJobDefinition": definition,
-            "SubmitJob": {**self._service.request(id, stage, self.run.url_of(id), name)},
-        }
-        return json.dumps(requests, indent=2)
+        name, url = definition["jobDefinitionName"], self.run.url_of(id)
+        request = {**self._service.request(id, stage, url, name)}
+        return json.dumps({"RegisterJobDefinition": definition, "SubmitJob": request}, indent=2)
