@@ -42,6 +42,7 @@ from dask.base import collections_to_expr
 from dask.context import thread_state
 from dask.typing import Key
 from distributed import Client, Future, Scheduler, Worker, threadpoolexecutor
+from distributed.publish import PublishExtension
 from distributed.scheduler import _cull, _materialize_graph
 from distributed.worker import _worker_cvar
 
@@ -279,6 +280,11 @@ def resize_worker(worker: Worker, scheduler: Scheduler, nthreads: int) -> None:
 def has_news(scheduler: Scheduler) -> bool:
     """Tell whether a scheduler holds messages that its clients were not sent yet."""
     return any(comm.buffer for comm in scheduler.client_comms.values())
+
+
+async def after_batch(extension: PublishExtension, client: str, uid: bytes) -> None:
+    """Wait until a client's earlier messages have arrived, which go another way."""
+    await extension._sync_batched_send(client, uid)
 
 
 def keep_folder(server: Any) -> None:

@@ -41,6 +41,7 @@ from distributed.deploy.cluster import Cluster
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.diagnostics.task_stream import TaskStreamPlugin
 from distributed.protocol import deserialize, pickle, serialize, to_serialize
+from distributed.publish import PublishExtension
 from distributed.recreate_tasks import ReplayTaskScheduler
 from distributed.worker import thread_state
 
@@ -384,10 +385,14 @@ METHODS: dict[Callable[..., Any], str] = {
     Scheduler.heartbeat_worker: "address now metrics executing",
     Scheduler.report: "msg client",
     Scheduler.client_releases_keys: "keys client stimulus_id",
+    Scheduler.transitions: "recommendations stimulus_id",
     Scheduler.remove_client: "client stimulus_id",
     Scheduler.new_task: "key spec state",
-    Scheduler.transitions: "recommendations stimulus_id",
-    Scheduler.remove_client: "client",
+    Scheduler.client_desires_keys: "keys client",
+    PublishExtension.put: "names keys data override client uid",
+    PublishExtension.get: "names",
+    PublishExtension.delete: "names client uid",
+    PublishExtension.list: "",
     Worker.get_data: "comm keys who serializers",
     Worker.update_data: "data stimulus_id",
     Worker.heartbeat: "",

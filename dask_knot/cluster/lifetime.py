@@ -145,8 +145,8 @@ class Lifetime:
             await asyncio.to_thread(withdraw, self._notice)
         session, ending = self.session, None
         ends = ends or (self.scheduler is not None and self.scheduler.is_shut_down)
-        if session is not None and self._leaves(ends):
-            await self._flush(session)
+        if session is not None and session.jobs_stay and self._leaves(ends):
+            await self._flush()
         if self.scheduler is not None:
             self.scheduler.leave()
         if session is not None:
@@ -187,12 +187,11 @@ class Lifetime:
             return session.let_go
         return session.end_run_jobs if self.settings.is_named else session.end_jobs
 
-    async def _flush(self, session: Session) -> None:
+    async def _flush(self) -> None:
         """Submit what was asked for and isn't submitted yet, where jobs go on without a client."""
-        if not session.jobs_stay or self.scheduler is None:
+        if self.scheduler is None:
             return
-        self.scheduler.flush()
-        self._flushing = asyncio.ensure_future(session.flush())
+        self._flushing = asyncio.ensure_future(self.scheduler.flush())
         await asyncio.wait([self._flushing], timeout=LONGEST_FLUSH)
         if not self._flushing.done():
             self._flushing.cancel()

@@ -26,6 +26,7 @@ from dask_knot.cluster.discovery import LEAVING
 from dask_knot.cluster.news import News
 from dask_knot.cluster.outcomes import Outcomes
 from dask_knot.cluster.plugins import Answers, PluginRegistry
+from dask_knot.cluster.published import PublishedDatasets
 from dask_knot.cluster.recall import Recall
 from dask_knot.cluster.replay import Replay
 from dask_knot.cluster.values import Values
@@ -68,6 +69,8 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         self.handlers["terminate"] = self.shut_down
         self.add_plugin(Releases(self._news, self._arrivals), name="knot-releases")
         self.extensions["replay-tasks"] = Replay(self, session)
+        if run is not None:
+            PublishedDatasets(self, session.run.record, self.flush)
         add_views(self, session)
 
     async def start_unsafe(self) -> KnotScheduler:
@@ -83,9 +86,10 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         self._news.close()
         self._departures.leave()
 
-    def flush(self) -> None:
-        """Let the tracker know of all that Dask has asked for."""
+    async def flush(self) -> None:
+        """Let all be planned and submitted that Dask has asked for."""
         self._news.flush()
+        await self._session.flush()
 
     async def shut_down(self, reason: str = "shutdown", **options: Any) -> None:
         """Close because another process says so: a client that shuts down, or who just leaves."""

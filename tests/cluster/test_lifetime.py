@@ -111,8 +111,8 @@ class Served:
 
     is_shut_down = False
 
-    def flush(self) -> None:
-        """Tell all news."""
+    def __init__(self, session: Held) -> None:
+        self.flush = session.flush
 
     def leave(self) -> None:
         """Take nothing more."""
@@ -125,7 +125,7 @@ def held(name: str | None, jobs_stay: bool) -> tuple[Lifetime, Held]:
     """Make a lifetime that is open, with a session that submits at once."""
     one, session = lifetime(name=name), Held(jobs_stay)
     opened: Any = one
-    opened.session, opened.scheduler = session, Served()
+    opened.session, opened.scheduler = session, Served(session)
     session.submitted.set()
     return one, session
 
