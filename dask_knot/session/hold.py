@@ -10,6 +10,7 @@ from importlib.metadata import version
 from dask_knot.errors import MissingObjectError, ReadOnlyStoreError
 from dask_knot.run.names import first_plan
 from dask_knot.run.presence import RunInfo, SessionInfo
+from dask_knot.run.profile import Profile, merge
 from dask_knot.run.record import Entry
 from dask_knot.run.run import Run
 from dask_knot.session.clockwork import Clockwork
@@ -35,6 +36,8 @@ class Hold:
         Writes its plans down.
     entries : sequence of Entry
         What was recorded before.
+    profile : Profile
+        What tasks have cost in all sessions until now.
     refusal : ReadOnlyStoreError, optional
         Why the run can only be read from here, if so.
     """
@@ -42,6 +45,7 @@ class Hold:
     session: int
     recorder: Recorder
     entries: Sequence[Entry]
+    profile: Profile
     refusal: ReadOnlyStoreError | None = None
 
     @property
@@ -89,9 +93,10 @@ def take_hold(run: Run, who: SessionInfo, clockwork: Clockwork, *, reuses: bool)
     readers = clockwork.executor("entries", ENTRIES_AT_ONCE)
     try:
         entries = recorder.news(readers)
+        profile = merge(run.record.read_profiles(readers))
     finally:
         readers.shutdown()
-    return Hold(session, recorder, entries, refusal)
+    return Hold(session, recorder, entries, profile, refusal)
 
 
 def _check_there(run: Run, error: ReadOnlyStoreError) -> None:

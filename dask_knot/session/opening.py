@@ -13,6 +13,7 @@ from dask_knot.run.work import Options
 from dask_knot.runs.machine import own_info
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.constants import StoredConstants
+from dask_knot.session.costs import known_costs
 from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine, open_engine
 from dask_knot.session.failures import Failures
@@ -135,7 +136,9 @@ def _tracker(run: Run, settings: Settings, size: Resources, hold: Hold | None) -
     """Make the tracker, which knows of a named run all that was recorded."""
     tempo = settings.tempo
     pace = Pace(tempo.gather_quiet, tempo.gather_longest)
-    held = Held(hold.first, settings.reuse) if hold is not None else None
+    held = None
+    if hold is not None:
+        held = Held(hold.first, settings.reuse, *known_costs(hold.profile))
     tracker = Tracker(run.names, _limits(settings), size, pace, held)
     if hold is not None:
         tracker.handle(events.EntriesFound(hold.entries), 0.0)
