@@ -328,3 +328,22 @@ def _meet(parties: int) -> Any:
     with _lock:
         barrier = _barriers.setdefault(parties, threading.Barrier(parties))
     return barrier.wait(30)
+
+
+@pytest.mark.parametrize("notes", [True, False])
+@pytest.mark.parametrize("seconds", [0.0, 5.0])
+def test_errors_are_noted_beside_the_manifest(run: Rehearsal, notes: bool, seconds: float) -> None:
+    options = Options(part_seconds=seconds, notes_errors=notes)
+    tasks = [task("bad", divide, 1, 0), task("good", divide, 1, 1)]
+    run.write(shard(tasks, options=options), shard(tasks[1:], options=options))
+    run.start(ID)
+    run.start(ShardId(FIRST, 1))
+    assert run.survey().erred == ({ID} if notes else set())
+    assert run.survey().done == {ID, ShardId(FIRST, 1)}
+
+
+def test_only_errors_that_leave_a_shard_are_noted(run: Rehearsal) -> None:
+    options = Options(notes_errors=True)
+    run.write(shard([task("bad", divide, 1, 0), task("good", int, 1)], ["good"], options=options))
+    run.start(ID)
+    assert run.survey().erred == set()

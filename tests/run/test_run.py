@@ -18,6 +18,7 @@ from dask_knot.run.names import PLANS_PER_SESSION, ManifestId, ShardId, StageId
 from dask_knot.run.plugins import Plugin
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
+from dask_knot.run.survey import Survey
 from dask_knot.run.work import Options, ShardWork
 
 FIRST, SECOND = StageId(0, 0), StageId(1, 0)
@@ -273,8 +274,41 @@ def test_what_comes_late_goes_as_well(late: int, caplog: pytest.LogCaptureFixtur
 
 def test_what_cannot_be_deleted_is_said(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Store):
-        def delete_all(self, prefix: str) -> None:
+        def delete_all(self, prefix: str, last: str = "") -> None:
             raise StoreError("permission denied")
 
     Run(Broken("memory://"), "a-run").delete_all()
     assert "not all was deleted from memory:///a-run/: permission denied" in caplog.text
+
+
+def test_a_survey_tells_what_there_is(run: Run, store: Store) -> None:
+    assert run.survey() == Survey(manifests=[], sessions=[])
+    run.claim_session()
+    run.note_erred(SHARD)
+    run.write_manifest(LAST, manifest(), [])
+    run.write_manifest(ManifestId(ShardId(FIRST, 4), 0), manifest(final=False), [])
+    store.put(f"a-run/manifests/{FIRST}/00005.lost", [b"x"])
+    store.put(f"a-run/manifests/{FIRST}/00006.erred", [b""])  # its job was killed before it ended
+    store.put("a-run/manifests/nonsense.erred", [b""])
+    store.put("a-run-2/data/x", [b"another run"])
+    found = run.survey()
+    assert (found.done, found.lost) == ({SHARD}, {ShardId(FIRST, 5)})
+    assert found.erred == {SHARD, ShardId(FIRST, 6)}
+    assert found.sessions == [0]
+    assert found.objects == len(store.list("a-run/")) == 7
+    assert found.nbytes == sum(store.sizes("a-run/").values()) > 0
+
+
+def test_by_what_it_is_known_is_deleted_last(tmp_path: Path) -> None:
+    deleted: list[str] = []
+
+    class Noting(Store):
+        def delete(self, names: Sequence[str]) -> None:  # type: ignore[override]
+            deleted.extend(names)
+            super().delete(names)
+
+    store = Noting(str(tmp_path))
+    for name in ("packs/a", "run", "sessions/0000", "why/0"):
+        store.put(f"a-run/{name}", [b"x"])
+    Run(store, "a-run").delete_all()
+    assert deleted == [f"a-run/{name}" for name in ("packs/a", "sessions/0000", "why/0", "run")]

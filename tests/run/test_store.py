@@ -92,6 +92,11 @@ class TestEveryStore:
         assert store.list("run/") == ["run/a/y", "run/a/z", "run/b"]
         assert store.list("nothing/") == []
 
+    def test_tells_sizes(self, store: Store) -> None:
+        store.put("run/b", [b"12", b"345"])
+        store.put("run/a", [])
+        assert list(store.sizes("run/").items()) == [("run/a", 0), ("run/b", 5)]
+
     def test_lists_what_comes_after_an_offset(self, store: Store) -> None:
         for number in (2, 10, 1, 3):
             store.put(f"run/{number:03}", [b"x"])

@@ -1,0 +1,121 @@
+"""The state of a run, as a table of what is known of its shards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.record import NO_DIGEST, PlanRecord, RecordedStage
+from dask_knot.runs.state import Marks, RunState, ShardCondition, progression
+from tests.runs.stores import digest
+
+STAGE = StageId(0, 0)
+ONE, TWO = ShardId(STAGE, 0), ShardId(STAGE, 1)
+DONE = frozenset({ONE})
+
+
+def plan(number: int, *digests: bytes, sizes: tuple[int, ...] = ()) -> PlanRecord:
+    """Make a plan of one stage whose shards have an output each."""
+    ones = [1] * len(digests)
+    stage = RecordedStage([], {"x": sum(sizes)}, 1.0, None, 0, ones, sizes)
+    keys = [f"key-{number}-{place}" for place in range(len(digests))]
+    return PlanRecord(number, 0.0, [stage], keys, b"".join(digests), [0])
+
+
+A, B, C = map(digest, "abc")
+PLAN = plan(0, A, B, sizes=(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("marks", "state", "done"),
+    [
+        (Marks(), RunState.LEFT, 0),
+        (Marks(done=DONE), RunState.LEFT, 3),
+        (Marks(done=DONE | {TWO}), RunState.DONE, 7),
+        (Marks(done=DONE | {TWO}, erred={TWO}), RunState.FAILED, 7),
+        # It has noted errors, and was killed before its manifest.
+        (Marks(done=DONE, erred={TWO}), RunState.LEFT, 3),
+        (Marks(done=DONE, lost={TWO}), RunState.FAILED, 3),
+        # Another attempt of the child was quicker than who wrote the obituary.
+        (Marks(done=DONE | {TWO}, lost={TWO}), RunState.DONE, 7),
+        (Marks(done=DONE, alive={0}), RunState.RUNNING, 3),
+        (Marks(done=DONE, alive={1}), RunState.LEFT, 3),
+        (Marks(done=DONE, lost={TWO}, alive={0}), RunState.FAILED, 3),
+        # On AWS jobs live on without their session.
+        (Marks(done=DONE, are_bound=False), RunState.UNFINISHED, 3),
+        (Marks(done=DONE, alive={0}, are_bound=False), RunState.RUNNING, 3),
+        (Marks(done=DONE, jobs={STAGE: True}, are_bound=False), RunState.RUNNING, 3),
+        (Marks(done=DONE, jobs={STAGE: False}, are_bound=False), RunState.LEFT, 3),
+        (Marks(done=DONE, jobs={STAGE: False}, alive={0}, are_bound=False), RunState.LEFT, 3),
+        (Marks(done=DONE, jobs={}, are_bound=False), RunState.LEFT, 3),
+        (Marks(done=DONE, jobs={}, alive={0}, are_bound=False), RunState.RUNNING, 3),
+    ],
+)
+def test_states(marks: Marks, state: RunState, done: int) -> None:
+    found = progression([PLAN], marks)
+    assert (found.state, found.done_tasks, found.all_tasks) == (state, done, 7)
+
+
+def test_a_run_without_plans_is_empty() -> None:
+    assert progression([], Marks()).state is RunState.EMPTY
+
+
+@pytest.mark.parametrize("marks", [Marks(), Marks(lost={TWO}), Marks(done={TWO}, erred={TWO})])
+def test_what_a_later_plan_makes_again_is_no_failure(marks: Marks) -> None:
+    again = plan(1_000_000, B, sizes=(4,))
+    done = marks.done | {ONE, ShardId(StageId(1_000_000, 0), 0)}
+    found = progression([PLAN, again], Marks(done, marks.erred, marks.lost))
+    assert found.state is RunState.DONE
+    assert (found.done_tasks, found.all_tasks) == (7, 7)
+    assert found.shards(ShardCondition.REPLACED) == [TWO]
+
+
+def test_an_earlier_plan_makes_nothing_good() -> None:
+    later = plan(1_000_000, B, sizes=(4,))
+    found = progression([later, plan(0, B, sizes=(4,))], Marks(done={ShardId(later_id(), 0)}))
+    assert found.state is RunState.LEFT
+
+
+def later_id() -> StageId:
+    return StageId(1_000_000, 0)
+
+
+def test_what_has_no_digest_is_known_by_its_key() -> None:
+    first, other = plan(0, NO_DIGEST), plan(1, NO_DIGEST)
+    again = replace(first, number=1)
+    assert progression([first, other], Marks()).shards(ShardCondition.REPLACED) == []
+    assert progression([first, again], Marks()).shards(ShardCondition.REPLACED) == [ONE]
+
+
+def test_without_sizes_outputs_are_counted() -> None:
+    assert progression([plan(0, A, B)], Marks(done=DONE)).done_tasks == 1
+
+
+@given(
+    plans=st.lists(st.lists(st.sampled_from([A, B, C]), min_size=1, max_size=4), max_size=4),
+    known=st.dictionaries(
+        st.tuples(st.integers(0, 3), st.integers(0, 3)),
+        st.sampled_from(["done", "erred", "lost"]),
+    ),
+)
+def test_replaced_is_what_came_to_nothing_and_is_made_later(
+    plans: list[list[bytes]], known: Mapping[tuple[int, int], str]
+) -> None:
+    found: dict[str, set[ShardId]] = {"done": set(), "erred": set(), "lost": set()}
+    for (number, index), what in known.items():
+        found[what].add(ShardId(StageId(number, 0), index))
+    marks = Marks(found["done"] | found["erred"], found["erred"], found["lost"])
+    records = [plan(number, *digests) for number, digests in enumerate(plans)]
+    there = progression(records, marks)
+    for number, digests in enumerate(plans):
+        later = {one for digests in plans[number + 1 :] for one in digests}
+        for index, one in enumerate(digests):
+            came_to_nothing = known.get((number, index)) != "done"
+            condition = there.plans[number].stages[0].conditions[index]
+            is_replaced = condition is ShardCondition.REPLACED
+            assert is_replaced == (came_to_nothing and one in later)
