@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from dask_knot.run.archive import Archive
 from dask_knot.run.manifest import Manifest
-from dask_knot.run.names import PLANS_PER_SESSION
+from dask_knot.run.names import session_of
 from dask_knot.run.profile import Profile, ProfileKey, TaskCosts
 from dask_knot.tracking.events import ManifestFound
 
@@ -16,7 +16,7 @@ NO_CODE = b""
 WRITTEN_EVERY = 60.0
 
 
-class Costs:
+class CostSheet:
     """Adds up what the tasks of a session's own plans have cost, by prefix and code.
 
     Parameters
@@ -74,7 +74,7 @@ class Costs:
             self._archive.write_profile(self._session, Profile(dict(self._costs)))
 
     def _is_ours(self, event: ManifestFound) -> bool:
-        return event.shard.stage.plan // PLANS_PER_SESSION == self._session
+        return session_of(event.shard.stage.plan) == self._session
 
 
 def costs_of(manifest: Manifest) -> dict[str, TaskCosts]:

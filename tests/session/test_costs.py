@@ -9,7 +9,7 @@ import pytest
 from dask_knot.run.manifest import Manifest, Work
 from dask_knot.run.names import PLANS_PER_SESSION, Names, ShardId, StageId
 from dask_knot.run.profile import Profile, ProfileKey, TaskCosts
-from dask_knot.session.costs import WRITTEN_EVERY, Costs, costs_of, known_costs
+from dask_knot.session.costs import WRITTEN_EVERY, CostSheet, costs_of, known_costs
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
 
 
@@ -47,7 +47,7 @@ def test_costs_of_a_manifest_are_by_prefix() -> None:
 
 def test_a_session_counts_its_own_and_writes_the_sum_now_and_then() -> None:
     archive, now = Archive(), [0.0]
-    costs = Costs(archive, 2, {"load": b"code"}, lambda: now[0])
+    costs = CostSheet(archive, 2, {"load": b"code"}, lambda: now[0])
     costs.write()
     assert archive.written == []
     lost = ChildFailed(ShardId(StageId(0, 0), 0), Ending.KILLED, OSError())
