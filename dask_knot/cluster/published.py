@@ -8,7 +8,6 @@ The store is asked each time, as another session may hold the run at the same mo
 from __future__ import annotations
 
 import asyncio
-from ast import literal_eval
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -57,7 +56,7 @@ class PublishedDatasets(PublishExtension):  # type: ignore[misc]
         client: str,
         uid: bytes,
     ) -> None:
-        """Publish datasets.
+        """Publish datasets; the very same that an earlier session has published may be there.
 
         Raises
         ------
@@ -71,7 +70,8 @@ class PublishedDatasets(PublishExtension):  # type: ignore[misc]
         for name, some, one in zip(names, keys, data, strict=True):
             packed = packed_dataset(some, one)
             publish = self._record.publish
-            if not await asyncio.to_thread(publish, text_of(name), packed, override):
+            is_ours = name in self.datasets and not override
+            if is_ours or not await asyncio.to_thread(publish, text_of(name), packed, override):
                 raise KeyError(f"Dataset {name} already exists")
             self._drop(name)
             self.scheduler.client_desires_keys(some, _holder(name))
@@ -151,14 +151,17 @@ def unpacked_dataset(name: str, packed: bytes) -> PublishedDataset:
 
 def text_of(name: Key) -> str:
     """Give the text that a dataset is stored under: Dask takes any key for a name."""
-    return name if isinstance(name, str) else f"{_NO_TEXT}{name!r}"
+    if isinstance(name, str) and not name.startswith(_NO_TEXT):
+        return name
+    packed: bytes = msgpack.packb(name)
+    return _NO_TEXT + packed.hex()
 
 
 def name_of(text: str) -> Key:
     """Give the name of the dataset that is stored under a text."""
     if not text.startswith(_NO_TEXT):
         return text
-    name: Key = literal_eval(text.removeprefix(_NO_TEXT))
+    name: Key = msgpack.unpackb(bytes.fromhex(text.removeprefix(_NO_TEXT)), use_list=False)
     return name
 
 
