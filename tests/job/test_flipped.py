@@ -152,6 +152,9 @@ def test_what_is_cut_off_is_never_taken_for_good(
 ACCOUNTED = {
     "run/codec.py": "decode() checks what its callers haven't",
     "run/manifest.py": "msgpack, behind the checksum of the index",
+    "run/note.py": "msgpack, behind a checksum of all",
+    "run/record.py": "msgpack, behind a checksum of all",
+    "run/keys.py": "keys of an entry, which run/record.py has checked as a whole",
     "session/values.py": "read_values() has checked each value",
     "task/copies.py": "of this process, or inside of a shard or value that was checked",
     "graphs/opening.py": "from a client over Dask's own connection: TCP and TLS have checksums",
