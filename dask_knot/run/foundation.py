@@ -73,9 +73,13 @@ class Foundation:
         try:
             data = self._read()
         except MissingObjectError:
-            self._check_free()
+            self._check_is_no_object()
+            self._check_is_empty()
             if not self._store.put_new(self._names.info, [data]):
                 data = self._read()  # another session was faster
+        except StoreError:
+            self._check_is_no_object()  # in a folder there can't be one below it
+            raise
         found = self._decode(data)
         self._info = data
         return found
@@ -112,13 +116,19 @@ class Foundation:
             f"the {self.at} {fate}. Close this cluster, and open another one, which begins anew"
         )
 
-    def _check_free(self) -> None:
-        """Look whether the name is free; a probe may have stayed of somebody who was killed."""
+    def _check_is_no_object(self) -> None:
         if self._store.has(self._names.run):
             raise RunNameError(
                 f"there is no {self.at}, but an object of that name: choose another name"
             )
+
+    def _check_is_empty(self) -> None:
+        """Look whether the folder is; a probe may have stayed of somebody who was killed."""
         folders, objects = self._store.list_level(self._names.folder)
+        if self._names.info in objects:  # another session was faster
+            return
+        # Some stores keep folders that became empty.
+        folders = [folder for folder in folders if not self._store.is_empty(f"{folder}/")]
         found = {*folders, *objects} - {self._names.probe}
         strange = found - {*self._names.folders}
         if strange:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from threading import Lock
@@ -171,6 +171,15 @@ class Store:
         except MissingObjectError:
             return False
 
+    def is_empty(self, folder: str) -> bool:
+        """Tell whether there is no object in a folder (`a/`), nor in those in it."""
+
+        def look() -> bool:
+            pages = obstore.list(self._store, prefix=folder, chunk_size=1)
+            return any(True for page in pages for _ in page)
+
+        return not self._ask("list", folder, look)
+
     def list_level(self, folder: str) -> tuple[Sequence[str], Sequence[str]]:
         """Name what is in a folder (`a/`): folders, and objects that are in none of these."""
 
@@ -237,7 +246,7 @@ class Store:
     def _delete(self, names: Sequence[str]) -> None:
         if self._folder is not None:
             for name in names:  # a folder refuses the whole request for one that is gone
-                with _ignoring_missing():
+                with suppress(*MISSING):
                     obstore.delete(self._store, name)
         else:
             obstore.delete(self._store, names)
@@ -289,11 +298,3 @@ def _pieces(data: Iterable[Bytes]) -> tuple[Any, int]:
     size = sum(piece.nbytes for piece in pieces)
     # One piece goes as it is: an iterable would make S3 start a multipart upload.
     return (b"".join(pieces) if size < PART_BYTES else pieces), size
-
-
-@contextmanager
-def _ignoring_missing() -> Iterator[None]:
-    try:
-        yield
-    except MISSING:
-        return
