@@ -78,6 +78,10 @@ class JobService:
         job = StageJob(str(response["jobId"]), len(stage.shards), stage.resources)
         self._submitted.add(id, job)
 
+    def ask(self, client: BatchClient) -> None:
+        """Ask another client from now on: one that answers for more jobs."""
+        self._client = client
+
     def adopt(self, id: StageId, job: StageJob) -> None:
         """Watch the job of a stage that another session submitted, or was to."""
         if id not in self.jobs:

@@ -13,7 +13,7 @@ from dask_knot.run.foundation import Foundation, OneReader, Readers
 from dask_knot.run.names import Names, ShardId
 from dask_knot.run.note import NoteKind
 from dask_knot.run.obituary import Obituary
-from dask_knot.run.presence import Beat, RunInfo, SessionInfo
+from dask_knot.run.presence import Beat, RunEnd, RunInfo, SessionInfo
 from dask_knot.run.profile import Profile
 from dask_knot.run.record import Entry
 from dask_knot.run.store import Store
@@ -106,6 +106,19 @@ class Archive:
         try:
             return Beat.decode(name, self._store.get(name))
         except MissingObjectError:
+            return None
+
+    def end(self, by: str) -> None:
+        """Tell all sessions that somebody has ended the run's jobs."""
+        before = self.read_end()
+        again = RunEnd(0 if before is None else before.count + 1, by)
+        self._put(self._names.ended, again.encode())
+
+    def read_end(self) -> RunEnd | None:
+        """Read who ended the run's jobs last, if anybody ever did."""
+        try:
+            return RunEnd.decode(self._names.ended, self._store.get(self._names.ended))
+        except (MissingObjectError, CorruptObjectError):
             return None
 
     # The log.

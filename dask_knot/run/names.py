@@ -5,6 +5,7 @@ All objects of a run are below its name. `ID` stands for a stage, ``PLAN-STAGE``
     RUN/run                      that this is a run that keeps a record, and in which format
     RUN/sessions/0000            what a session claims, when a run may have several: who it is
     RUN/beats/0000               the heartbeat of a session, overwritten
+    RUN/ended                    who ended all of its jobs last, and how often that was done
     RUN/log/0000000000           the record: plans before they are submitted, and scattered values
     RUN/jobs/0000000000          the jobs of a plan, once they are submitted
     RUN/why/0000000000           what the digests of a plan's tasks are made of
@@ -47,8 +48,7 @@ _FOLDERS = (
     *("sessions", "beats", "log", "jobs", "why", "published", "profiles", "plugins", "constants"),
     *("scattered", "packs", "unneeded", "data", "manifests"),
 )
-_SESSION = re.compile(r"\d{4}|[1-9]\d{4,}", re.ASCII)
-_ENTRY = re.compile(r"\d{10}", re.ASCII)
+_SESSION, _ENTRY = re.compile(r"\d{4}|[1-9]\d{4,}", re.ASCII), re.compile(r"\d{10}", re.ASCII)
 _ERRED = ".erred"
 
 
@@ -125,6 +125,11 @@ class Names:
     def folders(self) -> list[str]:
         """Name all folders of a run."""
         return [f"{self.run}/{folder}" for folder in _FOLDERS]
+
+    @property
+    def ended(self) -> str:
+        """Name the object that says who ended all jobs of the run."""
+        return f"{self.run}/ended"
 
     @property
     def log(self) -> str:

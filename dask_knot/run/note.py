@@ -41,6 +41,7 @@ class NoteKind(IntEnum):
     PUBLISHED = 5
     PROFILE = 6
     WHY = 7
+    END = 8
 
 
 def encode(kind: NoteKind, fields: Mapping[str, Any], version: int = VERSION) -> list[Bytes]:

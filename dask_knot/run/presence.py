@@ -134,6 +134,31 @@ class Beat:
             raise makes_no_sense(name, error) from error
 
 
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """Says that somebody ended all jobs of a run: what waits then has been ended on purpose.
+
+    Attributes
+    ----------
+    count : int
+        How often that was done before.
+    by : str
+        Who did: user and host.
+    """
+
+    count: int
+    by: str
+
+    def encode(self) -> list[Bytes]:
+        """Write it."""
+        return note.encode(NoteKind.END, asdict(self))
+
+    @classmethod
+    def decode(cls, name: str, data: Bytes) -> RunEnd:
+        """Read what `encode` wrote; raises what `note.decode` does."""
+        return _made(cls, name, note.decode(NoteKind.END, name, data))
+
+
 def _made(kind: Callable[..., T], name: str, fields: Mapping[str, Any]) -> T:
     try:
         return kind(**fields)

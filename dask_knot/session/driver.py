@@ -14,10 +14,11 @@ from dask_knot.collector import paused_collector
 from dask_knot.errors import InternalError
 from dask_knot.planning import make_plan
 from dask_knot.run.names import StageId
+from dask_knot.session.adoption import Adoption
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.failures import Failures
 from dask_knot.session.hooks import Hooks, Outcome, nobody
-from dask_knot.session.outages import tolerate
+from dask_knot.session.outages import log_mistake
 from dask_knot.session.submission import Submitter
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.tracker import Tracker
@@ -68,6 +69,7 @@ class Driver:
         self._plans: set[asyncio.Future[None]] = set()  # being made or submitted
         self._terminated: set[StageId] = set()
         self._disowned: set[StageId] = set()  # to be told once, of all that happens now
+        self.adoption: Adoption | None = None  # of a named run
         self.is_closing = False
 
     def start(self) -> None:
@@ -150,6 +152,11 @@ class Driver:
         if not self.is_closing:
             self._carry_out(self._give_up(error))
 
+    def end_all(self, error: Exception) -> None:
+        """Err all keys without an outcome, because the run they are of has come to an end."""
+        if not self.is_closing:
+            self._carry_out(self._tracker.give_up(error))
+
     def _carry_out(self, decided: Iterable[actions.Action]) -> None:
         outcomes: list[Outcome] = []
         failed: list[actions.FailKey] = []
@@ -185,10 +192,7 @@ class Driver:
         try:
             self._hooks.outcomes(outcomes)
         except Exception as error:  # whoever listens must not end what else is to be done
-            _log_mistake(error)
-
-    def _make_plan(self, action: actions.MakePlan) -> None:
-        self._plan_on(self._plan(action))
+            log_mistake(error)
 
     def _plan_on(self, work: Coroutine[Any, Any, None]) -> None:
         if (task := self.background(work)) is not None:
@@ -206,9 +210,6 @@ class Driver:
             made = [events.PlanningFailed(action.number, InternalError.of(error))]
         self.handle(made)
 
-    def _submit_plan(self, action: actions.SubmitPlan) -> None:
-        self._plan_on(self._submit(action))
-
     async def _submit(self, action: actions.SubmitPlan) -> None:
         @paused_collector()
         def submit() -> list[events.Event]:
@@ -223,10 +224,13 @@ class Driver:
         self.handle(failed)
 
     def _withdraw_plan(self, action: actions.WithdrawPlan) -> None:
-        recorder = self._submitter.recorder
-        if recorder is not None:
-            call = recorder.withdraw, action.number, action.stages
-            self.background(self._in(self._submits, tolerate, _UNWITHDRAWN, *call))
+        call = self._submitter.withdraw, action.number, action.stages
+        self.background(self._in(self._submits, *call))
+
+    def _adopt_stage(self, action: actions.AdoptStage) -> None:
+        assert self.adoption is not None  # only of named runs anything is adopted
+        if self.adoption.note(action):
+            self.background(self.adoption.seek(action.stage.plan, self._hooks.changed))
 
     def _terminate_stage(self, action: actions.TerminateStage) -> None:
         self.terminate(action.stage, UNNEEDED)
@@ -246,7 +250,7 @@ class Driver:
     async def _disown(self, id: StageId) -> None:
         self._disowned.discard(id)
         if shards := self._tracker.unneeded_shards(id):
-            await self._in(self._deletes, tolerate, _UNTOLD, self._submitter.disown, shards)
+            await self._in(self._deletes, self._submitter.disown, shards)
 
     def _delete_objects(self, action: actions.DeleteObjects) -> None:
         self.background(self._delete_behind(action.names))
@@ -263,7 +267,7 @@ class Driver:
         self.background(self._in(self._submits, self._submitter.write_again, action.names))
 
     def _admit(self, action: actions.Admit) -> None:
-        _log_mistake(action.error)
+        log_mistake(action.error)
 
     async def _in(self, executor: Executor, call: Callable[..., Any], *arguments: Any) -> Any:
         return await self._clockwork.run_in(executor, call, *arguments)
@@ -276,25 +280,19 @@ class Driver:
 
     def _give_up(self, error: BaseException, event: Any = None) -> list[actions.Action]:
         """Err all that has no outcome: nobody knows what else is wrong, or who would answer."""
-        _log_mistake(error)
+        log_mistake(error)
         return self._tracker.give_up(InternalError.of(error), event)
 
 
 #: How each action is carried out that isn't an outcome; one that isn't here is a mistake.
 _CARRY_OUT: Mapping[type[Any], Callable[[Driver, Any], None]] = {
-    actions.MakePlan: Driver._make_plan,
-    actions.SubmitPlan: Driver._submit_plan,
+    actions.MakePlan: lambda driver, action: driver._plan_on(driver._plan(action)),
+    actions.SubmitPlan: lambda driver, action: driver._plan_on(driver._submit(action)),
     actions.WithdrawPlan: Driver._withdraw_plan,
+    actions.AdoptStage: Driver._adopt_stage,
     actions.TerminateStage: Driver._terminate_stage,
     actions.DisownShards: Driver._disown_shards,
     actions.DeleteObjects: Driver._delete_objects,
     actions.WriteAgain: Driver._write_again,
     actions.Admit: Driver._admit,
 }
-
-_UNWITHDRAWN = "others could not be told that a plan won't be submitted"
-_UNTOLD = "jobs that nobody needs could not be told"
-
-
-def _log_mistake(error: BaseException) -> None:
-    logger.critical("dask_knot made a mistake, please report it", exc_info=error)

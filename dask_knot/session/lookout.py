@@ -127,6 +127,8 @@ class Lookout:
             self._overstays.note(found, now := self._now())
             if lost := self._tracker.open_shards(over):
                 self._driver.handle(await self._beside(self._watcher.lost, lost))
+            if self._driver.adoption is not None:
+                self._driver.handle(self._driver.adoption.settled(stages))
             for stall in await self._beside(self._stalls.look, stages, now):
                 self._take_stall(stall)
         except Exception as error:  # the network, the store or Batch is away for a while

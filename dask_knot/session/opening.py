@@ -12,6 +12,7 @@ from dask_knot.run.run import Run
 from dask_knot.run.work import Options
 from dask_knot.runs.machine import own_info
 from dask_knot.session.clockwork import Clockwork
+from dask_knot.session.company import join_company, look_around
 from dask_knot.session.constants import StoredConstants
 from dask_knot.session.costs import known_costs
 from dask_knot.session.driver import Driver
@@ -85,11 +86,15 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
     tracker = _tracker(run, settings, size, hold)
     values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))
     options = Options(settings.cores, settings.processes, settings.part_interval, settings.is_named)
-    recorder = hold.recorder if hold is not None else None
-    submitter = Submitter(run, service, options, StoredConstants(run), recorder=recorder)
+    submitter = Submitter(run, service, options, StoredConstants(run))
+    finder = None
+    if hold is not None:
+        finder = look_around(run.at_once(), hold.session, engine, service, clockwork)
+        submitter = replace(submitter, recorder=hold.recorder, neighbours=finder.neighbours)
     # Without patience: it looks again itself.
     reads = clockwork.executor("manifests", MANIFESTS_AT_ONCE)
-    watcher = Watcher(run.at_once(), service, values, reads)
+    is_open = tracker.is_open if hold is not None else None
+    watcher = Watcher(run.at_once(), service, values, reads, is_open)
     hooks = Hooks()
 
     def delete(names: Sequence[str]) -> None:
@@ -98,6 +103,8 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
 
     driver = Driver(tracker, submitter, Failures(values), delete, hooks, clockwork)
     lookout = Lookout(driver, tracker, watcher, tempo, hooks, clockwork)
+    company = join_company(finder, driver, tracker, clockwork) if finder is not None else None
+    parting = Parting(settings, run, engine, service, driver, lookout, values, clockwork, company)
     return Session(
         settings=settings,
         size=size,
@@ -113,7 +120,8 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
         _values=values,
         _driver=driver,
         _lookout=lookout,
-        _parting=Parting(settings, run, engine, service, driver, lookout, values, clockwork),
+        _parting=parting,
+        _company=company,
     )
 
 

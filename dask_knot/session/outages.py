@@ -61,3 +61,8 @@ def tolerate(failure: str, call: Callable[..., object], *arguments: Any) -> None
     except Exception as error:
         logger.warning("%s: %s", failure, error)
         logger.debug("%s", failure, exc_info=True)
+
+
+def log_mistake(error: BaseException) -> None:
+    """Write down a mistake of ours, for a report."""
+    logger.critical("dask_knot made a mistake, please report it", exc_info=error)

@@ -11,15 +11,16 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from dask_knot.batch.endings import ENDED_RUN
-from dask_knot.batch.runjobs import end_run, jobs_of_run
+from dask_knot.batch.endings import CLOSED, ENDED_RUN
 from dask_knot.batch.service import JobService
 from dask_knot.batch.termination import Leftovers, end_jobs
 from dask_knot.run.run import Run
 from dask_knot.session.clockwork import Clockwork
+from dask_knot.session.company import Company
 from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine
 from dask_knot.session.lookout import Lookout
+from dask_knot.session.outages import tolerate
 from dask_knot.session.values import ValueReader
 from dask_knot.settings.settings import Settings
 
@@ -41,6 +42,7 @@ class Parting:
     lookout: Lookout
     values: ValueReader
     clockwork: Clockwork
+    company: Company | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _has_let_go: bool = False
     _is_ended: bool = False
@@ -55,14 +57,7 @@ class Parting:
 
     def end_run_jobs(self) -> None:
         """End all jobs of the run, those of other sessions included, and all threads."""
-        with self._lock:
-            self._let_go(ends_jobs=True)
-            if self.engine.jobs_stay:
-                client, queue = self.engine.client, self.engine.template.queue
-                jobs = jobs_of_run(client, queue, self.run.name)
-                clock = self.clockwork
-                pause = clock.pause or time.sleep
-                self._say(end_run(client, jobs, ENDED_RUN, now=clock.now, pause=pause))
+        self._let_go(ends_jobs=True, is_whole_run=True)
 
     def end(self) -> None:
         """Delete an unnamed run, and end the engine; before that all jobs, unless they are left."""
@@ -79,7 +74,7 @@ class Parting:
             finally:
                 self.engine.close()
 
-    def _let_go(self, ends_jobs: bool) -> None:
+    def _let_go(self, ends_jobs: bool, is_whole_run: bool = False) -> None:
         with self._lock:
             if self._has_let_go:
                 return
@@ -87,14 +82,20 @@ class Parting:
             self.driver.stop()
             self.run.hurry()  # not before: what fails now must not go on with its next stage
             self.driver.shut_down_submission()
+            if is_whole_run and self.company is not None:
+                tolerate("jobs of other sessions could not be ended", self.company.end_run)
             if ends_jobs:
-                self.engine.end_jobs()
-                clock = self.clockwork
-                left = end_jobs(self.service, now=clock.now, pause=clock.pause or time.sleep)
-                self._say(left)
+                self._end_jobs(ENDED_RUN if is_whole_run else CLOSED)
             self.driver.shut_down()
             self.lookout.close()
             self.values.close()
+            if self.company is not None:  # last: then what it has committed is there
+                self.company.close()
+
+    def _end_jobs(self, reason: str) -> None:
+        self.engine.end_jobs()
+        now, pause = self.clockwork.now, self.clockwork.pause or time.sleep
+        self._say(end_jobs(self.service, now=now, pause=pause, reason=reason))
 
     def _say(self, left: Leftovers) -> None:
         """Say which jobs could not be ended."""

@@ -18,6 +18,7 @@ from dask_knot.planning import Resources, Shard, Stage
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import StageId
 from dask_knot.run.run import Run
+from dask_knot.session.company import Company
 from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine
 from dask_knot.session.hooks import Hooks
@@ -76,6 +77,7 @@ class Session:
     _driver: Driver
     _lookout: Lookout
     _parting: Parting
+    _company: Company | None
     _run_ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     # Verbs.
@@ -84,6 +86,8 @@ class Session:
         """Begin to watch."""
         self._driver.start()
         self._lookout.start()
+        if self._company is not None:
+            self._driver.background(self._company.heart.beat_on())
 
     def submit(self, graph: events.Graph) -> int:
         """Compute what a graph wants.

@@ -8,6 +8,7 @@ from typing import cast
 
 from dask.typing import Key
 
+from dask_knot.batch.endings import ENDED_RUN
 from dask_knot.batch.service import JobService
 from dask_knot.errors import InternalError
 from dask_knot.graphs.constants import Constant
@@ -19,6 +20,8 @@ from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.run import Run
 from dask_knot.run.work import ConstantPlace, Options, ShardOutput, ShardWork, Source
 from dask_knot.session.constants import StoredConstants
+from dask_knot.session.jobfinder import NEVER
+from dask_knot.session.neighbours import Neighbours
 from dask_knot.session.outages import tolerate
 from dask_knot.session.plugins import JobPlugins
 from dask_knot.session.recorder import Recorder
@@ -35,7 +38,11 @@ from dask_knot.tracking.events import (
 
 @dataclass(frozen=True, slots=True)
 class Submitter:
-    """Writes packs and submits stages; everything here blocks, so call it in a thread."""
+    """Writes packs and submits stages; everything here blocks, so call it in a thread.
+
+    In a named run there is a `recorder`, and `neighbours`: other sessions learn the ids of jobs,
+    and none is ended that they may wait for.
+    """
 
     run: Run
     service: JobService
@@ -43,6 +50,7 @@ class Submitter:
     constants: StoredConstants
     plugins: JobPlugins = field(default_factory=JobPlugins)
     recorder: Recorder | None = None
+    neighbours: Neighbours | None = None
 
     def record(self, action: MakePlan, plan: Plan) -> list[Event]:
         """Write a plan into the record of a named run, and tell what the tracker is to know of it.
@@ -58,6 +66,20 @@ class Submitter:
 
     def submit(self, action: SubmitPlan) -> Iterator[SubmissionFailed]:
         """Submit all stages of a plan; yield those that could not be."""
+        yield from self._submit(action)
+        if self.recorder is not None:
+            ids = [StageId(action.number, n) for n in range(len(action.plan.stages))]
+            jobs = self.service.jobs
+            noted = {id.stage: jobs[id].id if id in jobs else NEVER for id in ids}
+            # If that fails they are found by their names.
+            tolerate(_UNNOTED, self.run.record.note_jobs, action.number, noted)
+
+    def withdraw(self, plan: int, stages: int) -> None:
+        """Tell other sessions that a plan which was recorded will never be submitted."""
+        if self.recorder is not None:
+            tolerate(_UNNOTED, self.recorder.withdraw, plan, stages)
+
+    def _submit(self, action: SubmitPlan) -> Iterator[SubmissionFailed]:
         sources = {key: _source(key, value) for key, value in action.inputs.items()}
         for index, stage in enumerate(action.plan.stages):
             if self.service.is_closed:  # nobody waits for what is left
@@ -90,18 +112,12 @@ class Submitter:
         return stage in self.service.jobs
 
     def terminate(self, stages: Sequence[StageId], reason: str) -> None:
-        """End the jobs of stages; those that can't be ended run on."""
-        tolerate("jobs could not be terminated", self.service.terminate, stages, reason)
+        """End the jobs of stages; those that can't be ended, or others may wait for, run on."""
+        tolerate("jobs could not be terminated", self._terminate, stages, reason)
 
     def disown(self, shards: Sequence[ShardId]) -> None:
-        """Tell children of one stage that nobody needs their shards.
-
-        Raises
-        ------
-        StoreError
-            If the store can't be written; then they run on, which is no harm.
-        """
-        self.run.tell_unneeded(shards[0].stage, (shard.index for shard in shards))
+        """Tell children of one stage that nobody needs their shards; or they run on, unharmed."""
+        tolerate("jobs that nobody needs could not be told", self._disown, shards)
 
     def release(self, deleted: Sequence[str]) -> list[str]:
         """Note that objects are going to be deleted, and name all that go with them."""
@@ -111,6 +127,17 @@ class Submitter:
         """Note that jobs may have found shared objects gone or damaged: they come anew."""
         self.constants.forget(names)
         self.plugins.forget()
+
+    def _is_alone(self) -> bool:
+        return self.neighbours is None or not self.neighbours.others()
+
+    def _terminate(self, stages: Sequence[StageId], reason: str) -> None:
+        if reason == ENDED_RUN or self._is_alone():
+            self.service.terminate(stages, reason)
+
+    def _disown(self, shards: Sequence[ShardId]) -> None:
+        if self._is_alone():
+            self.run.tell_unneeded(shards[0].stage, (shard.index for shard in shards))
 
     def _work(
         self,
@@ -135,6 +162,9 @@ def planned_events(recorder: Recorder, action: MakePlan, plan: Plan) -> list[Eve
     made, found = recorder.record(action, plan)
     news: list[Event] = [EntriesFound(found)] if found else []
     return [*news, PlanMade(action.number, plan, made) if made else PlanOutrun(action.number)]
+
+
+_UNNOTED = "other sessions could not be told the ids of jobs"
 
 
 def _constants(stage: Stage, tasks: Mapping[Key, Node]) -> dict[Key, Constant]:

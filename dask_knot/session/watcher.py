@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 
 from dask_knot.batch.service import JobService
 from dask_knot.errors import CorruptObjectError, MissingObjectError
 from dask_knot.run.names import ManifestId, ShardId, StageId
 from dask_knot.run.run import Run
+from dask_knot.session.graveyard import Graveyard
+from dask_knot.session.known import KnownManifests, is_last
 from dask_knot.session.values import ValueReader
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
 
@@ -32,6 +34,9 @@ class Watcher:
         Keeps the manifests for the values in them.
     pool : Executor
         Fetches manifests, several at once.
+    is_open : callable, optional
+        Of a named run, whether anything is awaited of a shard: only what is told of these is read.
+        They may have been done before, and there may be others who look.
 
     Attributes
     ----------
@@ -39,12 +44,20 @@ class Watcher:
         How often jobs that are done have asked the store, by operation.
     """
 
-    def __init__(self, run: Run, service: JobService, values: ValueReader, pool: Executor) -> None:
+    def __init__(
+        self,
+        run: Run,
+        service: JobService,
+        values: ValueReader,
+        pool: Executor,
+        is_open: Callable[[ShardId], bool] | None = None,
+    ) -> None:
         self._run = run
         self.service = service
         self._values = values
         self.job_requests: Counter[str] = Counter()
-        self._seen: dict[StageId, set[ManifestId]] = {}
+        self._known = KnownManifests(is_open)
+        self._graves = None if is_open is None else Graveyard(run.record)
         self._failed: list[ChildFailed] = []  # Batch is asked for them once only
         self._pool = pool
 
@@ -59,41 +72,46 @@ class Watcher:
         StoreError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError
             If the store or Batch can't be asked.
         """
-        self._forget_all_but(stages)
         self._failed += [ChildFailed(shard, *ended) for shard, ended in self.service.poll(stages)]
-        over = [id for id in stages if self.service.jobs[id].is_over]
-        new = self._new(stages)
+        jobs = {id: self.service.jobs[id] for id in stages}
+        over = [id for id, job in jobs.items() if job.is_over]
+        self._known.begin_look(stages, {id for id, job in jobs.items() if job.is_adopted})
+        listed = self._run.list_manifests(stages)
+        new = self._known.new(listed)
         found: list[ChildEvent] = [event for event in self._read(new) if event is not None]
         # Not before all of them are read: what is seen isn't looked at again.
-        for id in new:
-            self._seen[id.shard.stage].add(id)
+        self._known.note(new)
         for event in found:
             if isinstance(event, ManifestFound) and event.manifest.final:
                 self.job_requests += Counter(event.manifest.requests)
         failed, self._failed = self._failed, []
+        done = {id.shard for id in listed if is_last(id)}
+        self._bury([event for event in failed if event.shard not in done])
         return found + failed, over
 
     def lost(self, shards: Iterable[ShardId]) -> list[ChildFailed]:
         """Explain children that ended, as Batch has it, but left no manifest."""
-        return [ChildFailed(shard, *ended) for shard, ended in self.service.explain(list(shards))]
+        lost = [ChildFailed(shard, *ended) for shard, ended in self.service.explain(list(shards))]
+        self._bury(lost)
+        return lost
 
     def close(self) -> None:
         """End the threads that read."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _new(self, stages: Sequence[StageId]) -> list[ManifestId]:
-        return [
-            id
-            for id in self._run.list_manifests(stages)
-            if id.shard.stage in self._seen
-            and id not in self._seen[id.shard.stage]
-            and not id.is_lost
-        ]
+    def _bury(self, failed: Sequence[ChildFailed]) -> None:
+        """Tell other sessions of a named run; that may take its time."""
+        if self._graves is not None:
+            for event in failed:
+                self._pool.submit(self._graves.bury, event)
 
     def _read(self, new: Sequence[ManifestId]) -> Iterable[ChildEvent | None]:
         return map(self._read_one, new) if len(new) < 2 else self._pool.map(self._read_one, new)
 
     def _read_one(self, id: ManifestId) -> ChildEvent | None:
+        is_old = self._known.is_old(id)
+        if id.is_lost:
+            return self._graves and self._graves.read(id.shard, is_old)
         try:
             commit = self._run.read_manifest(id)
         except (MissingObjectError, CorruptObjectError) as error:
@@ -102,7 +120,4 @@ class Watcher:
                 return None  # the last manifest has its outputs as well
             return ChildFailed(id.shard, Ending.UNREADABLE, error)
         self._values.remember(commit.name, commit.data)
-        return ManifestFound(id.shard, commit.name, commit.manifest)
-
-    def _forget_all_but(self, stages: Sequence[StageId]) -> None:
-        self._seen = {id: self._seen.get(id, set()) for id in stages}
+        return ManifestFound(id.shard, commit.name, commit.manifest, is_old)

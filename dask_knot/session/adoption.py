@@ -1,0 +1,112 @@
+"""Stages that another session of the run submitted, or was to: their jobs are found and watched."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from dask_knot.batch.jobs import StageJob
+from dask_knot.batch.rules import JobStatus
+from dask_knot.batch.service import JobService
+from dask_knot.run.names import StageId
+from dask_knot.session.clockwork import Clockwork
+from dask_knot.session.jobfinder import JobFinder
+from dask_knot.tracking.actions import AdoptStage
+from dask_knot.tracking.events import StageFound
+
+logger = logging.getLogger(__name__)
+
+#: Plans whose jobs are looked for at once.
+PLANS_AT_ONCE = 8
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+
+
+@dataclass(slots=True)
+class Adoption:
+    """Looks for the jobs of stages that the tracker adopts, until they are known or not wanted.
+
+    Belongs to an event loop.
+
+    Parameters
+    ----------
+    finder : JobFinder
+        Finds them.
+    service : JobService
+        Watches what was found.
+    is_wanted : callable
+        Whether a stage still has shards that aren't done.
+    clockwork : Clockwork
+        Clock and threads.
+    """
+
+    finder: JobFinder
+    service: JobService
+    is_wanted: Callable[[StageId], bool]
+    clockwork: Clockwork
+    _finds: Executor = field(init=False)
+    _sought: dict[int, dict[StageId, int]] = field(default_factory=dict)
+    _unsettled: set[StageId] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._finds = self.clockwork.executor("adopt", PLANS_AT_ONCE)
+
+    def note(self, action: AdoptStage) -> bool:
+        """Take up a stage; tell whether `seek` is to be called for its plan."""
+        plan = action.stage.plan
+        is_first = plan not in self._sought
+        self._sought.setdefault(plan, {})[action.stage] = action.size
+        self._unsettled.add(action.stage)
+        return is_first
+
+    async def seek(self, plan: int, found: Callable[[], None]) -> None:
+        """Look for the jobs of a plan's stages that were noted; `found` is called after some."""
+        pause = FIRST_PAUSE
+        try:
+            while sought := {id: n for id, n in self._sought[plan].items() if self.is_wanted(id)}:
+                known = await self._find(plan, sought)
+                noted = self._sought[plan]
+                self._sought[plan] = {id: n for id, n in noted.items() if id not in known}
+                if known:
+                    found()
+                if self._sought[plan]:
+                    await self.clockwork.sleep(pause)
+                    pause = min(pause * 1.5, LONGEST_PAUSE)
+        finally:
+            del self._sought[plan]
+
+    def settled(self, looked_at: Collection[StageId]) -> list[StageFound]:
+        """Tell of adopted stages, once, that they were looked at, and if others may wait for them.
+
+        Parameters
+        ----------
+        looked_at : collection of StageId
+            Stages of which what was over is told.
+        """
+        told = []
+        for id in sorted(self._unsettled.intersection(looked_at)):
+            job = self.service.jobs.get(id)
+            if job is not None and (job.is_over or job.is_known or not job.is_adopted):
+                told.append(StageFound(id, _is_waitable(job)))
+        self._unsettled.difference_update(one.stage for one in told)
+        return told
+
+    def close(self) -> None:
+        """End all threads; blocks."""
+        self._finds.shutdown(cancel_futures=True)
+
+    async def _find(self, plan: int, sizes: Mapping[StageId, int]) -> set[StageId]:
+        try:
+            known: set[StageId] = await self.clockwork.run_in(
+                self._finds, self.finder.find, plan, sizes
+            )
+        except Exception as error:  # the store, Batch or the network is away for a while
+            logger.warning("the jobs of plan %d can't be looked for, trying again: %s", plan, error)
+            return set()
+        return known
+
+
+def _is_waitable(job: StageJob) -> bool:
+    """Tell whether Batch takes jobs behind this one, and lets them start."""
+    return not (job.is_foreign or job.is_over or job.counts.get(JobStatus.FAILED))

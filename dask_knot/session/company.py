@@ -1,0 +1,120 @@
+"""The company of a session in a named run: what it knows of other sessions, and tells them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dask_knot.batch.endings import ENDED_RUN
+from dask_knot.batch.foreign import ForeignJobs
+from dask_knot.batch.runjobs import listed_jobs, stage_job
+from dask_knot.batch.service import JobService
+from dask_knot.errors import KnotError
+from dask_knot.run.names import StageId
+from dask_knot.run.run import Run
+from dask_knot.session.adoption import Adoption
+from dask_knot.session.clockwork import Clockwork
+from dask_knot.session.driver import Driver
+from dask_knot.session.engines import Engine
+from dask_knot.session.heart import INTERVAL, INTERVAL_OF_JOBS_THAT_STAY, Heart
+from dask_knot.session.jobfinder import JobFinder, Surroundings
+from dask_knot.session.machine import own_info
+from dask_knot.session.neighbours import Neighbours
+from dask_knot.tracking.tracker import Tracker
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """What a session of a named run has to do with others.
+
+    Attributes
+    ----------
+    heart : Heart
+        Shows them that this one is there.
+    adoption : Adoption
+        Has the jobs of others watched.
+    finder : JobFinder
+        Finds those.
+    """
+
+    heart: Heart
+    adoption: Adoption
+    finder: JobFinder
+
+    def close(self) -> None:
+        """End all threads, and say that the session holds the run no longer; blocks."""
+        self.adoption.close()
+        self.heart.leave()
+
+    def end_run(self) -> None:
+        """Say that all jobs of the run are to end, and have those that Batch knows watched; blocks.
+
+        Raises
+        ------
+        StoreError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError
+            If the store or Batch can't be asked.
+        """
+        finder, here = self.finder, self.finder.here
+        if here.jobs_stay:
+            for job in listed_jobs(here.client, here.queue, finder.run.name).values():
+                if not job.is_over:
+                    finder.service.adopt(job.stage, stage_job(job))
+        who = own_info(here.engine)
+        finder.run.record.end(f"{who.user}@{who.host}")
+
+
+def look_around(
+    run: Run, session: int, engine: Engine, service: JobService, clockwork: Clockwork
+) -> JobFinder:
+    """Learn of the other sessions of a run, and of their jobs.
+
+    Parameters
+    ----------
+    run : Run
+        The run, without patience.
+    session : int
+        Our own number.
+    engine : Engine
+        Runs our own jobs.
+    service : JobService
+        Watches jobs.
+    clockwork : Clockwork
+        Clock and threads.
+    """
+    neighbours = Neighbours(run.record, session, clockwork.now)
+    queue, name = engine.template.queue, engine.settings.engine
+    here = Surroundings(engine.client, queue, name, engine.jobs_stay)
+    foreign = ForeignJobs(engine.client, neighbours.is_alive)
+    service.ask(foreign)
+    return JobFinder(run, here, neighbours, service, foreign)
+
+
+def join_company(
+    finder: JobFinder, driver: Driver, tracker: Tracker, clockwork: Clockwork
+) -> Company:
+    """Let a session take part in what the other sessions of its run do.
+
+    Parameters
+    ----------
+    finder : JobFinder
+        Finds the jobs of others.
+    driver : Driver
+        Has them watched.
+    tracker : Tracker
+        Knows what is open.
+    clockwork : Clockwork
+        Clock and threads.
+    """
+
+    def is_wanted(stage: StageId) -> bool:
+        return bool(tracker.open_shards([stage]))
+
+    def end(error: KnotError) -> None:
+        running = tracker.open_stages()
+        driver.end_all(error)
+        for id in running:
+            driver.terminate(id, ENDED_RUN)
+
+    driver.adoption = adoption = Adoption(finder, finder.service, is_wanted, clockwork)
+    interval = INTERVAL_OF_JOBS_THAT_STAY if finder.here.jobs_stay else INTERVAL
+    heart = Heart(finder.run.record, finder.neighbours.own, interval, clockwork, end)
+    return Company(heart, adoption, finder)
