@@ -34,7 +34,7 @@ class Holders:
     def __str__(self) -> str:
         """Name them."""
         words = [f"{who} has it open" for who in self.sessions]
-        words += [f"{many('job', len(self.jobs))} wait or run"] if self.jobs else []
+        words += [f"{many('job', len(self.jobs))} under way"] if self.jobs else []
         return ", ".join(words)
 
 

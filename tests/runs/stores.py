@@ -29,16 +29,17 @@ def digest(text: str) -> bytes:
 
 @dataclass
 class MadeRun:
-    """A run in a folder, written piece by piece."""
+    """A run in a folder or store, written piece by piece."""
 
-    folder: Path
+    place: Path | Store
     name: str = "climate"
     engine: str = "local"
     entries: int = 0
     run: Run = field(init=False)
 
     def __post_init__(self) -> None:
-        self.run = Run(Store(str(self.folder)), self.name)
+        store = self.place if isinstance(self.place, Store) else Store(self.place)
+        self.run = Run(store, self.name)
         self.info = RunInfo(time.time() - 3 * 3600, "ada@laptop", self.engine, "0.1")
         self.run.record.found(self.info)
 
