@@ -11,13 +11,13 @@ from dask_knot.batch.service import JobService
 from dask_knot.errors import KnotError
 from dask_knot.run.names import StageId
 from dask_knot.run.run import Run
+from dask_knot.runs.machine import own_info
 from dask_knot.session.adoption import Adoption
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine
 from dask_knot.session.heart import INTERVAL, INTERVAL_OF_JOBS_THAT_STAY, Heart
 from dask_knot.session.jobfinder import JobFinder, Surroundings
-from dask_knot.session.machine import own_info
 from dask_knot.session.neighbours import Neighbours
 from dask_knot.tracking.tracker import Tracker
 

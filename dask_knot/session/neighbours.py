@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from dask_knot.errors import CorruptObjectError, MissingObjectError
 from dask_knot.run.archive import Archive
 from dask_knot.run.presence import Beat, Presence, SessionInfo
-from dask_knot.session.machine import runs_here
+from dask_knot.runs.machine import runs_here
 
 #: After so many of its own intervals without a heartbeat a session is gone.
 MISSED_BEATS = 4
