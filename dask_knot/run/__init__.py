@@ -8,6 +8,12 @@ meet nowhere else: no connection is ever opened between them, and either may be 
 for; below it are one file for each format (`pack`, `manifest`, `codec`, `layout`, `plugins`) and
 the `Store`, which knows bytes under names and nothing of runs.
 
+A named run also keeps a record, so that it outlives its clients: `Run.record` is an `Archive`, with
+the verbs for that. Its `foundation` is one object that says that this is such a run; its log is of
+entries (`record`, `keys`), numbered without a gap; all the rest are small notes (`note`):
+of sessions and their heartbeats (`presence`), of children that were lost (`obituary`), of what
+tasks have cost (`profile`).
+
 Client and job share more than objects, and that is here as well, since neither imports the other:
 what a shard is (`work`), how an error travels (`failure`), which versions fit together
 (`versions`), what an exit code means (`exits`), and how values are pickled (`pickling`, `scripts`).
@@ -15,7 +21,8 @@ what a shard is (`work`), how an error travels (`failure`), which versions fit t
 Rules
 -----
 - An object is written whole or not at all, and never changed. Only the client replaces some:
-  plugins that may be damaged, and what tells children that nobody needs them.
+  plugins that may be damaged, what tells children that nobody needs them, and notes that one
+  session keeps (its heartbeat, its costs, its plans' jobs) or that people replace (a dataset).
 - The manifest is the commit. It is written last, only if there is none, and says where all else is:
   a data object that no manifest names is as good as not there.
 - Every byte is checked before it is unpickled, wherever it was meanwhile. Each entry of a pack and
@@ -33,6 +40,10 @@ Races
 -----
 - Several sessions may open one run: each claims numbers for its plans with a write that only one
   of them can win.
+- Sessions that plan at the same time meet at the log: an entry is written at the next free number,
+  and who finds one there reads it first. Nothing else is agreed upon.
+- A run may be deleted, and made anew, while somebody holds it: who writes to the record looks
+  before and after whether the foundation is still the one that it found.
 - Attempts of one child write at the same time: under different names, but for the manifest, of
   which the first one stays.
 - A listing may show what is deleted before it is read, and strangers' objects beside ours; what a

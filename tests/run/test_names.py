@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_knot.run.names import RUN_NAME, Names, ShardId, StageId, parse_pack
+from dask_knot.run.names import (
+    PLANS_PER_SESSION,
+    RUN_NAME,
+    Names,
+    ShardId,
+    StageId,
+    first_plan,
+    parse_pack,
+    session_of,
+)
 
 NAMES = Names("run")
 RUNS = st.from_regex(RUN_NAME, fullmatch=True)
@@ -17,6 +28,8 @@ PARTS = st.none() | st.integers(0, 99_999)
 
 @given(RUNS, SHARDS, PARTS)
 def test_manifests_are_read_back(run: str, shard: ShardId, part: int | None) -> None:
+    lost = Names(run).manifest(shard, is_lost=True)
+    assert Names(run).parse_manifest(lost) == (shard, None, True)
     name = Names(run).manifest(shard, part)
     assert name.startswith(Names(run).manifests)
     assert Names(run).parse_manifest(name) == (shard, part, False)
@@ -48,12 +61,61 @@ def test_all_objects_of_a_run_are_below_its_name() -> None:
     found = [
         NAMES.pack(shard.stage),
         NAMES.manifest(shard),
+        NAMES.manifest(shard, is_lost=True),
+        NAMES.erred(shard),
         NAMES.data(shard, 0, 1),
+        NAMES.constants(shard.stage),
+        NAMES.unneeded(shard.stage),
+        NAMES.plugins("digest"),
         NAMES.scattered(5),
-        NAMES.probe,
+        NAMES.session(5),
+        NAMES.beat(5),
+        NAMES.profile(5),
+        NAMES.entry(5),
+        NAMES.jobs(5),
+        NAMES.why(5),
+        NAMES.published("name"),
     ]
-    assert all(name.startswith("run/") for name in found)
     assert len({*found}) == len(found)
+    assert {"/".join(name.split("/")[:2]) for name in found} == {*NAMES.folders}
+    assert {name.rpartition("/")[0] for name in (NAMES.info, NAMES.probe)} == {"run"}
+
+
+@given(st.lists(st.integers(0, 99_999), unique=True))
+def test_numbers_are_read_back_whatever_stands_beside_them(numbers: list[int]) -> None:
+    strange = ["run/log/1", "run/sessions/00001", "run/log/x", "run/log/0000000001.tmp", "x/0001.y"]
+    sessions = [NAMES.session(number) for number in numbers]
+    assert NAMES.parse_sessions([*strange, *sessions]) == sorted(numbers)
+    assert NAMES.parse_entries([*strange, *map(NAMES.entry, numbers)]) == sorted(numbers)
+    entries = sorted(map(NAMES.entry, numbers))
+    assert entries == [NAMES.entry(number) for number in sorted(numbers)], "listings have an offset"
+
+
+@given(st.integers(0, 9_999), st.integers(0, PLANS_PER_SESSION - 1))
+def test_a_plan_knows_its_session(session: int, number: int) -> None:
+    assert session_of(first_plan(session) + number) == session
+
+
+@given(st.text(st.characters()), st.text(st.characters()))
+def test_any_text_names_a_dataset(one: str, other: str) -> None:
+    first, second = NAMES.published(one), NAMES.published(other)
+    assert re.fullmatch("run/published/[a-z0-9_=-]{1,200}", first)
+    assert (first.casefold() == second.casefold()) == (one == other)
+    assert NAMES.parse_published(first) == (None if "=long-" in first else one)
+
+
+def test_a_long_text_names_a_dataset_but_cannot_be_read_back() -> None:
+    names = [NAMES.published("x" * length) for length in (180, 181, 10_000)]
+    assert [NAMES.parse_published(name) for name in names] == ["x" * 180, None, None]
+    assert max(map(len, names)) < 200
+
+
+@pytest.mark.parametrize(
+    "name", ["run/published/A", "run/published/=4", "run/published/=zz", "run/published/", "run/x"]
+)
+def test_what_is_no_dataset_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="no published dataset of run 'run'"):
+        NAMES.parse_published(name)
 
 
 def test_data_is_spread_over_prefixes() -> None:
@@ -72,6 +134,8 @@ def test_data_is_spread_over_prefixes() -> None:
         "run/manifests/0000000001-001/00000.p0001",
         "run/manifests/000000000\u0661-001/00000.end",
         "run/manifests/0000000001-001/00000.end.tmp",
+        "run/manifests/0000000001-001/00000.lost.tmp",
+        "run/manifests/0000000001-001/00000.erred",
         "run/packs/0000000001-001",
         "run2/manifests/0000000001-001/00000.end",
         "",
