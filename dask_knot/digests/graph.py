@@ -154,6 +154,7 @@ class _GraphWalk:
             if found is not None and mark is not None:
                 found = digest(found + mark())
         except UndigestibleError as error:
+            found = None
             reason = str(error)
             before = self.refusals.get(reason)
             first, count = (before.key, before.count) if before else (key, 0)

@@ -10,7 +10,7 @@ from typing import Any
 from dask.typing import Key
 
 from dask_knot.errors import UnsupportedGraphError
-from dask_knot.graphs.needs import most, parse_knot, parse_resources
+from dask_knot.graphs.needs import TaskReuse, most, parse_knot, parse_resources, parse_reuse
 from dask_knot.planning import Resources
 
 #: By type, for each key.
@@ -56,6 +56,31 @@ def job_resources(
                 if not callable(general):
                     known[id(given), before] = needs
             found[key] = needs
+    return found
+
+
+def task_reuse(
+    tasks: Iterable[Key], annotations: Annotations, everywhere: Mapping[str, Any]
+) -> dict[Key, TaskReuse]:
+    """Read what tasks say of earlier values, and of files that they read: those that say anything.
+
+    Raises
+    ------
+    ConfigurationError
+        If `knot=` says something that is unknown or wrong.
+    """
+    by_key, general = annotations.get("knot", {}), everywhere.get("knot")
+    found: dict[Key, TaskReuse] = {}
+    known: dict[int, TaskReuse] = {}  # most tasks of a layer share one
+    for key in tasks if general else by_key:
+        given = by_key.get(key, general(key) if callable(general) else general)
+        if not given:
+            continue
+        reuse = known.get(id(given)) or parse_reuse(given)
+        if not callable(general):
+            known[id(given)] = reuse
+        if reuse.is_fresh or reuse.inputs:
+            found[key] = reuse
     return found
 
 

@@ -18,7 +18,15 @@ import dask
 from dask.typing import Key
 
 from dask_knot.graphs.annotations import Annotations
-from dask_knot.internals import Expr, GraphNode, HLGExpr, LLGExpr, materialized
+from dask_knot.internals import (
+    EXECUTE_SUBGRAPH,
+    Expr,
+    GraphNode,
+    HLGExpr,
+    LLGExpr,
+    Task,
+    materialized,
+)
 
 _HAVE_LOCKS = sys.version_info < (3, 12)
 
@@ -37,7 +45,26 @@ def materialize(expr: Any) -> tuple[dict[Key, GraphNode], Annotations]:
     layers = [layer for part in expr.find_operations(HLGExpr) for layer in part.hlg.layers.values()]
     fuse = {"optimization.fuse.active": False} if any(la.annotations for la in layers) else {}
     with dask.config.set(fuse):
-        return materialized(expr)
+        tasks, found = materialized(expr)
+    annotated = [layer for layer in layers if layer.annotations]
+    if annotated:
+        _keep(annotated, tasks, found)
+    return tasks, found
+
+
+def _keep(layers: list[Any], tasks: dict[Key, GraphNode], found: dict[str, dict[Key, Any]]) -> None:
+    """Tell tasks what their layers were told: dask.bag forgets it, and fuses in spite of it."""
+    places: dict[Key, Key] = {}
+    for key, node in tasks.items():
+        if isinstance(node, Task) and node.func is EXECUTE_SUBGRAPH:
+            places |= dict.fromkeys(node.args[0], key)
+    places |= {key: key for key in tasks}
+    for layer in layers:
+        here = {key: places[key] for key in layer.get_output_keys() if key in places}
+        for name, given in layer.annotations.items():
+            by_key = found.setdefault(name, {})
+            for key, place in here.items():
+                by_key.setdefault(place, given(key) if callable(given) else given)
 
 
 def _free_of_locks() -> None:

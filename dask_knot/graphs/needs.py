@@ -1,10 +1,11 @@
-"""Needs of a task's jobs, read from an annotation: `resources=` or `knot=`."""
+"""Needs of a task's jobs, read from an annotation: `resources=` or `knot=`; and what it reuses."""
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dask.utils import format_bytes, parse_bytes
@@ -58,11 +59,44 @@ def parse_knot(given: Any, default: Resources) -> Resources:
     ConfigurationError
         If it names anything else, or something is wrong; the message names what is valid.
     """
+    read = _read_knot(given)
+    wanted = {name: value for name, value in read.items() if name not in _REUSE}
+    return replace(default, **{name: v for name, v in wanted.items() if v is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReuse:
+    """What a task says of its value, where a run may have one from an earlier day.
+
+    Attributes
+    ----------
+    is_fresh : bool
+        It is to be computed in any case.
+    inputs : tuple of str
+        Files that it reads without any of its arguments naming them.
+    """
+
+    is_fresh: bool = False
+    inputs: tuple[str, ...] = ()
+
+
+def parse_reuse(given: Any) -> TaskReuse:
+    """Read `dask.annotate(knot={"reuse": False, "inputs": ["a.csv", "s3://bucket/b"]})`.
+
+    Raises
+    ------
+    ConfigurationError
+        If it names anything that isn't known, or something is wrong.
+    """
+    read = _read_knot(given)
+    return TaskReuse(read.get("reuse") is False, read.get("inputs") or ())
+
+
+def _read_knot(given: Any) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise checks.wrong("knot", given, f"a mapping of {', '.join(_KNOT)}")
     checks.check_names(map(str, given), _KNOT, "dask.annotate(knot=...) takes no")
-    wanted = {name: _KNOT[name](f"knot.{name}", value) for name, value in given.items()}
-    return replace(default, **{name: v for name, v in wanted.items() if v is not None})
+    return {name: _KNOT[name](f"knot.{name}", value) for name, value in given.items()}
 
 
 def most(name: str, largest: Resources) -> str:
@@ -85,10 +119,31 @@ def _vcpus(name: str, value: Any) -> float:
     return found
 
 
+def _reuse(name: str, value: Any) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise checks.wrong(name, value, "False, or True")
+    return value
+
+
+def _inputs(name: str, value: Any) -> tuple[str, ...]:
+    """Take paths and URLs; one alone may stand without a list."""
+    given = [value] if isinstance(value, str | os.PathLike) else value
+    if given is None:
+        return ()
+    is_list = isinstance(given, list | tuple | set | frozenset)
+    if not is_list or not all(isinstance(one, str | os.PathLike) and str(one) for one in given):
+        raise checks.wrong(name, value, "a list of paths and s3:// URLs")
+    return tuple(sorted({os.fsdecode(one) for one in given}))
+
+
+#: What of an annotation is no need of a job.
+_REUSE = ("reuse", "inputs")
 _SIZES = ("vcpus", "gpus", "memory")
 _KNOT: dict[str, Callable[[str, Any], Any]] = {
     "vcpus": _vcpus,
     "memory": checks.memory,
     "gpus": checks.gpus,
     "timeout": checks.timeout,
+    "reuse": _reuse,
+    "inputs": _inputs,
 }

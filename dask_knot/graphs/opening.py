@@ -21,11 +21,13 @@ from dask_knot.graphs.annotations import (
     job_resources,
     spans,
     task_priorities,
+    task_reuse,
 )
 from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.lifting import lift
 from dask_knot.graphs.liveness import may_be_in, replace_live
 from dask_knot.graphs.materialization import is_whole, materialize
+from dask_knot.graphs.needs import TaskReuse
 from dask_knot.internals import (
     DataNode,
     GraphNode,
@@ -79,9 +81,13 @@ class Digesting:
     digester: Digester
     outside: Callable[[Key], bytes | None]
 
-    def digest(self, tasks: Mapping[Key, GraphNode]) -> GraphDigests:
-        """Digest tasks as they were sent."""
-        return self.digester.of_graph(tasks, self.outside)
+    def digest(
+        self, tasks: Mapping[Key, GraphNode], reuse: Mapping[Key, TaskReuse]
+    ) -> GraphDigests:
+        """Digest tasks as they were sent, with what their annotations say."""
+        fresh = {key for key, said in reuse.items() if said.is_fresh}
+        inputs = {key: said.inputs for key, said in reuse.items() if said.inputs}
+        return self.digester.of_graph(tasks, self.outside, fresh, inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +165,9 @@ def open_graph(
     with paused_collector():
         tasks, annotations = _read(expr_ser, keys, is_here)
         # Before anything is done to the tasks: jobs get them with spans, retries and constants.
-        work = digesting.digest(tasks) if digesting is not None else None
+        work = None
+        if digesting is not None:
+            work = digesting.digest(tasks, task_reuse(tasks, annotations, everywhere))
         opened = _open(tasks, annotations, keys, everywhere, bounds, constants)
     if work is None:
         return opened

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dask_knot.errors import ConfigurationError, UnsupportedGraphError
-from dask_knot.graphs.needs import most, parse_knot, parse_resources
+from dask_knot.graphs.needs import TaskReuse, most, parse_knot, parse_resources, parse_reuse
 from dask_knot.planning import Resources
 
 DEFAULT = Resources(vcpus=2, memory=2**30, gpus=0, timeout=3600)
@@ -32,8 +33,8 @@ def test_knot(given: dict[str, Any], expected: Resources) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"vcpu": 4}, "Did you mean 'vcpus'.*gpus, memory, timeout, vcpus"),
-        ({"cpus": 4}, "There are: gpus, memory, timeout, vcpus"),
+        ({"vcpu": 4}, "Did you mean 'vcpus'.*gpus, inputs, memory, reuse, timeout, vcpus"),
+        ({"cpus": 4}, "There are: gpus, inputs, memory, reuse, timeout, vcpus"),
         ({1: 4}, "There are"),
         ({"vcpus": 0}, "a number above 0"),
         ({"vcpus": True}, "a number above 0"),
@@ -41,15 +42,44 @@ def test_knot(given: dict[str, Any], expected: Resources) -> None:
         ({"vcpus": float("nan")}, "a number above 0"),
         ({"memory": "much"}, "an amount of memory"),
         ({"gpus": -1}, "a whole number from 0"),
+        ({"reuse": 0}, "False, or True"),
+        ({"reuse": "no"}, "False, or True"),
+        ({"inputs": 3}, "a list of paths"),
+        ({"inputs": ["a.csv", 3]}, "a list of paths"),
+        ({"inputs": ["a.csv", ""]}, "a list of paths"),
+        ({"inputs": {"a": "a.csv"}}, "a list of paths"),
+        ({"seconds": 3}, "takes no 'seconds'"),
         ({"gpus": 0.5}, "a whole number from 0"),
         ({"timeout": "5 s"}, "60 seconds at least"),
         ({"timeout": "soon"}, "a time"),
-        (4, "a mapping of vcpus, memory, gpus, timeout"),
+        (4, "a mapping of vcpus, memory, gpus, timeout, reuse, inputs"),
     ],
 )
 def test_a_mistake_in_knot(given: Any, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         parse_knot(given, DEFAULT)
+    with pytest.raises(ConfigurationError, match=words):
+        parse_reuse(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, TaskReuse()),
+        ({"vcpus": 4}, TaskReuse()),
+        ({"reuse": True}, TaskReuse()),
+        ({"reuse": None, "inputs": None}, TaskReuse()),
+        ({"reuse": False}, TaskReuse(is_fresh=True)),
+        ({"inputs": "a.csv"}, TaskReuse(inputs=("a.csv",))),
+        ({"inputs": Path("a.csv")}, TaskReuse(inputs=("a.csv",))),
+        ({"inputs": ["b", "s3://c/d", Path("a")]}, TaskReuse(inputs=("a", "b", "s3://c/d"))),
+        ({"inputs": [], "vcpus": 4, "reuse": False}, TaskReuse(is_fresh=True)),
+    ],
+)
+def test_reuse(given: dict[str, Any], expected: TaskReuse) -> None:
+    assert parse_reuse(given) == expected
+    sizes = {name: value for name, value in given.items() if name == "vcpus"}
+    assert parse_knot(given, DEFAULT) == parse_knot(sizes, DEFAULT)
 
 
 @pytest.mark.parametrize(
