@@ -67,7 +67,8 @@ PURE_FILES = [
     *(f"batch/{name}.py" for name in ("diagnosis", "endings", "fargate", "limits", "request")),
     "batch/rules.py",
     *(f"local/{name}.py" for name in ("capacity", "definitions", "descriptions", "jobgraph")),
-    *("local/jobs.py", "local/lanes.py", "runs/keys.py", "runs/state.py"),
+    *("local/jobs.py", "local/lanes.py", "runs/keys.py"),
+    *("runs/progression.py", "runs/state.py"),
 ]
 #: What the fork server is made of: whatever it imports is in every job, and a thread would end it.
 FORK_SERVER = ("boot", "child", "fitness", "forkserver", "origins", "warmth", "wire")

@@ -12,7 +12,8 @@ from dask_knot.run.presence import RunInfo, SessionInfo
 from dask_knot.run.record import Entry, PlanRecord
 from dask_knot.run.run import Run
 from dask_knot.run.survey import Survey
-from dask_knot.runs.state import Marks, Progression, progression
+from dask_knot.runs.progression import progression
+from dask_knot.runs.state import Marks, Progression
 
 #: Objects that are read at once.
 READERS = 16

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import accumulate
-
-from dask.typing import Key
 
 from dask_knot.run.names import ShardId, StageId, session_of
-from dask_knot.run.record import DIGEST_BYTES, NO_DIGEST, PlanRecord, RecordedStage
+from dask_knot.run.record import PlanRecord, RecordedStage
 
 
 class ShardCondition(Enum):
@@ -44,13 +41,6 @@ _STATES = (
     (ShardCondition.LOST, RunState.FAILED),
     (ShardCondition.UNKNOWN, RunState.UNFINISHED),
     (ShardCondition.LEFT, RunState.LEFT),
-)
-#: What a later plan can make up for.
-_REPLACEABLE = (
-    ShardCondition.ERRED,
-    ShardCondition.LOST,
-    ShardCondition.LEFT,
-    ShardCondition.UNKNOWN,
 )
 
 
@@ -183,91 +173,11 @@ class Progression:
         return sum(stage.all_tasks for stage in self.stages)
 
     def shards(self, *conditions: ShardCondition) -> list[ShardId]:
-        """Name the shards in one of some conditions, those of the latest stages first."""
+        """Name the shards in one of some conditions: of the latest plan first, as stages follow."""
         return [
             ShardId(stage.id, index)
-            for stage in reversed(list(self.stages))
+            for plan in reversed(self.plans)
+            for stage in plan.stages
             for index, condition in enumerate(stage.conditions)
             if condition in conditions
         ]
-
-
-def progression(plans: Sequence[PlanRecord], marks: Marks) -> Progression:
-    """Tell how far a run is.
-
-    Parameters
-    ----------
-    plans : sequence of PlanRecord
-        Those of the log, in its order.
-    marks : Marks
-        What is known of their shards.
-    """
-    views = [_view(plan, marks) for plan in plans]
-    there = Progression(views)
-    if any(there.counts[one] for one in _REPLACEABLE):
-        again = _made_again(views)
-        return Progression([_without(view, again) for view in views])
-    return there
-
-
-def _view(plan: PlanRecord, marks: Marks) -> PlanView:
-    stages = []
-    for number, stage in enumerate(plan.stages):
-        id = StageId(plan.number, number)
-        found = [marks.condition(ShardId(id, index)) for index in range(len(stage.outputs))]
-        stages.append(StageView(id, stage, found))
-    return PlanView(plan, stages)
-
-
-def _made_again(views: Sequence[PlanView]) -> set[ShardId]:
-    """Name the shards that came to nothing, and of which a later plan makes an output."""
-    found: set[ShardId] = set()
-    digests: set[bytes] = set()
-    keys: set[Key] = set()
-    for view in reversed(views):
-        found |= {
-            shard
-            for shard, outputs in _open_outputs(view)
-            if any(_is_made(view.record, output, digests, keys) for output in outputs)
-        }
-        _note_made(view.record, digests, keys)
-    return found
-
-
-def _note_made(plan: PlanRecord, digests: set[bytes], keys: set[Key]) -> None:
-    made = [plan.digest(output) for output in range(len(plan.digests) // DIGEST_BYTES)]
-    digests.update(made)
-    digests.discard(NO_DIGEST)
-    if NO_DIGEST in made:
-        keys.update(key for key, one in zip(plan.keys, made, strict=True) if one == NO_DIGEST)
-
-
-def _is_made(plan: PlanRecord, output: int, digests: Set[bytes], keys: Set[Key]) -> bool:
-    digest = plan.digest(output)
-    return digest in digests if digest != NO_DIGEST else bool(keys) and plan.keys[output] in keys
-
-
-def _open_outputs(view: PlanView) -> Iterator[tuple[ShardId, Iterable[int]]]:
-    """Give the shards that came to nothing, with the numbers of their outputs in the plan."""
-    counts = [count for stage in view.record.stages for count in stage.outputs]
-    ends = accumulate(counts)
-    for stage in view.stages:
-        for index, condition in enumerate(stage.conditions):
-            end, count = next(ends), stage.record.outputs[index]
-            if condition in _REPLACEABLE:
-                yield ShardId(stage.id, index), range(end - count, end)
-
-
-def _without(view: PlanView, again: Set[ShardId]) -> PlanView:
-    stages = [
-        StageView(
-            stage.id,
-            stage.record,
-            [
-                ShardCondition.REPLACED if ShardId(stage.id, index) in again else condition
-                for index, condition in enumerate(stage.conditions)
-            ],
-        )
-        for stage in view.stages
-    ]
-    return PlanView(view.record, stages)

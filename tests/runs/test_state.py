@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.record import NO_DIGEST, PlanRecord, RecordedStage
-from dask_knot.runs.state import Marks, RunState, ShardCondition, progression
+from dask_knot.runs.progression import progression
+from dask_knot.runs.state import Marks, RunState, ShardCondition
 from tests.runs.stores import digest
 
 STAGE = StageId(0, 0)
@@ -119,3 +120,35 @@ def test_replaced_is_what_came_to_nothing_and_is_made_later(
             condition = there.plans[number].stages[0].conditions[index]
             is_replaced = condition is ShardCondition.REPLACED
             assert is_replaced == (came_to_nothing and one in later)
+
+
+def asking(number: int, key: str, code: bytes, one: bytes) -> PlanRecord:
+    """Make a plan of one output that a client asked for."""
+    stage = RecordedStage([], {"x": 1}, 1.0, None, 0, [1], [1])
+    return PlanRecord(number, 0.0, [stage], [key], one, [0], {"x": code})
+
+
+@pytest.mark.parametrize(
+    ("later", "is_replaced"),
+    [
+        (asking(1, "total-2", b"edited", B), True),
+        (asking(1_000_000, "total-2", b"edited", B), True),
+        (asking(1_000_000, "total-2", b"same", B), True),  # the script was run again
+        (asking(1, "total-2", b"same", B), False),  # a loop asks for many
+        (asking(1, "mean-2", b"edited", B), False),
+        (asking(1_000_000, "mean-2", b"edited", B), False),
+    ],
+)
+def test_what_was_mended_and_is_asked_for_again_is_no_failure(
+    later: PlanRecord, is_replaced: bool
+) -> None:
+    failed = asking(0, "total-1", b"same", A)
+    done = {ONE, ShardId(StageId(later.number, 0), 0)}
+    found = progression([failed, later], Marks(done=done, erred={ONE}))
+    assert found.state is (RunState.DONE if is_replaced else RunState.FAILED)
+
+
+def test_of_a_plan_in_which_nobody_asked_for_anything_nothing_is_asked_again() -> None:
+    nobody = replace(asking(0, "total-1", b"same", A), wanted=[])
+    later = asking(1_000_000, "total-2", b"edited", B)
+    assert progression([nobody, later], Marks()).shards(ShardCondition.REPLACED) == []
