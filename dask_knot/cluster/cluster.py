@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from dask.utils import format_bytes
-from distributed.core import Status
 from distributed.security import Security
 from distributed.utils import NoOpAwaitable
 
+from dask_knot.cluster.runcluster import RunCluster
 from dask_knot.cluster.scaling import Scaling, check_reach
-from dask_knot.cluster.sessioncluster import SessionCluster
-from dask_knot.errors import ConfigurationError, EngineError
 from dask_knot.plural import many
 from dask_knot.settings import checks
 from dask_knot.settings.defaults import ensure_file
@@ -24,7 +22,7 @@ from dask_knot.settings.settings import CONFIGURED, Configured, resolve
 ensure_file()
 
 
-class KnotCluster(SessionCluster):
+class KnotCluster(RunCluster):
     """A Dask cluster whose tasks run as array jobs of AWS Batch, or as processes here.
 
     Every setting that is not given, or None, is that of ``dask.config`` under ``knot.``;
@@ -192,52 +190,6 @@ class KnotCluster(SessionCluster):
         """
         check_reach(n_workers, len(self.plan))
         return NoOpAwaitable() if self.asynchronous else None
-
-    def leave(self, timeout: float | None = None) -> Any:
-        """Leave the run, which can be opened again by its name, here or elsewhere.
-
-        What was asked for is submitted. On AWS the jobs go on, and make all of it; those on this
-        machine end with the client, and what they have committed counts. Nothing is deleted.
-
-        Parameters
-        ----------
-        timeout : float, optional
-            Seconds to wait for the end of the cluster here.
-
-        Raises
-        ------
-        ConfigurationError
-            If the run has no name: nobody could come back to it.
-        """
-        if not self.settings.is_named:
-            raise ConfigurationError(
-                "this run has no name by which anybody could come back to it: "
-                "KnotCluster(name=...) gives it one. cluster.close() ends it"
-            )
-        return self.close(timeout)
-
-    def end(self, timeout: float | None = None) -> Any:
-        """End all jobs of the run, also those that earlier clients have left, and close.
-
-        Of a named run nothing is deleted: ``dask knot rm`` does that.
-
-        Parameters
-        ----------
-        timeout : float, optional
-            Seconds to wait for the end of the cluster here.
-
-        Raises
-        ------
-        EngineError
-            If the named run was left before.
-        """
-        if self.status == Status.closed and self.settings.is_named and not self._ends:
-            raise EngineError(
-                f"the cluster {self.name} is closed, and has left its run: "
-                f"`dask knot cancel {self.name}` ends the jobs"
-            )
-        self._ends = True
-        return self.close(timeout)
 
     @property
     def requested(self) -> set[int]:

@@ -26,6 +26,7 @@ from dask_knot.session.lookout import Lookout
 from dask_knot.session.parting import Parting
 from dask_knot.session.plugins import JobPlugins
 from dask_knot.session.progress import Progress
+from dask_knot.session.results import Results, read_results
 from dask_knot.session.values import ValueReader
 from dask_knot.settings.settings import Settings
 from dask_knot.tracking import events
@@ -239,6 +240,21 @@ class Session:
             If they can't be read.
         """
         return self._values.read(place)
+
+    def results(self, prefix: str = "") -> Results:
+        """List the keys that any session of the named run was asked for, newest first; blocks.
+
+        Parameters
+        ----------
+        prefix : str
+            What their names begin with; empty: all.
+
+        Raises
+        ------
+        StoreError, AwsError
+            If the record can't be read, or Batch can't be asked.
+        """
+        return read_results(self.run, self._engine, prefix)
 
     def traffic(self) -> Counter[str]:
         """Count the bytes that this client has ``read`` and ``written``."""

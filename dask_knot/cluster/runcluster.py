@@ -1,0 +1,108 @@
+"""RunCluster: a cluster whose run can be left, come back to, and looked through."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from dask.typing import Key
+from distributed import Client, Future, default_client
+from distributed.core import Status
+
+from dask_knot.cluster.sessioncluster import SessionCluster
+from dask_knot.dashboard.resulttable import ResultTable
+from dask_knot.errors import ConfigurationError, EngineError
+from dask_knot.internals import future_of
+
+
+class RunCluster(SessionCluster):
+    """A Dask cluster that holds a run; it may leave it to whoever opens it again."""
+
+    def leave(self, timeout: float | None = None) -> Any:
+        """Leave the run, which can be opened again by its name, here or elsewhere.
+
+        What was asked for is submitted. On AWS the jobs go on, and make all of it; those on this
+        machine end with the client, and what they have committed counts. Nothing is deleted.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait for the end of the cluster here.
+
+        Raises
+        ------
+        ConfigurationError
+            If the run has no name: nobody could come back to it.
+        """
+        if not self.settings.is_named:
+            raise ConfigurationError(
+                "this run has no name by which anybody could come back to it: "
+                "KnotCluster(name=...) gives it one. cluster.close() ends it"
+            )
+        return self.close(timeout)
+
+    def end(self, timeout: float | None = None) -> Any:
+        """End all jobs of the run, also those that earlier clients have left, and close.
+
+        Of a named run nothing is deleted: ``dask knot rm`` does that.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait for the end of the cluster here.
+
+        Raises
+        ------
+        EngineError
+            If the named run was left before.
+        """
+        if self.status == Status.closed and self.settings.is_named and not self._ends:
+            raise EngineError(
+                f"the cluster {self.name} is closed, and has left its run: "
+                f"`dask knot cancel {self.name}` ends the jobs"
+            )
+        self._ends = True
+        return self.close(timeout)
+
+    def results(self, prefix: str = "") -> Any:
+        """List the keys that any session of the run was asked for, and what became of them.
+
+        It is a table in a terminal or notebook, and a sequence of `Result`, newest first; each is
+        read when it is looked at.
+
+        Parameters
+        ----------
+        prefix : str
+            What the names of the keys begin with; empty: all.
+
+        Raises
+        ------
+        ConfigurationError
+            If the run has no name: it keeps no record.
+        EngineError
+            If the cluster isn't open.
+        StoreError
+            If the record can't be read.
+        """
+        if not self.settings.is_named:
+            raise ConfigurationError(
+                "this run has no name, so that nothing is kept about its results: "
+                "KnotCluster(name=...) gives it one"
+            )
+        session = self._lifetime.opened
+        return self.sync(asyncio.to_thread, lambda: ResultTable(session.results(prefix)))
+
+    def future(self, key: Key, client: Client | None = None) -> Future:
+        """Give the future of a key that some session of the run was asked for.
+
+        Dask's own ``Future(key, client)`` tells the scheduler nothing, and is pending for ever.
+        If the run has no such key, the future is cancelled.
+
+        Parameters
+        ----------
+        key : Key
+            The key, as `results` lists it.
+        client : Client, optional
+            Whose future it is; without one, the default client.
+        """
+        return future_of(key, client or default_client())
