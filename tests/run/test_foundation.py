@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from obstore.exceptions import PermissionDeniedError
 
 from dask_knot.errors import (
     CorruptObjectError,
@@ -153,6 +154,7 @@ class SealedStore(Store):
 REFUSED = [
     lambda: PermissionError("no"),
     lambda: OSError(30, "Read-only file system"),
+    lambda: PermissionDeniedError("403 Forbidden"),
 ]
 
 
