@@ -73,6 +73,10 @@ class Archive:
         """
         return self._foundation.read()
 
+    def is_left_over(self) -> bool:
+        """Tell whether there is something of a run here, and nothing else, but no record of it."""
+        return self._foundation.is_left_over()
+
     # Sessions.
 
     def claim(self, who: SessionInfo | None = None) -> int:

@@ -122,27 +122,33 @@ class Foundation:
                 f"there is no {self.at}, but an object of that name: choose another name"
             )
 
-    def _check_is_empty(self) -> None:
-        """Look whether the folder is; a probe may have stayed of somebody who was killed."""
+    def is_left_over(self) -> bool:
+        """Tell whether there is something of a run here, and nothing else; see `Archive`."""
+        found = self._contents()
+        return bool(found) and found <= {*self._names.folders}
+
+    def _contents(self) -> set[str]:
+        """Name what lies in the folder; a probe may have stayed of somebody who was killed."""
         folders, objects = self._store.list_level(self._names.folder)
-        if self._names.info in objects:  # another session was faster
-            return
         # Some stores keep folders that became empty.
         folders = [folder for folder in folders if not self._store.is_empty(f"{folder}/")]
-        found = {*folders, *objects} - {self._names.probe}
-        strange = found - {*self._names.folders}
-        if strange:
+        return {*folders, *objects} - {self._names.probe}
+
+    def _check_is_empty(self) -> None:
+        found = self._contents()
+        if not found or self._names.info in found:  # another session was faster
+            return
+        if strange := found - {*self._names.folders}:
             raise RunNameError(
                 f"there is no {self.at}, but the folder has something else in it, such as "
                 f"{min(strange)}: choose another name"
             )
-        if found:
-            raise RunNameError(
-                f"there is no record of {self.at}, but the folder has {min(found)}: an earlier "
-                "version of dask_knot has made it, or its deletion was not finished, or its oldest "
-                "objects have expired. Choose another name, or delete it with "
-                f"`dask knot rm {self._names.run}`"
-            )
+        raise RunNameError(
+            f"there is no record of {self.at}, but the folder has {min(found)}: an earlier "
+            "version of dask_knot has made it, or its deletion was not finished, or its oldest "
+            "objects have expired. Choose another name, or delete it with "
+            f"`dask knot rm {self._names.run}`"
+        )
 
 
 def runs_in(store: Store, pool: Readers | None = None) -> list[str]:

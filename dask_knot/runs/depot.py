@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from dask_knot.batch.client import BatchClient
-from dask_knot.errors import AwsError, ConfigurationError, MissingObjectError
+from dask_knot.errors import (
+    AwsError,
+    ConfigurationError,
+    CorruptObjectError,
+    MissingObjectError,
+    RunFormatError,
+)
 from dask_knot.run.folder import folder_of
 from dask_knot.run.foundation import runs_in
 from dask_knot.run.names import RUN_NAME
@@ -83,6 +89,31 @@ class Depot:
         names = nearest_names(name, self.names())
         there = f"there are {', '.join(names)}" if names else "there is no other either"
         raise ConfigurationError(f"there is no run {name!r} in {self.url}; {there}")
+
+    def open_any(self, name: str) -> tuple[Run, RunInfo]:
+        """Open a run to end or delete it, even if it doesn't say what it is.
+
+        Its record may be gone (its oldest objects expire first), damaged, or of another version.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is none of that name, nor the rest of one.
+        StoreError
+            If the store can't be read, or something else has that name.
+        """
+        unknown = RunInfo(0.0, "", self.engine, "")
+        if self._store is None or not RUN_NAME.fullmatch(name):
+            return self.open(name)
+        run = Run(self._store, name)
+        try:
+            return self.open(name)
+        except (CorruptObjectError, RunFormatError):
+            return run, unknown
+        except ConfigurationError:
+            if not run.record.is_left_over():
+                raise
+            return run, unknown
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def look_at_holders(depot: Depot, name: str, observe: Observe) -> tuple[RunView,
     StoreError
         If the store can't be read.
     """
-    run, info = depot.open(name)
+    run, info = depot.open_any(name)
     is_on_aws = info.engine == "aws"
     known = find_run_jobs(depot, name) if is_on_aws else KnownJobs({})
     return read_holders(run, info, observe), known

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dask_knot.cli.main import knot
+from dask_knot.run import note
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.settings.defaults import DEFAULTS
 from tests.runs.stores import MadeRun
@@ -155,6 +156,28 @@ def test_rm_asks_and_says_how_much_it_is(folder: Path) -> None:
     assert one.run.survey().objects == objects
     assert "run climate is deleted" in good(folder, "rm", "climate", answer="y\n")
     assert not (folder / "climate").exists()
+
+
+@pytest.mark.parametrize("damage", ["gone", "damaged", "of another version"])
+def test_rm_takes_a_run_that_does_not_say_what_it_is(folder: Path, damage: str) -> None:
+    """An error of who opens it tells them to: its oldest objects may have expired, for one."""
+    made(folder)
+    first = folder / "climate" / "run"
+    newer = b"".join(note.encode(note.NoteKind.RUN, {}, version=9))
+    if damage == "gone":
+        first.unlink()
+    else:
+        first.write_bytes(newer if damage == "of another version" else newer[:-1])
+    assert "could not" not in good(folder, "rm", "climate", "--yes")
+    assert not (folder / "climate").exists()
+
+
+@pytest.mark.parametrize("name", ["run", "notes.txt"])
+def test_rm_leaves_what_is_no_run(folder: Path, name: str) -> None:
+    (folder / "thesis").mkdir(parents=True)
+    (folder / "thesis" / name).write_text("mine")
+    assert "thesis" in bad(folder, "rm", "thesis", "--yes", "--force")
+    assert (folder / "thesis" / name).read_text() == "mine"
 
 
 def test_rm_refuses_while_somebody_holds_the_run(folder: Path) -> None:

@@ -78,6 +78,8 @@ class TestEveryStore:
         with pytest.raises(kind, match=text):
             Run(store, "a-run").record.found(INFO)
         assert contents(store) == before
+        is_rest = name in ("a-run/manifests/x", "a-run/log/0000000003")
+        assert Run(store, "a-run").record.is_left_over() == is_rest
 
     def test_a_run_that_was_deleted_can_be_founded_anew(self, store: Store) -> None:
         run = Run(store, "a-run")
