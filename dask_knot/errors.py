@@ -5,7 +5,8 @@ KnotError
 │   ├── AccessError                   a permission is missing: the message names the action
 │   ├── CredentialsError              no credentials, or they have expired or are wrong
 │   ├── QuotaError                    a quota of the account is used up
-│   └── StackError                    the stack is missing, broken, or could not be made
+│   ├── StackError                    the stack is missing, broken, or could not be made
+│   └── UnreachableError              AWS can't be reached, or is too busy: it may be back soon
 ├── ConfigurationError (ValueError)   a wrong setting: the message names the valid ones
 ├── EngineError                       the engine can't be used here
 ├── ImageError                        the image of the jobs can't be built, pushed or found
@@ -18,6 +19,8 @@ KnotError
 │   └── PicklingError (TypeError)     a task can't be sent to a job
 ├── StoreError                        the store can't be read or written
 │   ├── MissingObjectError            an object is gone
+│   ├── StoreAccessError              S3 refuses somebody who lacks a permission
+│   ├── StoreAwayError                S3 can't be reached, or the credentials have ended
 │   ├── StoreGoneError                the whole store is gone, as with its stack
 │   ├── CorruptObjectError            an object is not what was written
 │   ├── ReadOnlyStoreError            the store can be read, but not written
@@ -71,10 +74,13 @@ __all__ = [
     "RunFormatError",
     "RunNameError",
     "StackError",
+    "StoreAccessError",
+    "StoreAwayError",
     "StoreError",
     "StoreGoneError",
     "SubmissionError",
     "UnknownInputError",
+    "UnreachableError",
     "UnsupportedGraphError",
     "VersionsError",
 ]
@@ -102,6 +108,10 @@ class QuotaError(AwsError):
 
 class StackError(AwsError):
     """A stack is missing or broken, or CloudFormation could not make, change or delete it."""
+
+
+class UnreachableError(AwsError):
+    """AWS can't be reached, or is too busy to answer: what runs there goes on meanwhile."""
 
 
 class ConfigurationError(KnotError, ValueError):
@@ -159,6 +169,14 @@ class StoreError(KnotError):
 
 class MissingObjectError(StoreError):
     """An object that should be in the store is not there."""
+
+
+class StoreAccessError(StoreError):
+    """S3 refuses somebody who lacks a permission: a moment later it won't be different."""
+
+
+class StoreAwayError(StoreError):
+    """S3 can't be reached, or the credentials have ended: what is in it is there nevertheless."""
 
 
 class StoreGoneError(StoreError):

@@ -10,7 +10,8 @@ The least policy that each of the two needs is made here as well (`operator`, `p
 
 - `AwsSession` has one client for each service, by boto3's standard chain of credentials. People who
   wait get an answer after seconds; work that must not be lost bears with an outage for minutes
-  (`AwsSession.patient`).
+  (`AwsSession.patient`). Credentials that AWS refuses are looked for once more, in files and
+  variables (`AwsSession.renew`): somebody may have renewed them.
 - No exception of botocore leaves the room: `refusals` translates each into what happened and what
   to do.
 - Names are made in one file, `names`, since the policies hold by them. What the stack made has its

@@ -15,10 +15,12 @@ from dask_knot.errors import (
     CredentialsError,
     KnotError,
     QuotaError,
+    UnreachableError,
 )
 
 REGION_HINT = "set AWS_REGION or knot.aws.region, or run `aws configure`"
-_SIGN_IN = "sign in again (`aws sso login`, `aws configure`), or choose another AWS_PROFILE"
+#: How botocore, in a plain RuntimeError, says that nobody has renewed what it asked to be renewed.
+_STILL_EXPIRED = "refreshed credentials are still expired"
 
 #: Error codes that mean that the credentials are at fault, with what is wrong with them.
 _CREDENTIALS = {
@@ -78,31 +80,40 @@ NOT_REACHED = (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadEr
 REFUSALS = (boto.BotoCoreError, boto.ClientError, ResponseParserError)
 
 
-def translate(error: Exception) -> KnotError:
+def is_still_expired(error: Exception) -> bool:
+    """Tell botocore's plain RuntimeError about credentials from any other."""
+    return isinstance(error, RuntimeError) and _STILL_EXPIRED in str(error)
+
+
+def translate(error: Exception, profile: str | None = None) -> KnotError:
     """Turn an exception of botocore into one of ours.
 
     Parameters
     ----------
     error : Exception
         What botocore raised. One of ours is returned as it is.
+    profile : str, optional
+        The profile of ``~/.aws/config`` that is in use, to be named in what is to be done.
     """
     if isinstance(error, KnotError):
         return error
     if isinstance(error, boto.ClientError):
-        return _refused(error)
+        return _refused(error, profile)
     if isinstance(error, boto.NoRegionError):
         return ConfigurationError(f"AWS needs a region and none is set: {REGION_HINT}")
     if isinstance(error, boto.InvalidRegionError):
         return ConfigurationError(f"{str(error).rstrip('.')}: {REGION_HINT}")
-    if isinstance(error, _NO_CREDENTIALS):
-        return CredentialsError(f"there are no usable AWS credentials: {error}; {_SIGN_IN}")
+    if isinstance(error, _NO_CREDENTIALS) or is_still_expired(error):
+        return CredentialsError(
+            f"there are no usable AWS credentials: {str(error).rstrip('.')}; {_sign_in(profile)}"
+        )
     if isinstance(error, NOT_REACHED):
-        return AwsError(
+        return UnreachableError(
             f"AWS can't be reached: {str(error).rstrip('.')}. Check the network, AWS_ENDPOINT_URL, "
             "and that the region exists"
         )
     if isinstance(error, ResponseParserError):
-        return AwsError(
+        return UnreachableError(
             f"AWS's answer is not one of AWS ({' '.join(str(error).split())[:300]}). Check the "
             "network: a proxy, or a page that wants you to sign in, may have answered instead"
         )
@@ -133,19 +144,37 @@ def code_of(error: Exception) -> str:
     return str(details.get("Code", ""))
 
 
-def _refused(error: boto.ClientError) -> KnotError:
+def _sign_in(profile: str | None) -> str:
+    """Say what ends trouble with credentials; a program that runs takes up what is new."""
+    named = f" --profile {profile}" if profile not in (None, "default") else ""
+    return (
+        f"sign in again (`aws sso login{named}`, `aws configure{named}`), or choose another "
+        "AWS_PROFILE"
+    )
+
+
+def _refused(error: boto.ClientError, profile: str | None) -> KnotError:
     details: Any = error.response.get("Error", {})
     code, message = str(details.get("Code", "")), str(details.get("Message", ""))
     call = error.operation_name
     if code in _CREDENTIALS:
-        return CredentialsError(f"the AWS credentials {_CREDENTIALS[code]} ({code}); {_SIGN_IN}")
+        return CredentialsError(
+            f"the AWS credentials {_CREDENTIALS[code]} ({code}); {_sign_in(profile)}"
+        )
     if code in _ACCESS:
         return AccessError(
             f"these AWS credentials may not do {action_of(error)}: {message or code}. Ask for the "
             "permission; `dask knot policy` prints all that are needed"
         )
     if code in _THROTTLED:
-        return AwsError(f"AWS took no more {call} requests for minutes ({code}): try again later")
+        return UnreachableError(
+            f"AWS took no more {call} requests for minutes ({code}): try again later"
+        )
+    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
+        return UnreachableError(
+            f"AWS could not answer {call}: {message or 'it did not say why'} ({code}): try again "
+            "later"
+        )
     if _QUOTA.search(code):
         return QuotaError(
             f"{call} is over a quota of the account: {message}. Ask for more in the AWS console "

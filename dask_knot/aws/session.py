@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from typing import Any, cast
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import boto3
 from botocore.config import Config
 from botocore.utils import validate_region_name
 
-from dask_knot.aws.refusals import NOT_REACHED, REFUSALS, REGION_HINT, code_of, translate
+from dask_knot.aws.client import AwsClient, Pause, translated
+from dask_knot.aws.refusals import REFUSALS, REGION_HINT, code_of, translate
 from dask_knot.errors import ConfigurationError, CredentialsError
 
 __all__ = [
@@ -51,20 +52,15 @@ OUTAGE = 120.0
 #: before they expire.
 CREDENTIALS_FOR = timedelta(minutes=5)
 
-#: Seconds before AWS is asked again when it can't be reached; they double up to the longest.
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
-
-#: Waits for so many seconds.
-Pause = Callable[[float], object]
+logger = logging.getLogger(__name__)
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Let no exception of botocore out: each becomes one of ours."""
-    try:
-        yield
-    except REFUSALS as error:
-        raise translate(error) from error
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell what botocore logs at each request, with a traceback, from what else it logs.
+
+    Who watches says it himself, seldom.
+    """
+    return not str(record.msg).startswith(("Refreshing temporary credentials", "Refreshing token"))
 
 
 class AwsSession:
@@ -78,12 +74,21 @@ class AwsSession:
         What all clients are made with.
     patience : float
         For so many seconds `asking` clients bear with an AWS that can't be reached.
+    reopen : callable, optional
+        Makes a `boto` anew, with the credentials that are there by then.
     """
 
-    def __init__(self, boto: boto3.Session, config: Config = CONFIG, patience: float = 0.0) -> None:
+    def __init__(
+        self,
+        boto: boto3.Session,
+        config: Config = CONFIG,
+        patience: float = 0.0,
+        reopen: Callable[[], boto3.Session] | None = None,
+    ) -> None:
         self.boto = boto
         self._config = config
         self._patience = patience
+        self._reopen = reopen
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()  # boto3 may share clients between threads, not make them
 
@@ -116,11 +121,55 @@ class AwsSession:
 
     def asking(self, service: str) -> Any:
         """Give a client whose exceptions are ours; the pages of paginators are botocore's."""
-        return AwsClient(self.client(service), self._patience)
+        return AwsClient(
+            self.client(service),
+            self._patience,
+            renewed=partial(self._renewed, service),
+            profile=self.boto.profile_name,
+        )
 
     def patient(self) -> AwsSession:
         """Give a session for work: its `asking` clients bear with an outage."""
-        return AwsSession(self.boto, PATIENT, OUTAGE)
+        for name in ("botocore.credentials", "botocore.tokens"):
+            logging.getLogger(name).addFilter(_is_news)
+        return AwsSession(self.boto, PATIENT, OUTAGE, self._reopen)
+
+    def renew(self) -> bool:
+        """Look for credentials after a refusal; tell whether there are others than before.
+
+        botocore renews by itself what `aws sso login` and roles give, and never looks again at keys
+        that it has read from a file or a variable. Not before a refusal: somebody who edits these
+        files for another program must not move a cluster that is open into another account.
+        """
+        if self._reopen is None:
+            return False
+        with self._lock:
+            try:
+                boto = self._reopen()
+                found = _keys(boto)
+            except Exception as error:  # of botocore, or of the program that a profile names
+                logger.debug("there are no other credentials: %s", error)
+                return False
+            if found is None or found == self._held():
+                return False
+            self.boto = boto
+            self._clients.clear()  # not closed: other threads may be using them
+            return True
+
+    def _held(self) -> Keys | None:
+        """Give the credentials that are in use, if botocore can."""
+        try:
+            return _keys(self.boto)
+        except Exception as error:  # they have ended
+            logger.debug("the credentials have ended: %s", error)
+            return None
+
+    def _renewed(self, service: str, held: Any) -> Any:
+        """Give another client than the one that is held, if there are other credentials by now."""
+        found = self.client(service)
+        if found is held and self.renew():
+            found = self.client(service)
+        return None if found is held else found
 
     def close(self) -> None:
         """Close the connections of all clients."""
@@ -148,7 +197,11 @@ class AwsSession:
 
     def store_options(self) -> dict[str, Any]:
         """Give what obstore needs to reach S3 as boto3 does; it knows no profiles and no SSO."""
-        options: dict[str, Any] = {"region": self.region, "credential_provider": self._credentials}
+        options: dict[str, Any] = {
+            "region": self.region,
+            "credential_provider": self._credentials,
+            "renew": self.renew,
+        }
         endpoint = self.endpoint("s3")
         if endpoint is not None:
             plain = endpoint.startswith("http://")
@@ -156,57 +209,33 @@ class AwsSession:
         return options
 
     def _credentials(self) -> dict[str, Any]:
-        with translated():
-            credentials = self.boto.get_credentials()
-            if credentials is None:
-                raise no_credentials()
-            frozen = credentials.get_frozen_credentials()
+        with translated(self.boto.profile_name):
+            keys = _keys(self.boto)
+        if keys is None:
+            raise no_credentials()
         return {
-            "access_key_id": frozen.access_key,
-            "secret_access_key": frozen.secret_key,
-            "token": frozen.token,
+            "access_key_id": keys.access_key,
+            "secret_access_key": keys.secret_key,
+            "token": keys.token,
             "expires_at": datetime.now(timezone.utc) + CREDENTIALS_FOR,
         }
 
 
-class AwsClient:
-    """The calls of a boto3 client, with our own errors; the pages of paginators are botocore's.
+class Keys(NamedTuple):
+    """What signs requests."""
 
-    botocore's own retries end an outage too soon: they are made for single lost requests, and a
-    quota that all calls of a client share lets them fail at once when it is used up.
+    access_key: str
+    secret_key: str
+    token: str | None
 
-    Parameters
-    ----------
-    client : boto3 client
-        What is asked.
-    patience : float
-        Seconds after which it is an error that AWS can't be reached. What AWS refuses is one at
-        once.
-    pause : callable
-        Waits for so many seconds.
-    """
 
-    def __init__(self, client: Any, patience: float = 0.0, pause: Pause = time.sleep) -> None:
-        self._client = client
-        self._patience = patience
-        self._pause = pause
-
-    def __getattr__(self, name: str) -> Any:
-        call = getattr(self._client, name)
-
-        def ask(**request: Any) -> Any:
-            deadline, pause = time.monotonic() + self._patience, FIRST_PAUSE
-            while True:
-                try:
-                    return call(**request)
-                except REFUSALS as error:
-                    is_outage = isinstance(error, NOT_REACHED)
-                    if not is_outage or time.monotonic() + pause > deadline:
-                        raise translate(error) from error
-                self._pause(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-
-        return ask
+def _keys(boto: boto3.Session) -> Keys | None:
+    """Give the keys of a session, as they are now; botocore may have to ask for them."""
+    credentials = boto.get_credentials()
+    if credentials is None:
+        return None
+    frozen: Any = credentials.get_frozen_credentials()
+    return Keys(frozen.access_key, frozen.secret_key, frozen.token)
 
 
 def open_aws_session(profile: str | None = None, region: str | None = None) -> AwsSession:
@@ -228,14 +257,18 @@ def open_aws_session(profile: str | None = None, region: str | None = None) -> A
     ConfigurationError
         If no region is named, or what is named is none.
     """
-    with translated():
-        boto = boto3.Session(profile_name=profile, region_name=region or _region_variable())
+
+    def reopen() -> boto3.Session:
+        return boto3.Session(profile_name=profile, region_name=region or _region_variable())
+
+    with translated(profile):
+        boto = reopen()
         if boto.region_name is None:
             raise ConfigurationError(f"AWS needs a region and none is set: {REGION_HINT}")
         validate_region_name(boto.region_name)
         if boto.get_credentials() is None:
             raise no_credentials()
-    return AwsSession(boto)
+    return AwsSession(boto, reopen=reopen)
 
 
 def no_credentials() -> CredentialsError:

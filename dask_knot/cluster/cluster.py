@@ -48,6 +48,8 @@ class KnotCluster(RunCluster):
         GPUs of a job.
     timeout : str or float, optional
         Seconds after which a job is ended, 60 at least.
+    start_timeout : str or float, optional
+        Seconds after which work fails of which no job has started, though it was its turn.
     attempts : int, optional
         How often a job whose machine is lost is started, 1 to 10.
     environment : mapping of str to str, optional
@@ -113,6 +115,7 @@ class KnotCluster(RunCluster):
         memory: str | int | None = None,
         gpus: int | None = None,
         timeout: str | float | None = None,
+        start_timeout: str | float | None = None,
         attempts: int | None = None,
         environment: Mapping[str, object] | None = None,
         store: str | os.PathLike[str] | None = None,
@@ -146,6 +149,7 @@ class KnotCluster(RunCluster):
             "memory": memory,
             "gpus": gpus,
             "timeout": timeout,
+            "start_timeout": start_timeout,
             "attempts": attempts,
             "environment": environment,
             "store": store,

@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
-from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError, StoreGoneError
+from dask_knot.errors import CorruptObjectError, MissingObjectError
 from dask_knot.run.codec import Bytes
 from dask_knot.run.folder import check_is_there, folder_of
 from dask_knot.run.opening import check_not_gone, open_objects
 from dask_knot.run.patience import NONE, Patience
-from dask_knot.run.trouble import MISSING, REFUSALS, TROUBLE, failed, missing
+from dask_knot.run.trouble import MISSING, TROUBLE, failed, has_bad_credentials, may_pass, missing
 
 T = TypeVar("T")
 
@@ -37,6 +37,8 @@ class Store:
     ----------
     url : str
         ``file:///folder``, ``s3://bucket/prefix`` or ``memory://``; a plain path is a folder.
+    renew : callable, optional
+        Looks for other credentials: called when S3 refuses those that there are.
     **options
         More for obstore's S3 store: credentials, region, endpoint. For a folder: whether its
         ``parents`` are made, too, instead of refused.
@@ -58,8 +60,11 @@ class Store:
         If the folder can't be made, or the one that it is to be in isn't there.
     """
 
-    def __init__(self, url: str | os.PathLike[str], **options: Any) -> None:
+    def __init__(
+        self, url: str | os.PathLike[str], renew: Callable[[], object] | None = None, **options: Any
+    ) -> None:
         self.url, self._store = open_objects(os.fspath(url), options)
+        self._renew = renew
         self._folder = folder_of(self.url)
         self._patience = NONE
         self._counting = Lock()  # around the two below: many threads ask
@@ -253,7 +258,7 @@ class Store:
 
     def _ask(self, operation: str, name: str, call: Callable[[], T]) -> T:
         return self._patience.call(
-            operation, partial(self._ask_once, operation, name, call), self._may_pass
+            operation, partial(self._ask_once, operation, name, call), partial(may_pass, self.url)
         )
 
     def _ask_once(self, operation: str, name: str, call: Callable[[], T]) -> T:
@@ -268,6 +273,8 @@ class Store:
             raise missing(self.url, name) from error
         except TROUBLE as error:
             check_not_gone(self.url, error)
+            if self._renew is not None and has_bad_credentials(error):
+                self._renew()  # for the next try
             raise failed(self.url, operation, name, error) from error
         if not found:  # such as a listing, which names nothing of a folder that isn't there
             self._check_folder(operation, name)
@@ -280,12 +287,6 @@ class Store:
         """
         if self._folder is not None:
             check_is_there(self._folder, f" to {operation} {name}")
-
-    def _may_pass(self, error: StoreError) -> bool:
-        """Tell whether an error may be gone a moment later; of S3, a refusal stays one."""
-        if isinstance(error, MissingObjectError | CorruptObjectError | StoreGoneError):
-            return False
-        return self._folder is not None or not isinstance(error.__cause__, REFUSALS)
 
     def _note_moved(self, way: str, size: int) -> None:
         if size:

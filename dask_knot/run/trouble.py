@@ -10,11 +10,26 @@ from obstore.exceptions import (
     UnauthenticatedError,
 )
 
-from dask_knot.errors import MissingObjectError, ReadOnlyStoreError, StoreError
+from dask_knot.errors import (
+    CorruptObjectError,
+    MissingObjectError,
+    ReadOnlyStoreError,
+    StoreAccessError,
+    StoreAwayError,
+    StoreError,
+    StoreGoneError,
+)
 from dask_knot.run.opening import plain_text
 
-#: How obstore says that S3 refuses somebody.
-REFUSALS = (PermissionDeniedError, UnauthenticatedError)
+#: How S3, inside obstore's errors, says that the credentials are at fault, and no permission.
+_CREDENTIALS = (
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+)
 #: How obstore says that an object isn't there.
 MISSING = (FileNotFoundError, NotFoundError)
 #: What can go wrong when a store is asked; others are mistakes of ours.
@@ -45,16 +60,39 @@ def failed(url: str, operation: str, name: str, error: Exception) -> StoreError:
     text = f"the store {url} failed to {operation} {name}: {plain_text(error)}. {_cure(error)}"
     if operation in _WRITING and _is_read_only(url, error):
         return ReadOnlyStoreError(text)
-    return StoreError(text)
+    if url.startswith("file:") or isinstance(error, ValueError):
+        return StoreError(text)
+    return StoreAccessError(text) if _is_denied(error) else StoreAwayError(text)
+
+
+def may_pass(url: str, error: StoreError) -> bool:
+    """Tell whether an error may be gone a moment later; of S3, a missing permission stays so."""
+    hopeless = (MissingObjectError, CorruptObjectError, StoreGoneError, StoreAccessError)
+    if isinstance(error, hopeless):
+        return False
+    return url.startswith("file:") or not isinstance(error, ReadOnlyStoreError)
+
+
+def has_bad_credentials(error: Exception) -> bool:
+    """Tell whether S3 says that the credentials have ended or are wrong, or there are none."""
+    if isinstance(error, UnauthenticatedError):
+        return True
+    return isinstance(error, BaseError) and any(f"<Code>{c}<" in str(error) for c in _CREDENTIALS)
+
+
+def _is_denied(error: Exception) -> bool:
+    return isinstance(error, PermissionDeniedError) and not has_bad_credentials(error)
 
 
 def _is_read_only(url: str, error: Exception) -> bool:
-    if isinstance(error, PermissionDeniedError | PermissionError):
+    if _is_denied(error) or isinstance(error, PermissionError):
         return True
     return url.startswith("file:") and any(text in str(error) for text in _READ_ONLY)
 
 
 def _cure(error: Exception) -> str:
+    if has_bad_credentials(error):
+        return "Sign in again: `aws sso login`, or `aws configure`"
     if isinstance(error, PermissionDeniedError):
         return "Ask for the permission; in S3, `dask knot policy` prints all that are needed"
     return "Check that it exists, that you may write there, and that it isn't full"

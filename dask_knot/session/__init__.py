@@ -12,8 +12,10 @@ tells outcomes to its `Hooks`; neither side ever waits for the other in there.
 - The `Lookout` looks: Batch first, then the store, so that a child that is over has its manifest
   listed, and what a stage that has ended lacks then is lost. It looks often while things change,
   ever more seldom while nothing does, not at all while nothing is open; an alarm wakes it.
-- The store, Batch and the network may be away at any moment. An outage is borne for
-  ``tempo.patience`` seconds, then the futures it concerns are told; nothing that was seen is lost.
+- The store, Batch, the network and the credentials may be away at any moment, for days. Jobs go on
+  meanwhile: so watching waits, and submitting waits in order (`Endurance`); people are told at once
+  and then ever more seldom. What no time mends, such as a permission, is borne for
+  ``tempo.patience`` seconds, then the futures it concerns are told. `outages` says which is which.
 - A mistake of ours, wherever it is raised, errs all keys without an outcome: nobody waits for ever.
 
 Clock, timers and executors are the session's `Clockwork`: with those of a virtual event loop hours

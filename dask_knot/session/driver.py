@@ -74,6 +74,7 @@ class Driver:
 
     def start(self) -> None:
         """Start all threads: while Python 3.12 ends, it starts none to close with."""
+        self._submitter.endurance.start()
         for executor in (self._submits, self._deletes, self._reads):
             executor.submit(nobody, None)
 
@@ -103,6 +104,7 @@ class Driver:
 
     async def flush(self) -> None:
         """Plan and submit at once what waits for that, as far as it doesn't wait for others."""
+        self._submitter.endurance.end()  # who leaves doesn't wait until AWS is back
         self.handle([events.Leaving()])
         while self._plans and not self.is_closing:
             await asyncio.wait(set(self._plans))
@@ -211,10 +213,7 @@ class Driver:
         self.handle(made)
 
     async def _submit(self, action: actions.SubmitPlan) -> None:
-        @paused_collector()
-        def submit() -> list[events.Event]:
-            return list(self._submitter.submit(action))
-
+        submit = paused_collector()(lambda: list(self._submitter.submit(action)))
         try:
             failed = await self._in(self._submits, submit)
         except Exception as error:  # a mistake of ours must not leave futures pending

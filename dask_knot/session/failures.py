@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from dask.typing import Key
 
 from dask_knot.errors import InternalError, KnotError
 from dask_knot.run.failure import Failure, fail
 from dask_knot.run.manifest import Place
+from dask_knot.session.outages import Endurance, is_outage
 from dask_knot.session.values import ValueReader
 from dask_knot.tracking.actions import FailKey
 
@@ -41,10 +43,13 @@ class Failures:
     ----------
     values : ValueReader
         Reads places, and remembers manifests.
+    endurance : Endurance
+        Waits while the store is away.
     """
 
-    def __init__(self, values: ValueReader) -> None:
+    def __init__(self, values: ValueReader, endurance: Endurance) -> None:
         self._values = values
+        self._endurance = endurance
 
     def at_hand(self, failed: Sequence[FailKey]) -> tuple[list[ErredKey], list[FailKey]]:
         """Read what is in memory, and give what isn't: that must not be read in an event loop."""
@@ -62,8 +67,14 @@ class Failures:
 
     def read(self, failed: Sequence[FailKey]) -> list[ErredKey]:
         """Read what isn't at hand; blocks. A failure that is lost is told as such."""
+        return self._endurance.call(_UNREAD, partial(self._read, failed))
+
+    def _read(self, failed: Sequence[FailKey]) -> list[ErredKey]:
         places = {one.failure: one for one in failed if isinstance(one.failure, Place)}
         read = self._values.read_each(places.keys())
+        for found in read.values():
+            if isinstance(found, Exception) and is_outage(found):
+                raise found  # it isn't lost
         known = {place: _failure(places[place], data) for place, data in read.items()}
         return [_erred(one, known[one.failure]) for one in failed if isinstance(one.failure, Place)]
 
@@ -72,6 +83,9 @@ class Failures:
             return _failure(failed, failed.failure)
         data = self._values.at_hand(failed.failure)
         return None if data is None else _failure(failed, data)
+
+
+_UNREAD = "the errors of tasks can't be read at the moment, trying again"
 
 
 def _failure(failed: FailKey, found: memoryview | Exception) -> Failure:

@@ -9,15 +9,16 @@ from typing import Any
 from dask_knot.batch.endings import HOPELESS, UNWATCHED
 from dask_knot.batch.service import StageJob
 from dask_knot.errors import JobStartError
+from dask_knot.plural import many
 from dask_knot.run.names import StageId
 from dask_knot.session.clockwork import Alarm, Clockwork
 from dask_knot.session.driver import Driver
 from dask_knot.session.hooks import Hooks, nothing
-from dask_knot.session.outages import Outage, tolerate
+from dask_knot.session.outages import AT_FIRST, Outage, tolerate, words_of_end
 from dask_knot.session.overstays import OverstayWatch
 from dask_knot.session.stalls import Stall, StallWatch
 from dask_knot.session.watcher import Watcher
-from dask_knot.settings.settings import Tempo
+from dask_knot.settings.settings import Settings
 from dask_knot.tracking import events
 from dask_knot.tracking.tracker import Tracker
 
@@ -38,8 +39,9 @@ class Lookout:
         Knows what is open.
     watcher : Watcher
         Reads the store and Batch.
-    tempo : Tempo
-        How often to look, and for how long to bear an outage.
+    settings : Settings
+        How often to look, for how long to bear what may not pass, and when to give up jobs that
+        don't start.
     hooks : Hooks
         Whom to tell what people should see; it is told what has changed.
     clockwork : Clockwork
@@ -51,7 +53,7 @@ class Lookout:
         driver: Driver,
         tracker: Tracker,
         watcher: Watcher,
-        tempo: Tempo,
+        settings: Settings,
         hooks: Hooks,
         clockwork: Clockwork,
     ) -> None:
@@ -59,9 +61,9 @@ class Lookout:
         self._tracker = tracker
         self._service = service = watcher.service
         self._watcher = watcher
-        self._tempo = tempo
+        self._tempo = tempo = settings.tempo
         self._hooks = hooks
-        self._stalls = StallWatch(service, tempo.stuck_after)
+        self._stalls = StallWatch(service, tempo.stuck_after, settings.start_timeout)
         self._overstays = OverstayWatch(service)
         self._outage = Outage(tempo.patience)
         self._clockwork = clockwork
@@ -96,7 +98,8 @@ class Lookout:
             delay = min(delay, tempo.poll_slowest)
             await self._beside(self._overstays.end, self._now())
             if self._outage.is_present:
-                delay = min(1.0, tempo.patience / 5)
+                is_new = self._outage.age(self._now()) < AT_FIRST
+                delay = min(1.0, tempo.patience / 5) if is_new else max(1.0, tempo.poll_slowest)
             self._driver.handle([events.Ticked()])
 
     async def _wait(self, delay: float) -> None:
@@ -121,23 +124,29 @@ class Lookout:
             return False
         try:
             found, over = await self._beside(self._watcher.look, stages)
-            self._outage.end()
+            now = self._now()
             tolerate("it could not be shown", self._hooks.found, found)  # first: who waits looks
             self._driver.handle(found)
-            self._overstays.note(found, now := self._now())
+            self._overstays.note(found, now)
             if lost := self._tracker.open_shards(over):
                 self._driver.handle(await self._beside(self._watcher.lost, lost))
             if self._driver.adoption is not None:
                 self._driver.handle(self._driver.adoption.settled(stages))
             for stall in await self._beside(self._stalls.look, stages, now):
                 self._take_stall(stall)
+            if (lasted := self._outage.end(now)) is not None:
+                self._say(words_of_end(lasted, f"{many('result', _count(found))} taken up"))
         except Exception as error:  # the network, the store or Batch is away for a while
             self._endure(error, stages)
             return False
         return bool(found or lost)
 
     def _endure(self, error: Exception, stages: Sequence[StageId]) -> None:
-        told = self._outage.endure(error, self._now())
+        jobs, now = self._service.jobs, self._now()
+        are_over = all(jobs[id].is_over for id in stages if id in jobs)
+        told = self._outage.endure(error, now, are_over)
+        if told is None and self._outage.should_tell(error, now):
+            self._say(self._outage.words(_NOT_WATCHED, error, self._clockwork.epoch()))
         if told is not None:
             self._driver.handle([events.SubmissionFailed(id, told) for id in stages])
             for id in stages:  # they may run, and nobody waits for them any more
@@ -146,14 +155,18 @@ class Lookout:
     def _take_stall(self, stall: Stall) -> None:
         """Say why jobs wait; those that can never run fail, here and at Batch."""
         message = f"job {stall.job_id} waits: {stall.words}"
-        logger.warning("%s", message)
-        tolerate("this could not be shown", self._hooks.notice, message)
+        self._say(message)
         if stall.is_hopeless:
             error = JobStartError(f"job {stall.job_id} can't run: {stall.words}", stall.job_id)
             shards = self._tracker.open_shards([stall.stage])
             ending = events.Ending.NOT_STARTED
             self._driver.handle(events.ChildFailed(id, ending, error) for id in shards)
             self._driver.terminate(stall.stage, HOPELESS)
+
+    def _say(self, line: str) -> None:
+        """Say something where people look."""
+        logger.warning("%s", line)
+        tolerate("this could not be shown", self._hooks.notice, line)
 
     def _forget(self, jobs: Mapping[StageId, StageJob]) -> None:
         """Let go of stages that were terminated and are over, and of jobs of long ago."""
@@ -168,3 +181,12 @@ class Lookout:
 
     async def _beside(self, call: Any, *arguments: Any) -> Any:
         return await self._clockwork.run_in(self._looks, call, *arguments)
+
+
+def _count(found: Sequence[object]) -> int:
+    """Count the values in what was found."""
+    final = (one.manifest for one in found if isinstance(one, events.ManifestFound))
+    return sum(len(manifest.outputs) for manifest in final if manifest.final)
+
+
+_NOT_WATCHED = "jobs can't be watched at the moment, trying again"

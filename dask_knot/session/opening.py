@@ -21,6 +21,7 @@ from dask_knot.session.failures import Failures
 from dask_knot.session.hold import Hold, take_hold
 from dask_knot.session.hooks import Hooks
 from dask_knot.session.lookout import Lookout
+from dask_knot.session.outages import Endurance
 from dask_knot.session.parting import Parting
 from dask_knot.session.progress import Progress
 from dask_knot.session.session import Session
@@ -86,7 +87,9 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
     tracker = _tracker(run, settings, size, hold)
     values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))
     options = Options(settings.cores, settings.processes, settings.part_interval, settings.is_named)
-    submitter = Submitter(run, service, options, StoredConstants(run))
+    hooks = Hooks()
+    endurance = Endurance(clockwork, lambda line: hooks.notice(line))
+    submitter = Submitter(run, service, options, StoredConstants(run), endurance)
     finder = None
     if hold is not None:
         finder = look_around(run.at_once(), hold.session, engine, service, clockwork)
@@ -95,14 +98,13 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
     reads = clockwork.executor("manifests", MANIFESTS_AT_ONCE)
     is_open = tracker.is_open if hold is not None else None
     watcher = Watcher(run.at_once(), service, values, reads, is_open)
-    hooks = Hooks()
 
     def delete(names: Sequence[str]) -> None:
         values.forget(names)
         run.delete(names)
 
-    driver = Driver(tracker, submitter, Failures(values), delete, hooks, clockwork)
-    lookout = Lookout(driver, tracker, watcher, tempo, hooks, clockwork)
+    driver = Driver(tracker, submitter, Failures(values, endurance), delete, hooks, clockwork)
+    lookout = Lookout(driver, tracker, watcher, settings, hooks, clockwork)
     company = join_company(finder, driver, tracker, clockwork) if finder is not None else None
     parting = Parting(settings, run, engine, service, driver, lookout, values, clockwork, company)
     return Session(

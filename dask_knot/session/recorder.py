@@ -66,6 +66,7 @@ class Recorder:
         self._reuses = reuses
         self._refusal = refusal
         self._next = 0
+        self._untold: list[Entry] = []  # read, when the store went away before all was done
         self.codes: dict[str, bytes] = {}
 
     def news(self, readers: Readers | None = None) -> list[Entry]:
@@ -92,13 +93,14 @@ class Recorder:
         made = recorded(action, plan, self._clock())
         self.codes.update(made.codes)
         ours = set(pieces(made.digests)) - {NO_DIGEST} if self._reuses else set()
-        found: list[Entry] = []
         while not self._append(made):
             for entry in self._missed():
-                found.append(entry)
+                if isinstance(entry, PlanRecord) and entry.number == made.number:
+                    return made, self._told()  # it was written, and the answer was lost
+                self._untold.append(entry)
                 if isinstance(entry, PlanRecord) and not ours.isdisjoint(pieces(entry.digests)):
-                    return None, found
-        return made, found
+                    return None, self._told()
+        return made, self._told()
 
     def scatter(self, event: ValuesScattered) -> list[Entry]:
         """Write down where values are that a client scattered; give what others have written."""
@@ -106,6 +108,10 @@ class Recorder:
         found: list[Entry] = []
         while not self._append(entry):
             found += self._missed()
+        return found
+
+    def _told(self) -> list[Entry]:
+        found, self._untold = self._untold, []
         return found
 
     def withdraw(self, number: int, stages: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 
 from dask.typing import Key
@@ -22,7 +23,7 @@ from dask_knot.run.work import ConstantPlace, Options, ShardOutput, ShardWork, S
 from dask_knot.session.constants import StoredConstants
 from dask_knot.session.jobfinder import NEVER
 from dask_knot.session.neighbours import Neighbours
-from dask_knot.session.outages import tolerate
+from dask_knot.session.outages import Endurance, tolerate
 from dask_knot.session.plugins import JobPlugins
 from dask_knot.session.recorder import Recorder
 from dask_knot.tracking.actions import MakePlan, SubmitPlan
@@ -48,6 +49,7 @@ class Submitter:
     service: JobService
     options: Options
     constants: StoredConstants
+    endurance: Endurance
     plugins: JobPlugins = field(default_factory=JobPlugins)
     recorder: Recorder | None = None
     neighbours: Neighbours | None = None
@@ -62,10 +64,14 @@ class Submitter:
         """
         if self.recorder is None or not plan.stages:
             return [PlanMade(action.number, plan)]
-        return planned_events(self.recorder, action, plan)
+        call = partial(planned_events, self.recorder, action, plan)
+        return self.endurance.call(_UNSUBMITTED, call)
 
     def submit(self, action: SubmitPlan) -> Iterator[SubmissionFailed]:
-        """Submit all stages of a plan; yield those that could not be."""
+        """Submit all stages of a plan; yield those that could not be.
+
+        While AWS is away, it waits, and all that is to be submitted later behind it.
+        """
         yield from self._submit(action)
         if self.recorder is not None:
             ids = [StageId(action.number, n) for n in range(len(action.plan.stages))]
@@ -86,15 +92,8 @@ class Submitter:
                 return
             id = StageId(action.number, index)
             try:
-                self.service.check_upstream(id, stage)
-                constants = _constants(stage, action.tasks)
-                places = self.constants.put(id, constants)
-                stored = {
-                    key: ConstantPlace(p, constants[key].is_fixed) for key, p in places.items()
-                }
-                works = [self._work(shard, action, sources, stored) for shard in stage.shards]
-                url = self.run.write_pack(id, works, self.plugins.publish(self.run))
-                self.service.submit(id, stage, url)
+                call = partial(self._submit_stage, id, stage, action, sources)
+                self.endurance.call(_UNSUBMITTED, call)
             except Exception as error:  # a mistake of ours ends this stage, too, and no other
                 told = InternalError.of(error)
                 self.service.refuse(id, told)
@@ -103,17 +102,33 @@ class Submitter:
                 made = ShardId(id, child)
                 sources.update((key, ShardOutput(made, n)) for n, key in enumerate(shard.outputs))
 
+    def _submit_stage(
+        self, id: StageId, stage: Stage, action: SubmitPlan, sources: Mapping[Key, Source]
+    ) -> None:
+        self.service.check_upstream(id, stage)
+        constants = _constants(stage, action.tasks)
+        places = self.constants.put(id, constants)
+        stored = {key: ConstantPlace(p, constants[key].is_fixed) for key, p in places.items()}
+        works = [self._work(shard, action, sources, stored) for shard in stage.shards]
+        url = self.run.write_pack(id, works, self.plugins.publish(self.run))
+        self.service.submit(id, stage, url)
+
     def close(self) -> None:
         """Submit nothing more: a plan that is under way ends with the stage that it is at."""
         self.service.is_closed = True
+        self.endurance.end()
 
     def has_job(self, stage: StageId) -> bool:
         """Tell whether a stage was taken by Batch, and isn't forgotten."""
         return stage in self.service.jobs
 
     def terminate(self, stages: Sequence[StageId], reason: str) -> None:
-        """End the jobs of stages; those that can't be ended, or others may wait for, run on."""
-        tolerate("jobs could not be terminated", self._terminate, stages, reason)
+        """End the jobs of stages, also if AWS is away for long.
+
+        Those that can't be ended, or others may wait for, run on.
+        """
+        call = partial(self._terminate, stages, reason)
+        tolerate("jobs could not be terminated", self.endurance.call, _UNENDED, call)
 
     def disown(self, shards: Sequence[ShardId]) -> None:
         """Tell children of one stage that nobody needs their shards; or they run on, unharmed."""
@@ -164,6 +179,8 @@ def planned_events(recorder: Recorder, action: MakePlan, plan: Plan) -> list[Eve
     return [*news, PlanMade(action.number, plan, made) if made else PlanOutrun(action.number)]
 
 
+_UNENDED = "jobs that nobody needs can't be ended at the moment, trying again"
+_UNSUBMITTED = "new work can't be submitted at the moment, trying again"
 _UNNOTED = "other sessions could not be told the ids of jobs"
 
 

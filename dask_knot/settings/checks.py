@@ -128,6 +128,14 @@ def timeout(name: str, value: Any) -> float | None:
     return limit
 
 
+def start_timeout(name: str, value: Any) -> float | None:
+    """Take a time after which jobs that have not started are given up; or None."""
+    limit = None if value is None else seconds(name, value)
+    if limit == 0:
+        raise wrong(name, value, "a time in which a job can start, or None to wait for ever")
+    return limit
+
+
 def names(name: str, value: object) -> tuple[str, ...]:
     """Take a list of modules."""
     if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):

@@ -102,6 +102,7 @@ class Settings:
     memory: int
     gpus: int
     timeout: float | None
+    start_timeout: float | None
     attempts: int
     environment: Mapping[str, str]
     store: str | None
@@ -191,6 +192,7 @@ _CHECKS: dict[str, Check] = {
     "memory": checks.memory,
     "gpus": checks.gpus,
     "timeout": checks.timeout,
+    "start_timeout": checks.start_timeout,
     "attempts": checks.attempts,
     "environment": checks.environment,
     "store": checks.store,

@@ -23,6 +23,7 @@ from dask_knot.errors import (
     CredentialsError,
     KnotError,
     QuotaError,
+    UnreachableError,
 )
 
 
@@ -45,9 +46,19 @@ def _somebody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very secret")
 
 
-def refused(code: str, message: str = "", call: str = "SubmitJob") -> boto.ClientError:
+#: What botocore says in a plain RuntimeError.
+EXPIRED = "Credentials were refreshed, but the refreshed credentials are still expired."
+
+
+def refused(
+    code: str, message: str = "", call: str = "SubmitJob", status: int = 400
+) -> boto.ClientError:
     """Make what botocore raises when AWS refuses."""
-    return boto.ClientError({"Error": {"Code": code, "Message": message}}, call)
+    answer: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return boto.ClientError(answer, call)
 
 
 def test_no_credentials() -> None:
@@ -101,7 +112,7 @@ def test_each_client_is_made_once_and_retries() -> None:
 @pytest.mark.usefixtures("_somebody")
 def test_what_the_store_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     options = open_aws_session(region="eu-west-1").store_options()
-    assert set(options) == {"region", "credential_provider"}
+    assert set(options) == {"region", "credential_provider", "renew"}
     given = options["credential_provider"]()
     assert (given["access_key_id"], given["secret_access_key"]) == ("AKIDEXAMPLE", "very secret")
     left = given["expires_at"] - datetime.now(timezone.utc)
@@ -159,21 +170,31 @@ def test_a_client_that_translates(emulated: AwsSession) -> None:
         ),
         (refused("403", "Forbidden", "HeadBucket"), AccessError, "may not do s3:ListBucket"),
         (refused("UnauthorizedOperation", call="RunInstances"), AccessError, "RunInstances"),
-        (refused("ThrottlingException"), AwsError, "took no more SubmitJob requests"),
+        (refused("ThrottlingException"), UnreachableError, "took no more SubmitJob requests"),
         (refused("LimitExceededException", "5 roles"), QuotaError, "5 roles.*Service Quotas"),
         (refused("ServiceQuotaExceededException", "x"), QuotaError, "Service Quotas"),
         (refused("ClientException", "no queue q"), AwsError, "refused SubmitJob: no queue q"),
         (refused("Odd"), AwsError, "did not say why"),
+        (refused("InternalFailure", status=500), UnreachableError, "could not answer SubmitJob"),
+        (RuntimeError(EXPIRED), CredentialsError, "still expired; sign in"),
         (boto.NoCredentialsError(), CredentialsError, "no usable AWS credentials"),
         (boto.ProfileNotFound(profile="x"), CredentialsError, "profile"),
         (boto.UnauthorizedSSOTokenError(), CredentialsError, "aws sso login"),
         (boto.TokenRetrievalError(provider="sso", error_msg="x"), CredentialsError, "sign in"),
         (boto.NoRegionError(), ConfigurationError, "AWS_REGION"),
-        (boto.EndpointConnectionError(endpoint_url="https://x"), AwsError, "can't be reached"),
-        (boto.ConnectTimeoutError(endpoint_url="https://x"), AwsError, "can't be reached"),
-        (boto.ReadTimeoutError(endpoint_url="https://x"), AwsError, "can't be reached"),
+        (
+            boto.EndpointConnectionError(endpoint_url="https://x"),
+            UnreachableError,
+            "can't be reached",
+        ),
+        (boto.ConnectTimeoutError(endpoint_url="https://x"), UnreachableError, "can't be reached"),
+        (boto.ReadTimeoutError(endpoint_url="https://x"), UnreachableError, "can't be reached"),
         (boto.ParamValidationError(report="x"), AwsError, "can't be asked"),
-        (ResponseParserError("b'<!doctype html>'"), AwsError, "html.*a proxy.*answered instead"),
+        (
+            ResponseParserError("b'<!doctype html>'"),
+            UnreachableError,
+            "html.*a proxy.*answered instead",
+        ),
     ],
 )
 def test_what_is_refused_is_said(error: Exception, kind: type[KnotError], words: str) -> None:
@@ -181,6 +202,12 @@ def test_what_is_refused_is_said(error: Exception, kind: type[KnotError], words:
     assert type(found) is kind
     with pytest.raises(kind, match=words):
         raise found
+
+
+def test_the_profile_that_is_to_be_signed_in_is_named() -> None:
+    for error in (refused("ExpiredToken"), boto.UnauthorizedSSOTokenError()):
+        assert "`aws sso login --profile lab`" in str(translate(error, "lab"))
+        assert "`aws sso login`" in str(translate(error, "default"))
 
 
 def test_no_exception_of_botocore_is_left() -> None:

@@ -162,7 +162,8 @@ class TestEveryStore:
             lambda: store.list("name"),
         ]
         is_missing = kind in (FileNotFoundError, obstore.exceptions.NotFoundError)
-        cure = "Ask" if kind is obstore.exceptions.PermissionDeniedError else "Check"
+        cures = {"PermissionDeniedError": "Ask", "UnauthenticatedError": "Sign in"}
+        cure = cures.get(kind.__name__, "Check")
         says = (
             "name is not in the store" if is_missing else rf"failed to \w+ name: the cause\. {cure}"
         )

@@ -6,17 +6,25 @@ from collections.abc import Iterator
 
 import pytest
 
-from dask_knot.errors import JobError, MissingObjectError
+from dask_knot.errors import JobError, MissingObjectError, StoreAwayError
 from dask_knot.run.failure import Failure, fail
 from dask_knot.run.manifest import Place
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
+from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.failures import ErredKey, Failures
+from dask_knot.session.hooks import nobody
+from dask_knot.session.outages import Endurance
 from dask_knot.session.values import ValueReader
 from dask_knot.tracking.actions import FailKey
 from tests.session.virtual import AtOnce
 
 NAME = "run/manifests/0"
+
+
+def reading(values: ValueReader) -> Failures:
+    """Read failures, and wait for a store that is away without waiting."""
+    return Failures(values, Endurance(Clockwork(pause=lambda seconds: None), nobody))
 
 
 @pytest.fixture
@@ -44,7 +52,7 @@ def error_of(erred: ErredKey) -> BaseException:
 
 
 def test_an_error_that_is_known_here_is_told_at_once(values: ValueReader) -> None:
-    told, far = Failures(values).at_hand([FailKey("a", 7, JobError("it is gone", "job-1"))])
+    told, far = reading(values).at_hand([FailKey("a", 7, JobError("it is gone", "job-1"))])
     assert far == []
     assert (told[0].key, told[0].run_id, told[0].is_upstream) == ("a", 7, False)
     assert str(error_of(told[0])).startswith("it is gone")
@@ -54,7 +62,7 @@ def test_what_is_in_memory_is_not_asked_of_the_store(store: Store, values: Value
     place = put(store, fail(ValueError("wrong"), "a"))
     values.remember(NAME, store.get(NAME))
     before = store.requests["get"]
-    told, far = Failures(values).at_hand([FailKey("a", 1, place), FailKey("b", 2, place)])
+    told, far = reading(values).at_hand([FailKey("a", 1, place), FailKey("b", 2, place)])
     assert far == []
     assert [str(error_of(one)) for one in told] == ["wrong", "wrong"]
     assert [one.is_upstream for one in told] == [False, True]  # it is a's: b could do nothing
@@ -64,7 +72,7 @@ def test_what_is_in_memory_is_not_asked_of_the_store(store: Store, values: Value
 def test_what_is_not_in_memory_is_left_for_a_thread(store: Store, values: ValueReader) -> None:
     failed = [FailKey("a", 1, put(store, fail(ValueError("wrong"), "a")))]
     before = store.requests["get"]
-    failures = Failures(values)
+    failures = reading(values)
     assert failures.at_hand(failed) == ([], failed)
     assert store.requests["get"] == before
     (read,) = failures.read(failed)
@@ -74,6 +82,20 @@ def test_what_is_not_in_memory_is_left_for_a_thread(store: Store, values: ValueR
 def test_a_failure_that_is_lost_is_told_as_such(store: Store, values: ValueReader) -> None:
     place = put(store, fail(ValueError("wrong"), "a"))
     store.delete([NAME])
-    (read,) = Failures(values).read([FailKey("a", 1, place)])
+    (read,) = reading(values).read([FailKey("a", 1, place)])
     assert isinstance(error_of(read), MissingObjectError)
     assert not read.is_upstream
+
+
+def test_a_failure_is_not_lost_while_the_store_is_away(
+    values: ValueReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = [StoreAwayError("no S3"), StoreAwayError("no S3"), MissingObjectError("it is gone")]
+
+    def read(place: Place) -> memoryview:
+        raise errors.pop(0)
+
+    monkeypatch.setattr(values, "read", read)
+    (told,) = reading(values).read([FailKey("a", 1, Place("run/x", 0, 9))])
+    assert isinstance(told.failure.load(), MissingObjectError)
+    assert errors == []

@@ -5,29 +5,40 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dask._task_spec import Task
 
-from dask_knot.errors import InternalError, JobStartError, KnotError, StoreError
+from dask_knot.errors import (
+    AccessError,
+    CredentialsError,
+    InternalError,
+    JobStartError,
+    KnotError,
+    StoreError,
+)
 from dask_knot.run.manifest import NOWHERE, Place
 from dask_knot.session.failures import ErredKey
 from dask_knot.session.opening import session_on
 from dask_knot.session.session import Session
 from dask_knot.tracking import actions, events
 from tests.session import virtual
-from tests.session.test_session import BOOT, WORK, Heard, VirtualEngine, shuffled, until
+from tests.session.test_session import BOOT, PACE, WORK, Heard, VirtualEngine, shuffled, until
 from tests.session.virtual import VirtualLoop
 
+HOUR = 3600.0
 Scene = Callable[[VirtualLoop, VirtualEngine, Session, Heard], Any]
 
 
-def play(tmp_path: Path, scene: Scene) -> None:
+def play(tmp_path: Path, scene: Scene, **changes: Any) -> None:
     """Open a session in virtual time, let something happen, and end it."""
 
     async def main(loop: VirtualLoop) -> None:
         engine = VirtualEngine(loop, tmp_path.as_uri())
+        engine.settings = replace(engine.settings, **changes)
         session = session_on(engine, loop.clockwork())
         heard = Heard(session, loop)
         session.start()
@@ -48,6 +59,21 @@ def away(*arguments: Any, **options: Any) -> Any:
     raise ConnectionError("Batch is away")
 
 
+def expired(**request: Any) -> Any:
+    """Be an AWS that knows nobody any more."""
+    raise CredentialsError("they have expired: `aws sso login --profile lab`")
+
+
+def forgotten(**request: Any) -> Any:
+    """Be a Batch that knows no job any more."""
+    return {"jobs": []}
+
+
+def nobody_failed(**request: Any) -> Any:
+    """Be a Batch that names no child."""
+    return {"jobSummaryList": []}
+
+
 def test_a_short_outage_of_batch_loses_nothing(tmp_path: Path) -> None:
     async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
         session.submit(shuffled(4))
@@ -62,20 +88,131 @@ def test_a_short_outage_of_batch_loses_nothing(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
-def test_a_long_one_is_told_and_the_jobs_are_ended(tmp_path: Path) -> None:
+def test_a_night_without_credentials_loses_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        noticed: list[str] = []
+        session.hooks.notice = noticed.append
+        session.submit(shuffled(4))
+        await asyncio.sleep(BOOT)
+        engine.client.describe_jobs = expired
+        await asyncio.sleep(12 * HOUR)
+        assert heard.outcomes == []
+        assert len(engine.client.ends) == 12  # jobs went on
+        assert len(noticed) == 4 + 11  # at once, after 1, 5 and 15 minutes, and every hour
+        assert all("aws sso login --profile lab" in line for line in noticed)
+        del engine.client.describe_jobs
+        began = loop.time()
+        await until(loop, heard, 4)
+        assert loop.time() - began <= 2 * PACE["poll_slowest"]
+        assert errors_of(heard) == []
+        assert noticed[-1] == "back after 12hr 0m: 12 results taken up"
+        assert len(engine.client.arrays) == 3
+        assert engine.client.requests("TerminateJob") == []
+
+    play(tmp_path, scene)
+
+
+def test_what_batch_has_forgotten_meanwhile_is_taken_from_the_store(tmp_path: Path) -> None:
     async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
         session.submit(shuffled(4))
         await asyncio.sleep(BOOT)
         engine.client.describe_jobs = away
+        await asyncio.sleep(24 * HOUR)
+        engine.client.describe_jobs = forgotten
+        await until(loop, heard, 4)
+        assert errors_of(heard) == []
+        assert len(engine.client.arrays) == 3  # nothing was done again
+
+    play(tmp_path, scene)
+
+
+def test_what_was_lost_meanwhile_is_done_again(tmp_path: Path) -> None:
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        lost = {"statusReason": "Host EC2 (instance i-1) terminated.", "container": {}}
+        engine.client.failing["job-1", 2] = lost
+        session.submit(shuffled(4))
+        await asyncio.sleep(BOOT)
+        engine.client.describe_jobs = away
+        await asyncio.sleep(24 * HOUR)
+        del engine.client.describe_jobs
+        await until(loop, heard, 4)
+        assert errors_of(heard) == []
+        assert len(engine.client.arrays) > 3
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("error", [AccessError("not you"), ValueError("a mistake")])
+def test_what_no_time_mends_is_told_and_the_jobs_are_ended(
+    tmp_path: Path, error: Exception
+) -> None:
+    def refuse(**request: Any) -> Any:
+        raise error
+
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        session.submit(shuffled(4))
+        await asyncio.sleep(BOOT)
+        engine.client.describe_jobs = refuse
         began = loop.time()
         await until(loop, heard, 4)
         patience = session.settings.tempo.patience
         assert patience <= loop.time() - began <= 2 * patience
         assert all(isinstance(error, KnotError) for error in errors_of(heard))
-        assert all("Batch is away" in str(error) for error in errors_of(heard))
+        assert all(str(error) in str(told) for told in errors_of(heard))
         await asyncio.sleep(1)
         assert len(engine.client.requests("TerminateJob")) == 3  # those of all three stages
         del engine.client.describe_jobs
+
+    play(tmp_path, scene)
+
+
+def test_a_folder_is_waited_for_while_jobs_go_on_and_a_while_longer(tmp_path: Path) -> None:
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        session.submit(shuffled(4))
+        await asyncio.sleep(BOOT / 2)
+        describe = engine.client.describe_jobs
+        done = False
+
+        def status(*, jobs: Sequence[str]) -> Any:
+            found = describe(jobs=jobs)["jobs"]
+            return {"jobs": [dict(one, status="FAILED") for one in found] if done else found}
+
+        engine.client.describe_jobs = status
+        engine.client.list_jobs = nobody_failed
+        (tmp_path / "store").rename(tmp_path / "elsewhere")
+        await asyncio.sleep(BOOT / 4)
+        assert heard.outcomes == []
+        patience = session.settings.tempo.patience
+        done, began = True, loop.time()
+        await until(loop, heard, 4)
+        assert patience <= loop.time() - began <= 3 * patience
+        assert all("mount it again" in str(error) for error in errors_of(heard))
+        (tmp_path / "elsewhere").rename(tmp_path / "store")
+        del engine.client.describe_jobs, engine.client.list_jobs
+
+    (tmp_path / "store").mkdir()
+    play(tmp_path / "store", scene)
+
+
+def test_work_that_comes_in_the_night_is_submitted_in_the_morning(tmp_path: Path) -> None:
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        noticed: list[str] = []
+        session.hooks.notice = noticed.append
+        submit = engine.client.submit_job
+
+        def in_the_morning(**request: Any) -> Any:
+            return submit(**request) if loop.time() > 8 * HOUR else expired()
+
+        engine.client.submit_job = in_the_morning
+        session.submit(shuffled(4))
+        await until(loop, heard, 4)
+        assert errors_of(heard) == []
+        assert len(engine.client.arrays) == 3
+        assert "aws sso login --profile lab" in noticed[0]
+        assert noticed[-1] == "back after 8hr 0m: it works again"
+        del engine.client.submit_job
 
     play(tmp_path, scene)
 
@@ -109,6 +246,36 @@ def test_jobs_that_can_never_start_are_told_and_ended(
         del engine.client.describe_jobs
 
     play(tmp_path, scene)
+
+
+def test_what_does_not_start_in_time_is_told_why_and_ended(tmp_path: Path) -> None:
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        reason = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - no p5"
+        engine.client._boot = 10 * HOUR  # as long as nobody has such a machine
+        session.submit(events.Graph({key: Task(key, int) for key in "abcd"}, list("abcd")))
+        await asyncio.sleep(HOUR)
+        for detail in engine.client.details.values():
+            detail["statusReason"] = reason
+        assert heard.outcomes == []
+        await until(loop, heard, 4)
+        assert 2 * HOUR <= loop.time() <= 2 * HOUR + 2 * PACE["poll_slowest"]
+        for error in errors_of(heard):
+            assert isinstance(error, JobStartError)
+            assert "none of it has started within 120m 0s (start-timeout)" in str(error)
+        await asyncio.sleep(HOUR)
+        assert len(engine.client.requests("TerminateJob")) == 1
+
+    play(tmp_path, scene, start_timeout=2 * HOUR)
+
+
+def test_what_starts_in_time_may_take_as_long_as_it_likes(tmp_path: Path) -> None:
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        session.submit(shuffled(4))
+        await until(loop, heard, 4)
+        assert loop.time() > 3 * (BOOT + WORK)
+        assert errors_of(heard) == []
+
+    play(tmp_path, scene, start_timeout=2 * BOOT)
 
 
 def test_a_child_that_fails_is_planned_again(tmp_path: Path) -> None:

@@ -22,7 +22,10 @@ from dask_knot.run.names import ShardId, StageId, parse_pack
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 from dask_knot.run.work import ConstantPlace, Options, ShardOutput, ShardWork
+from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.constants import StoredConstants
+from dask_knot.session.hooks import nobody
+from dask_knot.session.outages import Endurance
 from dask_knot.session.submission import Submitter
 from dask_knot.tracking.actions import SubmitPlan
 from dask_knot.tracking.events import SubmissionFailed
@@ -61,7 +64,9 @@ def submitter(client: RecordingBatch) -> Submitter:
 
 def make(store: Store, service: JobService) -> Submitter:
     run = Run(store, "run")
-    return Submitter(run, service, Options(cores=3), StoredConstants(run))
+    return Submitter(
+        run, service, Options(cores=3), StoredConstants(run), Endurance(Clockwork(), nobody)
+    )
 
 
 def submitted(submitter: Submitter, **changes: Any) -> list[SubmissionFailed]:
