@@ -281,10 +281,7 @@ class Store:
         return found
 
     def _check_folder(self, operation: str, name: str) -> None:
-        """Tell a folder that is away (unmounted, renamed) from objects that are missing.
-
-        obstore would make it anew to put something into it.
-        """
+        """Tell a folder that is away from missing objects: obstore would make it anew for a put."""
         if self._folder is not None:
             check_is_there(self._folder, f" to {operation} {name}")
 
