@@ -25,37 +25,40 @@ LOADS, MIXES = 16, 8
 WIDE = {"unknown-task": "1h", "target": "1s", "shards-per-slot": 8}
 
 
-def note(folder: str, key: str) -> None:
-    """Note that a task ran: one write to the end of a file, which no other can come between."""
-    file = os.open(Path(folder) / "ran", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def note(backwards: str, key: str) -> None:
+    """Note that a task ran: one write to the end of a file, which no other can come between.
+
+    The folder is written backwards: as an argument it would be an input, which these notes change.
+    """
+    file = os.open(Path(backwards[::-1]) / "ran", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(file, f"{key}\n".encode())
     os.close(file)
 
 
-def load(folder: str, key: str, seconds: float, number: int) -> int:
+def load(backwards: str, key: str, seconds: float, number: int) -> int:
     """Take a while."""
-    note(folder, key)
+    note(backwards, key)
     time.sleep(seconds)
     return number
 
 
-def mix(folder: str, key: str, seconds: float, *numbers: int) -> int:
+def mix(backwards: str, key: str, seconds: float, *numbers: int) -> int:
     """Take a while, with what others have made."""
-    note(folder, key)
+    note(backwards, key)
     time.sleep(seconds)
     return sum(numbers)
 
 
-def graph(folder: str, seconds: float) -> dict[str, Any]:
+def graph(backwards: str, seconds: float) -> dict[str, Any]:
     """Write the tasks down: each mix needs loads of all kinds, and the total all mixes."""
     tasks: dict[str, Any] = {}
     for n in range(LOADS):
-        tasks[f"load-{n}"] = Task(f"load-{n}", load, folder, f"load-{n}", seconds, n)
+        tasks[f"load-{n}"] = Task(f"load-{n}", load, backwards, f"load-{n}", seconds, n)
     for n in range(MIXES):
         reads = [TaskRef(f"load-{(n + k * 5) % LOADS}") for k in range(3)]
-        tasks[f"mix-{n}"] = Task(f"mix-{n}", mix, folder, f"mix-{n}", seconds, *reads)
+        tasks[f"mix-{n}"] = Task(f"mix-{n}", mix, backwards, f"mix-{n}", seconds, *reads)
     reads = [TaskRef(f"mix-{n}") for n in range(MIXES)]
-    tasks["total-0"] = Task("total-0", mix, folder, "total-0", seconds, *reads)
+    tasks["total-0"] = Task("total-0", mix, backwards, "total-0", seconds, *reads)
     return tasks
 
 
@@ -77,7 +80,7 @@ def main(store: str, folder: str, seconds: float, engine: str = "local") -> None
             dashboard_address=None,
         )
         with cluster, Client(cluster) as client:
-            print(client.get(graph(folder, seconds), "total-0"), flush=True)
+            print(client.get(graph(folder[::-1], seconds), "total-0"), flush=True)
 
 
 if __name__ == "__main__":
