@@ -15,15 +15,17 @@ from distributed.utils import offload
 
 from dask_knot.cluster.news import News
 from dask_knot.cluster.recall import Recall
-from dask_knot.dashboard.drawing import PlanDrawing
-from dask_knot.digests import Digester
+from dask_knot.dashboard.drawing import PlanDrawing, PriorWork
+from dask_knot.digests import Digester, GraphDigests
 from dask_knot.errors import UnsupportedGraphError
 from dask_knot.graphs.annotations import Bounds, check_workers, for_dask
 from dask_knot.graphs.compaction import compact
 from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.opening import Digesting, OpenedGraph, SentGraph, open_graph
-from dask_knot.planning import Plan, Resources, make_plan
+from dask_knot.planning import Plan, PlanRequest, Resources, make_plan
 from dask_knot.planning.outline import outline
+from dask_knot.plural import many
+from dask_knot.session.hooks import Hooks
 from dask_knot.session.session import Session
 from dask_knot.tracking import events
 
@@ -52,6 +54,7 @@ class GraphRunner(Protocol):
     """A session, as it is needed here: how large jobs are, and where tasks go."""
 
     size: Resources
+    hooks: Hooks
     digester: Digester | None
 
     def digest_of(self, key: Key) -> bytes | None:
@@ -119,6 +122,7 @@ class Arrivals:
         self._constants = Constants()
         self._hub_numbers = count()
         self._restarts = 0
+        self._said: set[str] = set()
 
     def note_restart(self) -> None:
         """Drop the graphs that are being opened: their clients take them for cancelled."""
@@ -165,10 +169,18 @@ class Arrivals:
         if arrival.client not in self._scheduler.clients:  # any more: it took a while
             return None
         lost = [key for key in opened.graph.external if key not in self._scheduler.tasks]
+        self._say_refusals(opened.work)
         if lost or restarts != self._restarts:
             self._cancel(arrival, lost)
             return None
         return opened
+
+    def _say_refusals(self, work: GraphDigests | None) -> None:
+        """Say once of each reason that there are tasks which no later session will know again."""
+        for reason, line in zip(work.refusals, refusal_lines(work), strict=True) if work else ():
+            if reason not in self._said:
+                self._said.add(reason)
+                self._session.hooks.notice(line)
 
     async def _pass_on(
         self, update: Callable[..., Awaitable[None]], arrival: Arrival, opened: OpenedGraph
@@ -227,7 +239,22 @@ async def foresee_plan(session: Session, sent: SentGraph) -> PlanDrawing:
     opened = await _opened(session, Constants(), sent)
     request, sizes, timed = session.foresee(opened.graph)
     plan = await offload(make_plan, request) if request is not None else Plan(())
-    return PlanDrawing(outline(plan, set(opened.graph.wanted), sizes, timed), session.slots)
+    prior = None if opened.work is None else _prior_work(opened, opened.work, request)
+    return PlanDrawing(outline(plan, set(opened.graph.wanted), sizes, timed), session.slots, prior)
+
+
+def _prior_work(opened: OpenedGraph, work: GraphDigests, request: PlanRequest | None) -> PriorWork:
+    tasks = len(opened.graph.tasks.keys() - opened.graph.literals)
+    missing = 0 if request is None else len(request.dependencies.keys() - set(request.literals))
+    return PriorWork(max(0, tasks - missing), tasks, refusal_lines(work))
+
+
+def refusal_lines(work: GraphDigests) -> list[str]:
+    """Say which tasks of a graph are run again, whatever the run has, and why."""
+    return [
+        f"{many('task', refusal.count)} can't be known again, such as {refusal.key!r}: {reason}"
+        for reason, refusal in work.refusals.items()
+    ]
 
 
 async def _opened(session: GraphRunner, constants: Constants, sent: SentGraph) -> OpenedGraph:

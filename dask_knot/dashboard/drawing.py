@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import NamedTuple
 
 from dask.utils import format_bytes, format_time
 
@@ -15,6 +16,31 @@ from dask_knot.plural import many
 NAMED = 4
 
 
+class PriorWork(NamedTuple):
+    """The tasks of a graph that a named run has already.
+
+    Attributes
+    ----------
+    spared : int
+        How many are stored, or being made.
+    tasks : int
+        How many there are.
+    refusals : sequence of str
+        Why some are run again in any case.
+    """
+
+    spared: int
+    tasks: int
+    refusals: Sequence[str] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """What there is to say of it."""
+        spared = f"{self.spared:,} of {many('task', self.tasks)}"
+        are = "is" if self.spared == 1 else "are"
+        return [f"{spared} {are} there already, or being made", *self.refusals]
+
+
 class PlanDrawing:
     """A drawing of how collections would run.
 
@@ -24,6 +50,8 @@ class PlanDrawing:
         The plan in numbers.
     slots : int
         Jobs that may run at once.
+    prior : PriorWork, optional
+        In a named run, what it has already.
 
     Attributes
     ----------
@@ -33,12 +61,15 @@ class PlanDrawing:
         What goes from stage to stage.
     reasons : tuple of str
         Why it was cut where it was.
+    prior : PriorWork or None
+        What a named run has already.
     """
 
-    def __init__(self, outline: Outline, slots: int) -> None:
+    def __init__(self, outline: Outline, slots: int, prior: PriorWork | None = None) -> None:
         self.stages = outline.stages
         self.flows = outline.flows
         self.reasons = outline.reasons
+        self.prior = prior
         self._slots = slots
         self._untimed = outline.untimed
 
@@ -53,7 +84,7 @@ class PlanDrawing:
         return sum(sum(stage.tasks.values()) for stage in self.stages)
 
     def __repr__(self) -> str:
-        lines = [self._title()]
+        lines = [self._title(), *self._said()]
         for number, stage in enumerate(self.stages):
             lines.append(f"stage {number}: {self._words(number)}")
             lines.append(f"    runs  {_tasks(stage.tasks)}")
@@ -76,7 +107,11 @@ class PlanDrawing:
         ]
         reasons = "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons)
         picture = draw(boxes, arrows) if boxes else ""
-        return f"<p>{escape(self._title())}</p>{picture}<ul>{reasons}</ul>"
+        title = "<br>".join(map(escape, [self._title(), *self._said()]))
+        return f"<p>{title}</p>{picture}<ul>{reasons}</ul>"
+
+    def _said(self) -> list[str]:
+        return [] if self.prior is None else self.prior.lines
 
     def _title(self) -> str:
         if not self.stages:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
@@ -15,9 +16,11 @@ from distributed.protocol import deserialize, pickle
 from dask_knot.cluster.arrivals import Arrival, Arrivals
 from dask_knot.cluster.news import News
 from dask_knot.cluster.recall import Recall
+from dask_knot.digests import Digester
 from dask_knot.errors import UnsupportedGraphError
 from dask_knot.graphs.opening import send_graph
 from dask_knot.planning import Resources
+from dask_knot.session.hooks import Hooks
 from dask_knot.tracking import events
 
 
@@ -27,13 +30,15 @@ class World:
     size = Resources()
     largest = Resources(vcpus=4, memory=2**33)
     is_here = True
-    digester = None
+    digester: Digester | None = None
 
     def __init__(self) -> None:
         self.clients: dict[str, Any] = {"client": None}
         self.tasks: dict[Key, Any] = {}
         self.log: list[str] = []
         self.reports: list[dict[str, Any]] = []
+        self.notices: list[str] = []
+        self.hooks = Hooks(notice=self.notices.append)
         self.during: Callable[[], object] = list
         outcomes: Any = SimpleNamespace(tell=list)
         scheduler: Any = self
@@ -72,9 +77,11 @@ class World:
         assert {*seen} == keys
         self.tasks.update(dict.fromkeys(keys))
 
-    def take(self, update: Any = None, client: str = "client", **options: Any) -> list[str]:
-        """Let a graph of two tasks arrive; give what happened."""
-        sent = send_graph([delayed(abs)(delayed(abs)(-1))])
+    def take(
+        self, update: Any = None, client: str = "client", graph: Any = None, **options: Any
+    ) -> list[str]:
+        """Let a graph of two tasks arrive, or another one; give what happened."""
+        sent = send_graph([delayed(abs)(delayed(abs)(-1)) if graph is None else graph])
         arrival = Arrival(client, sent.packed, set(sent.keys), {}, options)
         asyncio.run(self.arrivals.take(update or self.update, arrival))
         return self.log
@@ -124,3 +131,16 @@ def test_what_dask_raises_errs_the_keys_and_the_tracker_lets_them_go(world: Worl
     expected = [BEGAN, "GraphSubmitted", "task-erred", "GraphTaken", ENDED]
     assert world.take(update) == expected
     assert str(pickle.loads(world.reports[0]["exception"].data)) == "injected"
+
+
+def draw() -> float:
+    return random.random()
+
+
+def test_a_named_run_says_once_what_it_will_not_know_again(world: World) -> None:
+    world.digester = Digester()
+    for _ in range(2):
+        world.take(graph=delayed(draw)())
+    world.take()
+    [line] = world.notices
+    assert line.startswith("1 task can't be known again, such as ")

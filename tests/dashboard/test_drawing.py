@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dask_knot.dashboard.drawing import PlanDrawing
+from dask_knot.dashboard.drawing import PlanDrawing, PriorWork
 from dask_knot.planning import Resources
 from dask_knot.planning.outline import Flow, Outline, StageOutline
 
@@ -80,3 +80,22 @@ def test_a_plan_of_nothing_says_so() -> None:
     nothing = PlanDrawing(Outline((), (), ()), slots=8)
     assert "nothing to run" in repr(nothing)
     assert "<svg" not in nothing._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("prior", "lines"),
+    [
+        (PriorWork(713, 1000), ["713 of 1,000 tasks are there already, or being made"]),
+        (
+            PriorWork(1, 1, ("2 tasks are run again: <why>",)),
+            ["1 of 1 task is there already, or being made", "2 tasks are run again: <why>"],
+        ),
+    ],
+)
+def test_it_says_what_a_run_has_already(prior: PriorWork, lines: list[str]) -> None:
+    drawing = PlanDrawing(Outline(STAGES, FLOWS, ()), 8, prior)
+    assert repr(drawing).splitlines()[1 : 1 + len(lines)] == lines
+    html = drawing._repr_html_()
+    assert lines[0] in html
+    assert "<why>" not in html
+    assert drawing.prior is prior
