@@ -154,6 +154,7 @@ ACCOUNTED = {
     "run/manifest.py": "msgpack, behind the checksum of the index",
     "run/note.py": "msgpack, behind a checksum of all",
     "run/record.py": "msgpack, behind a checksum of all",
+    "cluster/published.py": "run/archive.py has checked the note in which a dataset is",
     "run/keys.py": "keys of an entry, which run/record.py has checked as a whole",
     "session/values.py": "read_values() has checked each value",
     "task/copies.py": "of this process, or inside of a shard or value that was checked",
