@@ -109,16 +109,50 @@ def test_jobs_under_way_go_on(cluster: KnotCluster, client: Client, trouble: Tro
     go_on.unlink()
 
 
-def test_jobs_that_nobody_waits_for_any_more_are_ended(
+def test_jobs_that_go_on_are_waited_for_however_long_that_takes(
     open_cluster: Callable[..., KnotCluster], tmp_path: Path
 ) -> None:
-    started = tmp_path / "started"
+    started, go_on = tmp_path / "started", tmp_path / "go-on"
 
-    def work() -> None:
+    def work() -> int:
         import time
 
         started.touch()
-        time.sleep(600)
+        while not go_on.exists():
+            time.sleep(0.01)
+        return 7
+
+    with dask.config.set({"knot.local.patience": 0.1}):
+        cluster = open_cluster()
+    with Client(cluster) as client:
+        future = client.submit(work)
+        while not started.exists():
+            assert future.status == "pending"
+        with away(folder_of(cluster)):
+            until(
+                lambda: any(
+                    "jobs can't be watched" in line for _, line in cluster._cluster_manager_logs
+                )
+            )
+            with pytest.raises(TimeoutError):
+                future.result(timeout=1.5)
+        go_on.touch()
+        assert future.result(timeout=60) == 7
+
+
+def test_who_waits_for_a_folder_that_is_gone_for_good_is_told_when_its_jobs_are_over(
+    open_cluster: Callable[..., KnotCluster], tmp_path: Path
+) -> None:
+    started, go_on = tmp_path / "started", tmp_path / "go-on"
+
+    def work() -> None:
+        import os
+        import time
+
+        started.touch()
+        while not go_on.exists():
+            time.sleep(0.01)
+        os._exit(1)
 
     with dask.config.set({"knot.local.patience": 0.3}):
         cluster = open_cluster()
@@ -127,11 +161,11 @@ def test_jobs_that_nobody_waits_for_any_more_are_ended(
         while not started.exists():
             assert future.status == "pending"
         with away(folder_of(cluster)):
-            with pytest.raises(StoreError):
+            with pytest.raises(TimeoutError):
+                future.result(timeout=1.5)
+            go_on.touch()
+            with pytest.raises(StoreError, match="mount it again"):
                 future.result(timeout=60)
-            (job,) = inside.service(cluster).jobs.values()
-            describe = inside.batch(cluster).describe_jobs
-            until(lambda: describe(jobs=[job.id])["jobs"][0].get("isTerminated"))
 
 
 def test_nothing_stays_when_the_store_is_away_while_the_cluster_closes(
