@@ -76,7 +76,6 @@ def logs(run: str, what: str | None, lines: int, place: Mapping[str, str | None]
         screen.line(log.title, "bold")
         for line in log.lines:
             screen.line(f"  {line}")
-    return
 
 
 @click.command()
@@ -131,6 +130,23 @@ def rm(run: str, yes: bool, force: bool, place: Mapping[str, str | None]) -> Non
     screen.line(f"run {run} is deleted: {size}")
 
 
+@click.command()
+@click.argument("run")
+@click.argument("key")
+@run_options
+def why(run: str, key: str, place: Mapping[str, str | None]) -> None:
+    """Say why the work of a key was done again: what differs from the nearest earlier one.
+
+    KEY is a key as it is printed, or what only one begins with.
+    """
+    say(f"reading the record of run {run} …")
+    from dask_knot.runs.why import explain
+
+    screen = Screen()
+    for line in explain(_open(place), run, key):
+        screen.line(line)
+
+
 def _tell_left(jobs: Any) -> None:
     if jobs:
         raise click.ClickException(f"these jobs have not ended yet: {', '.join(jobs)}")
@@ -150,4 +166,4 @@ def _observer() -> Observer:
 
 
 #: In the order in which `dask knot --help` is to name them.
-COMMANDS = (runs, show, logs, cancel, rm)
+COMMANDS = (runs, show, logs, cancel, rm, why)

@@ -79,6 +79,19 @@ def look_at(depot: Depot, name: str, observe: Observe) -> tuple[RunView, KnownJo
     return with_jobs(view, known) if info.engine == "aws" else view, known
 
 
+def read_record(depot: Depot, name: str) -> RunView:
+    """Read a run, and look for nobody.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such run.
+    StoreError
+        If it can't be read.
+    """
+    return read_run(*depot.open(name), lambda run, sessions: frozenset())
+
+
 def _overview(depot: Depot, observe: Observe, name: str) -> RunOverview | None:
     try:
         run, info = depot.open(name)

@@ -69,6 +69,19 @@ class MadeRun:
         sizes: int = 5,
     ) -> PlanRecord:
         """Record a plan of one stage after another, with so many shards of one output each."""
+        record = self.planned(number, keys, digests, sizes)
+        assert self.run.record.append(record, self.entries)
+        self.entries += 1
+        return record
+
+    def planned(
+        self,
+        number: int,
+        keys: Sequence[Sequence[str]],
+        digests: bytes | None = None,
+        sizes: int = 5,
+    ) -> PlanRecord:
+        """Make a plan of one stage after another, with so many shards of one output each."""
         stages = [
             RecordedStage(
                 [StageId(number, one - 1)] if one else [],
@@ -82,7 +95,7 @@ class MadeRun:
             for one, names in enumerate(keys)
         ]
         outputs = [key for names in keys for key in names]
-        record = PlanRecord(
+        return PlanRecord(
             number,
             time.time() - 1800,
             stages,
@@ -90,9 +103,6 @@ class MadeRun:
             digests if digests is not None else b"".join(map(digest, outputs)),
             [len(outputs) - 1],
         )
-        assert self.run.record.append(record, self.entries)
-        self.entries += 1
-        return record
 
     def finish(self, shard: ShardId, prefix: str = "load") -> None:
         """Commit a shard."""

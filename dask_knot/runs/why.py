@@ -1,0 +1,150 @@
+"""Why the work of a key was done again: what differs from the nearest earlier work of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from dask.typing import Key
+from dask.utils import key_split
+
+from dask_knot.run.names import session_of
+from dask_knot.run.record import NO_DIGEST, PlanRecord
+from dask_knot.runs.depot import Depot
+from dask_knot.runs.keys import find_key
+from dask_knot.runs.overview import read_record
+from dask_knot.runs.reading import RunView
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A key as an output of a plan.
+
+    Attributes
+    ----------
+    plan : PlanRecord
+        The plan.
+    output : int
+        The number of the output in it.
+    """
+
+    plan: PlanRecord
+    output: int
+
+    @property
+    def key(self) -> Key:
+        """The key."""
+        key: Key = self.plan.keys[self.output]
+        return key
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of the key."""
+        return str(key_split(self.key))
+
+    @property
+    def digest(self) -> bytes:
+        """The digest of its work."""
+        return self.plan.digest(self.output)
+
+    @property
+    def where(self) -> str:
+        """Say which plan it is."""
+        return f"plan {self.plan.number} of session {session_of(self.plan.number)}"
+
+
+def explain(depot: Depot, name: str, text: str) -> list[str]:
+    """Say in lines why the work of a key was done, though a run may have had it.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such run or key.
+    StoreError
+        If the run can't be read.
+    """
+    view = read_record(depot, name)
+    key = find_key(text, (key for plan in view.plans for key in plan.keys))
+    made = _latest(view, key)
+    earlier = _nearest(view, made)
+    return [f"{made.key} is made by {made.where}", *_reasons(view, made, earlier)]
+
+
+def _reasons(view: RunView, made: Made, earlier: Made | None) -> Iterator[str]:
+    if made.digest == NO_DIGEST:
+        yield from _undigested(made)
+        return
+    if earlier is None:
+        yield f"nothing before it made any {made.prefix}: it had to be made"
+    elif earlier.digest == made.digest:
+        yield f"its work is the same as that of {earlier.key} of {earlier.where}"
+        yield "that had no result: it failed, was lost or was left; or reuse was turned off"
+    else:
+        yield f"the nearest earlier work is {earlier.key} of {earlier.where}; what differs:"
+        yield from (f"  {line}" for line in _differences(view, earlier, made))
+    if any(number > session_of(made.plan.number) for number in view.sessions):
+        yield "later sessions that ask for the same work get its result"
+
+
+def _latest(view: RunView, key: Key) -> Made:
+    for plan in reversed(view.plans):
+        keys = list(plan.keys)
+        if key in keys:
+            return Made(plan, keys.index(key))
+    raise LookupError(key)  # it was found in one of them
+
+
+def _nearest(view: RunView, made: Made) -> Made | None:
+    """Give the latest earlier output that is most like another one: by digest, key, or place."""
+    before = view.plans[: view.plans.index(made.plan)]
+    place = _place(made)
+    found: Made | None = None
+    for plan in reversed(before):
+        alike = [
+            Made(plan, output)
+            for output, key in enumerate(plan.keys)
+            if key_split(key) == made.prefix
+        ]
+        for one in alike:
+            if one.digest == made.digest or one.key == made.key:
+                return one
+        if found is None and alike:
+            found = next((one for one in alike if _place(one) == place), alike[0])
+    return found
+
+
+def _place(made: Made) -> tuple[object, ...] | int:
+    """Say which of its kind an output is: by the numbers in its key, else by its place."""
+    if isinstance(made.key, tuple):
+        return made.key[1:]
+    kinds = [key for key in made.plan.keys if key_split(key) == made.prefix]
+    return kinds.index(made.key)
+
+
+def _undigested(made: Made) -> Iterator[str]:
+    yield "its work has no digest: it is done anew each time, and all that reads it as well"
+    if made.prefix in made.plan.codes:
+        yield f"the code of {made.prefix} has one: it is an argument, or what it reads"
+    else:
+        yield f"what {made.prefix} calls can't be digested, or must run anew"
+
+
+def _differences(view: RunView, earlier: Made, made: Made) -> Iterator[str]:
+    first, second = (_versions(view, one) for one in (earlier, made))
+    changed = False
+    for name in sorted({*first, *second}):
+        if first.get(name) != second.get(name):
+            changed = True
+            yield f"{name} {first.get(name) or 'none'} -> {second.get(name) or 'none'}"
+    codes = [one.plan.codes.get(one.prefix) for one in (earlier, made)]
+    if codes[0] != codes[1]:
+        yield f"code: what {made.prefix} calls was changed" + (", or the above" if changed else "")
+    elif earlier.digest == NO_DIGEST:
+        yield "the earlier work had no digest: it can't be compared"
+    elif not changed:
+        yield "an argument, or what it reads"
+
+
+def _versions(view: RunView, made: Made) -> Mapping[str, str]:
+    who = view.sessions.get(session_of(made.plan.number))
+    return {} if who is None else who.versions

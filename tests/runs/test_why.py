@@ -1,0 +1,127 @@
+"""Why work is done again, from what the record has."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dask_knot.errors import ConfigurationError
+from dask_knot.run.presence import SessionInfo
+from dask_knot.run.record import NO_DIGEST, PlanRecord
+from dask_knot.runs.depot import Words, find_runs
+from dask_knot.runs.why import explain
+from tests.runs.stores import MadeRun, digest
+
+EDITED, SAME = b"edited", b"same"
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> MadeRun:
+    return MadeRun(tmp_path / "store")
+
+
+def session(made: MadeRun, **versions: str) -> int:
+    who = SessionInfo("ada", "laptop", "m", 1, 0.0, "local", time.time(), versions)
+    return made.run.claim_session(who)
+
+
+def plan(made: MadeRun, number: int, *outputs: tuple[object, bytes, bytes | None]) -> None:
+    """Record a plan of outputs: key, digest, and digest of the code."""
+    record = made.planned(number, [["x-0"] * len(outputs)])
+    record = replace(
+        record,
+        keys=[key for key, _, _ in outputs],
+        digests=b"".join(one for _, one, _ in outputs),
+        codes={str(key).partition("-")[0]: code for key, _, code in outputs if code},
+    )
+    append(made, record)
+
+
+def append(made: MadeRun, record: PlanRecord) -> None:
+    assert made.run.record.append(record, made.entries)
+    made.entries += 1
+
+
+def said(made: MadeRun, text: str) -> list[str]:
+    assert isinstance(made.place, Path)
+    return explain(find_runs(Words(store=str(made.place), engine="local")), "climate", text)
+
+
+def test_what_was_never_made_before(made: MadeRun) -> None:
+    plan(made, session(made), ("load-1", digest("a"), SAME))
+    assert said(made, "load") == [
+        "load-1 is made by plan 0 of session 0",
+        "nothing before it made any load: it had to be made",
+    ]
+
+
+def test_what_was_reused(made: MadeRun) -> None:
+    plan(made, session(made), ("load-1", digest("a"), SAME))
+    session(made)
+    assert said(made, "load-1")[-1] == "later sessions that ask for the same work get its result"
+
+
+def test_edited_code(made: MadeRun) -> None:
+    plan(made, session(made), ("load-1", digest("a"), SAME))
+    plan(made, session(made), ("load-2", digest("b"), EDITED))
+    assert said(made, "load-2") == [
+        "load-2 is made by plan 1000000 of session 1",
+        "the nearest earlier work is load-1 of plan 0 of session 0; what differs:",
+        "  code: what load calls was changed",
+    ]
+
+
+def test_another_version(made: MadeRun) -> None:
+    plan(made, session(made, numpy="2.0.1", dask="1"), ("load-1", digest("a"), SAME))
+    plan(made, session(made, numpy="2.1.0", dask="1"), ("load-2", digest("b"), EDITED))
+    assert said(made, "load-2")[2:] == [
+        "  numpy 2.0.1 -> 2.1.0",
+        "  code: what load calls was changed, or the above",
+    ]
+
+
+def test_other_arguments(made: MadeRun) -> None:
+    plan(made, session(made), ("load-1", digest("a"), SAME))
+    plan(made, session(made), ("load-2", digest("b"), SAME))
+    assert said(made, "load-2")[2:] == ["  an argument, or what it reads"]
+
+
+def test_the_same_work_without_a_result(made: MadeRun) -> None:
+    plan(made, session(made), ("load-1", digest("a"), SAME))
+    plan(made, session(made), ("load-2", digest("a"), SAME))
+    assert said(made, "load-2")[1:] == [
+        "its work is the same as that of load-1 of plan 0 of session 0",
+        "that had no result: it failed, was lost or was left; or reuse was turned off",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (SAME, "the code of load has one: it is an argument, or what it reads"),
+        (None, "what load calls can't be digested, or must run anew"),
+    ],
+)
+def test_what_has_no_digest(made: MadeRun, code: bytes | None, text: str) -> None:
+    plan(made, session(made), ("load-1", NO_DIGEST, code))
+    lines = said(made, "load-1")
+    assert lines[1].startswith("its work has no digest")
+    assert lines[2] == text
+
+
+def test_the_nearest_is_the_latest_that_is_most_alike(made: MadeRun) -> None:
+    plan(made, session(made), (("x-a", 0), digest("a"), SAME), (("x-a", 1), digest("b"), SAME))
+    plan(made, session(made), (("x-b", 0), digest("c"), SAME), (("x-b", 1), digest("d"), SAME))
+    plan(made, session(made), (("x-c", 1), digest("e"), SAME))
+    assert "work is ('x-b', 1) of plan 1000000 of" in said(made, "('x-c', 1)")[1]
+    plan(made, session(made), (("x-c", 1), digest("f"), SAME))
+    assert "work is ('x-c', 1) of plan 2000000 of" in said(made, "('x-c', 1)")[1]
+
+
+def test_a_key_that_there_is_not(made: MadeRun) -> None:
+    plan(made, session(made), ("load-1", digest("a"), SAME))
+    with pytest.raises(ConfigurationError, match="no graph of the run has a key 'save'"):
+        said(made, "save")
