@@ -113,12 +113,13 @@ def test_what_has_no_digest(made: MadeRun, code: bytes | None, text: str) -> Non
 
 
 def test_the_nearest_is_the_latest_that_is_most_alike(made: MadeRun) -> None:
-    plan(made, session(made), (("x-a", 0), digest("a"), SAME), (("x-a", 1), digest("b"), SAME))
-    plan(made, session(made), (("x-b", 0), digest("c"), SAME), (("x-b", 1), digest("d"), SAME))
-    plan(made, session(made), (("x-c", 1), digest("e"), SAME))
-    assert "work is ('x-b', 1) of plan 1000000 of" in said(made, "('x-c', 1)")[1]
-    plan(made, session(made), (("x-c", 1), digest("f"), SAME))
-    assert "work is ('x-c', 1) of plan 2000000 of" in said(made, "('x-c', 1)")[1]
+    a, b, c = (f"x-{number:032}" for number in range(3))
+    plan(made, session(made), ((a, 0), digest("a"), SAME), ((a, 1), digest("b"), SAME))
+    plan(made, session(made), ((b, 0), digest("c"), SAME), ((b, 1), digest("d"), SAME))
+    plan(made, session(made), ((c, 1), digest("e"), SAME))
+    assert f"work is ('{b}', 1) of plan 1000000 of" in said(made, f"('{c}', 1)")[1]
+    plan(made, session(made), ((c, 1), digest("f"), SAME))
+    assert f"work is ('{c}', 1) of plan 2000000 of" in said(made, f"('{c}', 1)")[1]
 
 
 def test_a_key_that_there_is_not(made: MadeRun) -> None:
