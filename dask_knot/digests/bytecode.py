@@ -34,6 +34,9 @@ _STORES = frozenset({"STORE_FAST", "STORE_DEREF", "STORE_NAME", "STORE_GLOBAL"})
 _LOADS = _GLOBAL_LOADS | frozenset(
     {"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW", "LOAD_DEREF", "LOAD_CLASSDEREF"}
 )
+_CELL_LOADS = frozenset({"LOAD_DEREF", "LOAD_CLASSDEREF"})
+#: The level of a variable that a function has from the one around it.
+CAPTURED = -1
 #: Instructions between a callable and its call that do nothing of interest.
 _BEFORE_CALLS = frozenset({"PRECALL", "PUSH_NULL", "NOP", "CACHE"})
 _CALLS = frozenset({"CALL", "CALL_FUNCTION", "CALL_METHOD"})
@@ -54,7 +57,8 @@ class Use:
     is_bare_call : bool
         What the chain ends with is called without arguments.
     level : int
-        None for a global, else that of an import: 0 for an absolute one.
+        None for a global, else that of an import: 0 for an absolute one; `CAPTURED` for a variable
+        of the function around it.
     """
 
     name: str
@@ -170,6 +174,9 @@ def _uses(
             found.append(Use(used.name, used.chain + chain, is_bare_call, used.level))
         elif one.opname in _GLOBAL_LOADS:
             found.append(Use(str(one.argval), *_chain(instructions, place + 1)))
+        elif one.opname in _CELL_LOADS:
+            chain, is_bare_call = _chain(instructions, place + 1)
+            found.append(Use(str(one.argval), chain, is_bare_call, CAPTURED))
     return found, imported
 
 
@@ -203,5 +210,14 @@ def _chain(instructions: Sequence[dis.Instruction], place: int) -> tuple[tuple[s
         place += 1
     while place < len(instructions) and instructions[place].opname in _BEFORE_CALLS:
         place += 1
+    count = 0
+    if place < len(instructions) and _is_none(instructions[place]):  # no more than nothing is said
+        count, place = 1, place + 1
+    while place < len(instructions) and instructions[place].opname in _BEFORE_CALLS:
+        place += 1
     is_called = place < len(instructions) and instructions[place].opname in _CALLS
-    return tuple(chain), is_called and instructions[place].arg == 0
+    return tuple(chain), is_called and instructions[place].arg == count
+
+
+def _is_none(one: dis.Instruction) -> bool:
+    return one.opname == "LOAD_CONST" and one.argval is None

@@ -11,13 +11,14 @@ import enum
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
+from contextlib import suppress
 from operator import attrgetter
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from dask_knot.digests import bytecode, impurity
-from dask_knot.digests.bytecode import Bytecode, Use
+from dask_knot.digests.bytecode import CAPTURED, Bytecode, Use
 from dask_knot.digests.environment import Environment, Origin
 from dask_knot.digests.plain import digest, sized
 from dask_knot.digests.refusal import UndigestibleError
@@ -104,12 +105,24 @@ class CodeReader:
 
     def _used(self, function: FunctionType, code: Bytecode) -> Iterator[tuple[str, Any]]:
         """Give what a function names that it doesn't hold."""
-        for use in code.uses:
-            name, value = self._resolved(function, use)
-            why = _reason(value, use)
+        why = impurity.effect(function.__code__)
+        if why is not None:
+            raise UndigestibleError(why)
+        captured = dict(_captured(function))
+        uses = [use for use in code.uses if use.level != CAPTURED]
+        roots = {
+            use: self._resolved(function, Use(use.name, (), level=use.level))[1] for use in uses
+        }
+        roots |= {use: captured.get(use.name) for use in code.uses if use.level == CAPTURED}
+        targets = {use: impurity.target(root, use.chain) for use, root in roots.items()}
+        seeded = {impurity.seeds(one, use.is_bare_call) for use, one in targets.items()}
+        for use, target in targets.items():
+            why = _reason(target, use, seeded)
             if why is not None:
                 raise UndigestibleError(why)
-            yield name, value
+        for use in uses:
+            name, value = self._resolved(function, use)
+            yield name, name if impurity.generator_of(value) else value
 
     def _resolved(self, function: FunctionType, use: Use) -> tuple[str, Any]:
         known = function.__globals__
@@ -219,12 +232,20 @@ def _module(use: Use, known: Mapping[str, Any]) -> Any:
         ) from error
 
 
-def _reason(value: Any, use: Use) -> str | None:
+def _captured(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    """Give the variables that a function has from the one around it, those that are set."""
+    names = function.__code__.co_freevars
+    for name, cell in zip(names, function.__closure__ or (), strict=True):
+        with suppress(ValueError):  # nothing is in it yet
+            yield name, cell.cell_contents
+
+
+def _reason(value: Any, use: Use, seeded: Set[str]) -> str | None:
     name = ".".join((use.name, *use.chain))
     for reaching in _REACHING:
         if value is reaching:
             return f"with {use.name}() it reaches what it doesn't name"
-    why = impurity.reason(value, use.is_bare_call)
+    why = impurity.reason(value, use.is_bare_call, seeded)
     return f"{why} ({name})" if why is not None else None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from dask.typing import Key
 from dask.utils import key_split
 
+from dask_knot.digests import impurity
 from dask_knot.digests.code import CodeReader
 from dask_knot.digests.environment import Environment
 from dask_knot.digests.files import FileMarks
@@ -199,6 +200,10 @@ class _GraphWalk:
 
     def _write(self, node: Task, known: _Known, parts: list[bytes]) -> bool:
         """Write what a task calls, and with what; tell whether all that it reads has a digest."""
+        if not node.args and not node.kwargs:
+            why = impurity.reason(node.func, True)
+            if why is not None:
+                raise UndigestibleError(why)
         parts.append(b"T" + self._walk.digest(node.func) + b"%d;" % len(node.args))
         for argument in node.args:
             if not self._argument(argument, known, parts):

@@ -14,7 +14,7 @@ import inspect
 import os
 import random
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -142,9 +142,8 @@ def _is_of_system(value: Any) -> bool:
 
 
 def _of_callable(value: Any, is_bare: bool | None) -> str | None:
-    method = getattr(value, "method", None)  # of dask's own method caller
-    if type(value).__name__ == "methodcaller" and method in _WRITERS:
-        return _WRITES
+    if type(value).__name__ == "methodcaller" and getattr(value, "method", "") in _WRITERS:
+        return _WRITES  # dask's own caller of methods
     for name in _names(value):
         if name in _ALWAYS:
             return _ALWAYS[name]
@@ -196,6 +195,18 @@ def generator_of(value: Any) -> str:
         return "random"
     is_numpys = numpy is not None and owner is getattr(numpy.rand, "__self__", None)
     return "numpy.random" if is_numpys else ""
+
+
+def target(value: Any, chain: Sequence[str]) -> Any:
+    """Follow attributes of modules and classes; of another object none is taken."""
+    for name in chain:
+        if not isinstance(value, ModuleType | type):
+            return value
+        try:
+            value = getattr(value, name)
+        except Exception:  # what isn't there fails where it runs
+            return None
+    return value
 
 
 def seeds(value: Any, is_called_without_arguments: bool | None) -> str:

@@ -20,7 +20,7 @@ from types import (
 )
 from typing import Any
 
-from dask_knot.digests import arrays, readers
+from dask_knot.digests import arrays, impurity, readers
 from dask_knot.digests.code import CodeReader
 from dask_knot.digests.refusal import UndigestibleError
 from dask_knot.digests.walk import Opened
@@ -76,6 +76,10 @@ class ObjectReader:
         UndigestibleError
             If that can't be done, or not be relied on.
         """
+        why = impurity.reason(value, False)
+        if why is not None:
+            name = getattr(value, "__name__", type(value).__name__)
+            raise UndigestibleError(f"{why} ({name})")
         try:
             return self._opened(value)
         except UndigestibleError:
