@@ -137,7 +137,8 @@ def rm(run: str, yes: bool, force: bool, place: Mapping[str, str | None]) -> Non
 def why(run: str, key: str, place: Mapping[str, str | None]) -> None:
     """Say why the work of a key was done again: what differs from the nearest earlier one.
 
-    KEY is a key as it is printed, or what only one begins with.
+    KEY is a key as it is printed, what only one begins with, or a prefix such as `load`: then it is
+    one of the last that were made.
     """
     say(f"reading the record of run {run} …")
     from dask_knot.runs.why import explain

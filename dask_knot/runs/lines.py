@@ -19,7 +19,7 @@ from dask_knot.runs.reading import Observe, RunView
 
 #: What is said of runs whose jobs are processes of this machine.
 GONE = (
-    "logs of jobs on this machine are with their client (`cluster.get_logs()`), and are gone with "
+    "logs of jobs on this machine are with their client (`cluster.logs()`), and are gone with "
     "it; this is what was kept of jobs that were lost, and of errors"
 )
 

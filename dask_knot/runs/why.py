@@ -56,6 +56,8 @@ class Made:
 def explain(depot: Depot, name: str, text: str) -> list[str]:
     """Say in lines why the work of a key was done, though a run may have had it.
 
+    A text that is a prefix of keys means the first one of the last plan that makes such.
+
     Raises
     ------
     ConfigurationError
@@ -64,8 +66,7 @@ def explain(depot: Depot, name: str, text: str) -> list[str]:
         If the run can't be read.
     """
     view = read_record(depot, name)
-    key = find_key(text, (key for plan in view.plans for key in plan.keys))
-    made = _latest(view, key)
+    made = _latest_of_kind(view, text) or _latest(view, find_key(text, _keys(view)))
     earlier = _nearest(view, made)
     return [f"{made.key} is made by {made.where}", *_reasons(view, made, earlier)]
 
@@ -84,6 +85,21 @@ def _reasons(view: RunView, made: Made, earlier: Made | None) -> Iterator[str]:
         yield from (f"  {line}" for line in _differences(view, earlier, made))
     if any(number > session_of(made.plan.number) for number in view.sessions):
         yield "later sessions that ask for the same work get its result"
+
+
+def _keys(view: RunView) -> Iterator[Key]:
+    return (key for plan in view.plans for key in plan.keys)
+
+
+def _latest_of_kind(view: RunView, text: str) -> Made | None:
+    """Give the first of those that the last plan with a key of that prefix makes."""
+    if text in map(str, _keys(view)):
+        return None
+    for plan in reversed(view.plans):
+        for output, key in enumerate(plan.keys):
+            if key_split(key) == text:
+                return Made(plan, output)
+    return None
 
 
 def _latest(view: RunView, key: Key) -> Made:

@@ -122,6 +122,15 @@ def test_the_nearest_is_the_latest_that_is_most_alike(made: MadeRun) -> None:
     assert f"work is ('{c}', 1) of plan 2000000 of" in said(made, f"('{c}', 1)")[1]
 
 
+def test_a_prefix_means_the_first_of_the_last_plan(made: MadeRun) -> None:
+    one, two, three = (f"load-{number:032}" for number in range(3))
+    plan(made, session(made), (one, digest("a"), SAME))
+    plan(made, session(made), (three, digest("b"), SAME), (two, digest("c"), SAME))
+    assert said(made, "load")[0] == f"{three} is made by plan 1000000 of session 1"
+    plan(made, session(made), ("load", digest("d"), SAME))
+    assert said(made, "load")[0] == "load is made by plan 2000000 of session 2"
+
+
 def test_a_key_that_there_is_not(made: MadeRun) -> None:
     plan(made, session(made), ("load-1", digest("a"), SAME))
     with pytest.raises(ConfigurationError, match="no graph of the run has a key 'save'"):
