@@ -183,7 +183,7 @@ class JobService:
         arrays: dict[str, set[str]] = {}
         for shard in shards:
             job = self.jobs.get(shard.stage)
-            if job is None or job.is_over:
+            if job is None or job.is_over or job.is_foreign:
                 continue
             if job.size == 1:
                 alone.append(job.id)

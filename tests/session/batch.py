@@ -1,6 +1,7 @@
 """A Batch in virtual time: children boot, work as long as they are told, and leave manifests.
 
-The rules are those of `dask_knot.batch.rules`. What is terminated goes on.
+The rules are those of `dask_knot.batch.rules`. What is terminated goes on, unless
+it is told otherwise.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dask.typing import Key
 
 from dask_knot.batch.rules import (
     DEPENDENCY_FAILED,
+    ENDED,
     JobStatus,
     Wait,
     check_move,
@@ -92,6 +94,10 @@ class VirtualBatch(RecordingBatch):
         When which child of which array ended by itself.
     failing : dict of (str, int) to mapping
         Children that commit nothing, and what `describe_jobs` then says of them.
+    ran : Counter
+        How often each task was done.
+    terminates : bool
+        Whether what is terminated ends.
     """
 
     def __init__(
@@ -109,6 +115,29 @@ class VirtualBatch(RecordingBatch):
         self.arrays: dict[str, Array] = {}
         self.ends: list[tuple[float, str, int]] = []
         self.failing: dict[tuple[str, int], Mapping[str, Any]] = {}
+        self.ran: Counter[Key] = Counter()
+        self.is_stopped = False
+        self.terminates = False
+
+    def stop(self) -> None:
+        """End all jobs at once, as with the machine: nothing is committed any more."""
+        self.is_stopped = True
+        for id, array in self.arrays.items():
+            for index, status in enumerate(array.children):
+                if status not in ENDED:
+                    array.move(index, JobStatus.FAILED)
+            self._note_state(id)
+
+    def terminate_job(self, *, jobId: str, reason: str) -> Request:
+        """Note it; and end the job, if `terminates`."""
+        answer = super().terminate_job(jobId=jobId, reason=reason)
+        array = self.arrays[jobId]
+        for index, status in enumerate(array.children if self.terminates else ()):
+            if status not in ENDED:
+                array.move(index, JobStatus.FAILED)
+                self._note_failure(jobId, index, {"statusReason": reason, "isTerminated": True})
+        self._settle()
+        return answer
 
     def submit_job(self, **request: Any) -> Request:
         answer = super().submit_job(**request)
@@ -128,7 +157,12 @@ class VirtualBatch(RecordingBatch):
         run, shard = Run(self._store, name), ShardId(stage, index)
         todo = work.decode(run.read_shard(shard).frames)
         took = sum(self._seconds(node.key) for node in todo.tasks)
-        return took, lambda: run.write_manifest(ManifestId(shard, None), *self._done(run, todo))
+
+        def commit() -> None:
+            self.ran.update(node.key for node in todo.tasks)
+            run.write_manifest(ManifestId(shard, None), *self._done(run, todo))
+
+        return took, commit
 
     def _settle(self) -> None:
         """Start whatever may start now, and fail whatever never may; in the order of submission."""
@@ -151,12 +185,16 @@ class VirtualBatch(RecordingBatch):
 
     def _run(self, id: str, index: int) -> None:
         array = self.arrays[id]
+        if array.children[index] in ENDED:
+            return
         array.move(index, JobStatus.RUNNING)
         self._note_state(id)
         seconds, commit = self.take_up(array.url, index)
         self._loop.call_later(seconds, self._end, id, index, commit)
 
     def _end(self, id: str, index: int, commit: Callable[[], object]) -> None:
+        if self.arrays[id].children[index] in ENDED:
+            return
         self.ends.append((self._loop.time(), id, index))
         failure = self.failing.get((id, index))
         if failure is None:
