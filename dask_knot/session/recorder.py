@@ -94,12 +94,15 @@ class Recorder:
         self.codes.update(made.codes)
         ours = set(pieces(made.digests)) - {NO_DIGEST} if self._reuses else set()
         while not self._append(made):
-            for entry in self._missed():
-                if isinstance(entry, PlanRecord) and entry.number == made.number:
-                    return made, self._told()  # it was written, and the answer was lost
-                self._untold.append(entry)
-                if isinstance(entry, PlanRecord) and not ours.isdisjoint(pieces(entry.digests)):
-                    return None, self._told()
+            missed = self._missed()
+            plans = [entry for entry in missed if isinstance(entry, PlanRecord)]
+            own = [entry for entry in plans if entry.number == made.number]
+            # All of them, also those behind one that overlaps: they won't be read again.
+            self._untold += [entry for entry in missed if entry not in own]
+            if own:  # it was written, and the answer was lost
+                break
+            if not all(ours.isdisjoint(pieces(entry.digests)) for entry in plans):
+                return None, self._told()
         return made, self._told()
 
     def scatter(self, event: ValuesScattered) -> list[Entry]:

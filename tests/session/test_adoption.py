@@ -279,7 +279,6 @@ def test_a_session_that_was_told_of_nothing_learns_of_a_child_that_failed(tmp_pa
         await until(stage.loop, heard, WIDTH)
         assert stage.loop.time() < 6 * (BOOT + WORK)
         assert values(second, heard) == EXPECTED
-        print(stage.ran, stage.submitted, [(e.client.ends, e.client.counts if hasattr(e.client,"counts") else "") for e in stage.engines])
         assert set(stage.ran.values()) == {1}
         await stage.close(first, second)
 
