@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any
 
-from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
+from dask_knot.errors import CorruptObjectError, MissingObjectError, RunError, StoreError
 from dask_knot.run import note, record
 from dask_knot.run.codec import Bytes
 from dask_knot.run.foundation import Foundation, OneReader, Readers
-from dask_knot.run.names import Names, ShardId
+from dask_knot.run.names import MOST_SESSIONS, Names, ShardId
 from dask_knot.run.note import NoteKind
 from dask_knot.run.obituary import Obituary
 from dask_knot.run.presence import Beat, RunEnd, RunInfo, SessionInfo
@@ -87,9 +87,14 @@ class Archive:
         frames = [b"open"] if who is None else who.encode()
         # Those of sessions that have expired are left alone: of their plans there may be more.
         number = max(self.list_sessions(), default=-1) + 1
-        while not self._store.put_new(self._names.session(number), frames):
+        while number < MOST_SESSIONS:
+            if self._store.put_new(self._names.session(number), frames):
+                return number
             number += 1
-        return number
+        raise RunError(
+            f"{self._foundation.at} has had {MOST_SESSIONS} sessions, and can't have more: use "
+            "another name"
+        )
 
     def list_sessions(self) -> list[int]:
         """Number the sessions that there were and are."""

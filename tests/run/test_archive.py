@@ -13,13 +13,14 @@ from dask_knot.errors import (
     CorruptObjectError,
     MissingObjectError,
     RunDeletedError,
+    RunError,
     StoreError,
 )
 from dask_knot.run import note
 from dask_knot.run.archive import Archive
 from dask_knot.run.codec import Bytes
 from dask_knot.run.manifest import Manifest, Place
-from dask_knot.run.names import PLANS_PER_SESSION, ManifestId, ShardId, StageId
+from dask_knot.run.names import PLANS_PER_SESSION, ManifestId, ShardId, StageId, first_plan
 from dask_knot.run.obituary import Obituary
 from dask_knot.run.presence import Beat, Presence, RunInfo, SessionInfo
 from dask_knot.run.profile import Profile, ProfileKey, TaskCosts
@@ -248,6 +249,15 @@ def test_a_write_is_one_request_and_two_looks(memory: Run) -> None:
         asked = memory.traffic()[0] - before
         assert asked["put"] == 1
         assert asked["get"] <= 3
+
+
+def test_there_are_as_many_sessions_as_numbers(memory: Run) -> None:
+    memory._store.put(memory.names.session(9_997), WHO.encode())
+    assert memory.record.claim(WHO) == 9_998
+    last = StageId(first_plan(9_999) - 1, 0)
+    assert memory.names.parse_manifest(memory.names.manifest(ShardId(last, 0))).shard.stage == last
+    with pytest.raises(RunError, match=r"run 'a-run' .* has had 9999 sessions.*another name"):
+        memory.record.claim(WHO)
 
 
 def test_a_hole_in_the_record_is_named(memory: Run) -> None:
