@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dask.core import flatten
 from distributed.protocol import deserialize
 
+from dask_knot.digests import Digester
 from dask_knot.digests.files import FileMarks
 from dask_knot.digests.readers import opened
 from dask_knot.digests.refusal import UndigestibleError
@@ -216,6 +218,30 @@ def test_a_graph_that_reads_changes_with_its_files(name: str, tmp_path: Path) ->
     if name != "npy stack":  # the content goes along
         assert {Path(one).suffix for one in seen[0][1]} & {".nc", ".zarr", ".parquet", ".csv", ""}
         assert seen[0][1]
+
+
+def digested(collection: Any) -> dict[str, bytes]:
+    """Digest what is wanted of a collection, in a session of its own."""
+    packed = send_graph([collection]).packed
+    expr = deserialize(packed.header, packed.frames)
+    found = Digester().of_graph(materialized(expr)[0], lambda key: None)
+    assert not found.refusals, found.refusals
+    return {str(key): found.digests[key] for key in flatten(expr.__dask_keys__())}
+
+
+@pytest.mark.parametrize("name", [*READERS, "arrow"])
+def test_tasks_that_read_have_digests(name: str, tmp_path: Path) -> None:
+    arrow = ("a.parquet", write_parquet, read_frame("read_parquet", filesystem="arrow"))
+    path, write, read = READERS.get(name, arrow)
+    path = str(tmp_path / path)
+    seen = []
+    for number in (0.0, None, 1.0):
+        if number is not None:
+            write(path, number)
+            age(tmp_path)
+        seen.append([*digested(read(path)).values()])
+    assert seen[0] == seen[1]
+    assert not {*seen[0]} & {*seen[2]}
 
 
 def test_parquet_of_arrow_changes_with_its_files(tmp_path: Path) -> None:
