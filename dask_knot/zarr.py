@@ -75,4 +75,6 @@ def _options() -> dict[str, Any]:
     from dask_knot.aws.session import open_aws_session
 
     wanted = connection()
-    return open_aws_session(wanted.profile, wanted.region).store_options()
+    options = open_aws_session(wanted.profile, wanted.region).store_options()
+    del options["renew"]  # for stores of ours, which wait for credentials
+    return options

@@ -64,6 +64,14 @@ class CodeReader:
             return None
         return _installed(origin, module, name)
 
+    def named(self, value: Any, name: str) -> Opened:
+        """Open what pickle knows by its name: such as the one missing value of pandas."""
+        module = type(value).__module__
+        origin = self._environment.origin(module)
+        if origin is None:
+            raise UndigestibleError(f"{name!r} of {module} is known by name only")
+        return _installed(origin, module, name)
+
     def function(self, function: FunctionType) -> Opened:
         """Open a function of Python."""
         known = self.by_name(function)

@@ -136,9 +136,7 @@ class ObjectReader:
         """Open an object by what pickle would keep of it."""
         reduced = value.__reduce_ex__(_PROTOCOL)
         if isinstance(reduced, str):
-            raise UndigestibleError(
-                f"{reduced!r} of {type(value).__module__} is known by name only"
-            )
+            return self._code.named(value, reduced)
         make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
         parts = (make, arguments, state, list(items or ()), list(pairs or ()))
         return Opened(b"object", parts, ("made by", "of", "state", "items", "pairs"))
