@@ -40,28 +40,14 @@ RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 PLANS_PER_SESSION = 1_000_000
 #: So many may there be: numbers of plans have ten digits. The last one is nobody's.
 MOST_SESSIONS = 9_999
-
 #: Numbers have leading zeros up to a width; each name can be made again from what it says.
 _MANIFEST = re.compile(
     r"(\d{10})-(\d{3}|[1-9]\d{3,})/(\d{5})\.(?:p(\d{3}|[1-9]\d{3,})|end|(lost))", re.ASCII
 )
-#: All folders of a run.
-_FOLDERS = [
-    "sessions",
-    "beats",
-    "log",
-    "jobs",
-    "why",
-    "published",
-    "profiles",
-    "plugins",
-    "constants",
-    "scattered",
-    "packs",
-    "unneeded",
-    "data",
-    "manifests",
-]
+_FOLDERS = (
+    *("sessions", "beats", "log", "jobs", "why", "published", "profiles", "plugins", "constants"),
+    *("scattered", "packs", "unneeded", "data", "manifests"),
+)
 _SESSION, _ENTRY = re.compile(r"\d{4}|[1-9]\d{4,}", re.ASCII), re.compile(r"\d{10}", re.ASCII)
 _ERRED = ".erred"
 
