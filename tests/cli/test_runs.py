@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import dask
@@ -215,3 +216,67 @@ def test_logs_of_this_machine_are_what_was_kept(folder: Path) -> None:
     assert "no graph of the run has a key 'laod-1'; there are load-1" in bad(
         folder, "logs", "climate", "laod-1"
     )
+
+
+def test_a_run_of_another_version_is_told_and_can_be_deleted(folder: Path) -> None:
+    made(folder)
+    other = made(folder, "newer")
+    newer = b"".join(replace(other.info, format=99).encode())
+    (folder / "newer" / "run").write_bytes(newer)
+    assert "newer can't be read: " in good(folder, "runs")
+    for command in ("show", "logs"):
+        assert "another version of dask_knot" in bad(folder, command, "newer")
+    assert "another version of dask_knot" in bad(folder, "why", "newer", "load")
+    assert "is deleted" in good(folder, "rm", "newer", "--yes")
+
+
+def test_what_is_left_of_a_run_can_be_deleted(folder: Path) -> None:
+    made(folder)
+    (folder / "climate" / "run").unlink()
+    assert "there are no named runs" in good(folder, "runs")
+    assert "is deleted" in good(folder, "rm", "climate", "--yes")
+    assert "there is no run 'climate'" in bad(folder, "rm", "climate", "--yes")
+
+
+def test_what_is_no_run_is_never_deleted(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "data").mkdir()
+    (folder / "data" / "thesis").write_text("years of work")
+    (folder / "data" / "run").write_text("somebody else's")
+    bad(folder, "rm", "data", "--yes", "--force")
+    assert (folder / "data" / "thesis").exists()
+    (folder / "data" / "run").unlink()
+    bad(folder, "rm", "data", "--yes", "--force")
+    assert (folder / "data" / "thesis").exists()
+
+
+def test_a_run_without_plans_is_empty(folder: Path) -> None:
+    MadeRun(folder)
+    assert "empty  0 of 0" in good(folder, "runs")
+    assert "empty" in good(folder, "show", "climate")
+
+
+def test_a_damaged_manifest_is_told_where_it_is_read(folder: Path) -> None:
+    one = made(folder)
+    one.err(ShardId(FIRST, 1))
+    [manifest] = (folder / "climate" / "manifests" / str(FIRST)).glob("00001.end")
+    manifest.write_bytes(manifest.read_bytes()[:-1] + b"?")
+    shown = good(folder, "show", "climate")
+    assert "failed" in shown
+    assert "these bytes are not a failure" in shown
+    manifest.write_bytes(b"KM")
+    assert "was cut off at 2 bytes" in good(folder, "show", "climate")
+    assert "was cut off at 2 bytes" in good(folder, "logs", "climate")
+
+
+def test_why_names_what_differs(folder: Path) -> None:
+    made(folder)
+    assert "nothing before it made any load" in good(folder, "why", "climate", "load-0")
+    assert "there are load-0" in bad(folder, "why", "climate", "loda-0")
+
+
+def test_wrong_settings_are_messages(folder: Path) -> None:
+    result = CliRunner().invoke(knot, ["runs", "--engine", "mainframe"])
+    assert result.exit_code == 1
+    assert "engine" in result.output
+    assert "aws" in result.output
