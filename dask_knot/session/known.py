@@ -51,12 +51,11 @@ class KnownManifests:
     def note(self, read: Sequence[ManifestId]) -> None:
         """End a look: note what was read."""
         for id in read:
-            stage = id.shard.stage
-            if self._is_open is not None and (id.part is None):
-                self._seen[stage].pop(id.shard, None)
-                self._past[stage].add(id.shard)
-            else:
-                self._seen[stage].setdefault(id.shard, set()).add(id)
+            self._seen[id.shard.stage].setdefault(id.shard, set()).add(id)
+        for id in read:
+            if self._is_open is not None and id.part is None:  # it is done
+                self._seen[id.shard.stage].pop(id.shard, None)
+                self._past[id.shard.stage].add(id.shard)
         self._looked_at = set(self._seen)
         self._ever |= self._looked_at
 

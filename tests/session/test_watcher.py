@@ -8,15 +8,19 @@ from collections.abc import Iterator
 import msgpack
 import pytest
 
+from dask_knot.batch.endings import CLIENT_GONE
 from dask_knot.batch.service import JobService, JobTemplate
-from dask_knot.errors import CorruptObjectError, StoreError
+from dask_knot.errors import CorruptObjectError, JobMemoryError, KnotError, StoreError
 from dask_knot.planning import Resources, Shard, Stage
 from dask_knot.run import codec, manifest
 from dask_knot.run import run as runs
-from dask_knot.run.manifest import INSIDE, Kind, Manifest, Output, Place
+from dask_knot.run.manifest import INSIDE, Commit, Kind, Manifest, Output, Place
 from dask_knot.run.names import ManifestId, ShardId, StageId
+from dask_knot.run.obituary import Obituary
+from dask_knot.run.presence import RunInfo
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
+from dask_knot.session.graveyard import error_of, obituary_of
 from dask_knot.session.values import ValueReader
 from dask_knot.session.watcher import Watcher
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
@@ -217,3 +221,157 @@ def test_a_whole_manifest_that_makes_no_sense_is_told(desk: Desk, index: bytes) 
     assert isinstance(found, ChildFailed)
     assert found.ending is Ending.UNREADABLE
     assert isinstance(found.error, CorruptObjectError)
+
+
+class NamedDesk(Desk):
+    """A watcher in a named run: shards are open or not, and others have submitted both stages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run.record.found(RunInfo(0.0, "me", "aws", "1"))
+        self.open = {ShardId(id, n) for id in (FIRST, SECOND) for n in range(3)}
+        self.watcher = Watcher(
+            self.run, self.service, self.values, AtOnce(), lambda shard: shard in self.open
+        )
+        for job in self.service.jobs.values():
+            job.is_adopted = True
+
+    def write_obituary(self, shard: ShardId) -> None:
+        """Let another session tell of a child's end."""
+        error = JobMemoryError("too much", "job-9", "OutOfMemoryError", ("last line",))
+        self.run.record.write_obituary(shard, obituary_of(ChildFailed(shard, Ending.MEMORY, error)))
+
+
+@pytest.fixture
+def named() -> Iterator[NamedDesk]:
+    found = NamedDesk()
+    yield found
+    found.watcher.close()
+    found.values.close()
+
+
+def test_only_what_is_awaited_is_read(named: NamedDesk) -> None:
+    for index in range(3):
+        named.commit(ShardId(FIRST, index))
+    named.open = {ShardId(FIRST, 1)}
+    (found,) = named.look(FIRST)
+    assert found.shard == ShardId(FIRST, 1)
+    assert named.store.requests["get"] == 1
+    named.open = set()
+    assert named.look(FIRST) == []
+
+
+def test_a_shard_that_is_awaited_again_is_read_again(named: NamedDesk) -> None:
+    shard = ShardId(FIRST, 0)
+    named.commit(shard, part=0)
+    named.commit(shard)
+    assert len(named.look(FIRST)) == 2
+    again = named.look(FIRST)  # without a look in between at which it was done
+    assert [event.shard for event in again] == [shard, shard]
+    named.open.discard(shard)
+    assert named.look(FIRST) == []
+    named.open.add(shard)
+    assert len(named.look(FIRST)) == 2
+
+
+def test_parts_are_read_once_while_their_shard_runs(named: NamedDesk) -> None:
+    shard = ShardId(FIRST, 0)
+    named.commit(shard, part=0)
+    assert len(named.look(FIRST)) == 1
+    assert named.look(FIRST) == []
+    named.commit(shard, part=1)
+    assert len(named.look(FIRST)) == 1
+
+
+def ages(found: list[ManifestFound | ChildFailed]) -> dict[int, bool]:
+    """Tell which manifests are old, by the index of the child."""
+    return {e.shard.index: e.is_old for e in found if isinstance(e, ManifestFound)}
+
+
+def test_what_was_there_before_us_is_old(named: NamedDesk) -> None:
+    named.commit(ShardId(FIRST, 0))
+    named.commit(ShardId(FIRST, 1))
+    named.open.discard(ShardId(FIRST, 1))
+    assert ages(named.look(FIRST)) == {0: True}
+    named.open.discard(ShardId(FIRST, 0))
+    named.commit(ShardId(FIRST, 2))
+    assert ages(named.look(FIRST)) == {2: False}
+    named.open.discard(ShardId(FIRST, 2))
+    named.look(SECOND)
+    named.open |= {ShardId(FIRST, n) for n in range(3)}
+    assert ages(named.look(FIRST)) == {0: True, 1: True, 2: True}
+
+
+def test_what_our_own_jobs_make_is_never_old(desk: Desk) -> None:
+    desk.commit(ShardId(FIRST, 0))
+    assert ages(desk.look(FIRST)) == {0: False}
+
+
+def test_a_look_that_fails_makes_nothing_old_or_known(named: NamedDesk) -> None:
+    named.commit(ShardId(FIRST, 0))
+    read = named.run.read_manifest
+
+    def fail(id: ManifestId) -> Commit:
+        raise StoreError("away")
+
+    named.run.read_manifest = fail  # type: ignore[method-assign]
+    with pytest.raises(StoreError):
+        named.look(FIRST)
+    named.run.read_manifest = read  # type: ignore[method-assign]
+    assert ages(named.look(FIRST)) == {0: True}
+
+
+def test_an_obituary_stands_for_what_another_session_saw(named: NamedDesk) -> None:
+    assert named.look(FIRST) == []
+    shard = ShardId(FIRST, 0)
+    named.write_obituary(shard)
+    (found,) = named.look(FIRST)
+    assert isinstance(found, ChildFailed)
+    assert (found.shard, found.ending) == (shard, Ending.MEMORY)
+    error = found.error
+    assert isinstance(error, JobMemoryError)
+    assert (str(error), error.job_id, error.reason) == ("too much", "job-9", "OutOfMemoryError")
+    assert error.log == ("last line",)
+    named.open.discard(shard)
+    assert named.look(FIRST) == []
+
+
+def test_an_obituary_of_long_ago_is_no_result(named: NamedDesk) -> None:
+    named.write_obituary(ShardId(FIRST, 0))
+    (found,) = named.look(FIRST)
+    assert isinstance(found, ChildFailed)
+    assert found.ending is Ending.LEFT
+
+
+def test_a_last_manifest_is_better_than_an_obituary(named: NamedDesk) -> None:
+    shard = ShardId(FIRST, 0)
+    named.commit(shard)
+    named.write_obituary(shard)
+    (found,) = named.look(FIRST)
+    assert isinstance(found, ManifestFound)
+
+
+def test_failed_children_are_told_to_others_once(named: NamedDesk) -> None:
+    named.look(FIRST)
+    named.client.fail_child("job-1", 1, container={"exitCode": 3})
+    named.client.fail_child("job-1", 2, statusReason=CLIENT_GONE)
+    named.commit(ShardId(FIRST, 0))
+    named.client.fail_child("job-1", 0)  # after its last manifest
+    assert len(named.look(FIRST)) == 4
+    written = [id for id in named.run.list_manifests([FIRST]) if id.is_lost]
+    assert written == [ManifestId(ShardId(FIRST, 1), None, True)]
+    obituary = named.run.record.read_obituary(ShardId(FIRST, 1))
+    assert (obituary.ending, obituary.kind) == ("KILLED", "KilledTaskError")
+
+
+def test_without_a_name_nobody_is_told(desk: Desk) -> None:
+    desk.client.fail_child("job-1", 1)
+    assert len(desk.look(FIRST)) == 1
+    assert desk.store.list("run/") == []
+
+
+@pytest.mark.parametrize("kind", ["NoSuchError", "InternalError", "KnotError", "Exception"])
+def test_an_error_that_is_not_known_here_is_told_all_the_same(kind: str) -> None:
+    found = error_of(Obituary("NEW", kind, "why"))
+    assert isinstance(found, KnotError)
+    assert str(found) == "why"
