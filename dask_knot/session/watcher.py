@@ -18,6 +18,9 @@ from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
 
 logger = logging.getLogger(__name__)
 
+#: Names of objects that one request lists.
+LISTED_AT_ONCE = 1000
+
 ChildEvent = ManifestFound | ChildFailed
 
 
@@ -60,6 +63,7 @@ class Watcher:
         self._graves = None if is_open is None else Graveyard(run.record)
         self._failed: list[ChildFailed] = []  # Batch is asked for them once only
         self._pool = pool
+        self._apart: StageId | None = None  # each stage is listed apart, while this is the first
 
     def look(self, stages: Sequence[StageId]) -> tuple[list[ChildEvent], list[StageId]]:
         """Find out what happened since the last look, and which stages' jobs have all ended.
@@ -76,7 +80,7 @@ class Watcher:
         jobs = {id: self.service.jobs[id] for id in stages}
         over = [id for id, job in jobs.items() if job.is_over]
         self._known.begin_look(stages, {id for id, job in jobs.items() if job.is_adopted})
-        listed = self._run.list_manifests(stages)
+        listed = self._list(stages)
         new = self._known.new(listed)
         found: list[ChildEvent] = [event for event in self._read(new) if event is not None]
         # Not before all of them are read: what is seen isn't looked at again.
@@ -98,6 +102,19 @@ class Watcher:
     def close(self) -> None:
         """End the threads that read."""
         self._pool.shutdown(cancel_futures=True)
+
+    def _list(self, stages: Sequence[StageId]) -> list[ManifestId]:
+        """List what there is of some stages, in few requests.
+
+        One listing has all since the first of them: in a named run perhaps all that was ever made.
+        """
+        first = min(stages, default=None)
+        if self._apart is not None and self._apart == first:
+            return [id for stage in stages for id in self._run.list_manifests([stage])]
+        found = self._run.list_manifests(stages)
+        is_much = self._graves is not None and len(found) > LISTED_AT_ONCE * len(stages)
+        self._apart = first if is_much else None
+        return found
 
     def _bury(self, failed: Sequence[ChildFailed]) -> None:
         """Tell other sessions of a named run; that may take its time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgpack
 import pytest
@@ -20,6 +20,7 @@ from dask_knot.run.obituary import Obituary
 from dask_knot.run.presence import RunInfo
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
+from dask_knot.session import watcher
 from dask_knot.session.graveyard import error_of, obituary_of
 from dask_knot.session.values import ValueReader
 from dask_knot.session.watcher import Watcher
@@ -375,3 +376,30 @@ def test_an_error_that_is_not_known_here_is_told_all_the_same(kind: str) -> None
     found = error_of(Obituary("NEW", kind, "why"))
     assert isinstance(found, KnotError)
     assert str(found) == "why"
+
+
+def test_what_others_have_made_long_ago_is_not_listed_again_and_again(
+    named: NamedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "LISTED_APART", 1)
+    monkeypatch.setattr(watcher, "LISTED_AT_ONCE", 2)
+    strangers = [ShardId(StageId(2_000_000 + n, 0), 0) for n in range(10)]
+    for shard in strangers:
+        named.commit(shard)
+    listed: list[int] = []
+    list_manifests = named.run.list_manifests
+
+    def listing(stages: Sequence[StageId]) -> list[ManifestId]:
+        found = list_manifests(stages)
+        listed.append(len(found))
+        return found
+
+    named.run.list_manifests = listing  # type: ignore[method-assign]
+    assert named.look() == []
+    named.commit(ShardId(FIRST, 0))
+    assert len(named.look()) == 1
+    assert listed == [10, 1, 0]  # both at once, then each apart
+    listed.clear()
+    assert named.look(SECOND) == []
+    named.look(SECOND)
+    assert len(listed) == 2
