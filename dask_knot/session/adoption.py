@@ -13,6 +13,7 @@ from dask_knot.batch.service import JobService
 from dask_knot.run.names import StageId
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.jobfinder import JobFinder
+from dask_knot.session.outages import Outage
 from dask_knot.tracking.actions import AdoptStage
 from dask_knot.tracking.events import StageFound
 
@@ -46,6 +47,7 @@ class Adoption:
     is_wanted: Callable[[StageId], bool]
     clockwork: Clockwork
     _finds: Executor = field(init=False)
+    _outage: Outage = field(default_factory=lambda: Outage(0.0))
     _sought: dict[int, dict[StageId, int]] = field(default_factory=dict)
     _unsettled: set[StageId] = field(default_factory=set)
 
@@ -102,8 +104,11 @@ class Adoption:
                 self._finds, self.finder.find, plan, sizes
             )
         except Exception as error:  # the store, Batch or the network is away for a while
-            logger.warning("the jobs of plan %d can't be looked for, trying again: %s", plan, error)
+            self._outage.endure(error, now := self.clockwork.now())
+            if self._outage.should_tell(error, now):
+                logger.warning("the jobs of plan %d can't be looked for yet: %s", plan, error)
             return set()
+        self._outage.end(self.clockwork.now())
         return known
 
 

@@ -62,6 +62,7 @@ class Lookout:
         self._service = service = watcher.service
         self._watcher = watcher
         self._tempo = tempo = settings.tempo
+        self._is_named = settings.is_named
         self._hooks = hooks
         self._stalls = StallWatch(service, tempo.stuck_after, settings.start_timeout)
         self._overstays = OverstayWatch(service)
@@ -149,7 +150,8 @@ class Lookout:
             self._say(self._outage.words(_NOT_WATCHED, error, self._clockwork.epoch()))
         if told is not None:
             self._driver.handle([events.SubmissionFailed(id, told) for id in stages])
-            for id in stages:  # they may run, and nobody waits for them any more
+            # They may run, and nobody waits for them any more, but in a run that outlives us.
+            for id in () if self._is_named else stages:
                 self._driver.terminate(id, UNWATCHED)
 
     def _take_stall(self, stall: Stall) -> None:

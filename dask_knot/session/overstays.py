@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from dask_knot.batch.service import JobService
 from dask_knot.run.names import ShardId, StageId
+from dask_knot.session.outages import is_outage
 from dask_knot.tracking.events import ManifestFound
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,8 @@ class OverstayWatch:
                 logger.warning("job %s is ended: %s", id, REASON)
                 self._service.end([id], REASON)
         except Exception as error:  # the work is there: only money is at stake
-            logger.warning("children that linger could not be ended: %s", error)
+            level = logging.DEBUG if is_outage(error) else logging.WARNING  # it is told elsewhere
+            logger.log(level, "children that linger could not be ended: %s", error)
             again = over
         with self._lock:
             for shard in over:

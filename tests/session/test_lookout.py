@@ -168,6 +168,25 @@ def test_what_no_time_mends_is_told_and_the_jobs_are_ended(
     play(tmp_path, scene)
 
 
+def test_jobs_that_nobody_needs_are_ended_when_batch_is_back(tmp_path: Path) -> None:
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        graph = shuffled(4)
+        session.submit(graph)
+        await asyncio.sleep(BOOT)
+        terminate, began = engine.client.terminate_job, loop.time()
+
+        def after_a_while(**request: Any) -> Any:
+            return terminate(**request) if loop.time() > began + HOUR else expired()
+
+        engine.client.terminate_job = after_a_while
+        session.handle([events.KeyReleased(key, forgotten=True) for key in graph.wanted])
+        await asyncio.sleep(2 * HOUR)
+        assert len(engine.client.requests("TerminateJob")) == 3
+        del engine.client.terminate_job
+
+    play(tmp_path, scene)
+
+
 def test_a_folder_is_waited_for_while_jobs_go_on_and_a_while_longer(tmp_path: Path) -> None:
     async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
         session.submit(shuffled(4))

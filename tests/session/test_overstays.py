@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -99,9 +100,12 @@ def test_when_batch_is_away_it_is_asked_again_later(caplog: pytest.LogCaptureFix
     batch = Batch("alone")
     overstays = make(batch)
     overstays.note([done(ALONE, 0)], now=0)
-    batch.away = ConnectionError("no route")
-    overstays.end(now=60)
-    assert "could not be ended: no route" in caplog.text
+    batch.away = ConnectionError("no route")  # which is told by those who watch
+    with caplog.at_level(logging.DEBUG, "dask_knot"):
+        overstays.end(now=60)
+    (record,) = caplog.records
+    assert "could not be ended: no route" in record.message
+    assert record.levelno == logging.DEBUG
     assert (overstays.due(), overstays.stages, batch.ended) == (120, {ALONE}, [])
     batch.away = None
     overstays.end(now=120)
