@@ -32,6 +32,7 @@ _OF_EVERY_CLASS = frozenset(
         *("__module__", "__doc__", "__dict__", "__weakref__", "__qualname__", "__name__"),
         *("__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__"),
         *("__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl"),
+        *("__slotnames__", "__type_params__"),
         *("__dataclass_fields__", "__parameters__", "__orig_bases__", "__match_args__"),
     }
 )
@@ -276,13 +277,17 @@ def _members(kind: type) -> Iterator[tuple[str, Any]]:
     for name, value in sorted(vars(kind).items()):
         if name in _OF_EVERY_CLASS or type(value).__name__ in _MEMBER_KINDS:
             continue
-        if issubclass(kind, enum.Enum) and not _is_method(value):
+        if issubclass(kind, enum.Enum) and _is_of_enum(kind, name, value):
             continue
         yield name, value
 
 
-def _is_method(value: Any) -> bool:
-    return isinstance(value, FunctionType | staticmethod | classmethod | property)
+def _is_of_enum(kind: type[enum.Enum], name: str, value: Any) -> bool:
+    """Tell a member of an enum, and what the enum keeps of them, from what the user wrote."""
+    if isinstance(value, FunctionType | staticmethod | classmethod):
+        return False
+    is_inner = name.startswith("_") and name.endswith("_")
+    return is_inner or name in kind.__members__ or type(value).__module__ == "enum"
 
 
 def _field(field: Any) -> tuple[Any, ...]:

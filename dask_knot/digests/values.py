@@ -27,6 +27,8 @@ from dask_knot.digests.walk import Opened
 
 #: State of objects is taken by this protocol: later ones hand out buffers that must be released.
 _PROTOCOL = 4
+#: What `functools.update_wrapper` gives an object beside the function.
+_OF_WRAPPERS = frozenset({*functools.WRAPPER_ASSIGNMENTS} - {"__name__"})
 _PARTIAL_NAMES = ("calls", "arguments", "keywords", "attributes")
 
 
@@ -123,8 +125,8 @@ class ObjectReader:
             return named
         kind = type(value).__name__
         if kind == "_lru_cache_wrapper":
-            parameters = (value.cache_parameters(), vars(value))
-            return Opened(b"lru_cache", parameters, ("cached", "attributes"))
+            parameters = (value.__wrapped__, value.cache_parameters())
+            return Opened(b"lru_cache", parameters, ("function", "parameters"))
         if kind == "cython_function_or_method":
             return self._code.compiled(value)
         if type(value).__module__.startswith("numba.") and hasattr(value, "py_func"):
@@ -138,6 +140,8 @@ class ObjectReader:
         if isinstance(reduced, str):
             return self._code.named(value, reduced)
         make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
+        if type(state) is dict and "__wrapped__" in state:
+            state = {name: one for name, one in state.items() if name not in _OF_WRAPPERS}
         parts = (make, arguments, state, list(items or ()), list(pairs or ()))
         return Opened(b"object", parts, ("made by", "of", "state", "items", "pairs"))
 
