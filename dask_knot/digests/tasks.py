@@ -1,0 +1,226 @@
+"""Digests tasks from the digests of what they read.
+
+What is fused is digested as if its tasks stood alone: whether Dask fuses them depends on what else
+is computed. Most fused tasks of a graph share what is inside, which is written once for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dask.typing import Key
+
+from dask_knot.digests.plain import digest
+from dask_knot.digests.refusal import UndigestibleError
+from dask_knot.digests.walk import Walk
+from dask_knot.internals import EXECUTE_SUBGRAPH, Alias, DataNode, GraphNode, Task, TaskRef
+
+#: Digests by key; None for what has none.
+Known = Mapping[Key, bytes | None]
+
+
+class TaskWriter:
+    """Writes tasks, with those places open that are filled by what they read.
+
+    Parameters
+    ----------
+    walk : Walk
+        Digests values.
+    environment : bytes
+        Enters everything that is called.
+    """
+
+    def __init__(self, walk: Walk, environment: bytes) -> None:
+        self._walk = walk
+        self._environment = environment
+        # By id, of what the graph holds.
+        self._fused: dict[int, list[tuple[Key, Form]]] = {}
+        self._data: dict[int, bytes] = {}
+
+    def digest(self, node: GraphNode, known: Known) -> bytes:
+        """Give the digest of what a node makes, of which all that it reads has one.
+
+        Raises
+        ------
+        UndigestibleError
+            If something in it has none.
+        """
+        return self.form(node).digest(known)
+
+    def form(self, node: GraphNode) -> Form:
+        """Write a node."""
+        if isinstance(node, Task):
+            if node.func is EXECUTE_SUBGRAPH:
+                return self._fusion(node)
+            parts: list[bytes | Form] = [self._environment]
+            self._call(node, parts)
+            return _Call(parts)
+        if isinstance(node, Alias):
+            return _Read(node.target)
+        if isinstance(node, DataNode):
+            return _Constant(self._of_data_node(node))
+        raise UndigestibleError(f"a node of {type(node).__qualname__} isn't known")
+
+    def of_data(self, value: Any) -> bytes:
+        """Give the digest of a value that stands in a graph."""
+        return digest(b"D" + self._walk.encoded(value))
+
+    def _of_data_node(self, node: DataNode) -> bytes:
+        known = self._data.get(id(node))
+        if known is None:
+            known = self._data[id(node)] = self.of_data(node.value)
+        return known
+
+    def _call(self, node: Task, parts: list[bytes | Form]) -> None:
+        """Write what a task calls, and with what."""
+        parts.append(b"T%b%d;" % (self._walk.digest(node.func), len(node.args)))
+        encoded = self._walk.encoded
+        for argument in node.args:
+            if isinstance(argument, TaskRef | GraphNode):
+                self._argument(argument, parts)
+            else:
+                parts.append(encoded(argument))
+        if node.kwargs:
+            for name, argument in sorted(node.kwargs.items()):
+                parts.append(b"=%b;" % name.encode())
+                self._argument(argument, parts)
+        parts.append(b".")
+
+    def _argument(self, argument: Any, parts: list[bytes | Form]) -> None:
+        if type(argument) is TaskRef:
+            parts.append(_Read(argument.key))
+        elif not isinstance(argument, GraphNode):
+            parts.append(self._walk.encoded(argument))
+        elif isinstance(argument, Task) and argument.func is not EXECUTE_SUBGRAPH:
+            self._call(argument, parts)
+        else:
+            parts.append(self.form(argument))
+
+    def _fusion(self, node: Task) -> Form:
+        inner, target, names, *arguments = node.args
+        steps = self._fused.get(id(inner))
+        if steps is None:
+            steps = self._fused[id(inner)] = [
+                (name, self.form(inner[name]).settled()) for name in in_order(inner)
+            ]
+        given = [(n, self._given(one)) for n, one in zip(names, arguments, strict=True)]
+        return _Fusion(given, steps, target)
+
+    def _given(self, argument: Any) -> Form:
+        if isinstance(argument, TaskRef):
+            return _Read(argument.key)
+        if isinstance(argument, GraphNode):
+            return self.form(argument)
+        return _Constant(self.of_data(argument))
+
+
+class Form:
+    """A node that is written but for what it reads."""
+
+    __slots__ = ()
+
+    def digest(self, known: Known) -> bytes:
+        """Fill in the digests of what it reads."""
+        raise UndigestibleError("a form of no kind")
+
+    def settled(self) -> Form:
+        """Do what can be done before anything is filled in."""
+        return self
+
+
+class _Constant(Form):
+    __slots__ = ("_digest",)
+
+    def __init__(self, found: bytes) -> None:
+        self._digest = found
+
+    def digest(self, known: Known) -> bytes:
+        return self._digest
+
+
+class _Read(Form):
+    __slots__ = ("_key",)
+
+    def __init__(self, key: Key) -> None:
+        self._key = key
+
+    def digest(self, known: Known) -> bytes:
+        found = known[self._key]
+        assert found is not None
+        return found
+
+
+class _Call(Form):
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: Sequence[bytes | Form]) -> None:
+        self._parts = parts
+
+    def digest(self, known: Known) -> bytes:
+        return digest(
+            b"".join(
+                [
+                    part if type(part) is bytes else b"R" + part.digest(known)  # type: ignore[union-attr]
+                    for part in self._parts
+                ]
+            )
+        )
+
+    def settled(self) -> Form:
+        parts: list[bytes | Form] = []
+        for part in self._parts:
+            if isinstance(part, bytes) and parts and isinstance(parts[-1], bytes):
+                parts[-1] += part
+            else:
+                parts.append(part)
+        whole = _Call(parts)
+        return _Constant(whole.digest({})) if len(parts) == 1 else whole
+
+
+class _Fusion(Form):
+    __slots__ = ("_given", "_steps", "_target")
+
+    def __init__(
+        self, given: Sequence[tuple[Key, Form]], steps: Sequence[tuple[Key, Form]], target: Key
+    ) -> None:
+        self._given = given
+        self._steps = steps
+        self._target = target
+
+    def digest(self, known: Known) -> bytes:
+        inside: dict[Key, bytes] = {name: form.digest(known) for name, form in self._given}
+        for name, form in self._steps:
+            inside[name] = form.digest(inside)
+        return inside[self._target]
+
+
+def called(node: Task) -> Iterator[Any]:
+    """Give what a task calls, itself or in tasks that are fused into it."""
+    if node.func is EXECUTE_SUBGRAPH:
+        for inner in node.args[0].values():
+            if isinstance(inner, Task):
+                yield from called(inner)
+    else:
+        yield node.func
+
+
+def in_order(tasks: Mapping[Key, GraphNode]) -> list[Key]:
+    """Order tasks so that each comes after those that it reads."""
+    order: list[Key] = []
+    done: set[Key] = set()
+    for first in tasks:
+        if first in done:
+            continue
+        stack = [first]
+        while stack:
+            key = stack[-1]
+            left = [read for read in tasks[key].dependencies if read not in done and read in tasks]
+            if left:
+                stack += left
+                continue
+            stack.pop()
+            if key not in done:
+                done.add(key)
+                order.append(key)
+    return order
