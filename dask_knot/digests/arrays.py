@@ -31,6 +31,10 @@ def _of_numpy(value: Any, numpy: Any) -> Opened | None:
         return Opened(b"scalar" + value.dtype.str.encode() + b" " + value.tobytes())
     if kind is numpy.ufunc:
         return _ufunc(value, numpy)
+    if kind is numpy.random.SeedSequence:
+        return Opened(b"seed", (value.state,))
+    if isinstance(value, numpy.random.BitGenerator):
+        return Opened(b"bits", (kind, value.state, value.seed_seq), ("kind", "state", "seed"))
     if kind is numpy.vectorize:
         options = (value.otypes, value.cache, value.signature, sorted(map(str, value.excluded)))
         return Opened(b"vectorize", (value.pyfunc, options), ("function", "options"))

@@ -16,6 +16,8 @@ from dask_knot.digests.refusal import UndigestibleError
 from dask_knot.digests.walk import Walk
 from dask_knot.internals import EXECUTE_SUBGRAPH, Alias, DataNode, GraphNode, Task, TaskRef
 
+#: So many fused tasks are remembered: in arrays that are filled, most blocks are alike.
+_REMEMBERED = 10_000
 #: Digests by key; None for what has none.
 Known = Mapping[Key, bytes | None]
 
@@ -36,7 +38,7 @@ class TaskWriter:
         self._environment = environment
         # By id, of what the graph holds.
         self._fused: dict[int, list[tuple[Key, Form]]] = {}
-        self._data: dict[int, bytes] = {}
+        self._seen: dict[tuple[Any, ...], bytes] = {}
 
     def digest(self, node: GraphNode, known: Known) -> bytes:
         """Give the digest of what a node makes, of which all that it reads has one.
@@ -46,7 +48,33 @@ class TaskWriter:
         UndigestibleError
             If something in it has none.
         """
-        return self.form(node).digest(known)
+        if not isinstance(node, Task):
+            return self.form(node).digest(known)
+        if node.func is EXECUTE_SUBGRAPH:
+            return self._fused_digest(node, known)
+        parts: list[Any] = [self._environment]
+        self._call(node, parts, known)
+        return digest(b"".join(parts))
+
+    def _fused_digest(self, node: Task, known: Known) -> bytes:
+        inner, target, names, *arguments = node.args
+        inside: dict[Key, bytes] = {}
+        for name, one in zip(names, arguments, strict=True):
+            if type(one) is TaskRef:
+                inside[name] = _there(known, one.key)
+            elif isinstance(one, GraphNode):
+                inside[name] = self.digest(one, known)
+            else:
+                inside[name] = self.of_data(one)
+        seen = (id(inner), id(names), target, *inside.values())
+        found = self._seen.get(seen)
+        if found is None:
+            for name, form in self._steps(inner):
+                inside[name] = form.digest(inside)
+            found = inside[target]
+            if len(self._seen) < _REMEMBERED:
+                self._seen[seen] = found
+        return found
 
     def form(self, node: GraphNode) -> Form:
         """Write a node."""
@@ -54,58 +82,58 @@ class TaskWriter:
             if node.func is EXECUTE_SUBGRAPH:
                 return self._fusion(node)
             parts: list[bytes | Form] = [self._environment]
-            self._call(node, parts)
+            self._call(node, parts, None)
             return _Call(parts)
         if isinstance(node, Alias):
             return _Read(node.target)
         if isinstance(node, DataNode):
-            return _Constant(self._of_data_node(node))
+            return _Constant(self.of_data(node.value))
         raise UndigestibleError(f"a node of {type(node).__qualname__} isn't known")
 
     def of_data(self, value: Any) -> bytes:
         """Give the digest of a value that stands in a graph."""
         return digest(b"D" + self._walk.encoded(value))
 
-    def _of_data_node(self, node: DataNode) -> bytes:
-        known = self._data.get(id(node))
-        if known is None:
-            known = self._data[id(node)] = self.of_data(node.value)
-        return known
-
-    def _call(self, node: Task, parts: list[bytes | Form]) -> None:
-        """Write what a task calls, and with what."""
+    def _call(self, node: Task, parts: list[bytes | Form], known: Known | None) -> None:
+        """Write what a task calls, and with what; what it reads stays open if nothing is known."""
         parts.append(b"T%b%d;" % (self._walk.digest(node.func), len(node.args)))
         encoded = self._walk.encoded
         for argument in node.args:
             if isinstance(argument, TaskRef | GraphNode):
-                self._argument(argument, parts)
+                self._argument(argument, parts, known)
             else:
                 parts.append(encoded(argument))
         if node.kwargs:
             for name, argument in sorted(node.kwargs.items()):
                 parts.append(b"=%b;" % name.encode())
-                self._argument(argument, parts)
+                self._argument(argument, parts, known)
         parts.append(b".")
 
-    def _argument(self, argument: Any, parts: list[bytes | Form]) -> None:
-        if type(argument) is TaskRef:
-            parts.append(_Read(argument.key))
+    def _argument(self, argument: Any, parts: list[bytes | Form], known: Known | None) -> None:
+        if type(argument) is TaskRef or type(argument) is Alias:
+            key = argument.key if type(argument) is TaskRef else argument.target
+            parts.append(_Read(key) if known is None else b"R" + _there(known, key))
         elif not isinstance(argument, GraphNode):
             parts.append(self._walk.encoded(argument))
         elif isinstance(argument, Task) and argument.func is not EXECUTE_SUBGRAPH:
-            self._call(argument, parts)
-        else:
+            self._call(argument, parts, known)
+        elif known is None:
             parts.append(self.form(argument))
+        else:
+            parts.append(b"R" + self.digest(argument, known))
 
     def _fusion(self, node: Task) -> Form:
         inner, target, names, *arguments = node.args
+        given = [(n, self._given(one)) for n, one in zip(names, arguments, strict=True)]
+        return _Fusion(given, self._steps(inner), target)
+
+    def _steps(self, inner: Mapping[Key, GraphNode]) -> Sequence[tuple[Key, Form]]:
+        """Write what is inside of fused tasks."""
         steps = self._fused.get(id(inner))
         if steps is None:
-            steps = self._fused[id(inner)] = [
-                (name, self.form(inner[name]).settled()) for name in in_order(inner)
-            ]
-        given = [(n, self._given(one)) for n, one in zip(names, arguments, strict=True)]
-        return _Fusion(given, steps, target)
+            steps = [(name, self.form(inner[name]).settled()) for name in in_order(inner)]
+            self._fused[id(inner)] = steps
+        return steps
 
     def _given(self, argument: Any) -> Form:
         if isinstance(argument, TaskRef):
@@ -113,6 +141,12 @@ class TaskWriter:
         if isinstance(argument, GraphNode):
             return self.form(argument)
         return _Constant(self.of_data(argument))
+
+
+def _there(known: Known, key: Key) -> bytes:
+    found = known[key]
+    assert found is not None
+    return found
 
 
 class Form:
@@ -146,9 +180,7 @@ class _Read(Form):
         self._key = key
 
     def digest(self, known: Known) -> bytes:
-        found = known[self._key]
-        assert found is not None
-        return found
+        return _there(known, self._key)
 
 
 class _Call(Form):
