@@ -11,6 +11,7 @@ from typing import Any
 
 from dask.typing import Key
 
+from dask_knot.digests import impurity
 from dask_knot.digests.plain import digest
 from dask_knot.digests.refusal import UndigestibleError
 from dask_knot.digests.walk import Walk
@@ -83,11 +84,11 @@ class TaskWriter:
                 return self._fusion(node)
             parts: list[bytes | Form] = [self._environment]
             self._call(node, parts, None)
-            return _Call(parts)
+            return _Calling(parts)
         if isinstance(node, Alias):
-            return _Read(node.target)
+            return _Inlet(node.target)
         if isinstance(node, DataNode):
-            return _Constant(self.of_data(node.value))
+            return _Settled(self.of_data(node.value))
         raise UndigestibleError(f"a node of {type(node).__qualname__} isn't known")
 
     def of_data(self, value: Any) -> bytes:
@@ -96,6 +97,10 @@ class TaskWriter:
 
     def _call(self, node: Task, parts: list[bytes | Form], known: Known | None) -> None:
         """Write what a task calls, and with what; what it reads stays open if nothing is known."""
+        if not node.args and not node.kwargs:
+            why = impurity.reason(node.func, True)
+            if why is not None:
+                raise UndigestibleError(why)
         parts.append(b"T%b%d;" % (self._walk.digest(node.func), len(node.args)))
         encoded = self._walk.encoded
         for argument in node.args:
@@ -112,7 +117,7 @@ class TaskWriter:
     def _argument(self, argument: Any, parts: list[bytes | Form], known: Known | None) -> None:
         if type(argument) is TaskRef or type(argument) is Alias:
             key = argument.key if type(argument) is TaskRef else argument.target
-            parts.append(_Read(key) if known is None else b"R" + _there(known, key))
+            parts.append(_Inlet(key) if known is None else b"R" + _there(known, key))
         elif not isinstance(argument, GraphNode):
             parts.append(self._walk.encoded(argument))
         elif isinstance(argument, Task) and argument.func is not EXECUTE_SUBGRAPH:
@@ -137,10 +142,10 @@ class TaskWriter:
 
     def _given(self, argument: Any) -> Form:
         if isinstance(argument, TaskRef):
-            return _Read(argument.key)
+            return _Inlet(argument.key)
         if isinstance(argument, GraphNode):
             return self.form(argument)
-        return _Constant(self.of_data(argument))
+        return _Settled(self.of_data(argument))
 
 
 def _there(known: Known, key: Key) -> bytes:
@@ -163,7 +168,7 @@ class Form:
         return self
 
 
-class _Constant(Form):
+class _Settled(Form):
     __slots__ = ("_digest",)
 
     def __init__(self, found: bytes) -> None:
@@ -173,7 +178,7 @@ class _Constant(Form):
         return self._digest
 
 
-class _Read(Form):
+class _Inlet(Form):
     __slots__ = ("_key",)
 
     def __init__(self, key: Key) -> None:
@@ -183,7 +188,7 @@ class _Read(Form):
         return _there(known, self._key)
 
 
-class _Call(Form):
+class _Calling(Form):
     __slots__ = ("_parts",)
 
     def __init__(self, parts: Sequence[bytes | Form]) -> None:
@@ -206,8 +211,8 @@ class _Call(Form):
                 parts[-1] += part
             else:
                 parts.append(part)
-        whole = _Call(parts)
-        return _Constant(whole.digest({})) if len(parts) == 1 else whole
+        whole = _Calling(parts)
+        return _Settled(whole.digest({})) if len(parts) == 1 else whole
 
 
 class _Fusion(Form):
