@@ -24,7 +24,7 @@ NO_RUNS = "there are no named runs in {url}: KnotCluster(name=...) makes one tha
 @click.command()
 @run_options
 def runs(place: Mapping[str, str | None]) -> None:
-    """List the named runs: how old, how far, how large, and whose they are.
+    """List the named runs: their age, state, size, and whose they are.
 
     A run is *running* while jobs of it wait or run, *done*, *failed* (a task raised, or a job was
     lost), or *left*: not done, and nobody makes the rest; the same script goes on with it.
@@ -50,7 +50,7 @@ def runs(place: Mapping[str, str | None]) -> None:
 @click.argument("run")
 @run_options
 def show(run: str, place: Mapping[str, str | None]) -> None:
-    """Show a run: its sessions, plans, stages and jobs, and what went wrong."""
+    """Show a run: its sessions, plans, jobs, and what went wrong."""
     say(f"looking at run {run} …")
     from dask_knot.cli.pictures import print_portrait
     from dask_knot.runs.show import portrait
@@ -64,9 +64,9 @@ def show(run: str, place: Mapping[str, str | None]) -> None:
 @click.option("--lines", default=20, show_default=True, help="So many lines of each log.")
 @run_options
 def logs(run: str, what: str | None, lines: int, place: Mapping[str, str | None]) -> None:
-    """Print the ends of the logs of a run's jobs, of those that failed first.
+    """Print the ends of the logs of a run's jobs.
 
-    Of one job or child with its id, of what makes a key with that.
+    Those that failed come first. Of one job or child with its id, of what makes a key with that.
     """
     say(f"looking for logs of run {run} …")
     from dask_knot.runs.lines import read_logs
@@ -135,10 +135,10 @@ def rm(run: str, yes: bool, force: bool, place: Mapping[str, str | None]) -> Non
 @click.argument("key")
 @run_options
 def why(run: str, key: str, place: Mapping[str, str | None]) -> None:
-    """Say why the work of a key was done again: what differs from the nearest earlier one.
+    """Say why the work of a key was done again.
 
-    KEY is a key as it is printed, what only one begins with, or a prefix such as `load`: then it is
-    one of the last that were made.
+    It is compared with the nearest earlier work. KEY is a key as it is printed, what only one
+    begins with, or a prefix such as `load`: then it is one of the last that were made.
     """
     say(f"reading the record of run {run} …")
     from dask_knot.runs.why import explain
