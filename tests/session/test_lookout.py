@@ -168,6 +168,27 @@ def test_what_no_time_mends_is_told_and_the_jobs_are_ended(
     play(tmp_path, scene)
 
 
+def test_a_computer_that_has_slept_recovers_by_itself(tmp_path: Path) -> None:
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        session.submit(shuffled(4))
+        await asyncio.sleep(BOOT / 2)
+        describe = engine.client.describe_jobs
+        loop.seconds += 9 * HOUR  # a clock that goes on meanwhile; of one that stands, nobody knows
+        woken = loop.time()
+
+        def without_network(*, jobs: Sequence[str]) -> Any:
+            return describe(jobs=jobs) if loop.time() > woken + 25 else away()
+
+        engine.client.describe_jobs = without_network
+        await until(loop, heard, 4)
+        assert errors_of(heard) == []
+        assert len(engine.client.arrays) == 3
+        assert loop.time() - woken < 3 * (BOOT + WORK)
+        del engine.client.describe_jobs
+
+    play(tmp_path, scene)
+
+
 def test_jobs_that_nobody_needs_are_ended_when_batch_is_back(tmp_path: Path) -> None:
     async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
         graph = shuffled(4)
