@@ -108,10 +108,9 @@ class Recorder:
     def scatter(self, event: ValuesScattered) -> list[Entry]:
         """Write down where values are that a client scattered; give what others have written."""
         entry = ScatterRecord(self._session, self._clock(), event.places, event.digests)
-        found: list[Entry] = []
         while not self._append(entry):
-            found += self._missed()
-        return found
+            self._untold += self._missed()
+        return self._told()
 
     def _told(self) -> list[Entry]:
         found, self._untold = self._untold, []
