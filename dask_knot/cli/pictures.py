@@ -92,7 +92,7 @@ def _print_plan(screen: Screen, one: Portrait, plan: PlanView, now: float) -> No
 
 def _stage_row(one: Portrait, stage: StageView) -> tuple[str, ...]:
     job = one.known.jobs.get(stage.id)
-    id = one.ids.get(stage.id, "-")
+    id = one.ids.get(stage.id, "-") or "withdrawn"
     states = "" if job is None or job.is_over else f" {_states(job.counts)}"
     return (
         str(stage.id),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from dask_knot.errors import StoreError
+from dask_knot.errors import CorruptObjectError, StoreError
+from dask_knot.run.names import StageId
 from dask_knot.run.presence import RunInfo, SessionInfo
 from dask_knot.run.record import Entry, PlanRecord
 from dask_knot.run.run import Run
@@ -40,6 +42,8 @@ class RunView:
         Its objects.
     marks : Marks
         What is known of its shards; of jobs only what `with_jobs` adds.
+    ids : mapping of StageId to str
+        The ids of jobs, as far as they were noted.
     """
 
     run: Run
@@ -48,6 +52,7 @@ class RunView:
     entries: Sequence[Entry]
     survey: Survey
     marks: Marks
+    ids: Mapping[StageId, str] = field(default_factory=dict)
 
     @property
     def plans(self) -> list[PlanRecord]:
@@ -104,6 +109,7 @@ def read_run(run: Run, info: RunInfo, observe: Observe, is_hasty: bool = False) 
     """
     with ThreadPoolExecutor(READERS, "dask-knot-reading") as pool:
         view = replace(_listed(run, info), entries=run.record.read_entries(0, pool))
+        view = _with_ids(view, pool, is_hasty)
     if is_hasty and (view.is_done or not view.marks.are_bound):
         return view
     return replace(view, marks=replace(view.marks, alive=observe(run, view.sessions)))
@@ -117,6 +123,27 @@ def _listed(run: Run, info: RunInfo) -> RunView:
         )
     marks = Marks(found.done, found.erred, found.lost, are_bound=info.engine != "aws")
     return RunView(run, info, sessions, (), found, marks)
+
+
+def _with_ids(view: RunView, pool: ThreadPoolExecutor, is_hasty: bool) -> RunView:
+    """Add the ids of jobs; if it is hasty, of plans only that aren't done."""
+    done = Counter(shard.stage.plan for shard in view.marks.done)
+    plans = [
+        plan.number
+        for plan in view.plans
+        if not is_hasty or done[plan.number] < sum(len(stage.outputs) for stage in plan.stages)
+    ]
+    found = zip(plans, pool.map(partial(_jobs, view.run), plans), strict=True)
+    ids = {StageId(plan, stage): id for plan, jobs in found for stage, id in jobs.items()}
+    withdrawn = frozenset(stage for stage, id in ids.items() if not id)
+    return replace(view, ids=ids, marks=replace(view.marks, withdrawn=withdrawn))
+
+
+def _jobs(run: Run, plan: int) -> Mapping[int, str]:
+    try:
+        return run.record.read_jobs(plan)
+    except CorruptObjectError:  # Batch lists them, too
+        return {}
 
 
 def _session(run: Run, number: int) -> SessionInfo | None:

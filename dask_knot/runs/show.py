@@ -61,12 +61,6 @@ def portrait(depot: Depot, name: str, observe: Observe) -> Portrait:
     there = view.progression()
     with ThreadPoolExecutor(READERS, "dask-knot-reading") as pool:
         done = done_by_prefix(view.run, there, view.survey.manifests, pool)
-        noted = pool.map(view.run.record.read_jobs, [plan.number for plan in view.plans])
-        ids = {
-            StageId(plan.number, stage): id
-            for plan, jobs in zip(view.plans, noted, strict=True)
-            for stage, id in jobs.items()
-        }
-    ids |= {stage: job.id for stage, job in known.jobs.items()}
+    ids = {**view.ids, **{stage: job.id for stage, job in known.jobs.items()}}
     mishaps = read_mishaps(view.run, there)
     return Portrait(view, there, known, done, ids, mishaps, view.run.record.list_published())

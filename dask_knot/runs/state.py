@@ -56,6 +56,8 @@ class Marks:
         The sessions that are there, by their numbers.
     jobs : mapping of StageId to bool, or None
         Whether the job of a stage is under way. None: they couldn't be asked for.
+    withdrawn : set of StageId
+        Stages whose session has said that it won't submit them.
     are_bound : bool
         Whether jobs end with their session, as on this machine.
     """
@@ -65,6 +67,7 @@ class Marks:
     lost: Set[ShardId] = frozenset()
     alive: Set[int] = frozenset()
     jobs: Mapping[StageId, bool] | None = None
+    withdrawn: Set[StageId] = frozenset()
     are_bound: bool = True
 
     def condition(self, shard: ShardId) -> ShardCondition:
@@ -73,6 +76,8 @@ class Marks:
             return ShardCondition.ERRED if shard in self.erred else ShardCondition.DONE
         if shard in self.lost:
             return ShardCondition.LOST
+        if shard.stage in self.withdrawn:
+            return ShardCondition.LEFT
         is_alive = session_of(shard.stage.plan) in self.alive
         if self.are_bound:
             return ShardCondition.RUNNING if is_alive else ShardCondition.LEFT

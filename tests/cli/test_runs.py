@@ -280,3 +280,15 @@ def test_wrong_settings_are_messages(folder: Path) -> None:
     assert result.exit_code == 1
     assert "engine" in result.output
     assert "aws" in result.output
+
+
+def test_what_a_session_has_withdrawn_is_left(folder: Path) -> None:
+    one = MadeRun(folder)
+    one.open(is_alive=True)
+    one.plan(0, [["load-0"]])
+    assert "running  0 of 5" in good(folder, "runs")
+    one.run.record.note_jobs(0, {0: ""})
+    assert "left   0 of 5" in good(folder, "runs")
+    assert "withdrawn" in good(folder, "show", "climate")
+    (folder / "climate" / "jobs" / "0000000000").write_bytes(b"damaged")
+    assert "running  0 of 5" in good(folder, "runs")

@@ -46,6 +46,8 @@ PLAN = plan(0, A, B, sizes=(3, 4))
         (Marks(done=DONE | {TWO}, lost={TWO}), RunState.DONE, 7),
         (Marks(done=DONE, alive={0}), RunState.RUNNING, 3),
         (Marks(done=DONE, alive={1}), RunState.LEFT, 3),
+        (Marks(done=DONE, alive={0}, withdrawn={STAGE}), RunState.LEFT, 3),
+        (Marks(done=DONE | {TWO}, withdrawn={STAGE}), RunState.DONE, 7),
         (Marks(done=DONE, lost={TWO}, alive={0}), RunState.FAILED, 3),
         # On AWS jobs live on without their session.
         (Marks(done=DONE, are_bound=False), RunState.UNFINISHED, 3),
