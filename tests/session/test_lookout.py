@@ -168,6 +168,24 @@ def test_what_no_time_mends_is_told_and_the_jobs_are_ended(
     play(tmp_path, scene)
 
 
+def test_the_jobs_of_a_named_run_go_on_for_others(tmp_path: Path) -> None:
+    def refuse(**request: Any) -> Any:
+        raise AccessError("not you")
+
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        session.submit(shuffled(4))
+        await asyncio.sleep(BOOT)
+        engine.client.describe_jobs = refuse
+        await until(loop, heard, 4)
+        assert all("not you" in str(error) for error in errors_of(heard))
+        await asyncio.sleep(3 * (BOOT + WORK))
+        assert engine.client.requests("TerminateJob") == []
+        assert len(engine.client.ends) == 12
+        del engine.client.describe_jobs
+
+    play(tmp_path, scene, is_named=True)
+
+
 def test_a_computer_that_has_slept_recovers_by_itself(tmp_path: Path) -> None:
     async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
         session.submit(shuffled(4))
