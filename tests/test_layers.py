@@ -204,7 +204,7 @@ EDGES = {
     "digests/files.py": ("os pathlib time urllib", "looks at files, and at the clock"),
     "digests/objects.py": ("dask_knot.settings", "asks S3 as the session of AWS would"),
     "digests/places.py": ("os", "reads names of files"),
-    "digests/readers.py": ("os", "reads names of files"),
+    "digests/readers.py": ("os sys", "reads names of files; numpy if it is in use"),
     "digests/zarrs.py": ("os", "reads names of files"),
     "digests/plain.py": ("os", "reads names of files"),
     "digests/impurity.py": ("os random sys", "knows what is impure when it sees it"),

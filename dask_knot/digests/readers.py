@@ -11,6 +11,7 @@ No package is imported for that: classes are known by their names.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -148,11 +149,11 @@ def _schema(value: Any) -> object:
 
 
 def _hdf5(value: Any) -> object:
-    return "hdf5", place(value.file.filename), value.name
+    return "hdf5", place(value.file.filename), f"at {value.name}"  # which is no path of a file
 
 
 def _netcdf(value: Any) -> object:
-    return "netcdf", place(value.filepath()), value.path
+    return "netcdf", place(value.filepath()), f"at {value.path}"
 
 
 def _netcdf_variable(value: Any) -> object:
@@ -162,9 +163,7 @@ def _netcdf_variable(value: Any) -> object:
 
 def _memory_map(value: Any) -> object:
     """Take the content of an array that is in a file: that is what jobs get of it."""
-    import numpy as np
-
-    return np.array(value, copy=True, subok=False)
+    return sys.modules["numpy"].array(value, copy=True, subok=False)
 
 
 _OPENERS: Mapping[str, Callable[[Any], object]] = {

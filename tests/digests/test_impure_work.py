@@ -20,15 +20,18 @@ from dask.core import flatten
 from dask_knot.digests import Digester
 from dask_knot.internals import finalized, materialized
 
+#: It remembers what is installed, which takes a while to find out.
+DIGESTER = Digester()
+
 np = pytest.importorskip("numpy")
 da = pytest.importorskip("dask.array")
 pd = pytest.importorskip("pandas")
 
 
 def digest(collection: Any) -> bytes | None:
-    """Digest what a collection is computed as, in a session of its own."""
+    """Digest what a collection is computed as."""
     expr = finalized([collection])
-    found = Digester().of_graph(materialized(expr)[0], lambda key: None)
+    found = DIGESTER.of_graph(materialized(expr)[0], lambda key: None)
     wanted = [found.digests.get(key) for key in flatten(expr.__dask_keys__())]
     assert (None in wanted) is bool(found.refusals)
     return None if None in wanted else b"".join(one for one in wanted if one is not None)

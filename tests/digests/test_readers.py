@@ -6,9 +6,12 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import dask
 import pytest
 from dask.core import flatten
 from distributed.protocol import deserialize
@@ -30,6 +33,9 @@ from dask_knot.internals import (
 from tests.run.conftest import s3_endpoint, s3_url
 
 __all__ = ["s3_endpoint", "s3_url"]  # fixtures
+
+#: It remembers what is installed, which takes a while to find out.
+DIGESTER = Digester()
 
 np = pytest.importorskip("numpy")
 da = pytest.importorskip("dask.array")
@@ -221,12 +227,50 @@ def test_a_graph_that_reads_changes_with_its_files(name: str, tmp_path: Path) ->
 
 
 def digested(collection: Any) -> dict[str, bytes]:
-    """Digest what is wanted of a collection, in a session of its own."""
+    """Digest what is wanted of a collection: files are looked at for each."""
     packed = send_graph([collection]).packed
     expr = deserialize(packed.header, packed.frames)
-    found = Digester().of_graph(materialized(expr)[0], lambda key: None)
+    found = DIGESTER.of_graph(materialized(expr)[0], lambda key: None)
     assert not found.refusals, found.refusals
     return {str(key): found.digests[key] for key in flatten(expr.__dask_keys__())}
+
+
+def local_globals(path: Path) -> Callable[[], Any]:
+    return lambda: [one for one in (path, str(path))]
+
+
+WAYS: dict[str, Callable[[Path], Any]] = {
+    "text": lambda path: dask.delayed(open, pure=True)(str(path)),
+    "path": lambda path: dask.delayed(open, pure=True)(path),
+    "keyword": lambda path: dask.delayed(open, pure=True)(file=path),
+    "in a list": lambda path: dask.delayed(list, pure=True)([(str(path),)]),
+    "in a dict": lambda path: dask.delayed(dict, pure=True)({"a": {path: [1]}}),
+    "as a key": lambda path: dask.delayed(dict, pure=True)({str(path): 1}),
+    "partial": lambda path: dask.delayed(partial(open, path), pure=True)(),
+    "captured": lambda path: dask.delayed(local_globals(path), pure=True)(),
+    "default": lambda path: dask.delayed(lambda where=str(path): len(where), pure=True)(),
+    "constant": lambda path: dask.delayed(eval(f"lambda: open({str(path)!r})"), pure=True)(),
+    "bytes": lambda path: dask.delayed(open, pure=True)(bytes(path)),
+    "relative": lambda path: dask.delayed(open, pure=True)(path.name),
+    "url": lambda path: dask.delayed(open, pure=True)(path.as_uri()),
+    "folder": lambda path: dask.delayed(os.listdir, pure=True)(path.parent),
+    "pattern": lambda path: dask.delayed(os.listdir, pure=True)(f"{path.parent}/*.csv"),
+    "object": lambda path: dask.delayed(type, pure=True)(SimpleNamespace(where=path)),
+    "persisted value": lambda path: dask.delayed(path),
+    "array of texts": lambda path: dask.delayed(len, pure=True)(np.array([str(path)], object)),
+    "submit": lambda path: dask.delayed(Path.read_text, pure=True)(path),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_file_counts_however_it_is_named(way: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    seen = []
+    for text in ("1", "1", "22"):
+        path.write_text(text)
+        os.utime(path, (10**9, 10**9))
+        seen.append([*digested(WAYS[way](path)).values()])
+    assert seen[0] == seen[1] != seen[2]
 
 
 @pytest.mark.parametrize("name", [*READERS, "arrow"])
@@ -304,11 +348,13 @@ def test_zarr_in_s3_has_marks(s3_url: str) -> None:
     from dask_knot.zarr import zarr_store
 
     url = f"{s3_url}/a.zarr"
+    zarr.create_array(zarr_store(url), name="t", shape=(2,), chunks=(2,), dtype="f8")
     seen = []
     for number in (0, None, 1):
+        whole = zarr.open_array(zarr_store(url), path="t")
         if number is not None:
-            write_zarr(zarr_store(url), number)
-        seen.append(walked(da.from_array(zarr.open_array(zarr_store(url), path="t", mode="r"))))
+            whole[:] = number + 1
+        seen.append(walked(da.from_array(whole)))
     assert [*dict.fromkeys(seen[0][1])] == [f"{url}/t"]
     assert seen[0] == seen[1]
     assert seen[0][0] != seen[2][0]
@@ -383,3 +429,17 @@ def test_what_writes_is_refused(engine: str) -> None:
 @pytest.mark.parametrize("value", [1, "a", None, [1], np.arange(3), data_set(), Path("a"), len])
 def test_others_are_left_to_the_walk(value: object) -> None:
     assert opened(value) is None
+
+
+def test_the_folder_of_names_that_code_puts_together_counts(tmp_path: Path) -> None:
+    def read(year: int) -> str:
+        return Path(f"data/{year}.csv").read_text()
+
+    seen = []
+    for text in ("1", "1", "22"):
+        path = tmp_path / "data" / "2001.csv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        os.utime(path, (10**9, 10**9))
+        seen.append(digested(dask.delayed(read, pure=True)(2001)))
+    assert seen[0] == seen[1] != seen[2]
