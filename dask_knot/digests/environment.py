@@ -67,6 +67,13 @@ class Environment:
             self._origins[module] = self._find(module)
         return self._origins[module]
 
+    def versions(self) -> dict[str, str]:
+        """Give the versions of all that was found so far, and of what it needs."""
+        found: dict[str, str] = {}
+        for origin in list(self._closures.values()):
+            found |= origin.versions
+        return found
+
     def _find(self, name: str) -> Origin | None:
         top = name.partition(".")[0]
         file = _file(sys.modules.get(name) or sys.modules.get(top))

@@ -11,6 +11,7 @@ from dask.typing import Key
 from dask.utils import key_split
 
 from dask_knot.digests.code import CodeReader
+from dask_knot.digests.components import MOST_PARTS, Components
 from dask_knot.digests.environment import Environment
 from dask_knot.digests.files import FileMarks
 from dask_knot.digests.plain import PlainValues, digest
@@ -49,11 +50,14 @@ class GraphDigests:
         The digest of what is called, by key prefix.
     refusals : mapping of str to Refusal
         Why some have none, but for those that only read such.
+    components : Components
+        What the digests are made of.
     """
 
     digests: Mapping[Key, bytes]
     codes: Mapping[str, bytes]
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
+    components: Components = field(default_factory=Components)
 
 
 class Digester:
@@ -121,7 +125,13 @@ class Digester:
             graph.add(key, tasks[key], key in fresh, mark)
         digests = {key: graph.known[key] for key in tasks}
         found = {key: one for key, one in digests.items() if one is not None}
-        return GraphDigests(found, graph.codes(), graph.refusals)
+        components = Components(
+            self._environment.parts,
+            self._environment.versions(),
+            plain.marks,
+            *graph.ingredients(),
+        )
+        return GraphDigests(found, graph.codes(), graph.refusals, components)
 
     def _walk(self, plain: PlainValues) -> Walk:
         return Walk(plain, self._values.open)
@@ -138,6 +148,7 @@ class _GraphWalk:
         self.refusals: dict[str, Refusal] = {}
         #: By first part of the key: a task for each thing that is called, by its id.
         self._called: dict[Any, dict[int, Task]] = {}
+        self._own: dict[Key, tuple[int, int]] = {}
 
     def add(
         self, key: Key, node: GraphNode, is_fresh: bool, mark: Callable[[], bytes] | None
@@ -155,9 +166,11 @@ class _GraphWalk:
             self._refuse(str(error), key)
         known[key] = found
         if isinstance(node, Task):
-            called = node.args[0] if node.func is EXECUTE_SUBGRAPH else node.func
+            whole = id(node.args[0] if node.func is EXECUTE_SUBGRAPH else node.func)
             name = key[0] if type(key) is tuple else key
-            self._called.setdefault(name, {})[id(called)] = node
+            self._called.setdefault(name, {})[whole] = node
+            if found is not None:
+                self._own[key] = (whole, self._writer.own)
 
     def _refuse(self, reason: str, key: Key) -> None:
         before = self.refusals.get(reason)
@@ -179,3 +192,18 @@ class _GraphWalk:
             for prefix, codes in found.items()
             if b"" not in codes
         }
+
+    def ingredients(self) -> tuple[list[Mapping[str, bytes]], dict[Key, tuple[int, int]]]:
+        """Give the parts of all code, and for each task the number of its code, and its own."""
+        wholes = {whole: node for tasks in self._called.values() for whole, node in tasks.items()}
+        numbers: dict[tuple[bytes, ...], int] = {}
+        codes: list[Mapping[str, bytes]] = []
+        of_whole: dict[int, int] = {}
+        for whole in dict.fromkeys(whole for whole, _ in self._own.values()):
+            functions = [*called(wholes[whole])]
+            digests = tuple(self._walk.digest(one) for one in functions)
+            if digests not in numbers:
+                numbers[digests] = len(codes)
+                codes.append(self._walk.parts_of(functions, MOST_PARTS))
+            of_whole[whole] = numbers[digests]
+        return codes, {key: (of_whole[whole], own) for key, (whole, own) in self._own.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from zlib import crc32
 
 from dask.typing import Key
 
@@ -17,6 +18,8 @@ from dask_knot.digests.refusal import UndigestibleError
 from dask_knot.digests.walk import Walk
 from dask_knot.internals import EXECUTE_SUBGRAPH, Alias, DataNode, GraphNode, Task, TaskRef
 
+#: With it begins what a task reads.
+_READ = ord(b"R")
 #: So many fused tasks are remembered: in arrays that are filled, most blocks are alike.
 _REMEMBERED = 10_000
 #: Digests by key; None for what has none.
@@ -39,6 +42,9 @@ class TaskWriter:
         self._environment = environment
         # By id, of what the graph holds.
         self._fused: dict[int, list[tuple[Key, Form]]] = {}
+        self._inner_own: dict[int, int] = {}
+        #: The checksum of what the last task has for itself, which is all but what it reads.
+        self.own = 0
         self._seen: dict[tuple[Any, ...], bytes] = {}
 
     def digest(self, node: GraphNode, known: Known) -> bytes:
@@ -55,18 +61,20 @@ class TaskWriter:
             return self._fused_digest(node, known)
         parts: list[Any] = [self._environment]
         self._call(node, parts, known)
+        self.own = crc32(b"".join([part for part in parts if part[0] != _READ]))
         return digest(b"".join(parts))
 
     def _fused_digest(self, node: Task, known: Known) -> bytes:
         inner, target, names, *arguments = node.args
         inside: dict[Key, bytes] = {}
+        own = b""
         for name, one in zip(names, arguments, strict=True):
             if type(one) is TaskRef:
                 inside[name] = _there(known, one.key)
-            elif isinstance(one, GraphNode):
-                inside[name] = self.digest(one, known)
-            else:
-                inside[name] = self.of_data(one)
+                continue
+            is_node = isinstance(one, GraphNode)
+            inside[name] = self.digest(one, known) if is_node else self.of_data(one)
+            own += inside[name]
         seen = (id(inner), id(names), target, *inside.values())
         found = self._seen.get(seen)
         if found is None:
@@ -75,6 +83,7 @@ class TaskWriter:
             found = inside[target]
             if len(self._seen) < _REMEMBERED:
                 self._seen[seen] = found
+        self.own = crc32(own, self._inner_own[id(inner)])
         return found
 
     def form(self, node: GraphNode) -> Form:
@@ -138,6 +147,7 @@ class TaskWriter:
         if steps is None:
             steps = [(name, self.form(inner[name]).settled()) for name in in_order(inner)]
             self._fused[id(inner)] = steps
+            self._inner_own[id(inner)] = crc32(b"".join([form.fixed() for _, form in steps]))
         return steps
 
     def _given(self, argument: Any) -> Form:
@@ -167,6 +177,10 @@ class Form:
         """Do what can be done before anything is filled in."""
         return self
 
+    def fixed(self) -> bytes:
+        """Give what is the same whatever is filled in."""
+        return b""
+
 
 class _Settled(Form):
     __slots__ = ("_digest",)
@@ -175,6 +189,9 @@ class _Settled(Form):
         self._digest = found
 
     def digest(self, known: Known) -> bytes:
+        return self._digest
+
+    def fixed(self) -> bytes:
         return self._digest
 
 
@@ -203,6 +220,9 @@ class _Calling(Form):
                 ]
             )
         )
+
+    def fixed(self) -> bytes:
+        return b"".join([part if isinstance(part, bytes) else part.fixed() for part in self._parts])
 
     def settled(self) -> Form:
         parts: list[bytes | Form] = []

@@ -8,7 +8,7 @@ reached from it, and it is the same wherever a walk came in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any
@@ -111,6 +111,29 @@ class Walk:
     def digest_by_id(self, number: int) -> bytes:
         """Give the digest of an object that was met."""
         return self._digests[number]
+
+    def parts_of(self, values: Iterable[Any], most: int) -> dict[str, bytes]:
+        """Give the digests of all named parts of objects that were digested, by their names."""
+        found: dict[str, bytes] = {}
+        left = [(getattr(value, "__name__", "what is called"), id(value)) for value in values]
+        seen: set[int] = set()
+        while left and len(found) < most:
+            name, number = left.pop()
+            if number in seen:
+                continue
+            seen.add(number)
+            if number not in self.named:
+                found[name] = self._digests[number][:8]
+                continue
+            own, parts = self.named[number]
+            found[name] = own[:8]
+            for part_name, part in parts:
+                longer = part_name if _is_variable(part_name) else f"{part_name} of {name}"
+                if isinstance(part, bytes):
+                    found[longer] = digest(part)[:8]
+                else:
+                    left.append((longer, part))
+        return found
 
     def _walk(self, value: Any) -> None:
         stops: dict[int, _Stop] = {}  # of this walk and not finished, by id
@@ -225,6 +248,11 @@ class _Both(dict[int, bytes]):
 
 
 _END = object()
+
+
+def _is_variable(name: str) -> bool:
+    """Tell a variable, which is called the same wherever it is used, from a part of something."""
+    return "." in name and " " not in name
 
 
 def _with_way(reason: str, names: Sequence[str]) -> str:
