@@ -11,6 +11,7 @@ import zlib
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 import msgpack
@@ -19,7 +20,7 @@ from dask.utils import key_split
 
 from dask_knot.errors import CorruptObjectError
 from dask_knot.run.codec import Bytes
-from dask_knot.run.record import KeyList
+from dask_knot.run.keys import KeyList
 
 VERSION = 1
 #: Of the parts of one code so many are kept.
@@ -185,14 +186,14 @@ def _causes(now: Components, before: Components, key: Key, earlier: Key) -> list
         one, other = left.pop()
         lines = list(_own_causes(now, before, one, other))
         found += lines
-        for pair in _pairs(now.reads.get(one, ()), before.reads.get(other, ())):
-            if None in pair:
-                new, old = pair
-                verb = "no longer reads" if new is None else "reads what it did not"
-                found.append(f"{key_split(one)} {verb}: {old if new is None else new}")
-            elif pair not in seen:
-                seen.add(pair)  # type: ignore[arg-type]
-                left.append(pair)  # type: ignore[arg-type]
+        for new, old in _pairs(now, before, one, other):
+            if new is None:
+                found.append(f"{key_split(one)} does not read {old} any more")
+            elif old is None:
+                found.append(f"{key_split(one)} reads {new}, which it did not")
+            elif (new, old) not in seen:
+                seen.add((new, old))
+                left.append((new, old))
     return found[:MOST_CAUSES]
 
 
@@ -205,7 +206,7 @@ def _own_causes(now: Components, before: Components, one: Key, other: Key) -> It
     if parts != old_parts:
         yield from (f"code of {prefix}: {line}" for line in _part_lines(parts, old_parts))
     elif own != old_own:
-        yield f"an argument of {prefix}, of the task {one}"
+        yield f"an argument of the task {one}"
 
 
 def _part_lines(now: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[str]:
@@ -217,17 +218,27 @@ def _part_lines(now: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[s
     yield from (f"{name} is not there any more" for name in before if name not in now)
 
 
-def _pairs(now: Collection[Key], before: Collection[Key]) -> list[tuple[Key | None, Key | None]]:
-    """Pair what two tasks read: by key, else by prefix and place."""
-    common = [key for key in now if key in set(before)]
-    pairs: list[tuple[Key | None, Key | None]] = [(key, key) for key in common]
-    rest, old = (_by_prefix(key for key in keys if key not in common) for keys in (now, before))
-    for prefix in {**rest, **old}:
-        new_keys, old_keys = rest.get(prefix, []), old.get(prefix, [])
-        count = max(len(new_keys), len(old_keys))
-        padded = [[*keys, *[None] * (count - len(keys))] for keys in (new_keys, old_keys)]
-        pairs += zip(*padded, strict=True)
-    return pairs
+def _pairs(
+    now: Components, before: Components, one: Key, other: Key
+) -> Iterator[tuple[Key | None, Key | None]]:
+    """Pair what two tasks read: by key, else by prefix, those first that are alike."""
+    new, old = now.reads.get(one, ()), before.reads.get(other, ())
+    common = {*new} & {*old}
+    yield from ((key, key) for key in common)
+    rest, past = (_by_prefix(key for key in keys if key not in common) for keys in (new, old))
+    for prefix in {**rest, **past}:
+        # Of the same arguments, as far as there are such: keys may be others in each session.
+        alike: dict[int, list[Key]] = {}
+        for key in past.get(prefix, []):
+            alike.setdefault(before.tasks[key][1], []).append(key)
+        unpaired = []
+        for key in rest.get(prefix, []):
+            known = alike.get(now.tasks[key][1])
+            if known:
+                yield key, known.pop(0)
+            else:
+                unpaired.append(key)
+        yield from zip_longest(unpaired, (key for keys in alike.values() for key in keys))
 
 
 def _by_prefix(keys: Iterable[Key]) -> dict[str, list[Key]]:

@@ -171,7 +171,9 @@ def open_graph(
         opened = _open(tasks, annotations, keys, everywhere, bounds, constants)
     if work is None:
         return opened
-    graph = replace(opened.graph, digests=work.digests, codes=work.codes)
+    graph = replace(
+        opened.graph, digests=work.digests, codes=work.codes, components=work.components
+    )
     return replace(opened, graph=graph, work=work)
 
 

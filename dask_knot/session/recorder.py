@@ -7,11 +7,13 @@ run agree about who makes what without any of them waiting for another.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from itertools import chain
 
 from dask.typing import Key
 
+from dask_knot.digests.components import encode
 from dask_knot.errors import StoreError
 from dask_knot.planning import EarlierStage, Plan, Stage
 from dask_knot.run.archive import Archive
@@ -27,6 +29,8 @@ from dask_knot.run.record import (
 )
 from dask_knot.tracking.actions import MakePlan
 from dask_knot.tracking.events import Graph, ValuesScattered
+
+logger = logging.getLogger(__name__)
 
 
 class Recorder:
@@ -103,7 +107,27 @@ class Recorder:
                 break
             if not all(ours.isdisjoint(pieces(entry.digests)) for entry in plans):
                 return None, self._told()
+        self._explain(action, plan)
         return made, self._told()
+
+    def _explain(self, action: MakePlan, plan: Plan) -> None:
+        """Keep what digests are made of; nothing depends on it but `dask knot why`."""
+        parts = [graph.components for graph in action.graphs if graph.components is not None]
+        if not parts:
+            return
+        reads: dict[Key, Collection[Key]] = {}
+        for graph in action.graphs:
+            reads |= {
+                key: graph.tasks[key].dependencies
+                for stage in plan.stages
+                for shard in stage.shards
+                for key in shard.tasks
+                if key in graph.tasks
+            }
+        try:
+            self._archive.write_why(action.number, encode(parts, reads))
+        except StoreError as error:
+            logger.debug("plan %d stays unexplained: %s", action.number, error)
 
     def scatter(self, event: ValuesScattered) -> list[Entry]:
         """Write down where values are that a client scattered; give what others have written."""

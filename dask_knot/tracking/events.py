@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Protocol
+from typing import Any, Protocol
 
 from dask.typing import Key
 
@@ -50,6 +50,8 @@ class Graph:
         In a named run, the digests of the tasks' work; none of work that must be done anew.
     codes : mapping of str to bytes
         The digest of the code of the tasks, by key prefix.
+    components : Any
+        In a named run, what the digests are made of, to be kept beside plans.
     """
 
     tasks: Mapping[Key, Node]
@@ -61,6 +63,7 @@ class Graph:
     priority: float = 0
     digests: Mapping[Key, bytes] = field(default_factory=dict)
     codes: Mapping[str, bytes] = field(default_factory=dict)
+    components: Any = None
 
     def tasks_before(self, key: Key, is_there: Callable[[Key], bool]) -> dict[Key, Node]:
         """Take a task, and all tasks before it whose values can't be had.
