@@ -277,6 +277,8 @@ def _members(kind: type) -> Iterator[tuple[str, Any]]:
     for name, value in sorted(vars(kind).items()):
         if name in _OF_EVERY_CLASS or type(value).__name__ in _MEMBER_KINDS:
             continue
+        if name in impurity.WRITERS:
+            continue  # whoever calls it is refused; whoever doesn't, doesn't care
         if issubclass(kind, enum.Enum) and _is_of_enum(kind, name, value):
             continue
         yield name, value

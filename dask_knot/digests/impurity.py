@@ -83,14 +83,15 @@ _ASKING = _all(
 #: Modules of random numbers, in the hands of code that doesn't say what it takes of them.
 _GENERATORS = ("random", "numpy.random", "secrets")
 #: Methods and functions, of any object, that are called for what they write.
-_WRITERS = frozenset(
+WRITERS = frozenset(
     _all(
         """to_netcdf to_zarr to_parquet to_csv to_pickle to_hdf to_hdf5 to_feather to_excel to_sql
         to_stata to_orc to_textfiles to_avro to_npy_stack to_tiledb to_file to_raster to_gbq
         save savez savez_compressed savetxt savemat savefig save_mfdataset tofile imsave imwrite
         write_text write_bytes write_csv write_parquet write_table write_dataset write_image
         put_object upload_file upload_fileobj copyfile copyfileobj copytree rmtree unlink
-        delete_object delete_objects""",
+        delete_object delete_objects dump to_json to_cog to_tiff ParquetWriter ExcelWriter
+        HDFStore""",
         _WRITES,
     )
 )
@@ -98,6 +99,15 @@ _WRITERS = frozenset(
 _MODES = frozenset(
     f"{way}{kind}" for way in "wax" for kind in ("", "b", "t", "+", "b+", "+b", "t+", "+t")
 ) | {"r+", "rb+", "r+b", "rt+", "r+t"}
+#: What opens files in such a way, ...
+_OPENERS = frozenset(
+    _all("open open_file File Dataset memmap open_memmap ZipFile TarFile", _WRITES)
+    | _all("open_array open_group", _WRITES)
+)
+#: ... and what zarr opens for writing unless it is told otherwise.
+_OPENERS_OF_ZARR = frozenset(
+    _all("open open_array open_group create create_array create_group", _WRITES)
+)
 #: Methods that draw, of objects that nobody can tell, and what they are seeded with.
 _DRAWING = frozenset({"rvs", "sample"})
 _SEEDS = frozenset({"random_state", "seed", "Random", "default_rng", "RandomState", "rng"})
@@ -142,7 +152,7 @@ def _is_of_system(value: Any) -> bool:
 
 
 def _of_callable(value: Any, is_bare: bool | None) -> str | None:
-    if type(value).__name__ == "methodcaller" and getattr(value, "method", "") in _WRITERS:
+    if type(value).__name__ == "methodcaller" and getattr(value, "method", "") in WRITERS:
         return _WRITES  # dask's own caller of methods
     for name in _names(value):
         if name in _ALWAYS:
@@ -155,7 +165,7 @@ def _of_callable(value: Any, is_bare: bool | None) -> str | None:
             is_error = isinstance(value, type) and issubclass(value, BaseException)
             return None if is_error else _NETWORK
     is_function = inspect.isroutine(value)
-    return _WRITES if is_function and _last_name(value) in _WRITERS else None
+    return _WRITES if is_function and _last_name(value) in WRITERS else None
 
 
 def _names(value: Any) -> Iterator[str]:
@@ -228,10 +238,15 @@ def effect(code: CodeType) -> str | None:
         texts.update(part for part in one.co_consts if isinstance(part, str))
         tuples = (part for part in one.co_consts if isinstance(part, tuple))
         keywords.update(word for part in tuples for word in part if isinstance(word, str))
-    if names & _WRITERS:
-        return f"{_WRITES} ({', '.join(sorted(names & _WRITERS))})"
-    if "open" in names and texts & _MODES:
-        return f"{_WRITES} (open)"
+    if names & WRITERS:
+        return f"{_WRITES} ({', '.join(sorted(names & WRITERS))})"
+    openers = names & _OPENERS
+    if names & {"xr", "xarray"}:
+        openers.discard("Dataset")  # a container, whose dimensions may be called "x"
+    if openers and texts & _MODES:
+        return f"{_WRITES} ({', '.join(sorted(openers))})"
+    if "zarr" in names and names & _OPENERS_OF_ZARR and "r" not in texts:
+        return f"{_WRITES} (zarr)"
     if names & _DRAWING and not _SEEDS & (names | keywords | {*code.co_varnames}):
         return f"{_RANDOM} ({', '.join(sorted(names & _DRAWING))})"
     return None

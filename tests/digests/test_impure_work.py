@@ -97,6 +97,24 @@ class Model:
         return random.gauss(0, 1)
 
 
+class Saved:
+    """An object that can write itself, which most tasks don't ask for."""
+
+    def __init__(self) -> None:
+        self.number = 3
+
+    def save(self, path: str) -> int:
+        with open(path, "w") as file:
+            return file.write("3")
+
+    def shown(self) -> int:
+        return self.number
+
+
+def save(number: int = 3) -> int:
+    return number
+
+
 IMPURE: list[Callable[[], Any]] = [
     *(importing, importing_a_name, capturing(), capturing_a_module_of_modules(), deep, alias),
     *(default, Model().fit, partial(np.random.normal, 3), partial(random.choice, [1, 2])),
@@ -116,6 +134,7 @@ IMPURE: list[Callable[[], Any]] = [
     lambda: seeded_elsewhere(3),
     lambda: [np.random.rand() for _ in range(3)],
     lambda: map(random.random, [1]),
+    *(Saved().save, save, partial(save, 3), lambda: Saved().save("a"), lambda: save()),
 ]
 
 
@@ -146,6 +165,7 @@ PURE: list[Callable[[], Any]] = [
     lambda: pd.DataFrame({"a": [1]}).sample(1, random_state=3),
     lambda: uuid.uuid5(uuid.NAMESPACE_DNS, "name"),
     lambda: np.random.default_rng,
+    *(Saved().shown, lambda: Saved().shown(), partial(len, [Saved()])),
     lambda: isinstance(3, np.random.Generator),
 ]
 
