@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from zlib import crc32
 
 from dask.typing import Key
 from dask.utils import key_split
@@ -19,7 +20,10 @@ from dask_knot.digests.refusal import UndigestibleError
 from dask_knot.digests.tasks import TaskWriter, called, in_order
 from dask_knot.digests.values import ObjectReader
 from dask_knot.digests.walk import Walk
-from dask_knot.internals import EXECUTE_SUBGRAPH, GraphNode, Task
+from dask_knot.internals import EXECUTE_SUBGRAPH, DataNode, GraphNode, Task
+
+#: Instead of what a task calls, for what is no task.
+_NOTHING = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +175,8 @@ class _GraphWalk:
             self._called.setdefault(name, {})[whole] = node
             if found is not None:
                 self._own[key] = (whole, self._writer.own)
+        elif found is not None:
+            self._own[key] = (_NOTHING, crc32(found) if isinstance(node, DataNode) else 0)
 
     def _refuse(self, reason: str, key: Key) -> None:
         before = self.refusals.get(reason)
@@ -195,12 +201,14 @@ class _GraphWalk:
 
     def ingredients(self) -> tuple[list[Mapping[str, bytes]], dict[Key, tuple[int, int]]]:
         """Give the parts of all code, and for each task the number of its code, and its own."""
-        wholes = {whole: node for tasks in self._called.values() for whole, node in tasks.items()}
+        wholes: dict[int, Task | None] = {_NOTHING: None}
+        wholes |= {whole: node for tasks in self._called.values() for whole, node in tasks.items()}
         numbers: dict[tuple[bytes, ...], int] = {}
         codes: list[Mapping[str, bytes]] = []
         of_whole: dict[int, int] = {}
         for whole in dict.fromkeys(whole for whole, _ in self._own.values()):
-            functions = [*called(wholes[whole])]
+            node = wholes[whole]
+            functions = [] if node is None else [*called(node)]
             digests = tuple(self._walk.digest(one) for one in functions)
             if digests not in numbers:
                 numbers[digests] = len(codes)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from dask.typing import Key
 from dask.utils import key_split
 
+from dask_knot.digests import components
+from dask_knot.digests.components import decode
+from dask_knot.errors import CorruptObjectError, StoreError
 from dask_knot.run.names import session_of
 from dask_knot.run.record import NO_DIGEST, PlanRecord
 from dask_knot.runs.depot import Depot
@@ -82,7 +85,8 @@ def _reasons(view: RunView, made: Made, earlier: Made | None) -> Iterator[str]:
         yield "that had no result: it failed, was lost or was left; or reuse was turned off"
     else:
         yield f"the nearest earlier work is {earlier.key} of {earlier.where}; what differs:"
-        yield from (f"  {line}" for line in _differences(view, earlier, made))
+        lines = _components(view, earlier, made) or _differences(view, earlier, made)
+        yield from (f"  {line}" for line in lines)
     if any(number > session_of(made.plan.number) for number in view.sessions):
         yield "later sessions that ask for the same work get its result"
 
@@ -143,6 +147,16 @@ def _undigested(made: Made) -> Iterator[str]:
         yield f"the code of {made.prefix} has one: it is an argument, or what it reads"
     else:
         yield f"what {made.prefix} calls can't be digested, or must run anew"
+
+
+def _components(view: RunView, earlier: Made, made: Made) -> list[str]:
+    """Compare what the two digests are made of; nothing if that was never kept, or is gone."""
+    record = view.run.record
+    try:
+        now, before = (decode(record.read_why(one.plan.number)) for one in (made, earlier))
+    except (StoreError, CorruptObjectError):
+        return []
+    return components.explain(now, before, made.key, earlier.key)
 
 
 def _differences(view: RunView, earlier: Made, made: Made) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dask_knot.digests.components import Components, encode
 from dask_knot.errors import ConfigurationError
 from dask_knot.run.presence import SessionInfo
 from dask_knot.run.record import NO_DIGEST, PlanRecord
@@ -135,3 +136,12 @@ def test_a_key_that_there_is_not(made: MadeRun) -> None:
     plan(made, session(made), ("load-1", digest("a"), SAME))
     with pytest.raises(ConfigurationError, match="no graph of the run has a key 'save'"):
         said(made, "save")
+
+
+def test_what_was_kept_beside_the_plans_says_what_differs(made: MadeRun) -> None:
+    for letter in "ab":
+        number = session(made)
+        plan(made, number, ("load-1", digest(letter), SAME))
+        parts = Components(codes=[{"clean": letter.encode()}], tasks={"load-1": (0, 0)})
+        made.run.record.write_why(number, encode([parts], {"load-1": ()}))
+    assert said(made, "load")[-1] == "  code of load: clean was changed"
