@@ -27,7 +27,7 @@ def clean(x, k={k}):
 def total(*values):
     return sum(values) {operator} 1
 """
-OTHER = "b" * 32
+OTHER = "b1" * 16
 SAME: Mapping[str, Any] = {"scale": 2, "k": 1, "operator": "+", "first": 0, "token": "0" * 32}
 
 
@@ -59,7 +59,7 @@ def components(module: ModuleType, **changed: Any) -> Components:
     ("changed", "lines"),
     [
         ({}, []),
-        ({"token": "a" * 32}, []),
+        ({"token": "a1" * 16}, []),
         ({"scale": 3}, ["code of clean: SCALE of helper of clean was changed"]),
         ({"k": 4}, ["code of clean: defaults of clean was changed"]),
         ({"operator": "-"}, ["code of total: total was changed"]),
