@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 
 from dask.typing import Key
 from dask.utils import key_split
 
 from dask_knot.digests import components
-from dask_knot.digests.components import decode
-from dask_knot.errors import CorruptObjectError, StoreError
+from dask_knot.digests.components import Components
+from dask_knot.errors import StoreError
 from dask_knot.run.names import session_of
-from dask_knot.run.record import NO_DIGEST, PlanRecord
+from dask_knot.run.record import NO_DIGEST, PlanRecord, pieces
+from dask_knot.run.run import Run
 from dask_knot.runs.depot import Depot
 from dask_knot.runs.keys import find_key
 from dask_knot.runs.overview import read_record
 from dask_knot.runs.reading import RunView
+
+#: So often what is read is followed into the plans that make it.
+DEPTH = 3
+#: So many earlier keys of a kind are compared to find the one that is most alike.
+COMPARED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +92,7 @@ def _reasons(view: RunView, made: Made, earlier: Made | None) -> Iterator[str]:
         yield "that had no result: it failed, was lost or was left; or reuse was turned off"
     else:
         yield f"the nearest earlier work is {earlier.key} of {earlier.where}; what differs:"
-        lines = _components(view, earlier, made) or _differences(view, earlier, made)
-        yield from (f"  {line}" for line in lines)
+        yield from (f"  {line}" for line in _differences(view, earlier, made))
     if any(number > session_of(made.plan.number) for number in view.sessions):
         yield "later sessions that ask for the same work get its result"
 
@@ -115,11 +121,9 @@ def _latest(view: RunView, key: Key) -> Made:
 
 
 def _nearest(view: RunView, made: Made) -> Made | None:
-    """Give the latest earlier output that is most like another one: by digest, key, or place."""
-    before = view.plans[: view.plans.index(made.plan)]
-    place = _place(made)
-    found: Made | None = None
-    for plan in reversed(before):
+    """Give the latest earlier output that is most like another one: by digest, key, or causes."""
+    latest: list[Made] = []
+    for plan in reversed(view.plans[: view.plans.index(made.plan)]):
         alike = [
             Made(plan, output)
             for output, key in enumerate(plan.keys)
@@ -128,9 +132,21 @@ def _nearest(view: RunView, made: Made) -> Made | None:
         for one in alike:
             if one.digest == made.digest or one.key == made.key:
                 return one
-        if found is None and alike:
-            found = next((one for one in alike if _place(one) == place), alike[0])
-    return found
+        latest = latest or alike
+    return _most_alike(view.run, made, latest)
+
+
+def _most_alike(run: Run, made: Made, alike: list[Made]) -> Made | None:
+    """Choose what differs for the fewest causes, if these were kept; else by place."""
+    if not alike:
+        return None
+    place = _place(made)
+    at_place = next((one for one in alike if _place(one) == place), alike[0])
+    now, before = (_components(run, one.plan) for one in (made, at_place))
+    if now is None or before is None:
+        return at_place
+    few = [at_place, *alike[:COMPARED]]
+    return min(few, key=lambda one: len(components.explain(now, before, made.key, one.key)))
 
 
 def _place(made: Made) -> tuple[object, ...] | int:
@@ -149,30 +165,71 @@ def _undigested(made: Made) -> Iterator[str]:
         yield f"what {made.prefix} calls can't be digested, or must run anew"
 
 
-def _components(view: RunView, earlier: Made, made: Made) -> list[str]:
-    """Compare what the two digests are made of; nothing if that was never kept, or is gone."""
-    record = view.run.record
+def _differences(view: RunView, earlier: Made, made: Made, depth: int = 0) -> Iterator[str]:
+    """Name what differs: by what was kept of the digests, else by what the record tells."""
+    now, before = (_components(view.run, one.plan) for one in (made, earlier))
+    found: list[str] = []
+    if now is not None and before is not None:
+        found = components.explain(now, before, made.key, earlier.key)
+    found = found or list(_recorded_differences(view, earlier, made))
+    if found:
+        yield from found
+        return
+    # What other plans make isn't among what was kept of this one.
+    read = _read_anew(view, earlier, made) if depth < DEPTH else []
+    for one in read:
+        other = _nearest(view, one)
+        if other is None:
+            yield f"reads {one.key}, which is new"
+        else:
+            yield f"reads {one.key}, which differs from {other.key}:"
+            yield from (f"  {line}" for line in _differences(view, other, one, depth + 1))
+    if not read:
+        yield "an argument, or what it reads"
+
+
+def _read_anew(view: RunView, earlier: Made, made: Made) -> list[Made]:
+    """Give one output of each prefix that the stage of a key reads, and that wasn't made before."""
+    plans = {plan.number: plan for plan in view.plans}
+    past = view.plans[: view.plans.index(earlier.plan) + 1]
+    known = {one for plan in past for one in pieces(plan.digests)}
+    found: dict[str, Made] = {}
+    for id in made.plan.stages[_stage(made)].depends_on:
+        if (plan := plans.get(id.plan)) is None:
+            continue
+        counts = [sum(stage.outputs) for stage in plan.stages]
+        start = sum(counts[: id.stage])
+        for output in range(start, start + counts[id.stage]):
+            one = Made(plan, output)
+            if one.digest not in known:
+                found.setdefault(one.prefix, one)
+    return list(found.values())
+
+
+def _stage(made: Made) -> int:
+    """Number the stage that makes an output."""
+    ends = accumulate(sum(stage.outputs) for stage in made.plan.stages)
+    return next(number for number, end in enumerate(ends) if made.output < end)
+
+
+def _components(run: Run, plan: PlanRecord) -> Components | None:
+    """Read what the digests of a plan are made of, if that was kept, and can be read."""
     try:
-        now, before = (decode(record.read_why(one.plan.number)) for one in (made, earlier))
-    except (StoreError, CorruptObjectError):
-        return []
-    return components.explain(now, before, made.key, earlier.key)
+        return components.decode(run.record.read_why(plan.number))
+    except StoreError:
+        return None
 
 
-def _differences(view: RunView, earlier: Made, made: Made) -> Iterator[str]:
-    first, second = (_versions(view, one) for one in (earlier, made))
-    changed = False
-    for name in sorted({*first, *second}):
-        if first.get(name) != second.get(name):
-            changed = True
-            yield f"{name} {first.get(name) or 'none'} -> {second.get(name) or 'none'}"
+def _recorded_differences(view: RunView, earlier: Made, made: Made) -> Iterator[str]:
+    old, new = (_versions(view, one) for one in (earlier, made))
+    changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    for name in changed:
+        yield f"{name} {old.get(name) or 'none'} -> {new.get(name) or 'none'}"
     codes = [one.plan.codes.get(one.prefix) for one in (earlier, made)]
     if codes[0] != codes[1]:
         yield f"code: what {made.prefix} calls was changed" + (", or the above" if changed else "")
     elif earlier.digest == NO_DIGEST:
         yield "the earlier work had no digest: it can't be compared"
-    elif not changed:
-        yield "an argument, or what it reads"
 
 
 def _versions(view: RunView, made: Made) -> Mapping[str, str]:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dask_knot.digests.components import Components, encode
+from dask_knot.digests import components
+from dask_knot.digests.components import Components
 from dask_knot.errors import ConfigurationError
+from dask_knot.run.names import StageId
 from dask_knot.run.presence import SessionInfo
 from dask_knot.run.record import NO_DIGEST, PlanRecord
 from dask_knot.runs.depot import Words, find_runs
@@ -123,6 +125,59 @@ def test_the_nearest_is_the_latest_that_is_most_alike(made: MadeRun) -> None:
     assert f"work is ('{c}', 1) of plan 2000000 of" in said(made, f"('{c}', 1)")[1]
 
 
+def kept(made: MadeRun, number: int, key: str, reads: str, own: int) -> None:
+    """Keep what the digests of a plan of two tasks are made of."""
+    codes = [{"function clean": b"1"}, {"function load": b"2"}]
+    tasks = {key: (0, 1), reads: (1, own)}
+    found = Components(packages={"numpy": "2.0.1"}, codes=codes, tasks=tasks)
+    data = components.encode([found], {key: [reads], reads: []})
+    made.run.record.write_why(number, data)
+
+
+def test_what_was_kept_tells_more(made: MadeRun) -> None:
+    plan(made, session(made), ("clean-1", digest("a"), SAME))
+    plan(made, session(made), ("clean-2", digest("b"), SAME))
+    kept(made, 0, "clean-1", "load-1", 1)
+    assert said(made, "clean-2")[2:] == ["  an argument, or what it reads"]
+    kept(made, 1_000_000, "clean-2", "load-2", 2)
+    assert said(made, "clean-2")[2:] == ["  an argument of the task load-2"]
+
+
+def test_the_nearest_differs_for_the_fewest_causes(made: MadeRun) -> None:
+    one, two, three = (f"clean-{number:032}" for number in range(3))
+    plan(made, session(made), (one, digest("a"), SAME), (two, digest("b"), SAME))
+    plan(made, session(made), (three, digest("c"), EDITED))
+    tasks = {one: (0, 1), two: (0, 2)}
+    before = Components(codes=[{"clean": b"1"}], tasks=tasks)
+    made.run.record.write_why(0, components.encode([before], {one: [], two: []}))
+    now = Components(codes=[{"clean": b"1"}], tasks={three: (0, 2)})
+    made.run.record.write_why(1_000_000, components.encode([now], {three: []}))
+    assert f"work is {two} of plan 0" in said(made, three)[1]
+
+
+def test_what_was_kept_may_be_damaged(made: MadeRun) -> None:
+    plan(made, session(made), ("clean-1", digest("a"), SAME))
+    plan(made, session(made), ("clean-2", digest("b"), SAME))
+    kept(made, 0, "clean-1", "load-1", 1)
+    made.run.record.write_why(1_000_000, b"damaged")
+    assert said(made, "clean-2")[2:] == ["  an argument, or what it reads"]
+
+
+def test_what_is_read_is_followed_into_other_plans(made: MadeRun) -> None:
+    for clean, mean, code in (("clean-1", "mean-1", SAME), ("clean-2", "mean-2", EDITED)):
+        first = session(made)
+        plan(made, first, (clean, digest(clean), code))
+        record = made.planned(first + 1, [[mean]])
+        stage = replace(record.stages[0], depends_on=[StageId(first, 0)])
+        append(made, replace(record, stages=[stage], codes={"mean": SAME}))
+    assert said(made, "mean-2") == [
+        "mean-2 is made by plan 1000001 of session 1",
+        "the nearest earlier work is mean-1 of plan 1 of session 0; what differs:",
+        "  reads clean-2, which differs from clean-1:",
+        "    code: what clean calls was changed",
+    ]
+
+
 def test_a_prefix_means_the_first_of_the_last_plan(made: MadeRun) -> None:
     one, two, three = (f"load-{number:032}" for number in range(3))
     plan(made, session(made), (one, digest("a"), SAME))
@@ -143,5 +198,5 @@ def test_what_was_kept_beside_the_plans_says_what_differs(made: MadeRun) -> None
         number = session(made)
         plan(made, number, ("load-1", digest(letter), SAME))
         parts = Components(codes=[{"clean": letter.encode()}], tasks={"load-1": (0, 0)})
-        made.run.record.write_why(number, encode([parts], {"load-1": ()}))
+        made.run.record.write_why(number, components.encode([parts], {"load-1": ()}))
     assert said(made, "load")[-1] == "  code of load: clean was changed"
