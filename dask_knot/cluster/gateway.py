@@ -16,9 +16,9 @@ from distributed.sizeof import safe_sizeof
 from distributed.utils import offload
 
 from dask_knot.cluster.values import Values
+from dask_knot.digests import Digester
 from dask_knot.errors import StoreError
 from dask_knot.run import codec
-from dask_knot.run.manifest import Place
 from dask_knot.run.run import Run
 from dask_knot.tracking.events import ValuesScattered
 
@@ -52,14 +52,24 @@ class Gateway(Worker):  # type: ignore[misc]
         Where scattered values go.
     first_number : int
         Where the numbers of their objects begin.
+    digester : Digester or None
+        In a named run: digests them.
     **options
         As for `distributed.Worker`.
     """
 
-    def __init__(self, scheduler: Upstream, run: Run, first_number: int, **options: Any) -> None:
+    def __init__(
+        self,
+        scheduler: Upstream,
+        run: Run,
+        first_number: int,
+        digester: Digester | None,
+        **options: Any,
+    ) -> None:
         super().__init__(scheduler.address, name=GATEWAY, **options)
         self._scheduler = scheduler
         self._run = run
+        self._digester = digester
         self._scattered = count(first_number)
         self._has_said_where = False
         self._puts: set[asyncio.Future[Any]] = set()
@@ -90,11 +100,11 @@ class Gateway(Worker):  # type: ignore[misc]
         self._puts.add(putting)
         putting.add_done_callback(self._puts.discard)
         try:
-            places = await asyncio.shield(putting)  # a thread goes on, whoever waits
+            # A thread goes on, whoever waits.
+            await self._scheduler.values.scattered(await asyncio.shield(putting))
         except StoreError as error:
             self._scheduler.values.not_scattered(error)
             raise
-        self._scheduler.values.scattered(ValuesScattered(places))
         return {"nbytes": {key: safe_sizeof(value) for key, value in data.items()}, "status": "OK"}
 
     async def heartbeat(self) -> None:
@@ -118,6 +128,9 @@ class Gateway(Worker):  # type: ignore[misc]
             self.log_event("warn", warning)
         return super().run(comm, *arguments, **options)
 
-    def _put(self, number: int, data: Mapping[Key, object]) -> dict[Key, Place]:
+    def _put(self, number: int, data: Mapping[Key, object]) -> ValuesScattered:
         values = {key: codec.pickled(value) for key, value in data.items()}
-        return self._run.write_scattered(number, values)
+        places = self._run.write_scattered(number, values)
+        digest_of = self._digester.of_value if self._digester is not None else lambda value: None
+        digests = {key: d for key, value in data.items() if (d := digest_of(value)) is not None}
+        return ValuesScattered(places, digests)

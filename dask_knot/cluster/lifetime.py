@@ -239,6 +239,7 @@ class Lifetime:
             scheduler,
             session.run,
             session.first_number,
+            session.digester,
             nthreads=settings.jobs * settings.cores,
             memory_limit=None,
             host=settings.host,

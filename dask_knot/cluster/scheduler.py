@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from inspect import unwrap
 from typing import Any, NoReturn
@@ -33,6 +33,9 @@ from dask_knot.cluster.values import Values
 from dask_knot.cluster.workers import JobWorkers, as_jobs, refuse_retirement
 from dask_knot.dashboard.views import add_views
 from dask_knot.session.session import Session
+
+#: For so many seconds whoever publishes waits until it is submitted.
+LONGEST_SETTLING = 10.0
 
 
 class KnotScheduler(Scheduler):  # type: ignore[misc]
@@ -70,7 +73,7 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         self.add_plugin(Releases(self._news, self._arrivals), name="knot-releases")
         self.extensions["replay-tasks"] = Replay(self, session)
         if run is not None:
-            PublishedDatasets(self, session.run.record, self.flush)
+            PublishedDatasets(self, session.run.record, self.settle)
         add_views(self, session)
 
     async def start_unsafe(self) -> KnotScheduler:
@@ -87,9 +90,15 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         self._departures.leave()
 
     async def flush(self) -> None:
-        """Let all be planned and submitted that Dask has asked for."""
+        """Let all be planned and submitted that Dask has asked for, before all is left."""
         self._news.flush()
-        await self._session.flush()
+        await self._session.flush(is_leaving=True)
+
+    async def settle(self) -> None:
+        """Let all be planned and submitted that Dask has asked for, unless that takes long."""
+        self._news.flush()
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._session.flush(), LONGEST_SETTLING)
 
     async def shut_down(self, reason: str = "shutdown", **options: Any) -> None:
         """Close because another process says so: a client that shuts down, or who just leaves."""

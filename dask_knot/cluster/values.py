@@ -90,8 +90,15 @@ class Values:
         """Learn why the gateway could not put values into the store."""
         self._scatter_error = error
 
-    def scattered(self, event: events.ValuesScattered) -> None:
-        """Learn of values that the gateway has put into the store."""
+    async def scattered(self, event: events.ValuesScattered) -> None:
+        """Learn of values that the gateway has put into the store.
+
+        Raises
+        ------
+        StoreError
+            If a named run can't be told of them.
+        """
+        await self._session.record_scattered(event)
         self._news.tell_now(event)
 
     def _release_lost(self, keys: Collection[Key]) -> None:

@@ -102,18 +102,20 @@ class Driver:
         task.add_done_callback(self._note_end)
         return task
 
-    async def flush(self) -> None:
+    async def flush(self, is_leaving: bool) -> None:
         """Plan and submit at once what waits for that, as far as it doesn't wait for others."""
-        self._submitter.endurance.end()  # who leaves doesn't wait until AWS is back
+        if is_leaving:
+            self._submitter.endurance.end()  # nobody waits until AWS is back
         self.handle([events.Leaving()])
         while self._plans and not self.is_closing:
             await asyncio.wait(set(self._plans))
 
-    async def look_up(self) -> None:
-        """Learn what other sessions of a named run have planned since the last time."""
+    async def look_up(self, scattered: events.ValuesScattered | None = None) -> None:
+        """Learn what others of a named run have written, and write down what was scattered here."""
         recorder = self._submitter.recorder
         if recorder is not None:
-            self.handle([events.EntriesFound(await self._in(self._submits, recorder.news))])
+            call = (recorder.news,) if scattered is None else (recorder.scatter, scattered)
+            self.handle([events.EntriesFound(await self._in(self._submits, *call))])
 
     @property
     def terminated(self) -> frozenset[StageId]:

@@ -112,9 +112,13 @@ class Session:
         """Take in what happened; nothing any more once it is left."""
         self._driver.handle(happened)
 
-    async def flush(self) -> None:
-        """Plan and submit at once what is gathered, before the run is left."""
-        await self._driver.flush()
+    async def flush(self, is_leaving: bool = False) -> None:
+        """Plan and submit at once what is gathered; who leaves doesn't wait until AWS is back."""
+        await self._driver.flush(is_leaving)
+
+    async def record_scattered(self, event: events.ValuesScattered) -> None:
+        """Write down in a named run where values are that a client scattered."""
+        await self._driver.look_up(event)
 
     async def recall(self, asked: Mapping[Key, int]) -> set[Key]:
         """Let the outcomes of keys come that some session of a named run was asked for.
@@ -242,18 +246,7 @@ class Session:
         return self._values.read(place)
 
     def results(self, prefix: str = "") -> Results:
-        """List the keys that any session of the named run was asked for, newest first; blocks.
-
-        Parameters
-        ----------
-        prefix : str
-            What their names begin with; empty: all.
-
-        Raises
-        ------
-        StoreError, AwsError
-            If the record can't be read, or Batch can't be asked.
-        """
+        """List the keys that a session of the named run was asked for; blocks."""
         return read_results(self.run, self._engine, prefix)
 
     def traffic(self) -> Counter[str]:
