@@ -51,6 +51,8 @@ class Components:
         The number of the code of a task, and the checksum of its own arguments.
     reads : mapping of Key to collection of Key
         What tasks read.
+    refusals : mapping of str to str
+        Why tasks have no digest, with the first of them; but for those that only read such.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class Components:
     codes: Sequence[Mapping[str, bytes]] = ()
     tasks: Mapping[Key, tuple[int, int]] = field(default_factory=dict)
     reads: Mapping[Key, Collection[Key]] = field(default_factory=dict)
+    refusals: Mapping[str, str] = field(default_factory=dict)
 
 
 def encode(parts: Iterable[Components], reads: Mapping[Key, Collection[Key]]) -> bytes:
@@ -74,12 +77,14 @@ def encode(parts: Iterable[Components], reads: Mapping[Key, Collection[Key]]) ->
     environment: dict[str, str] = {}
     packages: dict[str, str] = {}
     files: dict[str, bytes] = {}
+    refusals: dict[str, str] = {}
     codes: list[Mapping[str, bytes]] = []
     known: dict[Key, tuple[int, int]] = {}
     for one in parts:
         environment |= one.environment
         packages |= one.packages
         files |= one.files
+        refusals |= one.refusals
         start = len(codes)
         codes += one.codes
         for key, (code, own) in one.tasks.items():
@@ -92,6 +97,7 @@ def encode(parts: Iterable[Components], reads: Mapping[Key, Collection[Key]]) ->
         "environment": environment,
         "packages": packages,
         "files": files,
+        "refusals": refusals,
         "codes": [dict(code) for code in codes],
         "count": len(keys),
         "keys": KeyList.of(keys).packed,
@@ -129,6 +135,7 @@ def decode(data: Bytes) -> Components:
         found["codes"],
         dict(zip(keys, pairs, strict=True)),
         dict(_reads(keys, _unpacked(found["lengths"]), _unpacked(found["reads"]))),
+        found.get("refusals", {}),
     )
 
 

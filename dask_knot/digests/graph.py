@@ -134,6 +134,7 @@ class Digester:
             self._environment.versions(),
             plain.marks,
             *graph.ingredients(),
+            refusals={reason: str(one.key) for reason, one in graph.refusals.items()},
         )
         return GraphDigests(found, graph.codes(), graph.refusals, components)
 

@@ -83,7 +83,7 @@ def explain(depot: Depot, name: str, text: str) -> list[str]:
 
 def _reasons(view: RunView, made: Made, earlier: Made | None) -> Iterator[str]:
     if made.digest == NO_DIGEST:
-        yield from _undigested(made)
+        yield from _undigested(view.run, made)
         return
     if earlier is None:
         yield f"nothing before it made any {made.prefix}: it had to be made"
@@ -157,8 +157,14 @@ def _place(made: Made) -> tuple[object, ...] | int:
     return kinds.index(made.key)
 
 
-def _undigested(made: Made) -> Iterator[str]:
+def _undigested(run: Run, made: Made) -> Iterator[str]:
     yield "its work has no digest: it is done anew each time, and all that reads it as well"
+    kept = _components(run, made.plan)
+    reasons = {} if kept is None else kept.refusals
+    for reason, first in reasons.items():
+        yield f"in its graph {first} has none: {reason}"
+    if reasons:
+        return
     if made.prefix in made.plan.codes:
         yield f"the code of {made.prefix} has one: it is an argument, or what it reads"
     else:

@@ -115,6 +115,13 @@ def test_what_has_no_digest(made: MadeRun, code: bytes | None, text: str) -> Non
     assert lines[2] == text
 
 
+def test_the_reason_why_work_has_no_digest(made: MadeRun) -> None:
+    plan(made, session(made), ("load-1", NO_DIGEST, None))
+    found = Components(refusals={"it reads the clock": "now-1"})
+    made.run.record.write_why(0, components.encode([found], {}))
+    assert said(made, "load-1")[2:] == ["in its graph now-1 has none: it reads the clock"]
+
+
 def test_the_nearest_is_the_latest_that_is_most_alike(made: MadeRun) -> None:
     a, b, c = (f"x-{number:032}" for number in range(3))
     plan(made, session(made), ((a, 0), digest("a"), SAME), ((a, 1), digest("b"), SAME))
