@@ -32,6 +32,9 @@ a server in which a thread appears finishes its children while a new one takes o
 behind: the server ends when its socket closes or its parent changes, children when the server does
 (Linux sees to it; elsewhere a pipe tells them).
 
+Containers belong to the Docker engine, not to us: a `guard`, a process of its own, waits for the
+end of the client, and ends those that one which was killed has left.
+
 What is pure. `capacity`, `definitions`, `descriptions`, `jobgraph`, `jobs` and `lanes` are told the
 time, and touch neither clock, file nor process.
 """

@@ -15,6 +15,7 @@ from dask_knot.errors import EngineError
 from dask_knot.image.image import ensure_local_image, resolve_spec
 from dask_knot.local.docker import DockerLauncher, words_of
 from dask_knot.local.engine import LocalEngine, this_machine
+from dask_knot.local.guard import Guard
 from dask_knot.local.launcher import Launcher
 from dask_knot.run.folder import folder_of
 from dask_knot.settings.settings import Settings
@@ -46,7 +47,7 @@ def open_docker(
     def launch(logs: Path, store_url: str) -> Launcher:
         folder = folder_of(store_url)
         folders = [] if folder is None else [folder]
-        return DockerLauncher(client, image, folders, environment)
+        return DockerLauncher(client, image, folders, environment, Guard())
 
     return LocalEngine(settings, launch, image, machine)
 

@@ -16,12 +16,13 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from dask_knot.batch.rules import NOT_STARTED, OUT_OF_MEMORY
 from dask_knot.errors import EngineError
+from dask_knot.local.guard import LABEL as GUARD
+from dask_knot.local.guard import Guard
 from dask_knot.local.launcher import ChildProcess, Exit, Listener
 
 logger = logging.getLogger(__name__)
 
-#: Containers say what they are: `docker ps --filter label=dask-knot` finds those of a client that
-#: was killed.
+#: Containers say what they are: `docker ps --filter label=dask-knot` finds them.
 LABEL = "dask-knot"
 
 
@@ -41,6 +42,8 @@ class DockerLauncher:
         What the containers may read and write, under the same path: the store.
     environment : mapping of str to str
         Variables of every container, beside the job's own.
+    guard : Guard, optional
+        Ends the containers if this process is killed; it is dismissed with `close`.
     """
 
     def __init__(
@@ -49,11 +52,13 @@ class DockerLauncher:
         image: str,
         folders: Sequence[Path] = (),
         environment: Mapping[str, str] | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self._client = client
         self._image = image
         self._folders = folders
         self._environment = {"HOME": "/tmp", **(environment or {})}
+        self._guard = guard
         self._listener: Listener | None = None
         self._children: dict[str, _Container] = {}
         self._lock = threading.Lock()
@@ -92,6 +97,8 @@ class DockerLauncher:
         for record in records:
             if record.thread is not None:
                 record.thread.join()
+        if self._guard is not None:
+            self._guard.dismiss()
         self._client.close()
 
     def _run(self, child: ChildProcess, record: _Container) -> None:
@@ -140,6 +147,7 @@ class DockerLauncher:
 
     def _options(self, child: ChildProcess) -> dict[str, Any]:
         limit = f"{child.memory}m"
+        guarded = {} if self._guard is None else {GUARD: self._guard.name}
         mounts = [docker.types.Mount(str(path), str(path), type="bind") for path in self._folders]
         gpus = [
             docker.types.DeviceRequest(
@@ -150,7 +158,7 @@ class DockerLauncher:
             "command": list(child.command),
             "environment": {**self._environment, **child.environment},
             "init": True,
-            "labels": {LABEL: child.child_id},
+            "labels": {LABEL: child.child_id, **guarded},
             "network_mode": "host",
             "user": f"{os.getuid()}:{os.getgid()}",
             "mounts": mounts,

@@ -64,11 +64,11 @@ class Server:
         try:
             self._output = _open_output(log_path)
             self._process = subprocess.Popen(
-                [sys.executable, _BOOT, MODULE, str(number), _ROOT, *lasting(sys.path)],
+                boot_command(MODULE, str(number)),
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=self._output,
-                env=_without_here(environment),
+                env=far_environment(environment),
                 pass_fds=(number,),
                 # Not in the group that Ctrl-C in a terminal reaches: not even while it starts.
                 start_new_session=True,
@@ -150,6 +150,11 @@ _ROOT = str(Path(dask_knot.__file__ or "").resolve().parent.parent)
 _BOOT = str(Path(__file__).with_name("boot.py"))
 
 
+def boot_command(module: str, argument: str) -> list[str]:
+    """Give the command of a process that runs a module of ours, on an import path of ours."""
+    return [sys.executable, _BOOT, module, argument, _ROOT, *lasting(sys.path)]
+
+
 def _open_output(log_path: Path | None) -> int:
     """Open what the server prints into: it can be read again, and is gone afterwards if unnamed."""
     if log_path is not None:
@@ -158,7 +163,7 @@ def _open_output(log_path: Path | None) -> int:
         return os.dup(file.fileno())
 
 
-def _without_here(environment: Mapping[str, str]) -> dict[str, str]:
+def far_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Give an environment in which Python doesn't look into the current folder while it starts."""
     entries = environment.get("PYTHONPATH", "").split(os.pathsep)
     far = [entry for entry in entries if os.path.isabs(entry) and not _is_here(entry)]
