@@ -38,9 +38,10 @@ def test_a_run_is_looked_at_ended_and_deleted_without_its_client(
         bad = client.submit(shout, 0)
         wait(bad, timeout=120)
         assert bad.status == "error"
-        client.submit(time.sleep, 1000)
+        slow = client.submit(time.sleep, 1000)
         until(lambda: any(row.counts.get("RUNNING") for row in cluster.jobs), 120)
         cluster.leave()
+        del slow
     assert "running" in dask_knot("runs")
     shown = dask_knot("show", "colleague")
     assert "1 erred" in shown
