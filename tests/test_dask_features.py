@@ -28,6 +28,7 @@ PARTS = [
     "Small submissions",
     "Errors",
     "Cancel, release, restart",
+    "Named runs: `KnotCluster(name=...)`",
     "Scatter",
     "Annotations",
     "Collections",

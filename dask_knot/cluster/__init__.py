@@ -3,9 +3,9 @@
 How it works
 ------------
 `KnotCluster` is what users make: its keywords become settings, and it is the `SessionCluster` of
-those. That one is all that Dask wants of a cluster, and has its parts in a `Lifetime`, which opens
-and ends three things in one event loop: a `Session`, which runs the jobs, Dask's scheduler, and one
-Dask worker, the gateway.
+those, whose run can be left and come back to (`RunCluster`). That one is all that Dask wants of a
+cluster, and has its parts in a `Lifetime`, which opens and ends three things in one event loop: a
+`Session`, which runs the jobs, Dask's scheduler, and one Dask worker, the gateway.
 
 `KnotScheduler` is Dask's scheduler in which some methods answer differently. Each of these is one
 line that calls a collaborator, and hands it Dask's own method where that is still needed:
@@ -19,6 +19,8 @@ line that calls a collaborator, and hands it Dask's own method where that is sti
 - `Values` reads the bytes when somebody gathers, and learns what the gateway has scattered.
 - `JobWorkers` shows jobs where Dask shows workers, `PluginRegistry` takes worker plugins to jobs,
   `Replay` gives clients the tasks inside shards, `Departures` keeps quiet who has left.
+- `Recall` asks a named run for keys that no graph has brought: they become tasks without inputs,
+  for which Dask asks as for all others. `PublishedDatasets` keeps what is published in the store.
 
 The gateway runs no task. It serves values to clients that ask workers, puts scattered ones into the
 store, and reports the capacity of all jobs together.
@@ -33,6 +35,8 @@ Races
   one that was cancelled between the two is let go.
 - An outcome may come when nobody waits any more, or when the key is asked for once more: each
   carries the run id of the question, and an old one is dropped.
+- A key may be asked of the run while a graph that brings it, or reads it, is being opened: the
+  graph waits until it is known whether the run has it.
 - A value that is lost while it is read may have been made again: only the place that was tried is
   given up.
 - Messages of clients that have left, and of those that leave while the cluster closes, are for
