@@ -14,6 +14,11 @@ what waits (`diagnosis`). The end of a cluster terminates (`termination`). Whoev
 reads logs calls from a thread of his own. They share `jobs`: mappings that are replaced, never
 changed.
 
+Jobs of others. A session of a named run may watch jobs that another one has submitted: they are
+found by the ids in the run's record, or by their names (`runjobs`). What had failed before they
+were looked at here is no result, and is left. Jobs that are processes of another client, and stages
+that never were submitted, Batch knows nothing of: `foreign` answers for them as Batch would.
+
 What may be missing. Batch forgets jobs a day to a week after their end: one that several answers in
 a row don't name counts as over. Permissions to look at queues may be missing, or a log: then fewer
 words are said. A stage that was refused has no job, and what depends on it is refused for the same

@@ -18,6 +18,13 @@ tells outcomes to its `Hooks`; neither side ever waits for the other in there.
   ``tempo.patience`` seconds, then the futures it concerns are told. `outages` says which is which.
 - A mistake of ours, wherever it is raised, errs all keys without an outcome: nobody waits for ever.
 
+In a named run a session has company. Its `Heart` shows the others that it is there; `Neighbours`
+tells which of them are, by processes on this machine, else by heartbeats and our own clock. What
+another session makes is adopted: the `JobFinder` has its job watched as if it were ours, or, where
+Batch can't be asked, as long as that session is there. What a child left is told by its manifest or
+by an obituary, which whoever sees it end writes down (`Graveyard`). Nobody ends a job that others
+may wait for; but whoever ends the run says so, and all hear of it by their next heartbeat.
+
 Clock, timers and executors are the session's `Clockwork`: with those of a virtual event loop hours
 pass in moments, in one thread.
 

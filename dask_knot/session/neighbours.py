@@ -106,12 +106,13 @@ class Neighbours:
     def _feel(self, session: int, pulse: _Pulse) -> None:
         now = self.now()
         if now - pulse.read >= min(pulse.interval * READ_AGAIN, READ_AGAIN_AFTER):
-            self._ask_who(session, pulse)
             self._read_beat(session, pulse, now)
-        here = None if pulse.who is None else runs_here(pulse.who)
         if pulse.beat is not None and pulse.beat.state is not Presence.OPEN:
             pulse.is_gone = True
-        elif here is not None:
+            return
+        self._ask_who(session, pulse)
+        here = None if pulse.who is None else runs_here(pulse.who)
+        if here is not None:
             pulse.is_gone = not here
         elif pulse.who is None and pulse.beat is None:
             pulse.is_gone = True
