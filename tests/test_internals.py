@@ -348,6 +348,45 @@ def test_news_are_held_until_they_are_sent(threads_client: Client) -> None:
     assert threads_client.sync(look) == (True, False)
 
 
+def test_a_key_is_asked_for_by_its_name(threads_client: Client) -> None:
+    held = threads_client.submit(operator.add, 1, 2, key="three")
+    assert held.result() == 3
+    with Client(threads_client.cluster, set_as_default=False) as other:
+        silent = Future("three", other)
+        assert internals.future_of("three", other).result(timeout=10) == 3
+        assert silent.done()
+
+
+def test_who_shuts_down_is_told_from_who_closes() -> None:
+    asked: list[bool] = []
+
+    class Closed:
+        """A cluster that is closed."""
+
+        async def close(self) -> None:
+            """Look who asks."""
+
+    class Watched(Closed):
+        def close(self) -> Any:
+            frame = inspect.currentframe()
+            assert frame is not None
+            assert frame.f_back is not None
+            asked.append(internals.is_shutdown(frame.f_back))
+            return super().close()
+
+    async def live() -> None:
+        async with (
+            Scheduler(dashboard_address=":0", port=0, host="127.0.0.1") as scheduler,
+            Client(scheduler.address, asynchronous=True) as client,
+        ):
+            client.cluster = Watched()
+            await client.cluster.close()
+            await client.shutdown()
+
+    asyncio.run(live())
+    assert asked == [False, True]
+
+
 def test_a_folder_that_is_kept_outlives_its_server(threads_client: Client) -> None:
     worker: Worker = threads_client.cluster.workers[0]
     folder = Path(worker.local_directory)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -80,6 +81,20 @@ def test_who_leaves_lets_go_of_all_and_holds_nothing_more(calls: Calls) -> None:
     departures.update_data(calls, {"who_has": {}})
     assert register.clients == {}
     assert calls == [(["a"], "one"), ({},)]
+
+
+def test_what_a_client_that_goes_lets_go_of_is_left(calls: Calls) -> None:
+    order: list[object] = []
+
+    @contextmanager
+    def leaving() -> Iterator[None]:
+        order.append("begin")
+        yield
+        order.append("end")
+
+    departures = Departures(Register(one=True), leaving)
+    departures.remove(lambda *client: order.append(client), "one", "x")
+    assert order == ["begin", ("one", "x"), "end"]
 
 
 def test_a_progress_bar_may_be_given_up_when_all_ends() -> None:
