@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from dask_knot.errors import RunNameError, StoreError
+from dask_knot.errors import ConfigurationError, RunNameError, StoreError
 from dask_knot.runs.depot import Depot
 from dask_knot.runs.jobs import KnownJobs, find_run_jobs, with_jobs
 from dask_knot.runs.reading import Observe, RunView, read_holders, read_run
@@ -96,7 +96,7 @@ def _overview(depot: Depot, observe: Observe, name: str) -> RunOverview | None:
     try:
         run, info = depot.open(name)
         view = read_run(run, info, observe, is_hasty=True)
-    except RunNameError:  # something else that is called as a run would be
+    except (RunNameError, ConfigurationError):  # it is something else, or was deleted meanwhile
         return None
     except StoreError as error:
         return RunOverview(name, why=str(error))

@@ -1,0 +1,40 @@
+"""All runs of a store at once, while others change them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dask_knot.run.names import ShardId, StageId
+from dask_knot.runs.depot import Depot, Words, find_runs
+from dask_knot.runs.overview import overviews
+from dask_knot.runs.presence import Observer
+from tests.runs.stores import MadeRun
+
+
+@pytest.fixture
+def depot(tmp_path: Path) -> Depot:
+    """Make a store of three runs, each newer than the one before."""
+    for name in ("c", "a", "b"):
+        made = MadeRun(tmp_path, name)
+        made.plan(0, [["x-0"]])
+        made.finish(ShardId(StageId(0, 0), 0))
+    return find_runs(Words(store=str(tmp_path), engine="local"))
+
+
+def names(depot: Depot) -> list[str]:
+    found = overviews(depot, Observer(lambda line: pytest.fail(line)))
+    assert all(one.view is not None for one in found)
+    return [one.name for one in found]
+
+
+def test_the_newest_comes_first(depot: Depot) -> None:
+    assert names(depot) == ["b", "a", "c"]
+
+
+def test_a_run_that_is_deleted_meanwhile_is_left_out(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Depot, "names", lambda self: ["b", "gone", "c"])
+    assert names(depot) == ["b", "c"]
