@@ -42,7 +42,8 @@ def _of_numpy(value: Any, numpy: Any) -> Opened | None:
 
 
 def _dtype(value: Any) -> Opened | None:
-    is_simple = value.isbuiltin == 1 or value.kind in "SUmM"
+    # Not those of others, which may be called alike; one that was pickled isn't "builtin" any more.
+    is_simple = value.kind in "?biufcSUmM" and value.type.__module__ == "numpy"
     return Opened(b"dtype" + value.str.encode()) if is_simple and not value.metadata else None
 
 
@@ -59,6 +60,8 @@ def _array(value: Any, numpy: Any) -> Opened:
 
 def _without_repeats(value: Any) -> Any:
     """Take out of an array that was broadcast what is in memory."""
+    if not value.size:  # its strides say nothing
+        return value
     sides = zip(value.shape, value.strides, strict=True)
     return value[tuple(slice(1) if stride == 0 and n else slice(None) for n, stride in sides)]
 
@@ -78,6 +81,7 @@ def _ufunc(value: Any, numpy: Any) -> Opened:
 
 def _of_pyarrow(value: Any, pyarrow: Any) -> Opened | None:
     """Open tables and arrays by their bytes in Arrow's own format, in one piece."""
+    kind = type(value).__name__.encode()
     if isinstance(value, pyarrow.ChunkedArray | pyarrow.Array):
         value = pyarrow.table({"": value})
     if isinstance(value, pyarrow.RecordBatch):
@@ -87,4 +91,4 @@ def _of_pyarrow(value: Any, pyarrow: Any) -> Opened | None:
     sink = pyarrow.BufferOutputStream()
     with pyarrow.ipc.new_stream(sink, value.schema) as writer:
         writer.write_table(value.combine_chunks())
-    return Opened(b"arrow" + digest(memoryview(sink.getvalue())))
+    return Opened(b"arrow " + kind + digest(memoryview(sink.getvalue())))

@@ -7,7 +7,6 @@ Neither files nor modules nor lines have a name here, so that code may be moved.
 from __future__ import annotations
 
 import builtins
-import enum
 import importlib
 import importlib.util
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 
 from dask_knot.digests import bytecode, impurity
 from dask_knot.digests.bytecode import CAPTURED, Bytecode, Use
+from dask_knot.digests.classes import members_of
 from dask_knot.digests.environment import Environment, Origin
 from dask_knot.digests.plain import digest, sized
 from dask_knot.digests.refusal import UndigestibleError
@@ -26,19 +26,10 @@ from dask_knot.digests.walk import Opened
 
 #: Instead of a variable that isn't there.
 _MISSING = ("nothing of that name",)
-#: Members of classes that say where they are from, what they are called, or what is derived.
-_OF_EVERY_CLASS = frozenset(
-    {
-        *("__module__", "__doc__", "__dict__", "__weakref__", "__qualname__", "__name__"),
-        *("__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__"),
-        *("__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl"),
-        *("__slotnames__", "__type_params__"),
-        *("__dataclass_fields__", "__parameters__", "__orig_bases__", "__match_args__"),
-    }
-)
 #: With these, code reaches what it doesn't name.
 _REACHING = (globals, eval, exec, __import__, importlib.import_module)
-_MEMBER_KINDS = ("getset_descriptor", "member_descriptor")
+#: Globals that say where code stands.
+_PLACES = ("__file__", "__name__")
 
 
 class CodeReader:
@@ -138,6 +129,8 @@ class CodeReader:
         name = ".".join((use.name, *use.chain))
         if use.level is not None:
             value: Any = _module(use, known)
+        elif use.name in _PLACES:
+            return name, _place(use.name, known)
         elif use.name in known:
             value = known[use.name]
         else:
@@ -197,12 +190,18 @@ class CodeReader:
         if known is not None:
             return known
         origin = self._environment.origin(kind.__module__)
-        members = dict(_members(kind))
+        members = dict(members_of(kind))
         label = b"class" + kind.__qualname__.encode()
         if origin is not None:
             label += origin.token
         parts = {"bases": kind.__bases__, "metaclass": type(kind), **members}
         return Opened(label, (*parts.values(),), (*parts,))
+
+
+def _place(name: str, known: Mapping[str, Any]) -> int:
+    """Give the file of a module by its name alone, whatever stands in it; of its name, nothing."""
+    text = known.get(name) if name == "__file__" else ""
+    return int.from_bytes(digest(str(text).encode(errors="surrogatepass")), "big")
 
 
 def _qualified(value: Any) -> Any:
@@ -265,33 +264,3 @@ def _dispatched(function: FunctionType) -> Opened | None:
         return None
     pairs = list(dict(registry).items())
     return Opened(b"singledispatch", [*pairs], ["registered " + kind.__name__ for kind, _ in pairs])
-
-
-def _members(kind: type) -> Iterator[tuple[str, Any]]:
-    """Give what a class is made of."""
-    if issubclass(kind, enum.Enum):
-        yield "members", [(name, one.value) for name, one in kind.__members__.items()]
-    fields = kind.__dict__.get("__dataclass_fields__")
-    if fields is not None:
-        yield "fields", [_field(field) for field in fields.values()]
-    for name, value in sorted(vars(kind).items()):
-        if name in _OF_EVERY_CLASS or type(value).__name__ in _MEMBER_KINDS:
-            continue
-        if name in impurity.WRITERS:
-            continue  # whoever calls it is refused; whoever doesn't, doesn't care
-        if issubclass(kind, enum.Enum) and _is_of_enum(kind, name, value):
-            continue
-        yield name, value
-
-
-def _is_of_enum(kind: type[enum.Enum], name: str, value: Any) -> bool:
-    """Tell a member of an enum, and what the enum keeps of them, from what the user wrote."""
-    if isinstance(value, FunctionType | staticmethod | classmethod):
-        return False
-    is_inner = name.startswith("_") and name.endswith("_")
-    return is_inner or name in kind.__members__ or type(value).__module__ == "enum"
-
-
-def _field(field: Any) -> tuple[Any, ...]:
-    flags = (field.init, field.repr, field.hash, field.compare, field.kw_only)
-    return (field.name, field.default, field.default_factory, *flags, dict(field.metadata))

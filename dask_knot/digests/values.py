@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copyreg
 import datetime
 import enum
 import functools
+import logging
 import os
 from collections.abc import Callable, Mapping
 from types import (
@@ -106,6 +108,8 @@ class ObjectReader:
         found = arrays.opened(value) or self._wrapped(value)
         if found is not None:
             return found
+        if isinstance(value, logging.Logger):  # most are called as their module
+            return Opened(b"logger")
         if isinstance(value, os.PathLike):
             return Opened(b"path" + kind.__name__.encode(), (os.fspath(value),))
         if isinstance(value, enum.Enum):
@@ -136,7 +140,8 @@ class ObjectReader:
 
     def _pickled(self, value: Any) -> Opened:
         """Open an object by what pickle would keep of it."""
-        reduced = value.__reduce_ex__(_PROTOCOL)
+        reducer = copyreg.dispatch_table.get(type(value))
+        reduced = value.__reduce_ex__(_PROTOCOL) if reducer is None else reducer(value)
         if isinstance(reduced, str):
             return self._code.named(value, reduced)
         make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
