@@ -284,9 +284,11 @@ def test_a_client_that_shuts_down_ends(reopen: Opener) -> None:
     client.shutdown()
     cluster.end()  # it isn't one that was left
     cluster = reopen()
-    client = Client(cluster.scheduler_address)
-    client.shutdown()
+    program = "import sys; from distributed import Client; Client(sys.argv[1]).shutdown()"
+    command = [sys.executable, "-c", program, cluster.scheduler_address]
+    subprocess.run(command, check=True, timeout=60)
     until(lambda: cluster.status.name == "closed")
+    cluster.end()
 
 
 # What is reused.
