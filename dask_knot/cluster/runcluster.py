@@ -56,7 +56,8 @@ class RunCluster(SessionCluster):
         EngineError
             If the named run was left before.
         """
-        if self.status == Status.closed and self.settings.is_named and not self._ends:
+        is_over = self._ends or (self.scheduler is not None and self.scheduler.is_shut_down)
+        if self.status == Status.closed and self.settings.is_named and not is_over:
             raise EngineError(
                 f"the cluster {self.name} is closed, and has left its run: "
                 f"`dask knot cancel {self.name}` ends the jobs"
