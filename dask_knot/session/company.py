@@ -54,12 +54,14 @@ class Company:
             If the store or Batch can't be asked.
         """
         finder, here = self.finder, self.finder.here
-        if here.jobs_stay:
-            for job in listed_jobs(here.client, here.queue, finder.run.name).values():
+        who = own_info(here.engine)
+        try:
+            finder.run.record.end(f"{who.user}@{who.host}")
+        finally:  # whatever the store says, no job goes on
+            found = listed_jobs(here.client, here.queue, finder.run.name) if here.jobs_stay else {}
+            for job in found.values():
                 if not job.is_over:
                     finder.service.adopt(job.stage, stage_job(job))
-        who = own_info(here.engine)
-        finder.run.record.end(f"{who.user}@{who.host}")
 
 
 def look_around(
