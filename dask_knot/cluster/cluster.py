@@ -93,8 +93,11 @@ class KnotCluster(RunCluster):
     ------
     ConfigurationError
         If a setting is unknown or wrong; the message names the valid ones.
+    RunNameError, RunFormatError
+        If the name is that of something else in the store, or another version made the run.
     StoreError
-        If the store can't be written.
+        If the store can't be read; or not be written, unless the run is there: then it can be
+        read, and what must be computed errs.
 
     Examples
     --------
