@@ -25,9 +25,8 @@ from dask_knot.run.keys import KeyList
 VERSION = 1
 #: Of the parts of one code so many are kept.
 MOST_PARTS = 5_000
-#: So many causes are told, and so many tasks looked at for them.
+#: So many causes are told.
 MOST_CAUSES = 10
-MOST_TASKS = 1_000_000
 
 _HEAD = struct.Struct("<2sBBII")
 _MAGIC = b"KY"
@@ -188,12 +187,13 @@ def _changed(what: str, now: Mapping[str, str], before: Mapping[str, str]) -> It
 def _causes(now: Components, before: Components, key: Key, earlier: Key) -> list[str]:
     """Follow what two tasks read to where they begin to differ."""
     found: list[str] = []
+    sums = _deep_sums(now), _deep_sums(before)
     left, seen = [(key, earlier)], {(key, earlier)}
-    while left and len(found) < MOST_CAUSES and len(seen) < MOST_TASKS:
+    while left and len(found) < MOST_CAUSES:
         one, other = left.pop()
-        lines = list(_own_causes(now, before, one, other))
-        found += lines
-        for new, old in _pairs(now, before, one, other):
+        found += _own_causes(now, before, one, other)
+        reads = now.reads.get(one, ()), before.reads.get(other, ())
+        for new, old in _pairs(reads, sums):
             if new is None:
                 found.append(f"{key_split(one)} does not read {old} any more")
             elif old is None:
@@ -202,6 +202,24 @@ def _causes(now: Components, before: Components, key: Key, earlier: Key) -> list
                 seen.add((new, old))
                 left.append((new, old))
     return found[:MOST_CAUSES]
+
+
+def _deep_sums(components: Components) -> dict[Key, int]:
+    """Give checksums of arguments, with those of all that is read, whatever is called."""
+    found: dict[Key, int] = {}
+    for first in components.tasks:
+        left = [first]
+        while left:
+            key = left[-1]
+            reads = components.reads.get(key, ())
+            below = [read for read in reads if read not in found]
+            if below and key not in found:
+                left += below
+                continue
+            left.pop()
+            sums = sorted(found[read] for read in reads)
+            found[key] = zlib.crc32(array("I", [components.tasks[key][1], *sums]).tobytes())
+    return found
 
 
 def _own_causes(now: Components, before: Components, one: Key, other: Key) -> Iterator[str]:
@@ -226,21 +244,20 @@ def _part_lines(now: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[s
 
 
 def _pairs(
-    now: Components, before: Components, one: Key, other: Key
+    reads: tuple[Collection[Key], Collection[Key]], sums: tuple[Mapping[Key, int], ...]
 ) -> Iterator[tuple[Key | None, Key | None]]:
     """Pair what two tasks read: by key, else by prefix, those first that are alike."""
-    new, old = now.reads.get(one, ()), before.reads.get(other, ())
-    common = {*new} & {*old}
+    common = {*reads[0]} & {*reads[1]}
     yield from ((key, key) for key in common)
-    rest, past = (_by_prefix(key for key in keys if key not in common) for keys in (new, old))
+    rest, past = (_by_prefix(key for key in keys if key not in common) for keys in reads)
     for prefix in {**rest, **past}:
-        # Of the same arguments, as far as there are such: keys may be others in each session.
+        # Keys may be others in each session.
         alike: dict[int, list[Key]] = {}
         for key in past.get(prefix, []):
-            alike.setdefault(before.tasks[key][1], []).append(key)
+            alike.setdefault(sums[1][key], []).append(key)
         unpaired = []
         for key in rest.get(prefix, []):
-            known = alike.get(now.tasks[key][1])
+            known = alike.get(sums[0][key])
             if known:
                 yield key, known.pop(0)
             else:

@@ -20,6 +20,8 @@ from dask_knot.internals import EXECUTE_SUBGRAPH, Alias, DataNode, GraphNode, Ta
 
 #: With it begins what a task reads.
 _READ = ord(b"R")
+#: With it what it calls, and True, which is nothing else.
+_CALLED = ord(b"T")
 #: So many fused tasks are remembered: in arrays that are filled, most blocks are alike.
 _REMEMBERED = 10_000
 #: Digests by key; None for what has none.
@@ -61,7 +63,8 @@ class TaskWriter:
             return self._fused_digest(node, known)
         parts: list[Any] = [self._environment]
         self._call(node, parts, known)
-        self.own = crc32(b"".join([part for part in parts if part[0] != _READ]))
+        # Without the environment, and what is called.
+        self.own = crc32(b"".join([part for part in parts[2:] if part[0] != _READ]))
         return digest(b"".join(parts))
 
     def _fused_digest(self, node: Task, known: Known) -> bytes:
@@ -145,9 +148,10 @@ class TaskWriter:
         """Write what is inside of fused tasks."""
         steps = self._fused.get(id(inner))
         if steps is None:
-            steps = [(name, self.form(inner[name]).settled()) for name in in_order(inner)]
+            forms = [(name, self.form(inner[name])) for name in in_order(inner)]
+            steps = [(name, form.settled()) for name, form in forms]
             self._fused[id(inner)] = steps
-            self._inner_own[id(inner)] = crc32(b"".join([form.fixed() for _, form in steps]))
+            self._inner_own[id(inner)] = crc32(b"".join([form.fixed() for _, form in forms]))
         return steps
 
     def _given(self, argument: Any) -> Form:
@@ -178,7 +182,7 @@ class Form:
         return self
 
     def fixed(self) -> bytes:
-        """Give what is the same whatever is filled in."""
+        """Give what is the same whatever is filled in, and whatever is called."""
         return b""
 
 
@@ -222,7 +226,13 @@ class _Calling(Form):
         )
 
     def fixed(self) -> bytes:
-        return b"".join([part if isinstance(part, bytes) else part.fixed() for part in self._parts])
+        found = []
+        for part in self._parts[1:]:
+            if not isinstance(part, bytes):
+                found.append(part.fixed())
+            elif part[0] != _CALLED or len(part) == 1:
+                found.append(part)
+        return b"".join(found)
 
     def settled(self) -> Form:
         parts: list[bytes | Form] = []

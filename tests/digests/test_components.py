@@ -44,9 +44,12 @@ def components(module: ModuleType, **changed: Any) -> Components:
     exec(SOURCE.format(**words), vars(module))
     token = words["token"]
     cleaned: list[Key] = [(f"clean-{token}", number) for number in range(3)]
-    tasks: dict[Key, Any] = {
-        key: Task(key, module.clean, number + words["first"]) for number, key in enumerate(cleaned)
-    }
+    tasks: dict[Key, Any] = {}
+    read: list[Key] = [(f"load-{token}", number) for number in range(3)]
+    tasks |= {key: Task(key, abs, number + words["first"]) for number, key in enumerate(read)}
+    turn = 1 if token != SAME["token"] else 0  # the order of keys says nothing
+    pairs = zip(cleaned, read[turn:] + read[:turn], strict=True)
+    tasks |= {key: Task(key, module.clean, TaskRef(one)) for key, one in pairs}
     tasks["data"] = DataNode("data", words.get("data", 5))
     tasks["total"] = Task("total", module.total, *map(TaskRef, [*cleaned, "data"]))
     tasks["wanted"] = Alias("wanted", "total")
@@ -60,10 +63,11 @@ def components(module: ModuleType, **changed: Any) -> Components:
     [
         ({}, []),
         ({"token": "a1" * 16}, []),
+        ({"scale": 3, "token": OTHER}, ["code of clean: SCALE of helper of clean was changed"]),
         ({"scale": 3}, ["code of clean: SCALE of helper of clean was changed"]),
         ({"k": 4}, ["code of clean: defaults of clean was changed"]),
         ({"operator": "-"}, ["code of total: total was changed"]),
-        ({"first": 1, "token": OTHER}, [f"an argument of the task ('clean-{OTHER}', 2)"]),
+        ({"first": 1, "token": OTHER}, [f"an argument of the task ('load-{OTHER}', 2)"]),
         ({"data": 6}, ["an argument of the task data"]),
     ],
     ids=str,
