@@ -309,6 +309,14 @@ def test_what_there_is_already_is_foreseen_and_can_be_made_anew(reopen: Opener) 
         assert own_jobs(cluster)
 
 
+def test_what_reads_scattered_values_is_known_by_their_content(reopen: Opener) -> None:
+    for is_first in (True, False):
+        with reopen() as cluster, Client(cluster) as client:
+            (data,) = client.scatter([np.arange(1000)], hash=False)
+            assert client.submit(np.sum, data, pure=False).result(timeout=60) == 499_500
+            assert bool(own_jobs(cluster)) is is_first
+
+
 def test_work_that_is_never_the_same_is_named(reopen: Opener) -> None:
     with reopen() as cluster, Client(cluster):
         drawn = repr(cluster.plan_of(dask.delayed(draw)()))
