@@ -96,7 +96,7 @@ def record(folder: str, keys: int, plans: int = 100, shards: int = 100) -> None:
 
 def recall(folder: str, name: str) -> dict[str, float]:
     """Time the opening of a run that was recorded, and the value of one of its keys."""
-    from distributed import Client, Future
+    from distributed import Client
 
     from dask_knot import KnotCluster
 
@@ -108,7 +108,7 @@ def recall(folder: str, name: str) -> dict[str, float]:
         with Client(cluster) as client:
             start = time.perf_counter()
             if name == "recorded":
-                assert Future("last-7", client).result() == 1
+                assert cluster.future("last-7").result() == 1
             else:
                 assert client.submit(increment, 0).result() == 1
             return {
