@@ -85,6 +85,14 @@ def is_held(state: TrackerState, draft: Draft) -> bool:
     return bool(state.unsettled) and not draft.waits.isdisjoint(state.unsettled)
 
 
+def hold_all(state: TrackerState, draft: Draft) -> bool:
+    """Look anew at all that a draft reads, which may have been adopted meanwhile."""
+    draft.wait_for_nobody()
+    for record in draft.reads.values() if state.unsettled else ():
+        hold(state, draft, record)
+    return is_held(state, draft)
+
+
 def _adopt(state: TrackerState, record: KeyRecord, spot: Spot) -> None:
     stage = state.stages.get(spot.shard.stage) or _adopted_stage(state, spot)
     shard = stage.shards[spot.shard.index]

@@ -55,6 +55,10 @@ class Draft:
         """Read what an adopted stage makes."""
         self.waits.add(stage)
 
+    def wait_for_nobody(self) -> None:
+        """Read nothing that an adopted stage makes, as far as is known."""
+        self.waits.clear()
+
     def want(self, record: KeyRecord, now: float) -> None:
         """Note one more key that is to be made."""
         self.last = now

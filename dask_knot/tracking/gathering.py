@@ -11,7 +11,7 @@ from dask_knot.errors import InternalError
 from dask_knot.planning import PlanRequest
 from dask_knot.run.names import StageId
 from dask_knot.tracking.actions import Admit, MakePlan
-from dask_knot.tracking.adoption import is_held, is_taken
+from dask_knot.tracking.adoption import hold_all, is_held, is_taken
 from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.events import Graph, Leaving, PlanOutrun
 from dask_knot.tracking.gaps import Remake, prune, read, settle, take_missing
@@ -113,7 +113,7 @@ def hurry(state: TrackerState, event: Leaving, now: float) -> None:
 
 def _plan(state: TrackerState, draft: Draft) -> None:
     settle(state, draft)
-    if is_held(state, draft):
+    if hold_all(state, draft):
         state.drafts.appendleft(draft)
         return
     wanted = [r for r in draft.wanted if r.draft is draft and r.is_needed]

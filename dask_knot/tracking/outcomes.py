@@ -32,12 +32,30 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
         return
     state.moved.update(manifest.moved)
     shard.have_left(stage.tally.ran(shard.left, manifest))
+    again = _take_outputs(state, shard, event, now)
+    # Of what is tried again, inputs may be adopted from this very manifest.
+    while any(record.state is KeyState.PLANNED for record in _told_of(shard, manifest)):
+        again += _take_outputs(state, shard, event, now)
+    if manifest.final:
+        _end(state, shard)
+    for record in again:
+        state.detach(record)
+    for record in shard.outputs if shard.alive else ():
+        if record.shard is shard:
+            state.drop_if_unneeded(record)  # its client has left
+
+
+def _take_outputs(
+    state: TrackerState, shard: ShardRecord, event: ManifestFound, now: float
+) -> list[KeyRecord]:
+    """Note the outcomes of keys; have made again, and give, those that have none in the end."""
+    manifest = event.manifest
     starved: list[KeyRecord] = []
     stale: list[KeyRecord] = []
     for output in manifest.outputs:
         record = shard.outputs[output.ordinal]
-        if record.shard is not shard:
-            continue
+        if record.shard is not shard or record.state is KeyState.WAITING:
+            continue  # it is made elsewhere, or is made again
         if output.ordinal in manifest.lost and losses.is_starved(state, record):
             starved.append(record)
             continue
@@ -52,13 +70,13 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
         _try_again(state, stale, now)
     if starved:
         _feed(state, shard, starved, manifest, now)
-    if manifest.final:
-        _end(state, shard)
-    for record in [*starved, *stale]:
-        state.detach(record)
-    for record in shard.outputs if shard.alive else ():
-        if record.shard is shard:
-            state.drop_if_unneeded(record)  # its client has left
+    return [*starved, *stale]
+
+
+def _told_of(shard: ShardRecord, manifest: Manifest) -> list[KeyRecord]:
+    """List the keys of a shard that a manifest tells of."""
+    records = [shard.outputs[output.ordinal] for output in manifest.outputs]
+    return [record for record in records if record.shard is shard]
 
 
 def _is_to_be_tried(shard: ShardRecord, record: KeyRecord) -> bool:
@@ -91,6 +109,8 @@ def _feed(
     now: float,
 ) -> None:
     """Make again what outputs of a shard lacked, and then them."""
+    for record in starved:
+        state.catalog.forget(record.key, shard.id)
     objects = {name for record in starved for name in manifest.lost[record.ordinal]}
     found = losses.note_lost(state, shard, objects)
     for id in found.shards:
@@ -114,19 +134,15 @@ def take_failed_child(state: TrackerState, event: ChildFailed, now: float) -> No
     shard = stage.shards[event.shard.index] if stage else None
     if shard is None or shard.is_late(ShardEvent.CHILD_FAILED):
         return
-    missing = [r for r in shard.outputs if r.shard is shard and r.state is KeyState.PLANNED]
+    missing = _missing(shard)
     attempts = max((record.attempts for record in missing), default=0)
-    for record in missing:
-        state.catalog.forget(record.key, shard.id)
     if judge(event.ending, shard.size, attempts) is Consequence.FAIL:
+        for record in missing:
+            state.catalog.forget(record.key, shard.id)
         _fail(state, missing, event.error)
         _give_up(state, shard, ShardEvent.CHILD_FAILED)
     else:
-        # What has been replaced meanwhile is not made again for its last readers, and nobody here
-        # has the task of what was recalled by its name.
-        again = [r for r in missing if state.is_current(r) and r.graph is not None]
-        _fail(state, [r for r in missing if r not in again], event.error)
-        _plan_again(state, shard, again, event.ending, now)
+        _plan_again(state, shard, event, now)
 
 
 def take_failed_submission(state: TrackerState, event: SubmissionFailed) -> None:
@@ -163,17 +179,30 @@ def _naming(error: Exception, record: KeyRecord) -> Exception:
     return named
 
 
-def _plan_again(
-    state: TrackerState, shard: ShardRecord, missing: list[KeyRecord], ending: Ending, now: float
-) -> None:
+def _missing(shard: ShardRecord) -> list[KeyRecord]:
+    return [r for r in shard.outputs if r.shard is shard and r.state is KeyState.PLANNED]
+
+
+def _plan_again(state: TrackerState, shard: ShardRecord, event: ChildFailed, now: float) -> None:
+    ending = event.ending
     if ending is Ending.HOST_LOST:  # or what it shares with others could not be read
         state.actions.append(WriteAgain(()))
-    for record in missing:
-        record.start_over(KeyEvent.SHARD_LOST, is_own_fault(ending))
-    if missing:  # a joining shard makes nothing
-        tasks_per_shard = narrowed(shard.size) if ending in NARROWING else None
-        gathering.gather_again(state, missing, now, tasks_per_shard)
+    tasks_per_shard = narrowed(shard.size) if ending in NARROWING else None
+    lost: list[KeyRecord] = []
+    # A joining shard makes nothing. What is planned may adopt other outputs of this very shard.
+    while missing := _missing(shard):
+        for record in missing:
+            state.catalog.forget(record.key, shard.id)
+        # What has been replaced meanwhile is not made again for its last readers, and nobody here
+        # has the task of what was recalled by its name.
+        again = [r for r in missing if state.is_current(r) and r.graph is not None]
+        _fail(state, [r for r in missing if r not in again], event.error)
+        for record in again:
+            record.start_over(KeyEvent.SHARD_LOST, is_own_fault(ending))
+        if again:
+            gathering.gather_again(state, again, now, tasks_per_shard)
+        lost += again
     # The new draft holds what the shard read by now, so closing it lets nothing go that is needed.
     state.close(shard, ShardEvent.CHILD_FAILED)
-    for record in missing:
+    for record in lost:
         state.detach(record)

@@ -9,6 +9,7 @@ from dask_knot.planning import Shard
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking.actions import SubmitPlan, WithdrawPlan
+from dask_knot.tracking.adoption import hold_all
 from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.events import PlanMade
 from dask_knot.tracking.gaps import is_stale
@@ -25,7 +26,7 @@ def record_plan(state: TrackerState, event: PlanMade, now: float) -> None:
     """Take a plan in, and have it submitted; or plan again if what it reads was lost meanwhile."""
     number, plan = event.number, event.plan
     draft = planned(state, number)
-    if draft is None or is_stale(state, draft):
+    if draft is None or is_stale(state, draft) or hold_all(state, draft):
         if event.record is not None:
             state.actions.append(WithdrawPlan(number, len(plan.stages)))
         if draft is not None:

@@ -1,0 +1,83 @@
+"""What is adopted in the midst of something: while its shard ends, is lost, or is planned for."""
+
+from __future__ import annotations
+
+from dask.typing import Key
+
+from dask_knot.run.manifest import Kind, Manifest, Output, Place
+from dask_knot.run.names import ShardId
+from dask_knot.tracking import actions, events
+from dask_knot.tracking.events import Ending
+
+from .hands import NAMES
+from .test_adoption import Holder, Log
+
+#: Two tasks of one shard, of which a client may want the second one only.
+CHAIN: dict[Key, list[Key]] = {"x": [], "y": ["x"]}
+
+
+def chain_of(log: Log) -> ShardId:
+    """Let a first session plan the chain, and want both of it."""
+    first = Holder(log, 0)
+    first.ask(CHAIN, *CHAIN)
+    first.plan()
+    assert first.shard_of("x") == first.shard_of("y")
+    return first.shard_of("y")
+
+
+def found(id: ShardId, x: Kind, y: Kind, *lost: str, is_old: bool = True) -> events.ManifestFound:
+    name = NAMES.manifest(id)
+    outputs = [Output(n, k, Place(name, n, 1), 8, 0, 1.0, 2.0) for n, k in enumerate((x, y))]
+    starved = {1: lost} if lost else {}
+    manifest = Manifest(True, 1, outputs, [(b"pickled", "int")], lost=starved)
+    return events.ManifestFound(id, name, manifest, is_old=is_old)
+
+
+def test_all_that_a_lost_shard_was_to_make_is_planned() -> None:
+    log = Log()
+    id = chain_of(log)
+    second = Holder(log, 1)
+    second.ask(CHAIN, "y")
+    second.fail(id, Ending.LEFT)
+    assert second.plan_all() == ["x", "y"]  # and `y` doesn't read an `x` that nobody makes
+    second.finish(second.shard_of("y"))
+    assert second.answers() == {"y": "done"}
+
+
+def test_what_is_tried_again_reads_values_of_the_manifest_that_told_of_its_failure() -> None:
+    log = Log()
+    id = chain_of(log)
+    second = Holder(log, 1)
+    second.ask(CHAIN, "y")
+    second.tell(found(id, Kind.FINISHED, Kind.ERRED))
+    planned = second.plan()
+    assert [key for s in planned.plan.stages for sh in s.shards for key in sh.tasks] == ["y"]
+    assert isinstance(planned.inputs["x"], Place)
+    second.finish(second.shard_of("y"))
+    assert second.answers() == {"y": "done"}
+    second.forget("y")
+    assert second.is_clean()
+
+
+def test_what_could_not_be_made_for_want_of_an_input_is_planned_and_not_found_once_more() -> None:
+    log = Log()
+    id = chain_of(log)
+    second = Holder(log, 1)
+    second.ask(CHAIN, "y")
+    second.tell(found(id, Kind.FINISHED, Kind.ERRED, "run/gone", is_old=False))
+    assert second.plan_all() == ["y"]
+    assert second.answers() == {}
+
+
+def test_a_draft_waits_for_the_job_of_what_was_adopted_after_it_began_to_read_it() -> None:
+    log = Log()
+    first, second = Holder(log, 0), Holder(log, 1)
+    for holder in (first, second):
+        holder.ask({"a": []}, "a")
+    asked = second.last(actions.MakePlan)
+    second.ask({"a": [], "new": ["a"]}, "new")
+    first.plan()
+    second.tell(events.EntriesFound(second.recorder.news()), events.PlanOutrun(asked.number))
+    assert second.last(actions.MakePlan) is asked  # a job of another client's: Batch can't wait
+    second.find(first.shard_of("a"))
+    assert isinstance(second.plan().inputs["a"], Place)
