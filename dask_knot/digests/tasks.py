@@ -18,6 +18,8 @@ from dask_knot.digests.refusal import UndigestibleError
 from dask_knot.digests.walk import Walk
 from dask_knot.internals import EXECUTE_SUBGRAPH, Alias, DataNode, GraphNode, Task, TaskRef
 
+#: Made once: it is asked for every argument.
+_NODES = (TaskRef, GraphNode)
 #: With it begins what a task reads.
 _READ = ord(b"R")
 #: With it what it calls, and True, which is nothing else.
@@ -75,19 +77,23 @@ class TaskWriter:
             if type(one) is TaskRef:
                 inside[name] = _there(known, one.key)
                 continue
-            is_node = isinstance(one, GraphNode)
-            inside[name] = self.digest(one, known) if is_node else self.of_data(one)
-            own += inside[name]
+            if type(one) is DataNode:
+                found = self.of_data(one.value)
+            else:
+                is_node = isinstance(one, GraphNode)
+                found = self.digest(one, known) if is_node else self.of_data(one)
+            inside[name] = found
+            own += found
         seen = (id(inner), id(names), target, *inside.values())
-        found = self._seen.get(seen)
-        if found is None:
+        known_one = self._seen.get(seen)
+        if known_one is None:
             for name, form in self._steps(inner):
                 inside[name] = form.digest(inside)
-            found = inside[target]
+            known_one = inside[target]
             if len(self._seen) < _REMEMBERED:
-                self._seen[seen] = found
+                self._seen[seen] = known_one
         self.own = crc32(own, self._inner_own[id(inner)])
-        return found
+        return known_one
 
     def form(self, node: GraphNode) -> Form:
         """Write a node."""
@@ -116,7 +122,7 @@ class TaskWriter:
         parts.append(b"T%b%d;" % (self._walk.digest(node.func), len(node.args)))
         encoded = self._walk.encoded
         for argument in node.args:
-            if isinstance(argument, TaskRef | GraphNode):
+            if isinstance(argument, _NODES):
                 self._argument(argument, parts, known)
             else:
                 parts.append(encoded(argument))

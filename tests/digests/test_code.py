@@ -110,6 +110,26 @@ def test_what_cant_be_digested_says_why(text: str, why: str) -> None:
     assert (refusal.key, refusal.count) == ("a", 2)
 
 
+class Dispatcher:
+    """What numba makes of a function, as far as it matters here."""
+
+    __module__ = "numba.core.registry"
+
+    def __init__(self, py_func: object, **options: object) -> None:
+        self.py_func = py_func
+        self.targetoptions = options
+        self.compiled = object()  # by the types that it was called with
+
+
+def test_what_numba_compiles_is_its_function_and_its_options() -> None:
+    def digest(number: int, **options: object) -> bytes | None:
+        with loaded("knot_numba", f"def work(x): return x + {number}") as module:
+            return digest_of(Dispatcher(module.work, **options), 1)
+
+    assert digest(1) == digest(1)
+    assert len({digest(1), digest(2), digest(1, fastmath=True)}) == 3
+
+
 SCRIPT = """
 import sys
 sys.path[:0] = [ROOT, HERE]
