@@ -15,7 +15,7 @@ import pytest
 import xarray as xr
 from distributed import Client
 
-EXAMPLES = ["array_mean", "climatology", "heat", "pi", "pipeline"]
+EXAMPLES = ["array_mean", "climatology", "close_the_laptop", "heat", "pi", "pipeline"]
 
 
 @pytest.fixture
@@ -98,6 +98,23 @@ def test_climatology_prints_twelve_months(project: Path) -> None:
     assert np.argmax(means) == 6
     assert np.argmin(means) == 0
     assert means[6] - means[0] == pytest.approx(19.4, abs=0.5)
+
+
+def test_the_laptop_may_be_closed(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    options = ["--months", "3", "--seconds", "0.01"]
+    line = r"warmest is month 2 with 4\.\d\d degrees, after \d+\.\d s\n"
+    for _ in range(2):
+        assert re.fullmatch(line, printed(project, "close_the_laptop", *options))
+
+
+@pytest.mark.parametrize("example", ["close_the_laptop"], indirect=True)
+def test_the_warmest_of_a_year_is_in_summer(example: ModuleType, threads_client: Client) -> None:
+    month, temperature = example.find_warmest(threads_client, 12, 0.0)
+    assert month == 6
+    assert temperature == pytest.approx(10 + sum(day % 7 for day in range(30)) / 30)
 
 
 @pytest.mark.parametrize("example", ["pi"], indirect=True)
