@@ -62,6 +62,7 @@ class Watcher:
         self._known = KnownManifests(is_open)
         self._graves = None if is_open is None else Graveyard(run.record)
         self._failed: list[ChildFailed] = []  # Batch is asked for them once only
+        self._done: set[ShardId] = set()  # those with a last manifest, at the last look
         self._pool = pool
         self._apart: StageId | None = None  # each stage is listed apart, while this is the first
 
@@ -89,12 +90,18 @@ class Watcher:
             if isinstance(event, ManifestFound) and event.manifest.final:
                 self.job_requests += Counter(event.manifest.requests)
         failed, self._failed = self._failed, []
-        done = {id.shard for id in listed if is_last(id)}
-        self._bury([event for event in failed if event.shard not in done])
+        self._done = {id.shard for id in listed if is_last(id)}
+        self._bury([event for event in failed if event.shard not in self._done])
         return found + failed, over
 
     def lost(self, shards: Iterable[ShardId]) -> list[ChildFailed]:
-        """Explain children that ended, as Batch has it, but left no manifest."""
+        """Explain children that ended, as Batch has it, but left no manifest.
+
+        In a named run something may be awaited of a shard only since the last look began: a
+        manifest that was there already is read at the next one.
+        """
+        if self._graves is not None:
+            shards = [shard for shard in shards if shard not in self._done]
         lost = [ChildFailed(shard, *ended) for shard, ended in self.service.explain(list(shards))]
         self._bury(lost)
         return lost

@@ -1,10 +1,10 @@
 """A script whose client goes away while its jobs run in containers.
 
-    python left_program.py ENGINE STORE NAME MOMENT
+    python left_program.py ENGINE STORE NAME [MOMENT [SECONDS]]
 
 Its tasks are in the script itself, since there are no tests in the image of the jobs; copies of it
 run in other folders, under other names. It prints the result, unless it goes away before: `MOMENT`
-says when, and how.
+says when, and how. A task takes so many seconds.
 """
 
 from __future__ import annotations
@@ -38,25 +38,28 @@ ENDS, SHUTS_DOWN = "ends", "shuts down"
 PUBLISHES = "publishes"
 
 
-def load(number: int) -> int:
+def load(seconds: float, number: int) -> int:
     """Take a while."""
-    time.sleep(SECONDS)
+    time.sleep(seconds)
     return number
 
 
-def mix(*numbers: int) -> int:
+def mix(seconds: float, *numbers: int) -> int:
     """Take a while, with what others have made."""
-    time.sleep(SECONDS)
+    time.sleep(seconds)
     return sum(numbers)
 
 
-def graph() -> dict[str, Any]:
+def graph(seconds: float) -> dict[str, Any]:
     """Write the tasks down: each mix needs all loads, and the total all mixes."""
-    tasks: dict[str, Any] = {f"load-{n}": Task(f"load-{n}", load, n) for n in range(LOADS)}
+    tasks: dict[str, Any] = {}
+    for n in range(LOADS):
+        tasks[f"load-{n}"] = Task(f"load-{n}", load, seconds, n)
     for n in range(MIXES):
         reads = [TaskRef(f"load-{k}") for k in range(LOADS)]
-        tasks[f"mix-{n}"] = Task(f"mix-{n}", mix, n, *reads)
-    tasks["total-0"] = Task("total-0", mix, *(TaskRef(f"mix-{n}") for n in range(MIXES)))
+        tasks[f"mix-{n}"] = Task(f"mix-{n}", mix, seconds, n, *reads)
+    reads = [TaskRef(f"mix-{n}") for n in range(MIXES)]
+    tasks["total-0"] = Task("total-0", mix, seconds, *reads)
     return tasks
 
 
@@ -102,7 +105,7 @@ def wait_for_stage(cluster: KnotCluster, number: int) -> None:
     time.sleep(SECONDS / 4)
 
 
-def main(engine: str, store: str, name: str, moment: str = "") -> None:
+def main(engine: str, store: str, name: str, moment: str = "", seconds: float = SECONDS) -> None:
     """Compute it in the named run."""
     when, _, number = moment.partition(" ")
     if when in ("before", "after"):
@@ -122,7 +125,7 @@ def main(engine: str, store: str, name: str, moment: str = "") -> None:
         if when == "in":
             watch = threading.Thread(target=die_in_stage, args=(cluster, int(number)), daemon=True)
             watch.start()
-        future = client.get(graph(), "total-0", sync=False)
+        future = client.get(graph(float(seconds)), "total-0", sync=False)
         if moment == LEAVES:
             return
         go_away(cluster, client, future, moment)

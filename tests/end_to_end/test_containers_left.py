@@ -48,9 +48,9 @@ class NamedRun:
         self.run = Run(Store(cluster.settings.store), name)
         self._folder = folder
 
-    def start(self, moment: str = "") -> subprocess.Popen[str]:
+    def start(self, *moment: str) -> subprocess.Popen[str]:
         """Start the program, and don't wait for it."""
-        return started(self._folder, "aws", "", self.run.name, moment)
+        return started(self._folder, "aws", "", self.run.name, *moment)
 
     def jobs(self) -> list[RunJob]:
         """List the jobs that Batch knows."""
@@ -190,7 +190,8 @@ def test_jobs_of_a_client_that_leaves_go_on(
 @pytest.mark.parametrize("way", [left_program.ENDS, left_program.SHUTS_DOWN])
 def test_jobs_of_a_run_that_is_ended_end(way: str, open_run: Callable[[str], NamedRun]) -> None:
     run = open_run(way.replace(" ", "-"))
-    waiting, ending = run.start(left_program.SAYS_SO), run.start(way)
+    # Whoever ends it must see a job run that the other one has submitted.
+    waiting, ending = run.start(left_program.SAYS_SO, "60"), run.start(way, "60")
     assert ended(ending) == (0, "", "")
     assert all(job.is_over for job in run.jobs())
     code, printed, errors = ended(waiting)

@@ -403,3 +403,16 @@ def test_what_others_have_made_long_ago_is_not_listed_again_and_again(
     assert named.look(SECOND) == []
     named.look(SECOND)
     assert len(listed) == 2
+
+
+def test_what_was_done_before_it_was_awaited_is_not_lost_but_read(named: NamedDesk) -> None:
+    shard, other = ShardId(FIRST, 0), ShardId(FIRST, 1)
+    named.commit(shard)
+    named.open = {other}
+    assert named.look(FIRST) == []
+    named.open.add(shard)  # while the look was under way
+    for child in range(2):
+        named.client.details[f"job-1:{child}"] = {"jobId": f"job-1:{child}"}
+    assert [event.shard for event in named.watcher.lost([shard, other])] == [other]
+    named.open.discard(other)
+    assert [event.shard for event in named.look(FIRST)] == [shard]
