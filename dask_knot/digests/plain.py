@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Callable, Mapping
 from hashlib import sha256
@@ -40,6 +41,15 @@ def _bytes(value: bytes) -> bytes:
     return sized(b"b", value) if len(value) <= _LONG else b"B" + digest(value)
 
 
+#: Addresses of pages and services, and what names of data end with.
+_ADDRESS = re.compile(r"https?://", re.I)
+_DATA = re.compile(
+    r"[./](nc\d?|cdf|h5|hdf5?|he5|zarr|grib2?|grb2?|tiff?|csv|tsv|txt|dat|json|parquet|arrow|feather"
+    r"|npy|npz|pkl|xlsx?|fits|mat|dods|zip|tar|gz|bz2|xz|zst)([?#/].*)?$",
+    re.I,
+)
+
+
 class PlainValues:
     """Writes plain values, and containers of them.
 
@@ -74,9 +84,18 @@ class PlainValues:
             range: self._slice,
         }
 
-    def encoded(self, value: Any, depth: int = 0) -> bytes | None:
-        """Write a value; None if it isn't plain."""
+    def encoded(self, value: Any, depth: int = 0, *, is_noted: bool = False) -> bytes | None:
+        """Write a value; None if it isn't plain.
+
+        Parameters
+        ----------
+        is_noted : bool
+            It is a value of a dict: an address there is more often an attribute, such as where to
+            read more about a data set, than something to be read.
+        """
         kind = type(value)
+        if kind is str and is_noted and _ADDRESS.match(value) and not _DATA.search(value):
+            return sized(b"s", value.encode(errors="surrogatepass"))
         write = self._kinds.get(kind)
         if write is not None:
             return write(value)
@@ -111,7 +130,7 @@ class PlainValues:
     def _dict(self, value: dict[Any, Any], depth: int) -> bytes | None:
         if len(value) > _LONG:
             return None
-        return self._many(b"{", [one for item in value.items() for one in item], depth)
+        return self._many(b"{", [one for item in value.items() for one in item], depth, True)
 
     def _set(self, value: set[Any] | frozenset[Any], depth: int) -> bytes | None:
         if len(value) > _LONG:
@@ -126,12 +145,12 @@ class PlainValues:
         kind = b"l" if type(value) is slice else b"r"
         return self._many(kind, (value.start, value.stop, value.step), depth)
 
-    def _many(self, kind: bytes, values: Any, depth: int) -> bytes | None:
+    def _many(self, kind: bytes, values: Any, depth: int, is_noted: bool = False) -> bytes | None:
         if len(values) > _LONG * 2:
             return None
         parts = [kind]
         for value in values:
-            part = self.encoded(value, depth)
+            part = self.encoded(value, depth, is_noted=is_noted)
             if part is None:
                 return None
             parts.append(part)

@@ -173,7 +173,7 @@ class Walk:
 
     def _note(self, stop: _Stop, part: Any, stops: dict[int, _Stop]) -> bool:
         """Note a part; tell whether it must be walked first."""
-        plain = self._plain.encoded(part)
+        plain = self._plain.encoded(part, is_noted=isinstance(stop.value, dict))
         if plain is not None:
             stop.found.append(plain)
             return False
