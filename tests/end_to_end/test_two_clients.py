@@ -1,4 +1,4 @@
-"""Two clients hold one run at the same time: each task runs once, and both get all."""
+"""Two clients and more hold one run at the same time: each task runs once, and all get all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dask_knot.tracking.recovery import KILLED_ALONE
-from tests.end_to_end import joint_program, killed_program
+from tests.end_to_end import joint_program, killed_program, several_program
 from tests.end_to_end.joint_program import STEPS
 from tests.end_to_end.test_killed_clients import WHOLE, Program
 
@@ -63,17 +63,19 @@ def both(folder: Path, *programs: Sequence[str]) -> list[tuple[int, str, str]]:
     store = folder / "store"
     store.mkdir()
     command = [sys.executable, "-m", joint_program.__name__, store.as_uri(), str(folder)]
-    started = [
-        subprocess.Popen(
-            [*command, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=Path(__file__).parents[2],
-        )
-        for arguments in programs
-    ]
+    started = [start([*command, *arguments]) for arguments in programs]
     return [ended(program) for program in started]
+
+
+def start(command: Sequence[str]) -> subprocess.Popen[str]:
+    """Start a program, and don't wait for it."""
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
 
 
 def ran(folder: Path) -> Counter[str]:
@@ -115,3 +117,16 @@ def test_clusters_of_other_sizes(tmp_path: Path) -> None:
 def test_one_only_reads(tmp_path: Path) -> None:
     assert both(tmp_path, ["reads"], ["returns"]) == [(0, f"{2 * STEPS}\n", "")] * 2
     assert ran(tmp_path) == JOINT
+
+
+@pytest.mark.parametrize("seed", range(MOMENTS))
+def test_several_ask_for_parts_of_a_graph_and_do_what_they_like(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    command = [sys.executable, "-m", several_program.__name__, tmp_path.as_uri(), str(seed)]
+    programs = []
+    for number in range(chance.randint(2, 4)):
+        programs.append(start([*command, str(number)]))
+        time.sleep(chance.choice([0, chance.uniform(0, 3)]))
+    for code, printed, errors in map(ended, programs):
+        assert code == -signal.SIGKILL or printed in ("right\n", "left\n"), errors
+        assert errors == ""
