@@ -42,6 +42,7 @@ def foresee(state: TrackerState, graph: Graph) -> Foresight:
     later.durations = state.durations
     later.catalog = state.catalog.copy()
     demand.submit(later, GraphSubmitted(graph), 0.0)
+    later.unsettled.clear()  # what would wait for jobs of others is planned all the same
     gathering.plan_if_due(later, 0.0)
     asked = [action.request for action in later.actions if isinstance(action, MakePlan)]
     there = {

@@ -18,7 +18,7 @@ from dask_knot.tracking import actions, events
 from dask_knot.tracking.events import RECALLED, Ending
 from dask_knot.tracking.tracker import Held, Pace
 
-from .hands import NAMES, Hands
+from .hands import NAMES, Hands, graph
 
 
 class Log:
@@ -42,6 +42,15 @@ class Log:
         self.jobs[plan] = jobs
 
 
+def digested(reads: dict[Key, list[Key]], edited: Collection[Key] = ()) -> dict[Key, bytes]:
+    """Make digests of the names of tasks, and of what they read."""
+    digests: dict[Key, bytes] = {}
+    for key, found in reads.items():
+        parts = [key, *("!" if key in edited else ""), *(digests[r] for r in found)]
+        digests[key] = blake2b(repr(parts).encode(), digest_size=16).digest()
+    return digests
+
+
 class Holder(Hands):
     """The hands of one session of a run."""
 
@@ -58,11 +67,11 @@ class Holder(Hands):
 
     def ask(self, reads: dict[Key, list[Key]], *wanted: Key, edited: Collection[Key] = ()) -> None:
         """Submit a graph; the digest of a task is made of its name and what it reads."""
-        digests: dict[Key, bytes] = {}
-        for key, found in reads.items():
-            parts = [key, *("!" if key in edited else ""), *(digests[r] for r in found)]
-            digests[key] = blake2b(repr(parts).encode(), digest_size=16).digest()
-        self.submit(reads, *wanted, digests=digests)
+        self.submit(reads, *wanted, digests=digested(reads, edited))
+
+    def graph_of(self, reads: dict[Key, list[Key]], *wanted: Key) -> events.Graph:
+        """Make such a graph."""
+        return graph(reads, wanted, digests=digested(reads))
 
     def plan_all(self) -> list[Key]:
         """Make all plans that are asked for, and name their tasks."""
@@ -401,3 +410,17 @@ def test_leaving_plans_at_once_what_would_wait() -> None:
     assert not holder.tracker.is_planned
     holder.plan()
     assert holder.tracker.is_planned
+
+
+def test_what_would_wait_for_jobs_of_others_is_foreseen() -> None:
+    log = Log()
+    first = Holder(log, 0)
+    first.ask(TASKS, *TASKS)
+    first.plan()
+    second = Holder(log, 1)
+    graph = second.graph_of({"a": [], "new": ["a"]}, "new")
+    foreseen = second.tracker.foresee(graph).request
+    assert foreseen is not None
+    assert [*foreseen.dependencies] == ["new"]
+    second.tell(events.GraphSubmitted(graph))
+    assert not second.has_plan()
