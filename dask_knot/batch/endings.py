@@ -61,6 +61,8 @@ RULES = (
         ReasonRule("status", reason, Ending.LEFT)
         for reason in (UNNEEDED, CLOSED, UNWATCHED, HOPELESS, CLIENT_GONE, BYGONE)
     ),
+    # Also of jobs that Batch doesn't mark as terminated because they had not started.
+    ReasonRule("status", ENDED_RUN, Ending.TERMINATED),
 )
 
 

@@ -329,3 +329,9 @@ def test_a_mistake_of_ours_is_no_task_that_was_killed() -> None:
     assert isinstance(found.error, InternalError)
     assert "LookupError: injected" in str(found.error)
     assert "os._exit" not in str(found.error)
+
+
+def test_children_that_never_started_end_with_their_run_on_purpose() -> None:
+    found = explain({"jobId": "job-1:3", "status": "FAILED", "statusReason": ENDED_RUN}, [])
+    assert found.ending is Ending.TERMINATED
+    assert isinstance(found.error, JobTerminatedError)
