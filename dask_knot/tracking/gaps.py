@@ -52,6 +52,8 @@ def take_missing(
             continue
         draft.add(graph, key)
         for needed in graph.tasks[key].dependencies:
+            if needed in draft.origin:
+                continue
             source = _graph_to_make(state, draft, needed, graph, again)
             if source is None:
                 read(state, draft, needed)

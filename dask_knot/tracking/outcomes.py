@@ -206,3 +206,4 @@ def _plan_again(state: TrackerState, shard: ShardRecord, event: ChildFailed, now
     state.close(shard, ShardEvent.CHILD_FAILED)
     for record in lost:
         state.detach(record)
+        state.drop_if_unneeded(record)

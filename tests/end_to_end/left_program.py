@@ -27,7 +27,7 @@ from dask_knot import KnotCluster
 LOADS, MIXES = 4, 2
 STAGES = 3
 TASKS = LOADS + MIXES + 1
-SECONDS = 2.0
+SECONDS = 1.0
 #: The client is killed before or after it has submitted so many stages, or while one of them runs.
 MOMENTS = ("before 1", "after 1", "after 3", "in 1", "in 2", "in 3")
 #: It asks for the result and goes away at once; or it says so when jobs run, and is sent a signal.

@@ -31,8 +31,12 @@ __all__ = ["account", "machine", "settings"]
 
 pytestmark = pytest.mark.timeout(300)
 
-#: At which moments clients are killed: all of them if an environment variable is set.
-MOMENTS = left_program.MOMENTS if "KNOT_MOMENTS" in os.environ else ("after 1", "in 2")
+#: At which moments clients are killed, and in which ways they leave and end: in all of them if an
+#: environment variable is set.
+ALL = "KNOT_MOMENTS" in os.environ
+MOMENTS = left_program.MOMENTS if ALL else ("after 1", "in 2")
+SIGNALS = (None, signal.SIGTERM, signal.SIGINT) if ALL else (None, signal.SIGINT)
+WAYS = (left_program.ENDS, left_program.SHUTS_DOWN) if ALL else (left_program.ENDS,)
 RESULT = f"{left_program.result()}\n"
 
 
@@ -90,7 +94,11 @@ def tasks(run: Run, stages: Sequence[StageId]) -> int:
 
 
 def ended(program: subprocess.Popen[str]) -> tuple[int, str, str]:
-    printed, errors = program.communicate(timeout=200)
+    with program:
+        try:
+            printed, errors = program.communicate(timeout=200)
+        finally:
+            program.kill()
     return program.returncode, printed, errors
 
 
@@ -168,7 +176,7 @@ def test_results_are_there_without_a_new_job(
     check_all_ran_once(run)
 
 
-@pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_jobs_of_a_client_that_leaves_go_on(
     number: signal.Signals | None, open_run: Callable[[str], NamedRun]
 ) -> None:
@@ -187,7 +195,7 @@ def test_jobs_of_a_client_that_leaves_go_on(
     check_all_ran_once(run)
 
 
-@pytest.mark.parametrize("way", [left_program.ENDS, left_program.SHUTS_DOWN])
+@pytest.mark.parametrize("way", WAYS)
 def test_jobs_of_a_run_that_is_ended_end(way: str, open_run: Callable[[str], NamedRun]) -> None:
     run = open_run(way.replace(" ", "-"))
     # Whoever ends it must see a job run that the other one has submitted.

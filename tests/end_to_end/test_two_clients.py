@@ -30,7 +30,11 @@ JOINT = {**{f"{kind}-{n}": 1 for kind in ("first", "second") for n in range(STEP
 
 
 def ended(program: subprocess.Popen[str]) -> tuple[int, str, str]:
-    printed, errors = program.communicate(timeout=100)
+    with program:
+        try:
+            printed, errors = program.communicate(timeout=100)
+        finally:
+            program.kill()
     return program.returncode, printed, errors
 
 

@@ -81,3 +81,28 @@ def test_a_draft_waits_for_the_job_of_what_was_adopted_after_it_began_to_read_it
     assert second.last(actions.MakePlan) is asked  # a job of another client's: Batch can't wait
     second.find(first.shard_of("a"))
     assert isinstance(second.plan().inputs["a"], Place)
+
+
+def test_what_a_draft_makes_itself_is_not_adopted_for_it() -> None:
+    log = Log()
+    second = Holder(log, 1, longest=1000.0)
+    second.ask({key: [] for key in "abcd"}, *"abcd")
+    second.plan()
+    second.ask({"x": [], "z": ["x"]}, "z")  # waits, as all slots are busy
+    id = chain_of(log)
+    second.tell(events.EntriesFound(second.recorder.news()))
+    second.ask(CHAIN, "y")
+    second.fail(id, Ending.LEFT)
+    for key in "abcd":
+        second.finish(second.shard_of(key))
+    assert second.plan_all() == ["x", "y", "z"]
+    for key in "yz":
+        second.finish(second.shard_of(key))
+    second.ask(CHAIN, "x")
+    second.forget(*"abcd", *"yz")
+    second.fail(id, Ending.LEFT)
+    assert second.plan_all() == ["x"]
+    second.finish(second.shard_of("x"))
+    assert second.answers() == dict.fromkeys("abcdxyz", "done")
+    second.forget("x")
+    assert second.is_clean()
