@@ -50,20 +50,20 @@ NEVER = [
 ]
 
 
-@pytest.mark.parametrize("value", ALWAYS, ids=repr)
+@pytest.mark.parametrize("value", ALWAYS)
 @pytest.mark.parametrize("is_bare", [True, False, None])
 def test_some_are_never_the_same(value: Any, is_bare: bool | None) -> None:
     assert reason(value, is_bare)
 
 
-@pytest.mark.parametrize("value", BARE, ids=repr)
+@pytest.mark.parametrize("value", BARE)
 def test_some_are_the_same_with_a_seed(value: Any) -> None:
     assert reason(value, True)
     assert reason(value, None)
     assert reason(value, False) is None
 
 
-@pytest.mark.parametrize("value", NEVER, ids=repr)
+@pytest.mark.parametrize("value", NEVER)
 @pytest.mark.parametrize("is_bare", [True, False, None])
 def test_all_others_are_always_the_same(value: Any, is_bare: bool | None) -> None:
     assert reason(value, is_bare) is None
