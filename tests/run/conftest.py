@@ -65,7 +65,8 @@ def _bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     client = boto3.client("s3", region_name="us-east-1")
-    if not client.list_buckets()["Buckets"]:
+    # All servers of moto in a process have the same buckets, those of other tests included.
+    if "bucket" not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
         client.create_bucket(Bucket="bucket")
     client.close()
     return f"s3://bucket/some/prefix-{next(_prefix_numbers)}"
