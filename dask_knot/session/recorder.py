@@ -28,7 +28,7 @@ from dask_knot.run.record import (
     pieces,
 )
 from dask_knot.tracking.actions import MakePlan
-from dask_knot.tracking.events import Graph, ValuesScattered
+from dask_knot.tracking.events import ValuesScattered
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +184,7 @@ def recorded(action: MakePlan, plan: Plan, now: float) -> PlanRecord:
         made=now,
         stages=[_stage(action.number, stage) for stage in plan.stages],
         keys=outputs,
-        digests=_digests(outputs, action.graphs),
+        digests=_digests(outputs, action),
         wanted=[number for number, key in enumerate(outputs) if key in wanted],
         codes={prefix: code for prefix, code in codes.items() if prefix in used},
         limits={"slots": limits.slots, "target": limits.target_seconds},
@@ -214,8 +214,10 @@ def _stage_id(plan: int, upstream: int | EarlierStage) -> StageId:
     return StageId(plan, upstream)
 
 
-def _digests(outputs: Sequence[Key], graphs: Collection[Graph]) -> bytes:
-    digests = [graph.digests for graph in graphs]
+def _digests(outputs: Sequence[Key], action: MakePlan) -> bytes:
+    digests = [graph.digests for graph in action.graphs]
+    if action.misread:
+        digests = [{key: NO_DIGEST for key in action.misread}, *digests]
     if len(digests) == 1:
         return b"".join([digests[0].get(key, NO_DIGEST) for key in outputs])
     return b"".join(

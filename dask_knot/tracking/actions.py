@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from dask.typing import Key
@@ -21,11 +21,14 @@ class MakePlan:
     ----------
     graphs : collection of Graph
         Where the tasks come from, with the digests of their work.
+    misread : set of Key
+        Tasks whose digests don't hold: they will read other values than their graphs say.
     """
 
     number: int
     request: PlanRequest
     graphs: Collection[Graph] = ()
+    misread: Set[Key] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

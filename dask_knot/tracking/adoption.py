@@ -101,7 +101,7 @@ def _adopt(state: TrackerState, record: KeyRecord, spot: Spot) -> None:
             state.running.add(stage.id)
             state.unsettled.add(stage.id)
             state.actions.append(AdoptStage(stage.id, spot.shards))
-        stage.reopen(shard, ShardEvent.ADOPTED)
+        stage.reopen(shard, ShardEvent.ADOPTED, spot.tasks)
         state.open_shards += 1
     elif not shard.alive and shard.outputs:
         stage.need_again()

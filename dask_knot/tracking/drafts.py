@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 from dask.typing import Key
@@ -36,6 +37,8 @@ class Draft:
         Values made outside; each counts this draft as a reader until it is planned.
     waits : set of StageId
         Stages that others planned, and that make some of these.
+    misread : set of Key
+        Tasks that will read other values than their digests say.
     """
 
     first: float
@@ -50,6 +53,7 @@ class Draft:
     wanted: list[KeyRecord] = field(default_factory=list)
     reads: dict[Key, KeyRecord] = field(default_factory=dict)
     waits: set[StageId] = field(default_factory=set)
+    misread: Set[Key] = frozenset()
 
     def wait_for(self, stage: StageId) -> None:
         """Read what an adopted stage makes."""
@@ -86,6 +90,14 @@ class Draft:
         del self.tasks[key], self.origin[key]
         self.literals.discard(key)
         self.resources.pop(key, None)
+
+    def doubt(self, keys: Set[Key]) -> None:
+        """Have tasks whose digests don't hold, and no others."""
+        self.misread = keys
+
+    def digest(self, key: Key) -> bytes | None:
+        """Give the digest of a task, unless that isn't what it will do."""
+        return None if key in self.misread else self.origin[key].digests.get(key)
 
     def read(self, record: KeyRecord) -> None:
         """Note a value that is read from outside, unless it is to be made here."""

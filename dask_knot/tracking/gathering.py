@@ -12,6 +12,7 @@ from dask_knot.planning import PlanRequest
 from dask_knot.run.names import StageId
 from dask_knot.tracking.actions import Admit, MakePlan
 from dask_knot.tracking.adoption import hold_all, is_held, is_taken
+from dask_knot.tracking.collisions import misread
 from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.events import Graph, Leaving, PlanOutrun
 from dask_knot.tracking.gaps import Remake, prune, read, settle, take_missing
@@ -120,8 +121,11 @@ def _plan(state: TrackerState, draft: Draft) -> None:
     if not wanted:
         state.let_go(draft.reads.values())
         return
-    graphs = dict.fromkeys(draft.origin.values())  # in their order
-    state.actions.append(MakePlan(state.plans, _request(state, draft, wanted), [*graphs]))
+    graphs = [*dict.fromkeys(draft.origin.values())]  # in their order
+    draft.doubt(frozenset())
+    draft.doubt(misread(draft, graphs))
+    request = _request(state, draft, wanted)
+    state.actions.append(MakePlan(state.plans, request, graphs, draft.misread))
     state.planning = (state.plans, draft)
     state.plans += 1
 

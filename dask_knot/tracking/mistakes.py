@@ -59,4 +59,5 @@ def _end(state: TrackerState, id: StageId) -> None:
     state.actions.append(TerminateStage(stage.id))
     for shard in stage.shards:
         if shard.is_open:
+            state.forget_outputs(shard)
             state.close(shard, ShardEvent.GIVEN_UP)

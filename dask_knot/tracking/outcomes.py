@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from dask_knot.errors import CorruptObjectError, InternalError, JobError, MissingObjectError
-from dask_knot.run.manifest import Kind, Manifest
+from dask_knot.run.manifest import Kind, Manifest, Output
 from dask_knot.tracking import gathering, losses
 from dask_knot.tracking.actions import WriteAgain
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound, SubmissionFailed
@@ -52,8 +54,7 @@ def _take_outputs(
     manifest = event.manifest
     starved: list[KeyRecord] = []
     stale: list[KeyRecord] = []
-    for output in manifest.outputs:
-        record = shard.outputs[output.ordinal]
+    for output, record in _told(shard, manifest):
         if record.shard is not shard or record.state is KeyState.WAITING:
             continue  # it is made elsewhere, or is made again
         if output.ordinal in manifest.lost and losses.is_starved(state, record):
@@ -75,8 +76,13 @@ def _take_outputs(
 
 def _told_of(shard: ShardRecord, manifest: Manifest) -> list[KeyRecord]:
     """List the keys of a shard that a manifest tells of."""
-    records = [shard.outputs[output.ordinal] for output in manifest.outputs]
-    return [record for record in records if record.shard is shard]
+    return [record for _, record in _told(shard, manifest) if record.shard is shard]
+
+
+def _told(shard: ShardRecord, manifest: Manifest) -> Iterator[tuple[Output, KeyRecord]]:
+    for output in manifest.outputs:
+        yield output, shard.outputs[output.ordinal]
+        yield from ((output, twin) for twin in shard.twins if twin.ordinal == output.ordinal)
 
 
 def _is_to_be_tried(shard: ShardRecord, record: KeyRecord) -> bool:
@@ -151,6 +157,7 @@ def take_failed_submission(state: TrackerState, event: SubmissionFailed) -> None
     for shard in stage.shards if stage else ():
         if not shard.is_late(ShardEvent.NOT_SUBMITTED):
             missing = [r for r in shard.outputs if r.shard is shard]
+            state.forget_outputs(shard)
             _fail(state, [r for r in missing if r.state is KeyState.PLANNED], event.error)
             _give_up(state, shard, ShardEvent.NOT_SUBMITTED)
 

@@ -111,7 +111,7 @@ def _record_stage(
         counted.expect(made.left)
         stage.add(made)
         for key in shard.outputs:
-            _output(state, draft, key).plan(made)
+            _output(state, draft, key).plan(made, draft.digest(key))
         for key in shard.inputs:
             made.read(draft.reads.get(key) or state.keys[key])
 

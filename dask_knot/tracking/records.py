@@ -1,7 +1,4 @@
-"""The tracker's memory: small records of keys and shards, each written by itself only.
-
-What may happen to one is what it has methods for; its state moves by the tables of `moves`.
-"""
+"""The tracker's memory: small records, each written by itself only, in the moves of `moves`."""
 
 from __future__ import annotations
 
@@ -28,20 +25,16 @@ class KeyRecord:
         Dask holds it, or waits for it; Dask may ask for it (again).
     arriving : int
         How many graphs that want it were submitted, but not yet taken by Dask.
-    readers : int
-        How many unfinished shards, and drafts, read it.
-    asked : int, optional
-        The run id of Dask's question that is open.
-    is_answered : bool
-        Dask was told the present outcome.
-    attempts : int
-        How often it was planned again because its job was lost.
+    readers, attempts : int
+        How many unfinished shards, and drafts, read it; how often its job was lost.
+    asked, is_answered : int, optional; bool
+        The run id of Dask's question that is open; Dask was told the present outcome.
     draft : object, optional
         The `Draft` in which it waits to be planned: which one it is is all that counts here.
     shard, ordinal : ShardRecord, optional; int
         What makes or made it, and the number of the output.
     digest : bytes, optional
-        That of its content, or of its work, if there is no graph.
+        That of its content, or of the work that its shard does or did for it.
     is_left : bool
         Its client went away, and it is still being made, for whoever comes back.
     """
@@ -152,14 +145,16 @@ class KeyRecord:
         """Wait in a draft."""
         self.draft = draft
 
-    def plan(self, shard: ShardRecord) -> None:
-        """Be the next output of a shard."""
+    def plan(self, shard: ShardRecord, work: bytes | None) -> None:
+        """Be the next output of a shard, made by the work of that digest."""
         self.move(KeyEvent.PLANNED)
+        self.digest = work
         self.draft, self.shard, self.ordinal = None, shard, shard.add_output(self)
 
     def adopt(self, shard: ShardRecord, ordinal: int) -> None:
         """Be an output that a shard of another plan was recorded to make."""
         self.move(KeyEvent.PLANNED)
+        self.digest = self.work
         self.draft, self.shard, self.ordinal = None, shard, ordinal
         shard.give_output(self, ordinal)
 
@@ -207,12 +202,14 @@ class ShardRecord:
     ----------
     size, left : int; dict of str to int
         Number of its tasks; those that aren't known to have run, by prefix.
-    alive : int
-        How many of its outputs are needed.
-    objects, stored : set of str, optional; int
-        What it wrote, or None when that was deleted; bytes of the values in it.
+    alive, stored : int
+        How many of its outputs are needed; bytes of the values in them.
+    objects : set of str, optional
+        What it wrote, or None when that was deleted.
     is_adopted : bool
         Another session planned it, or it is looked at once more.
+    twins : tuple of KeyRecord
+        The last of its outputs that others are as well: the same work under two names.
     """
 
     id: ShardId | None
@@ -225,6 +222,7 @@ class ShardRecord:
     stored: int = 0
     left: dict[str, int] = field(default_factory=dict)
     is_adopted: bool = False
+    twins: tuple[KeyRecord, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -245,10 +243,10 @@ class ShardRecord:
         self.alive += 1
         return len(self.outputs) - 1
 
-    def reopen(self, event: ShardEvent) -> None:
+    def reopen(self, event: ShardEvent, size: int) -> None:
         """Be looked at once more, for what it has written or still may write."""
         self.move(event)
-        self.is_adopted = True
+        self.is_adopted, self.size = True, size
         self.objects = self.objects or set()
 
     def reserve(self, outputs: int) -> None:
@@ -257,8 +255,13 @@ class ShardRecord:
             self.outputs.append(KeyRecord("", None))
 
     def give_output(self, record: KeyRecord, ordinal: int) -> None:
-        """Make an output for another key than before, or for one again."""
-        self.outputs[ordinal] = record
+        """Make an output for another key than before, for one again, or for one more."""
+        before = self.outputs[ordinal]
+        is_free = before is record or before.shard is not self
+        if is_free and record not in self.twins:
+            self.outputs[ordinal] = record
+        elif record not in self.twins:
+            self.outputs, self.twins = [*self.outputs, record], (*self.twins, record)
         self.alive += 1
 
     def lose_output(self) -> None:

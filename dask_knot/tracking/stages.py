@@ -45,11 +45,11 @@ class StageRecord:
         self.shards.append(shard)
         self.tally.note(shard.state)
 
-    def reopen(self, shard: ShardRecord, event: ShardEvent) -> None:
+    def reopen(self, shard: ShardRecord, event: ShardEvent, size: int) -> None:
         """Have a shard that is looked at once more."""
         before = shard.state
         self.kept += shard.objects is None
-        shard.reopen(event)
+        shard.reopen(event, size)
         self.tally.note(shard.state, before)
         self.open, self.needed = self.open + 1, self.needed + 1
 

@@ -215,6 +215,7 @@ class TrackerState:
             if not shard.alive and shard.is_open:
                 stage = self._stage_of(shard)
                 if stage.disown():
+                    self.forget_outputs(shard)
                     self.actions.append(DisownShards(stage.id))
                 self._terminate_if_useless(stage)
             self._delete_if_useless(shard)
@@ -263,9 +264,13 @@ class TrackerState:
         self.actions.append(TerminateStage(stage.id))
         for shard in stage.shards:
             if shard.is_open:
-                for record in shard.outputs:
-                    self.catalog.forget(record.key, shard.id)
+                self.forget_outputs(shard)
                 self.close(shard, ShardEvent.UNNEEDED)
+
+    def forget_outputs(self, shard: ShardRecord) -> None:
+        """Wait no more for what a shard was to make: when it is wanted again it is made anew."""
+        for record in shard.outputs:
+            self.catalog.forget(record.key, shard.id)
 
     def _delete(self, shard: ShardRecord) -> None:
         names, stored = shard.lose_objects()

@@ -11,7 +11,7 @@ from dask.typing import Key
 from dask_knot.planning import Limits, Resources
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import Names, ShardId, StageId
-from dask_knot.tracking import adoption, demand, events, gathering, outcomes, plans
+from dask_knot.tracking import adoption, collisions, demand, events, gathering, outcomes, plans
 from dask_knot.tracking.actions import Action
 from dask_knot.tracking.catalog import Catalog
 from dask_knot.tracking.foresight import Foresight, foresee
@@ -199,7 +199,7 @@ class Tracker:
     def digest_of(self, key: Key) -> bytes | None:
         """Give the digest of the work that makes a key, or of its content."""
         record = self._state.keys.get(key)
-        return record.work if record is not None else None
+        return collisions.content(record) if record is not None else None
 
     def place_of(self, key: Key) -> Place | None:
         """Tell where the value of a key is, if it is stored."""
