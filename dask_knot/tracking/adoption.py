@@ -26,6 +26,7 @@ def take_entries(state: TrackerState, event: EntriesFound, now: float) -> None:
     """Put in the catalog what others have recorded."""
     for entry in event.entries:
         state.catalog.add(entry)
+    state.told += bool(event.entries)
 
 
 def recall(state: TrackerState, event: KeyRecalled, now: float) -> None:

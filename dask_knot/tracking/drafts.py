@@ -39,6 +39,9 @@ class Draft:
         Stages that others planned, and that make some of these.
     misread : set of Key
         Tasks that will read other values than their digests say.
+    looked : int
+        So many times others had told what they make when it was looked at last for what of it that
+        is.
     """
 
     first: float
@@ -54,6 +57,7 @@ class Draft:
     reads: dict[Key, KeyRecord] = field(default_factory=dict)
     waits: set[StageId] = field(default_factory=set)
     misread: Set[Key] = frozenset()
+    looked: int = 0
 
     def wait_for(self, stage: StageId) -> None:
         """Read what an adopted stage makes."""
@@ -122,9 +126,14 @@ class Draft:
         twice = [record for key, record in other.reads.items() if key in self.reads]
         self.reads = {**other.reads, **self.reads}
         self.waits |= other.waits
+        self.looked = min(self.looked, other.looked)
         sizes = [d.tasks_per_shard for d in (self, other) if d.tasks_per_shard is not None]
         self.tasks_per_shard = min(sizes, default=None)
         return twice
+
+    def note_look(self, looked: int) -> None:
+        """Have nothing in it that others make, as far as is known by now."""
+        self.looked = looked
 
     def come_first(self) -> None:
         """Be due at once, and before all others."""

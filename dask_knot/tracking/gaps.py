@@ -91,6 +91,7 @@ def settle(state: TrackerState, draft: Draft) -> None:
 
 def prune(state: TrackerState, draft: Draft) -> None:
     """Take out of a draft what others make by now, and what is needed for that only."""
+    draft.note_look(state.told)
     stack = [r.key for r in draft.wanted if r.draft is draft and not is_taken(state, r)]
     wanted, kept = set(stack), set[Key]()
     while stack:

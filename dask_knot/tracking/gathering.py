@@ -113,6 +113,8 @@ def hurry(state: TrackerState, event: Leaving, now: float) -> None:
 
 
 def _plan(state: TrackerState, draft: Draft) -> None:
+    if draft.looked < state.told:
+        prune(state, draft)
     settle(state, draft)
     if hold_all(state, draft):
         state.drafts.appendleft(draft)
@@ -163,6 +165,7 @@ def _draft(state: TrackerState, now: float, tasks_per_shard: int | None, priorit
             place = number
     urgent = state.is_stream_new
     draft = Draft(now, now, urgent, tasks_per_shard=tasks_per_shard, priority=priority)
+    draft.note_look(state.told)
     state.drafts.insert(0 if tasks_per_shard is not None else place, draft)
     return draft
 

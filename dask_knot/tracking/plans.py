@@ -8,6 +8,7 @@ from dask_knot.errors import MissingObjectError
 from dask_knot.planning import Shard
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.record import pieces
 from dask_knot.tracking.actions import SubmitPlan, WithdrawPlan
 from dask_knot.tracking.adoption import hold_all
 from dask_knot.tracking.drafts import Draft
@@ -26,7 +27,7 @@ def record_plan(state: TrackerState, event: PlanMade, now: float) -> None:
     """Take a plan in, and have it submitted; or plan again if what it reads was lost meanwhile."""
     number, plan = event.number, event.plan
     draft = planned(state, number)
-    if draft is None or is_stale(state, draft) or hold_all(state, draft):
+    if draft is None or _is_late(state, draft, event):
         if event.record is not None:
             state.actions.append(WithdrawPlan(number, len(plan.stages)))
         if draft is not None:
@@ -51,6 +52,17 @@ def record_plan(state: TrackerState, event: PlanMade, now: float) -> None:
             for output in shard.outputs:
                 if output.shard is shard:
                     state.drop_if_unneeded(output)
+
+
+def _is_late(state: TrackerState, draft: Draft, event: PlanMade) -> bool:
+    """Tell whether what a plan reads isn't there any more, or others make a part of it by now."""
+    if is_stale(state, draft) or hold_all(state, draft):
+        return True
+    made = event.record
+    if made is None or draft.looked == state.told:
+        return False
+    digests = pieces(made.digests)
+    return any(map(state.catalog.has, made.keys, digests))
 
 
 def refuse_plan(state: TrackerState, number: int, error: Exception) -> None:

@@ -66,6 +66,8 @@ class TrackerState:
         Bytes that jobs have ``read`` and ``written``.
     catalog : Catalog
         What sessions of a named run have recorded.
+    told : int
+        How many times others have told what they make.
     keeps : bool
         No object is deleted: the run has a name.
     unsettled : set of StageId
@@ -97,6 +99,7 @@ class TrackerState:
     stored: int = 0
     moved: Counter[str] = field(default_factory=Counter)
     catalog: Catalog = field(default_factory=Catalog)
+    told: int = 0
     keeps: bool = False
     unsettled: set[StageId] = field(default_factory=set)
     is_leaving: bool = False

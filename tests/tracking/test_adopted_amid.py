@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dask.typing import Key
 
+from dask_knot.planning import make_plan
 from dask_knot.run.manifest import Kind, Manifest, Output, Place
 from dask_knot.run.names import ShardId
 from dask_knot.tracking import actions, events
@@ -95,14 +96,45 @@ def test_what_a_draft_makes_itself_is_not_adopted_for_it() -> None:
     second.fail(id, Ending.LEFT)
     for key in "abcd":
         second.finish(second.shard_of(key))
+    second.fail(id, Ending.LEFT)  # `x` was looked for there when the draft was due
     assert second.plan_all() == ["x", "y", "z"]
     for key in "yz":
         second.finish(second.shard_of(key))
     second.ask(CHAIN, "x")
     second.forget(*"abcd", *"yz")
-    second.fail(id, Ending.LEFT)
     assert second.plan_all() == ["x"]
     second.finish(second.shard_of("x"))
     assert second.answers() == dict.fromkeys("abcdxyz", "done")
     second.forget("x")
     assert second.is_clean()
+
+
+def test_what_waits_to_be_planned_is_adopted_when_others_tell_that_they_make_it() -> None:
+    log = Log()
+    first, second = Holder(log, 0), Holder(log, 1)
+    first.ask({"a": [], "b": []}, "a", "b")
+    second.ask({"a": []}, "a")
+    asked = second.last(actions.MakePlan)
+    second.ask({"b": [], "c": ["b"]}, "b", "c")  # waits for its turn
+    first.plan()
+    second.tell(events.EntriesFound(second.recorder.news()), events.PlanOutrun(asked.number))
+    assert second.last(actions.MakePlan) is asked
+    for key in "ab":
+        second.find(first.shard_of(key), is_old=False)
+    assert second.plan_all() == ["c"]
+
+
+def test_a_plan_of_what_others_were_quicker_to_make_is_withdrawn() -> None:
+    log = Log()
+    first, second = Holder(log, 0), Holder(log, 1)
+    for holder in (first, second):
+        holder.ask({"a": []}, "a")
+    asked = second.last(actions.MakePlan)
+    first.plan()
+    second.tell(events.EntriesFound(second.recorder.news()))  # by the way, not when it records
+    second.tell(*second.record(asked, make_plan(asked.request)))
+    assert second.all(actions.SubmitPlan) == []
+    assert second.all(actions.WithdrawPlan) == [actions.WithdrawPlan(asked.number, 1)]
+    assert second.last(actions.MakePlan) is asked
+    second.find(first.shard_of("a"))
+    assert second.answers() == {"a": "done"}
