@@ -4,20 +4,19 @@ Dask is built to be extended, yet not everywhere: some names that this project n
 underscore, or stand in modules that do. Any release may change them. So they are used in this file
 only (a test reads all the others), behind names of ours that say what they are for.
 ``tests/test_internals.py`` checks each of them, and ``.ci/dask_releases.py`` does so with the
-oldest and the newest release that ``setup.cfg`` allows. When Dask changes something, this is the
-file to mend.
+oldest and the newest release that ``setup.cfg`` allows. Mend it when Dask changes something.
 
 Methods that our classes override are no part of it: they stand in the class that overrides them,
-and the same test holds a list of them.
-
-Jobs import this as well. It costs them nothing: whatever is imported of distributed imports all of
-it.
+and the same test holds a list of them. Jobs import this as well, which costs them nothing: whatever
+is imported of distributed imports all of it.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 import uuid
+import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import nullcontext
 from contextvars import Token
@@ -27,21 +26,13 @@ from typing import Any
 
 from dask import _task_spec
 from dask._expr import Expr, FinalizeCompute, HLGExpr, LLGExpr
-from dask._task_spec import (
-    Alias,
-    DataNode,
-    Dict,
-    GraphNode,
-    List,
-    NestedContainer,
-    Task,
-    TaskRef,
-)
+from dask._task_spec import Alias, DataNode, Dict, GraphNode, List, NestedContainer, Task, TaskRef
 from dask._task_spec import Tuple as TupleNode
 from dask.base import collections_to_expr
 from dask.context import thread_state
 from dask.typing import Key
 from distributed import Client, Future, Scheduler, Worker, threadpoolexecutor
+from distributed.client import FutureState
 from distributed.publish import PublishExtension
 from distributed.scheduler import _cull, _materialize_graph
 from distributed.worker import _worker_cvar
@@ -184,8 +175,7 @@ def end_task() -> None:
 
 def present_task() -> Key:
     """Give the key of the task that this thread runs."""
-    key: Key = thread_state.key
-    return key
+    return thread_state.key
 
 
 # --- Errors: which of Dask's functions raised one -------------------------------------------------
@@ -244,6 +234,23 @@ def future_of(key: Key, client: Client) -> Future:
     future = Future(key, client)
     client._send_to_scheduler({"op": "client-desires-keys", "keys": [key]})
     return future
+
+
+def tell_of_futures(client: Client) -> None:
+    """Let a client ask for the keys of futures that are made by others than Dask, and us."""
+    owner, count = weakref.ref(client), type(client)._inc_ref
+
+    def count_and_ask(key: Key) -> None:
+        held: Any = owner()
+        is_first = key not in held.futures and held.status != "closed"
+        count(held, key)
+        if is_first:
+            maker = sys._getframe(3).f_globals.get("__name__", "")  # below are the future's methods
+            if maker.partition(".")[0] not in ("distributed", "dask_knot"):
+                held.futures.setdefault(key, FutureState(key))  # it is there before any answer
+                held._send_to_scheduler({"op": "client-desires-keys", "keys": [key]})
+
+    client._inc_ref = count_and_ask
 
 
 def start_loop(owner: Any) -> None:

@@ -13,6 +13,7 @@ import operator
 import pkgutil
 import textwrap
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -355,6 +356,79 @@ def test_a_key_is_asked_for_by_its_name(threads_client: Client) -> None:
         silent = Future("three", other)
         assert internals.future_of("three", other).result(timeout=10) == 3
         assert silent.done()
+
+
+def test_a_client_asks_for_futures_that_others_make(threads_client: Client) -> None:
+    keys = ["three", "later", "by us"]
+    held = [threads_client.submit(operator.add, 1, 2, key=key) for key in keys]
+    assert threads_client.gather(held) == [3, 3, 3]
+    with Client(threads_client.cluster, set_as_default=False) as other:
+        internals.tell_of_futures(other)
+        internals.tell_of_futures(other)  # as after a lost connection
+        asked = asked_by(other)
+        assert Future("three", other).result(timeout=10) == 3
+        futures = [Future("three", other) for _ in range(3)]
+        assert asked == ["three"]
+        assert other.gather(futures) == [3, 3, 3]
+        assert other.refcount["three"] == 3
+        unbound = Future("later")
+        unbound.bind_client(other)
+        assert other.gather([unbound, internals.future_of("by us", other)]) == [3, 3]
+        assert asked == keys
+    assert Future("too late", other).status == "pending"
+
+
+def test_a_client_does_not_ask_for_what_dask_makes_futures_of(threads_client: Client) -> None:
+    client = threads_client
+    internals.tell_of_futures(client)
+    asked = asked_by(client)
+    array = da.ones(4, chunks=2)
+    kept = [
+        client.submit(operator.neg, 1, key="one"),
+        client.submit(operator.neg, 1, key="one"),
+        client.map(operator.neg, range(100)),
+        client.map(operator.neg, range(100), batch_size=7),
+        client.scatter([1, 2]),
+        client.scatter({"a": 1}),
+        client.scatter(5, direct=True, hash=False),
+        client.compute(array),
+        client.compute([array + 2, array + 3]),
+        client.persist(array),
+        array.persist(),
+        dask.persist(array + 1),
+        client.get({"x": (operator.neg, 2)}, ["x"], sync=False),
+        client.get_executor().submit(operator.neg, 7),
+    ]
+    assert client.compute(array.sum(), sync=True) == array.sum().compute() == 4
+    assert client.submit(operator.neg, kept[0]).result(timeout=10) == 1
+    assert asked == []
+
+
+def asked_by(client: Client) -> list[object]:
+    """List from now on the keys that a client asks for without a graph."""
+    asked: list[object] = []
+    send = client._send_to_scheduler
+
+    def listen(message: dict[str, Any]) -> None:
+        asked.extend(message["keys"] if message["op"] == "client-desires-keys" else [])
+        send(message)
+
+    client._send_to_scheduler = listen
+    return asked
+
+
+def test_a_client_that_asks_is_held_by_nobody_else() -> None:
+    class Held:
+        """What is needed of a client, and can be counted."""
+
+        def _inc_ref(self, key: object) -> None:
+            """Count a future."""
+
+    held: Any = Held()
+    internals.tell_of_futures(held)
+    gone = weakref.ref(held)
+    del held
+    assert gone() is None
 
 
 def test_who_shuts_down_is_told_from_who_closes() -> None:

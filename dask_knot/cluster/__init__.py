@@ -20,7 +20,8 @@ line that calls a collaborator, and hands it Dask's own method where that is sti
 - `JobWorkers` shows jobs where Dask shows workers, `PluginRegistry` takes worker plugins to jobs,
   `Replay` gives clients the tasks inside shards, `Departures` keeps quiet who has left.
 - `Recall` asks a named run for keys that no graph has brought: they become tasks without inputs,
-  for which Dask asks as for all others. `PublishedDatasets` keeps what is published in the store.
+  for which Dask asks as for all others. `newcomers` lets clients of this process ask for those of
+  futures that are made of a key. `PublishedDatasets` keeps what is published in the store.
 
 The gateway runs no task. It serves values to clients that ask workers, puts scattered ones into the
 store, and reports the capacity of all jobs together.
@@ -37,6 +38,8 @@ Races
   carries the run id of the question, and an old one is dropped.
 - A key may be asked of the run while a graph that brings it, or reads it, is being opened: the
   graph waits until it is known whether the run has it.
+- Dask makes the futures of a graph before it sends it: only those that others make are asked for,
+  and that goes the way of graphs, behind those that were sent before.
 - A value that is lost while it is read may have been made again: only the place that was tried is
   given up.
 - Messages of clients that have left, and of those that leave while the cluster closes, are for

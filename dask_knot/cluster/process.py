@@ -27,6 +27,8 @@ from dask_knot.internals import clients_here, stop_loop
 
 #: P2P needs live workers; graphs that are built while a cluster is open use tasks instead.
 SHUFFLES = {"dataframe.shuffle.method": "tasks", "array.rechunk.method": "tasks"}
+#: What Dask runs for each client of this process that has connected.
+NEWCOMERS = "dask_knot.cluster.newcomers"
 #: What a terminal that is closed, a scheduler of jobs, or `kill` send.
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 #: Seconds that the end of a cluster may take: its jobs' and that of its values.
@@ -47,7 +49,7 @@ class Overrides:
             self._users += 1
             if self._users > 1:
                 return
-            self._restore.enter_context(dask.config.set(SHUFFLES))
+            self._restore.enter_context(dask.config.set({**SHUFFLES, **preloads()}))
             for root in ("distributed", "bokeh") if silence_logs else ():
                 self._restore.enter_context(silence_logging_cmgr(silence_logs, root))
 
@@ -59,12 +61,31 @@ class Overrides:
                 self._restore.close()
 
 
+def preloads() -> dict[str, list[Any]]:
+    """Give Dask's configuration of what is run for each client, with that of ours as well."""
+    modules: Any = dask.config.get("distributed.client.preload", None) or []
+    modules = [modules] if isinstance(modules, str) else modules
+    options: Any = dask.config.get("distributed.client.preload-argv", None) or []
+    found = {"distributed.client.preload": [*modules, NEWCOMERS]}
+    if options and not isinstance(options[0], str):  # a list of options for each
+        found["distributed.client.preload-argv"] = [*options, []]
+    return found
+
+
 #: One for the process, as `dask.config` and `logging` are.
 overrides = Overrides()
 
 
 class OpenCluster(Protocol):
     """A cluster, as it is known here."""
+
+    @property
+    def settings(self) -> Any:
+        """Its settings: whether it holds a named run."""
+
+    @property
+    def scheduler(self) -> Any:
+        """Dask's scheduler, which knows its clients, once it is open."""
 
     @property
     def loop(self) -> Any:

@@ -96,8 +96,9 @@ class RunCluster(SessionCluster):
     def future(self, key: Key, client: Client | None = None) -> Future:
         """Give the future of a key that some session of the run was asked for.
 
-        Dask's own ``Future(key, client)`` tells the scheduler nothing, and is pending for ever.
-        If the run has no such key, the future is cancelled.
+        If a named run has no such key, the future is cancelled. There, Dask's own
+        ``Future(key, client)`` is as good for clients of this process; it tells an unnamed run
+        nothing.
 
         Parameters
         ----------

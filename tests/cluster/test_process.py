@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from typing import Any
 
 import dask
 import dask.array as da
 import dask.dataframe as dd
 import pandas as pd
+import pytest
 from distributed import Client
 
 from dask_knot import KnotCluster
-from dask_knot.cluster.process import SHUFFLES, Overrides
+from dask_knot.cluster.process import NEWCOMERS, SHUFFLES, Overrides
 
 #: Windows has none of these; other packages know that.
 PROGRAM = """
@@ -60,6 +62,28 @@ def test_what_was_not_set_is_not_set_afterwards() -> None:
     overrides.release()
     assert methods() == before
     assert [name for name in SHUFFLES if dask.config.get(name, "unset") == "tasks"] == []
+
+
+@pytest.mark.parametrize(
+    ("before", "options", "now", "options_now"),
+    [
+        ([], [], [NEWCOMERS], []),
+        (None, None, [NEWCOMERS], None),
+        ("one", [], ["one", NEWCOMERS], []),
+        (["one"], ["--a", "1"], ["one", NEWCOMERS], ["--a", "1"]),  # for every module
+        (["one", "two"], [["--a"], []], ["one", "two", NEWCOMERS], [["--a"], [], []]),
+    ],
+)
+def test_what_users_let_run_for_clients_is_run_as_well(
+    before: Any, options: Any, now: Any, options_now: Any
+) -> None:
+    names = ("distributed.client.preload", "distributed.client.preload-argv")
+    overrides = Overrides()
+    with dask.config.set(dict(zip(names, (before, options), strict=True))):
+        overrides.acquire(logging.ERROR)
+        assert [dask.config.get(name) for name in names] == [now, options_now]
+        overrides.release()
+        assert [dask.config.get(name) for name in names] == [before, options]
 
 
 def test_a_client_can_be_imported_on_windows() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import dask
 import pytest
 from dask.typing import Key
-from distributed import Client, Scheduler, Variable, Worker
+from distributed import Client, Future, Scheduler, Variable, Worker
 from distributed.client import FutureCancelledError
 from distributed.protocol import pickle
 
@@ -21,7 +21,7 @@ from dask_knot.cluster.recall import Recall
 from dask_knot.cluster.scheduler import Releases
 from dask_knot.errors import MissingObjectError
 from dask_knot.graphs.compaction import stand_in
-from dask_knot.internals import Task, TaskRef, future_of
+from dask_knot.internals import Task, TaskRef, future_of, tell_of_futures
 from dask_knot.run.failure import fail
 from dask_knot.run.manifest import NOWHERE
 from dask_knot.session.failures import ErredKey
@@ -293,6 +293,24 @@ def test_a_graph_that_brings_a_key_on_its_way_waits_for_no_inputs() -> None:
         await until(lambda: not future.done())
         world.answer("old")
         assert await brought == await future.result() == VALUE
+
+    play(story, "old")
+
+
+def test_futures_that_are_made_of_a_key_are_recalled_and_graphs_are_not() -> None:
+    async def story(world: World, client: Client) -> None:
+        tell_of_futures(client)
+        many = client.map(str, range(1000), key="many")
+        old, again, never = (Future(key, client) for key in ("old", "old", "never"))
+        await until(lambda: sum(map(len, world.asked)) == 2)
+        world.answer("old")
+        assert await client.gather([old, again]) == [VALUE, VALUE]
+        with pytest.raises(FutureCancelledError, match="the run climate has no key 'never'"):
+            await never
+        asked = [event.key for event in world.told if isinstance(event, events.KeyAsked)]
+        assert len(asked) == len({future.key for future in many}) == 1000
+        assert {key for some in world.asked for key in some} == {"old", "never"}
+        assert not any(future.done() for future in many)
 
     play(story, "old")
 

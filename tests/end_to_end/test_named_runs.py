@@ -16,7 +16,7 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
-from distributed import Client, Queue, Variable, wait
+from distributed import Client, Future, Queue, Variable, as_completed, wait
 from distributed.client import FutureCancelledError
 
 from dask_knot import KnotCluster
@@ -175,6 +175,74 @@ def test_a_graph_brings_a_key_that_was_recalled(reopen: Opener) -> None:
         assert variable.get().result() == queue.get().result() == 2
 
 
+def test_futures_of_dask_give_values_of_earlier_sessions(reopen: Opener) -> None:
+    with reopen() as cluster, Client(cluster) as client:
+        futures = client.map(inc, range(20))
+        keys = [future.key for future in futures]
+        failed = client.submit(fail_always)
+        wait([*futures, failed])
+    with reopen() as cluster, Client(cluster) as client:
+        assert Future(keys[1], client).result(timeout=60) == 2
+        assert client.gather([Future(key, client) for key in keys]) == [*range(1, 21)]
+        done, not_done = wait([Future(key, client) for key in keys[:3]], timeout=60)
+        assert (len(done), len(not_done)) == (3, 0)
+        assert {future.key for future in as_completed([Future(keys[4], client)])} == {keys[4]}
+        assert client.submit(inc, Future(keys[5], client)).result(timeout=60) == 7
+        assert isinstance(Future(failed.key, client).exception(timeout=60), ZeroDivisionError)
+        with pytest.raises(FutureCancelledError, match="the run climate has no key 'never'"):
+            Future("never", client).result(timeout=60)
+        with pytest.raises(FutureCancelledError):
+            client.submit(inc, Future("nowhere", client)).result(timeout=60)
+        called: list[object] = []
+        Future(keys[6], client).add_done_callback(called.append)
+        until(lambda: called)
+
+
+def test_a_future_of_dask_waits_for_what_another_session_makes(
+    reopen: Opener, tmp_path: Path
+) -> None:
+    file = tmp_path / "go"
+    with (
+        reopen() as one,
+        reopen() as two,
+        Client(one, set_as_default=False) as here,
+        Client(two, set_as_default=False) as there,
+    ):
+        made = here.submit(wait_for, file)
+        until(lambda: one.jobs.running)
+        future = Future(made.key, there)
+        until(lambda: made.key in two.scheduler.tasks)
+        assert not future.done()
+        file.write_text("made")
+        assert future.result(timeout=60) == made.result(timeout=60) == "made"
+        assert not own_jobs(two)
+
+
+def test_only_what_others_make_of_a_key_is_asked_of_the_run(reopen: Opener) -> None:
+    asked: list[object] = []
+    with reopen() as cluster, Client(cluster) as client:
+        key = client.submit(inc, 1).key
+        assert client.submit(inc, 1).result(timeout=60) == 2
+    with reopen() as cluster, Client(cluster) as client:
+        handlers = cluster.scheduler.stream_handlers
+        desire = handlers["client-desires-keys"]
+
+        def listen(keys: list[object], client: str) -> None:
+            asked.extend(keys)
+            desire(keys, client)
+
+        handlers["client-desires-keys"] = listen
+        many = client.map(inc, range(1000))
+        recalled = Future(key, client)  # one of them is the same work by another name
+        array = da.ones(40, chunks=10).persist()
+        scattered = client.scatter([1, 2])
+        assert client.submit(sum, many).result(timeout=120) == sum(range(1, 1001))
+        assert array.sum().compute() == 40
+        assert client.submit(inc, scattered[0]).result(timeout=60) == 2
+        assert recalled.result(timeout=60) == many[1].result(timeout=60) == 2
+        assert asked == [key]
+
+
 def test_results_of_all_sessions_are_listed(reopen: Opener) -> None:
     with reopen() as cluster, Client(cluster) as client:
         assert repr(cluster.results()) == "no results yet"
@@ -272,6 +340,9 @@ def test_in_an_event_loop(tmp_path: Path) -> None:
         async with Client(cluster, asynchronous=True) as client:
             future = await client.get_dataset("x")
             assert await future == 2
+            assert await Future(future.key, client) == 2
+            (result,) = await cluster.results()
+            assert await Future(result.key, client) == 2
             assert len(await cluster.results()) == 1
         await cluster.end()
 
