@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dask_knot.batch.endings import CLOSED
 from dask_knot.batch.rules import ENDED, NOT_STARTED, STARTED, TIMED_OUT, JobStatus
 from dask_knot.errors import EngineError
 from dask_knot.local.capacity import Capacity, Ledger
@@ -26,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 # Seconds from SIGTERM to SIGKILL. Batch gives 30; here a person waits.
 GRACE = 2.0
-CLOSED = "The local engine was closed"
 
 Order = Callable[[], None]
 

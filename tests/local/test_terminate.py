@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from dask_knot.batch.endings import explain
 from dask_knot.errors import EngineError
 from dask_knot.local.capacity import Capacity
 from dask_knot.local.launcher import Exit
+from dask_knot.tracking.events import Ending
 from tests.local.desk import Desk, wait_until
 from tests.local.fakes import FakeLauncher, running
 
@@ -93,5 +95,7 @@ def test_close_ends_everything_once(desk: Desk, launcher: FakeLauncher) -> None:
     desk.batch.close()
     assert launcher.is_closed
     assert desk.counts(array) == {"FAILED": 3}
+    # Who leaves by a signal still watches: its run must not be taken for one that failed.
+    assert explain(desk.job(f"{array}:2"), []).ending is Ending.LEFT
     with pytest.raises(EngineError, match="closed"):
         desk.submit("true")
