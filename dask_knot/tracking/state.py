@@ -218,7 +218,7 @@ class TrackerState:
             if not shard.alive and shard.is_open:
                 stage = self._stage_of(shard)
                 if stage.disown():
-                    self.forget_outputs(shard)
+                    self._disclaim(shard)
                     self.actions.append(DisownShards(stage.id))
                 self._terminate_if_useless(stage)
             self._delete_if_useless(shard)
@@ -267,13 +267,22 @@ class TrackerState:
         self.actions.append(TerminateStage(stage.id))
         for shard in stage.shards:
             if shard.is_open:
-                self.forget_outputs(shard)
+                self._disclaim(shard)
                 self.close(shard, ShardEvent.UNNEEDED)
 
     def forget_outputs(self, shard: ShardRecord) -> None:
         """Wait no more for what a shard was to make: when it is wanted again it is made anew."""
         for record in shard.outputs:
             self.catalog.forget(record.key, shard.id)
+
+    def _disclaim(self, shard: ShardRecord) -> None:
+        """Need nothing more of a shard, whose job ends.
+
+        That of another session ends only if nobody else is there: when it is wanted again it is
+        found out if it has.
+        """
+        if not shard.is_adopted:
+            self.forget_outputs(shard)
 
     def _delete(self, shard: ShardRecord) -> None:
         names, stored = shard.lose_objects()

@@ -424,3 +424,20 @@ def test_what_would_wait_for_jobs_of_others_is_foreseen() -> None:
     assert [*foreseen.dependencies] == ["new"]
     second.tell(events.GraphSubmitted(graph))
     assert not second.has_plan()
+
+
+def test_what_others_make_is_waited_for_again_when_it_was_let_go() -> None:
+    log = Log()
+    first = Holder(log, 0)
+    first.ask(TASKS, *TASKS)
+    first.plan()
+    second = Holder(log, 1)
+    second.ask(TASKS, *TASKS)
+    second.forget("a")
+    second.ask({"a": []}, "a")
+    second.forget(*TASKS)
+    second.ask(TASKS, *TASKS)
+    assert not second.has_plan()
+    for key in TASKS:
+        second.find(first.shard_of(key))
+    assert second.answers() == dict.fromkeys(TASKS, "done")
