@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from dask_knot.batch.limits import DESCRIBED_JOBS
 from dask_knot.batch.queues import Description, QueueClient
-from dask_knot.batch.rules import JobStatus
+from dask_knot.batch.rules import ENDED, JobStatus, known_status
 
 
 class BatchClient(QueueClient, Protocol):
@@ -41,6 +41,12 @@ def jobs_called(client: BatchClient, queue: str, name: str) -> Iterator[Descript
     """
     wanted = [{"name": "JOB_NAME", "values": [name]}]
     return _listed(client, jobQueue=queue, filters=wanted)
+
+
+def job_under_way(client: BatchClient, queue: str, name: str) -> Description | None:
+    """Find the job of a queue with just that name that isn't over, if there is one."""
+    named = (job for job in jobs_called(client, queue, name) if job["jobName"] == name)
+    return next((job for job in named if known_status(job["status"]) not in ENDED), None)
 
 
 def _listed(client: BatchClient, **request: Any) -> Iterator[Description]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from dask_knot.batch.client import BatchClient, children, describe_jobs
+from dask_knot.batch.client import BatchClient, children, describe_jobs, job_under_way
 from dask_knot.batch.endings import BYGONE, Explanation, explain
 from dask_knot.batch.jobs import StageJob, StageJobs, counts_of
 from dask_knot.batch.logs import JobLogs, chosen_children, newest_children
@@ -48,6 +48,7 @@ class JobService:
         self._logs = JobLogs(tail)
         self._definitions: dict[Resources, str] = {}
         self._refused: dict[StageId, KnotError] = {}  # of the thread that submits
+        self._doubtful: set[StageId] = set()  # that were submitted, without an answer
         # Kept when Batch is away before all is told.
         self._failed: list[tuple[ShardId, Explanation]] = []
         self._submitted = StageJobs()
@@ -70,13 +71,21 @@ class JobService:
             raise SubmissionError(f"stage {id} could not be submitted: the cluster is closed")
         try:
             request = self.request(id, stage, url, self._definition(stage.resources))
-            response = self._client.submit_job(**request)
+            response = self._taken(id, request) or self._client.submit_job(**request)
         except KnotError:  # it says itself what is wrong, and what to do
             raise
         except Exception as error:  # botocore makes its exceptions as it goes
             raise SubmissionError(f"stage {id} could not be submitted: {error}") from error
+        self._doubtful.discard(id)
         job = StageJob(str(response["jobId"]), len(stage.shards), stage.resources)
         self._submitted.add(id, job)
+
+    def _taken(self, id: StageId, request: Mapping[str, Any]) -> Description | None:
+        """Find the job of a stage that Batch has taken before, if only its answer was lost."""
+        if id in self._doubtful:
+            return job_under_way(self._client, request["jobQueue"], request["jobName"])
+        self._doubtful.add(id)
+        return None
 
     def ask(self, client: BatchClient) -> None:
         """Ask another client from now on: one that answers for more jobs."""

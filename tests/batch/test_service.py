@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from dask_knot.batch.limits import DESCRIBED_JOBS
 from dask_knot.batch.logs import LOGS_AT_ONCE, LOGS_PER_LOOK
@@ -203,6 +203,23 @@ def test_an_error_of_ours_stays_what_it_is(service: JobService, client: Recordin
     client.refusal = AccessError("you may not do batch:SubmitJob")
     with pytest.raises(AccessError, match="batch:SubmitJob"):
         service.submit(ID, stage(2), URL)
+
+
+def test_a_job_whose_answer_was_lost_is_not_submitted_again(
+    service: JobService, client: RecordingBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = client.submit_job
+    taken = []
+
+    def without_answer(**request: Any) -> Any:
+        taken.append(submit(**request)["jobId"])
+        raise ConnectionClosedError(endpoint_url="https://batch")
+
+    monkeypatch.setattr(client, "submit_job", without_answer)
+    with pytest.raises(SubmissionError):
+        service.submit(ID, stage(2), URL)
+    service.submit(ID, stage(2), URL)
+    assert [service.jobs[ID].id] == taken
 
 
 def test_wrong_parameters_are_a_refusal_too(service: JobService) -> None:
