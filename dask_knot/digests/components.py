@@ -178,6 +178,16 @@ def explain(now: Components, before: Components, key: Key, earlier: Key) -> list
     return [*dict.fromkeys(lines)]
 
 
+def is_called_otherwise(now: Components, before: Components, key: Key, earlier: Key) -> bool:
+    """Tell whether a task has other arguments of its own, or reads more or fewer, than another.
+
+    Then it is more likely another work of that kind than the same one after an edit.
+    """
+    ours, theirs = now.tasks.get(key, (0, 0)), before.tasks.get(earlier, (0, 0))
+    counts = len(now.reads.get(key, ())), len(before.reads.get(earlier, ()))
+    return ours[1] != theirs[1] or counts[0] != counts[1]
+
+
 def _changed(what: str, now: Mapping[str, str], before: Mapping[str, str]) -> Iterator[str]:
     for name in sorted({*now, *before}):
         if now.get(name) != before.get(name):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from dask.typing import Key
+from dask.utils import key_split
 
 from dask_knot.errors import ConfigurationError
 from dask_knot.plural import many
@@ -47,8 +48,16 @@ def find_key(text: str, keys: Iterable[Key]) -> Key:
             f"{many('key', len(found))} of the run begin with {text!r}: {_some(found)}"
         )
     near = get_close_matches(text, printed, NAMED, 0.4)
-    known_text = f"; there are {_some(near)}" if near else ""
+    known_text = f"; there are {_some(near)}" if near else _kinds(known)
     raise ConfigurationError(f"no graph of the run has a key {text!r}{known_text}")
+
+
+def _kinds(keys: Iterable[Key]) -> str:
+    """Name the kinds of keys that there are; `show` also counts tasks of others."""
+    kinds = list(dict.fromkeys(key_split(key) for key in keys))
+    if not kinds:
+        return ""
+    return f"; jobs hand on {_some(kinds)}. What they keep to themselves isn't recorded"
 
 
 def _plain(text: str) -> str:

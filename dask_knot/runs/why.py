@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -22,8 +22,9 @@ from dask_knot.runs.reading import RunView
 
 #: So often what is read is followed into the plans that make it.
 DEPTH = 3
-#: So many earlier keys of a kind are compared to find the one that is most alike.
+#: So many earlier keys of a kind are compared to find the one that is most alike, of so many plans.
 COMPARED = 100
+PLANS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _reasons(view: RunView, made: Made, earlier: Made | None) -> Iterator[str]:
         yield from _undigested(view.run, made)
         return
     if earlier is None:
-        yield f"nothing before it made any {made.prefix}: it had to be made"
+        yield f"no earlier plan handed on any {made.prefix}: it had to be made"
     elif earlier.digest == made.digest:
         yield f"its work is the same as that of {earlier.key} of {earlier.where}"
         yield "that had no result: it failed, was lost or was left; or reuse was turned off"
@@ -122,7 +123,7 @@ def _latest(view: RunView, key: Key) -> Made:
 
 def _nearest(view: RunView, made: Made) -> Made | None:
     """Give the latest earlier output that is most like another one: by digest, key, or causes."""
-    latest: list[Made] = []
+    kinds: list[list[Made]] = []
     for plan in reversed(view.plans[: view.plans.index(made.plan)]):
         alike = [
             Made(plan, output)
@@ -132,21 +133,36 @@ def _nearest(view: RunView, made: Made) -> Made | None:
         for one in alike:
             if one.digest == made.digest or one.key == made.key:
                 return one
-        latest = latest or alike
-    return _most_alike(view.run, made, latest)
+        if alike and len(kinds) < PLANS:
+            kinds.append(alike)
+    return _most_alike(view.run, made, kinds)
 
 
-def _most_alike(run: Run, made: Made, alike: list[Made]) -> Made | None:
-    """Choose what differs for the fewest causes, if these were kept; else by place."""
-    if not alike:
+def _most_alike(run: Run, made: Made, kinds: Sequence[Sequence[Made]]) -> Made | None:
+    """Choose what differs for the fewest causes, if these were kept; else by place.
+
+    The latest plan may have made something else of that kind: all that xarray computes ends in
+    keys of one prefix.
+    """
+    if not kinds:
         return None
     place = _place(made)
-    at_place = next((one for one in alike if _place(one) == place), alike[0])
-    now, before = (_components(run, one.plan) for one in (made, at_place))
-    if now is None or before is None:
-        return at_place
-    few = [at_place, *alike[:COMPARED]]
-    return min(few, key=lambda one: len(components.explain(now, before, made.key, one.key)))
+    now = _components(run, made.plan)
+    found: list[tuple[tuple[bool, int], Made]] = []
+    for alike in kinds:
+        at_place = next((one for one in alike if _place(one) == place), alike[0])
+        before = None if now is None else _components(run, at_place.plan)
+        if now is None or before is None:
+            return min(found, key=_rank)[1] if found else at_place
+        for one in [at_place, *alike[: COMPARED // len(kinds)]]:
+            causes = components.explain(now, before, made.key, one.key)
+            is_other = components.is_called_otherwise(now, before, made.key, one.key)
+            found.append(((is_other, len(causes)), one))
+    return min(found, key=_rank)[1]
+
+
+def _rank(found: tuple[tuple[bool, int], Made]) -> tuple[bool, int]:
+    return found[0]
 
 
 def _place(made: Made) -> tuple[object, ...] | int:

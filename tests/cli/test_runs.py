@@ -271,7 +271,7 @@ def test_a_damaged_manifest_is_told_where_it_is_read(folder: Path) -> None:
 
 def test_why_names_what_differs(folder: Path) -> None:
     made(folder)
-    assert "nothing before it made any load" in good(folder, "why", "climate", "load-0")
+    assert "no earlier plan handed on any load" in good(folder, "why", "climate", "load-0")
     assert "there are load-0" in bad(folder, "why", "climate", "loda-0")
 
 

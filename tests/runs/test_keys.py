@@ -34,6 +34,10 @@ def test_found(text: str, key: object) -> None:
         ("load", "2 keys of the run begin with 'load': load-3, load-30"),
         ("('x-1a'", "2 keys"),
         ("sun", "no graph of the run has a key 'sun'; there are sum"),
+        (
+            "qqq",
+            "no graph of the run has a key 'qqq'; jobs hand on load, x, y, sum. What they keep",
+        ),
         ("", "6 keys"),
     ],
 )

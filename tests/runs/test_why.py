@@ -57,7 +57,7 @@ def test_what_was_never_made_before(made: MadeRun) -> None:
     plan(made, session(made), ("load-1", digest("a"), SAME))
     assert said(made, "load") == [
         "load-1 is made by plan 0 of session 0",
-        "nothing before it made any load: it had to be made",
+        "no earlier plan handed on any load: it had to be made",
     ]
 
 
@@ -160,6 +160,28 @@ def test_the_nearest_differs_for_the_fewest_causes(made: MadeRun) -> None:
     now = Components(codes=[{"clean": b"1"}], tasks={three: (0, 2)})
     made.run.record.write_why(1_000_000, components.encode([now], {three: []}))
     assert f"work is {two} of plan 0" in said(made, three)[1]
+
+
+def test_the_nearest_need_not_be_of_the_latest_plan(made: MadeRun) -> None:
+    codes = ({"clean": b"1"}, {"another": b"1"}, {"clean": b"2"})
+    for number, code in enumerate(codes):
+        key = f"clean-{number:032}"
+        plan(made, session(made), (key, digest(str(number)), SAME))
+        kept = Components(codes=[code], tasks={key: (0, 1)})
+        made.run.record.write_why(number * 1_000_000, components.encode([kept], {key: []}))
+    lines = said(made, "clean")
+    assert f"work is clean-{0:032} of plan 0" in lines[1]
+    assert lines[2:] == ["  code of clean: clean was changed"]
+
+
+def test_what_is_called_otherwise_is_not_the_nearest(made: MadeRun) -> None:
+    codes = ({"clean": b"1", "trim": b"1"}, {"clean": b"3", "trim": b"3"}, {"clean": b"3"})
+    for number, (code, own) in enumerate(zip(codes, (1, 2, 1), strict=True)):
+        key = f"clean-{number:032}"
+        plan(made, session(made), (key, digest(str(number)), SAME))
+        kept = Components(codes=[code], tasks={key: (0, own)})
+        made.run.record.write_why(number * 1_000_000, components.encode([kept], {key: []}))
+    assert f"work is clean-{0:032} of plan 0" in said(made, "clean")[1]
 
 
 def test_what_was_kept_may_be_damaged(made: MadeRun) -> None:
