@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.jobfinder import JobFinder
 from dask_knot.session.outages import Outage
 from dask_knot.tracking.actions import AdoptStage
-from dask_knot.tracking.events import StageFound
+from dask_knot.tracking.events import ChildFailed, Ending, StageFound
 
 logger = logging.getLogger(__name__)
 
@@ -40,12 +40,15 @@ class Adoption:
         Whether a stage still has shards that aren't done.
     clockwork : Clockwork
         Clock and threads.
+    look_for_end : callable
+        Finds out whether somebody has ended the run, and then ends what waits.
     """
 
     finder: JobFinder
     service: JobService
     is_wanted: Callable[[StageId], bool]
     clockwork: Clockwork
+    look_for_end: Callable[[], Awaitable[bool]]
     _finds: Executor = field(init=False)
     _outage: Outage = field(default_factory=lambda: Outage(0.0))
     _sought: dict[int, dict[StageId, int]] = field(default_factory=dict)
@@ -93,6 +96,11 @@ class Adoption:
                 told.append(StageFound(id, _is_waitable(job)))
         self._unsettled.difference_update(one.stage for one in told)
         return told
+
+    async def has_ended(self, failed: Iterable[ChildFailed]) -> bool:
+        """Tell whether jobs that left were ended with the whole run: then nothing is made anew."""
+        is_doubtful = any(one.ending is Ending.LEFT for one in failed)
+        return is_doubtful and await self.look_for_end()
 
     def close(self) -> None:
         """End all threads; blocks."""

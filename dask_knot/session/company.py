@@ -116,7 +116,8 @@ def join_company(
         for id in running:
             driver.terminate(id, ENDED_RUN)
 
-    driver.adoption = adoption = Adoption(finder, finder.service, is_wanted, clockwork)
     interval = INTERVAL_OF_JOBS_THAT_STAY if finder.here.jobs_stay else INTERVAL
     heart = Heart(finder.run.record, finder.neighbours.own, interval, clockwork, end)
+    watch = finder.service, is_wanted, clockwork, heart.look_for_end
+    driver.adoption = adoption = Adoption(finder, *watch)
     return Company(heart, adoption, finder)

@@ -62,6 +62,13 @@ class Heart:
                 self.end(error)
             await self.clockwork.sleep(self.interval)
 
+    async def look_for_end(self) -> bool:
+        """Tell whether somebody has just ended the run: then what waits errs."""
+        error = await self.clockwork.run_in(self._beats, self._look_for_end)
+        if error is not None:
+            self.end(error)
+        return error is not None
+
     def leave(self) -> None:
         """Say that the session holds the run no longer; blocks, once no more beats may come."""
         self._beats.shutdown(cancel_futures=True)

@@ -129,10 +129,13 @@ class Lookout:
             tolerate("it could not be shown", self._hooks.found, found)  # first: who waits looks
             self._driver.handle(found)
             self._overstays.note(found, now)
+            adoption = self._driver.adoption
             if lost := self._tracker.open_shards(over):
-                self._driver.handle(await self._beside(self._watcher.lost, lost))
-            if self._driver.adoption is not None:
-                self._driver.handle(self._driver.adoption.settled(stages))
+                failed = await self._beside(self._watcher.lost, lost)
+                if adoption is None or not await adoption.has_ended(failed):
+                    self._driver.handle(failed)
+            if adoption is not None:
+                self._driver.handle(adoption.settled(stages))
             for stall in await self._beside(self._stalls.look, stages, now):
                 self._take_stall(stall)
             if (lasted := self._outage.end(now)) is not None:

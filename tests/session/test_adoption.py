@@ -315,6 +315,27 @@ def test_a_run_that_was_ended_is_ended_for_all(tmp_path: Path) -> None:
     play(tmp_path, True, scene)
 
 
+@pytest.mark.parametrize("moment", [0.0, 0.4, 0.8, 1.2, 1.6])
+def test_jobs_that_ended_with_their_run_are_not_made_anew(moment: float, tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        first, _ = stage.open()
+        second, others = stage.open()
+        first.submit(digested(shuffled(WIDTH)))
+        await asyncio.sleep(BOOT / 10)
+        second.submit(digested(shuffled(WIDTH)))
+        await asyncio.sleep(BOOT / 10 + moment)  # before, between or after heartbeats
+        await first.leave()
+        first.end_run_jobs()  # they are processes of that client: gone before anybody says why
+        first.end()
+        await until(stage.loop, others, WIDTH)
+        errors = [one.failure.load() for one in others.outcomes if isinstance(one, ErredKey)]
+        assert [type(error) for error in errors] == [JobTerminatedError] * WIDTH
+        assert stage.engines[1].client.requests("SubmitJob") == []
+        await stage.close(second)
+
+    play(tmp_path, False, scene)
+
+
 def test_a_run_that_was_deleted_errs_what_waits_once(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         first, heard = stage.open()
