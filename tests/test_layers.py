@@ -200,6 +200,9 @@ def test_pure_files_know_no_clock_file_or_network(name: str) -> None:
 EDGES = {
     "digests/arrays.py": ("sys", "looks up whether a library is in use"),
     "digests/code.py": ("sys", "looks up modules; reads those that are compiled"),
+    "digests/bytecode.py": ("sys", "knows which Python wrote what it reads"),
+    "digests/data.py": ("os sys", "looks for files beside modules"),
+    "digests/patches.py": ("sys", "looks up whether a library is in use"),
     "digests/environment.py": ("os pathlib sys urllib", "looks at what is installed here"),
     "digests/files.py": ("os pathlib time urllib", "looks at files, and at the clock"),
     "digests/objects.py": ("dask_knot.settings", "asks S3 as the session of AWS would"),

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import dis
 import inspect
+import re
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
@@ -25,6 +27,14 @@ _FLAGS = (
 )
 _CONSTANTS = frozenset(dis.hasconst)
 _NAMES = frozenset(dis.hasname)
+#: The last bit of their argument says something, the others are the number of a name.
+_FLAGGED = frozenset(
+    {"LOAD_GLOBAL", "LOAD_ATTR"}
+    if sys.version_info >= (3, 12)
+    else {"LOAD_GLOBAL"}
+    if sys.version_info >= (3, 11)
+    else ()
+)
 _JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
 _NUMBERS = struct.Struct("<HI")
 #: These load a variable that the code doesn't hold itself.
@@ -40,8 +50,16 @@ CAPTURED = -1
 #: Instructions between a callable and its call that do nothing of interest.
 _BEFORE_CALLS = frozenset({"PRECALL", "PUSH_NULL", "NOP", "CACHE"})
 _CALLS = frozenset({"CALL", "CALL_FUNCTION", "CALL_METHOD"})
-#: What `import a.b as c` does between taking b of a, and c.
-_SHUFFLES = frozenset({"SWAP", "POP_TOP", "ROT_TWO"})
+#: Methods and functions of pandas and numexpr that compute what a text says.
+_EVALUATING = frozenset({"query", "eval", "evaluate"})
+_WORD = re.compile(r"[^\W\d]\w*")
+#: Two instructions in one, of Python 3.13 and later.
+_PAIRS = {
+    "LOAD_FAST_LOAD_FAST": ("LOAD_FAST", "LOAD_FAST"),
+    "LOAD_FAST_BORROW_LOAD_FAST_BORROW": ("LOAD_FAST", "LOAD_FAST"),
+    "STORE_FAST_LOAD_FAST": ("STORE_FAST", "LOAD_FAST"),
+    "STORE_FAST_STORE_FAST": ("STORE_FAST", "STORE_FAST"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +104,27 @@ class Bytecode:
     uses: Sequence[Use] = field(default=())
 
 
-def read(code: CodeType, outer: Mapping[str, Use] | None = None) -> Bytecode:
+@dataclass(frozen=True, slots=True)
+class _Instruction:
+    """An instruction, of which no other is part."""
+
+    opname: str
+    argval: Any
+    arg: int | None
+
+
+#: By variable: what is imported into it, at one place or another.
+Imported = Mapping[str, Sequence[Use]]
+
+
+def read(code: CodeType, outer: Imported | None = None) -> Bytecode:
     """Take a code object apart.
 
     Parameters
     ----------
     code : CodeType
         Of a function.
-    outer : mapping of str to Use
+    outer : mapping of str to sequence of Use
         Variables of the code around it that are imports.
     """
     instructions = [one for one in dis.get_instructions(code) if one.opname != "CACHE"]
@@ -113,17 +144,28 @@ def read(code: CodeType, outer: Mapping[str, Use] | None = None) -> Bytecode:
             argument = places[one.argval]
         elif one.opcode in _NAMES:
             names.append(str(one.argval))
-            argument = argument & 3 if one.opname in ("LOAD_GLOBAL", "LOAD_ATTR") else 0
+            argument = argument & 1 if one.opname in _FLAGGED else 0
         parts.append(_NUMBERS.pack(one.opcode, argument))
     texts = (names, code.co_varnames, code.co_cellvars, code.co_freevars)
     counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount)
     head = repr((texts, counts, code.co_flags & _FLAGS, _exceptions(code, places)))
-    uses, imported = _uses(kept, outer or {})
+    uses, imported = _uses([*_steps(kept)], outer or {})
     for one in constants:
         if type(one) is CodeType:
             uses += read(one, imported).uses
     label = head.encode(errors="surrogatepass") + b"".join(parts)
     return Bytecode(label, constants, (*dict.fromkeys(uses),))
+
+
+def in_texts(code: CodeType, known: Collection[str]) -> list[str]:
+    """Give the variables that expressions in texts name, as in ``table.query("x > @LIMIT")``."""
+    found: set[str] = set()
+    for one in code.co_consts:
+        if isinstance(one, CodeType):
+            found.update(in_texts(one, known))
+        elif isinstance(one, str) and not _EVALUATING.isdisjoint(code.co_names):
+            found.update(word for word in _WORD.findall(one) if word in known)
+    return sorted(found)
 
 
 def _placed(
@@ -156,31 +198,50 @@ def _exceptions(code: CodeType, places: dict[int, int]) -> list[tuple[Any, ...]]
     ]
 
 
+def _steps(instructions: Iterable[dis.Instruction]) -> Iterator[_Instruction]:
+    for one in instructions:
+        pair = _PAIRS.get(one.opname)
+        if pair is None:
+            yield _Instruction(one.opname, one.argval, one.arg)
+        else:
+            yield from (_Instruction(name, part, None) for name, part in zip(pair, one.argval))  # noqa: B905
+
+
 def _uses(
-    instructions: Sequence[dis.Instruction], outer: Mapping[str, Use]
-) -> tuple[list[Use], dict[str, Use]]:
+    steps: Sequence[_Instruction], outer: Imported
+) -> tuple[list[Use], dict[str, Sequence[Use]]]:
     """Find the globals and imports that code itself uses, and what its variables import."""
     found: list[Use] = []
-    imported = dict(outer)
-    for place, one in enumerate(instructions):
+    imported: dict[str, Sequence[Use]] = dict(outer)
+    for place, one in enumerate(steps):
         if one.opname == "IMPORT_NAME":
-            variables = dict(_imports(instructions, place))
-            imported |= variables
-            found += [use for use in variables.values() if use.chain]  # the module must have it
-    for place, one in enumerate(instructions):
-        used = imported.get(str(one.argval)) if one.opname in _LOADS else None
-        if used is not None:
-            chain, is_bare_call = _chain(instructions, place + 1)
-            found.append(Use(used.name, used.chain + chain, is_bare_call, used.level))
-        elif one.opname in _GLOBAL_LOADS:
-            found.append(Use(str(one.argval), *_chain(instructions, place + 1)))
-        elif one.opname in _CELL_LOADS:
-            chain, is_bare_call = _chain(instructions, place + 1)
-            found.append(Use(str(one.argval), chain, is_bare_call, CAPTURED))
+            variables = [*_imports(steps, place)]
+            for name, use in variables:
+                known = imported.get(name, ()) if name not in outer else ()
+                imported[name] = [*known, use]
+            # A module must have it. Of what is meant for others, or for its effects, all counts.
+            found += [use for _, use in variables if use.chain]
+            found += [use for name, use in variables if _is_for_others(name, steps)]
+    for place, one in enumerate(steps):
+        name = str(one.argval)
+        used = imported.get(name, ()) if one.opname in _LOADS else ()
+        chain, is_bare_call = _chain(steps, place + 1)
+        for use in used:
+            found.append(Use(use.name, use.chain + chain, is_bare_call, use.level))
+        if not used and one.opname in _GLOBAL_LOADS:
+            found.append(Use(name, chain, is_bare_call))
+        elif not used and one.opname in _CELL_LOADS:
+            found.append(Use(name, chain, is_bare_call, CAPTURED))
     return found, imported
 
 
-def _imports(instructions: Sequence[dis.Instruction], place: int) -> Iterator[tuple[str, Use]]:
+def _is_for_others(variable: str, steps: Sequence[_Instruction]) -> bool:
+    """Tell whether code imports something that it doesn't use itself."""
+    own = [one.opname for one in steps if one.argval == variable]
+    return "STORE_GLOBAL" in own or _LOADS.isdisjoint(own)
+
+
+def _imports(instructions: Sequence[_Instruction], place: int) -> Iterator[tuple[str, Use]]:
     """Find the variables that an import inside of a function is put into."""
     module = str(instructions[place].argval)
     names = instructions[place - 1].argval
@@ -202,7 +263,7 @@ def _imports(instructions: Sequence[dis.Instruction], place: int) -> Iterator[tu
             return
 
 
-def _chain(instructions: Sequence[dis.Instruction], place: int) -> tuple[tuple[str, ...], bool]:
+def _chain(instructions: Sequence[_Instruction], place: int) -> tuple[tuple[str, ...], bool]:
     """Give the attributes that are taken from there on, and whether the last is called bare."""
     chain = []
     while place < len(instructions) and instructions[place].opname in _ATTRIBUTE_LOADS:
@@ -219,5 +280,5 @@ def _chain(instructions: Sequence[dis.Instruction], place: int) -> tuple[tuple[s
     return tuple(chain), is_called and instructions[place].arg == count
 
 
-def _is_none(one: dis.Instruction) -> bool:
+def _is_none(one: _Instruction) -> bool:
     return one.opname == "LOAD_CONST" and one.argval is None

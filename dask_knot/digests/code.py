@@ -19,7 +19,9 @@ from typing import Any
 from dask_knot.digests import bytecode, impurity
 from dask_knot.digests.bytecode import CAPTURED, Bytecode, Use
 from dask_knot.digests.classes import members_of
+from dask_knot.digests.data import beside
 from dask_knot.digests.environment import Environment, Origin
+from dask_knot.digests.patches import names_in, patched
 from dask_knot.digests.plain import digest, sized
 from dask_knot.digests.refusal import UndigestibleError
 from dask_knot.digests.walk import Opened
@@ -79,6 +81,7 @@ class CodeReader:
         if origin is None:
             parts |= self._used(function, code)
             label = sized(b"function", code.label) + function.__name__.encode()
+            label += _names(function.__dict__)
         else:  # made by a function of a distribution, which knows what it named
             place = f"{module}.{function.__qualname__}".encode()
             label = sized(b"made", code.label) + place + origin.token
@@ -93,7 +96,8 @@ class CodeReader:
     def _held(self, function: FunctionType, code: Bytecode) -> Iterator[tuple[str, Any]]:
         yield "constants", [*code.constants]
         yield "defaults", function.__defaults__
-        yield "keyword defaults", function.__kwdefaults__
+        # No dict, in which an address is taken for a text.
+        yield "keyword defaults", [*(function.__kwdefaults__ or {}).items()]
         names = function.__code__.co_freevars
         for name, cell in zip(names, function.__closure__ or (), strict=True):
             try:
@@ -110,6 +114,7 @@ class CodeReader:
             raise UndigestibleError(why)
         captured = dict(_captured(function))
         uses = [use for use in code.uses if use.level != CAPTURED]
+        uses += [Use(name) for name in bytecode.in_texts(function.__code__, function.__globals__)]
         roots = {
             use: self._resolved(function, Use(use.name, (), level=use.level))[1] for use in uses
         }
@@ -123,6 +128,8 @@ class CodeReader:
         for use in uses:
             name, value = self._resolved(function, use)
             yield name, name if impurity.generator_of(value) else value
+        yield "files beside its module", beside(function, targets.values())
+        yield from patched(names_in(function.__code__), self._environment)
 
     def _resolved(self, function: FunctionType, use: Use) -> tuple[str, Any]:
         known = function.__globals__
@@ -135,9 +142,9 @@ class CodeReader:
             value = known[use.name]
         else:
             return name, getattr(builtins, use.name, _MISSING)
-        return name, self._member(value, use.chain)
+        return name, self._member(value, use.chain, use.level is not None)
 
-    def _member(self, value: Any, chain: tuple[str, ...]) -> Any:
+    def _member(self, value: Any, chain: tuple[str, ...], is_imported: bool) -> Any:
         """Follow attributes, through modules only: of all else the whole counts."""
         for name in chain:
             if type(value) is not ModuleType:
@@ -150,6 +157,10 @@ class CodeReader:
                 value = submodule
             elif self._environment.origin(value.__name__) is not None:
                 return _lazy(value, name)
+            elif "__getattr__" in inside:
+                value = getattr(value, name, _MISSING)
+            elif is_imported and "__path__" in inside:
+                value = _submodule(f"{value.__name__}.{name}")
             else:
                 return _MISSING
         return value
@@ -182,7 +193,7 @@ class CodeReader:
             for name, value in sorted(vars(module).items())
             if not (name.startswith("__") and name.endswith("__"))
         }
-        return Opened(b"module", (*members.values(),), (*members,))
+        return Opened(sized(b"module", _names(members)), (*members.values(),), (*members,))
 
     def kind(self, kind: type) -> Opened:
         """Open a class."""
@@ -191,11 +202,16 @@ class CodeReader:
             return known
         origin = self._environment.origin(kind.__module__)
         members = dict(members_of(kind))
-        label = b"class" + kind.__qualname__.encode()
+        label = sized(b"class", kind.__qualname__.encode()) + _names(members)
         if origin is not None:
             label += origin.token
         parts = {"bases": kind.__bases__, "metaclass": type(kind), **members}
         return Opened(label, (*parts.values(),), (*parts,))
+
+
+def _names(members: Mapping[str, Any]) -> bytes:
+    """Write what members are called: of the parts of what is opened, the values count only."""
+    return repr([*members]).encode(errors="surrogatepass")
 
 
 def _place(name: str, known: Mapping[str, Any]) -> int:
@@ -234,6 +250,20 @@ def _module(use: Use, known: Mapping[str, Any]) -> Any:
             name = importlib.util.resolve_name("." * use.level + name, package)
         found = sys.modules.get(name)
         return importlib.import_module(name) if found is None else found
+    except Exception as error:  # importing runs whatever stands there
+        raise UndigestibleError(
+            f"it imports {name!r}, which can't be done here: {error}"
+        ) from error
+
+
+def _submodule(name: str) -> Any:
+    """Give a part of a package that a function imports when it runs."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise UndigestibleError(f"it imports {name!r}: {error}") from error
+        return _MISSING
     except Exception as error:  # importing runs whatever stands there
         raise UndigestibleError(
             f"it imports {name!r}, which can't be done here: {error}"

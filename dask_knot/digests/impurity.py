@@ -111,6 +111,12 @@ _OPENERS_OF_ZARR = frozenset(
 #: Methods that draw, of objects that nobody can tell, and what they are seeded with.
 _DRAWING = frozenset({"rvs", "sample"})
 _SEEDS = frozenset({"random_state", "seed", "Random", "default_rng", "RandomState", "rng"})
+#: Attributes by which code reaches what it doesn't name, or what isn't part of its digest.
+_UNSEEN = frozenset(
+    _all("__globals__ f_globals f_locals f_builtins __builtins__ __subclasses__", "")
+    | _all("__doc__ __annotations__ get_type_hints getsource getdoc", "")
+)
+_OF_CLASSES = ("__doc__", "__annotations__")
 #: What sets the state of the generator of a module.
 _SEEDING = frozenset({"seed", "setstate", "set_state"})
 
@@ -234,10 +240,15 @@ def effect(code: CodeType) -> str | None:
     texts: set[str] = set()
     keywords: set[str] = set()
     for one in _with_inner(code):
-        names.update(one.co_names)
+        is_class = "__qualname__" in one.co_names  # which has its own documentation
+        names.update(
+            set(one.co_names) - {"__doc__", "__annotations__"} if is_class else one.co_names
+        )
         texts.update(part for part in one.co_consts if isinstance(part, str))
         tuples = (part for part in one.co_consts if isinstance(part, tuple))
         keywords.update(word for part in tuples for word in part if isinstance(word, str))
+    if names & _UNSEEN:
+        return f"it reaches what it doesn't name ({', '.join(sorted(names & _UNSEEN))})"
     if names & WRITERS:
         return f"{_WRITES} ({', '.join(sorted(names & WRITERS))})"
     openers = names & _OPENERS

@@ -8,7 +8,7 @@ import enum
 import functools
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import (
     BuiltinFunctionType,
     CodeType,
@@ -104,7 +104,8 @@ class ObjectReader:
             return self._code.module(value)
         instead = readers.opened(value)
         if instead is not None:
-            return Opened(b"reader", (instead,))
+            # What is of a known kind may be of a class of the user's, that reads in its own way.
+            return Opened(b"reader", (kind, instead), ("kind", "reads"))
         found = arrays.opened(value) or self._wrapped(value)
         if found is not None:
             return found
@@ -128,6 +129,8 @@ class ObjectReader:
         if named is not None:
             return named
         kind = type(value).__name__
+        if kind == "curry" and hasattr(value, "func"):  # of toolz, which pickles it by its name
+            return Opened(b"curry", (value.func, value.args, _named(value.keywords.items())))
         if kind == "_lru_cache_wrapper":
             parameters = (value.__wrapped__, value.cache_parameters())
             return Opened(b"lru_cache", parameters, ("function", "parameters"))
@@ -145,8 +148,9 @@ class ObjectReader:
         if isinstance(reduced, str):
             return self._code.named(value, reduced)
         make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
-        if type(state) is dict and "__wrapped__" in state:
-            state = {name: one for name, one in state.items() if name not in _OF_WRAPPERS}
+        if type(state) is dict:
+            skipped = _OF_WRAPPERS if "__wrapped__" in state else ()
+            state = _named([(name, one) for name, one in state.items() if name not in skipped])
         parts = (make, arguments, state, list(items or ()), list(pairs or ()))
         return Opened(b"object", parts, ("made by", "of", "state", "items", "pairs"))
 
@@ -167,8 +171,13 @@ def _dict(value: Mapping[Any, Any]) -> Opened:
     return Opened(b"{", [one for item in value.items() for one in item])
 
 
+def _named(items: Iterable[tuple[str, Any]]) -> tuple[Any, ...]:
+    """Make a container of what has names: no dict, in which an address is taken for a text."""
+    return ("named", *[one for item in items for one in item])
+
+
 def _partial(value: functools.partial[Any]) -> Opened:
-    parts = (value.func, value.args, value.keywords, vars(value))
+    parts = (value.func, value.args, _named(value.keywords.items()), vars(value))
     return Opened(b"partial", parts, _PARTIAL_NAMES)
 
 
