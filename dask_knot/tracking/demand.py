@@ -62,6 +62,8 @@ def ask(state: TrackerState, event: events.KeyAsked, now: float) -> None:
         state.actions.append(FailKey(event.key, event.run_id, error))
         return
     if record.state is KeyState.ERRED and record.is_answered:
+        if record.shard is not None:
+            state.catalog.forget(record.key, record.shard.id)
         old, record = record, KeyRecord(record.key, record.graph)
         state.replace(old, record)
     if not record.ask(event.run_id):

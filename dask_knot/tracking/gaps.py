@@ -93,14 +93,13 @@ def prune(state: TrackerState, draft: Draft) -> None:
     """Take out of a draft what others make by now, and what is needed for that only."""
     draft.note_look(state.told)
     stack = [r.key for r in draft.wanted if r.draft is draft and not is_taken(state, r)]
-    wanted, kept = set(stack), set[Key]()
+    wanted, kept, taken = set(stack), set[Key](), set[Key]()
     while stack:
         key = stack.pop()
-        if key in kept or key not in draft.tasks:
+        if key in kept or key in taken or key not in draft.tasks:
             continue
-        known = state.keys.get(key)
-        is_free = key not in wanted and (known is None or known.state is KeyState.GONE)
-        if is_free and is_made_elsewhere(state, draft.origin[key], key):
+        if key not in wanted and _is_made_elsewhere(state, draft, key):
+            taken.add(key)  # it may be read by several
             continue
         kept.add(key)
         stack += draft.tasks[key].dependencies
@@ -110,6 +109,15 @@ def prune(state: TrackerState, draft: Draft) -> None:
         for needed in draft.tasks[key].dependencies:
             if needed not in kept:
                 read(state, draft, needed)
+
+
+def _is_made_elsewhere(state: TrackerState, draft: Draft, key: Key) -> bool:
+    """Tell whether others make what a draft needs; for another draft, too, that waits for it."""
+    record = state.keys.get(key)
+    if record is None or record.state is KeyState.GONE:
+        return is_made_elsewhere(state, draft.origin[key], key)
+    is_waiting = record.state is KeyState.WAITING and record.draft is not draft
+    return is_waiting and is_taken(state, record)
 
 
 def is_stale(state: TrackerState, draft: Draft) -> bool:

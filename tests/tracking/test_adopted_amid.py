@@ -138,3 +138,18 @@ def test_a_plan_of_what_others_were_quicker_to_make_is_withdrawn() -> None:
     assert second.last(actions.MakePlan) is asked
     second.find(first.shard_of("a"))
     assert second.answers() == {"a": "done"}
+
+
+def test_what_two_drafts_need_is_taken_from_others_for_both() -> None:
+    reads: dict[Key, list[Key]] = {"x": [], "y": ["x"]}
+    log = Log()
+    first, second = Holder(log, 0), Holder(log, 1)
+    second.ask({**reads, "z": []}, "y", "z")
+    asked = second.last(actions.MakePlan)
+    second.ask(reads, "x")  # waits, while `x` is being planned for `y`
+    first.ask({"x": [], "z": []}, "x", "z")
+    first.plan()
+    second.tell(*second.record(asked, make_plan(asked.request)))
+    for key in "xz":
+        second.find(first.shard_of(key), is_old=False)
+    assert second.plan_all() == ["y"]
