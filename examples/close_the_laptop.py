@@ -22,7 +22,7 @@ DAYS = 30
 def observe(month: int, day: int, seconds: float) -> float:
     """Take a while to find the temperature of a day, in degrees."""
     time.sleep(seconds)
-    return 10 - 12 * abs(month - 6) / 6 + day % 7
+    return 10 - 12 * abs(month % 12 - 6) / 6 - month // 12 / 10 + day % 7
 
 
 def average(temperatures: Sequence[float]) -> float:
@@ -37,7 +37,7 @@ def warmest(months: Sequence[float]) -> tuple[int, float]:
 
 
 def build(months: int, seconds: float) -> Delayed:
-    """Write it down: a year of days, their months, and the warmest of these; nothing runs yet."""
+    """Write it down: days, the means of their months, the warmest of these; nothing runs yet."""
     day, mean = delayed(observe, pure=True), delayed(average, pure=True)
     means = [mean([day(month, n, seconds) for n in range(DAYS)]) for month in range(months)]
     return delayed(warmest, pure=True)(means)
@@ -53,8 +53,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", help="what runs the jobs (default: as configured)")
     parser.add_argument("--name", default="laptop", help="name of the run")
-    parser.add_argument("--months", type=int, default=12)
-    parser.add_argument("--seconds", type=float, default=0.1, help="what a day takes")
+    parser.add_argument("--months", type=int, default=120)
+    parser.add_argument("--seconds", type=float, default=0.01, help="what a day takes")
     args = parser.parse_args()
     with KnotCluster(engine=args.engine, name=args.name) as cluster, Client(cluster) as client:
         start = time.perf_counter()

@@ -71,7 +71,7 @@ PURE_FILES = [
     *("runs/progression.py", "runs/state.py"),
 ]
 #: What the fork server is made of: whatever it imports is in every job, and a thread would end it.
-FORK_SERVER = ("boot", "child", "fitness", "forkserver", "origins", "warmth", "wire")
+FORK_SERVER = ("boot", "child", "fitness", "forkserver", "groups", "origins", "warmth", "wire")
 
 
 def room_of(name: str) -> str:

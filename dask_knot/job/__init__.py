@@ -12,7 +12,7 @@ Its index says which shard of the stage it runs; all else it finds in the run, b
 3. `outputs` collects what leaves the shard and commits it: large values first, in one object, then
    the manifest, which is the commit. Values that nobody outside reads never leave the process.
    `parts` commits every few seconds, so that little is lost when the process is, and what is done
-   is there while something else takes long.
+   is there while something else takes long; `farewell` has it do so at SIGTERM.
 
 Whatever a task does is an outcome in the manifest, and the process ends with 0: were the child to
 fail, Batch would fail all that depends on its array. Only what keeps a whole shard from running has

@@ -47,6 +47,7 @@ class Parts:
         self._last = time.monotonic()
         self._lock = threading.Lock()  # held by whoever adds or commits
         self._is_over = threading.Event()
+        self._is_refused = False
         self._error: BaseException | None = None
         self._beside = threading.Thread(target=self._commit_beside, name="dask-knot-parts")
         self._beside.daemon = True
@@ -71,12 +72,32 @@ class Parts:
         StoreError
             If a part can't be written.
         """
+        if self._is_refused:
+            threading.Event().wait()
         with self._lock:
             if self._error is not None:
                 raise self._error
             self._add(node, ended)
             if self._outputs.is_full or time.monotonic() - self._last > self._seconds:
                 self._commit()
+
+    def refuse(self) -> None:
+        """Take nothing more, as the process ends any moment: whoever has something waits for that.
+
+        It may be a failure that has no other cause than that end.
+        """
+        self._is_refused = True
+
+    def save(self) -> None:
+        """Commit what is done, from any thread; nothing where a commit has failed before."""
+        with self._lock:
+            if self._error is None:
+                self._commit()
+
+    def finish(self) -> None:
+        """Commit all that is left, with the last manifest."""
+        with self._lock:
+            self._commit(final=True)
 
     def _add(self, node: GraphNode, ended: TaskOutcome) -> None:
         outputs, key = self._outputs, node.key
@@ -88,8 +109,12 @@ class Parts:
         if not has_failed or ended.stop > ended.start:
             outputs.note(key, ended.start, ended.stop, nbytes, erred)
 
-    def _commit(self) -> None:
-        self._outputs.commit(final=False)
+    def _commit(self, final: bool = False) -> None:
+        try:
+            self._outputs.commit(final)
+        except BaseException as error:  # what is half written must not be written once more
+            self._error = error
+            raise
         self._last = time.monotonic()
 
     def _commit_beside(self) -> None:
@@ -102,8 +127,7 @@ class Parts:
                     continue  # a task has ended and committed meanwhile
                 try:
                     self._commit()
-                except BaseException as error:
-                    self._error = error
+                except BaseException:  # the main thread raises it
                     return
 
     def _end_process(self) -> NoReturn:

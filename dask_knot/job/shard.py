@@ -12,6 +12,7 @@ from dask.typing import Key
 from dask_knot.collector import paused_collector
 from dask_knot.job.attempts import read_parts, without_committed
 from dask_knot.job.console import Printout
+from dask_knot.job.farewell import Farewell
 from dask_knot.job.inputs import Inputs
 from dask_knot.job.outfit import Outfit, computing_here, outfitted, processes
 from dask_knot.job.outputs import Outputs, SupersededError
@@ -67,9 +68,10 @@ def run_shard(run: Run, shard: ShardId, attempt: int, printed: Printout) -> None
             seconds = options.part_seconds
             interest = Interest(run.at_once(), shard, seconds)
             sink = Parts(outputs, seconds, interest.is_gone)
-            _fetch_and_run(work, Inputs(run, work.inputs), sink, printed, outfit)
-            # Before the plugins tear down: whatever that does, it costs no value.
-            outputs.commit(final=True)
+            with Farewell(sink):
+                _fetch_and_run(work, Inputs(run, work.inputs), sink, printed, outfit)
+                # Before the plugins tear down: whatever that does, it costs no value.
+                sink.finish()
     except SupersededError:
         return
 

@@ -14,7 +14,7 @@ from dask_knot.batch.request import MIB
 from dask_knot.errors import EngineError
 from dask_knot.image.image import ensure_local_image, resolve_spec
 from dask_knot.local.docker import DockerLauncher, words_of
-from dask_knot.local.engine import LocalEngine, this_machine
+from dask_knot.local.engine import LocalEngine, grace_of, this_machine
 from dask_knot.local.guard import Guard
 from dask_knot.local.launcher import Launcher
 from dask_knot.run.folder import folder_of
@@ -47,7 +47,8 @@ def open_docker(
     def launch(logs: Path, store_url: str) -> Launcher:
         folder = folder_of(store_url)
         folders = [] if folder is None else [folder]
-        return DockerLauncher(client, image, folders, environment, Guard())
+        grace = grace_of(settings)
+        return DockerLauncher(client, image, folders, environment, Guard(grace), grace)
 
     return LocalEngine(settings, launch, image, machine)
 

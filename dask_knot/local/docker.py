@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ class DockerLauncher:
         Variables of every container, beside the job's own.
     guard : Guard, optional
         Ends the containers if this process is killed; it is dismissed with `close`.
+    grace : float
+        So many seconds containers may take to end by themselves at `close`.
     """
 
     def __init__(
@@ -53,12 +56,14 @@ class DockerLauncher:
         folders: Sequence[Path] = (),
         environment: Mapping[str, str] | None = None,
         guard: Guard | None = None,
+        grace: float = 0.0,
     ) -> None:
         self._client = client
         self._image = image
         self._folders = folders
         self._environment = {"HOME": "/tmp", **(environment or {})}
         self._guard = guard
+        self._grace = grace
         self._listener: Listener | None = None
         self._children: dict[str, _Container] = {}
         self._lock = threading.Lock()
@@ -88,18 +93,27 @@ class DockerLauncher:
             record.signal(number)
 
     def close(self) -> None:
-        """Kill what still runs, wait until the containers are gone, and let go of the engine."""
+        """End what still runs, wait until the containers are gone, and let go of the engine."""
         with self._lock:
             self._is_closed = True
             records = list(self._children.values())
-        for record in records:
-            record.signal(signal.SIGKILL)
-        for record in records:
-            if record.thread is not None:
-                record.thread.join()
+        if self._grace > 0:
+            self._end(records, signal.SIGTERM, self._grace)
+        self._end(records, signal.SIGKILL)
         if self._guard is not None:
             self._guard.dismiss()
         self._client.close()
+
+    @staticmethod
+    def _end(records: Sequence[_Container], number: int, seconds: float | None = None) -> None:
+        """Send a signal to containers, and wait for the end of all, but not for ever if told so."""
+        for record in records:
+            record.signal(number)
+        deadline = None if seconds is None else time.monotonic() + seconds
+        for record in records:
+            if record.thread is not None:
+                left = None if deadline is None else max(deadline - time.monotonic(), 0)
+                record.thread.join(left)
 
     def _run(self, child: ChildProcess, record: _Container) -> None:
         """Do all that happens to a container, and report its end whatever happens."""

@@ -16,6 +16,7 @@ from distributed.system import MEMORY_LIMIT
 from dask_knot.batch.request import MIB, JobTemplate
 from dask_knot.local.batch import LocalBatch
 from dask_knot.local.capacity import Capacity
+from dask_knot.local.dispatch import GRACE
 from dask_knot.local.launcher import Launcher
 from dask_knot.local.scratch import Scratch
 from dask_knot.planning import Resources
@@ -153,11 +154,20 @@ def open_local(
             preload=(*ALWAYS_WARM, *_imported(settings.tempo.preload)),
             environment={n: v for n, v in environment.items() if n not in os.environ},
             log_path=logs / "server.log",
+            grace=grace_of(settings),
         )
         launcher.warm()
         return launcher
 
     return LocalEngine(settings, launch)
+
+
+def grace_of(settings: Settings) -> float:
+    """Give the seconds in which jobs may commit what they have done when their client ends.
+
+    Somebody comes back for that to a named run only.
+    """
+    return GRACE if settings.is_named else 0.0
 
 
 def this_machine() -> Capacity:

@@ -43,6 +43,8 @@ class ForkLauncher:
         Variables for the server and all children, such as ``OMP_NUM_THREADS``.
     log_path
         Where the server's own output goes; by default it is dropped.
+    grace
+        So many seconds children may take to end by themselves when the client closes or is gone.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class ForkLauncher:
         preload: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         log_path: Path | None = None,
+        grace: float = 0.0,
     ) -> None:
         if not hasattr(os, "fork"):
             raise EngineError(
@@ -65,6 +68,7 @@ class ForkLauncher:
         self._preload = list(preload)
         self._environment = dict(environment or {})
         self._log_path = log_path
+        self._grace = grace
         self._listener: Listener | None = None
         # Never held while a message is sent or the listener is called: both may block.
         self._lock = threading.Lock()
@@ -100,10 +104,12 @@ class ForkLauncher:
             child.server.send({"do": "signal", "child": child_id, "signal": int(number)})
 
     def close(self) -> None:
-        """Kill all children and end the server."""
+        """End all children, after the grace at the latest, and the server."""
         with self._lock:
             self._is_closed = True
             servers = list(self._servers)
+        for server in servers:  # so that one grace is for all of them
+            server.hang_up()
         for server in servers:
             server.close()
         self._memory.close()
@@ -117,7 +123,7 @@ class ForkLauncher:
         return self._server
 
     def _launch(self) -> Server:
-        server = Server(self._event, self._ended)
+        server = Server(self._event, self._ended, self._grace)
         server.launch({**os.environ, **self._environment}, self._log_path)
         server.send(
             {
@@ -126,6 +132,7 @@ class ForkLauncher:
                 "elsewhere": elsewhere(sys.modules),
                 "preload": [*self._preload, *self._learned],
                 "forbidden": self._forbidden,
+                "grace": self._grace,
             }
         )
         return server

@@ -19,7 +19,8 @@ from dask_knot.local.wire import Message, Unpacker, pack
 logger = logging.getLogger(__name__)
 
 MODULE = "dask_knot.local.forkserver"
-# A server that is asked to end does so at once, unless it is busy with an import.
+# A server that is asked to end does so at once, unless it is busy with an import, or grants its
+# children a grace.
 _END_TIMEOUT = 1.0
 # So many bytes of what a server has printed are told when it ends.
 _TOLD = 4000
@@ -34,6 +35,8 @@ class Server:
         Called with each message of the server, in the listening thread.
     ended
         Called once with the exit code, in the listening thread, after the last event.
+    grace
+        So many seconds it grants its children when it is asked to end.
 
     Attributes
     ----------
@@ -47,9 +50,11 @@ class Server:
         self,
         event: Callable[[Server, Message], None],
         ended: Callable[[Server, int], None],
+        grace: float = 0.0,
     ) -> None:
         self._event = event
         self._ended = ended
+        self._end_timeout = _END_TIMEOUT + grace
         self._socket, self._far_end = socket.socketpair()
         self._sending = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -89,17 +94,17 @@ class Server:
         except OSError:
             return
 
-    def close(self) -> None:
-        """End the process with its children, and the thread."""
+    def hang_up(self) -> None:
+        """Ask the process to end with its children."""
         try:
             self._socket.shutdown(socket.SHUT_WR)
-        except OSError:
+        except OSError:  # it has ended
             return
-        finally:
-            self._join()
 
-    def _join(self) -> None:
-        self._thread.join(_END_TIMEOUT)
+    def close(self) -> None:
+        """End the process with its children, and the thread."""
+        self.hang_up()
+        self._thread.join(self._end_timeout)
         if self._thread.is_alive() and self._process is not None:
             self._process.kill()
             self._thread.join()

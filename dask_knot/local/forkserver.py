@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from dask_knot.local.child import Inheritance, detach, run_child
 from dask_knot.local.fitness import FIT, is_vetted, report_on
+from dask_knot.local.groups import end_softly, exit_code, kill, kill_group
 from dask_knot.local.origins import ElsewhereFinder
 from dask_knot.local.warmth import Warmth
 from dask_knot.local.wire import Message, Unpacker, pack
@@ -67,6 +68,7 @@ class ForkServer:
         self._lesson_rest = b""
         self._culprit: str | None = None
         self._draining = False
+        self._grace = 0.0
         self._wakeup, self._wakeup_end = _pipe()
         self._lesson, self._lesson_end = _pipe()
         self._lifeline, self._lifeline_end = os.pipe()
@@ -136,6 +138,7 @@ class ForkServer:
             getattr(self, f"_do_{message['do']}")(message)
 
     def _do_configure(self, message: Message) -> None:
+        self._grace = message["grace"]
         # For modules that look at it when they are imported.
         sys.argv[:] = message["argv"]
         sys.meta_path.insert(0, ElsewhereFinder(message["elsewhere"]))
@@ -161,7 +164,7 @@ class ForkServer:
     def _do_signal(self, message: Message) -> None:
         pid = self._pids.get(message["child"])
         if pid is not None:
-            _kill(pid, message["signal"])
+            kill(pid, message["signal"])
 
     def _do_drain(self, message: Message) -> None:
         self._draining = True
@@ -190,14 +193,14 @@ class ForkServer:
             if pid == 0:
                 break
             # A container ends with its first process: so does all that the child has started.
-            _kill_group(pid, signal.SIGKILL)
+            kill_group(pid, signal.SIGKILL)
             if self._probe is not None and pid == self._probe.pid:
                 self._end_probe(self._probe)
             child_id = self._children.pop(pid, None)
             if child_id is None:
                 continue
             del self._pids[child_id]
-            self._send({"event": "exited", "child": child_id, "code": _exit_code(status)})
+            self._send({"event": "exited", "child": child_id, "code": exit_code(status)})
             reaped += 1
         return reaped
 
@@ -233,7 +236,7 @@ class ForkServer:
 
     def _hurry_probe(self) -> None:
         if self._probe is not None and time.monotonic() > self._probe.deadline:
-            _kill(self._probe.pid, signal.SIGKILL)
+            kill(self._probe.pid, signal.SIGKILL)
 
     def _end_probe(self, probe: Probe) -> None:
         """Note what a probe has found; it has written that if it came to an end itself."""
@@ -253,10 +256,12 @@ class ForkServer:
             self._send({"event": "unsafe", "module": self._culprit})
 
     def _die(self) -> NoReturn:
-        probes = [] if self._probe is None else [self._probe.pid]
-        for pid in (*self._children, *probes):
-            _kill(pid, signal.SIGKILL)
-        for pid in self._children:  # whoever knows of our end relies on theirs
+        if self._probe is not None:
+            kill(self._probe.pid, signal.SIGKILL)
+        left = end_softly(self._children, self._grace, self._wakeup)
+        for pid in left:
+            kill(pid, signal.SIGKILL)
+        for pid in left:  # whoever knows of our end relies on theirs
             with suppress(ChildProcessError):
                 os.waitpid(pid, 0)
         os._exit(0)
@@ -267,28 +272,6 @@ def _pipe() -> tuple[int, int]:
     os.set_blocking(reading, False)
     os.set_blocking(writing, False)
     return reading, writing
-
-
-def _exit_code(status: int) -> int:
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code
-
-
-def _kill(pid: int, number: int) -> None:
-    if not _kill_group(pid, number):
-        # The child has been forked this moment and does not lead a group yet.
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            return
-
-
-def _kill_group(pid: int, number: int) -> bool:
-    try:
-        os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
 
 
 if __name__ == "__main__":

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dask_knot.local.forkclient import boot_command, far_environment
@@ -27,11 +29,18 @@ ALL_WELL = b"."
 _PARENT_CHECK = 1.0
 #: What a client asked for just before its end may come later: so many looks, some seconds apart.
 _LOOKS, _PAUSE = 3, 1.0
+#: Seconds between two looks at which containers still run.
+_LOOK_AGAIN = 0.1
 _END_TIMEOUT = 5.0
 
 
 class Guard:
     """The client's end: the guard lives until it is dismissed, or the client has ended.
+
+    Parameters
+    ----------
+    grace : float
+        So many seconds containers may take to end by themselves when the client has.
 
     Attributes
     ----------
@@ -39,10 +48,10 @@ class Guard:
         What containers have as their label, to be guarded.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, grace: float = 0.0) -> None:
         self.name = uuid.uuid4().hex
         self._process = subprocess.Popen(
-            boot_command(MODULE, self.name),
+            boot_command(MODULE, f"{self.name}/{grace}"),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -64,7 +73,7 @@ class Guard:
             self._process.wait()
 
 
-def watch(name: str) -> None:
+def watch(name: str, grace: float) -> None:
     """Wait for the end of the client, which is our parent, and end what it has left."""
     parent, ended = os.getppid(), threading.Event()
     said: list[bytes] = []
@@ -83,17 +92,18 @@ def watch(name: str) -> None:
 
     for _ in range(_LOOKS):
         with contextlib.suppress(docker.errors.DockerException, OSError):
-            end_containers(docker.from_env(), name)
+            end_containers(docker.from_env(), name, grace)
         time.sleep(_PAUSE)
 
 
-def end_containers(engine: Any, name: str) -> None:
-    """Kill and remove all containers that name this guard."""
+def end_containers(engine: Any, name: str, grace: float = 0.0) -> None:
+    """End and remove all containers that name this guard, those that don't end by killing them."""
     from docker.errors import APIError
 
-    left = engine.containers.list(
-        all=True, ignore_removed=True, filters={"label": f"{LABEL}={name}"}
-    )
+    ours = {"label": f"{LABEL}={name}"}
+    left = engine.containers.list(all=True, ignore_removed=True, filters=ours)
+    if grace > 0:
+        _end_softly(engine, left, ours, grace)
     for container in left:
         with contextlib.suppress(APIError):  # it has ended
             container.kill()
@@ -102,5 +112,19 @@ def end_containers(engine: Any, name: str) -> None:
             container.remove(force=True)
 
 
+def _end_softly(engine: Any, left: Sequence[Any], ours: Mapping[str, str], grace: float) -> None:
+    """Let containers commit what they have done, for a short while."""
+    from docker.errors import APIError
+
+    for container in left:
+        with contextlib.suppress(APIError):  # it has ended
+            container.kill(signal=signal.SIGTERM)
+    deadline = time.monotonic() + grace
+    # Without `all` those that run are listed.
+    while time.monotonic() < deadline and engine.containers.list(ignore_removed=True, filters=ours):
+        time.sleep(_LOOK_AGAIN)
+
+
 if __name__ == "__main__":
-    watch(sys.argv[2])
+    name, _, grace = sys.argv[2].partition("/")
+    watch(name, float(grace))

@@ -1,4 +1,4 @@
-"""A client that starts jobs and then waits to be killed: ``python client_program.py FOLDER``."""
+"""Starts jobs and then waits to be killed: ``python client_program.py FOLDER GRACE``."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import sys
 import threading
 from pathlib import Path
 
+from dask_knot.local.capacity import Capacity
 from dask_knot.local.fork import ForkLauncher
 from tests.local.desk import Desk
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    desk = Desk(ForkLauncher(), folder)
+    launcher = ForkLauncher(grace=float(sys.argv[2]))
+    desk = Desk(launcher, folder, Capacity(3, 3000))
     desk.define()
     desk.run("parents", str(folder / "first"))
     desk.run("stubborn", str(folder / "second"))
+    desk.run("polite", str(folder / "third"))
     threading.Event().wait()

@@ -67,6 +67,17 @@ def stubborn(path: str) -> None:
     waits(path)
 
 
+def polite(path: str) -> None:
+    """Wait, and write something down at the polite signal."""
+
+    def say(*_: object) -> None:
+        Path(f"{path}.said").write_text("farewell")
+        os._exit(143)
+
+    signal.signal(signal.SIGTERM, say)
+    waits(path)
+
+
 def grows(mebibytes: str) -> None:
     """Take memory, all of it used."""
     data = bytearray(int(mebibytes) << 20)

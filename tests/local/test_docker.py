@@ -111,13 +111,13 @@ class Events:
 class Desk:
     """A launcher over a fake engine."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, grace: float = 0.0) -> None:
         self.engine = FakeEngine()
         self.events = Events()
         self.log = folder / "log"
         self.folder = folder
         environment = {"OMP_NUM_THREADS": "2", "A": "launcher"}
-        self.launcher = DockerLauncher(self.engine, "image:1", [folder], environment)
+        self.launcher = DockerLauncher(self.engine, "image:1", [folder], environment, grace=grace)
         self.launcher.bind(self.events)
 
     def start(self, gpus: tuple[int, ...] = ()) -> None:
@@ -241,6 +241,23 @@ def test_a_mistake_is_told_as_an_end(desk: Desk) -> None:
     end = desk.end()
     assert end.code is None
     assert "ZeroDivisionError" in str(end.reason)
+
+
+def test_closing_lets_containers_of_a_named_run_end_by_themselves(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, grace=20.0)
+    container = desk.run()
+    desk.launcher.close()
+    assert container.signals == [signal.SIGTERM, signal.SIGKILL]
+    assert desk.events.ends["job:0/1"] == Exit(143)
+
+
+def test_closing_kills_containers_that_do_not_listen(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, grace=0.2)
+    desk.engine.deadly = {signal.SIGKILL}
+    container = desk.run()
+    desk.launcher.close()
+    assert container.signals == [signal.SIGTERM, signal.SIGKILL]
+    assert desk.events.ends["job:0/1"] == Exit(137)
 
 
 def test_closing_kills_and_waits(desk: Desk) -> None:

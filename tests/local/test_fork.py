@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -226,6 +227,34 @@ def test_closing_ends_processes(tmp_path: Path) -> None:
     desk.batch.close()
     wait_until(lambda: not any(psutil.pid_exists(int(pid)) for pid in path.read_text().split()))
     assert set(psutil.Process().children()) <= before
+
+
+@pytest.mark.parametrize("grace", [0.0, 1.0])
+def test_closing_lets_children_say_farewell(grace: float, tmp_path: Path) -> None:
+    desk = Desk(ForkLauncher(grace=grace), tmp_path)
+    desk.define()
+    paths = [tmp_path / name for name in ("polite", "stubborn")]
+    for path in paths:
+        desk.run(path.name, str(path))
+    wait_until(lambda: all(path.exists() and path.read_text() for path in paths))
+    pids = [int(path.read_text()) for path in paths]
+    begin = time.monotonic()
+    desk.batch.close()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert grace <= time.monotonic() - begin < grace + 1.0
+    assert (tmp_path / "polite.said").exists() == (grace > 0)
+
+
+def test_closing_takes_no_longer_than_children_do(tmp_path: Path) -> None:
+    desk = Desk(ForkLauncher(grace=20.0), tmp_path)
+    desk.define()
+    for number in range(2):
+        desk.run("polite", str(tmp_path / f"{number}"))
+    wait_until(lambda: all((tmp_path / f"{number}").exists() for number in range(2)))
+    begin = time.monotonic()
+    desk.batch.close()
+    assert time.monotonic() - begin < 10
+    assert all((tmp_path / f"{number}.said").exists() for number in range(2))
 
 
 def test_interpreters_of_other_names_are_commands(real: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import sys, threading
 import psutil
 from dask_knot.local.guard import Guard
 
-guard = Guard()
+guard = Guard(0.5)
 print(psutil.Process().children()[0].pid, flush=True)
 if sys.argv[1] == "dismiss":
     guard.dismiss()
@@ -36,10 +37,11 @@ class FakeContainer:
     def __init__(self, guard: str, error: APIError | None = None) -> None:
         self.guard = guard
         self.error = error
+        self.is_stubborn = False
         self.done: list[str] = []
 
-    def kill(self) -> None:
-        self.done.append("kill")
+    def kill(self, signal: int = 9) -> None:
+        self.done.append(f"kill {signal}")
         if self.error is not None:
             raise self.error
 
@@ -57,18 +59,35 @@ class FakeEngine:
         self.containers = self
         self.made = made
 
-    def list(self, *, all: bool, ignore_removed: bool, filters: Any) -> list[FakeContainer]:
-        assert all
+    def list(self, *, all: bool = False, ignore_removed: bool, filters: Any) -> list[FakeContainer]:
         assert ignore_removed
-        return [one for one in self.made if filters == {"label": f"{LABEL}={one.guard}"}]
+        ours = [one for one in self.made if filters == {"label": f"{LABEL}={one.guard}"}]
+        return ours if all else [one for one in ours if one.is_stubborn or not one.done]
 
 
 def test_those_that_name_it_end_and_go() -> None:
     ours = [FakeContainer("a"), FakeContainer("a", NotFound("gone")), FakeContainer("a")]
     other = FakeContainer("b")
     end_containers(FakeEngine(*ours, other), "a")
-    assert [one.done for one in ours] == [["kill", "remove"]] * 3
+    assert [one.done for one in ours] == [["kill 9", "remove"]] * 3
     assert other.done == []
+
+
+def test_those_of_a_named_run_are_told_before() -> None:
+    ours = [FakeContainer("a"), FakeContainer("a", NotFound("gone"))]
+    begin = time.monotonic()
+    end_containers(FakeEngine(*ours), "a", grace=20.0)
+    assert time.monotonic() - begin < 10
+    assert [one.done for one in ours] == [["kill 15", "kill 9", "remove"]] * 2
+
+
+def test_those_that_do_not_listen_end_after_the_grace() -> None:
+    one = FakeContainer("a")
+    one.is_stubborn = True
+    begin = time.monotonic()
+    end_containers(FakeEngine(one), "a", grace=0.3)
+    assert time.monotonic() - begin >= 0.3
+    assert one.done == ["kill 15", "kill 9", "remove"]
 
 
 @pytest.fixture

@@ -17,14 +17,24 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the local engin
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[psutil.Popen]:
-    """Give a client whose two jobs run: one has started a process, one ignores SIGTERM."""
+def grace() -> float:
+    """Give the seconds that children may take to end by themselves."""
+    return 0.0
+
+
+@pytest.fixture
+def client(tmp_path: Path, grace: float) -> Iterator[psutil.Popen]:
+    """Give a client whose three jobs run.
+
+    One has started a process, one ignores SIGTERM, and one writes something down then.
+    """
     path = str(Path(__file__).parent.parent.parent)
     program = [sys.executable, str(Path(__file__).with_name("client_program.py")), str(tmp_path)]
-    files = (tmp_path / "first", tmp_path / "second")
+    program.append(str(grace))
+    files = [tmp_path / name for name in ("first", "second", "third")]
     with psutil.Popen(program, env={**os.environ, "PYTHONPATH": path}) as client:
         wait_until(lambda: all(file.exists() for file in files))
-        wait_until(lambda: files[1].read_text())
+        wait_until(lambda: all(file.read_text() for file in files))
         processes = client.children(recursive=True)
         yield client
         # What a test has shown to be out of reach of the engine must not outlive the test.
@@ -37,19 +47,24 @@ def are_gone(processes: Iterable[psutil.Process]) -> bool:
     return not any(process.is_running() for process in processes)
 
 
-def test_a_killed_client_leaves_nothing_behind(client: psutil.Popen) -> None:
+@pytest.mark.parametrize(("grace", "said"), [(0.0, False), (1.0, True)])
+def test_a_killed_client_leaves_nothing_behind(
+    client: psutil.Popen, tmp_path: Path, grace: float, said: bool
+) -> None:
     processes = client.children(recursive=True)
-    # The server, two children, and what one of them has started.
-    assert len(processes) == 4
+    # The server, three children, and what one of them has started.
+    assert len(processes) == 5
     client.kill()
-    wait_until(lambda: are_gone(processes))
+    # The server looks for its parent each second, and then there is the grace.
+    wait_until(lambda: are_gone(processes), deadline=5)
+    assert (tmp_path / "third.said").exists() == said
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread of the child watches")
 def test_children_end_even_if_server_and_client_are_killed(client: psutil.Popen) -> None:
     (server,) = client.children()
     children = server.children()
-    assert len(children) == 2
+    assert len(children) == 3
     client.suspend()
     server.kill()
     wait_until(lambda: are_gone(children))
