@@ -24,7 +24,7 @@ from copy import copy
 from types import FrameType
 from typing import Any
 
-from dask import _task_spec
+from dask import _expr, _task_spec
 from dask._expr import Expr, FinalizeCompute, HLGExpr, LLGExpr
 from dask._task_spec import Alias, DataNode, Dict, GraphNode, List, NestedContainer, Task, TaskRef
 from dask._task_spec import Tuple as TupleNode
@@ -59,6 +59,9 @@ __all__ = [
 EXECUTE_SUBGRAPH = getattr(_task_spec, "_execute_subgraph", object())
 #: The file whose frames stand between a task and whoever calls it.
 TASK_FILE = str(_task_spec.__file__)
+
+#: What stands for an annotation that a task has not, while others in its collection have it.
+NO_ANNOTATION: Any = getattr(_expr, "_AnnotationsTombstone", ())
 
 
 def finalized(collections: Iterable[Any]) -> Expr:
@@ -273,10 +276,7 @@ def log_of(cluster: Any) -> Callable[[str], None]:
 
 
 def resize_worker(worker: Worker, scheduler: Scheduler, nthreads: int) -> None:
-    """Let a worker, and a scheduler that knows it, report another capacity than it has.
-
-    The worker would otherwise repeat its own number whenever it connects anew.
-    """
+    """Let a worker, also when it connects anew, and its scheduler report another capacity."""
     worker.state.nthreads = nthreads
     known = scheduler.workers.get(worker.address)
     if known is not None:

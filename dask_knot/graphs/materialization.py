@@ -20,6 +20,7 @@ from dask.typing import Key
 from dask_knot.graphs.annotations import Annotations
 from dask_knot.internals import (
     EXECUTE_SUBGRAPH,
+    NO_ANNOTATION,
     Expr,
     GraphNode,
     HLGExpr,
@@ -45,7 +46,11 @@ def materialize(expr: Any) -> tuple[dict[Key, GraphNode], Annotations]:
     layers = [layer for part in expr.find_operations(HLGExpr) for layer in part.hlg.layers.values()]
     fuse = {"optimization.fuse.active": False} if any(la.annotations for la in layers) else {}
     with dask.config.set(fuse):
-        tasks, found = materialized(expr)
+        tasks, made = materialized(expr)
+    found = {
+        name: {key: told for key, told in by_key.items() if not isinstance(told, NO_ANNOTATION)}
+        for name, by_key in made.items()
+    }
     annotated = [layer for layer in layers if layer.annotations]
     if annotated:
         _keep(annotated, tasks, found)
@@ -64,7 +69,9 @@ def _keep(layers: list[Any], tasks: dict[Key, GraphNode], found: dict[str, dict[
         for name, given in layer.annotations.items():
             by_key = found.setdefault(name, {})
             for key, place in here.items():
-                by_key.setdefault(place, given(key) if callable(given) else given)
+                told = given(key) if callable(given) else given
+                if not isinstance(told, NO_ANNOTATION):
+                    by_key.setdefault(place, told)
 
 
 def _free_of_locks() -> None:

@@ -15,6 +15,7 @@ import pytest
 from dask._expr import LLGExpr
 from dask._task_spec import DataNode, GraphNode, Task, TaskRef
 from dask.base import collections_to_expr
+from dask.core import flatten
 from dask.tokenize import tokenize_lock
 from dask.typing import Key
 from distributed.protocol import Serialized, deserialize, serialize, to_serialize
@@ -25,6 +26,7 @@ from dask_knot.graphs.annotations import Bounds
 from dask_knot.graphs.compaction import compact
 from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.opening import OpenedGraph, open_graph
+from dask_knot.internals import finalized
 from dask_knot.planning import Resources
 from tests.graphs.nodes import RandomGraph, random_graphs
 
@@ -198,6 +200,20 @@ def test_annotations_of_an_array_survive_its_optimization() -> None:
     sizes = set(found.graph.resources.values())
     assert sizes == {Resources(vcpus=4, memory=2**30, timeout=600)}
     assert set(found.graph.priorities.values()) == {3}
+
+
+@pytest.mark.parametrize(
+    "annotation", [{"retries": 2}, {"knot": {"reuse": False}}, {"priority": 3}, {"workers": []}]
+)
+def test_what_reads_from_tasks_without_an_annotation_may_have_one(annotation: Any) -> None:
+    without = [dask.delayed(operator.neg)(number) for number in range(2)]
+    with dask.annotate(**annotation):
+        annotated = [dask.delayed(operator.neg)(one) for one in without]
+    expr = finalized([dask.delayed(sum)(annotated)])
+    found = open_graph(sent(expr), [*flatten(expr.__dask_keys__())], {}, BOUNDS, Constants())
+    assert len(found.graph.tasks) >= 5
+    (given,) = found.annotations.values()
+    assert given == {one.key: next(iter(annotation.values())) for one in annotated}
 
 
 @pytest.mark.parametrize("general", [7, lambda key: 7 if key == "b" else 0])
