@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from concurrent.futures import Executor
@@ -16,6 +17,7 @@ from dask_knot.session.jobfinder import JobFinder
 from dask_knot.session.outages import Outage
 from dask_knot.tracking.actions import AdoptStage
 from dask_knot.tracking.events import ChildFailed, Ending, StageFound
+from dask_knot.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +104,10 @@ class Adoption:
         is_doubtful = any(one.ending is Ending.LEFT for one in failed)
         return is_doubtful and await self.look_for_end()
 
+    def is_settled(self) -> bool:
+        """Tell whether all stages that are wanted were looked at."""
+        return not any(map(self.is_wanted, self._unsettled))
+
     def close(self) -> None:
         """End all threads; blocks."""
         self._finds.shutdown(cancel_futures=True)
@@ -123,3 +129,10 @@ class Adoption:
 def _is_waitable(job: StageJob) -> bool:
     """Tell whether Batch takes jobs behind this one, and lets them start."""
     return not (job.is_foreign or job.is_over or job.counts.get(JobStatus.FAILED))
+
+
+def pauses(adoption: Adoption | None, tracker: Tracker) -> set[asyncio.Future[None]]:
+    """Wait a little, if what is held may soon be planned: stages are still to be looked at."""
+    if adoption is None or not tracker.is_held or adoption.is_settled():
+        return set()
+    return {asyncio.ensure_future(adoption.clockwork.sleep(FIRST_PAUSE))}

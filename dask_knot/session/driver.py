@@ -14,7 +14,7 @@ from dask_knot.collector import paused_collector
 from dask_knot.errors import InternalError
 from dask_knot.planning import make_plan
 from dask_knot.run.names import StageId
-from dask_knot.session.adoption import Adoption
+from dask_knot.session.adoption import Adoption, pauses
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.failures import Failures
 from dask_knot.session.hooks import Hooks, Outcome, nobody
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class Driver:
-    """Joins the pure tracker with the world. Everything here runs in one event loop.
+    """Joins the pure tracker with the world, in one event loop.
 
     What blocks is done by executors: one plans and submits, in order; one deletes; one reads.
 
@@ -107,8 +107,9 @@ class Driver:
         if is_leaving:
             self._submitter.endurance.end()  # nobody waits until AWS is back
         self.handle([events.Leaving()])
-        while self._plans and not self.is_closing:
-            await asyncio.wait(set(self._plans))
+        others = self.adoption, self._tracker
+        while not self.is_closing and (waited := self._plans or pauses(*others)):
+            await asyncio.wait(set(waited))
 
     async def look_up(self, scattered: events.ValuesScattered | None = None) -> None:
         """Learn what others of a named run have written, and write down what was scattered here."""

@@ -34,6 +34,10 @@ from dask_knot.tracking.foresight import Foresight
 from dask_knot.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
+_HELD = (
+    "what reads values that jobs of other clients still make isn't submitted: it is when the same "
+    "script runs again"
+)
 
 
 @dataclass(slots=True)
@@ -115,6 +119,8 @@ class Session:
     async def flush(self, is_leaving: bool = False) -> None:
         """Plan and submit at once what is gathered; who leaves doesn't wait until AWS is back."""
         await self._driver.flush(is_leaving)
+        if is_leaving and self._tracker.is_held:
+            logger.warning("%s", _HELD)
 
     async def record_scattered(self, event: events.ValuesScattered) -> None:
         """Write down in a named run where values are that a client scattered."""

@@ -192,6 +192,11 @@ class Tracker:
         """Nothing waits to be planned but what waits for others."""
         return self._state.planning is None and gathering.next_draft(self._state) is None
 
+    @property
+    def is_held(self) -> bool:
+        """Something waits to be planned until it is known of others what they do."""
+        return any(adoption.is_held(self._state, draft) for draft in self._state.drafts)
+
     def knows(self, key: Key) -> bool:
         """Tell whether a key is one that some session of the run was asked for."""
         return key in self._state.keys or self._state.catalog.knows(key)

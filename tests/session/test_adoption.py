@@ -155,6 +155,28 @@ def test_what_is_stored_is_finished_at_once_and_without_a_job(
     play(tmp_path, jobs_stay, scene)
 
 
+@pytest.mark.parametrize("jobs_stay", [True, False])
+def test_who_leaves_submits_what_waits_behind_jobs_of_others(
+    tmp_path: Path, jobs_stay: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(stage: Stage) -> None:
+        first, _ = stage.open()
+        graph = digested(shuffled(WIDTH))
+        seconds = [key for key in graph.tasks if str(key).startswith("second")]
+        tasks = {key: task for key, task in graph.tasks.items() if not str(key).startswith("third")}
+        first.submit(replace(graph, tasks=tasks, wanted=seconds))
+        await asyncio.sleep(BOOT)
+        submitted = len(stage.submitted)
+        second, _ = stage.open()
+        second.submit(graph)
+        await second.flush(is_leaving=True)
+        assert (len(stage.submitted) > submitted) is jobs_stay
+        assert ("isn't submitted" in caplog.text) is not jobs_stay
+        await stage.close(second, first)
+
+    play(tmp_path, jobs_stay, scene)
+
+
 def test_jobs_of_a_client_that_was_killed_are_waited_for(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         first, _ = stage.open()
