@@ -166,6 +166,30 @@ def _memory_map(value: Any) -> object:
     return sys.modules["numpy"].array(value, copy=True, subok=False)
 
 
+def is_unfilled(method: Any) -> bool:
+    """Tell whether a method fills values that tasks made into a data set of xarray."""
+    function = method.__func__
+    name = getattr(function, "__qualname__", "")
+    return name == "Dataset._dask_postcompute" and str(function.__module__).startswith("xarray.")
+
+
+def without_tasks(dataset: Any) -> object:
+    """Open a data set of xarray but for its tasks, whose values are about to be filled in.
+
+    It has the graph of all of them in it, with keys that change whenever code is moved.
+    """
+    variables = [
+        (name, (type(one), one.dims, one.attrs, one.encoding) if _is_lazy(one) else one)
+        for name, one in dataset.variables.items()
+    ]
+    rest = ({*dataset.coords}, dataset.attrs, dataset.encoding, dict(dataset.xindexes))
+    return type(dataset), variables, rest
+
+
+def _is_lazy(variable: Any) -> bool:
+    return variable.__dask_graph__() is not None
+
+
 _OPENERS: Mapping[str, Callable[[Any], object]] = {
     "xarray.core.indexing.ExplicitlyIndexed": _parts,
     "xarray.core.indexing.ExplicitIndexer": _parts,

@@ -156,6 +156,9 @@ class ObjectReader:
 
 
 def _method(value: MethodType) -> Opened:
+    if readers.is_unfilled(value):
+        parts = (value.__func__, readers.without_tasks(value.__self__))
+        return Opened(b"method", parts, ("function", "of"))
     return Opened(b"method", (value.__func__, value.__self__), ("function", "of"))
 
 

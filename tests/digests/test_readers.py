@@ -443,3 +443,26 @@ def test_the_folder_of_names_that_code_puts_together_counts(tmp_path: Path) -> N
         os.utime(path, (10**9, 10**9))
         seen.append(digested(dask.delayed(read, pure=True)(2001)))
     assert seen[0] == seen[1] != seen[2]
+
+
+def finished(above: str, unit: str) -> Any:
+    """Give a data set that a function, which stands below a text, will have filled."""
+    known: dict[str, Any] = {}
+    exec(compile(f"{above}def double(x): return 2 * x", "somewhere.py", "exec"), known)
+    found = (
+        data_set()
+        .chunk(x=2)
+        .map(
+            lambda one: xr.apply_ufunc(
+                known["double"], one, dask="parallelized", output_dtypes=[float]
+            )
+        )
+    )
+    return found.assign_attrs(unit=unit)
+
+
+def test_a_data_set_is_the_same_when_its_code_was_moved() -> None:
+    """What puts it together has the whole graph in it, with keys that say where code stands."""
+    first, moved = digested(finished("", "m")), digested(finished("\n\n\n", "m"))
+    assert sorted(first.values()) == sorted(moved.values())
+    assert sorted(first.values()) != sorted(digested(finished("", "km")).values())
