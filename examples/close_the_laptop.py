@@ -1,7 +1,7 @@
 """A run with a name: end this program at any moment, start it again, and it goes on from there.
 
-On AWS the jobs don't even notice. On this machine they end with the program, and what they have
-kept counts: every five seconds by default, here every second.
+On AWS the jobs don't even notice. On this machine they end with the program, and what was done
+counts.
 """
 
 from __future__ import annotations
@@ -56,8 +56,7 @@ def main() -> None:
     parser.add_argument("--months", type=int, default=120)
     parser.add_argument("--seconds", type=float, default=0.01, help="what a day takes")
     args = parser.parse_args()
-    cluster = KnotCluster(engine=args.engine, name=args.name, part_interval="1s")
-    with cluster, Client(cluster) as client:
+    with KnotCluster(engine=args.engine, name=args.name) as cluster, Client(cluster) as client:
         start = time.perf_counter()
         month, temperature = find_warmest(client, args.months, args.seconds)
         took = time.perf_counter() - start
