@@ -201,7 +201,7 @@ EDGES = {
     "digests/arrays.py": ("sys", "looks up whether a library is in use"),
     "digests/code.py": ("sys", "looks up modules; reads those that are compiled"),
     "digests/bytecode.py": ("sys", "knows which Python wrote what it reads"),
-    "digests/data.py": ("os sys", "looks for files beside modules"),
+    "digests/data.py": ("os sys", "reads compiled modules; looks for files beside modules"),
     "digests/patches.py": ("sys", "looks up whether a library is in use"),
     "digests/environment.py": ("os pathlib sys urllib", "looks at what is installed here"),
     "digests/files.py": ("os pathlib time urllib", "looks at files, and at the clock"),

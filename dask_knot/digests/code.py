@@ -19,7 +19,7 @@ from typing import Any
 from dask_knot.digests import bytecode, impurity
 from dask_knot.digests.bytecode import CAPTURED, Bytecode, Use
 from dask_knot.digests.classes import members_of
-from dask_knot.digests.data import beside
+from dask_knot.digests.data import beside, compiled, content
 from dask_knot.digests.environment import Environment, Origin
 from dask_knot.digests.patches import names_in, patched
 from dask_knot.digests.plain import digest, sized
@@ -171,11 +171,9 @@ class CodeReader:
         origin = self._environment.origin(module)
         if origin is not None:
             return _installed(origin, module, name)
-        file = getattr(sys.modules.get(module), "__file__", None)
-        if file is None:
+        if getattr(sys.modules.get(module), "__file__", None) is None:
             raise UndigestibleError(f"nothing says what {module}.{name} does: it is compiled")
-        with open(file, "rb") as opened:
-            return Opened(b"compiled " + name.encode() + digest(opened.read()))
+        return Opened(b"compiled " + name.encode() + content(module))
 
     def code(self, code: CodeType) -> Opened:
         """Open code in code: a function that another one makes."""
@@ -203,8 +201,7 @@ class CodeReader:
         origin = self._environment.origin(kind.__module__)
         members = dict(members_of(kind))
         label = sized(b"class", kind.__qualname__.encode()) + _names(members)
-        if origin is not None:
-            label += origin.token
+        label += compiled(kind.__module__) if origin is None else origin.token
         parts = {"bases": kind.__bases__, "metaclass": type(kind), **members}
         return Opened(label, (*parts.values(),), (*parts,))
 

@@ -1,4 +1,4 @@
-"""Files that lie beside modules, which functions name by where the module is.
+"""Files of modules, and those that lie beside them, which functions name by where the module is.
 
 ``Path(__file__).parent / "table.csv"`` and ``files("stations") / "table.csv"`` are put together
 when the function runs. Here each text of such a function is looked for beside its module, in the
@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from importlib.machinery import EXTENSION_SUFFIXES
 from types import CodeType, FunctionType
 from typing import Any
 
+from dask_knot.digests.plain import digest
 from dask_knot.digests.refusal import UndigestibleError
 
 #: Folders above that of the module.
@@ -52,6 +54,18 @@ def beside(function: FunctionType, used: Iterable[Any]) -> list[str]:
             "it reads files beside its module, and nothing in it says which: name them in a global"
         )
     return found
+
+
+def compiled(module: str) -> bytes:
+    """Give the content of a compiled module, whose classes show nothing; of others nothing."""
+    file = str(getattr(sys.modules.get(module), "__file__", ""))
+    return content(module) if file.endswith((*EXTENSION_SUFFIXES,)) else b""
+
+
+def content(module: str) -> bytes:
+    """Give the digest of a module's file."""
+    with open(str(sys.modules[module].__file__), "rb") as opened:
+        return digest(opened.read())
 
 
 def _folders(function: FunctionType, texts: Iterable[str]) -> Iterator[str]:

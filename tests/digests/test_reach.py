@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
@@ -193,6 +195,25 @@ def _of_backend(number: int) -> bytes | None:
 def test_a_reader_of_the_user_counts() -> None:
     first, second = _of_backend(7), _of_backend(9)
     assert first is not None
+    assert first != second
+
+
+def _of_compiled(content: bytes, file: Path, monkeypatch: pytest.MonkeyPatch) -> bytes | None:
+    file.write_bytes(content)
+    module = ModuleType("knot_compiled")
+    module.__file__ = str(file)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec("class Own: pass", vars(module))
+    return digest_of(module.Own)
+
+
+def test_a_compiled_class_of_the_user_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its methods say nothing but their names."""
+    file = tmp_path / f"knot_compiled{EXTENSION_SUFFIXES[0]}"
+    first, again, second = (_of_compiled(one, file, monkeypatch) for one in (b"1", b"1", b"2"))
+    assert first == again
     assert first != second
 
 
