@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from dask_knot.batch.endings import ENDED_RUN
@@ -9,16 +10,20 @@ from dask_knot.batch.foreign import ForeignJobs
 from dask_knot.batch.runjobs import listed_jobs, stage_job
 from dask_knot.batch.service import JobService
 from dask_knot.errors import KnotError
-from dask_knot.run.names import StageId
+from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.run import Run
 from dask_knot.runs.machine import own_info
 from dask_knot.session.adoption import Adoption
 from dask_knot.session.clockwork import Clockwork
+from dask_knot.session.costs import CostSheet
 from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine
 from dask_knot.session.heart import INTERVAL, INTERVAL_OF_JOBS_THAT_STAY, Heart
 from dask_knot.session.jobfinder import JobFinder, Surroundings
 from dask_knot.session.neighbours import Neighbours
+from dask_knot.session.outages import tolerate
+from dask_knot.tracking.events import Graph
+from dask_knot.tracking.foresight import Foresight
 from dask_knot.tracking.tracker import Tracker
 
 
@@ -34,15 +39,36 @@ class Company:
         Has the jobs of others watched.
     finder : JobFinder
         Finds those.
+    costs : CostSheet, optional
+        What the tasks of this one have cost, if that can be noted.
     """
 
     heart: Heart
     adoption: Adoption
     finder: JobFinder
+    costs: CostSheet | None
+
+    async def foresee(self, tracker: Tracker, graph: Graph) -> Foresight:
+        """Look ahead without counting on shards that nobody makes any more.
+
+        Raises
+        ------
+        StoreError
+            If the store can't be asked.
+        """
+        lost: set[ShardId] = set()
+        while True:
+            foreseen = tracker.foresee(graph, lost)
+            gone = await asyncio.to_thread(self.finder.without_makers, foreseen.adopted)
+            if gone <= lost:
+                return foreseen
+            lost |= gone
 
     def close(self) -> None:
         """End all threads, and say that the session holds the run no longer; blocks."""
         self.adoption.close()
+        if self.costs is not None:
+            tolerate("what tasks cost could not be noted", self.costs.write)
         self.heart.leave()
 
     def end_run(self) -> None:
@@ -91,7 +117,11 @@ def look_around(
 
 
 def join_company(
-    finder: JobFinder, driver: Driver, tracker: Tracker, clockwork: Clockwork
+    finder: JobFinder,
+    costs: CostSheet | None,
+    driver: Driver,
+    tracker: Tracker,
+    clockwork: Clockwork,
 ) -> Company:
     """Let a session take part in what the other sessions of its run do.
 
@@ -99,6 +129,8 @@ def join_company(
     ----------
     finder : JobFinder
         Finds the jobs of others.
+    costs : CostSheet, optional
+        What our own tasks have cost, if that can be noted.
     driver : Driver
         Has them watched.
     tracker : Tracker
@@ -120,4 +152,4 @@ def join_company(
     heart = Heart(finder.run.record, finder.neighbours.own, interval, clockwork, end)
     watch = finder.service, is_wanted, clockwork, heart.look_for_end
     driver.adoption = adoption = Adoption(finder, *watch)
-    return Company(heart, adoption, finder)
+    return Company(heart, adoption, finder, costs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from dask_knot.batch.client import BatchClient
@@ -13,8 +13,9 @@ from dask_knot.batch.runjobs import listed_jobs
 from dask_knot.batch.service import JobService
 from dask_knot.errors import CorruptObjectError
 from dask_knot.planning import Resources
-from dask_knot.run.names import StageId, session_of
+from dask_knot.run.names import ShardId, StageId, session_of
 from dask_knot.run.run import Run
+from dask_knot.session.known import is_last
 from dask_knot.session.neighbours import Neighbours
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,24 @@ class JobFinder:
     service: JobService
     foreign: ForeignJobs
     _absent_since: dict[tuple[int, bool], float] = field(default_factory=dict)
+
+    def without_makers(self, shards: Collection[ShardId]) -> set[ShardId]:
+        """Name the shards that have no last manifest, and that no session can be running.
+
+        Of jobs that go on without their sessions nobody knows that.
+
+        Raises
+        ------
+        StoreError
+            If the store can't be asked.
+        """
+        sessions = {session_of(shard.stage.plan) for shard in shards}
+        if self.here.jobs_stay or all(map(self.neighbours.is_alive, sessions)):
+            return set()
+        listed = self.run.list_manifests(sorted({shard.stage for shard in shards}))
+        done = {id.shard for id in listed if is_last(id)}
+        gone = {one for one in sessions if not self.neighbours.is_alive(one)}
+        return {s for s in shards if s not in done and session_of(s.stage.plan) in gone}
 
     def find(self, plan: int, sizes: Mapping[StageId, int]) -> set[StageId]:
         """Have the jobs of stages of one plan watched, and name the stages whose jobs are known.

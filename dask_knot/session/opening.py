@@ -14,7 +14,7 @@ from dask_knot.runs.machine import own_info
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.company import join_company, look_around
 from dask_knot.session.constants import StoredConstants
-from dask_knot.session.costs import known_costs
+from dask_knot.session.costs import CostSheet, known_costs
 from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine, open_engine
 from dask_knot.session.failures import Failures
@@ -90,14 +90,16 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
     hooks = Hooks()
     endurance = Endurance(clockwork, lambda line: hooks.notice(line))
     submitter = Submitter(run, service, options, StoredConstants(run), endurance)
-    finder = None
+    finder, costs = None, None
     if hold is not None:
+        sheet = run.at_once().record, hold.session, hold.recorder.codes, clockwork.now
+        costs = None if hold.refusal is not None else CostSheet(*sheet)
         finder = look_around(run.at_once(), hold.session, engine, service, clockwork)
         submitter = replace(submitter, recorder=hold.recorder, neighbours=finder.neighbours)
     # Without patience: it looks again itself.
     reads = clockwork.executor("manifests", MANIFESTS_AT_ONCE)
     is_open = tracker.is_open if hold is not None else None
-    watcher = Watcher(run.at_once(), service, values, reads, is_open)
+    watcher = Watcher(run.at_once(), service, values, reads, is_open, costs)
 
     def delete(names: Sequence[str]) -> None:
         values.forget(names)
@@ -105,7 +107,9 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
 
     driver = Driver(tracker, submitter, Failures(values, endurance), delete, hooks, clockwork)
     lookout = Lookout(driver, tracker, watcher, settings, hooks, clockwork)
-    company = join_company(finder, driver, tracker, clockwork) if finder is not None else None
+    company = None
+    if finder is not None:
+        company = join_company(finder, costs, driver, tracker, clockwork)
     parting = Parting(settings, run, engine, service, driver, lookout, values, clockwork, company)
     return Session(
         settings=settings,

@@ -225,9 +225,17 @@ class Session:
         """Find a graph that has the task of a key, be it wanted or inside a shard."""
         return self._tracker.graph_of(key)
 
-    def foresee(self, graph: events.Graph) -> Foresight:
-        """Tell what the planner would be asked if a graph came now; nothing changes."""
-        return self._tracker.foresee(graph)
+    async def foresee(self, graph: events.Graph) -> Foresight:
+        """Tell what the planner would be asked if a graph came now; nothing changes.
+
+        Raises
+        ------
+        StoreError
+            If it can't be found out what there is of a named run.
+        """
+        if self._company is None:
+            return self._tracker.foresee(graph)
+        return await self._company.foresee(self._tracker, graph)
 
     def read_values(
         self, places: Mapping[Key, Place]

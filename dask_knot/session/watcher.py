@@ -11,8 +11,10 @@ from dask_knot.batch.service import JobService
 from dask_knot.errors import CorruptObjectError, MissingObjectError
 from dask_knot.run.names import ManifestId, ShardId, StageId
 from dask_knot.run.run import Run
+from dask_knot.session.costs import CostSheet
 from dask_knot.session.graveyard import Graveyard
 from dask_knot.session.known import KnownManifests, is_last
+from dask_knot.session.outages import tolerate
 from dask_knot.session.values import ValueReader
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
 
@@ -40,6 +42,8 @@ class Watcher:
     is_open : callable, optional
         Of a named run, whether anything is awaited of a shard: only what is told of these is read.
         They may have been done before, and there may be others who look.
+    costs : CostSheet, optional
+        Of a named run, adds up what tasks have cost.
 
     Attributes
     ----------
@@ -54,6 +58,7 @@ class Watcher:
         values: ValueReader,
         pool: Executor,
         is_open: Callable[[ShardId], bool] | None = None,
+        costs: CostSheet | None = None,
     ) -> None:
         self._run = run
         self.service = service
@@ -63,6 +68,7 @@ class Watcher:
         self._graves = None if is_open is None else Graveyard(run.record)
         self._failed: list[ChildFailed] = []  # Batch is asked for them once only
         self._done: set[ShardId] = set()  # those with a last manifest, at the last look
+        self._costs = costs
         self._pool = pool
         self._apart: StageId | None = None  # each stage is listed apart, while this is the first
 
@@ -89,6 +95,10 @@ class Watcher:
         for event in found:
             if isinstance(event, ManifestFound) and event.manifest.final:
                 self.job_requests += Counter(event.manifest.requests)
+        if self._costs is not None:
+            self._costs.take(found)
+            if self._costs.is_due:
+                tolerate("what tasks cost could not be noted", self._costs.write)
         failed, self._failed = self._failed, []
         self._done = {id.shard for id in listed if is_last(id)}
         self._bury([event for event in failed if event.shard not in self._done])

@@ -8,7 +8,7 @@ digest doesn't mean, in Dask, that they have the same value (``pure=False``).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
 from dask.typing import Key
@@ -56,6 +56,7 @@ class Catalog:
         self._free: dict[bytes, int | list[int]] = {}
         self._taken: dict[Key, int] = {}
         self._places: dict[Key, Place] = {}
+        self._lost: Set[ShardId] = frozenset()
         self._names: dict[Key, int] | None = None  # of foreign outputs that were wanted
 
     def add(self, entry: Entry) -> None:
@@ -92,12 +93,15 @@ class Catalog:
 
     def take(self, key: Key, digest: bytes | None) -> Spot | None:
         """Take what a key has, or an output that is nobody's in this session, if there is one."""
-        if digest is None or not self.has(key, digest):
-            return None
-        number = self._taken.get(key)
-        if number is None or self._spot(number).digest != digest:
-            number = self._taken[key] = self._pop(digest)
-        return self._spot(number)
+        while digest is not None and self.has(key, digest):
+            number = self._taken.get(key)
+            if number is None or self._spot(number).digest != digest:
+                number = self._taken[key] = self._pop(digest)
+            spot = self._spot(number)
+            if spot.shard not in self._lost:
+                return spot
+            del self._taken[key]
+        return None
 
     def named(self, key: Key) -> Spot | Place | None:
         """Give the newest output of that key that a client wanted, or where it was scattered to."""
@@ -126,11 +130,11 @@ class Catalog:
             if self._names is not None and self._names.get(key) == number:
                 del self._names[key]
 
-    def copy(self) -> Catalog:
-        """Copy it, for a look ahead."""
+    def copy(self, lost: Set[ShardId]) -> Catalog:
+        """Copy it, for a look ahead, without what some shards were to make."""
         copied = Catalog(self._is_used)
         copied._books, copied._bases = list(self._books), list(self._bases)
-        copied._size = self._size
+        copied._size, copied._lost = self._size, lost
         copied._free = {d: n if isinstance(n, int) else list(n) for d, n in self._free.items()}
         copied._taken, copied._places = dict(self._taken), dict(self._places)
         return copied

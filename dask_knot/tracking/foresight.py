@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from dask_knot.planning import PlanRequest
 from dask_knot.planning.outline import Sizes
+from dask_knot.run.names import ShardId
 from dask_knot.tracking import demand, gathering
 from dask_knot.tracking.actions import MakePlan
 from dask_knot.tracking.events import Graph, GraphSubmitted
@@ -28,19 +29,25 @@ class Foresight(NamedTuple):
         What is known of the bytes of values.
     timed : set of str
         The prefixes of which it is known how long a task takes.
+    adopted : set of ShardId
+        Shards of other sessions that make what isn't planned, or have made it.
     """
 
     request: PlanRequest | None
     sizes: Sizes
     timed: Set[str]
+    adopted: Set[ShardId] = frozenset()
 
 
-def foresee(state: TrackerState, graph: Graph) -> Foresight:
-    """Submit a graph to a copy of what the tracker knows, which plans at once."""
+def foresee(state: TrackerState, graph: Graph, lost: Set[ShardId] = frozenset()) -> Foresight:
+    """Submit a graph to a copy of what the tracker knows, which plans at once.
+
+    Of shards that are `lost` nothing is expected.
+    """
     later = TrackerState(state.names, state.limits, state.default, Pace(0.0, 0.0))
     later.keys = {key: _copied(record) for key, record in state.keys.items()}
     later.durations = state.durations
-    later.catalog = state.catalog.copy()
+    later.catalog = state.catalog.copy(lost)
     demand.submit(later, GraphSubmitted(graph), 0.0)
     later.unsettled.clear()  # what would wait for jobs of others is planned all the same
     gathering.plan_if_due(later, 0.0)
@@ -52,7 +59,9 @@ def foresee(state: TrackerState, graph: Graph) -> Foresight:
     }
     durations = state.durations
     sizes = Sizes(there, dict(durations.nbytes))
-    return Foresight(next(iter(asked), None), sizes, set(durations.seconds))
+    shards = (shard for stage in later.stages.values() for shard in stage.shards)
+    adopted = {shard.id for shard in shards if shard.is_adopted and shard.id is not None}
+    return Foresight(next(iter(asked), None), sizes, set(durations.seconds), adopted)
 
 
 def _copied(record: KeyRecord) -> KeyRecord:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -246,9 +246,12 @@ class Tracker:
         """Give the stages in numbers, those of the last while that are over included."""
         return dict(self._state.tallies)  # in one step: other threads ask, too
 
-    def foresee(self, graph: events.Graph) -> Foresight:
-        """Tell what the planner would be asked if a graph came now; nothing changes."""
-        return foresee(self._state, graph)
+    def foresee(self, graph: events.Graph, lost: Set[ShardId] = frozenset()) -> Foresight:
+        """Tell what the planner would be asked if a graph came now; nothing changes.
+
+        Of shards that are `lost` nothing is expected.
+        """
+        return foresee(self._state, graph, lost)
 
     def resize(self, slots: int) -> None:
         """Plan for another number of slots from now on."""

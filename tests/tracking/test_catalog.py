@@ -124,7 +124,7 @@ def test_a_catalog_that_is_not_used_is_searched_by_name_only() -> None:
 def test_a_copy_leaves_the_original_alone() -> None:
     catalog = Catalog()
     catalog.add(plan(0, {"a": "x", "b": "x"}))
-    copied = catalog.copy()
+    copied = catalog.copy(frozenset())
     assert copied.take("p", digest("x")) is not None
     assert copied.take("q", digest("x")) is not None
     assert [catalog.has(key, digest("x")) for key in "pq"] == [True, True]

@@ -48,7 +48,7 @@ def test_what_is_there_or_coming_is_read() -> None:
     assert request is not None
     assert request.external == {"b-1": hands.shard_of("b-1").stage}, "running"
     hands.finish(hands.shard_of("b-1"))
-    request, sizes, _ = hands.tracker.foresee(graph(CHAIN, ["c-1"]))
+    request, sizes, *_ = hands.tracker.foresee(graph(CHAIN, ["c-1"]))
     assert request is not None
     assert request.external == {"b-1": None}, "stored"
     assert sizes.of("b-1") == 8
