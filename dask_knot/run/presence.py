@@ -71,6 +71,8 @@ class SessionInfo:
         When it opened the run, in seconds since the epoch, by its own clock.
     versions : mapping of str to str
         Of Python and packages (`versions.installed`).
+    place : str
+        Where its jobs are, if they go on without it: sessions of other places don't know them.
     """
 
     user: str
@@ -81,6 +83,7 @@ class SessionInfo:
     engine: str
     opened: float
     versions: Mapping[str, str] = field(default_factory=dict)
+    place: str = ""
 
     def encode(self) -> list[Bytes]:
         """Write it."""

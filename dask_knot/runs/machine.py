@@ -57,13 +57,15 @@ def _ticks(pid: int) -> float | None:
     return None if fields[0] in _ENDED else float(fields[19])
 
 
-def own_info(engine: str) -> SessionInfo:
+def own_info(engine: str, place: str = "") -> SessionInfo:
     """Say who this session is.
 
     Parameters
     ----------
     engine : str
         The name of its engine.
+    place : str
+        Where its jobs are, if they go on without it.
     """
     pid = os.getpid()
     return SessionInfo(
@@ -75,6 +77,7 @@ def own_info(engine: str) -> SessionInfo:
         engine=engine,
         opened=time.time(),
         versions=dict(versions.HERE),
+        place=place,
     )
 
 

@@ -17,7 +17,7 @@ from dask_knot.session.adoption import Adoption
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.costs import CostSheet
 from dask_knot.session.driver import Driver
-from dask_knot.session.engines import Engine
+from dask_knot.session.engines import Engine, place_of
 from dask_knot.session.heart import INTERVAL, INTERVAL_OF_JOBS_THAT_STAY, Heart
 from dask_knot.session.jobfinder import JobFinder, Surroundings
 from dask_knot.session.neighbours import Neighbours
@@ -110,7 +110,7 @@ def look_around(
     """
     neighbours = Neighbours(run.record, session, clockwork.now)
     queue, name = engine.template.queue, engine.settings.engine
-    here = Surroundings(engine.client, queue, name, engine.jobs_stay)
+    here = Surroundings(engine.client, queue, name, engine.jobs_stay, place_of(engine))
     foreign = ForeignJobs(engine.client, neighbours.is_alive)
     service.ask(foreign)
     return JobFinder(run, here, neighbours, service, foreign)

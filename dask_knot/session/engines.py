@@ -71,6 +71,13 @@ class Engine(Protocol):
         """Remove what is temporary, and let go of everything."""
 
 
+def place_of(engine: Engine) -> str:
+    """Name the place of an engine's jobs, if they are anywhere but with their client."""
+    own = engine.settings.aws
+    region = own.region if own is not None else None
+    return f"{region or ''} {engine.template.queue}".strip() if engine.jobs_stay else ""
+
+
 #: Opens an engine with settings and variables of all jobs; says what it does while that takes long.
 Opener = Callable[[Settings, Mapping[str, str], Callable[[str], None]], Engine]
 

@@ -40,8 +40,8 @@ class Surroundings:
         The Batch that it submits to.
     queue : str
         The job queue.
-    engine : str
-        The name of its engine.
+    engine, place : str
+        The name of its engine, and where that has its queue.
     jobs_stay : bool
         Whether jobs go on without the client that submitted them, so that Batch knows them.
     """
@@ -50,6 +50,7 @@ class Surroundings:
     queue: str
     engine: str
     jobs_stay: bool
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,8 @@ class JobFinder:
             return known
         session = session_of(plan)
         # Asked first: what a session that is gone has submitted is there by now.
-        is_alive = self.neighbours.is_alive(session)
+        is_own = session == self.neighbours.own
+        is_alive = not is_own and self.neighbours.is_alive(session)
         is_ours = self._is_ours(session)
         ids = self._ids(plan, {id.stage for id in wanted}, is_ours)
         was_never = self._is_absent_too_long(plan, is_alive, is_ours)
@@ -132,14 +134,17 @@ class JobFinder:
             if job and is_ours:
                 self.service.adopt(id, _adopted(job, size))
             else:
-                self._watch_foreign(id, size, None if job == NEVER else session)
+                # What we have recorded ourselves and not submitted never will be.
+                self._watch_foreign(id, size, None if job == NEVER or is_own else session)
             known.add(id)
         return known
 
     def _is_ours(self, session: int) -> bool:
         """Tell whether our Batch is the one that a session submits to, and knows its jobs."""
-        who = self.neighbours.who(session) if self.here.jobs_stay else None
-        return self.here.jobs_stay and (who is None or who.engine == self.here.engine)
+        here = self.here
+        who = self.neighbours.who(session) if here.jobs_stay else None
+        place = here.engine, here.place
+        return here.jobs_stay and (who is None or (who.engine, who.place) == place)
 
     def _ids(self, plan: int, stages: set[int], is_ours: bool) -> Mapping[int, str]:
         try:

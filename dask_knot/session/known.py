@@ -39,7 +39,7 @@ class KnownManifests:
             seen = self._seen.get(id.shard.stage)
             if seen is None:
                 continue
-            if self._is_open is not None and not self._is_open(id.shard):
+            if not self.is_awaited(id.shard):
                 seen.pop(id.shard, None)
                 self._past[id.shard.stage].add(id.shard)
             elif id not in seen.get(id.shard, ()):
@@ -47,6 +47,10 @@ class KnownManifests:
                 if is_last(id):
                     done.add(id.shard)
         return [id for id in found if not (id.is_lost and id.shard in done)]
+
+    def is_awaited(self, shard: ShardId) -> bool:
+        """Tell whether anything is awaited of a shard."""
+        return self._is_open is None or self._is_open(shard)
 
     def note(self, read: Sequence[ManifestId]) -> None:
         """End a look: note what was read."""

@@ -6,6 +6,7 @@ it changes, or it hasn't for so long, by our own clock. Clocks of two machines a
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -112,6 +113,8 @@ class Neighbours:
             return
         self._ask_who(session, pulse)
         here = None if pulse.who is None else runs_here(pulse.who)
+        if here and pulse.who is not None and pulse.who.pid == os.getpid():
+            here = None  # a session may be gone, as in a notebook, whose process is ours
         if here is not None:
             pulse.is_gone = not here
         elif pulse.who is None and pulse.beat is None:

@@ -16,7 +16,7 @@ from dask_knot.session.company import join_company, look_around
 from dask_knot.session.constants import StoredConstants
 from dask_knot.session.costs import CostSheet, known_costs
 from dask_knot.session.driver import Driver
-from dask_knot.session.engines import Engine, open_engine
+from dask_knot.session.engines import Engine, open_engine, place_of
 from dask_knot.session.failures import Failures
 from dask_knot.session.hold import Hold, take_hold
 from dask_knot.session.hooks import Hooks
@@ -79,7 +79,7 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
     )
     service.definition(size)  # a size that there isn't is refused now, not with the first job
     run = Run(engine.open_store(settings.store or engine.store_url), settings.name)
-    hold = _hold(run, settings, clockwork)
+    hold = _hold(run, engine, clockwork)
     settings = replace(settings, store=run.store_url)  # now that it is known
     first = hold.first if hold is not None else 0
     # Not before: what is wrong from the start is told at once. Waiting ends when the run is left.
@@ -138,12 +138,15 @@ def _digester(settings: Settings) -> Digester | None:
     return Digester((own.image if own is not None else None) or "")
 
 
-def _hold(run: Run, settings: Settings, clockwork: Clockwork) -> Hold | None:
+def _hold(run: Run, engine: Engine, clockwork: Clockwork) -> Hold | None:
     """Open a named run; of one without a name only find out whether its store can be written."""
+    settings = engine.settings
     if not settings.is_named:
         run.check_writable()
         return None
-    return take_hold(run, own_info(settings.engine), clockwork, reuses=settings.reuse)
+    return take_hold(
+        run, own_info(settings.engine, place_of(engine)), clockwork, reuses=settings.reuse
+    )
 
 
 def _tracker(run: Run, settings: Settings, size: Resources, hold: Hold | None) -> Tracker:

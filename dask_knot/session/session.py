@@ -226,13 +226,7 @@ class Session:
         return self._tracker.graph_of(key)
 
     async def foresee(self, graph: events.Graph) -> Foresight:
-        """Tell what the planner would be asked if a graph came now; nothing changes.
-
-        Raises
-        ------
-        StoreError
-            If it can't be found out what there is of a named run.
-        """
+        """Tell what the planner would be asked if a graph came now; nothing changes."""
         if self._company is None:
             return self._tracker.foresee(graph)
         return await self._company.foresee(self._tracker, graph)

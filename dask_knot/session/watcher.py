@@ -83,7 +83,8 @@ class Watcher:
         StoreError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError
             If the store or Batch can't be asked.
         """
-        self._failed += [ChildFailed(shard, *ended) for shard, ended in self.service.poll(stages)]
+        ended = [ChildFailed(shard, *how) for shard, how in self.service.poll(stages)]
+        self._failed += ended
         jobs = {id: self.service.jobs[id] for id in stages}
         over = [id for id, job in jobs.items() if job.is_over]
         self._known.begin_look(stages, {id for id, job in jobs.items() if job.is_adopted})
@@ -99,9 +100,12 @@ class Watcher:
             self._costs.take(found)
             if self._costs.is_due:
                 tolerate("what tasks cost could not be noted", self._costs.write)
-        failed, self._failed = self._failed, []
         self._done = {id.shard for id in listed if is_last(id)}
-        self._bury([event for event in failed if event.shard not in self._done])
+        self._bury([event for event in ended if event.shard not in self._done])
+        # Of a shard of which nothing is awaited yet it is told when something is.
+        failed = [event for event in self._failed if self._known.is_awaited(event.shard)]
+        told = {event.shard for event in failed}
+        self._failed = [event for event in self._failed if event.shard not in told]
         return found + failed, over
 
     def lost(self, shards: Iterable[ShardId]) -> list[ChildFailed]:

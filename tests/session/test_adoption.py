@@ -337,6 +337,30 @@ def test_a_run_that_was_ended_is_ended_for_all(tmp_path: Path) -> None:
     play(tmp_path, True, scene)
 
 
+def test_what_a_dead_session_was_to_make_is_not_counted_on(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        first, _ = stage.open()
+        first.submit(digested(shuffled(WIDTH)))
+        await asyncio.sleep(BOOT / 10)
+        second, others = stage.open()
+        asked = digested(shuffled(WIDTH))
+        assert (await second.foresee(asked)).request is None  # the first one makes it
+        await first.leave()
+        first.let_go()
+        await asyncio.sleep(BOOT)
+        foreseen = (await second.foresee(asked)).request
+        assert foreseen is not None
+        assert foreseen.dependencies.keys() == asked.tasks.keys()
+        second.submit(asked)
+        await until(stage.loop, others, WIDTH)
+        assert (await second.foresee(digested(shuffled(WIDTH)))).request is None
+        await stage.close(second)
+        (profile,) = second.run.record.read_profiles()
+        assert sum(costs.tasks for costs in profile.costs.values()) == len(asked.tasks)
+
+    play(tmp_path, False, scene)
+
+
 @pytest.mark.parametrize("moment", [0.0, 0.4, 0.8, 1.2, 1.6])
 def test_jobs_that_ended_with_their_run_are_not_made_anew(moment: float, tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:

@@ -112,6 +112,26 @@ def test_ids_that_were_not_written_down_are_found_by_one_listing(is_there: bool)
     assert desk.foreign == set()
 
 
+def test_what_we_recorded_ourselves_and_never_submitted_is_over_after_a_while() -> None:
+    desk = Desk()
+    own = StageId(0, 0)
+    assert desk.finder.find(0, {own: 2}) == set()
+    desk.watch.seconds += 10
+    assert desk.finder.find(0, {own: 2}) == {own}
+    desk.service.poll([own])
+    assert desk.service.jobs[own].is_over
+
+
+def test_jobs_of_another_place_are_not_asked_for_here() -> None:
+    desk = Desk()
+    who = replace(own_info("aws", "eu-west-1 their-queue"), machine="another")
+    desk.store.put(desk.run.names.session(1), who.encode())
+    desk.run.record.note_jobs(PLAN, written(desk.submit(0, 1, 2)))
+    desk.find()
+    assert desk.foreign == {0, 1, 2}
+    assert desk.over() == set()
+
+
 def test_ids_that_cannot_be_read_are_found_by_name() -> None:
     desk = Desk()
     ids = written(desk.submit(0, 1, 2))

@@ -74,9 +74,20 @@ def test_whoever_never_came_is_not_there(block: Block) -> None:
 
 
 def test_a_process_of_this_machine_is_there_without_any_heartbeat(block: Block) -> None:
-    block.move_in(own_info("local"))
+    parent = os.getppid()
+    started = process_start(parent)
+    assert started is not None
+    block.move_in(replace(own_info("local"), pid=parent, process_start=started))
     assert block.is_alive_after(0)
     assert block.is_alive_after(1000 * INTERVAL)
+
+
+def test_a_session_of_this_process_is_gone_when_its_heartbeat_stops(block: Block) -> None:
+    block.move_in(own_info("local"))  # it was closed while the store was away, say
+    block.beat(7)
+    assert block.is_alive_after(0)
+    assert block.is_alive_after((MISSED_BEATS - 1) * INTERVAL)
+    assert not block.is_alive_after(2 * INTERVAL)
 
 
 def test_a_process_of_this_machine_is_gone_at_once(block: Block) -> None:

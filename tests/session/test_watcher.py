@@ -365,6 +365,18 @@ def test_failed_children_are_told_to_others_once(named: NamedDesk) -> None:
     assert (obituary.ending, obituary.kind) == ("KILLED", "KilledTaskError")
 
 
+def test_a_failed_child_is_told_when_something_is_awaited_of_it(named: NamedDesk) -> None:
+    named.look(FIRST)
+    named.open = {ShardId(FIRST, 0)}
+    named.client.fail_child("job-1", 1, statusReason=CLIENT_GONE)
+    assert named.look(FIRST) == []
+    named.open.add(ShardId(FIRST, 1))
+    (told,) = named.look(FIRST)
+    assert isinstance(told, ChildFailed)
+    assert (told.shard, told.ending) == (ShardId(FIRST, 1), Ending.LEFT)
+    assert named.look(FIRST) == []
+
+
 def test_without_a_name_nobody_is_told(desk: Desk) -> None:
     desk.client.fail_child("job-1", 1)
     assert len(desk.look(FIRST)) == 1
