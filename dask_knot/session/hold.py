@@ -14,6 +14,7 @@ from dask_knot.run.profile import Profile, merge
 from dask_knot.run.record import Entry
 from dask_knot.run.run import Run
 from dask_knot.session.clockwork import Clockwork
+from dask_knot.session.outages import tolerate
 from dask_knot.session.recorder import Recorder
 
 logger = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ def take_hold(run: Run, who: SessionInfo, clockwork: Clockwork, *, reuses: bool)
         _check_there(run, error)
         refusal, session = _refused(run, error), NOBODY
         logger.warning("%s", refusal)
+    tolerate("the sessions before can't be looked at", _compare_versions, run, session, who)
     recorder = Recorder(run.record, clockwork.epoch, session, reuses=reuses, refusal=refusal)
     readers = clockwork.executor("entries", ENTRIES_AT_ONCE)
     try:
@@ -97,6 +99,26 @@ def take_hold(run: Run, who: SessionInfo, clockwork: Clockwork, *, reuses: bool)
     finally:
         readers.shutdown()
     return Hold(session, recorder, entries, profile, refusal)
+
+
+def _compare_versions(run: Run, session: int, who: SessionInfo) -> None:
+    """Say it if the session before had other versions: its work isn't ours, then."""
+    earlier = [number for number in run.record.list_sessions() if number < session]
+    if not earlier:
+        return
+    theirs = run.record.read_session(max(earlier)).versions
+    other = [
+        f"{name} {theirs[name] or 'none'} (here {here or 'none'})"
+        for name, here in who.versions.items()
+        if theirs.get(name, here) != here
+    ]
+    if other:
+        logger.warning(
+            "the run %r was used with %s before: what depends on that is made anew, and values "
+            "that were made with it may not load here",
+            run.name,
+            ", ".join(other),
+        )
 
 
 def _check_there(run: Run, error: ReadOnlyStoreError) -> None:

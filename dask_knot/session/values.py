@@ -11,7 +11,12 @@ from typing import Any
 
 from dask.typing import Key
 
-from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
+from dask_knot.errors import (
+    CorruptObjectError,
+    MissingObjectError,
+    NotLoadedError,
+    StoreError,
+)
 from dask_knot.run import codec
 from dask_knot.run.layout import neighbours
 from dask_knot.run.manifest import Place
@@ -158,20 +163,37 @@ class EncodedValues:
 
     def decoded(self) -> dict[Key, Any]:
         """Decode them here."""
-        return {key: codec.decode(data, is_checked=True) for key, data in self._values.items()}
+        return {key: _decoded(key, data) for key, data in self._values.items()}
 
 
 def decode_values(
     keys: Sequence[Key], lengths: Sequence[int], small: bytes, *large: Any
 ) -> dict[Key, Any]:
-    """Decode what `EncodedValues` carries."""
+    """Decode what `EncodedValues` carries.
+
+    Raises
+    ------
+    NotLoadedError
+        If a value needs a module, or something in it, that isn't here.
+    """
     values: dict[Key, Any] = {}
     position, apart = 0, iter(large)
     view = memoryview(small)
     for key, length in zip(keys, lengths, strict=True):
         if length > APART_BYTES:
-            values[key] = codec.decode(next(apart), is_checked=True)
+            values[key] = _decoded(key, next(apart))
         else:
-            values[key] = codec.decode(view[position : position + length], is_checked=True)
+            values[key] = _decoded(key, view[position : position + length])
             position += length
     return values
+
+
+def _decoded(key: Key, data: memoryview) -> Any:
+    try:
+        return codec.decode(data, is_checked=True)
+    except (ImportError, AttributeError) as error:
+        raise NotLoadedError(
+            f"the value of {key!r} is there, but can't be loaded here: {type(error).__name__}: "
+            f"{error}. It was made where that module, or another version of it, is: put it beside "
+            "this program, or install it"
+        ) from error

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from distributed.protocol import pickle
 
-from dask_knot.errors import CorruptObjectError, MissingObjectError
+from dask_knot.errors import CorruptObjectError, MissingObjectError, NotLoadedError
 from dask_knot.run import codec
 from dask_knot.run.manifest import Place
 from dask_knot.run.run import Run
@@ -139,3 +141,16 @@ def test_large_values_travel_without_a_copy() -> None:
     (buffer,) = buffers
     assert np.shares_memory(np.frombuffer(buffer, "u1"), np.frombuffer(large, "u1"))
     assert len(body) < 1000
+
+
+def test_a_value_of_a_module_that_is_not_here_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("elsewhere")
+    module.Thing = type("Thing", (), {"__module__": "elsewhere"})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "elsewhere", module)
+    values = EncodedValues({"k": memoryview(encoded(module.Thing()))})
+    monkeypatch.delitem(sys.modules, "elsewhere")
+    function, arguments = values.__reduce__()
+    with pytest.raises(NotLoadedError, match=r"value of 'k' is there.*No module named 'elsewhere'"):
+        function(*arguments)
+    with pytest.raises(NotLoadedError, match="elsewhere"):
+        values.decoded()
