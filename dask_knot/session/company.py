@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 from dask_knot.batch.endings import ENDED_RUN
 from dask_knot.batch.foreign import ForeignJobs
@@ -22,6 +23,7 @@ from dask_knot.session.heart import INTERVAL, INTERVAL_OF_JOBS_THAT_STAY, Heart
 from dask_knot.session.jobfinder import JobFinder, Surroundings
 from dask_knot.session.neighbours import Neighbours
 from dask_knot.session.outages import tolerate
+from dask_knot.session.submission import Submitter
 from dask_knot.tracking.events import Graph
 from dask_knot.tracking.foresight import Foresight
 from dask_knot.tracking.tracker import Tracker
@@ -119,6 +121,7 @@ def look_around(
 def join_company(
     finder: JobFinder,
     costs: CostSheet | None,
+    submitter: Submitter,
     driver: Driver,
     tracker: Tracker,
     clockwork: Clockwork,
@@ -131,6 +134,8 @@ def join_company(
         Finds the jobs of others.
     costs : CostSheet, optional
         What our own tasks have cost, if that can be noted.
+    submitter : Submitter
+        Ends the jobs that were left to others, when these are gone.
     driver : Driver
         Has them watched.
     tracker : Tracker
@@ -149,7 +154,9 @@ def join_company(
             driver.terminate(id, ENDED_RUN)
 
     interval = INTERVAL_OF_JOBS_THAT_STAY if finder.here.jobs_stay else INTERVAL
-    heart = Heart(finder.run.record, finder.neighbours.own, interval, clockwork, end)
+    record, own = finder.run.record, finder.neighbours.own
+    end_spared = partial(submitter.end_spared, tracker.open_stages)
+    heart = Heart(record, own, interval, clockwork, end, end_spared)
     watch = finder.service, is_wanted, clockwork, heart.look_for_end
     driver.adoption = adoption = Adoption(finder, *watch)
     return Company(heart, adoption, finder, costs)

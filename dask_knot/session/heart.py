@@ -12,6 +12,7 @@ from dask_knot.errors import JobTerminatedError, KnotError, RunDeletedError
 from dask_knot.run.archive import Archive
 from dask_knot.run.presence import Beat, Presence, RunEnd
 from dask_knot.session.clockwork import Clockwork
+from dask_knot.session.outages import tolerate
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ class Heart:
         Clock and threads.
     end : callable
         Ends what waits, with an error: the run was deleted, or somebody ended its jobs.
+    look_after : callable
+        What else is looked after now and then; blocks.
     """
 
     record: Archive
@@ -45,6 +48,7 @@ class Heart:
     interval: float
     clockwork: Clockwork
     end: Callable[[KnotError], None]
+    look_after: Callable[[], None]
     _beats: Executor = field(init=False)
     _count: int = 0
     _is_deleted: bool = False
@@ -79,6 +83,7 @@ class Heart:
         if (error := self._write(Presence.OPEN)) is not None:
             self._is_deleted = True
             return error
+        tolerate("jobs that nobody needs could not be ended", self.look_after)
         return self._look_for_end()
 
     def _write(self, state: Presence) -> RunDeletedError | None:

@@ -109,7 +109,7 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
     lookout = Lookout(driver, tracker, watcher, settings, hooks, clockwork)
     company = None
     if finder is not None:
-        company = join_company(finder, costs, driver, tracker, clockwork)
+        company = join_company(finder, costs, submitter, driver, tracker, clockwork)
     parting = Parting(settings, run, engine, service, driver, lookout, values, clockwork, company)
     return Session(
         settings=settings,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
@@ -53,6 +53,7 @@ class Submitter:
     plugins: JobPlugins = field(default_factory=JobPlugins)
     recorder: Recorder | None = None
     neighbours: Neighbours | None = None
+    _spared: dict[StageId, str] = field(default_factory=dict)  # since others were there
 
     def record(self, action: MakePlan, plan: Plan) -> list[Event]:
         """Write a plan into the record of a named run, and tell what the tracker is to know of it.
@@ -130,6 +131,23 @@ class Submitter:
         call = partial(self._terminate, stages, reason)
         tolerate("jobs could not be terminated", self.endurance.call, _UNENDED, call)
 
+    def end_spared(self, needed: Callable[[], Collection[StageId]]) -> None:
+        """End the jobs that were left to other sessions, once no other one is there.
+
+        One that vanished is taken to be there for a while.
+
+        Parameters
+        ----------
+        needed : callable
+            Names the stages that are needed here, again.
+        """
+        if self._spared and self._is_alone():
+            here = set(needed())
+            for id, reason in list(self._spared.items()):
+                del self._spared[id]
+                if id not in here:
+                    self.service.terminate([id], reason)
+
     def disown(self, shards: Sequence[ShardId]) -> None:
         """Tell children of one stage that nobody needs their shards; or they run on, unharmed."""
         tolerate("jobs that nobody needs could not be told", self._disown, shards)
@@ -149,6 +167,8 @@ class Submitter:
     def _terminate(self, stages: Sequence[StageId], reason: str) -> None:
         if reason == ENDED_RUN or self._is_alone():
             self.service.terminate(stages, reason)
+        else:
+            self._spared.update(dict.fromkeys(stages, reason))
 
     def _disown(self, shards: Sequence[ShardId]) -> None:
         if self._is_alone():

@@ -428,6 +428,25 @@ def test_whoever_leaves_says_so_and_ends_only_what_ends_anyway(
     play(tmp_path, jobs_stay, scene)
 
 
+def test_what_was_left_to_others_is_ended_once_these_are_gone(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        first, _ = stage.open()
+        second, _ = stage.open()
+        first.submit(digested(shuffled(WIDTH)))
+        await asyncio.sleep(BOOT / 10)
+        await stage.kill(second)  # nobody knows yet
+        wanted = list(EXPECTED)
+        first.handle([events.KeyReleased(key, True) for key in wanted])
+        await asyncio.sleep(1)
+        client = stage.engines[0].client
+        assert client.requests("TerminateJob") == []
+        await asyncio.sleep(120)
+        assert len(client.requests("TerminateJob")) == 3
+        await stage.close(first)
+
+    play(tmp_path, True, scene)
+
+
 @pytest.mark.parametrize("is_there", [True, False])
 def test_what_others_may_wait_for_is_not_ended(tmp_path: Path, is_there: bool) -> None:
     async def scene(stage: Stage) -> None:

@@ -27,7 +27,8 @@ class Patient:
         self.run.record.found(RunInfo(0.0, "me", "aws", "1"))
         self.ends: list[KnotError] = []
         record = self.run.record
-        self.heart = Heart(record, 3, INTERVAL, loop.clockwork(), self.ends.append)
+        clockwork = loop.clockwork()
+        self.heart = Heart(record, 3, INTERVAL, clockwork, self.ends.append, lambda: None)
         self.beating = asyncio.ensure_future(self.heart.beat_on())
 
     @property
