@@ -25,6 +25,7 @@ IN_RIG = {
     "end_to_end/test_containers_left.py": "accounts",
     "end_to_end/test_containers_mishaps.py": "containers",
     "end_to_end/test_containers_platforms.py": "containers",
+    "end_to_end/test_containers_runs.py": "containers",
     "aws/test_policy.py": "accounts",
     "chaos/test_containers_chaos.py": "accounts",
     "end_to_end/test_new_user.py": "accounts",

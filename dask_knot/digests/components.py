@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
@@ -245,12 +245,23 @@ def _own_causes(now: Components, before: Components, one: Key, other: Key) -> It
 
 
 def _part_lines(now: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[str]:
+    new, gone = _whole(now.keys() - before.keys()), _whole(before.keys() - now.keys())
     for name in now:
-        if name not in before:
+        if name in new:
             yield f"{name} was not there"
-        elif now[name] != before[name]:
+        elif now[name] != before.get(name, now[name]):
             yield f"{name} was changed"
-    yield from (f"{name} is not there any more" for name in before if name not in now)
+    yield from (f"{name} is not there any more" for name in before if name in gone)
+
+
+def _whole(names: Set[str]) -> set[str]:
+    """Leave out the parts ("constants of f") of what is named itself."""
+    return {name for name in names if names.isdisjoint(_wholes(name))}
+
+
+def _wholes(name: str) -> Iterator[str]:
+    while name := name.partition(" of ")[2]:
+        yield name
 
 
 def _pairs(

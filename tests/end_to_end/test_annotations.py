@@ -131,7 +131,7 @@ def test_a_task_may_have_all_memory_of_the_machine(
 @pytest.mark.parametrize(
     ("annotations", "error", "words"),
     [
-        ({"knot": {"vcpu": 4}}, ConfigurationError, "There are: gpus, memory, timeout, vcpus"),
+        ({"knot": {"vcpu": 4}}, ConfigurationError, "There are: gpus, inputs, memory, reuse"),
         ({"knot": {"timeout": 5}}, ConfigurationError, "60 seconds at least"),
         (
             {"knot": {"vcpus": 64}},

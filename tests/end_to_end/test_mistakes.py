@@ -112,7 +112,7 @@ EDGES: list[tuple[str, Callable[[Any], Any], str]] = [
     ("poll", lambda one: one._service, "poll"),
     ("prune", lambda one: one._service, "prune"),
     ("look", lambda one: one._lookout._watcher, "look"),
-    ("list", lambda one: one._lookout._watcher, "_new"),
+    ("list", lambda one: one._lookout._watcher, "_list"),
     ("read", lambda one: one._lookout._watcher, "_read_one"),
     ("cache", lambda one: one._values, "remember"),
     ("stuck", lambda one: one._lookout._stalls, "look"),
