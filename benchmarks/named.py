@@ -63,10 +63,11 @@ def record(folder: str, keys: int, plans: int = 100, shards: int = 100) -> None:
     from dask_knot.run.record import DIGEST_BYTES, PlanRecord, RecordedStage
     from dask_knot.run.run import Run
     from dask_knot.run.store import Store
+    from dask_knot.runs.machine import own_info
 
     run = Run(Store(Path(folder).as_uri()), "recorded")
     run.record.found(RunInfo(time.time(), "somebody", "local", "0"))
-    run.claim_session()
+    run.claim_session(own_info("local"))
     run.record.beat(0, Beat(0, Presence.LEFT))
     each = keys // plans // shards
     value = codec.encode(1)
