@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from dask_knot.errors import MissingObjectError, ReadOnlyStoreError
-from dask_knot.run.names import first_plan
+from dask_knot.run.names import first_plan, session_of
 from dask_knot.run.presence import RunInfo, SessionInfo
 from dask_knot.run.profile import Profile, merge
 from dask_knot.run.record import Entry
@@ -85,7 +85,7 @@ def take_hold(run: Run, who: SessionInfo, clockwork: Clockwork, *, reuses: bool)
     try:
         run.record.found(RunInfo(who.opened, by, who.engine, version("dask_knot")))
         run.check_writable()
-        session = run.claim_session(who) // first_plan(1)
+        session = session_of(run.claim_session(who))
     except ReadOnlyStoreError as error:
         _check_there(run, error)
         refusal, session = _refused(run, error), NOBODY

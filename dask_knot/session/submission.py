@@ -11,7 +11,7 @@ from dask.typing import Key
 
 from dask_knot.batch.endings import ENDED_RUN
 from dask_knot.batch.service import JobService
-from dask_knot.errors import InternalError
+from dask_knot.errors import InternalError, ReadOnlyStoreError, RunDeletedError
 from dask_knot.graphs.constants import Constant
 from dask_knot.internals import GraphNode
 from dask_knot.planning import Plan, Shard, Stage
@@ -66,7 +66,12 @@ class Submitter:
         if self.recorder is None or not plan.stages:
             return [PlanMade(action.number, plan)]
         call = partial(planned_events, self.recorder, action, plan)
-        return self.endurance.call(_UNSUBMITTED, call)
+        try:
+            return self.endurance.call(_UNSUBMITTED, call)
+        except Exception as error:  # it may be written, and nobody will submit it
+            if not isinstance(error, ReadOnlyStoreError | RunDeletedError):
+                self.withdraw(action.number, len(plan.stages))
+            raise
 
     def submit(self, action: SubmitPlan) -> Iterator[SubmissionFailed]:
         """Submit all stages of a plan; yield those that could not be.

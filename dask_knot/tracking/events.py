@@ -14,9 +14,6 @@ from dask_knot.run.manifest import Manifest, Place
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.record import Entry, PlanRecord
 
-#: Instead of the number of a question of Dask's: a client recalls a key by its name.
-RECALLED = -1
-
 
 class Node(Protocol):
     """The little that the tracker knows of a task."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,13 +13,28 @@ from botocore.exceptions import ClientError
 from dask._task_spec import DataNode, Task, TaskRef
 
 from dask_knot.batch.service import JobService, JobTemplate
-from dask_knot.errors import InternalError, JobMemoryError, StoreError, SubmissionError
+from dask_knot.errors import (
+    InternalError,
+    JobMemoryError,
+    ReadOnlyStoreError,
+    StoreError,
+    SubmissionError,
+)
 from dask_knot.graphs.constants import LARGE, Constants
-from dask_knot.planning import Dependency, Plan, Resources, Shard, Stage
+from dask_knot.planning import (
+    Dependency,
+    Limits,
+    Plan,
+    PlanRequest,
+    Resources,
+    Shard,
+    Stage,
+)
 from dask_knot.run import codec, work
 from dask_knot.run.failure import Failure
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId, parse_pack
+from dask_knot.run.presence import RunInfo
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 from dask_knot.run.work import ConstantPlace, Options, ShardOutput, ShardWork
@@ -26,8 +42,9 @@ from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.constants import StoredConstants
 from dask_knot.session.hooks import nobody
 from dask_knot.session.outages import Endurance
+from dask_knot.session.recorder import Recorder
 from dask_knot.session.submission import Submitter
-from dask_knot.tracking.actions import SubmitPlan
+from dask_knot.tracking.actions import MakePlan, SubmitPlan
 from dask_knot.tracking.events import SubmissionFailed
 from tests.local.recording import RecordingBatch
 
@@ -130,6 +147,31 @@ def test_an_input_may_be_on_its_way_or_lost(submitter: Submitter) -> None:
     assert isinstance(failure, Failure)
     assert isinstance(failure.load(), JobMemoryError)
     assert failure.key == "outside"
+
+
+@pytest.mark.parametrize(
+    ("error", "withdrawn"),
+    [
+        (StoreError("odd"), {0: "", 1: ""}),
+        (ReadOnlyStoreError("no"), {}),
+        (ValueError("ours"), {0: "", 1: ""}),
+    ],
+)
+def test_a_plan_that_may_be_recorded_and_is_not_submitted_is_withdrawn(
+    client: RecordingBatch, error: Exception, withdrawn: dict[int, str]
+) -> None:
+    class Doubtful(Recorder):
+        def record(self, action: MakePlan, plan: Plan) -> Any:
+            raise error
+
+    service = JobService(client, JobTemplate("n", "q", "i"), lambda *_: ())
+    submitter = make(Store("memory://"), service)
+    archive = submitter.run.record
+    archive.found(RunInfo(0.0, "me", "aws", "1"))
+    submitter = replace(submitter, recorder=Doubtful(archive, lambda: 0.0, 0))
+    with pytest.raises(type(error)):
+        submitter.record(MakePlan(7, PlanRequest({}, (), Limits(slots=1))), PLAN)
+    assert archive.read_jobs(7) == withdrawn
 
 
 def test_what_cannot_be_pickled_does_not_keep_the_others(submitter: Submitter) -> None:

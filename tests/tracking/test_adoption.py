@@ -15,10 +15,13 @@ from dask_knot.run.record import Entry, ScatterRecord
 from dask_knot.session.recorder import Recorder
 from dask_knot.session.submission import planned_events
 from dask_knot.tracking import actions, events
-from dask_knot.tracking.events import RECALLED, Ending
+from dask_knot.tracking.events import Ending
 from dask_knot.tracking.tracker import Held, Pace
 
 from .hands import NAMES, Hands, graph
+
+#: The run id of a question.
+ASKED = 77
 
 
 class Log:
@@ -344,11 +347,11 @@ def test_keys_are_recalled_by_name() -> None:
     second = Holder(log, 1)
     assert second.tracker.knows("sum")
     assert not second.tracker.knows("a")
-    second.tell(events.KeyRecalled("sum", RECALLED), events.KeyRecalled("unknown", RECALLED))
+    second.tell(events.KeyRecalled("sum", ASKED), events.KeyRecalled("unknown", ASKED))
     second.find(first.shard_of("sum"))
     done = second.last(actions.FinishKey)
-    assert (done.key, done.run_id) == ("sum", RECALLED)
-    second.tell(events.KeyRecalled("sum", RECALLED))
+    assert (done.key, done.run_id) == ("sum", ASKED)
+    second.tell(events.KeyRecalled("sum", ASKED))
     assert len(second.all(actions.FinishKey)) == 2
 
 
@@ -358,7 +361,7 @@ def test_a_recalled_key_that_is_lost_errs_since_nobody_has_its_task() -> None:
     first.ask(TASKS, *TASKS)
     first.plan()
     second = Holder(log, 1)
-    second.tell(events.KeyRecalled("a", RECALLED))
+    second.tell(events.KeyRecalled("a", ASKED))
     second.fail(first.shard_of("a"), Ending.LEFT)
     assert second.answers() == {"a": "erred"}
     second.ask({"a": []}, "a")  # now somebody has
@@ -371,7 +374,7 @@ def test_a_recalled_failure_is_told() -> None:
     first.ask(TASKS, *TASKS)
     first.plan()
     second = Holder(log, 1)
-    second.tell(events.KeyRecalled("a", RECALLED))
+    second.tell(events.KeyRecalled("a", ASKED))
     second.find(first.shard_of("a"), erred=True)
     assert second.answers() == {"a": "erred"}
 
@@ -381,7 +384,7 @@ def test_scattered_values_are_recalled() -> None:
     place = Place(NAMES.scattered(0), 0, 9)
     log.append(ScatterRecord(0, 0.0, {"s": place}), 0)
     holder = Holder(log, 1)
-    holder.tell(events.KeyRecalled("s", RECALLED))
+    holder.tell(events.KeyRecalled("s", ASKED))
     assert holder.last(actions.FinishKey).place == place
 
 

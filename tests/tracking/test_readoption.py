@@ -8,11 +8,13 @@ from dask.typing import Key
 
 from dask_knot.run.names import StageId
 from dask_knot.tracking import events
-from dask_knot.tracking.events import RECALLED
 
 from .hands import graph
 from .memory import remembered
 from .test_adoption import TASKS, Holder, Log
+
+#: The run id of a question.
+ASKED = 77
 
 
 def digest(text: str) -> bytes:
@@ -71,7 +73,7 @@ def test_one_output_is_had_under_two_names() -> None:
     first.plan()
     second = Holder(log, 1)
     second.submit({"uno": []}, "uno", digests={"uno": digest("same")})
-    second.tell(events.KeyRecalled("one", RECALLED))
+    second.tell(events.KeyRecalled("one", ASKED))
     second.find(first.shard_of("one"))
     assert second.answers() == {"uno": "done", "one": "done"}
     second.forget("uno")
