@@ -72,18 +72,15 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
     """
     clockwork = clockwork or Clockwork()
     settings = engine.settings
-    tempo = settings.tempo
     service = JobService(engine.client, engine.template, engine.tail)
-    size = Resources(
-        vcpus=settings.cores, memory=settings.memory, gpus=settings.gpus, timeout=settings.timeout
-    )
+    size = _size(settings)
     service.definition(size)  # a size that there isn't is refused now, not with the first job
     run = Run(engine.open_store(settings.store or engine.store_url), settings.name)
     hold = _hold(run, engine, clockwork)
     settings = replace(settings, store=run.store_url)  # now that it is known
     first = hold.first if hold is not None else 0
     # Not before: what is wrong from the start is told at once. Waiting ends when the run is left.
-    run.be_patient(tempo.patience, clockwork.now, clockwork.pause)
+    run.be_patient(settings.tempo.patience, clockwork.now, clockwork.pause)
     tracker = _tracker(run, settings, size, hold)
     values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))
     options = Options(settings.cores, settings.processes, settings.part_interval, settings.is_named)
@@ -92,8 +89,7 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
     submitter = Submitter(run, service, options, StoredConstants(run), endurance)
     finder, costs = None, None
     if hold is not None:
-        sheet = run.at_once().record, hold.session, hold.recorder.codes, clockwork.now
-        costs = None if hold.refusal is not None else CostSheet(*sheet)
+        costs = _cost_sheet(run, hold, clockwork)
         finder = look_around(run.at_once(), hold.session, engine, service, clockwork)
         submitter = replace(submitter, recorder=hold.recorder, neighbours=finder.neighbours)
     # Without patience: it looks again itself.
@@ -129,6 +125,20 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
         _parting=parting,
         _company=company,
     )
+
+
+def _size(settings: Settings) -> Resources:
+    return Resources(
+        vcpus=settings.cores, memory=settings.memory, gpus=settings.gpus, timeout=settings.timeout
+    )
+
+
+def _cost_sheet(run: Run, hold: Hold, clockwork: Clockwork) -> CostSheet | None:
+    """Begin to add up what tasks cost, if that can be noted."""
+    if hold.refusal is not None:
+        return None
+    record, codes = run.at_once().record, hold.recorder.codes
+    return CostSheet(record, hold.session, codes, clockwork.now)
 
 
 def _digester(settings: Settings) -> Digester | None:
