@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report, rounds
+from benchmarks import ignorance, report, rounds
 
 TIMES = {
     "noop": {"KnotCluster": [2.0, 1.0, 9.0], "LocalCluster": [4.0, 8.0, 9.0], "pool": [1.0]},
@@ -52,3 +52,15 @@ def test_a_case_may_time_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds.time_peer(times, "nobody", {"own": lambda session: 123.0, "whole": lambda session: None})
     assert times["own"] == {"nobody": [123.0]}
     assert times["whole"]["nobody"][0] < 123
+
+
+def test_no_plan_is_faster_than_the_longest_chain_or_the_work_shared_out() -> None:
+    bounds = [round(case.bound, 3) for case in ignorance.CASES]
+    assert bounds == [1.8, 5.625, 1.475, 2.5, 2.5]
+    assert ignorance.Case("a chain", [3.0], first=2.0).bound == 5.0
+
+
+def test_times_are_shown_over_their_bound() -> None:
+    case = ignorance.CASES[0].name
+    *_, line = ignorance.table({case: [(1.8, 4), (3.6, 5), (2.7, 4)]}).splitlines()
+    assert cells(line) == [case, "1.80", "2.70", "1.50", "2.00", "4"]
