@@ -34,10 +34,11 @@ The rules of this room: no clock, network, file, thread, environment or configur
 
 from dask_knot.planning.plan import Dependency, DependencyType, EarlierStage, Plan, Shard, Stage
 from dask_knot.planning.planner import make_plan
-from dask_knot.planning.request import Limits, PlanRequest
+from dask_knot.planning.request import Cost, Limits, PlanRequest
 from dask_knot.planning.resources import Resources
 
 __all__ = [
+    "Cost",
     "Dependency",
     "DependencyType",
     "EarlierStage",

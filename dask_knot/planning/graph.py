@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 
 from dask.typing import Key
 from dask.utils import key_split
 
 from dask_knot.errors import PlanningError, UnknownInputError
 from dask_knot.planning.adjacency import Adjacency, CycleError, depth_first
-from dask_knot.planning.request import PlanRequest
+from dask_knot.planning.request import Cost, PlanRequest
 from dask_knot.planning.resources import Resources
 
 # Calling even an empty task takes about this long, and a weight above 0 keeps ratios defined.
 _LEAST_SECONDS = 1e-6
+_NOMINAL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def build_graph(request: PlanRequest) -> NumberedGraph:
         readers=inputs.reversed_edges(),
         literals={number[task]: found for task, found in numbering.literals.items()},
         external={number[task]: found for task, found in numbering.external.items()},
-        weights=_weights(keys, request.durations, request.limits.unknown_seconds),
+        weights=_weights(keys, request.costs, request.seconds),
         kinds=kinds,
         resources=resources,
         wanted=[number[task] for task in starts],
@@ -134,10 +134,11 @@ def _resource_classes(
     return [*number], kinds
 
 
-def _weights(keys: Sequence[Key], durations: Mapping[str, float], unknown: float) -> list[float]:
-    if not durations:
-        return [max(unknown, _LEAST_SECONDS)] * len(keys)
-    weigh = _weigher(durations, unknown)
+def _weights(
+    keys: Sequence[Key], costs: Mapping[str, Cost], seconds: Mapping[Key, float]
+) -> list[float]:
+    if not costs and not seconds:
+        return [_NOMINAL_SECONDS] * len(keys)
     by_name: dict[Key, float] = {}
     weights = []
     for key in keys:
@@ -145,17 +146,13 @@ def _weights(keys: Sequence[Key], durations: Mapping[str, float], unknown: float
         name = key[0] if type(key) is tuple and key else key
         weight = by_name.get(name)
         if weight is None:
-            weight = weigh(name)
+            cost = costs.get(key_split(name))
+            weight = _NOMINAL_SECONDS if cost is None else max(cost.seconds, _LEAST_SECONDS)
             if name is not key:
                 by_name[name] = weight
         weights.append(weight)
+    if seconds:
+        for task, key in enumerate(keys):
+            if key in seconds:
+                weights[task] = max(seconds[key], _LEAST_SECONDS)
     return weights
-
-
-def _weigher(durations: Mapping[str, float], unknown: float) -> Callable[[Key], float]:
-    def weigh(name: Key) -> float:
-        seconds = durations.get(key_split(name), unknown)
-        known = isfinite(seconds) and seconds >= 0
-        return max(seconds if known else unknown, _LEAST_SECONDS)
-
-    return weigh

@@ -26,9 +26,11 @@ class Shard:
     literals : tuple of keys
         Plain values that the tasks read, to be copied into the shard.
     weight : float
-        Estimated seconds of work.
+        Estimated seconds of work of the tasks of which something is known.
     prefixes : mapping of str to int
         How many of the tasks have which key prefix.
+    unknown : int
+        How many of the tasks take nobody knows how long.
     """
 
     tasks: tuple[Key, ...]
@@ -37,6 +39,7 @@ class Shard:
     literals: tuple[Key, ...]
     weight: float
     prefixes: Mapping[str, int] = field(default_factory=dict, hash=False)
+    unknown: int = 0
 
 
 class DependencyType(Enum):

@@ -1,9 +1,10 @@
-"""The planner's order: tasks, the keys that are wanted, and the limits of the engine."""
+"""The planner's order: tasks, what they cost, the keys that are wanted, the engine's limits."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 
 from dask.typing import Key
 
@@ -24,8 +25,6 @@ class Limits:
         Work that one shard should have when durations are known.
     job_start_seconds : float
         What the start of one more job costs.
-    unknown_seconds : float
-        Weight of a task of which no duration is known.
     tasks_per_shard : int, optional
         Tasks of a shard at most; nothing is folded then. 1 puts every task alone.
     array_size : int
@@ -38,7 +37,6 @@ class Limits:
     shards_per_slot: int = 4
     target_seconds: float = 0.5
     job_start_seconds: float = 0.05
-    unknown_seconds: float = 0.5
     tasks_per_shard: int | None = None
     array_size: int = 10_000
     upstream_arrays: int = 20
@@ -61,6 +59,26 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """The seconds that a task of some prefix takes.
+
+    Parameters
+    ----------
+    seconds : float
+        Their mean.
+    deviation : float
+        Their standard deviation; 0 if all tasks take as long, or if nothing is known of it.
+    """
+
+    seconds: float
+    deviation: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not all(isfinite(value) and value >= 0 for value in (self.seconds, self.deviation)):
+            raise ValueError(f"seconds must be finite and not below 0: {self}")
+
+
+@dataclass(frozen=True, slots=True)
 class PlanRequest:
     """The tasks to plan and all that is known about them.
 
@@ -80,8 +98,11 @@ class PlanRequest:
     external : mapping of key to hashable or None
         Values made outside of this plan: the id of the stage that is still making it, or
         None when it is stored already. A key that is also in ``dependencies`` is a task.
-    durations : mapping of str to float
-        Seconds by key prefix (`dask.utils.key_split`); a negative value means unknown.
+    costs : mapping of str to Cost
+        What tasks take, by key prefix (`dask.utils.key_split`). Of a prefix that isn't in it
+        nothing is known, and nothing is assumed.
+    seconds : mapping of key to float
+        What single tasks take, as the user said; goes before ``costs``.
     resources : mapping of key to Resources
         The tasks that need other resources than ``default``.
     default : Resources
@@ -93,6 +114,7 @@ class PlanRequest:
     limits: Limits
     literals: Collection[Key] = frozenset()
     external: Mapping[Key, Hashable | None] = field(default_factory=dict)
-    durations: Mapping[str, float] = field(default_factory=dict)
+    costs: Mapping[str, Cost] = field(default_factory=dict)
+    seconds: Mapping[Key, float] = field(default_factory=dict)
     resources: Mapping[Key, Resources] = field(default_factory=dict)
     default: Resources = field(default_factory=Resources)

@@ -179,5 +179,4 @@ def _limits(settings: Settings) -> Limits:
         shards_per_slot=tempo.shards_per_slot,
         target_seconds=tempo.target,
         job_start_seconds=tempo.job_start,
-        unknown_seconds=tempo.unknown_task,
     )

@@ -6,6 +6,7 @@ import pytest
 
 from dask_knot.errors import PlanningError, UnknownInputError
 from dask_knot.planning import (
+    Cost,
     Dependency,
     DependencyType,
     EarlierStage,
@@ -50,7 +51,7 @@ def test_few_unknown_tasks_are_one_shard_each() -> None:
 
 def test_short_tasks_are_one_shard() -> None:
     tasks: Dependencies = {f"inc-{n}": () for n in range(100)}
-    short = PlanRequest(tasks, [*tasks], Limits(2), durations={"inc": 0.0002})
+    short = PlanRequest(tasks, [*tasks], Limits(2), costs={"inc": Cost(0.0002)})
     assert widths(make_plan(short)) == [1]
 
 
@@ -96,7 +97,7 @@ def test_nothing_is_folded_where_tasks_are_isolated() -> None:
 
 def test_long_late_levels_are_kept() -> None:
     tasks, last = tree(8)
-    slow = PlanRequest(tasks, [last], Limits(4), durations={"leaf": 100, "sum1": 100})
+    slow = PlanRequest(tasks, [last], Limits(4), costs={"leaf": Cost(100), "sum1": Cost(100)})
     assert len(make_plan(slow).stages) > 2
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dask_knot.planning import Limits, PlanRequest, Resources, make_plan
+from dask_knot.planning import Cost, Limits, PlanRequest, Resources, make_plan
 
 from .graphs import Dependencies, check_plan
 
@@ -21,11 +21,11 @@ LIMITS = st.builds(
     shards_per_slot=st.integers(1, 9),
     target_seconds=st.sampled_from((0.1, 0.5, 180.0)),
     job_start_seconds=st.sampled_from((0.0, 0.05, 30.0)),
-    unknown_seconds=st.sampled_from((0.0, 0.5)),
     tasks_per_shard=st.sampled_from((None, None, 1, 2, 5)),
     array_size=st.sampled_from((10_000, 1, 2, 3)),
     upstream_arrays=st.sampled_from((20, 2, 3)),
 )
+COSTS = st.builds(Cost, st.floats(0, 100), st.floats(0, 300))
 
 
 @st.composite
@@ -48,7 +48,8 @@ def requests(draw: st.DrawFn) -> PlanRequest:
         limits=draw(LIMITS),
         literals=literals,
         external=external,
-        durations=draw(st.dictionaries(st.sampled_from(PREFIXES), st.floats(-1, 100))),
+        costs=draw(st.dictionaries(st.sampled_from(PREFIXES), COSTS)),
+        seconds=draw(st.dictionaries(st.sampled_from(tasks), st.floats(0, 100), max_size=5)),
         resources=draw(st.dictionaries(st.sampled_from(tasks), kinds, max_size=10)),
     )
 
