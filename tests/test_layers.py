@@ -325,7 +325,7 @@ OPENERS = ("aws/engine.py", "local/engine.py", "runs/depot.py", "session/engines
 IDS = ("ManifestId", "RUN_NAME", "ShardId", "StageId", "first_plan", "session_of")
 #: Folders of a run.
 FOLDERS = re.compile(
-    r"(^|/)(packs|manifests|data|scattered|constants|unneeded|sessions|plugins|beats|log|jobs|why|"
+    r"(^|/)(packs|manifests|data|scattered|constants|orders|claims|sessions|plugins|beats|log|jobs|why|"
     r"published|profiles)/",
     re.ASCII,
 )

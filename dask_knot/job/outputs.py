@@ -112,7 +112,10 @@ class Outputs:
         self._times.extend((start, stop))
         self._kinds.append(2 * self._places[prefix] + erred)
         work.tasks += 1
-        work.seconds += stop - start
+        seconds = stop - start
+        work.seconds += seconds
+        work.squares += seconds * seconds
+        work.longest = max(work.longest, seconds)
         work.erred += erred
         if nbytes is not None:
             work.values += 1

@@ -165,6 +165,6 @@ class Interest:
         self._pause = min(2 * self._pause, LONGEST)
         self._next = time.monotonic() + self._pause
         try:
-            return self._shard.index in self._run.read_unneeded(self._shard.stage)
+            return self._shard.index in self._run.read_orders(self._shard.stage).unneeded
         except StoreError:  # nothing is unneeded, or nobody knows at the moment
             return False

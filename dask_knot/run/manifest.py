@@ -19,7 +19,7 @@ import msgpack
 from dask_knot.errors import CorruptObjectError
 from dask_knot.run.codec import Bytes
 
-VERSION = 3
+VERSION = 4
 #: Values up to this size ride in the manifest itself.
 INLINE_BYTES = 64 * 1024
 
@@ -68,7 +68,8 @@ class Output(NamedTuple):
 class Work:
     """The cost of the tasks of one prefix: how many ran, and their seconds.
 
-    `values` of them left the shard, with so many bytes in memory; `erred` of them raised.
+    `values` of them left the shard, with so many bytes in memory; `erred` of them raised. `squares`
+    is the sum of the squares of each one's seconds, `longest` the seconds of the longest.
     """
 
     tasks: int = 0
@@ -76,6 +77,29 @@ class Work:
     nbytes: int = 0
     values: int = 0
     erred: int = 0
+    squares: float = 0.0
+    longest: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """The tasks that a shard has given up, for clients to plan again.
+
+    Attributes
+    ----------
+    outputs : sequence of int
+        The shard's outputs that it doesn't make any more, by their ordinals.
+    tasks : mapping of str to int
+        How many tasks it has given up, by the prefix of their keys.
+    extra : sequence of int
+        The places, in the shard's order, of tasks that it has run and whose values are no outputs,
+        but are read by what was given up. They are outputs behind all others: the first one's
+        ordinal is the number of the shard's own outputs.
+    """
+
+    outputs: Sequence[int]
+    tasks: Mapping[str, int]
+    extra: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +133,9 @@ class Manifest:
         The bytes of memory that the job has had at most so far.
     machine : str
         The host that it runs on.
+    handed : Handed, optional
+        What the shard doesn't run any more, unless no client claims it. A shard hands over once;
+        the manifest of the part says so, and the last one if a client has claimed it.
     """
 
     final: bool
@@ -123,6 +150,7 @@ class Manifest:
     lost: Mapping[int, Sequence[str]] = field(default_factory=dict)
     peak: int = 0
     machine: str = ""
+    handed: Handed | None = None
 
 
 class Commit(NamedTuple):
@@ -168,6 +196,7 @@ def encode(manifest: Manifest, inline: Sequence[Bytes]) -> list[Bytes]:
             "lost": dict(manifest.lost),
             "peak": manifest.peak,
             "machine": manifest.machine,
+            "handed": _handed_row(manifest.handed),
         }
     )
     return [_HEAD.pack(_MAGIC, VERSION, len(index), zlib.crc32(index)), index, *inline]
@@ -236,4 +265,11 @@ def _decode(name: str, index: memoryview) -> Manifest:
         fields["lost"],
         fields["peak"],
         fields["machine"],
+        Handed(*fields["handed"]) if fields["handed"] else None,
     )
+
+
+def _handed_row(handed: Handed | None) -> tuple[list[int], dict[str, int], list[int]] | None:
+    if handed is None:
+        return None
+    return list(handed.outputs), dict(handed.tasks), list(handed.extra)

@@ -15,7 +15,8 @@ All objects of a run are below its name. `ID` stands for a stage, ``PLAN-STAGE``
     RUN/constants/ID             large constants, written with the first stage that reads them
     RUN/scattered/0000000000     values that a client scattered
     RUN/packs/ID                 the shards of a stage; its URL is what a job is started with
-    RUN/unneeded/ID              the shards of a stage that nobody needs any more
+    RUN/orders/ID                what children of a stage are told while they run, overwritten
+    RUN/claims/ID-00003          who runs what shard 3 has handed over: clients, or itself
     RUN/data/7f/ID-00003.000a1   large values: shard 3, part 0, attempt 1
     RUN/manifests/ID/00003.p000  what a shard has done so far: its part 0
     RUN/manifests/ID/00003.end   what it has done: its last manifest
@@ -46,7 +47,7 @@ _MANIFEST = re.compile(
 )
 _FOLDERS = (
     *("sessions", "beats", "log", "jobs", "why", "published", "profiles", "plugins", "constants"),
-    *("scattered", "packs", "unneeded", "data", "manifests"),
+    *("scattered", "packs", "orders", "claims", "data", "manifests"),
 )
 _SESSION, _ENTRY = re.compile(r"\d{4}|[1-9]\d{4,}", re.ASCII), re.compile(r"\d{10}", re.ASCII)
 _ERRED = ".erred"
@@ -159,9 +160,13 @@ class Names:
         """Name the object of large constants that were first written for a stage."""
         return f"{self.run}/constants/{stage}"
 
-    def unneeded(self, stage: StageId) -> str:
-        """Name the object that tells the children of a stage whose shards nobody needs any more."""
-        return f"{self.run}/unneeded/{stage}"
+    def orders(self, stage: StageId) -> str:
+        """Name the object of what the children of a stage are told while they run."""
+        return f"{self.run}/orders/{stage}"
+
+    def claim(self, shard: ShardId) -> str:
+        """Name the object that says who runs what a shard has handed over."""
+        return f"{self.run}/claims/{shard}"
 
     def of_stage(self, stage: StageId) -> str:
         """Name the folder of a stage's manifests."""
@@ -186,13 +191,7 @@ class Names:
         return {id.shard for id in self.parse_manifests(ends)}
 
     def parse_manifest(self, name: str) -> ManifestId:
-        """Tell which shard a manifest is of, and which part.
-
-        Raises
-        ------
-        ValueError
-            If `name` isn't a manifest of this run.
-        """
+        """Tell which shard a manifest is of, and which part; ValueError if it isn't one of ours."""
         prefix = self.manifests
         match = _MANIFEST.fullmatch(name[len(prefix) :]) if name.startswith(prefix) else None
         if match is None:

@@ -42,6 +42,8 @@ class NoteKind(IntEnum):
     PROFILE = 6
     WHY = 7
     END = 8
+    ORDERS = 9
+    CLAIM = 10
 
 
 def encode(kind: NoteKind, fields: Mapping[str, Any], version: int = VERSION) -> list[Bytes]:

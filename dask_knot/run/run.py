@@ -12,19 +12,13 @@ from typing import Any
 from dask.typing import Key
 
 from dask_knot.errors import ReadOnlyStoreError, StoreError, StoreGoneError
-from dask_knot.run import codec, manifest, pack, plugins, versions, work
+from dask_knot.run import manifest, pack, plugins, versions, work
 from dask_knot.run.archive import Archive
 from dask_knot.run.codec import Bytes
 from dask_knot.run.layout import lay_out
 from dask_knot.run.manifest import Commit, Manifest, Output, Place
-from dask_knot.run.names import (
-    ManifestId,
-    Names,
-    ShardId,
-    StageId,
-    first_plan,
-    parse_pack,
-)
+from dask_knot.run.names import ManifestId, Names, ShardId, StageId, first_plan, parse_pack
+from dask_knot.run.orders import Claimant, Orders
 from dask_knot.run.patience import IN_JOBS
 from dask_knot.run.plugins import Plugin
 from dask_knot.run.presence import SessionInfo
@@ -206,17 +200,14 @@ class Run:
         """Read the plugins that a shard was packed with; without any, nothing is asked for."""
         return plugins.decode(self._store.get(self.names.plugins(digest))) if digest else []
 
-    def tell_unneeded(self, stage: StageId, indices: Iterable[int]) -> None:
-        """Tell children of a stage that nobody needs their shards; no others any more."""
-        text = " ".join(map(str, indices)).encode()
-        # Framed, so that it is checked: a damaged number is that of another shard.
-        self._store.put(self.names.unneeded(stage), codec.frame([text]))
+    def tell_orders(self, stage: StageId, orders: Orders) -> None:
+        """Tell the children of a stage what they shall do; what was told before counts no more."""
+        self._store.put(self.names.orders(stage), orders.encode())
 
-    def read_unneeded(self, stage: StageId) -> set[int]:
-        """Name the children of a stage whose shards nobody needs; missing if that is none."""
-        data = self._store.get(self.names.unneeded(stage))
-        codec.check(data)
-        return set(map(int, bytes(codec.unframe(data)[0]).split()))
+    def read_orders(self, stage: StageId) -> Orders:
+        """Read what the children of a stage shall do; missing if they were told nothing."""
+        name = self.names.orders(stage)
+        return Orders.decode(name, self._store.get(name))
 
     # Values, each given as what `codec.pickled` makes of it.
 
@@ -269,6 +260,16 @@ class Run:
     def note_erred(self, shard: ShardId) -> None:
         """Note, before it is written, that the last manifest of a shard tells of errors."""
         self._store.put(self.names.erred(shard), [])
+
+    def claim(self, shard: ShardId, claimant: Claimant) -> Claimant:
+        """Claim what a shard has handed over, and tell who holds it: whoever was first.
+
+        One request, and another one if there is a claim already.
+        """
+        name = self.names.claim(shard)
+        if self._store.put_new(name, claimant.encode()):
+            return claimant
+        return Claimant.decode(name, self._store.get(name))
 
     def read_manifest(self, id: ManifestId) -> Commit:
         """Read a manifest."""

@@ -18,6 +18,7 @@ from dask_knot.planning import Plan, Shard, Stage
 from dask_knot.run.failure import fail
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.orders import Orders
 from dask_knot.run.run import Run
 from dask_knot.run.work import ConstantPlace, Options, ShardOutput, ShardWork, Source
 from dask_knot.session.constants import StoredConstants
@@ -177,7 +178,8 @@ class Submitter:
 
     def _disown(self, shards: Sequence[ShardId]) -> None:
         if self._is_alone():
-            self.run.tell_unneeded(shards[0].stage, (shard.index for shard in shards))
+            unneeded = frozenset(shard.index for shard in shards)
+            self.run.tell_orders(shards[0].stage, Orders(unneeded))
 
     def _work(
         self,

@@ -116,7 +116,7 @@ def _adopted_stage(state: TrackerState, spot: Spot) -> StageRecord:
     for forgotten in remember(state.tallies, counted):
         if forgotten.id.plan >= state.since:
             state.earlier.add(forgotten)
-    stage = StageRecord(id, state.names.pack(id), state.names.unneeded(id), counted)
+    stage = StageRecord(id, state.names.pack(id), state.names.orders(id), counted)
     for index in range(spot.shards):
         stage.add_dropped(ShardRecord(ShardId(id, index), spot.tasks))
     state.stages[id] = stage

@@ -114,7 +114,7 @@ def _record_stage(
     state: TrackerState, draft: Draft, counted: Tally, shards: tuple[Shard, ...]
 ) -> None:
     id = counted.id
-    stage = StageRecord(id, state.names.pack(id), state.names.unneeded(id), counted)
+    stage = StageRecord(id, state.names.pack(id), state.names.orders(id), counted)
     state.stages[id] = stage
     state.running.add(id)
     state.open_shards += len(shards)

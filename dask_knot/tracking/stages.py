@@ -19,19 +19,19 @@ class StageRecord:
     open, needed, kept : int
         Its shards that aren't done, those of them that make something that is needed, and all that
         have objects.
-    has_unneeded : bool
-        The object `unneeded` tells children of it that nobody needs their shards.
+    has_orders : bool
+        The object `orders` tells children of it that nobody needs their shards.
     """
 
     id: StageId
     pack: str
-    unneeded: str
+    orders: str
     tally: Tally
     shards: list[ShardRecord] = field(default_factory=list)
     open: int = 0
     needed: int = 0
     kept: int = 0
-    has_unneeded: bool = False
+    has_orders: bool = False
 
     def add(self, shard: ShardRecord) -> None:
         """Have one shard more."""
@@ -67,11 +67,11 @@ class StageRecord:
     def disown(self) -> bool:
         """Have a shard that runs for nobody; tell whether others run for somebody."""
         self.needed -= 1
-        self.has_unneeded |= self.needed > 0
+        self.has_orders |= self.needed > 0
         return self.needed > 0
 
     def lose_objects(self) -> list[str]:
         """Have a shard without objects; when it was the last, give the names of the stage's own."""
         self.kept -= 1
-        own = [self.pack, *([self.unneeded] if self.has_unneeded else [])]
+        own = [self.pack, *([self.orders] if self.has_orders else [])]
         return own if not self.kept else []

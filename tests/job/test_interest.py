@@ -10,6 +10,7 @@ from dask_knot.errors import StoreError
 from dask_knot.job import parts
 from dask_knot.job.parts import LONGEST, Interest
 from dask_knot.run.names import ShardId
+from dask_knot.run.orders import Orders
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 
@@ -36,7 +37,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_who_is_named_is_unneeded(clock: Clock) -> None:
     store = Store("memory://")
     children = {n: Interest(Run(store, "run"), ShardId(FIRST, n), 5.0) for n in (0, 1, 2, 12)}
-    Run(store, "run").tell_unneeded(FIRST, [1, 12, 30])
+    Run(store, "run").tell_orders(FIRST, Orders(frozenset([1, 12, 30])))
     assert not any(child.is_gone() for child in children.values())
     assert "get" not in store.requests  # not before its time
     clock.now = 5.0

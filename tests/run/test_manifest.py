@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dask_knot.errors import CorruptObjectError
 from dask_knot.run import manifest
-from dask_knot.run.manifest import INSIDE, Kind, Manifest, Output, Place, Work
+from dask_knot.run.manifest import INSIDE, Handed, Kind, Manifest, Output, Place, Work
 
 NAME = "run/manifests/0000000001-000/00000.end"
 TIMES = st.floats(0, 1e10)
@@ -37,7 +37,7 @@ MANIFESTS = st.builds(
     st.lists(st.tuples(st.binary(), st.text())),
     st.dictionaries(
         st.text(),
-        st.builds(Work, *[COUNTS, TIMES, COUNTS, COUNTS, COUNTS]),
+        st.builds(Work, *[COUNTS, TIMES, COUNTS, COUNTS, COUNTS, TIMES, TIMES]),
     ),
     st.binary(),
     st.binary(),
@@ -46,6 +46,13 @@ MANIFESTS = st.builds(
     st.just({}),
     COUNTS,
     st.text(max_size=30),
+    st.none()
+    | st.builds(
+        Handed,
+        st.lists(COUNTS).map(tuple),
+        st.dictionaries(st.text(), COUNTS),
+        st.lists(COUNTS).map(tuple),
+    ),
 )
 
 
@@ -79,6 +86,7 @@ def test_manifests_come_back(content: Manifest) -> None:
         "moved",
         "peak",
         "machine",
+        "handed",
     ):
         assert getattr(back, name) == getattr(content, name)
     assert list(back.work) == list(content.work), "kinds count places in it"
@@ -130,5 +138,5 @@ def test_every_truncation_of_the_index_is_noticed() -> None:
 def test_another_version_is_named() -> None:
     bad = bytearray(example()[1])
     bad[2] = 9
-    with pytest.raises(CorruptObjectError, match="format 9; this one reads 3"):
+    with pytest.raises(CorruptObjectError, match="format 9; this one reads 4"):
         manifest.decode(NAME, bad)

@@ -19,6 +19,7 @@ from dask_knot.run.manifest import Place
 from dask_knot.run.names import StageId
 from dask_knot.run.note import NoteKind
 from dask_knot.run.obituary import Obituary
+from dask_knot.run.orders import Claimant, Orders
 from dask_knot.run.presence import Beat, Presence, RunInfo, SessionInfo
 from dask_knot.run.profile import Profile, ProfileKey, TaskCosts, merge
 from dask_knot.run.record import NO_DIGEST, PlanRecord, RecordedStage, ScatterRecord
@@ -63,6 +64,8 @@ KINDS = {
         Profile.encode,
         Profile.decode,
     ),
+    "orders": ObjectKind(Orders(frozenset([1, 300]), frozenset([7])), Orders.encode, Orders.decode),
+    "claim": ObjectKind(Claimant.CHILD, Claimant.encode, Claimant.decode),
     "jobs": ObjectKind({"jobs": {0: "job", 1: "other"}}, *noted(NoteKind.JOBS)),
     "published": ObjectKind({"name": "a/b", "data": b"\0"}, *noted(NoteKind.PUBLISHED)),
     "why": ObjectKind({"data": b"\0components"}, *noted(NoteKind.WHY)),

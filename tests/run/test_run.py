@@ -15,6 +15,7 @@ from dask_knot.run import codec, work
 from dask_knot.run import run as run_module
 from dask_knot.run.manifest import INSIDE, Kind, Manifest, Output, Place
 from dask_knot.run.names import PLANS_PER_SESSION, ManifestId, ShardId, StageId
+from dask_knot.run.orders import Claimant, Orders
 from dask_knot.run.plugins import Plugin
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
@@ -138,12 +139,27 @@ class TestEveryStore:
         run.publish_plugins(some, is_doubted=True)
         assert run.read_plugins(digest) == some
 
-    def test_children_are_told_that_nobody_needs_them(self, run: Run) -> None:
+    def test_children_are_told_what_to_do(self, run: Run) -> None:
         with pytest.raises(MissingObjectError):
-            run.read_unneeded(FIRST)
-        run.tell_unneeded(FIRST, [1])
-        run.tell_unneeded(FIRST, iter([1, 12, 30]))
-        assert run.read_unneeded(FIRST) == {1, 12, 30}
+            run.read_orders(FIRST)
+        for told in (Orders(frozenset([1])), Orders(frozenset([1, 30]), frozenset([2])), Orders()):
+            run.tell_orders(FIRST, told)
+            assert run.read_orders(FIRST) == told
+
+    @pytest.mark.parametrize("first", Claimant)
+    def test_whoever_claims_first_holds_what_was_handed_over(
+        self, run: Run, first: Claimant
+    ) -> None:
+        shards = [ShardId(FIRST, number) for number in range(2)]
+        assert run.claim(shards[0], first) is first
+        assert {run.claim(shards[0], one) for one in (*Claimant, *Claimant)} == {first}
+        (other,) = set(Claimant) - {first}
+        assert run.claim(shards[1], other) is other
+
+    def test_a_claim_that_is_damaged_is_nobodys(self, run: Run, store: Store) -> None:
+        store.put(run.names.claim(ShardId(FIRST, 0)), [b"client"])
+        with pytest.raises(CorruptObjectError):
+            run.claim(ShardId(FIRST, 0), Claimant.CHILD)
 
     def test_sessions_claim_different_numbers(self, run: Run, store: Store) -> None:
         others = [Run(store, "a-run"), Run(store, "a-run")]

@@ -26,7 +26,7 @@ def test_children_are_told_while_others_of_their_array_are_needed() -> None:
     assert actions.TerminateStage(stage) in told
     assert hands.tracker.unneeded_shards(stage) == []
     (deleted,) = [a for a in hands.forget("c") if isinstance(a, actions.DeleteObjects)]
-    assert {NAMES.pack(stage), NAMES.unneeded(stage)} <= set(deleted.names)
+    assert {NAMES.pack(stage), NAMES.orders(stage)} <= set(deleted.names)
 
 
 def test_who_is_alone_in_it_is_ended_and_not_told() -> None:
