@@ -39,6 +39,8 @@ class Graph:
         Keys that tasks read and that are not in `tasks`.
     resources : mapping of Key to Resources
         What tasks need that is not the usual.
+    seconds : mapping of Key to float
+        How long tasks take, as far as the user has said so.
     priorities : mapping of Key to float
         Of tasks that come before others, or after them; all others have 0.
     priority : float
@@ -56,6 +58,7 @@ class Graph:
     literals: Set[Key] = frozenset()
     external: Sequence[Key] = ()
     resources: Mapping[Key, Resources] = field(default_factory=dict)
+    seconds: Mapping[Key, float] = field(default_factory=dict)
     priorities: Mapping[Key, float] = field(default_factory=dict)
     priority: float = 0
     digests: Mapping[Key, bytes] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from copy import copy
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from dask_knot.planning.outline import Sizes
 from dask_knot.run.names import ShardId
 from dask_knot.tracking import demand, gathering
 from dask_knot.tracking.actions import MakePlan
+from dask_knot.tracking.durations import Source
 from dask_knot.tracking.events import Graph, GraphSubmitted
 from dask_knot.tracking.moves import KeyEvent, KeyState
 from dask_knot.tracking.pace import Pace
@@ -27,15 +28,15 @@ class Foresight(NamedTuple):
         What the planner would be asked; None if all that is wanted is there or coming.
     sizes : Sizes
         What is known of the bytes of values.
-    timed : set of str
-        The prefixes of which it is known how long a task takes.
+    timed : mapping of str to Source
+        The prefixes of which it is known how long a task takes, and from where.
     adopted : set of ShardId
         Shards of other sessions that make what isn't planned, or have made it.
     """
 
     request: PlanRequest | None
     sizes: Sizes
-    timed: Set[str]
+    timed: Mapping[str, Source]
     adopted: Set[ShardId] = frozenset()
 
 
@@ -61,7 +62,7 @@ def foresee(state: TrackerState, graph: Graph, lost: Set[ShardId] = frozenset())
     sizes = Sizes(there, dict(durations.nbytes))
     shards = (shard for stage in later.stages.values() for shard in stage.shards)
     adopted = {shard.id for shard in shards if shard.is_adopted and shard.id is not None}
-    return Foresight(next(iter(asked), None), sizes, set(durations.seconds), adopted)
+    return Foresight(next(iter(asked), None), sizes, durations.sources(), adopted)
 
 
 def _copied(record: KeyRecord) -> KeyRecord:

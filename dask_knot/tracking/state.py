@@ -21,12 +21,13 @@ from dask_knot.tracking.actions import (
 )
 from dask_knot.tracking.catalog import Catalog
 from dask_knot.tracking.drafts import Draft
+from dask_knot.tracking.durations import Durations
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent, ShardState
 from dask_knot.tracking.pace import Pace
 from dask_knot.tracking.records import KeyRecord, ShardRecord
 from dask_knot.tracking.recovery import ATTEMPTS
 from dask_knot.tracking.stages import StageRecord
-from dask_knot.tracking.tally import Durations, EarlierTally, Tally
+from dask_knot.tracking.tally import EarlierTally, Tally
 
 #: So much of a stream does a pause take away.
 PAUSE_COSTS = 10
@@ -60,10 +61,8 @@ class TrackerState:
         The first plan of the present activity.
     earlier : EarlierTally
         The stages since then that are not among the tallies any more.
-    stored : int
-        Bytes of the values in the store.
-    moved : Counter
-        Bytes that jobs have ``read`` and ``written``.
+    stored, moved : int; Counter
+        Bytes of the values in the store; bytes that jobs have ``read`` and ``written``.
     catalog : Catalog
         What sessions of a named run have recorded.
     told : int

@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from dask_knot.run.manifest import Manifest, Work
+from dask_knot.run.manifest import Manifest
 from dask_knot.run.names import StageId
 from dask_knot.tracking.moves import ShardState
 
 #: Stages that are over and still counted.
 REMEMBERED = 1000
-#: Weight of what was known before a manifest: old numbers fade, as Dask's own averages do.
-FADING = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -111,24 +109,3 @@ class EarlierTally:
         self.total += tally.total
         self.done += tally.done
         self.erred += tally.erred
-
-
-class Durations:
-    """Seconds per task, and bytes per value, for each key prefix."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self.nbytes: dict[str, float] = {}
-
-    def learn(self, work: Mapping[str, Work]) -> None:
-        """Take in what one shard's tasks cost."""
-        for prefix, cost in work.items():
-            if not cost.tasks:
-                continue
-            _learn(self.seconds, prefix, cost.seconds / cost.tasks)
-            if cost.values:
-                _learn(self.nbytes, prefix, cost.nbytes / cost.values)
-
-
-def _learn(known: dict[str, float], prefix: str, mean: float) -> None:
-    known[prefix] = FADING * known.get(prefix, mean) + (1 - FADING) * mean

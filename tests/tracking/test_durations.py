@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dask_knot.run.manifest import Work
-from dask_knot.tracking.tally import Durations
+from dask_knot.tracking.durations import Durations
 
 
 def test_the_first_shard_gives_the_mean() -> None:
