@@ -11,7 +11,7 @@ from dask_knot.run.manifest import Work
 FADING = 0.5
 
 
-class Source(Enum):
+class KnownFrom(Enum):
     """Where it is known from how long a task takes; the first one that says something counts."""
 
     SAID = "said by dask.annotate(knot={'seconds': ...})"
@@ -36,9 +36,9 @@ class Durations:
             if cost.values:
                 _learn(self.nbytes, prefix, cost.nbytes / cost.values)
 
-    def sources(self) -> dict[str, Source]:
+    def sources(self) -> dict[str, KnownFrom]:
         """Tell of which prefixes it is known how long a task takes, and from where."""
-        return dict.fromkeys(self.seconds, Source.SESSION)
+        return dict.fromkeys(self.seconds, KnownFrom.SESSION)
 
 
 def _learn(known: dict[str, float], prefix: str, mean: float) -> None:

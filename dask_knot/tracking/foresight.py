@@ -11,7 +11,7 @@ from dask_knot.planning.outline import Sizes
 from dask_knot.run.names import ShardId
 from dask_knot.tracking import demand, gathering
 from dask_knot.tracking.actions import MakePlan
-from dask_knot.tracking.durations import Source
+from dask_knot.tracking.durations import KnownFrom
 from dask_knot.tracking.events import Graph, GraphSubmitted
 from dask_knot.tracking.moves import KeyEvent, KeyState
 from dask_knot.tracking.pace import Pace
@@ -28,7 +28,7 @@ class Foresight(NamedTuple):
         What the planner would be asked; None if all that is wanted is there or coming.
     sizes : Sizes
         What is known of the bytes of values.
-    timed : mapping of str to Source
+    timed : mapping of str to KnownFrom
         The prefixes of which it is known how long a task takes, and from where.
     adopted : set of ShardId
         Shards of other sessions that make what isn't planned, or have made it.
@@ -36,7 +36,7 @@ class Foresight(NamedTuple):
 
     request: PlanRequest | None
     sizes: Sizes
-    timed: Mapping[str, Source]
+    timed: Mapping[str, KnownFrom]
     adopted: Set[ShardId] = frozenset()
 
 
