@@ -22,7 +22,7 @@ from dask_knot.run.plugins import Plugin
 from dask_knot.run.store import Store
 from dask_knot.session.constants import StoredConstants
 from dask_knot.session.values import ValueReader, decode_values
-from tests.session.virtual import AtOnce
+from dask_knot.session.virtual import AtOnce
 
 from .runs import FIRST, Rehearsal, shard, task
 

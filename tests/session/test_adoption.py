@@ -17,14 +17,14 @@ from dask_knot.errors import JobTerminatedError, RunDeletedError, StoreError
 from dask_knot.run import codec
 from dask_knot.run.names import StageId, session_of
 from dask_knot.run.presence import Presence
+from dask_knot.session import virtual
 from dask_knot.session.failures import ErredKey
 from dask_knot.session.opening import session_on
 from dask_knot.session.session import Session
+from dask_knot.session.virtual import VirtualLoop
 from dask_knot.tracking import events
-from tests.session import virtual
 from tests.session.batch import VirtualBatch
 from tests.session.test_session import BOOT, WORK, Heard, VirtualEngine, shuffled, until
-from tests.session.virtual import VirtualLoop
 
 WIDTH = 4
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from dask_knot.run.store import Store
-from tests.session import virtual
+from dask_knot.session import virtual
+from dask_knot.session.virtual import VirtualLoop
 from tests.session.batch import VirtualBatch
-from tests.session.virtual import VirtualLoop
 
 BOOT = 60.0
 

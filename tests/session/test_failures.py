@@ -16,8 +16,8 @@ from dask_knot.session.failures import ErredKey, Failures
 from dask_knot.session.hooks import nobody
 from dask_knot.session.outages import Endurance
 from dask_knot.session.values import ValueReader
+from dask_knot.session.virtual import AtOnce
 from dask_knot.tracking.actions import FailKey
-from tests.session.virtual import AtOnce
 
 NAME = "run/manifests/0"
 

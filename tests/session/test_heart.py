@@ -11,9 +11,9 @@ from dask_knot.errors import JobTerminatedError, KnotError, RunDeletedError, Sto
 from dask_knot.run.presence import Presence, RunInfo
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
+from dask_knot.session import virtual
 from dask_knot.session.heart import Heart
-from tests.session import virtual
-from tests.session.virtual import VirtualLoop
+from dask_knot.session.virtual import VirtualLoop
 
 INTERVAL = 15.0
 

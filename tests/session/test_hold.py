@@ -14,7 +14,7 @@ from dask_knot.run.store import Store
 from dask_knot.runs.machine import own_info
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.hold import NOBODY, Hold, take_hold
-from tests.session.virtual import AtOnce
+from dask_knot.session.virtual import AtOnce
 
 WHO = own_info("local")
 CLOCKWORK = Clockwork(executor=lambda name, count: AtOnce(), epoch=lambda: 7.0)

@@ -21,13 +21,13 @@ from dask_knot.errors import (
     StoreError,
 )
 from dask_knot.run.manifest import NOWHERE, Place
+from dask_knot.session import virtual
 from dask_knot.session.failures import ErredKey
 from dask_knot.session.opening import session_on
 from dask_knot.session.session import Session
+from dask_knot.session.virtual import VirtualLoop
 from dask_knot.tracking import actions, events
-from tests.session import virtual
 from tests.session.test_session import BOOT, PACE, WORK, Heard, VirtualEngine, shuffled, until
-from tests.session.virtual import VirtualLoop
 
 HOUR = 3600.0
 Scene = Callable[[VirtualLoop, VirtualEngine, Session, Heard], Any]

@@ -19,15 +19,15 @@ from dask_knot.errors import InternalError
 from dask_knot.planning import Resources
 from dask_knot.run.manifest import Place
 from dask_knot.run.store import Store
+from dask_knot.session import virtual
 from dask_knot.session.failures import ErredKey
 from dask_knot.session.hooks import Outcome
 from dask_knot.session.opening import session_on
 from dask_knot.session.session import Session
+from dask_knot.session.virtual import VirtualLoop
 from dask_knot.settings.settings import Settings, resolve
 from dask_knot.tracking import actions, events
-from tests.session import virtual
 from tests.session.batch import VirtualBatch
-from tests.session.virtual import VirtualLoop
 
 BOOT = 60.0
 WORK = 600.0

@@ -23,10 +23,10 @@ from dask_knot.run.store import Store
 from dask_knot.session import watcher
 from dask_knot.session.graveyard import error_of, obituary_of
 from dask_knot.session.values import ValueReader
+from dask_knot.session.virtual import AtOnce
 from dask_knot.session.watcher import Watcher
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
 from tests.local.recording import RecordingBatch
-from tests.session.virtual import AtOnce
 
 FIRST, SECOND = StageId(3, 0), StageId(4, 0)
 

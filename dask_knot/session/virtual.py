@@ -1,6 +1,7 @@
 """Virtual time: an event loop that never sleeps, and executors that do at once what they are given.
 
-With both, a session runs in one thread; hours of Batch take as long as the session's own work.
+With both, a session runs in one thread; hours of Batch take as long as the session's own work. For
+tests, and for the simulator that is among the benchmarks.
 """
 
 from __future__ import annotations
