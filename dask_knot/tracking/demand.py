@@ -17,19 +17,17 @@ QUIET = 10.0
 
 def begin_arrival(state: TrackerState, event: events.ArrivalBegan, now: float) -> None:
     """Note that a graph of a client is taken up."""
-    state.note_arrival(now)
-    state.arrivals += 1
+    state.stream.begin(now)
 
 
 def end_arrival(state: TrackerState, event: events.ArrivalEnded, now: float) -> None:
     """Note that a graph of a client was taken up, or refused."""
-    state.arrivals = max(0, state.arrivals - 1)  # none is counted after a mistake
-    state.last_arrival = now
+    state.stream.end(now)
 
 
 def submit(state: TrackerState, event: events.GraphSubmitted, now: float) -> None:
     """Take a graph in, and gather what is missing of it."""
-    if state.is_idle and now - state.last_arrival > QUIET:
+    if state.is_idle and now - state.stream.last > QUIET:
         state.since, state.earlier = state.plans, EarlierTally()
     missing = []
     for key in event.graph.wanted:

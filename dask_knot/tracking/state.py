@@ -23,14 +23,11 @@ from dask_knot.tracking.catalog import Catalog
 from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.durations import Durations
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent, ShardState
-from dask_knot.tracking.pace import Pace
 from dask_knot.tracking.records import KeyRecord, ShardRecord
 from dask_knot.tracking.recovery import ATTEMPTS
 from dask_knot.tracking.stages import StageRecord
+from dask_knot.tracking.stream import Stream
 from dask_knot.tracking.tally import EarlierTally, Tally
-
-#: So much of a stream does a pause take away.
-PAUSE_COSTS = 10
 
 
 @dataclass(slots=True, eq=False)
@@ -51,10 +48,8 @@ class TrackerState:
         What waits to be planned, in the order in which it will be.
     planning : (int, Draft), optional
         The plan that is being made; one at a time, so that the next one knows its stages.
-    arrivals : int
-        Graphs that are being taken up: others may wait behind them.
-    stream_start : float
-        When the first graph came of those that follow closely on each other.
+    stream : Stream
+        The graphs that arrive.
     tallies : dict of StageId to Tally
         Stages in numbers, those of the last while that are over included.
     since : int
@@ -80,7 +75,7 @@ class TrackerState:
     names: Names
     limits: Limits
     default: Resources
-    pace: Pace
+    stream: Stream
     keys: dict[Key, KeyRecord] = field(default_factory=dict)
     stages: dict[StageId, StageRecord] = field(default_factory=dict)
     running: set[StageId] = field(default_factory=set)
@@ -88,9 +83,6 @@ class TrackerState:
     planning: tuple[int, Draft] | None = None
     plans: int = 0
     open_shards: int = 0
-    last_arrival: float = float("-inf")
-    stream_start: float = float("inf")
-    arrivals: int = 0
     durations: Durations = field(default_factory=Durations)
     tallies: dict[StageId, Tally] = field(default_factory=dict)
     since: int = 0
@@ -121,32 +113,6 @@ class TrackerState:
     def is_busy(self) -> bool:
         """Every slot has a shard."""
         return self.open_shards >= self.limits.slots
-
-    @property
-    def quiet(self) -> float:
-        """The pause that ends the present stream of graphs."""
-        return self.pace.quiet_in(self.last_arrival - self.stream_start)
-
-    @property
-    def longest(self) -> float:
-        """The longest wait of a graph of the present stream."""
-        return self.pace.longest_in(self.last_arrival - self.stream_start)
-
-    @property
-    def is_stream_new(self) -> bool:
-        """A pause was before the last graph that came."""
-        return self.last_arrival == self.stream_start
-
-    def note_arrival(self, now: float) -> None:
-        """Note that a graph comes: the first of a stream if there was a pause before it.
-
-        Of a stream that was much longer than the pause, a part goes on.
-        """
-        pause = now - self.last_arrival
-        if pause > self.quiet:
-            left = self.last_arrival - self.stream_start - PAUSE_COSTS * pause
-            self.stream_start = now - max(0.0, left)
-        self.last_arrival = now
 
     def draft_of(self, record: KeyRecord) -> Draft | None:
         """Find the draft in which a key waits."""

@@ -21,6 +21,7 @@ from dask_knot.tracking.pace import Pace
 from dask_knot.tracking.records import ShardRecord
 from dask_knot.tracking.snapshot import Snapshot, plans_of, snapshot
 from dask_knot.tracking.state import TrackerState
+from dask_knot.tracking.stream import Stream
 from dask_knot.tracking.tally import Tally
 
 __all__ = ["Held", "Pace", "Tracker"]
@@ -71,7 +72,7 @@ class Tracker:
         pace: Pace,
         held: Held | None = None,
     ) -> None:
-        self._state = TrackerState(names, limits, default, pace)
+        self._state = TrackerState(names, limits, default, Stream(pace))
         if held is not None:
             self._state.keeps = True
             self._state.plans = held.first_plan
@@ -133,7 +134,7 @@ class Tracker:
     @property
     def is_taking(self) -> bool:
         """A graph of a client is being taken up."""
-        return self._state.arrivals > 0
+        return self._state.stream.arriving > 0
 
     @property
     def slots(self) -> int:

@@ -11,8 +11,8 @@ from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.events import Ending
 from dask_knot.tracking.moves import KeyState
+from dask_knot.tracking.pace import Pace
 from dask_knot.tracking.recovery import ATTEMPTS, KILLED_ALONE
-from dask_knot.tracking.state import Pace
 
 from .hands import NAMES, Hands
 from .memory import remembered
