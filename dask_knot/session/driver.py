@@ -68,7 +68,7 @@ class Driver:
         self._tasks: set[asyncio.Future[None]] = set()
         self._plans: set[asyncio.Future[None]] = set()  # being made or submitted
         self._terminated: set[StageId] = set()
-        self._disowned: set[StageId] = set()  # to be told once, of all that happens now
+        self._untold: set[StageId] = set()  # to be told once, of all that happens now
         self.adoption: Adoption | None = None  # of a named run
         self.is_closing = False
 
@@ -244,15 +244,19 @@ class Driver:
             self._terminated.add(id)
             self._hooks.changed()
 
-    def _disown_shards(self, action: actions.DisownShards) -> None:
-        if action.stage not in self._disowned:
-            self._disowned.add(action.stage)
-            self.background(self._disown(action.stage))
+    def _tell_children(self, action: actions.TellChildren) -> None:
+        if action.stage not in self._untold:
+            self._untold.add(action.stage)
+            self.background(self._write_orders(action.stage))
 
-    async def _disown(self, id: StageId) -> None:
-        self._disowned.discard(id)
-        if shards := self._tracker.unneeded_shards(id):
-            await self._in(self._deletes, self._submitter.disown, shards)
+    async def _write_orders(self, id: StageId) -> None:
+        self._untold.discard(id)
+        orders = self._tracker.orders_of(id)
+        if orders.unneeded or orders.asked:
+            await self._in(self._deletes, self._submitter.tell_children, id, orders)
+
+    def _note_decision(self, action: actions.Decided) -> None:
+        logger.info("%s", action.text)
 
     def _delete_objects(self, action: actions.DeleteObjects) -> None:
         self.background(self._delete_behind(action.names))
@@ -293,7 +297,8 @@ _CARRY_OUT: Mapping[type[Any], Callable[[Driver, Any], None]] = {
     actions.WithdrawPlan: Driver._withdraw_plan,
     actions.AdoptStage: Driver._adopt_stage,
     actions.TerminateStage: Driver._terminate_stage,
-    actions.DisownShards: Driver._disown_shards,
+    actions.TellChildren: Driver._tell_children,
+    actions.Decided: Driver._note_decision,
     actions.DeleteObjects: Driver._delete_objects,
     actions.WriteAgain: Driver._write_again,
     actions.Admit: Driver._admit,

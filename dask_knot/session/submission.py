@@ -154,9 +154,9 @@ class Submitter:
                 if id not in here:
                     self.service.terminate([id], reason)
 
-    def disown(self, shards: Sequence[ShardId]) -> None:
-        """Tell children of one stage that nobody needs their shards; or they run on, unharmed."""
-        tolerate("jobs that nobody needs could not be told", self._disown, shards)
+    def tell_children(self, stage: StageId, orders: Orders) -> None:
+        """Tell the children of a stage what they are to do; or they run on, unharmed."""
+        tolerate("running jobs could not be told what to do", self._tell, stage, orders)
 
     def release(self, deleted: Sequence[str]) -> list[str]:
         """Note that objects are going to be deleted, and name all that go with them."""
@@ -176,10 +176,9 @@ class Submitter:
         else:
             self._spared.update(dict.fromkeys(stages, reason))
 
-    def _disown(self, shards: Sequence[ShardId]) -> None:
-        if self._is_alone():
-            unneeded = frozenset(shard.index for shard in shards)
-            self.run.tell_orders(shards[0].stage, Orders(unneeded))
+    def _tell(self, stage: StageId, orders: Orders) -> None:
+        unneeded = orders.unneeded if self._is_alone() else frozenset[int]()
+        self.run.tell_orders(stage, Orders(unneeded, orders.asked))
 
     def _work(
         self,

@@ -74,10 +74,24 @@ class TerminateStage:
 
 
 @dataclass(frozen=True, slots=True)
-class DisownShards:
-    """Let children of a stage that others need know that nobody needs what they make."""
+class TellChildren:
+    """Let the children of a stage know what they are to do: `Tracker.orders_of` says it."""
 
     stage: StageId
+
+
+@dataclass(frozen=True, slots=True)
+class StartTwin:
+    """Start a shard a second time, beside the child that runs it: whoever commits first goes on."""
+
+    shard: ShardId
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Write down what was decided about work that is under way, and why: a line for people."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +154,9 @@ Action = (
     | WithdrawPlan
     | SubmitPlan
     | TerminateStage
-    | DisownShards
+    | TellChildren
+    | StartTwin
+    | Decided
     | FinishKey
     | FailKey
     | DeleteObjects

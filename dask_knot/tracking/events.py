@@ -117,6 +117,13 @@ class StageFound:
 
 
 @dataclass(frozen=True, slots=True)
+class StageStarted:
+    """Every child of a stage has started, or has ended already."""
+
+    stage: StageId
+
+
+@dataclass(frozen=True, slots=True)
 class Leaving:
     """The client is about to leave: what waits to be planned is due at once."""
 
@@ -200,7 +207,15 @@ class ChildFailed:
 
 @dataclass(frozen=True, slots=True)
 class Ticked:
-    """Time has passed."""
+    """Time has passed.
+
+    Attributes
+    ----------
+    is_alone : bool
+        No other session holds the run: none waits for what stages that haven't started will make.
+    """
+
+    is_alone: bool = True
 
 
 Event = (
@@ -215,6 +230,7 @@ Event = (
     | EntriesFound
     | KeyRecalled
     | StageFound
+    | StageStarted
     | Leaving
     | PlanMade
     | PlanOutrun

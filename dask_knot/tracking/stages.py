@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dask_knot.run.names import StageId
+from dask_knot.run.orders import Orders
 from dask_knot.tracking.moves import ShardEvent
 from dask_knot.tracking.records import ShardRecord
 from dask_knot.tracking.tally import Tally
@@ -16,6 +17,8 @@ class StageRecord:
 
     Attributes
     ----------
+    started : float, optional
+        When it was known that all of its children have started.
     open, needed, kept : int
         Its shards that aren't done, those of them that make something that is needed, and all that
         have objects.
@@ -28,10 +31,22 @@ class StageRecord:
     orders: str
     tally: Tally
     shards: list[ShardRecord] = field(default_factory=list)
+    started: float | None = None
     open: int = 0
     needed: int = 0
     kept: int = 0
     has_orders: bool = False
+
+    def start(self, now: float) -> None:
+        """Have children all of which have started."""
+        if self.started is None:
+            self.started = now
+
+    def told(self) -> Orders:
+        """Tell what its children are to do."""
+        running = [(index, shard) for index, shard in enumerate(self.shards) if shard.is_open]
+        unneeded = (index for index, shard in running if shard.outputs and not shard.alive)
+        return Orders(frozenset(unneeded))
 
     def add(self, shard: ShardRecord) -> None:
         """Have one shard more."""

@@ -13,10 +13,10 @@ from dask_knot.run.names import Names, StageId
 from dask_knot.tracking.actions import (
     Action,
     DeleteObjects,
-    DisownShards,
     Facts,
     FailKey,
     FinishKey,
+    TellChildren,
     TerminateStage,
 )
 from dask_knot.tracking.catalog import Catalog
@@ -184,7 +184,7 @@ class TrackerState:
                 stage = self._stage_of(shard)
                 if stage.disown():
                     self._disclaim(shard)
-                    self.actions.append(DisownShards(stage.id))
+                    self.actions.append(TellChildren(stage.id))
                 self._terminate_if_useless(stage)
             self._delete_if_useless(shard)
 

@@ -11,6 +11,7 @@ from dask.typing import Key
 from dask_knot.planning import Limits, Resources
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import Names, ShardId, StageId
+from dask_knot.run.orders import Orders
 from dask_knot.tracking import adoption, collisions, demand, events, gathering, outcomes, plans
 from dask_knot.tracking.actions import Action
 from dask_knot.tracking.catalog import Catalog
@@ -168,11 +169,10 @@ class Tracker:
             if shard.is_open and shard.id is not None
         ]
 
-    def unneeded_shards(self, stage: StageId) -> list[ShardId]:
-        """List the shards that run, though nobody needs what they make, while others are needed."""
+    def orders_of(self, stage: StageId) -> Orders:
+        """Tell what the children of a stage are to do."""
         known = self._state.stages.get(stage)
-        open_shards = [s for s in known.shards if s.is_open] if known else []
-        return [s.id for s in open_shards if s.id is not None and s.outputs and not s.alive]
+        return known.told() if known is not None else Orders()
 
     def is_open(self, shard: ShardId) -> bool:
         """Tell whether a shard is known and not done."""
@@ -271,6 +271,12 @@ def _fail_submission(state: TrackerState, event: events.SubmissionFailed, now: f
     outcomes.take_failed_submission(state, event)
 
 
+def _note_start(state: TrackerState, event: events.StageStarted, now: float) -> None:
+    stage = state.stages.get(event.stage)
+    if stage is not None:
+        stage.start(now)
+
+
 def _tick(state: TrackerState, event: events.Ticked, now: float) -> None:
     """Time is looked at after every event."""
 
@@ -287,6 +293,7 @@ _HANDLERS: dict[type[Any], Callable[[TrackerState, Any, float], None]] = {
     events.EntriesFound: adoption.take_entries,
     events.KeyRecalled: adoption.recall,
     events.StageFound: adoption.settle_stage,
+    events.StageStarted: _note_start,
     events.Leaving: gathering.hurry,
     events.PlanMade: plans.record_plan,
     events.PlanOutrun: gathering.plan_rest,
