@@ -52,6 +52,8 @@ class KnotCluster(RunCluster):
         Seconds after which work fails of which no job has started, though it was its turn.
     attempts : int, optional
         How often a job whose machine is lost is started, 1 to 10.
+    speculate : float, optional
+        A job that is so many times slower than its siblings gets a second try beside it.
     environment : mapping of str to str, optional
         Environment variables of the jobs.
     store : str or path, optional
@@ -120,6 +122,7 @@ class KnotCluster(RunCluster):
         timeout: str | float | None = None,
         start_timeout: str | float | None = None,
         attempts: int | None = None,
+        speculate: float | None = None,
         environment: Mapping[str, object] | None = None,
         store: str | os.PathLike[str] | None = None,
         host: str | None = None,
@@ -154,6 +157,7 @@ class KnotCluster(RunCluster):
             "timeout": timeout,
             "start_timeout": start_timeout,
             "attempts": attempts,
+            "speculate": speculate,
             "environment": environment,
             "store": store,
             "host": host,

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
 from typing import Any
 
 from dask_knot.batch.endings import UNNEEDED
@@ -16,6 +15,7 @@ from dask_knot.planning import make_plan
 from dask_knot.run.names import StageId
 from dask_knot.session.adoption import Adoption, pauses
 from dask_knot.session.clockwork import Clockwork
+from dask_knot.session.decisions import Decisions
 from dask_knot.session.failures import Failures
 from dask_knot.session.hooks import Hooks, Outcome, nobody
 from dask_knot.session.outages import log_mistake
@@ -62,6 +62,7 @@ class Driver:
         self._delete = delete
         self._hooks = hooks
         self._clockwork = clockwork
+        self.decisions = Decisions(clockwork.epoch)
         self._submits = clockwork.executor("submit", 1)
         self._deletes = clockwork.executor("delete", 1)
         self._reads = clockwork.executor("failures", 1)
@@ -184,20 +185,11 @@ class Driver:
             self._carry_out(mistakes)
 
     async def _read_failures(self, failed: Sequence[actions.FailKey]) -> None:
-        try:
-            told = await self._in(self._reads, self._failures.read, failed)
-        except Exception as error:  # a mistake of ours: the tracker takes these keys for answered
-            mistake = InternalError.of(error)
-            told, _ = self._failures.at_hand([replace(one, failure=mistake) for one in failed])
-        self._tell(told)
+        self._tell(await self._in(self._reads, self._failures.read, failed))
 
     def _tell(self, outcomes: Sequence[Outcome]) -> None:
-        if not outcomes or self.is_closing:
-            return
-        try:
-            self._hooks.outcomes(outcomes)
-        except Exception as error:  # whoever listens must not end what else is to be done
-            log_mistake(error)
+        if outcomes and not self.is_closing:
+            self._hooks.tell(outcomes)
 
     def _plan_on(self, work: Coroutine[Any, Any, None]) -> None:
         if (task := self.background(work)) is not None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dask_knot.session.failures import ErredKey
+from dask_knot.session.outages import log_mistake
 from dask_knot.session.watcher import ChildEvent
 from dask_knot.tracking import actions
 
@@ -40,3 +41,10 @@ class Hooks:
     notice: Callable[[str], None] = nobody
     found: Callable[[Sequence[ChildEvent]], None] = nobody
     changed: Callable[[], None] = nothing
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        """Tell how keys ended: whoever listens must not end what else is to be done."""
+        try:
+            self.outcomes(outcomes)
+        except Exception as error:
+            log_mistake(error)

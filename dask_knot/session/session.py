@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
@@ -14,11 +13,12 @@ from dask.typing import Key
 from dask_knot.batch.service import JobService, StageJob
 from dask_knot.digests import Digester
 from dask_knot.errors import StoreError
-from dask_knot.planning import Resources, Shard, Stage
+from dask_knot.planning import Resources
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import StageId
 from dask_knot.run.run import Run
 from dask_knot.session.company import Company
+from dask_knot.session.decisions import Decision
 from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine
 from dask_knot.session.hooks import Hooks
@@ -27,6 +27,7 @@ from dask_knot.session.parting import Parting
 from dask_knot.session.plugins import JobPlugins
 from dask_knot.session.progress import Progress
 from dask_knot.session.results import Results, read_results
+from dask_knot.session.submission import job_script
 from dask_knot.session.values import ValueReader
 from dask_knot.settings.settings import Settings
 from dask_knot.tracking import events
@@ -209,6 +210,11 @@ class Session:
         """All jobs that are remembered, the oldest first: a mapping that doesn't change."""
         return self._service.jobs
 
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """The last decisions about plans that were under way, the oldest first."""
+        return self._driver.decisions.all()
+
     def digest_of(self, key: Key) -> bytes | None:
         """Give the digest of the work that makes a key, or of the content of a scattered value."""
         return self._tracker.digest_of(key)
@@ -290,10 +296,4 @@ class Session:
 
     def job_script(self) -> str:
         """Show the requests for a stage of two shards."""
-        id = StageId(0, 0)
-        empty = Shard((), (), (), (), 0.0)
-        stage = Stage((empty, empty), self.size)
-        definition = self._service.definition(self.size)
-        name, url = definition["jobDefinitionName"], self.run.url_of(id)
-        request = {**self._service.request(id, stage, url, name)}
-        return json.dumps({"RegisterJobDefinition": definition, "SubmitJob": request}, indent=2)
+        return job_script(self._service, self.run, self.size)

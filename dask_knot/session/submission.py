@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +15,7 @@ from dask_knot.batch.service import JobService
 from dask_knot.errors import InternalError, ReadOnlyStoreError, RunDeletedError
 from dask_knot.graphs.constants import Constant
 from dask_knot.internals import GraphNode
-from dask_knot.planning import Plan, Shard, Stage
+from dask_knot.planning import Plan, Resources, Shard, Stage
 from dask_knot.run.failure import fail
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
@@ -196,6 +197,16 @@ class Submitter:
             shard.outputs,
             self.options,
         )
+
+
+def job_script(service: JobService, run: Run, size: Resources) -> str:
+    """Show the requests for a stage of two shards."""
+    id = StageId(0, 0)
+    empty = Shard((), (), (), (), 0.0)
+    definition = service.definition(size)
+    name, url = definition["jobDefinitionName"], run.url_of(id)
+    request = {**service.request(id, Stage((empty, empty), size), url, name)}
+    return json.dumps({"RegisterJobDefinition": definition, "SubmitJob": request}, indent=2)
 
 
 def planned_events(recorder: Recorder, action: MakePlan, plan: Plan) -> list[Event]:

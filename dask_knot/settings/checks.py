@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import math
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -90,6 +91,19 @@ def attempts(name: str, value: object) -> int:
     if count(name, value) > 10:
         raise wrong(name, value, "from 1 to 10, as Batch has it")
     return count(name, value)
+
+
+def factor(name: str, value: Any) -> float | None:
+    """Take a number above 1, or None; the environment and files may have it as a text."""
+    if value is None:
+        return None
+    try:
+        found = float(value)  # of True it is 1
+    except (TypeError, ValueError):
+        found = 0.0
+    if not 1 < found < math.inf:
+        raise wrong(name, value, "a number above 1, or None to turn it off")
+    return found
 
 
 def memory(name: str, value: Any) -> int | None:

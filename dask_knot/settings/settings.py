@@ -104,6 +104,7 @@ class Settings:
     timeout: float | None
     start_timeout: float | None
     attempts: int
+    speculate: float | None
     environment: Mapping[str, str]
     store: str | None
     host: str
@@ -194,6 +195,7 @@ _CHECKS: dict[str, Check] = {
     "timeout": checks.timeout,
     "start_timeout": checks.start_timeout,
     "attempts": checks.attempts,
+    "speculate": checks.factor,
     "environment": checks.environment,
     "store": checks.store,
     "host": checks.text,

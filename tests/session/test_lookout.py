@@ -371,7 +371,7 @@ def test_failures_that_can_not_be_read_by_a_mistake_are_told(tmp_path: Path) -> 
 
         tracker: Any = session._tracker
         driver: Any = session._driver
-        driver._failures.read = fail
+        driver._failures._read = fail
         decide = tracker.handle
         tracker.handle = lambda event, now: [actions.FailKey("a", 1, Place("nowhere", 0, 1))]
         session.handle([events.Ticked()])

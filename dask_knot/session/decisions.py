@@ -1,0 +1,43 @@
+"""What was decided about plans that are under way, in plain words: for the log, and for people."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+logger = logging.getLogger(__name__)
+
+#: So many are remembered.
+REMEMBERED = 100
+
+
+class Decision(NamedTuple):
+    """A decision: when it was made, in seconds since the epoch, and what and why."""
+
+    when: float
+    text: str
+
+
+class Decisions:
+    """Keeps the last decisions. They are noted in the event loop, and read in any thread.
+
+    Parameters
+    ----------
+    epoch : callable
+        Gives the seconds since the epoch.
+    """
+
+    def __init__(self, epoch: Callable[[], float]) -> None:
+        self._epoch = epoch
+        self._last: deque[Decision] = deque(maxlen=REMEMBERED)
+
+    def note(self, text: str) -> None:
+        """Note a decision, and write it into the log."""
+        self._last.append(Decision(self._epoch(), text))
+        logger.info("%s", text)
+
+    def all(self) -> tuple[Decision, ...]:
+        """Give those that are remembered, the oldest first."""
+        return tuple(self._last.copy())  # a copy is made in one step
