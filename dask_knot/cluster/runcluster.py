@@ -10,6 +10,7 @@ from distributed import Client, Future, default_client
 from distributed.core import Status
 
 from dask_knot.cluster.sessioncluster import SessionCluster
+from dask_knot.dashboard.decisiontable import DecisionTable
 from dask_knot.dashboard.resulttable import ResultTable
 from dask_knot.errors import ConfigurationError, EngineError
 from dask_knot.internals import future_of
@@ -64,6 +65,17 @@ class RunCluster(SessionCluster):
             )
         self._ends = True
         return self.close(timeout)
+
+    @property
+    def decisions(self) -> DecisionTable:
+        """What was decided about plans that were under way, and why: the last hundred.
+
+        Raises
+        ------
+        EngineError
+            If the cluster hasn't started yet.
+        """
+        return DecisionTable(self._lifetime.opened.decisions)
 
     def results(self, prefix: str = "") -> Any:
         """List the keys that any session of the run was asked for, and what became of them.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dask_knot.batch.rules import STARTED, JobStatus
 from dask_knot.run.names import StageId
+from dask_knot.session.decisions import Decision
 from dask_knot.tracking.moves import ShardState
 from dask_knot.tracking.snapshot import Count, Snapshot, StageSeen
 
@@ -46,6 +47,8 @@ class Overview:
         Bytes of the values in the store.
     jobs_moved, client_moved : mapping of str to int
         Bytes that jobs and this process have ``read`` and ``written``.
+    decisions : sequence of Decision
+        The last about plans that were under way, the oldest first.
     """
 
     running: int
@@ -56,6 +59,7 @@ class Overview:
     stored: int
     jobs_moved: Mapping[str, int]
     client_moved: Mapping[str, int]
+    decisions: Sequence[Decision] = ()
 
     @property
     def count(self) -> Count:
@@ -68,6 +72,7 @@ def overview(
     children: Mapping[StageId, Mapping[JobStatus, int]],
     slots: int,
     client_moved: Mapping[str, int],
+    decisions: Sequence[Decision] = (),
 ) -> Overview:
     """Join what the tracker and Batch know.
 
@@ -81,6 +86,8 @@ def overview(
         Jobs that may run at once.
     client_moved : mapping of str to int
         Bytes that this process has read and written.
+    decisions : sequence of Decision
+        The last about plans that were under way.
     """
     rows = [_row(stage, children.get(stage.id, {})) for stage in seen.stages]
     return Overview(
@@ -92,6 +99,7 @@ def overview(
         stored=seen.stored,
         jobs_moved=seen.moved,
         client_moved=client_moved,
+        decisions=decisions,
     )
 
 

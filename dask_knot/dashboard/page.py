@@ -18,7 +18,7 @@ from distributed.utils import log_errors
 
 from dask_knot.dashboard.charts import Bars, Curve
 from dask_knot.dashboard.overview import Overview
-from dask_knot.dashboard.words import figures, shard_bars, task_bars
+from dask_knot.dashboard.words import decisions, figures, shard_bars, task_bars
 
 #: Milliseconds between two looks.
 INTERVAL = 500
@@ -65,10 +65,12 @@ class Page:
         self._shards = Bars("Shards by stage")
         self._tasks = Bars("Tasks by prefix")
         self._jobs = Curve("Jobs running")
+        self._decisions = Div(sizing_mode="stretch_width")
         self.root = column(
             self._figures,
             row(self._shards.root, self._tasks.root, sizing_mode="stretch_both"),
             self._jobs.root,
+            self._decisions,
             sizing_mode="stretch_both",
         )
 
@@ -79,4 +81,5 @@ class Page:
         self._figures.text = figures(now)
         self._shards.show(shard_bars(now))
         self._tasks.show(task_bars(now))
+        self._decisions.text = decisions(now)
         self._jobs.add(now.running, now.slots)

@@ -80,7 +80,8 @@ class Views:
         session = self._session
         progress = session.progress
         running = {id: job.counts for id, job in progress.running_jobs().items()}
-        return overview(progress.snapshot(), running, session.slots, session.traffic())
+        moved, decisions = session.traffic(), session.decisions
+        return overview(progress.snapshot(), running, session.slots, moved, decisions)
 
 
 def _first_start(event: ManifestFound) -> float:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
 from dask.utils import format_bytes
 from distributed.utils import color_of
 
+from dask_knot.dashboard.decisiontable import clock
 from dask_knot.dashboard.overview import Overview, StageRow
 
 #: What becomes of a shard, in the order of a bar's layers, and its colour.
@@ -19,6 +21,9 @@ SHARD_COLORS = {
     "waiting": "#eeeeee",
 }
 ERRED, NOT_YET = "#8c8c8c", "#eeeeee"
+
+#: Decisions that are shown; `cluster.decisions` has more of them.
+DECISIONS = 6
 
 _CARD = "display:inline-block; margin:4px 28px 4px 8px; vertical-align:top; font-size:10pt"
 
@@ -77,6 +82,15 @@ def task_bars(now: Overview) -> list[Bar]:
         )
         for prefix, count in now.tasks.items()
     ]
+
+
+def decisions(now: Overview) -> str:
+    """Write the last decisions about plans that are under way, the newest first."""
+    last = list(reversed(now.decisions[-DECISIONS:]))
+    if not last:
+        return ""
+    rows = "".join(f"<div>{clock(each)}&emsp;{escape(each.text)}</div>" for each in last)
+    return f'<div style="margin:4px 8px; font-size:10pt"><b>Decided on the way</b>{rows}</div>'
 
 
 def _states(row: StageRow) -> str:

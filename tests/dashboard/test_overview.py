@@ -6,8 +6,9 @@ import pytest
 
 from dask_knot.batch.rules import JobStatus
 from dask_knot.dashboard.overview import Overview, StageRow, overview
-from dask_knot.dashboard.words import figures, shard_bars, task_bars
+from dask_knot.dashboard.words import DECISIONS, decisions, figures, shard_bars, task_bars
 from dask_knot.run.names import StageId
+from dask_knot.session.decisions import Decision
 from dask_knot.tracking.moves import ShardState
 from dask_knot.tracking.snapshot import Count, Snapshot, StageSeen
 
@@ -71,3 +72,12 @@ def test_figures_are_named() -> None:
         assert part in text
     assert "failed" in text
     assert "dropped" not in text, "only colours that are there are explained"
+
+
+def test_the_last_decisions_are_shown_the_newest_first() -> None:
+    many = [Decision(float(number), f"<{number}>") for number in range(DECISIONS + 2)]
+    text = decisions(overview(seen({}), {}, 8, {}, many))
+    shown = [text.index(f"&lt;{number}&gt;") for number in reversed(range(2, DECISIONS + 2))]
+    assert shown == sorted(shown)
+    assert "&lt;1&gt;" not in text
+    assert decisions(overview(seen({}), {}, 8, {})) == ""
