@@ -119,7 +119,7 @@ IMPURE = [
     "yaml",
 ]
 #: What the tracker may know of a run: names, and what is in manifests.
-STORE = ("dask_knot.run.names", "dask_knot.run.manifest", "dask_knot.run.record")
+STORE = tuple(f"dask_knot.run.{name}" for name in ("names", "manifest", "record", "orders"))
 OWN = ("dask_knot.planning", "dask_knot.tracking", "dask_knot.errors", "dask_knot.plural")
 
 
