@@ -15,9 +15,11 @@ from enum import IntEnum
 from typing import NamedTuple
 
 import msgpack
+from dask.typing import Key
 
 from dask_knot.errors import CorruptObjectError
 from dask_knot.run.codec import Bytes
+from dask_knot.run.keys import KeyList
 
 VERSION = 4
 #: Values up to this size ride in the manifest itself.
@@ -91,15 +93,16 @@ class Handed:
         The shard's outputs that it doesn't make any more, by their ordinals.
     tasks : mapping of str to int
         How many tasks it has given up, by the prefix of their keys.
-    extra : sequence of int
-        The places, in the shard's order, of tasks that it has run and whose values are no outputs,
-        but are read by what was given up. They are outputs behind all others: the first one's
-        ordinal is the number of the shard's own outputs.
+    extra : sequence of Key
+        Tasks that it keeps, or has run, whose values are no outputs, but are read by what was
+        given up. They are outputs behind all others: the first one's ordinal is the number of the
+        shard's own outputs. Those that have run by then are in the part that says this; others
+        follow as outputs do. (Unpacked when somebody looks.)
     """
 
     outputs: Sequence[int]
     tasks: Mapping[str, int]
-    extra: Sequence[int] = ()
+    extra: Sequence[Key] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,11 +268,16 @@ def _decode(name: str, index: memoryview) -> Manifest:
         fields["lost"],
         fields["peak"],
         fields["machine"],
-        Handed(*fields["handed"]) if fields["handed"] else None,
+        _handed(*fields["handed"]) if fields["handed"] else None,
     )
 
 
-def _handed_row(handed: Handed | None) -> tuple[list[int], dict[str, int], list[int]] | None:
+def _handed_row(handed: Handed | None) -> tuple[object, ...] | None:
     if handed is None:
         return None
-    return list(handed.outputs), dict(handed.tasks), list(handed.extra)
+    extra = KeyList.of(handed.extra)
+    return list(handed.outputs), dict(handed.tasks), extra.packed, len(extra)
+
+
+def _handed(outputs: Sequence[int], tasks: Mapping[str, int], extra: bytes, length: int) -> Handed:
+    return Handed(outputs, tasks, KeyList(extra, length))
