@@ -23,13 +23,15 @@ class Bound:
     share
         All work, shared evenly by all slots as if they had been there from the start.
     packing
-        Tasks can't be divided: of k x slots + 1 tasks some slot gets k + 1. Not a part of the
-        bound that ratios are taken over; it tells where this bound is out of anybody's reach.
+        Tasks can't be divided: of k x slots + 1 tasks some slot gets k + 1.
+    slowest
+        As `chain`, on an instance that boots as slowly as any.
     """
 
     chain: float
     share: float
     packing: float
+    slowest: float
 
     @property
     def seconds(self) -> float:
@@ -38,17 +40,22 @@ class Bound:
 
     @property
     def reachable(self) -> float:
-        """The same with tasks that can't be divided."""
-        return max(self.chain, self.packing)
+        """What can be had where tasks can't be divided, and instances boot as they like.
+
+        Ratios aren't taken over it: it tells where the bound is out of anybody's reach.
+        """
+        return max(self.slowest, self.packing)
 
 
 def bound_of(shape: Shape, slots: int) -> Bound:
     """Compute the bound of some work on so many slots."""
     seconds = [shape.seconds(key) for key in shape.inputs]
+    chain, cold = longest_chain(shape), cold_start(shape.numbers)
     return Bound(
-        chain=longest_chain(shape) + cold_start(shape.numbers),
+        chain=chain + cold,
         share=sum(seconds) / slots,
         packing=packed(seconds, slots),
+        slowest=chain + cold + shape.numbers.boot_longest - mean_boot(shape.numbers),
     )
 
 
@@ -56,13 +63,17 @@ def cold_start(numbers: Numbers) -> float:
     """Give the seconds until a program runs where no instance does, from its submission on.
 
     Batch's next look at its queue, an instance that boots in the time that is usual, its pull of
-    the image, and the container. Boots are drawn from a triangle: this is its mean, so that one
-    job may start sooner, and the last of many starts later.
+    the image, and the container. Boots are drawn, so one job may start sooner, and the last of
+    many starts later.
     """
-    boot = (numbers.boot_shortest + numbers.boot_usual + numbers.boot_longest) / 3
     pull = numbers.image_bytes / numbers.pull_rate
     begin = numbers.placement + pull + numbers.container_start + numbers.python_start
-    return numbers.call_latency + numbers.scaling_interval + boot + begin
+    return numbers.call_latency + numbers.scaling_interval + mean_boot(numbers) + begin
+
+
+def mean_boot(numbers: Numbers) -> float:
+    """Give the mean of the triangle that boots are drawn from."""
+    return (numbers.boot_shortest + numbers.boot_usual + numbers.boot_longest) / 3
 
 
 def longest_chain(shape: Shape) -> float:
