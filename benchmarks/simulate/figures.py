@@ -17,7 +17,7 @@ from benchmarks.simulate.world import Workload, World
 SLOTS = 256
 #: Of one subject in Figure 4, from the 1,272 s that two of them took.
 SUBJECT_SECONDS = 1200.0
-_COLD = "Simulated: 256 slots, nothing runs before. Published: as measured in 2017 and 2018."
+_NOTE = "Simulated: 256 slots, no instance runs before. Published: SciPy 2018, on AWS as it was."
 
 #: What is drawn of each policy: its name there, the policy, and whether durations are known.
 DRAWN = (
@@ -35,7 +35,7 @@ def write_figures(
     for number, title, across, makers, found in _figures(seed):
         lines = [Line(name, points, True) for name, points in found.items()]
         simulated = [_simulate(name, policy, known, makers, seed) for name, policy, known in drawn]
-        chart = Chart(f"Figure {number}: {title}", across, [*simulated, *lines], _COLD)
+        chart = Chart(f"Figure {number}: {title}", across, [*simulated, *lines], _NOTE)
         (folder / f"figure-{number}.svg").write_text(chart.svg())
         print(f"{folder}/figure-{number}.svg", file=sys.stderr)
 

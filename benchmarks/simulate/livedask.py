@@ -9,7 +9,7 @@ Machines aren't reclaimed here: a live cluster of Spot instances would lose valu
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import OrderedDict
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
@@ -103,7 +103,8 @@ class _Cluster:
         self._place: dict[Key, int] = {}
         self._ready = [self._rank[key] for key in order if not self._missing[key]]
         heapify(self._ready)
-        self._idle = Counter[int]()
+        # The free slots of each machine that has any; ordered, as many come and go.
+        self._idle: OrderedDict[int, int] = OrderedDict()
         self._free_at = scheduler.ready + self._upload()  # when the scheduler can do a thing
         self._moved = 0
         self._used = 0.0
@@ -120,7 +121,7 @@ class _Cluster:
                 self._idle[number] = self._machines[number].vcpus
             else:
                 left -= 1
-                self._idle[number] += 1
+                self._idle[number] = self._idle.get(number, 0) + 1
                 self._finish(self._order[rank - 1])
             self._assign(now, events)
         now += self._numbers.client_latency
@@ -157,7 +158,7 @@ class _Cluster:
         read = self._shape.inputs[key]
         if read:
             largest = max(read, key=lambda one: self._work.nbytes[one])
-            if self._idle[self._place[largest]] > 0:
+            if self._place[largest] in self._idle:
                 return self._place[largest]
         return next(iter(self._idle))
 
