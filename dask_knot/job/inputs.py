@@ -34,6 +34,8 @@ LOST = (MissingObjectError, CorruptObjectError)
 Read = tuple[Kind, Callable[[], memoryview]]
 #: What was found out of an input, and its bytes if they are here already.
 MadeOutput = tuple[Kind, Place, memoryview | None]
+#: The same, or why it can't be read from where it was to be.
+Made = MadeOutput | StoreError
 
 
 class Inputs:
@@ -97,8 +99,11 @@ class Inputs:
             return describe(error, key)
 
     def _wait(self, key: Key) -> tuple[Kind, memoryview]:
-        while key not in self._reads:
-            self._fetch(self._queue.popleft())
+        if key not in self._reads:
+            # Most often the next one; unless tasks before it are given up, or run later.
+            group = next(group for group in self._queue if any(key == k for k, _, _ in group))
+            self._queue.remove(group)
+            self._fetch(group)
         kind, read = self._reads.pop(key)
         self._fetch_ahead()
         return kind, read()
@@ -125,16 +130,17 @@ class Inputs:
         return found
 
     def _find(
-        self, key: Key, source: ShardOutput, made: Mapping[int, MadeOutput] | StoreError
+        self, key: Key, source: ShardOutput, made: Mapping[int, Made] | StoreError
     ) -> MadeOutput:
-        if isinstance(made, StoreError):
-            return _failed(_lost(made, key, self._run.names.manifest(source.shard)))
-        if source.ordinal in made:
-            return made[source.ordinal]
+        found = made if isinstance(made, StoreError) else made.get(source.ordinal)
+        if isinstance(found, StoreError):
+            return _failed(_lost(found, key, self._run.names.manifest(source.shard)))
+        if found is not None:
+            return found
         left_out = LookupError(f"shard {source.shard} ended without {key!r}")
         return _failed(fail(InternalError.of(left_out), key))
 
-    def _read_manifest(self, shard: ShardId) -> Mapping[int, MadeOutput] | StoreError:
+    def _read_manifest(self, shard: ShardId) -> Mapping[int, Made] | StoreError:
         try:
             return _outputs(self._run.read_manifest(ManifestId(shard, None)))
         except LOST as error:
@@ -155,11 +161,18 @@ def _pick(read: Future[list[memoryview]], number: int) -> memoryview:
     return read.result()[number]
 
 
-def _outputs(commit: Commit) -> Mapping[int, MadeOutput]:
-    return {
+def _outputs(commit: Commit) -> Mapping[int, Made]:
+    made: dict[int, Made] = {
         output.ordinal: (output.kind, output.place, commit.inside(output.place))
         for output in commit.manifest.outputs
     }
+    if commit.manifest.handed is not None:  # it was submitted before that was known
+        made |= {ordinal: _elsewhere(commit.name) for ordinal in commit.manifest.handed.outputs}
+    return made
+
+
+def _elsewhere(name: str) -> StoreError:
+    return MissingObjectError(f"its shard has handed it over, as {name} says: another one makes it")
 
 
 def _failed(failure: Failure) -> MadeOutput:

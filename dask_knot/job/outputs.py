@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import platform
 import time
-from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from dask.typing import Key
-from dask.utils import key_split, typename
-from distributed.protocol import pickle
 from distributed.sizeof import safe_sizeof
 
 from dask_knot.errors import InternalError
+from dask_knot.job.account import Account
+from dask_knot.job.attempts import EarlierParts, is_twin
 from dask_knot.job.peak import PeakMemory
+from dask_knot.job.typetable import TypeTable
 from dask_knot.run import codec
 from dask_knot.run.codec import Bytes
 from dask_knot.run.failure import Failure, describe, fail
-from dask_knot.run.manifest import INLINE_BYTES, INSIDE, Kind, Manifest, Output, Place, Work
+from dask_knot.run.manifest import (
+    INLINE_BYTES,
+    INSIDE,
+    Handed,
+    Kind,
+    Manifest,
+    Output,
+    Place,
+)
 from dask_knot.run.names import ManifestId, ShardId
 from dask_knot.run.run import Run
 
@@ -44,9 +52,14 @@ class Outputs:
     keys : sequence of Key
         The shard's outputs.
     attempt : int
-        Which attempt of the child this is, from 1.
+        Which attempt of the child this is, from 1; a twin's commits nothing but the end.
     notes_errors : bool
         Whether errors are noted beside the last manifest, too.
+
+    Attributes
+    ----------
+    account : Account
+        The tasks that ran since the manifest before.
     """
 
     def __init__(
@@ -59,13 +72,15 @@ class Outputs:
     ) -> None:
         self._run = run
         self._shard = shard
+        self._count = len(keys)
         self._ordinals: Mapping[Key, int] = {key: number for number, key in enumerate(keys)}
+        self._handed: Handed | None = None
+        self._is_told = True  # a manifest says what was handed over
         self._attempt = attempt
         self._notes_errors = notes_errors
         self._committed: list[Output] = []
         self._parts = 0
-        self._types: dict[type, int] = {}
-        self._recovered_types: list[tuple[bytes, str]] = []
+        self._types = TypeTable()
         self._lost: dict[int, tuple[str, ...]] = {}
         self._moved: Counter[str] = Counter()
         self._peak = PeakMemory()
@@ -78,10 +93,7 @@ class Outputs:
         self._large: list[tuple[Output, list[Bytes]]] = []
         self._large_size = 0
         self._failures: dict[int, tuple[Failure, Place]] = {}
-        self._work: dict[str, Work] = {}
-        self._times = array("d")
-        self._kinds = array("I")
-        self._places: dict[str, int] = {}
+        self.account = Account()
 
     def __contains__(self, key: Key) -> bool:
         return key in self._ordinals
@@ -91,35 +103,44 @@ class Outputs:
         """True when so much waits to be written that it should be committed."""
         return self._large_size >= PENDING_BYTES
 
-    def recover(self, parts: Sequence[Manifest], first: int) -> None:
-        """Take over what an earlier attempt has committed; parts from `first` on are new."""
-        self._parts = first
-        for part in parts:
-            self._lost |= {ordinal: tuple(names) for ordinal, names in part.lost.items()}
-            shift = len(self._recovered_types)
-            self._recovered_types += part.types
-            self._committed += [o._replace(type=o.type + shift) for o in part.outputs]
+    @property
+    def may_hand_over(self) -> bool:
+        """True as long as nothing was handed over, by a child that commits parts."""
+        return self._handed is None and not is_twin(self._attempt)
 
-    def note(
-        self, key: Key, start: float, stop: float, nbytes: int | None = None, erred: bool = False
-    ) -> None:
-        """Count a task that ran; one whose value leaves the shard says how large that is."""
-        prefix = key_split(key)
-        work = self._work.get(prefix)
-        if work is None:
-            self._places[prefix] = len(self._work)
-            work = self._work[prefix] = Work()
-        self._times.extend((start, stop))
-        self._kinds.append(2 * self._places[prefix] + erred)
-        work.tasks += 1
-        seconds = stop - start
-        work.seconds += seconds
-        work.squares += seconds * seconds
-        work.longest = max(work.longest, seconds)
-        work.erred += erred
-        if nbytes is not None:
-            work.values += 1
-            work.nbytes += nbytes
+    @property
+    def has_handed(self) -> bool:
+        """True if it isn't made here what some of the outputs are."""
+        return self._handed is not None
+
+    def ordinal(self, key: Key) -> int:
+        """Give the number of an output."""
+        return self._ordinals[key]
+
+    def is_extra(self, key: Key) -> bool:
+        """Tell whether a value leaves the shard only because what reads it was handed over."""
+        return self._ordinals.get(key, 0) >= self._count
+
+    def hand_over(self, handed: Handed, is_told: bool = False) -> None:
+        """Make some of the outputs here no more, and extra ones instead."""
+        self._handed, self._is_told = handed, is_told
+        extra = {key: self._count + number for number, key in enumerate(handed.extra)}
+        self._ordinals = {**self._ordinals, **extra}
+
+    def take_back(self) -> None:
+        """Make all outputs here again, and none besides."""
+        self._handed = None
+        self._ordinals = {k: n for k, n in self._ordinals.items() if n < self._count}
+
+    def recover(self, earlier: EarlierParts) -> None:
+        """Take over what earlier attempts have committed, and handed over."""
+        self._parts = earlier.next_part
+        if earlier.handed is not None:
+            self.hand_over(earlier.handed, is_told=True)
+        for _, part, _ in earlier.parts:
+            self._lost |= {ordinal: tuple(names) for ordinal, names in part.lost.items()}
+            shift = self._types.recover(part.types)
+            self._committed += [o._replace(type=o.type + shift) for o in part.outputs]
 
     def add(self, key: Key, value: object, start: float, stop: float) -> int | None:
         """Keep a value, or the Failure in its place, for the next commit; tell its memory size."""
@@ -127,12 +148,18 @@ class Outputs:
         if type(value) is Failure:
             self._add_failure(ordinal, value, (0, 0, start, stop))
             return None
-        nbytes = _nbytes(value)
         try:
             parts = codec.pickled(value)
         except (Exception, SystemExit) as error:  # pickling runs user code: anything may come out
             return self.add(key, describe(_unpicklable(error, key), key), start, stop)
-        facts = (nbytes, self._type(value), start, stop)
+        return self.add_pickled(key, value, parts, (start, stop))
+
+    def add_pickled(
+        self, key: Key, value: object, parts: list[Bytes], times: tuple[float, float]
+    ) -> int:
+        """Keep a value of which there is a pickle already; tell its memory size."""
+        ordinal, nbytes = self._ordinals[key], _nbytes(value)
+        facts = (nbytes, self._types.number(value), *times)
         size = codec.framed_size(parts)
         if size <= INLINE_BYTES:
             self._add_small(ordinal, Kind.FINISHED, b"".join(codec.frame(parts)), facts)
@@ -152,7 +179,10 @@ class Outputs:
         """
         if final:
             self._account_for_all()
-        if not (final or self._new or self._large):
+        elif is_twin(self._attempt):
+            self._spill()
+            return
+        if not (final or self._new or self._large or not self._is_told):
             return
         self._write_large(are_tasks_over=final)
         if final and self._notes_errors and self._has_errors():
@@ -161,32 +191,46 @@ class Outputs:
         written = Manifest(
             final,
             self._attempt,
-            [*self._committed, *self._new] if final else self._new,
-            self._type_table(),
-            self._work,
-            self._times.tobytes(),
-            self._kinds.tobytes(),
+            self._all() if final else self._new,
+            self._types.rows(),
+            self.account.work,
+            self.account.times.tobytes(),
+            self.account.kinds.tobytes(),
             requests + Counter(put=1),
             moved - self._moved + Counter(written=self._inline_size),
             self._lost,
             self._peak.read(),
             platform.node(),
+            self._handed if final or not self._is_told else None,
         )
         id = ManifestId(self._shard, None if final else self._parts)
         placed = self._run.write_manifest(id, written, self._inline)
         if placed is None:
             raise SupersededError(id)
         self._committed += placed[len(placed) - len(self._new) :]
+        self._is_told = True
         self._parts += 1
         self._moved = self._run.traffic()[1]
         self._clear()
 
+    def _spill(self) -> None:
+        """Write large values before their manifest, where they would fill the memory."""
+        if self.is_full:
+            self._write_large(are_tasks_over=False)
+            self._parts += 1  # the name of that object is taken
+
+    def _all(self) -> list[Output]:
+        """Give all outputs: extra ones only if others were handed over that need them."""
+        found = [*self._committed, *self._new]
+        return found if self.has_handed else [o for o in found if o.ordinal < self._count]
+
     def _has_errors(self) -> bool:
-        return any(output.kind is Kind.ERRED for output in (*self._committed, *self._new))
+        return any(o.kind is Kind.ERRED and o.ordinal < self._count for o in self._all())
 
     def _account_for_all(self) -> None:
         """Put an error in the place of outputs that no task gave: somebody waits for each."""
         there = {o.ordinal for o in (*self._committed, *self._new, *(o for o, _ in self._large))}
+        there.update(self._handed.outputs if self._handed else ())
         now = time.time()
         for key, ordinal in self._ordinals.items():
             if ordinal not in there:
@@ -223,16 +267,7 @@ class Outputs:
         values = {o.ordinal: _copies(parts) if is_copied else parts for o, parts in self._large}
         places = self._run.write_data(self._shard, self._parts, self._attempt, values)
         self._new += [o._replace(place=places[o.ordinal]) for o, _ in self._large]
-
-    def _type(self, value: object) -> int:
-        kind = type(value)
-        return len(self._recovered_types) + self._types.setdefault(kind, len(self._types))
-
-    def _type_table(self) -> list[tuple[bytes, str]]:
-        return [
-            *self._recovered_types,
-            *((_pickled_type(kind), typename(kind)) for kind in self._types),
-        ]
+        self._large, self._large_size = [], 0
 
 
 def _copies(parts: list[Bytes]) -> list[Bytes]:
@@ -244,13 +279,6 @@ def _nbytes(value: object) -> int:
     """Tell how large a value is in memory, as far as it knows that itself: users' code runs."""
     nbytes = safe_sizeof(value)
     return min(max(int(nbytes), 0), LARGEST)
-
-
-def _pickled_type(kind: type) -> bytes:
-    try:
-        return bytes(pickle.dumps(kind))
-    except Exception:  # a type that only lives in the job: the future's type is for show
-        return bytes(pickle.dumps(object))
 
 
 def _unpicklable(error: BaseException, key: Key) -> Exception:

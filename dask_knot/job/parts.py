@@ -1,24 +1,29 @@
-"""Goes on beside the tasks of a shard: commits what is done, and asks whether anybody needs it."""
+"""Goes on beside the tasks of a shard: commits what is done, and asks what is wanted of it."""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import suppress
+from enum import Enum, auto
 from typing import NoReturn
 
 from dask_knot.errors import StoreError
 from dask_knot.internals import GraphNode
 from dask_knot.job.console import say
+from dask_knot.job.handover import HandOver
 from dask_knot.job.outputs import Outputs
 from dask_knot.job.tasks import TaskOutcome
 from dask_knot.run.failure import Failure
 from dask_knot.run.names import ShardId
 from dask_knot.run.run import Run
 
-#: So many seconds lie at most between two questions whether anybody needs the shard.
-LONGEST = 300.0
+#: So many seconds lie at most between two questions what is wanted of a shard: slots may be idle
+#: until it hands over. A question is one GET, 0.4 millionths of a dollar: those of a thousand
+#: children cost 0.07 dollars an hour, where their cores cost about 40.
+LONGEST = 20.0
 #: While a task runs, parts are not written more often than this, in seconds.
 SHORTEST_INTERVAL = 0.1
 
@@ -34,22 +39,27 @@ class Parts:
         Where outcomes are collected.
     seconds : float
         After so many seconds what is done is committed.
-    is_unneeded : callable
-        Tells whether the process may end at once, as nobody needs what it makes.
+    interest : Interest
+        Tells whether the process may end at once, or shall hand over.
+    handover : HandOver
+        Gives tasks up.
     """
 
     def __init__(
-        self, outputs: Outputs, seconds: float, is_unneeded: Callable[[], bool] = lambda: False
+        self, outputs: Outputs, seconds: float, interest: Interest, handover: HandOver
     ) -> None:
         self._outputs = outputs
         self._seconds = seconds
-        self._is_unneeded = is_unneeded
+        self._interest = interest
+        self._handover = handover
+        self._agenda = handover.agenda
+        self.begin = handover.agenda.begin  # for each task: no call more than it takes
         self._last = time.monotonic()
         self._lock = threading.Lock()  # held by whoever adds or commits
         self._is_over = threading.Event()
         self._is_refused = False
         self._error: BaseException | None = None
-        self._beside = threading.Thread(target=self._commit_beside, name="dask-knot-parts")
+        self._beside = threading.Thread(target=self._go_on_beside, name="dask-knot-parts")
         self._beside.daemon = True
 
     def __enter__(self) -> Parts:
@@ -94,6 +104,23 @@ class Parts:
             if self._error is None:
                 self._commit()
 
+    def settle(self) -> Sequence[GraphNode]:
+        """Settle who runs what was handed over; give the tasks that have to be run yet.
+
+        Call it when all that was kept has run.
+
+        Raises
+        ------
+        StoreError
+            If that can't be found out.
+        """
+        if self._is_refused:
+            threading.Event().wait()
+        with self._lock:  # a hand-over that is under way ends first; there won't be another one
+            if self._error is not None:
+                raise self._error
+        return self._handover.settle()
+
     def finish(self) -> None:
         """Commit all that is left, with the last manifest."""
         with self._lock:
@@ -106,8 +133,11 @@ class Parts:
         if key in outputs:
             nbytes = outputs.add(key, ended.value, ended.start, ended.stop)
             erred = nbytes is None
+            if erred and not has_failed:  # it can't be pickled
+                self._agenda.hold(key)
+        self._agenda.end(key, has_failed)
         if not has_failed or ended.stop > ended.start:
-            outputs.note(key, ended.start, ended.stop, nbytes, erred)
+            outputs.account.note(key, ended.start, ended.stop, nbytes, erred)
 
     def _commit(self, final: bool = False) -> None:
         try:
@@ -117,18 +147,26 @@ class Parts:
             raise
         self._last = time.monotonic()
 
-    def _commit_beside(self) -> None:
+    def _go_on_beside(self) -> None:
         interval = max(self._seconds, SHORTEST_INTERVAL)
         while not self._is_over.wait(interval):
-            if self._is_unneeded():
+            wish = self._interest.look()
+            if wish is Wish.END:
                 self._end_process()
-            with self._lock:
-                if time.monotonic() - self._last < interval:
-                    continue  # a task has ended and committed meanwhile
-                try:
-                    self._commit()
-                except BaseException:  # the main thread raises it
-                    return
+            with self._lock, suppress(BaseException):  # the main thread raises it
+                if wish is Wish.HAND_OVER and self._error is None:
+                    self._give_up()
+                if time.monotonic() - self._last >= interval and self._error is None:
+                    self._commit()  # no task has ended and committed meanwhile
+
+    def _give_up(self) -> None:
+        try:
+            has_committed = self._handover.give_up()
+        except BaseException as error:  # what is half written must not be written once more
+            self._error = error
+            raise
+        if has_committed:
+            self._last = time.monotonic()
 
     def _end_process(self) -> NoReturn:
         with self._lock:  # not in the midst of a commit
@@ -136,16 +174,23 @@ class Parts:
             os._exit(0)  # a child that failed would fail its array
 
 
-class Interest:
-    """Finds out whether anybody needs a shard: Batch can't end a child without failing its array.
+class Wish(Enum):
+    """What somebody wants of a child that runs."""
 
-    Looks into the store ever more seldom: a child runs for twice as long as it should, at
-    most.
+    NOTHING = auto()
+    END = auto()  # nobody needs what it makes
+    HAND_OVER = auto()  # others shall run what it hasn't begun
+
+
+class Interest:
+    """Finds out what is wanted of a shard: Batch can't end a child without failing its array.
+
+    Looks into the store, at first ever more seldom: most children live for less than a minute.
 
     Parameters
     ----------
     run : Run
-        Where the client says what is unneeded; without patience.
+        Where the client says what is wanted; without patience.
     shard : ShardId
         The shard.
     first : float
@@ -158,13 +203,16 @@ class Interest:
         self._pause = first
         self._next = time.monotonic() + first
 
-    def is_gone(self) -> bool:
-        """Tell whether it is known that nobody does; most calls only look at the clock."""
+    def look(self) -> Wish:
+        """Tell what is wanted, as far as that is known; most calls only look at the clock."""
         if time.monotonic() < self._next:
-            return False
+            return Wish.NOTHING
         self._pause = min(2 * self._pause, LONGEST)
         self._next = time.monotonic() + self._pause
         try:
-            return self._shard.index in self._run.read_orders(self._shard.stage).unneeded
-        except StoreError:  # nothing is unneeded, or nobody knows at the moment
-            return False
+            orders = self._run.read_orders(self._shard.stage)
+        except StoreError:  # nothing is wanted, or nobody knows at the moment
+            return Wish.NOTHING
+        if self._shard.index in orders.unneeded:
+            return Wish.END
+        return Wish.HAND_OVER if self._shard.index in orders.asked else Wish.NOTHING

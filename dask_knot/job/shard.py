@@ -4,24 +4,41 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple
 
 import dask
 from dask.typing import Key
 
 from dask_knot.collector import paused_collector
-from dask_knot.job.attempts import read_parts, without_committed
+from dask_knot.internals import GraphNode
+from dask_knot.job.agenda import Agenda
+from dask_knot.job.attempts import NOTHING, EarlierParts, is_twin, read_parts, without_committed
 from dask_knot.job.console import Printout
 from dask_knot.job.farewell import Farewell
+from dask_knot.job.handover import HandOver
 from dask_knot.job.inputs import Inputs
 from dask_knot.job.outfit import Outfit, computing_here, outfitted, processes
 from dask_knot.job.outputs import Outputs, SupersededError
 from dask_knot.job.parts import Interest, Parts
-from dask_knot.job.tasks import Pool, Shelf, Sink, run_at_once, run_in_order
+from dask_knot.job.tasks import Pool, Shelf, run_at_once, run_in_order
 from dask_knot.run.names import ShardId
+from dask_knot.run.orders import Claimant
 from dask_knot.run.run import Run
-from dask_knot.run.work import ShardWork, decode
+from dask_knot.run.work import Options, ShardWork, decode
 from dask_knot.task.context import enter, here, unpickling
+
+
+class Bench(NamedTuple):
+    """What tasks of a shard are run with."""
+
+    options: Options
+    shelf: Shelf
+    sink: Parts
+    printed: Printout
+    outfit: Outfit
 
 
 def run_shard(run: Run, shard: ShardId, attempt: int, printed: Printout) -> None:
@@ -56,20 +73,25 @@ def run_shard(run: Run, shard: ShardId, attempt: int, printed: Printout) -> None
     try:
         # Before the tasks are unpickled: they may need modules that a plugin brings.
         with outfitted(outfit):
-            work = _decode(opened.frames)
-            options = work.options
-            outputs = Outputs(run, shard, work.outputs, attempt, options.notes_errors)
+            work, given_up = _decode(opened.frames), frozenset[Key]()
+            earlier = read_parts(run, shard) if attempt > 1 else NOTHING
+            if earlier is None:
+                return
+            outputs = Outputs(run, shard, work.outputs, attempt, work.options.notes_errors)
+            outputs.recover(earlier)
             if attempt > 1:
-                begun = read_parts(run, shard)
-                if begun is None:
-                    return
-                outputs.recover([part.manifest for part in begun.parts], begun.next_part)
-                work = without_committed(work, begun.parts)
-            seconds = options.part_seconds
-            interest = Interest(run.at_once(), shard, seconds)
-            sink = Parts(outputs, seconds, interest.is_gone)
+                work, given_up = without_committed(work, earlier)
+            inputs = Inputs(run, work.inputs)
+            shelf = Shelf(work.tasks, work.literals, inputs)
+            agenda = Agenda(work.tasks, given_up)
+            handover = HandOver(agenda, shelf, outputs, partial(run.claim, shard, Claimant.CHILD))
+            seconds = work.options.part_seconds
+            sink = Parts(outputs, seconds, Interest(run.at_once(), shard, seconds), handover)
             with Farewell(sink):
-                _fetch_and_run(work, Inputs(run, work.inputs), sink, printed, outfit)
+                bench = Bench(work.options, shelf, sink, printed, outfit)
+                _fetch_and_run(agenda, inputs, bench)
+                if is_twin(attempt):
+                    _check_is_alone(run, shard, earlier)
                 # Before the plugins tear down: whatever that does, it costs no value.
                 sink.finish()
     except SupersededError:
@@ -83,36 +105,46 @@ def _decode(frames: memoryview) -> ShardWork:
     return work
 
 
-def _fetch_and_run(
-    work: ShardWork, inputs: Inputs, parts: Parts, printed: Printout, outfit: Outfit
-) -> None:
+def _check_is_alone(run: Run, shard: ShardId, known: EarlierParts) -> None:
+    """End a twin if its shard has handed over since it began: its last manifest would be wrong."""
+    found = read_parts(run, shard)
+    if found is None or (found.handed is None) != (known.handed is None):
+        raise SupersededError(shard)
+
+
+def _fetch_and_run(agenda: Agenda, inputs: Inputs, bench: Bench) -> None:
     try:
-        inputs.start(_first_use(work))
-        with parts as sink:
-            _run(work, inputs, sink, printed, outfit)
+        inputs.start(_first_use(agenda, inputs))
+        with bench.sink:
+            tasks = agenda.tasks
+            while True:
+                _run(tasks, bench)
+                tasks = bench.sink.settle()
+                if not tasks:
+                    return
     finally:
         inputs.close()
 
 
-def _first_use(work: ShardWork) -> list[Key]:
+def _first_use(agenda: Agenda, inputs: Inputs) -> list[Key]:
     order: dict[Key, None] = {}
-    for node in work.tasks:
+    for node in agenda.kept_first():
         for key in node.dependencies:
-            if key in work.inputs:
+            if key in inputs:
                 order[key] = None
     return list(order)
 
 
-def _run(work: ShardWork, inputs: Inputs, sink: Sink, printed: Printout, outfit: Outfit) -> None:
-    shelf = Shelf(work.tasks, work.literals, inputs)
-    cores = min(work.options.cores, len(work.tasks))
-    if cores > 1 and work.options.processes:
+def _run(tasks: Sequence[GraphNode], bench: Bench) -> None:
+    options, shelf, sink, printed, outfit = bench
+    cores = min(options.cores, len(tasks))
+    if cores > 1 and options.processes:
         with processes(cores, outfit) as executor:
-            run_at_once(work.tasks, shelf, sink, Pool(executor, cores, processes=True))
+            run_at_once(tasks, shelf, sink, Pool(executor, cores, processes=True))
         return
-    with dask.config.set(computing_here(work.options.cores // max(cores, 1))):
+    with dask.config.set(computing_here(options.cores // max(cores, 1))):
         if cores <= 1:
-            run_in_order(work.tasks, shelf, sink, printed)
+            run_in_order(tasks, shelf, sink, printed)
         else:
             with ThreadPoolExecutor(cores, "dask-knot-task", enter, (here(),)) as executor:
-                run_at_once(work.tasks, shelf, sink, Pool(executor, cores, processes=False))
+                run_at_once(tasks, shelf, sink, Pool(executor, cores, processes=False))

@@ -6,9 +6,9 @@ import asyncio
 import heapq
 import inspect
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from dask.typing import Key
 from distributed.protocol import pickle
@@ -112,6 +112,10 @@ class Shelf:
         if key in self._readers:
             self._values[key] = value
 
+    def look(self, key: Key) -> Any:
+        """Give the value of a task that has ended, and that another one will read."""
+        return self._values[key]
+
     def let_go(self, node: GraphNode) -> None:
         """Note that a task has read its inputs."""
         for key in node.dependencies:
@@ -137,14 +141,23 @@ def _made(constant: OwnCopy) -> Any:
         return describe(error, constant.key)
 
 
-Sink = Callable[[GraphNode, TaskOutcome], None]
+class Sink(Protocol):
+    """Says which tasks may begin, and takes their outcomes."""
+
+    def begin(self, key: Key) -> bool:
+        """Begin a task, unless it has begun or is given up."""
+
+    def __call__(self, node: GraphNode, ended: TaskOutcome) -> None:
+        """Take the outcome of a task."""
 
 
 def run_in_order(
     tasks: Iterable[GraphNode], shelf: Shelf, sink: Sink, printed: Printout | None
 ) -> None:
-    """Run tasks one after another, in the order in which they stand."""
+    """Run tasks one after another, in the order in which they stand; none that is given up."""
     for node in tasks:
+        if not sink.begin(node.key):
+            continue
         values = shelf.values_for(node)
         ended = _not_run(values) if isinstance(values, Failure) else run_task(node, values, printed)
         shelf.put(node.key, ended.value)
@@ -175,6 +188,8 @@ def run_at_once(tasks: Sequence[GraphNode], shelf: Shelf, sink: Sink, pool: Pool
 
     # Functions of their own, so that no variable keeps a value alive while other tasks run.
     def start(node: GraphNode) -> None:
+        if not sink.begin(node.key):
+            return
         values = shelf.values_for(node)
         if isinstance(values, Failure):
             finish(node, _not_run(values))

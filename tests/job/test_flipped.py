@@ -155,7 +155,7 @@ ACCOUNTED = {
     "run/note.py": "msgpack, behind a checksum of all",
     "run/record.py": "msgpack, behind a checksum of all",
     "cluster/published.py": "run/archive.py has checked the note in which a dataset is",
-    "run/keys.py": "keys of an entry, which run/record.py has checked as a whole",
+    "run/keys.py": "keys of an entry or a manifest, which was checked as a whole",
     "digests/components.py": "msgpack, behind a checksum of all",
     "session/values.py": "read_values() has checked each value",
     "task/copies.py": "of this process, or inside of a shard or value that was checked",

@@ -8,7 +8,7 @@ import pytest
 
 from dask_knot.errors import StoreError
 from dask_knot.job import parts
-from dask_knot.job.parts import LONGEST, Interest
+from dask_knot.job.parts import LONGEST, Interest, Wish
 from dask_knot.run.names import ShardId
 from dask_knot.run.orders import Orders
 from dask_knot.run.run import Run
@@ -38,10 +38,23 @@ def test_who_is_named_is_unneeded(clock: Clock) -> None:
     store = Store("memory://")
     children = {n: Interest(Run(store, "run"), ShardId(FIRST, n), 5.0) for n in (0, 1, 2, 12)}
     Run(store, "run").tell_orders(FIRST, Orders(frozenset([1, 12, 30])))
-    assert not any(child.is_gone() for child in children.values())
+    assert {child.look() for child in children.values()} == {Wish.NOTHING}
     assert "get" not in store.requests  # not before its time
     clock.now = 5.0
-    assert [n for n, child in children.items() if child.is_gone()] == [1, 12]
+    assert [n for n, child in children.items() if child.look() is Wish.END] == [1, 12]
+
+
+def test_who_is_asked_hands_over_unless_nobody_needs_it(clock: Clock) -> None:
+    store = Store("memory://")
+    children = [Interest(Run(store, "run"), ShardId(FIRST, n), 5.0) for n in range(4)]
+    Run(store, "run").tell_orders(FIRST, Orders(frozenset([1, 2]), frozenset([2, 3])))
+    clock.now = 5.0
+    assert [child.look() for child in children] == [
+        Wish.NOTHING,
+        Wish.END,
+        Wish.END,
+        Wish.HAND_OVER,
+    ]
 
 
 def test_it_looks_ever_more_seldom(clock: Clock) -> None:
@@ -51,11 +64,10 @@ def test_it_looks_ever_more_seldom(clock: Clock) -> None:
     for second in range(3600):
         clock.now = float(second)
         before = store.requests["get"]
-        assert not child.is_gone()
+        assert child.look() is Wish.NOTHING
         looks += [second] * (store.requests["get"] - before)
-    assert looks[:4] == [5, 15, 35, 75]
-    assert max(later - one for one, later in pairwise(looks)) == LONGEST
-    assert len(looks) < 20
+    assert looks[:5] == [5, 15, 35, 55, 75]
+    assert {later - one for one, later in pairwise(looks[2:])} == {LONGEST}
 
 
 def test_a_store_that_is_away_ends_nobody(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,4 +78,4 @@ def test_a_store_that_is_away_ends_nobody(clock: Clock, monkeypatch: pytest.Monk
     child = Interest(Run(store, "run"), ShardId(FIRST, 0), 5.0)
     monkeypatch.setattr(store, "get", away)
     clock.now = 100.0
-    assert not child.is_gone()
+    assert child.look() is Wish.NOTHING
