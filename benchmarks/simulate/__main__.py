@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.simulate import defaults, figures, report
+from benchmarks.simulate import defaults, figures, page, report
 from benchmarks.simulate.engines import WORLDS
 from benchmarks.simulate.grid import QUICK, USUAL, Grid, Run, run_grid
 from benchmarks.simulate.numbers import Numbers
@@ -18,7 +18,7 @@ def main() -> None:
     """Do what is asked for."""
     args = parser().parse_args()
     if args.numbers:
-        print(report.numbers_table(Numbers()))
+        _print("numbers", report.numbers_table(Numbers()), args)
     elif args.figures:
         figures.write_figures(args.figures, args.seed)
     elif args.defaults is not None:
@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     add("--numbers", action="store_true", help="print the numbers of the simulated world instead")
     engines = f"vary the settings of these engines instead ({', '.join(WORLDS)})"
     add("--defaults", nargs="*", metavar="ENGINE", choices=[*WORLDS], help=engines)
+    add("--docs", action="store_true", help="write the table into docs/simulator.md, too")
     add("--processes", type=int, default=2, help="for --defaults (2)")
     return made
 
@@ -70,7 +71,8 @@ def _print_runs(args: argparse.Namespace) -> None:
             runs.append(run)
     finally:  # who interrupts it sees what is there
         if runs:
-            print(report.table(runs))
+            _print("results", report.summary(runs), args)
+            print(f"\n{report.table(runs)}")
         if args.json:
             report.write_json(args.json, runs, Numbers())
     missed = report.checks(runs)
@@ -83,7 +85,14 @@ def _print_defaults(args: argparse.Namespace) -> None:
     for engine in args.defaults or WORLDS:
         work = args.only or defaults.WORK
         found = defaults.sweep(engine, work, args.seed, args.processes, _tell)
-        print(f"## {engine}\n\n{defaults.defaults_table(engine, found)}\n", flush=True)
+        print(f"\n{engine}\n", flush=True)
+        _print(f"defaults {engine}", defaults.defaults_table(engine, found), args)
+
+
+def _print(name: str, text: str, args: argparse.Namespace) -> None:
+    print(text, flush=True)
+    if args.docs:
+        page.put(name, text)
 
 
 def _tell(found: defaults.Found) -> None:

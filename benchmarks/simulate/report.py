@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,6 +21,33 @@ def table(runs: Sequence[Run]) -> str:
     """Write the runs as Markdown; * marks ours that miss a target."""
     missed = {id(run) for run, _ in targets.misses(runs)}
     return markdown(HEADER, [_cells(run, id(run) in missed) for run in runs])
+
+
+def summary(runs: Sequence[Run]) -> str:
+    """Write two tables with a column for each policy: makespan / bound, and vCPU-hours paid."""
+    names = list(dict.fromkeys(run.name for run in runs))
+    cases: dict[tuple[str, int, bool], dict[str, Run]] = {}
+    for run in runs:
+        cases.setdefault((run.workload, run.slots, run.spot), {})[run.name] = run
+    missed = {id(run) for run, _ in targets.misses(runs)}
+    times, paid = [], []
+    for (workload, slots, spot), found in cases.items():
+        head = [f"{workload}{' (Spot)' if spot else ''}", f"{slots:,}"]
+        bound = f"{next(iter(found.values())).bound.seconds:,.0f}"
+        times.append([*head, bound, *(_ratio(found.get(name), missed) for name in names)])
+        paid.append([*head, *(_hours(found.get(name)) for name in names)])
+    ratios = markdown(("makespan / bound", "slots", "bound, s", *names), times)
+    return f"{ratios}\n\n{markdown(('vCPU-hours paid', 'slots', *names), paid)}"
+
+
+def _ratio(run: Run | None, missed: Collection[int]) -> str:
+    if run is None:
+        return "-"
+    return f"{run.ratio:.2f}{' *' if id(run) in missed else ''}"
+
+
+def _hours(run: Run | None) -> str:
+    return "-" if run is None else f"{run.outcome.vcpu_seconds_paid / 3600:,.2f}"
 
 
 def markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.simulate import defaults, figures, published, report, targets
+from benchmarks.simulate import defaults, figures, page, published, report, targets
 from benchmarks.simulate.__main__ import parser
 from benchmarks.simulate.bound import Bound
 from benchmarks.simulate.chart import Chart, Line
@@ -71,6 +71,31 @@ def test_more_is_asked_of_plans_that_know() -> None:
 
 def test_long_tasks_may_cost_what_a_job_each_costs() -> None:
     assert targets.misses([replace(OURS, is_short=False), replace(OTHER, is_short=False)]) == []
+
+
+def test_the_summary_has_a_column_for_each_policy() -> None:
+    other = with_outcome(OTHER, 300.0, 7200.0)
+    times, paid = report.summary([with_outcome(OURS, 160.0), other]).split("\n\n")
+    assert [cells(line) for line in times.splitlines()][::2] == [
+        ["makespan / bound", "slots", "bound, s", "ours, unknown", JOB_PER_ELEMENT],
+        ["map", "16", "100", "1.60 *", "3.00"],
+    ]
+    assert cells(paid.splitlines()[2]) == ["map", "16", "1.00", "2.00"]
+
+
+def test_the_page_has_the_numbers_of_the_simulated_world() -> None:
+    # python -m benchmarks.simulate --numbers --docs
+    assert page.take("numbers") == report.numbers_table(Numbers())
+
+
+def test_the_page_has_a_place_for_every_table(tmp_path: Path) -> None:
+    copy = tmp_path / "page.md"
+    copy.write_text(page.PAGE.read_text())
+    for name in ("numbers", "results", *(f"defaults {engine}" for engine in WORLDS)):
+        page.put(name, f"a table of {name}", copy)
+        assert page.take(name, copy) == f"a table of {name}"
+    with pytest.raises(ValueError, match="no place for 'else'"):
+        page.put("else", "a table", copy)
 
 
 def test_json_has_every_run_and_every_number(tmp_path: Path) -> None:
