@@ -94,7 +94,10 @@ class Child:
     `attempt` counts its starts, the one to come included; `reason` is why it failed.
     """
 
-    __slots__ = ("array", "attempt", "fleet", "index", "instance", "program", "reason", "status")
+    __slots__ = (
+        *("array", "attempt", "fleet", "index", "instance", "is_ending"),
+        *("program", "reason", "status"),
+    )
 
     def __init__(self, fleet: Fleet, array: Array, index: int) -> None:
         self.fleet = fleet
@@ -104,6 +107,7 @@ class Child:
         self.attempt = 1
         self.instance: Instance | None = None
         self.program: Program | None = None
+        self.is_ending = False  # its process is gone; Batch doesn't know yet
         self.reason = ""
 
     @property
@@ -172,15 +176,20 @@ class Fleet:
             self._make_runnable(array.children)
         return array
 
-    def release(self, array: Array, indices: Iterable[int] | None = None) -> None:
+    def release(
+        self, array: Array, indices: Iterable[int] | None = None, after: float | None = None
+    ) -> None:
         """Note that what children depend on has ended: they are RUNNABLE a while later."""
         wanted = range(len(array.children)) if indices is None else indices
         children = [array.children[index] for index in wanted]
-        self.clock.call_later(self._numbers.dependency, self._make_runnable, children)
+        seconds = self._numbers.dependency if after is None else after
+        self.clock.call_later(seconds, self._make_runnable, children)
 
-    def terminate(self, array: Array, reason: str = "terminated") -> None:
-        """End all children that haven't."""
-        for child in array.children:
+    def terminate(
+        self, array: Array, reason: str = "terminated", children: Iterable[Child] | None = None
+    ) -> None:
+        """End those children that haven't: all, if none are named."""
+        for child in list(array.children if children is None else children):
             if child.status in (STARTING, RUNNING):
                 self._stop(child)
                 self.leave(child, reason)
@@ -248,7 +257,7 @@ class Fleet:
         self.clock.call_later(begin, self._start, child, child.attempt)
 
     def _start(self, child: Child, attempt: int) -> None:
-        if child.status is not STARTING or child.attempt != attempt:
+        if child.status is not STARTING or child.attempt != attempt or child.is_ending:
             return
         child.move(RUNNING)
         self.jobs += attempt == 1
@@ -259,12 +268,12 @@ class Fleet:
 
     def leave(self, child: Child, reason: str) -> None:
         """Take the end of a process: Batch notes it, and frees the slot, a while later."""
-        child.program = None
-        self.clock.call_later(self._numbers.container_end, self._note_end, child, reason)
+        if not child.is_ending:
+            child.is_ending = True
+            child.program = None
+            self.clock.call_later(self._numbers.container_end, self._note_end, child, reason)
 
     def _note_end(self, child: Child, reason: str) -> None:
-        if child.status in ENDED or child.instance is None:
-            return
         self._free(child)
         child.reason = reason
         self._end(child, FAILED if reason else SUCCEEDED)
@@ -344,7 +353,7 @@ class Fleet:
         if instance.ended is not None:
             return
         self._end_instance(instance)
-        for child in list(instance.children):
+        for child in [one for one in instance.children if not one.is_ending]:
             self._stop(child)
             self._free(child)
             if child.attempt < self._numbers.attempts:

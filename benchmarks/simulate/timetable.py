@@ -1,0 +1,140 @@
+"""When the tasks of a shard end, when a child looks for orders, what it may give up: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from dask.typing import Key
+
+from benchmarks.simulate.network import rate
+from benchmarks.simulate.numbers import Numbers
+from dask_knot.run.work import ShardWork
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What the tasks of a shard read, by their positions.
+
+    Attributes
+    ----------
+    inside : list of list of int
+        Positions of tasks of the shard.
+    outside : list of list of Key
+        Inputs and constants that the task is the first to read, in the order of the shard's inputs.
+    """
+
+    inside: list[list[int]]
+    outside: list[list[Key]]
+
+    @classmethod
+    def of(cls, work: ShardWork) -> Reads:
+        """Find out what tasks read; in an order that doesn't depend on hashes."""
+        positions = {node.key: number for number, node in enumerate(work.tasks)}
+        rank = {key: number for number, key in enumerate(work.inputs)}
+        rank |= {node.key: len(rank) + n for n, node in enumerate(work.literals)}
+        inside, outside = [], []
+        seen: set[Key] = set()
+        for node in work.tasks:
+            keys = node.dependencies
+            inside.append(sorted(positions[key] for key in keys if key in positions))
+            new = [key for key in keys if key not in positions and key not in seen]
+            seen.update(new)
+            outside.append(sorted(new, key=rank.__getitem__) if len(new) > 1 else new)
+        return cls(inside, outside)
+
+
+def needed(reads: Reads, wanted: Iterable[int], there: Collection[int]) -> list[int]:
+    """Name the tasks that must run for some of them, those left out whose values are there."""
+    todo, found = [one for one in wanted if one not in there], set[int]()
+    while todo:
+        one = todo.pop()
+        if one not in found:
+            found.add(one)
+            todo += [read for read in reads.inside[one] if read not in there]
+    return sorted(found)
+
+
+def arrivals(
+    numbers: Numbers, begin: float, requests: Sequence[tuple[Sequence[Key], int]]
+) -> dict[Key, float]:
+    """Tell when each input is there, fetched in this order, several at once.
+
+    Parameters
+    ----------
+    numbers : Numbers
+        What everything takes.
+    begin : float
+        When the first one is asked for.
+    requests : sequence of (keys, int)
+        The inputs that come with one request, and its bytes.
+    """
+    speed = rate(numbers, len(requests))
+    at_once = int(numbers.requests_at_once)
+    there: dict[Key, float] = {}
+    nbytes = 0
+    for number, (keys, size) in enumerate(requests):
+        nbytes += size
+        when = begin + numbers.s3_latency * (1 + number // at_once) + nbytes / speed
+        there.update(dict.fromkeys(keys, when))
+    return there
+
+
+def given_up(reads: Reads, unbegun: Sequence[int], running: Collection[int]) -> list[int]:
+    """Name the tasks that a child may give up: those that read nothing of what it still runs.
+
+    Parameters
+    ----------
+    reads : Reads
+        What tasks read.
+    unbegun : sequence of int
+        Positions of the tasks that it hasn't begun, in order.
+    running : collection of int
+        Positions of those that it runs now.
+    """
+    kept = set(running)
+    found = []
+    for one in unbegun:
+        if kept.isdisjoint(reads.inside[one]):
+            found.append(one)
+        else:
+            kept.add(one)
+    return found
+
+
+def extras(
+    reads: Reads, given: Sequence[int], ran: Collection[int], outputs: Collection[int]
+) -> list[int]:
+    """Name the tasks that ran whose values are no outputs, and are read by what was given up."""
+    read = {one for task in given for one in reads.inside[task]}
+    return sorted(one for one in read if one in ran and one not in outputs)
+
+
+def next_look(first: float, longest: float, elapsed: float) -> float:
+    """Tell when a child looks for orders next: seconds since it began, more than have passed."""
+    look = pause = first
+    while look <= elapsed and pause < longest:
+        pause = min(2 * pause, longest)
+        look += pause
+    if look <= elapsed:
+        look += pause * ((elapsed - look) // pause + 1)
+    return look
+
+
+def count_looks(first: float, longest: float, elapsed: float) -> int:
+    """Count the looks of a child in the seconds since it began."""
+    look = pause = first
+    count = 0
+    while look <= elapsed and pause < longest:
+        count += 1
+        pause = min(2 * pause, longest)
+        look += pause
+    if look <= elapsed:
+        count += int((elapsed - look) // pause) + 1
+    return count
+
+
+def next_tick(begin: float, interval: float, moment: float) -> float:
+    """Tell when what is done at a moment is committed as a part, beside the tasks."""
+    ticks = max(1.0, -(-(moment - begin) // interval))
+    return begin + ticks * interval
