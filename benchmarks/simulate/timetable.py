@@ -81,7 +81,9 @@ def arrivals(
 
 
 def given_up(reads: Reads, unbegun: Sequence[int], running: Collection[int]) -> list[int]:
-    """Name the tasks that a child may give up: those that read nothing of what it still runs.
+    """Name the tasks that a child gives up when it is asked.
+
+    It keeps those that read what it runs now, and nothing that it gives up.
 
     Parameters
     ----------
@@ -93,21 +95,21 @@ def given_up(reads: Reads, unbegun: Sequence[int], running: Collection[int]) -> 
         Positions of those that it runs now.
     """
     kept = set(running)
-    found = []
+    given: dict[int, None] = {}
     for one in unbegun:
-        if kept.isdisjoint(reads.inside[one]):
-            found.append(one)
+        inside = reads.inside[one]
+        if kept.isdisjoint(inside) or any(read in given for read in inside):
+            given[one] = None
         else:
             kept.add(one)
-    return found
+    return list(given)
 
 
-def extras(
-    reads: Reads, given: Sequence[int], ran: Collection[int], outputs: Collection[int]
-) -> list[int]:
-    """Name the tasks that ran whose values are no outputs, and are read by what was given up."""
+def extras(reads: Reads, given: Sequence[int], outputs: Collection[int]) -> list[int]:
+    """Name the tasks that aren't given up, are no outputs, and are read by what is given up."""
+    gone = set(given)
     read = {one for task in given for one in reads.inside[task]}
-    return sorted(one for one in read if one in ran and one not in outputs)
+    return sorted(one for one in read if one not in gone and one not in outputs)
 
 
 def next_look(first: float, longest: float, elapsed: float) -> float:
