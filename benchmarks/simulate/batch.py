@@ -184,9 +184,7 @@ class SimulatedBatch:
                 everything = range(len(reader.array.children))
                 self._pass_on(reader, everything, not job.array.counts[FAILED])
 
-    def _pass_on(
-        self, job: Job, indices: Sequence[int], is_well: bool, pair: bool = False
-    ) -> None:
+    def _pass_on(self, job: Job, indices: Sequence[int], is_well: bool, pair: bool = False) -> None:
         """Note that what children wait for has ended; if not well, they never start."""
         if not is_well:
             for child in [job.array.children[index] for index in indices]:

@@ -237,14 +237,19 @@ class ShardProgram:
     def _finish(self) -> None:
         """Commit what is left; what was given up and nobody has claimed is taken back."""
         self._note_done()
-        if self._ledger.handed is not None and not self._is_twin:
-            if self._site.run.claim(self._shard, Claimant.CHILD) is Claimant.CHILD:
-                self._ledger.take_back()
-                self._plan(self._todo(), self._clock.time())
-                if self._order:
-                    self._go_on()
-                    return
+        if self._is_unclaimed():
+            self._ledger.take_back()
+            self._plan(self._todo(), self._clock.time())
+            if self._order:
+                self._go_on()
+                return
         self._at(self._clock.time() + self._ledger.commit_seconds(), self._write_last)
+
+    def _is_unclaimed(self) -> bool:
+        """Tell whether it has given up tasks that no client has claimed by now."""
+        if self._ledger.handed is None or self._is_twin:
+            return False
+        return self._site.run.claim(self._shard, Claimant.CHILD) is Claimant.CHILD
 
     def _write_last(self) -> None:
         if not (self._is_twin and self._has_handed_over()):

@@ -125,9 +125,7 @@ class Ledger:
             self._large += size
         self._new.append(Output(ordinal, kind, place, size, 0, start, stop))
 
-    def give_up(
-        self, outputs: Sequence[int], tasks: Iterable[Key], extra: Sequence[Key]
-    ) -> None:
+    def give_up(self, outputs: Sequence[int], tasks: Iterable[Key], extra: Sequence[Key]) -> None:
         """Note what the shard doesn't run any more, and whose values become outputs for that."""
         counts = Counter(_prefix(key) for key in tasks)
         self._give_up(Handed(list(outputs), dict(counts), list(extra)))

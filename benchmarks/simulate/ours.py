@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
-from functools import partial
 from typing import Any
 
 import dask
@@ -64,7 +63,9 @@ def run_ours(
     """
     with _undisturbed():
         settings = _settings(world, overrides or {})
-        outcome: Outcome = run(lambda loop: _Simulation(loop, workload, world, settings).main(known))
+        outcome: Outcome = run(
+            lambda loop: _Simulation(loop, workload, world, settings).main(known)
+        )
     return outcome
 
 

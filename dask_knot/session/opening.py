@@ -60,7 +60,9 @@ def open_session(settings: Settings) -> Session:
         raise
 
 
-def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
+def session_on(
+    engine: Engine, clockwork: Clockwork | None = None, run: Run | None = None
+) -> Session:
     """Make a session on an engine that is open. What is wrong from the start is told at once.
 
     Parameters
@@ -69,13 +71,15 @@ def session_on(engine: Engine, clockwork: Clockwork | None = None) -> Session:
         Runs the jobs; has the settings.
     clockwork : Clockwork, optional
         Clock and threads; those of this process, if none is given.
+    run : Run, optional
+        What holds all objects; one in the engine's store, if none is given.
     """
     clockwork = clockwork or Clockwork()
     settings = engine.settings
     service = JobService(engine.client, engine.template, engine.tail)
     size = _size(settings)
     service.definition(size)  # a size that there isn't is refused now, not with the first job
-    run = Run(engine.open_store(settings.store or engine.store_url), settings.name)
+    run = run or Run(engine.open_store(settings.store or engine.store_url), settings.name)
     hold = _hold(run, engine, clockwork)
     settings = replace(settings, store=run.store_url)  # now that it is known
     first = hold.first if hold is not None else 0
