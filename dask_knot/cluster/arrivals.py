@@ -237,10 +237,12 @@ class Arrivals:
 async def foresee_plan(session: Session, sent: SentGraph) -> PlanDrawing:
     """Plan what a client would send, with what is known now, as if it came alone; nothing runs."""
     opened = await _opened(session, Constants(), sent)
-    request, sizes, timed, _ = await session.foresee(opened.graph)
+    request, sizes, *_ = await session.foresee(opened.graph)
     plan = await offload(make_plan, request) if request is not None else Plan(())
     prior = None if opened.work is None else _prior_work(opened, opened.work, request)
-    return PlanDrawing(outline(plan, set(opened.graph.wanted), sizes, timed), session.slots, prior)
+    limits = None if request is None else request.limits
+    drawn = outline(plan, set(opened.graph.wanted), sizes, limits)
+    return PlanDrawing(drawn, session.slots, prior)
 
 
 def _prior_work(opened: OpenedGraph, work: GraphDigests, request: PlanRequest | None) -> PriorWork:

@@ -1,4 +1,8 @@
-"""Small late levels become one shard, where running them in turn costs less than their starts."""
+"""Small late levels become one shard, where running them in turn costs less than their starts.
+
+Tasks of unknown length never run in turn that could run side by side: a level with such tasks in
+more than one shard stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -63,6 +67,8 @@ class _Costs:
         for first in range(last, -1, -1):
             if not self._is_foldable(first, last):
                 break
+            if self._unknown_shards(first) > 1:
+                break
             loads = self._loads(first)
             serial += sum(loads)
             parallel += max(sum(loads) / self._lanes, max(loads))
@@ -83,6 +89,8 @@ class _Costs:
             )
             return f"{levels} ({shards}) folded into one shard: {run.added:+.3g} s"
         if run.last:
+            if self._unknown_shards(run.last) > 1:
+                return f"level {run.last} ({shards}) not folded: it may be long"
             return f"level {run.last} ({shards}) not folded: it would cost too much"
         return ""
 
@@ -93,6 +101,10 @@ class _Costs:
     def _is_foldable(self, level: int, last: int) -> bool:
         kinds = {block.kind for number in (level, last) for block in self._cut.levels[number]}
         return len(kinds) == 1
+
+    def _unknown_shards(self, level: int) -> int:
+        blocks = self._cut.levels[level]
+        return sum(self._cut.unknown[shard] > 0 for block in blocks for shard in block.shards)
 
     def _loads(self, level: int) -> Sequence[float]:
         blocks = self._cut.levels[level]
@@ -115,6 +127,7 @@ def _rebuild(cut: Partition, runs: Sequence[_Fold]) -> Partition:
                 for shard in group:
                     new[shard] = len(folded.loads)
                 folded.loads.append(sum(cut.loads[shard] for shard in group))
+                folded.unknown.append(sum(cut.unknown[shard] for shard in group))
             del groups[: len(block.shards)]
             level.append(Block(block.kind, range(first, len(folded.loads))))
         folded.levels.append(level)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dask.typing import Key
@@ -15,12 +15,22 @@ from dask_knot.planning.resources import Resources
 
 # Calling even an empty task takes about this long, and a weight above 0 keeps ratios defined.
 _LEAST_SECONDS = 1e-6
-_NOMINAL_SECONDS = 0.5
+_NOT_LOOKED = Cost(0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class NumberedGraph:
-    """The tasks of a plan, numbered in running order: inputs have lower numbers than readers."""
+    """The tasks of a plan, numbered in running order: inputs have lower numbers than readers.
+
+    Attributes
+    ----------
+    weights : list of float
+        Seconds; 0 for tasks of which nothing is known.
+    unknown : bytearray
+        1 for tasks of which nothing is known.
+    unevenness : float
+        Variance of the known work, for each second of it: tasks of one prefix differ so much.
+    """
 
     keys: list[Key]
     inputs: Adjacency
@@ -28,6 +38,8 @@ class NumberedGraph:
     literals: dict[int, list[Key]]
     external: dict[int, list[Key]]
     weights: list[float]
+    unknown: bytearray
+    unevenness: float
     kinds: list[int]
     resources: list[Resources]
     wanted: list[int]
@@ -52,6 +64,7 @@ def build_graph(request: PlanRequest) -> NumberedGraph:
     for task in order:
         inputs.append(map(number.__getitem__, numbering.noted(task)))
     keys = [numbering.keys[task] for task in order]
+    known = _knowledge(keys, request)
     resources, kinds = _resource_classes(keys, request)
     return NumberedGraph(
         keys=keys,
@@ -59,7 +72,9 @@ def build_graph(request: PlanRequest) -> NumberedGraph:
         readers=inputs.reversed_edges(),
         literals={number[task]: found for task, found in numbering.literals.items()},
         external={number[task]: found for task, found in numbering.external.items()},
-        weights=_weights(keys, request.costs, request.seconds),
+        weights=known.weights,
+        unknown=known.unknown,
+        unevenness=known.unevenness,
         kinds=kinds,
         resources=resources,
         wanted=[number[task] for task in starts],
@@ -134,25 +149,34 @@ def _resource_classes(
     return [*number], kinds
 
 
-def _weights(
-    keys: Sequence[Key], costs: Mapping[str, Cost], seconds: Mapping[Key, float]
-) -> list[float]:
-    if not costs and not seconds:
-        return [_NOMINAL_SECONDS] * len(keys)
-    by_name: dict[Key, float] = {}
-    weights = []
+@dataclass(frozen=True, slots=True)
+class _Knowledge:
+    """What is known of every task: its seconds (0 if nothing is), and whether nothing is."""
+
+    weights: list[float]
+    unknown: bytearray
+    unevenness: float = 0.0
+
+
+def _knowledge(keys: Sequence[Key], request: PlanRequest) -> _Knowledge:
+    costs = request.costs
+    if not costs and not request.seconds:
+        return _Knowledge([0.0] * len(keys), bytearray(b"\1" * len(keys)))
+    by_name: dict[Key, Cost | None] = {}
+    found: list[Cost | None] = []
     for key in keys:
         # Tuple keys of a collection share their first element, so splitting it once is enough.
         name = key[0] if type(key) is tuple and key else key
-        weight = by_name.get(name)
-        if weight is None:
+        cost = by_name.get(name, _NOT_LOOKED)
+        if cost is _NOT_LOOKED:
             cost = costs.get(key_split(name))
-            weight = _NOMINAL_SECONDS if cost is None else max(cost.seconds, _LEAST_SECONDS)
             if name is not key:
-                by_name[name] = weight
-        weights.append(weight)
-    if seconds:
-        for task, key in enumerate(keys):
-            if key in seconds:
-                weights[task] = max(seconds[key], _LEAST_SECONDS)
-    return weights
+                by_name[name] = cost
+        found.append(cost)
+    for task, key in enumerate(keys if request.seconds else ()):
+        if key in request.seconds:
+            found[task] = Cost(request.seconds[key])
+    weights = [0.0 if cost is None else max(cost.seconds, _LEAST_SECONDS) for cost in found]
+    unknown = bytearray([cost is None for cost in found])
+    variance = sum(cost.deviation**2 for cost in found if cost is not None and cost.deviation)
+    return _Knowledge(weights, unknown, variance / max(sum(weights), _LEAST_SECONDS))

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 from dask_knot.planning.graph import NumberedGraph
+from dask_knot.planning.reductions import IN_A_ROW, columns_of_joins
 from dask_knot.planning.request import Limits
-from dask_knot.planning.sizing import chunk, count_columns, spread, widest
-from dask_knot.planning.workload import Workload, fair_share, find_components, measure_workload
+from dask_knot.planning.sizing import Amounts, chunk, count_columns, count_unknown, spread, widest
+from dask_knot.planning.workload import (
+    Workload,
+    fair_count,
+    fair_share,
+    find_components,
+    measure_workload,
+)
+from dask_knot.plural import many
 
 _NO_SHARD = -1
 # A last task that reads this many times more values than a stage has columns only collects them.
@@ -25,11 +34,27 @@ class Block:
 
 @dataclass(slots=True)
 class Partition:
-    """The shard of each task, the blocks of every level, and the seconds of every shard."""
+    """Tasks in shards.
+
+    Attributes
+    ----------
+    shard_of : list of int
+        By task.
+    levels : list of list of Block
+        The blocks of every level.
+    loads : list of float
+        By shard, the seconds of the tasks of which something is known.
+    unknown : list of int
+        By shard, the tasks of which nothing is known.
+    reasons : list of str
+        Why columns are fewer than tasks of unknown length.
+    """
 
     shard_of: list[int]
     levels: list[list[Block]] = field(default_factory=list)
     loads: list[float] = field(default_factory=list)
+    unknown: list[int] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
 
 
 def partition(graph: NumberedGraph, limits: Limits) -> Partition:
@@ -37,8 +62,9 @@ def partition(graph: NumberedGraph, limits: Limits) -> Partition:
 
     A task whose inputs of the latest level lie in one shard joins that shard; all others
     open the next level, where they are dealt into columns again. So do the readers of a task
-    with more than a slot's part of the level's work behind it: ``x - x.mean()`` would else end
-    in the one shard that made the mean. Values from outside of the plan come before level 0.
+    with more than a slot's part of the level's work behind it, in seconds or in tasks of unknown
+    length: ``x - x.mean()`` would else end in the one shard that made the mean. Values from
+    outside of the plan come before level 0.
     """
     cutting = _Cutting(graph, limits)
     opening = [task for task, upstream in enumerate(graph.inputs) if not upstream]
@@ -60,7 +86,9 @@ class _Cutting:
         self._kind_of_shard: list[int] = []
         self._size_of_shard: list[int] = []
         self._first = 0  # the first shard of the open level
-        self._fair = 0.0  # what lies behind one task of the level before its readers spread
+        # What lies behind one task of the level before its readers spread: seconds, and tasks.
+        self._fair = self._fair_count = 0.0
+        self._in_a_row = IN_A_ROW
         self._homes: dict[int, int] = {}  # openers that only resources or a limit kept away
         self.result = Partition([_NO_SHARD] * len(graph))
 
@@ -71,7 +99,8 @@ class _Cutting:
             by_kind.setdefault(self._graph.kinds[task], []).append(task)
         columns_by_kind = {kind: self._columns(tasks) for kind, tasks in by_kind.items()}
         self._first = len(self.result.loads)
-        self._fair = fair_share(sum(self._work.weights[task] for task in opening), self._limits)
+        self._fair = fair_share(self._work.seconds.total(opening), self._limits)
+        self._fair_count = fair_count(self._work.unknown.total(opening), self._limits)
         self._homes = {}
         level = []
         for kind, columns in columns_by_kind.items():
@@ -97,18 +126,32 @@ class _Cutting:
                     self._join(reader, home)
                     placed.append(reader)
         left.sort()
+        self._note_unknown(placed)
         return left
+
+    def _note_unknown(self, placed: Sequence[int]) -> None:
+        """Count the tasks of unknown length in the shards of the level."""
+        shards = len(self.result.loads) - self._first
+        counts = [0] * shards
+        for task in compress(placed, map(self._graph.unknown.__getitem__, placed)):
+            counts[self.result.shard_of[task] - self._first] += 1
+        self.result.unknown += counts
+        # Joins may well run as many in a row as other tasks do in any case.
+        self._in_a_row = max(self._in_a_row, sum(counts) // shards)
 
     def _home(self, task: int) -> int:
         """Find the shard of this level that a task can join."""
         home = _NO_SHARD
         first, fair, shard_of = self._first, self._fair, self.result.shard_of
-        parallel = self._work.parallel
+        parallel, hidden = self._work.seconds.parallel, self._work.unknown.parallel
+        fair_count = self._fair_count
         for made in self._graph.inputs[task]:
             shard = shard_of[made]
             if shard < first:
                 continue
-            if (home != shard and home != _NO_SHARD) or parallel[made] > fair:
+            if home != shard and home != _NO_SHARD:
+                return _NO_SHARD
+            if parallel[made] > fair or hidden[made] > fair_count:
                 return _NO_SHARD
             home = shard
         is_same = self._kind_of_shard[home] == self._graph.kinds[task]
@@ -131,16 +174,49 @@ class _Cutting:
             self._join(task, shard)
 
     def _columns(self, tasks: Sequence[int]) -> list[list[int]]:
-        flow = self._work.weights
-        columns = count_columns(sum(flow[task] for task in tasks), len(tasks), self._limits)
-        if (followed := self._follow(tasks, columns)) is not None:
+        columns = self._count(tasks)
+        flow = self._flow(tasks, columns)
+        if (followed := self._follow(tasks, columns, flow)) is not None:
             return followed
         if self._limits.tasks_per_shard is not None:
             columns = max(columns, -(-len(tasks) // self._most))
             return chunk(tasks, flow, columns, self._most)
         return spread(tasks, flow, self._components, columns)
 
-    def _follow(self, tasks: Sequence[int], columns: int) -> list[list[int]] | None:
+    def _count(self, tasks: Sequence[int]) -> int:
+        """Decide how many columns begin with some tasks, by what is known and what is not."""
+        seconds = self._work.seconds.total(tasks)
+        columns = count_columns(seconds, len(tasks), self._limits, seconds * self._graph.unevenness)
+        hidden = self._work.unknown.total(tasks)
+        wide = count_unknown(hidden, len(tasks), self._limits)
+        if wide <= columns:
+            return columns
+        if self.result.levels and self._limits.tasks_per_shard is None:
+            few = columns_of_joins(self._graph, tasks, self._work.hubs, self._in_a_row, wide)
+            if few < wide:
+                self.result.reasons.append(
+                    f"level {len(self.result.levels)}: {many('job', max(few, columns))} in place of"
+                    f" {wide} for a tree of joins: about {self._in_a_row} of them in a row"
+                )
+            wide = few
+        return max(columns, wide)
+
+    def _flow(self, tasks: Sequence[int], columns: int) -> Amounts:
+        """Weigh what begins with each task, by seconds and by tasks of unknown length together.
+
+        One of these counts as much as the heaviest that is known, and at least as a fair column:
+        it gets the company that this one gets.
+        """
+        seconds, unknown = self._work.seconds, self._work.unknown
+        known = seconds.total(tasks)
+        if not known:
+            return unknown.flow
+        if not unknown.total(tasks):
+            return seconds.flow
+        nominal = max(known / columns, *map(seconds.flow.__getitem__, tasks))
+        return {task: seconds.flow[task] + nominal * unknown.flow[task] for task in tasks}
+
+    def _follow(self, tasks: Sequence[int], columns: int, flow: Amounts) -> list[list[int]] | None:
         """Keep the columns of the level before, where tasks could not join for resources only.
 
         Each child of the new stage then waits for one child of the old one (N_TO_N).
@@ -154,7 +230,6 @@ class _Cutting:
         if not is_one_block or 2 * len(by_home) < columns:
             return None
         followed = [by_home[home] for home in sorted(by_home)]
-        flow = self._work.weights
         loads = [sum(flow[task] for task in column) for column in followed]
         uneven = max(loads) * len(loads) > 2 * sum(loads)
         if uneven or max(len(column) for column in followed) > self._most:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
+from math import sqrt
 
 from dask.utils import format_time
 
@@ -11,9 +13,13 @@ from dask_knot.planning.folding import fold
 from dask_knot.planning.graph import NumberedGraph, build_graph
 from dask_knot.planning.partition import Block, Partition, partition
 from dask_knot.planning.plan import Plan, Stage
-from dask_knot.planning.request import PlanRequest
-from dask_knot.planning.shards import ShardBuilder, split_blocks
+from dask_knot.planning.request import Limits, PlanRequest
+from dask_knot.planning.shards import ShardBuilder, count_prefixes, split_blocks
+from dask_knot.planning.sizing import widest
 from dask_knot.plural import many
+
+# Prefixes of unknown length that the reasons name; the others are counted.
+_NAMED = 3
 
 
 def make_plan(request: PlanRequest) -> Plan:
@@ -48,7 +54,9 @@ def make_plan(request: PlanRequest) -> Plan:
     return Plan(
         joined,
         (
-            _first_reason(graph, cut, request),
+            *_first_reasons(graph, cut, request.limits),
+            *_unknown_reasons(stages, graph, request),
+            *cut.reasons,
             *reasons,
             *_last_reasons(folded, len(blocks), len(joined)),
         ),
@@ -70,13 +78,50 @@ def _stages(
     ]
 
 
-def _first_reason(graph: NumberedGraph, cut: Partition, request: PlanRequest) -> str:
+def _first_reasons(graph: NumberedGraph, cut: Partition, limits: Limits) -> list[str]:
+    """Say the shape, and what of the plan's tasks was known."""
     shards = [sum(len(block.shards) for block in level) for level in cut.levels]
-    return (
-        f"{many('task', len(graph))} of {format_time(sum(graph.weights))} for "
-        f"{many('slot', request.limits.slots)}: "
+    reasons = [
+        f"{many('task', len(graph))} for {many('slot', limits.slots)}: "
         f"level{'s' if len(shards) > 1 else ''} of {many('shard', *shards)}"
-    )
+    ]
+    if known := len(graph) - sum(graph.unknown):
+        seconds = sum(graph.weights)
+        mean, off = seconds / known, sqrt(graph.unevenness * seconds / known)
+        spread = f" give or take {format_time(off)}" if off else ""
+        reasons.append(
+            f"{many('task', known)} of known length: {format_time(seconds)} of work, "
+            f"{format_time(mean)}{spread} each"
+        )
+    return reasons
+
+
+def _unknown_reasons(
+    stages: Sequence[Stage], graph: NumberedGraph, request: PlanRequest
+) -> list[str]:
+    """Say of which tasks nothing is known, and how wide they go for that."""
+    if not any(graph.unknown):
+        return []
+    if request.seconds:
+        found = count_prefixes(compress(graph.keys, graph.unknown))
+    else:
+        found = {}
+        for stage in stages:
+            for shard in stage.shards:
+                for prefix, tasks in shard.prefixes.items():
+                    if prefix not in request.costs:
+                        found[prefix] = found.get(prefix, 0) + tasks
+    most = sorted(found, key=lambda prefix: -found[prefix])
+    wide = widest(request.limits)
+    reasons = [
+        f"nothing is known of {many('task', found[prefix])} of {prefix!r}"
+        + (f": a job each, up to {wide:,}" if found[prefix] > 1 else "")
+        for prefix in most[:_NAMED]
+    ]
+    if len(most) > _NAMED:
+        rest = many("task", sum(found[prefix] for prefix in most[_NAMED:]))
+        reasons.append(f"nor of {rest} of other prefixes")
+    return reasons
 
 
 def _last_reasons(cut: Partition, stages: int, joined: int) -> list[str]:

@@ -57,6 +57,7 @@ class ShardBuilder:
             literals=tuple(self._literals[number]),
             weight=self._cut.loads[number],
             prefixes=count_prefixes(names),
+            unknown=self._cut.unknown[number],
         )
 
     def readings(self, blocks: Sequence[Block], request: PlanRequest) -> list[Reading]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from heapq import heapify, heapreplace
-from math import ceil
+from math import ceil, sqrt
 
 from dask_knot.planning.request import Limits
+
+#: The work that begins with each task: of all tasks, or of those of one level.
+Amounts = Sequence[float] | Mapping[int, float]
 
 # More shards than this for each slot balance no better and cost a job start each.
 _MOST_SHARDS_PER_SLOT = 8
@@ -19,22 +23,39 @@ def widest(limits: Limits) -> int:
     return limits.slots * min(limits.shards_per_slot, _MOST_SHARDS_PER_SLOT)
 
 
-def count_columns(seconds: float, tasks: int, limits: Limits) -> int:
-    """Decide how many columns share some seconds of work that begins with some tasks.
+def count_columns(seconds: float, tasks: int, limits: Limits, variance: float = 0.0) -> int:
+    """Decide how many columns share some seconds of known work that begins with some tasks.
 
     Idle slots are used as long as a shard may work for longer than it takes to start; beyond
-    them shards are as long as the target says.
+    them shards are as long as the target says, or shorter if tasks of one prefix differ. A slot's
+    part of the work is off by as much as its standard deviation; in so many rounds of jobs a slot
+    is off by that part of it only, since slots that are done early take more shards, but each
+    round costs a job start. Both together are least with the square root of their ratio.
     """
-    idle = min(limits.slots, int(_UNSURE * seconds / max(limits.job_start_seconds, 1e-9)))
+    start = max(limits.job_start_seconds, 1e-9)
+    idle = min(limits.slots, int(_UNSURE * seconds / start))
     columns = max(idle, min(ceil(seconds / limits.target_seconds), widest(limits)))
+    if columns >= limits.slots and variance:
+        rounds = sqrt(sqrt(variance / limits.slots) / start)
+        columns = max(columns, min(int(rounds * limits.slots), widest(limits)))
     if columns > limits.slots:
-        # Rounds of jobs should be full: 3 equal shards on 2 slots take as long as 4.
+        # Rounds of jobs should be full: 3 equal shards on 2 slots take as long as 4. Tasks that
+        # are few and long have no more columns than tasks: 25 on 16 slots are 25.
         columns = -(-columns // limits.slots) * limits.slots
     return max(1, min(columns, tasks))
 
 
+def count_unknown(unknown: float, tasks: int, limits: Limits) -> int:
+    """Decide how many columns share tasks of unknown length: one has a column, if there are enough.
+
+    Width costs one job start each; narrowness can cost all the time that there is.
+    """
+    # Shares of tasks that several columns begin are summed up, so the sum may be a little off.
+    return max(1, min(ceil(unknown - 1e-6), widest(limits), tasks))
+
+
 def spread(
-    tasks: Sequence[int], flow: Sequence[float], components: Sequence[int], columns: int
+    tasks: Sequence[int], flow: Amounts, components: Sequence[int], columns: int
 ) -> list[list[int]]:
     """Deal tasks into columns of about the same weight.
 
@@ -47,7 +68,7 @@ def spread(
         part = components[task]
         totals[part] = totals.get(part, 0.0) + flow[task]
     fair = sum(totals.values()) / columns
-    small = {part: total for part, total in totals.items() if total <= 1.001 * fair}
+    small = _uncut(tasks, components, totals, 1.001 * fair)
     pool = sum(totals.values()) - sum(small.values()) if len(small) < len(totals) else 0.0
     ranges = max(1, round(pool / fair))
     # The ranges come first: they are about as heavy as a column, so each gets one to itself.
@@ -65,7 +86,18 @@ def spread(
     return [column for column in dealt if column]
 
 
-def chunk(tasks: Sequence[int], flow: Sequence[float], columns: int, most: int) -> list[list[int]]:
+def _uncut(
+    tasks: Sequence[int], components: Sequence[int], totals: dict[int, float], most: float
+) -> dict[int, float]:
+    """Give the components that aren't cut: those that fit into a column, and those of one task."""
+    small = {part: total for part, total in totals.items() if total <= most}
+    if len(small) == len(totals):
+        return small
+    counts = Counter(part for part in map(components.__getitem__, tasks) if part not in small)
+    return {part: total for part, total in totals.items() if part in small or counts[part] == 1}
+
+
+def chunk(tasks: Sequence[int], flow: Amounts, columns: int, most: int) -> list[list[int]]:
     """Cut tasks into contiguous columns of about the same weight and at most so many tasks."""
     fair = sum(flow[task] for task in tasks) / columns
     cut: list[list[int]] = [[]]

@@ -5,11 +5,39 @@ Where much work fans out, readers should spread; independent parts can be placed
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 
 from dask_knot.planning.graph import NumberedGraph
 from dask_knot.planning.request import Limits
+from dask_knot.planning.sizing import widest
+
+# Ways that work of unknown length behind a task must have side by side before a stage is begun for
+# them. Up to here the shard that is stuck hands over what it has not begun: that costs a job start
+# only if need be, and a stage costs one for certain (each diamond of two branches would be one).
+_WAYS = 4
+_KNOWN_WAYS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """The work behind each task, in seconds or in tasks.
+
+    Attributes
+    ----------
+    flow : list of float
+        A task's own work and its share of that of all tasks that need it.
+    parallel : list of float
+        The work behind a task that can run side by side; 0 if few readers have most of it.
+    """
+
+    flow: list[float]
+    parallel: list[float]
+
+    def total(self, tasks: Iterable[int]) -> float:
+        """Sum up the work that begins with some tasks."""
+        return sum(map(self.flow.__getitem__, tasks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,32 +46,47 @@ class Workload:
 
     Attributes
     ----------
-    weights : list of float
-        A task's own seconds and its share of those of all tasks that need it.
-    parallel : list of float
-        The seconds behind a task that can run side by side; 0 if one reader has most of them.
+    seconds : Measure
+        Of the tasks of which something is known.
+    unknown : Measure
+        The number of the tasks of which nothing is known.
     hubs : bytearray
-        1 where those seconds are more than one slot's part of the whole plan.
+        1 where more than one slot's part of the plan can run side by side behind a task.
     """
 
-    weights: list[float]
-    parallel: list[float]
+    seconds: Measure
+    unknown: Measure
     hubs: bytearray
 
 
 def measure_workload(graph: NumberedGraph, limits: Limits) -> Workload:
-    """Measure the work behind every task, from the last task to the first."""
-    most = fair_share(sum(graph.weights), limits)
-    flow = graph.weights.copy()
-    largest = [0.0] * len(graph)
+    """Measure the work behind every task: the known seconds, and the tasks of unknown ones."""
     hubs = bytearray(len(graph))
+    count = sum(graph.unknown)
+    nothing = [0.0] * len(graph)
+    seconds = unknown = Measure(nothing, nothing)
+    if count < len(graph):
+        most = fair_share(sum(graph.weights), limits)
+        seconds = _measure(graph, graph.weights, hubs, most, _KNOWN_WAYS)
+    if count:
+        tasks = [*map(float, graph.unknown)]
+        unknown = _measure(graph, tasks, hubs, fair_count(count, limits), _WAYS)
+    return Workload(seconds, unknown, hubs)
+
+
+def _measure(
+    graph: NumberedGraph, weights: Sequence[float], hubs: bytearray, most: float, ways: int
+) -> Measure:
+    """Add work up from the last task to the first, and mark the hubs, behind which it ends."""
+    flow = [*weights]
+    largest = [0.0] * len(graph)
     for task in range(len(graph) - 1, -1, -1):
-        behind = flow[task] - graph.weights[task]
+        behind = flow[task] - weights[task]
         # One heavy reader is a chain: only work that can run side by side is worth spreading.
-        is_wide = 0.0 < 2 * largest[task] <= behind * 1.001
-        if is_wide and behind > most:
+        is_wide = 0.0 < ways * largest[task] <= behind * 1.001
+        if hubs[task] or (is_wide and behind > most):
             hubs[task] = 1
-            flow[task] = graph.weights[task]
+            flow[task] = weights[task]
         if upstream := graph.inputs[task]:
             share = flow[task] / len(upstream)
             for made in upstream:
@@ -52,7 +95,7 @@ def measure_workload(graph: NumberedGraph, limits: Limits) -> Workload:
                     largest[made] = share
         # This task has been visited, so its place can hold the answer.
         largest[task] = behind if is_wide else 0.0
-    return Workload(flow, largest, hubs)
+    return Measure(flow, largest)
 
 
 def fair_share(seconds: float, limits: Limits) -> float:
@@ -61,6 +104,13 @@ def fair_share(seconds: float, limits: Limits) -> float:
         return inf
     # A little more than fair, so that rounding decides nothing.
     return 1.001 * max(limits.target_seconds, seconds / limits.slots)
+
+
+def fair_count(tasks: float, limits: Limits) -> float:
+    """Give how many of some tasks of unknown length one shard may have; on one slot all."""
+    if limits.slots == 1:
+        return inf
+    return 1.001 * max(1.0, tasks / widest(limits))
 
 
 def find_components(graph: NumberedGraph, hubs: bytearray, fan_in: int) -> list[int]:

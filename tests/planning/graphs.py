@@ -30,7 +30,7 @@ def tree(leaves: int, every: int = 2) -> tuple[Dependencies, Key]:
     while len(level) > 1:
         depth += 1
         groups = [level[n : n + every] for n in range(0, len(level), every)]
-        level = [(f"sum{depth}", n) for n in range(len(groups))]
+        level = [("sum", depth, n) for n in range(len(groups))]
         dependencies.update(zip(level, groups, strict=True))
     return dependencies, level[0]
 
