@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from benchmarks.simulate.api import Api
-from benchmarks.simulate.fleet import FAILED, HELD, SUCCEEDED, Array, Child, Fleet, Program
+from benchmarks.simulate.fleet import Fleet
+from benchmarks.simulate.jobs import FAILED, HELD, SUCCEEDED, Array, Child, Program
 from benchmarks.simulate.laptop import Meter
 from dask_knot.batch.limits import LISTED_JOBS
 from dask_knot.batch.rules import DEPENDENCY_FAILED, Wait, is_called, roll_up, status_summary

@@ -4,65 +4,25 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dask.typing import Key
 
 from benchmarks.simulate import timetable
-from benchmarks.simulate.fleet import Child
+from benchmarks.simulate.jobs import Child
 from benchmarks.simulate.ledger import Ledger
-from benchmarks.simulate.network import Traffic, read_seconds
-from benchmarks.simulate.objects import SimulatedRun
-from benchmarks.simulate.sources import Fetched, fetch
+from benchmarks.simulate.network import read_seconds
+from benchmarks.simulate.site import Site
+from benchmarks.simulate.sources import fetch
 from benchmarks.simulate.timetable import Reads
-from benchmarks.simulate.world import Workload
 from dask_knot.job import parts as job_parts
 from dask_knot.run.manifest import Manifest
-from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.names import ShardId
 from dask_knot.run.orders import Claimant
 from dask_knot.run.work import ShardWork
 
 #: The first attempt of a twin; those of others count from 1.
 TWIN = 50
-
-
-@dataclass(slots=True, eq=False)
-class Site:
-    """What the children of a session share.
-
-    Attributes
-    ----------
-    run : SimulatedRun
-        Where packs and manifests are.
-    truth : Workload
-        What tasks take, and how large values are.
-    traffic : Traffic
-        Counts what children ask of S3.
-    tasks : int
-        Tasks that have ended.
-    at_work : dict of StageId to dict of ShardProgram to None
-        The children that run, in the order of their starts.
-    """
-
-    run: SimulatedRun
-    truth: Workload
-    traffic: Traffic
-    tasks: int = 0
-    at_work: dict[StageId, dict[ShardProgram, None]] = field(default_factory=dict)
-
-    def heed(self, stage: StageId) -> None:
-        """Let the children of a stage know of new orders: they see them when they look next."""
-        for program in list(self.at_work.get(stage, ())):
-            program.expect_orders()
-
-    def seconds(self, key: Key, fetched: Fetched, outside: Sequence[Key]) -> float:
-        """Give what a task takes in its job: its own time, and what goes with values."""
-        numbers, truth = self.run.numbers, self.truth
-        nbytes = sum(fetched.nbytes.get(read, 0) for read in outside)
-        took = truth.seconds.get(key, 0.0) + numbers.task_overhead + nbytes / numbers.unpickle_rate
-        read = truth.reads.get(key)
-        return took if read is None else took + read_seconds(numbers, read)
 
 
 class Turn(NamedTuple):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchmarks.simulate.numbers import Numbers
 
 if TYPE_CHECKING:
-    from benchmarks.simulate.fleet import Child
+    from benchmarks.simulate.jobs import Child
 
 
 @dataclass(slots=True, eq=False)

@@ -33,7 +33,7 @@ class SimulatedStore(Store):
 
     def __init__(self, traffic: Traffic, meter: Meter) -> None:
         super().__init__(URL)
-        self.traffic = traffic
+        self.counted = traffic
         self.meter = meter
         self._objects: dict[str, bytes] = {}
 
@@ -41,13 +41,13 @@ class SimulatedStore(Store):
         """Write an object."""
         whole = b"".join(data)
         self._objects[name] = whole
-        self.traffic.put(len(whole))
+        self.counted.put(len(whole))
         self.meter.upload(len(whole))
 
     def put_new(self, name: str, data: Iterable[Bytes]) -> bool:
         """Write an object unless one of that name is there."""
         if name in self._objects:
-            self.traffic.put(0)
+            self.counted.put(0)
             self.meter.upload(0)
             return False
         self.put(name, data)
@@ -56,7 +56,7 @@ class SimulatedStore(Store):
     def get(self, name: str) -> memoryview:
         """Read an object."""
         found = self._objects.get(name)
-        self.traffic.get(0 if found is None else len(found))
+        self.counted.get(0 if found is None else len(found))
         self.meter.download(0 if found is None else len(found))
         if found is None:
             raise MissingObjectError(f"there is no {name}")
@@ -73,7 +73,7 @@ class SimulatedStore(Store):
         for name in gone:
             self._objects.pop(name, None)
         requests = -(-len(gone) // LISTED)
-        self.traffic.requests["delete"] += requests
+        self.counted.requests["delete"] += requests
         self.meter.spend(requests * self.meter.numbers.client_latency)
 
     def at_once(self) -> SimulatedStore:
@@ -83,7 +83,7 @@ class SimulatedStore(Store):
     def list_pages(self, names: int) -> None:
         """List so many names."""
         pages = names // LISTED + 1
-        self.traffic.requests["list"] += pages
+        self.counted.requests["list"] += pages
         self.meter.spend(pages * self.meter.numbers.client_latency)
 
 
@@ -147,7 +147,7 @@ class SimulatedRun(Run):
         pack.nbytes = [self._packed(one) for one in pack.works]
         self.packs[stage] = pack
         tasks = sum(len(one.tasks) for one in pack.works)
-        self.store.traffic.put(sum(pack.nbytes))
+        self.store.counted.put(sum(pack.nbytes))
         self.store.meter.upload(sum(pack.nbytes))
         self.store.meter.spend(tasks * (self.numbers.planning + self.numbers.packing))
         return self.url_of(stage)
@@ -179,7 +179,7 @@ class SimulatedRun(Run):
     def read_manifest(self, id: ManifestId) -> Commit:
         """Read a manifest."""
         commit, size = self.manifest_of(id)
-        self.store.traffic.get(size)
+        self.store.counted.get(size)
         self.store.meter.download(size)
         return commit
 
@@ -226,7 +226,7 @@ class SimulatedRun(Run):
                 size += nbytes
             elif node.key not in self._constants:
                 self._constants.add(node.key)
-                self.store.traffic.put(nbytes)
+                self.store.counted.put(nbytes)
                 self.store.meter.upload(nbytes)
         return size
 

@@ -13,11 +13,12 @@ import dask
 
 from benchmarks.simulate.api import Api
 from benchmarks.simulate.batch import SimulatedBatch
-from benchmarks.simulate.child import ShardProgram, Site
+from benchmarks.simulate.child import ShardProgram
 from benchmarks.simulate.fleet import Fleet
 from benchmarks.simulate.laptop import Meter, Threads
 from benchmarks.simulate.network import Traffic
 from benchmarks.simulate.objects import URL, SimulatedRun, SimulatedStore
+from benchmarks.simulate.site import Site
 from benchmarks.simulate.world import Outcome, Workload, World
 from dask_knot.batch.request import JobTemplate
 from dask_knot.planning import Resources

@@ -13,7 +13,8 @@ from itertools import pairwise
 from dask.typing import Key
 
 from benchmarks.simulate.api import Api
-from benchmarks.simulate.fleet import Array, Fleet, Phases
+from benchmarks.simulate.fleet import Fleet
+from benchmarks.simulate.jobs import Array, Phases
 from benchmarks.simulate.network import Traffic, read_seconds, write_seconds
 from benchmarks.simulate.shapes import Shape
 from benchmarks.simulate.timeline import Timeline

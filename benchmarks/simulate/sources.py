@@ -56,8 +56,8 @@ def fetch(
     ]
     large = [node.key for node in work.literals if sizes.get(node.key, 0) >= LARGE]
     requests += [([key], sizes[key]) for key in large]
-    for _, nbytes in requests:
-        traffic.get(nbytes)
+    for _, size in requests:
+        traffic.get(size)
     there |= arrivals(run.numbers, begin, requests)
     nbytes = {key: place.length for key, place in far} | {key: sizes[key] for key in large}
     return Fetched(there, nbytes, lost, begin)
