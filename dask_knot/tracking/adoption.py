@@ -127,6 +127,6 @@ def _find(state: TrackerState, record: KeyRecord, place: Place, now: float) -> N
     """Have a value that a client of another session scattered."""
     group = ShardRecord(None, 0)
     group.move(ShardEvent.SCATTERED)
-    group.write({place.name})
+    group.own.write({place.name})
     state.keep(group, place.length)
     record.scatter(group, Output(0, Kind.FINISHED, place, place.length, 0, now, now))

@@ -17,17 +17,17 @@ QUIET = 10.0
 
 def begin_arrival(state: TrackerState, event: events.ArrivalBegan, now: float) -> None:
     """Note that a graph of a client is taken up."""
-    state.stream.begin(now)
+    state.inflow.begin(now)
 
 
 def end_arrival(state: TrackerState, event: events.ArrivalEnded, now: float) -> None:
     """Note that a graph of a client was taken up, or refused."""
-    state.stream.end(now)
+    state.inflow.end(now)
 
 
 def submit(state: TrackerState, event: events.GraphSubmitted, now: float) -> None:
     """Take a graph in, and gather what is missing of it."""
-    if state.is_idle and now - state.stream.last > QUIET:
+    if state.is_idle and now - state.inflow.last > QUIET:
         state.since, state.earlier = state.plans, EarlierTally()
     missing = []
     for key in event.graph.wanted:
@@ -89,7 +89,7 @@ def scatter(state: TrackerState, event: events.ValuesScattered, now: float) -> N
         output = Output(len(group.outputs), Kind.FINISHED, place, place.length, 0, now, now)
         record = KeyRecord(key, None, digest=event.digests.get(key))
         state.keep(group, place.length)
-        group.write({place.name})
+        group.own.write({place.name})
         if key in state.keys:
             state.replace(state.keys[key], record)
         state.keys[key] = record

@@ -13,11 +13,11 @@ from dask_knot.tracking import demand, gathering
 from dask_knot.tracking.actions import MakePlan
 from dask_knot.tracking.durations import KnownFrom
 from dask_knot.tracking.events import Graph, GraphSubmitted
+from dask_knot.tracking.inflow import Inflow
 from dask_knot.tracking.moves import KeyEvent, KeyState
 from dask_knot.tracking.pace import Pace
 from dask_knot.tracking.records import KeyRecord
 from dask_knot.tracking.state import TrackerState
-from dask_knot.tracking.stream import Stream
 
 
 class Foresight(NamedTuple):
@@ -46,7 +46,7 @@ def foresee(state: TrackerState, graph: Graph, lost: Set[ShardId] = frozenset())
 
     Of shards that are `lost` nothing is expected.
     """
-    later = TrackerState(state.names, state.limits, state.default, Stream(Pace(0.0, 0.0)))
+    later = TrackerState(state.names, state.limits, state.default, Inflow(Pace(0.0, 0.0)))
     later.keys = {key: _copied(record) for key, record in state.keys.items()}
     later.durations = state.durations
     later.catalog = state.catalog.copy(lost)

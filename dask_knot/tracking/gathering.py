@@ -79,10 +79,10 @@ def due(state: TrackerState) -> float | None:
         return float("-inf")
     if draft.is_urgent and not state.is_busy:
         return draft.first
-    longest = draft.first + state.stream.longest
-    if state.is_busy or state.stream.arriving:
+    longest = draft.first + state.inflow.longest
+    if state.is_busy or state.inflow.arriving:
         return longest
-    return min(longest, max(draft.last, state.stream.last) + state.stream.quiet)
+    return min(longest, max(draft.last, state.inflow.last) + state.inflow.quiet)
 
 
 def plan_if_due(state: TrackerState, now: float) -> None:
@@ -139,8 +139,8 @@ def _join_drafts(
     tasks_per_shard: int | None = None,
 ) -> list[tuple[Draft, KeyRecord]]:
     """Put keys into drafts; all of them, before any of them is looked at."""
-    if not state.stream.arriving:
-        state.stream.note(now)
+    if not state.inflow.arriving:
+        state.inflow.note(now)
     drafts: dict[float, Draft] = {}
     joined = []
     for record in records:
@@ -160,10 +160,10 @@ def _draft(state: TrackerState, now: float, tasks_per_shard: int | None, priorit
         if draft.tasks_per_shard == tasks_per_shard and draft.priority == priority:
             return draft
         # What has waited its time isn't overtaken: a stream of others would keep it for ever.
-        is_overdue = draft.first + state.stream.longest < now
+        is_overdue = draft.first + state.inflow.longest < now
         if draft.tasks_per_shard is not None or draft.priority >= priority or is_overdue:
             place = number
-    urgent = state.stream.is_new
+    urgent = state.inflow.is_new
     draft = Draft(now, now, urgent, tasks_per_shard=tasks_per_shard, priority=priority)
     draft.note_look(state.told)
     state.drafts.insert(0 if tasks_per_shard is not None else place, draft)

@@ -19,7 +19,7 @@ def give_up(state: TrackerState, error: Exception, question: KeyAsked | None = N
     """
     if question is not None:
         _note(state, question, error)
-    state.stream.forget()
+    state.inflow.forget()
     drafts = [*state.drafts, *([state.planning[1]] if state.planning else [])]
     state.drafts.clear()
     state.planning = None

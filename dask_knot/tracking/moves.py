@@ -48,6 +48,8 @@ class KeyEvent(_Member):
     FAILURE_FOUND = auto()  # a manifest says that its task, or one before it, raised
     STARVED = auto()  # a manifest says that an input of it could not be read
     FAILURE_OLD = auto()  # a manifest of an earlier session says that it failed then
+    HANDED_OVER = auto()  # its shard has handed it over, to be planned again
+    WITHDRAWN = auto()  # its stage hadn't started, and is planned anew
     SHARD_LOST = auto()  # its shard ended without it, and is planned again
     SHARD_FAILED = auto()  # its shard ended without it, and won't be planned again
     VALUE_LOST = auto()  # its value can't be read, and isn't made again
@@ -72,6 +74,7 @@ class ShardEvent(_Member):
     ENDED = auto()  # all that its last manifest says was taken in
     CHILD_FAILED = auto()  # its child ended without a last manifest
     NOT_SUBMITTED = auto()  # Batch didn't take its stage
+    WITHDRAWN = auto()  # its stage hadn't started, and is planned anew
     UNNEEDED = auto()  # no shard of its stage makes anything that is needed
     GIVEN_UP = auto()  # the tracker made a mistake: whatever runs is ended
 
@@ -135,6 +138,8 @@ KEY_MOVES: Mapping[KeyState, Row[KeyEvent, KeyState]] = {
             KeyEvent.FAILURE_FOUND: KeyState.ERRED,
             KeyEvent.STARVED: KeyState.WAITING,
             KeyEvent.FAILURE_OLD: KeyState.WAITING,
+            KeyEvent.HANDED_OVER: KeyState.WAITING,
+            KeyEvent.WITHDRAWN: KeyState.WAITING,
             KeyEvent.SHARD_LOST: KeyState.WAITING,
             KeyEvent.SHARD_FAILED: KeyState.ERRED,
             KeyEvent.GIVEN_UP: KeyState.ERRED,
@@ -188,6 +193,7 @@ SHARD_MOVES: Mapping[ShardState, Row[ShardEvent, ShardState]] = {
             ShardEvent.ENDED: ShardState.DONE,
             ShardEvent.CHILD_FAILED: ShardState.FAILED,
             ShardEvent.NOT_SUBMITTED: ShardState.FAILED,
+            ShardEvent.WITHDRAWN: ShardState.DROPPED,
             ShardEvent.UNNEEDED: ShardState.DROPPED,
             ShardEvent.GIVEN_UP: ShardState.DROPPED,
         },

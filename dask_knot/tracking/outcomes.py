@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 from dask_knot.errors import CorruptObjectError, InternalError, JobError, MissingObjectError
 from dask_knot.run.manifest import Kind, Manifest, Output
-from dask_knot.tracking import gathering, losses
+from dask_knot.tracking import gathering, handover, losses
 from dask_knot.tracking.actions import WriteAgain
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound, SubmissionFailed
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent
@@ -22,10 +23,10 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
     written = {event.name, *(output.place.name for output in manifest.outputs)}
     shard = stage.shards[event.shard.index] if stage else None
     state.durations.learn(manifest.work)
-    if shard is None or shard.objects is None:
+    if shard is None or shard.own.are_gone:
         state.delete(sorted(written))
         return
-    shard.write(written)
+    shard.own.write(written)
     if stage is None or not shard.is_open:
         return
     if not _is_of(manifest, shard):
@@ -33,15 +34,19 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
         take_failed_child(state, ChildFailed(event.shard, Ending.UNREADABLE, error), now)
         return
     state.moved.update(manifest.moved)
-    shard.have_left(stage.tally.ran(shard.left, manifest))
+    shard.rest.take(manifest, now)
+    handover.note(state, shard, manifest)
+    shard.rest.have_left(stage.tally.ran(shard.rest.left, manifest))
     again = _take_outputs(state, shard, event, now)
     # Of what is tried again, inputs may be adopted from this very manifest.
     while any(record.state is KeyState.PLANNED for record in _told_of(shard, manifest)):
         again += _take_outputs(state, shard, event, now)
+    again += handover.plan_again(state, shard, manifest.handed, now)
     if manifest.final:
         _end(state, shard)
     for record in again:
         state.detach(record)
+    handover.release(state, shard)
     for record in shard.outputs if shard.alive else ():
         if record.shard is shard:
             state.drop_if_unneeded(record)  # its client has left
@@ -81,7 +86,9 @@ def _told_of(shard: ShardRecord, manifest: Manifest) -> list[KeyRecord]:
 
 def _told(shard: ShardRecord, manifest: Manifest) -> Iterator[tuple[Output, KeyRecord]]:
     for output in manifest.outputs:
-        yield output, shard.outputs[output.ordinal]
+        record = shard.output(output.ordinal)
+        if record is not None:
+            yield output, record
         yield from ((output, twin) for twin in shard.twins if twin.ordinal == output.ordinal)
 
 
@@ -99,9 +106,13 @@ def _try_again(state: TrackerState, records: list[KeyRecord], now: float) -> Non
 
 
 def _is_of(manifest: Manifest, shard: ShardRecord) -> bool:
-    """Tell whether a manifest speaks of outputs that the shard has."""
+    """Tell whether a manifest speaks of outputs that the shard has.
+
+    Beyond them there are those that it wrote for what it handed over, or was to hand over.
+    """
+    most = len(shard.outputs) if not shard.rest.is_asked and manifest.handed is None else inf
     return all(
-        0 <= output.ordinal < len(shard.outputs)
+        0 <= output.ordinal < most
         and (output.kind is Kind.ERRED or 0 <= output.type < len(manifest.types))
         for output in manifest.outputs
     )
@@ -151,7 +162,7 @@ def take_failed_child(state: TrackerState, event: ChildFailed, now: float) -> No
         _plan_again(state, shard, event, now)
 
 
-def take_failed_submission(state: TrackerState, event: SubmissionFailed) -> None:
+def take_failed_submission(state: TrackerState, event: SubmissionFailed, now: float) -> None:
     """Err the keys of a stage that Batch didn't take."""
     stage = state.stages.get(event.stage)
     for shard in stage.shards if stage else ():
@@ -164,8 +175,8 @@ def take_failed_submission(state: TrackerState, event: SubmissionFailed) -> None
 
 def _give_up(state: TrackerState, shard: ShardRecord, event: ShardEvent) -> None:
     assert shard.id is not None
-    state.stages[shard.id.stage].tally.give_up(shard.left)
-    shard.have_left({})
+    state.stages[shard.id.stage].tally.give_up(shard.rest.left)
+    shard.rest.have_left({})
     state.close(shard, event)
 
 

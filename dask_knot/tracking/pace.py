@@ -11,6 +11,23 @@ PAUSE_IN_STREAM, PAUSE_IN_LONGEST, WAIT_IN_STREAM, WAIT_IN_LONGEST = 5, 10, 10, 
 
 
 @dataclass(frozen=True, slots=True)
+class Mending:
+    """The way in which plans that are under way are mended.
+
+    Attributes
+    ----------
+    least : float
+        Seconds of work of a shard that aren't worth handing over: its child hears of it so seldom.
+    speculate : float, optional
+        A shard that takes so many times what half of its stage took is started a second time; None:
+        never.
+    """
+
+    least: float = 0.0
+    speculate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pace:
     """The time for which graphs are gathered, in seconds.
 

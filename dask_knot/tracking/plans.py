@@ -5,17 +5,18 @@ from __future__ import annotations
 from dask.typing import Key
 
 from dask_knot.errors import MissingObjectError
-from dask_knot.planning import Shard
+from dask_knot.planning import Dependency, DependencyType, Shard, Stage
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.record import pieces
 from dask_knot.tracking.actions import SubmitPlan, WithdrawPlan
 from dask_knot.tracking.adoption import hold_all
 from dask_knot.tracking.drafts import Draft
-from dask_knot.tracking.events import PlanMade
+from dask_knot.tracking.events import PlanMade, PlanningFailed
 from dask_knot.tracking.gaps import is_stale
 from dask_knot.tracking.moves import KeyEvent, KeyState
 from dask_knot.tracking.records import KeyRecord, ShardRecord
+from dask_knot.tracking.remainder import Remainder
 from dask_knot.tracking.stages import StageRecord
 from dask_knot.tracking.state import TrackerState
 from dask_knot.tracking.tally import Tally, remember, tally
@@ -43,7 +44,7 @@ def record_plan(state: TrackerState, event: PlanMade, now: float) -> None:
         for forgotten in remember(state.tallies, counted):
             if forgotten.id.plan >= state.since:
                 state.earlier.add(forgotten)
-        _record_stage(state, draft, counted, stage.shards)
+        _record_stage(state, draft, counted, stage)
     state.actions.append(SubmitPlan(number, plan, draft.tasks, inputs))
     state.let_go(draft.reads.values())
     for index in range(len(plan.stages)):
@@ -65,11 +66,11 @@ def _is_late(state: TrackerState, draft: Draft, event: PlanMade) -> bool:
     return any(map(state.catalog.has, made.keys, digests))
 
 
-def refuse_plan(state: TrackerState, number: int, error: Exception) -> None:
+def refuse_plan(state: TrackerState, event: PlanningFailed, now: float) -> None:
     """Err everything that a plan should have made."""
-    draft = planned(state, number)
+    draft = planned(state, event.number)
     if draft is not None:
-        refuse(state, draft, error)
+        refuse(state, draft, event.error)
 
 
 def refuse(state: TrackerState, draft: Draft, error: Exception) -> None:
@@ -110,22 +111,42 @@ def _running_plans(draft: Draft) -> frozenset[int]:
     return frozenset([id.stage.plan for id in running])
 
 
-def _record_stage(
-    state: TrackerState, draft: Draft, counted: Tally, shards: tuple[Shard, ...]
-) -> None:
+def _record_stage(state: TrackerState, draft: Draft, counted: Tally, planned: Stage) -> None:
     id = counted.id
-    stage = StageRecord(id, state.names.pack(id), state.names.orders(id), counted)
+    waits, pairs = _upstream(id, planned)
+    own = state.names.pack(id), state.names.orders(id)
+    stage = StageRecord(id, *own, counted, waits=waits, pairs=pairs)
     state.stages[id] = stage
     state.running.add(id)
-    state.open_shards += len(shards)
-    for index, shard in enumerate(shards):
-        made = ShardRecord(ShardId(id, index), len(shard.tasks), left=dict(shard.prefixes))
-        counted.expect(made.left)
+    state.open_shards += len(planned.shards)
+    for index, shard in enumerate(planned.shards):
+        made = _shard(ShardId(id, index), shard)
+        counted.expect(made.rest.left)
         stage.add(made)
         for key in shard.outputs:
             _output(state, draft, key).plan(made, draft.digest(key))
         for key in shard.inputs:
             made.read(draft.reads.get(key) or state.keys[key])
+
+
+def _shard(id: ShardId, shard: Shard) -> ShardRecord:
+    size = len(shard.tasks)
+    rest = Remainder(dict(shard.prefixes), {}, size, 0, shard.weight, shard.unknown)
+    return ShardRecord(id, size, width=len(shard.outputs), rest=rest)
+
+
+def _upstream(id: StageId, stage: Stage) -> tuple[frozenset[StageId], frozenset[StageId]]:
+    """Name the stages that one waits for, and those where child waits for child."""
+    ids = {found: _stage_id(id, found) for found in stage.depends_on}
+    pairs = [id for found, id in ids.items() if found.type is DependencyType.N_TO_N]
+    return frozenset(ids.values()), frozenset(pairs)
+
+
+def _stage_id(id: StageId, found: Dependency) -> StageId:
+    if isinstance(found.upstream, int):
+        return StageId(id.plan, found.upstream)
+    assert isinstance(found.upstream.id, StageId)
+    return found.upstream.id
 
 
 def _output(state: TrackerState, draft: Draft, key: Key) -> KeyRecord:

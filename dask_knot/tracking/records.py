@@ -9,8 +9,10 @@ from dask.typing import Key
 from dask_knot.run.manifest import Output
 from dask_knot.run.names import ShardId
 from dask_knot.tracking import moves
+from dask_knot.tracking.belongings import Belongings
 from dask_knot.tracking.events import Graph
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent, ShardState
+from dask_knot.tracking.remainder import Remainder
 
 
 @dataclass(slots=True, eq=False)
@@ -151,6 +153,13 @@ class KeyRecord:
         self.digest = work
         self.draft, self.shard, self.ordinal = None, shard, shard.add_output(self)
 
+    def stay(self, shard: ShardRecord, ordinal: int) -> None:
+        """Be a value that was inside a shard, until that handed over what reads it."""
+        self.move(KeyEvent.PLANNED)
+        self.digest = self.work
+        self.draft, self.shard, self.ordinal = None, shard, ordinal
+        shard.add_extra(self, ordinal)
+
     def adopt(self, shard: ShardRecord, ordinal: int) -> None:
         """Be an output that a shard of another plan was recorded to make."""
         self.move(KeyEvent.PLANNED)
@@ -200,16 +209,20 @@ class ShardRecord:
 
     Attributes
     ----------
-    size, left : int; dict of str to int
-        Number of its tasks; those that aren't known to have run, by prefix.
-    alive, stored : int
-        How many of its outputs are needed; bytes of the values in them.
-    objects : set of str, optional
-        What it wrote, or None when that was deleted.
+    size, width : int
+        Numbers of its tasks, and of the outputs that it was planned to make.
+    rest : Remainder
+        What of it isn't known to be done.
+    alive : int
+        How many of its outputs are needed.
+    own : Belongings
+        What it has in the store.
     is_adopted : bool
         Another session planned it, or it is looked at once more.
     twins : tuple of KeyRecord
         The last of its outputs that others are as well: the same work under two names.
+    extras : dict of int to KeyRecord
+        Values that stood inside of it until it handed over what reads them, by their ordinals.
     """
 
     id: ShardId | None
@@ -218,11 +231,12 @@ class ShardRecord:
     outputs: list[KeyRecord] = field(default_factory=list)
     inputs: list[KeyRecord] = field(default_factory=list)
     alive: int = 0
-    objects: set[str] | None = field(default_factory=set)
-    stored: int = 0
-    left: dict[str, int] = field(default_factory=dict)
+    own: Belongings = field(default_factory=Belongings)
+    width: int = 0
+    rest: Remainder = field(default_factory=Remainder)
     is_adopted: bool = False
     twins: tuple[KeyRecord, ...] = ()
+    extras: dict[int, KeyRecord] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
@@ -247,10 +261,11 @@ class ShardRecord:
         """Be looked at once more, for what it has written or still may write."""
         self.move(event)
         self.is_adopted, self.size = True, size
-        self.objects = self.objects or set()
+        self.own.come_back()
 
     def reserve(self, outputs: int) -> None:
         """Have so many outputs, most of which nobody here needs."""
+        self.width = outputs
         while len(self.outputs) < outputs:
             self.outputs.append(KeyRecord("", None))
 
@@ -268,6 +283,15 @@ class ShardRecord:
         """Have an output that is needed no more, or made elsewhere."""
         self.alive -= 1
 
+    def add_extra(self, record: KeyRecord, ordinal: int) -> None:
+        """Have one value more, of a task that it has kept for what it handed over."""
+        self.add_output(record)
+        self.extras[ordinal] = record
+
+    def output(self, ordinal: int) -> KeyRecord | None:
+        """Find what has an ordinal; None if nobody here asked for it."""
+        return self.outputs[ordinal] if ordinal < self.width else self.extras.get(ordinal)
+
     def read(self, record: KeyRecord) -> None:
         """Have one input more."""
         self.inputs.append(record)
@@ -277,22 +301,3 @@ class ShardRecord:
         """Read nothing any more; give what was read, which has a reader less each."""
         inputs, self.inputs = self.inputs, []
         return inputs
-
-    def have_left(self, tasks: dict[str, int]) -> None:
-        """Have no other tasks that aren't known to have run."""
-        self.left = tasks
-
-    def keep(self, size: int) -> None:
-        """Have a value in the store."""
-        self.stored += size
-
-    def write(self, names: set[str]) -> None:
-        """Have objects in the store."""
-        assert self.objects is not None
-        self.objects |= names
-
-    def lose_objects(self) -> tuple[list[str], int]:
-        """Have no objects any more; give their names, and the bytes of the values in them."""
-        names, self.objects = sorted(self.objects or ()), None
-        stored, self.stored = self.stored, 0
-        return names, stored

@@ -17,13 +17,17 @@ class StageRecord:
 
     Attributes
     ----------
-    started : float, optional
-        When it was known that all of its children have started.
+    waits, pairs : frozenset of StageId
+        Stages that it was submitted behind; those of them where child i waits for child i.
+    ready, started : float, optional
+        When it was seen to wait for no other stage; and to have no child that hasn't started.
+    usual : float, optional
+        Seconds from then until half of its shards were done.
     open, needed, kept : int
         Its shards that aren't done, those of them that make something that is needed, and all that
         have objects.
     has_orders : bool
-        The object `orders` tells children of it that nobody needs their shards.
+        The object `orders` tells its children what they are to do.
     """
 
     id: StageId
@@ -31,7 +35,11 @@ class StageRecord:
     orders: str
     tally: Tally
     shards: list[ShardRecord] = field(default_factory=list)
+    waits: frozenset[StageId] = frozenset()
+    pairs: frozenset[StageId] = frozenset()
+    ready: float | None = None
     started: float | None = None
+    usual: float | None = None
     open: int = 0
     needed: int = 0
     kept: int = 0
@@ -42,11 +50,25 @@ class StageRecord:
         if self.started is None:
             self.started = now
 
+    def look(self, now: float) -> None:
+        """Be looked at while nothing that it waits for is running."""
+        if self.ready is None:
+            self.ready = now
+        if self.usual is None and 2 * self.open <= len(self.shards):
+            self.usual = now - self.ready
+
+    def have_orders(self) -> None:
+        """Have children that are told something."""
+        self.has_orders = True
+
     def told(self) -> Orders:
         """Tell what its children are to do."""
         running = [(index, shard) for index, shard in enumerate(self.shards) if shard.is_open]
-        unneeded = (index for index, shard in running if shard.outputs and not shard.alive)
-        return Orders(frozenset(unneeded))
+        unneeded = {index for index, shard in running if shard.outputs and not shard.alive}
+        # Of two children of a shard one runs on when the other has committed all.
+        unneeded |= {n for n, s in enumerate(self.shards) if s.rest.has_twin and not s.is_open}
+        asked = {index for index, shard in running if shard.rest.is_asked}
+        return Orders(frozenset(unneeded), frozenset(asked - unneeded))
 
     def add(self, shard: ShardRecord) -> None:
         """Have one shard more."""
@@ -56,14 +78,14 @@ class StageRecord:
     def add_dropped(self, shard: ShardRecord) -> None:
         """Have one shard more of which nobody here needs anything yet."""
         shard.move(ShardEvent.UNNEEDED)
-        shard.lose_objects()
+        shard.own.go()
         self.shards.append(shard)
         self.tally.note(shard.state)
 
     def reopen(self, shard: ShardRecord, event: ShardEvent, size: int) -> None:
         """Have a shard that is looked at once more."""
         before = shard.state
-        self.kept += shard.objects is None
+        self.kept += shard.own.are_gone
         shard.reopen(event, size)
         self.tally.note(shard.state, before)
         self.open, self.needed = self.open + 1, self.needed + 1
@@ -74,8 +96,8 @@ class StageRecord:
 
     def close(self, shard: ShardRecord) -> None:
         """Have a shard that runs no longer."""
-        self.tally.close(shard.left, shard.state)
-        shard.have_left({})
+        self.tally.close(shard.rest.left, shard.state)
+        shard.rest.have_left({})
         self.open -= 1
         self.needed -= shard.alive > 0 or not shard.outputs  # a joining one makes nothing, ever
 

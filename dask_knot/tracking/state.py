@@ -22,11 +22,12 @@ from dask_knot.tracking.actions import (
 from dask_knot.tracking.catalog import Catalog
 from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.durations import Durations
+from dask_knot.tracking.inflow import Inflow
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent, ShardState
+from dask_knot.tracking.pace import Mending
 from dask_knot.tracking.records import KeyRecord, ShardRecord
 from dask_knot.tracking.recovery import ATTEMPTS
 from dask_knot.tracking.stages import StageRecord
-from dask_knot.tracking.stream import Stream
 from dask_knot.tracking.tally import EarlierTally, Tally
 
 
@@ -48,7 +49,7 @@ class TrackerState:
         What waits to be planned, in the order in which it will be.
     planning : (int, Draft), optional
         The plan that is being made; one at a time, so that the next one knows its stages.
-    stream : Stream
+    inflow : Inflow
         The graphs that arrive.
     tallies : dict of StageId to Tally
         Stages in numbers, those of the last while that are over included.
@@ -68,6 +69,8 @@ class TrackerState:
         Stages that were adopted, and for whose jobs others can't be known to be able to wait.
     is_leaving : bool
         What waits to be planned is due at once.
+    mending, mended : Mending, float
+        How running plans are mended, and when that was looked at last.
     takers : list of KeyRecord
         Keys for which there is something in the catalog, when all that happens now is taken in.
     """
@@ -75,7 +78,7 @@ class TrackerState:
     names: Names
     limits: Limits
     default: Resources
-    stream: Stream
+    inflow: Inflow
     keys: dict[Key, KeyRecord] = field(default_factory=dict)
     stages: dict[StageId, StageRecord] = field(default_factory=dict)
     running: set[StageId] = field(default_factory=set)
@@ -94,6 +97,8 @@ class TrackerState:
     keeps: bool = False
     unsettled: set[StageId] = field(default_factory=set)
     is_leaving: bool = False
+    mending: Mending = field(default_factory=Mending)
+    mended: float = float("-inf")
     takers: list[KeyRecord] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     _let_go: deque[KeyRecord] = field(default_factory=deque)
@@ -101,8 +106,12 @@ class TrackerState:
 
     def keep(self, shard: ShardRecord, size: int) -> None:
         """Note that a value of a shard is in the store."""
-        shard.keep(size)
+        shard.own.keep(size)
         self.stored += size
+
+    def note_mending(self, now: float) -> None:
+        """Note that it was looked at what is to be mended."""
+        self.mended = now
 
     @property
     def is_idle(self) -> bool:
@@ -193,6 +202,8 @@ class TrackerState:
         shard.move(event)
         stage = self._stage_of(shard)
         stage.close(shard)
+        if shard.rest.has_twin and stage.open:  # else nothing would be told that still runs
+            self.actions.append(TellChildren(stage.id))
         if not stage.open:
             self.running.discard(stage.id)
             self.unsettled.discard(stage.id)
@@ -222,7 +233,7 @@ class TrackerState:
         return self.stages[shard.id.stage]
 
     def _delete_if_useless(self, shard: ShardRecord) -> None:
-        if not (shard.alive or shard.objects is None or shard.is_open):
+        if not (shard.alive or shard.own.are_gone or shard.is_open):
             self._delete(shard)
 
     def _terminate_if_useless(self, stage: StageRecord) -> None:
@@ -250,7 +261,7 @@ class TrackerState:
             self.forget_outputs(shard)
 
     def _delete(self, shard: ShardRecord) -> None:
-        names, stored = shard.lose_objects()
+        names, stored = shard.own.go()
         self.stored -= stored
         if shard.id is not None:
             stage = self._stage_of(shard)

@@ -71,6 +71,10 @@ class Tally:
             still.clear()
         return still
 
+    def hand_over(self, tasks: Mapping[str, int]) -> None:
+        """Have tasks no longer that a shard has handed over: another plan has them."""
+        self.total.subtract(tasks)
+
     def give_up(self, left: Mapping[str, int]) -> None:
         """Count tasks that nothing will run as erred."""
         self.erred.update(left)

@@ -12,17 +12,17 @@ from dask_knot.planning import Limits, Resources
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import Names, ShardId, StageId
 from dask_knot.run.orders import Orders
-from dask_knot.tracking import adoption, collisions, demand, events, gathering, outcomes, plans
+from dask_knot.tracking import adoption, collisions, demand, events, gathering, mending, outcomes, plans
 from dask_knot.tracking.actions import Action
 from dask_knot.tracking.catalog import Catalog
 from dask_knot.tracking.foresight import Foresight, foresee
+from dask_knot.tracking.inflow import Inflow
 from dask_knot.tracking.mistakes import give_up
 from dask_knot.tracking.moves import KeyState
-from dask_knot.tracking.pace import Pace
+from dask_knot.tracking.pace import Mending, Pace
 from dask_knot.tracking.records import ShardRecord
 from dask_knot.tracking.snapshot import Snapshot, plans_of, snapshot
 from dask_knot.tracking.state import TrackerState
-from dask_knot.tracking.stream import Stream
 from dask_knot.tracking.tally import Tally
 
 __all__ = ["Held", "Pace", "Tracker"]
@@ -63,6 +63,8 @@ class Tracker:
         How long small graphs are gathered.
     held : Held, optional
         What goes with a run that has a name.
+    mended : Mending, optional
+        How plans that are under way are mended.
     """
 
     def __init__(
@@ -72,8 +74,10 @@ class Tracker:
         default: Resources,
         pace: Pace,
         held: Held | None = None,
+        mended: Mending | None = None,
     ) -> None:
-        self._state = TrackerState(names, limits, default, Stream(pace))
+        self._state = TrackerState(names, limits, default, Inflow(pace))
+        self._state.mending = mended or Mending()
         if held is not None:
             self._state.keeps = True
             self._state.plans = held.first_plan
@@ -135,7 +139,7 @@ class Tracker:
     @property
     def is_taking(self) -> bool:
         """A graph of a client is being taken up."""
-        return self._state.stream.arriving > 0
+        return self._state.inflow.arriving > 0
 
     @property
     def slots(self) -> int:
@@ -259,18 +263,6 @@ class Tracker:
         self._state.limits = replace(self._state.limits, slots=slots)
 
 
-def _refuse_plan(state: TrackerState, event: events.PlanningFailed, now: float) -> None:
-    plans.refuse_plan(state, event.number, event.error)
-
-
-def _take_manifest(state: TrackerState, event: events.ManifestFound, now: float) -> None:
-    outcomes.take_manifest(state, event, now)
-
-
-def _fail_submission(state: TrackerState, event: events.SubmissionFailed, now: float) -> None:
-    outcomes.take_failed_submission(state, event)
-
-
 def _note_start(state: TrackerState, event: events.StageStarted, now: float) -> None:
     stage = state.stages.get(event.stage)
     if stage is not None:
@@ -278,7 +270,7 @@ def _note_start(state: TrackerState, event: events.StageStarted, now: float) -> 
 
 
 def _tick(state: TrackerState, event: events.Ticked, now: float) -> None:
-    """Time is looked at after every event."""
+    mending.mend(state, now, event.is_alone)
 
 
 _HANDLERS: dict[type[Any], Callable[[TrackerState, Any, float], None]] = {
@@ -297,9 +289,9 @@ _HANDLERS: dict[type[Any], Callable[[TrackerState, Any, float], None]] = {
     events.Leaving: gathering.hurry,
     events.PlanMade: plans.record_plan,
     events.PlanOutrun: gathering.plan_rest,
-    events.PlanningFailed: _refuse_plan,
-    events.ManifestFound: _take_manifest,
+    events.PlanningFailed: plans.refuse_plan,
+    events.ManifestFound: outcomes.take_manifest,
     events.ChildFailed: outcomes.take_failed_child,
-    events.SubmissionFailed: _fail_submission,
+    events.SubmissionFailed: outcomes.take_failed_submission,
     events.Ticked: _tick,
 }

@@ -28,7 +28,7 @@ def check(state: TrackerState) -> None:
             assert key in own[0].tasks
     records = _records(state, drafts)
     shards = {id(s): s for s in [*_shards(state), *(r.shard for r in records)] if s is not None}
-    assert state.stored == sum(shard.stored for shard in shards.values())
+    assert state.stored == sum(shard.own.stored for shard in shards.values())
     for record in records:
         _check_record(record)
 
@@ -67,20 +67,20 @@ def _check_stages(state: TrackerState) -> None:
         needed = [s for s in stage.shards if s.state is ShardState.OPEN and is_needed(s)]
         assert stage.needed == len(needed)
         assert needed or not left, "a stage runs for nobody"
-        assert stage.kept == sum(shard.objects is not None for shard in stage.shards) > 0
+        assert stage.kept == sum(not shard.own.are_gone for shard in stage.shards) > 0
         open_shards += left
         if left:
             running.add(id)
         assert stage.tally is state.tallies.get(id, stage.tally)
         assert stage.tally.shards == Counter(shard.state for shard in stage.shards)
-        unseen = sum((Counter(shard.left) for shard in stage.shards), Counter())
+        unseen = sum((Counter(shard.rest.left) for shard in stage.shards), Counter())
         assert +stage.tally.total == stage.tally.done + stage.tally.erred + unseen
     assert state.running == running
     assert state.open_shards == open_shards
     for shard in _shards(state):
         assert shard.alive == sum(record.shard is shard for record in shard.outputs)
         assert shard.state is ShardState.OPEN or not shard.inputs
-        assert shard.state is ShardState.OPEN or shard.alive or shard.objects is None
+        assert shard.state is ShardState.OPEN or shard.alive or shard.own.are_gone
 
 
 def is_needed(shard: ShardRecord) -> bool:
@@ -103,9 +103,9 @@ def _check_record(record: KeyRecord) -> None:
         assert record.is_needed
     elif record.state is KeyState.STORED:
         assert shard is not None
-        assert shard.objects is not None
+        assert shard.own.names is not None
         assert record.output is not None
-        assert record.output.place.name in shard.objects
+        assert record.output.place.name in shard.own.names
         assert record.is_needed
     elif record.state is KeyState.ERRED:
         assert record.error is not None or record.output is not None

@@ -94,7 +94,7 @@ def test_a_record_begins_in_one_state() -> None:
         "x, record.shard = 1, 2",
         "del record.output",
         "stage.shards.append(made)",
-        "shard.objects.discard(name)",
+        "shard.own.names.discard(name)",
         "shard.left[prefix] -= 1",
         "del draft.tasks[key]",
     ],

@@ -1,4 +1,4 @@
-"""The stream of graphs that arrive: how closely they follow on each other, and who waits behind it.
+"""The inflow of graphs that arrive: how closely they follow on each other, and who waits behind it.
 
 Pure: all times are passed in.
 """
@@ -14,7 +14,7 @@ PAUSE_COSTS = 10
 
 
 @dataclass(slots=True)
-class Stream:
+class Inflow:
     """Graphs that follow on each other.
 
     Attributes

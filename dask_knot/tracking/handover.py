@@ -1,0 +1,81 @@
+"""Shards hand over: what their children haven't begun is planned again, while they go on.
+
+A child hands over once. What it gave up may be read by stages that were submitted already: these
+look for it where it won't be, so they are taken back and planned with it.
+"""
+
+from __future__ import annotations
+
+from dask_knot.plural import many
+from dask_knot.run.manifest import Handed, Manifest
+from dask_knot.tracking import gathering, withdrawal
+from dask_knot.tracking.actions import Decided
+from dask_knot.tracking.graph import Graph
+from dask_knot.tracking.moves import KeyEvent, KeyState
+from dask_knot.tracking.records import KeyRecord, ShardRecord
+from dask_knot.tracking.state import TrackerState
+
+
+def note(state: TrackerState, shard: ShardRecord, manifest: Manifest) -> None:
+    """Note what a shard doesn't run any more, and which values it has written for that."""
+    handed = manifest.handed
+    if handed is None or shard.rest.has_handed:
+        return
+    assert shard.id is not None
+    state.stages[shard.id.stage].tally.hand_over(shard.rest.hand_over(handed.tasks))
+    shard.own.write({state.names.claim(shard.id)})
+    graphs = dict.fromkeys(r.graph for r in _given(shard, handed) if r.graph is not None)
+    for number, key in enumerate(handed.extra):
+        graph = next((graph for graph in graphs if key in graph.tasks), None)
+        if graph is not None:
+            _keep(state, shard, KeyRecord(key, graph), shard.width + number, graph)
+
+
+def plan_again(
+    state: TrackerState, shard: ShardRecord, handed: Handed | None, now: float
+) -> list[KeyRecord]:
+    """Have planned what a shard has handed over; give what has left it."""
+    again: list[KeyRecord] = []
+    # What is planned may adopt other outputs of this very shard, that it has handed over as well.
+    while handed is not None and (given := _given(shard, handed)):
+        stages = withdrawal.with_followers(state, withdrawal.readers(state, given))
+        wait = withdrawal.start_over(state, shard, given, KeyEvent.HANDED_OVER)
+        taken = withdrawal.take_back(state, stages)
+        gathering.gather_again(state, [*wait, *taken], now)
+        withdrawal.close(state, stages, taken)
+        again += wait
+        if not wait:
+            break
+        state.actions.append(Decided(_words(shard, handed, len(stages))))
+    return again
+
+
+def release(state: TrackerState, shard: ShardRecord) -> None:
+    """Let go of values that were written for what was handed over, and that nothing reads."""
+    for record in shard.extras.values():
+        state.drop_if_unneeded(record)
+
+
+def _given(shard: ShardRecord, handed: Handed) -> list[KeyRecord]:
+    """List the outputs that a shard doesn't make any more, and that somebody waits for."""
+    ordinals = set(handed.outputs)
+    found = [shard.outputs[n] for n in sorted(ordinals) if n < shard.width]
+    found += [twin for twin in shard.twins if twin.ordinal in ordinals]
+    return [r for r in found if r.shard is shard and r.state is KeyState.PLANNED]
+
+
+def _keep(
+    state: TrackerState, shard: ShardRecord, new: KeyRecord, ordinal: int, graph: Graph
+) -> None:
+    """Have a record of a value that was inside a shard, unless there is one of its key."""
+    record = state.keys.setdefault(new.key, new)
+    if record.state is KeyState.GONE:
+        record.made_by(graph)
+        record.start_over(KeyEvent.NEEDED)
+        record.stay(shard, ordinal)
+
+
+def _words(shard: ShardRecord, handed: Handed, stages: int) -> str:
+    count = sum(handed.tasks.values())
+    text = f"shard {shard.id} has handed over {many('task', count)}: planned again"
+    return text + (f", with {many('stage', stages)} behind it" if stages else "")

@@ -1,0 +1,166 @@
+"""Stages that haven't started and would be cut otherwise by now: they are planned anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from dask.utils import format_time
+
+from dask_knot.planning import Limits
+from dask_knot.planning.sizing import count_columns
+from dask_knot.plural import many
+from dask_knot.run.names import StageId
+from dask_knot.tracking import gathering, withdrawal
+from dask_knot.tracking.actions import Decided
+from dask_knot.tracking.stages import StageRecord
+from dask_knot.tracking.state import TrackerState
+
+#: Numbers that are off by less than this factor were good enough.
+OFF = 3.0
+#: Taking stages back must save so many job starts of time.
+WORTH = 2.0
+#: Planning a task again takes the client so many seconds, about.
+PLANNING = 5e-5
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A stage as it was cut, by what is known now."""
+
+    shards: int
+    tasks: int
+    seconds: float
+    longest: float
+
+    def lasts(self, limits: Limits) -> float:
+        """Tell how long it takes, its job starts included."""
+        rounds = ceil(self.shards / limits.slots)
+        work = max(self.longest, self.seconds / limits.slots)
+        return rounds * limits.job_start_seconds + work
+
+
+def recut(state: TrackerState, means: Mapping[str, float], now: float) -> None:
+    """Take back the stages that were cut on wrong numbers, and have not started for a while."""
+    first = {stage.id for stage in _waiting(state) if _is_off(stage, means)}
+    ids = withdrawal.with_followers(state, first) if first else []
+    stages = [state.stages[id] for id in ids]
+    if not stages or not all(_may_go(state, stage) for stage in stages):
+        return
+    if _starts_in(state, stages, means, now) < state.limits.job_start_seconds / 2:
+        return  # some may start before they are ended
+    gain, text = _gain(state, stages, means)
+    if gain <= 0:
+        return
+    taken = withdrawal.take_back(state, ids)
+    gathering.gather_again(state, taken, now)
+    withdrawal.close(state, ids, taken)
+    state.actions.append(Decided(f"{_names(ids)} had not started and {text}"))
+
+
+def _waiting(state: TrackerState) -> list[StageRecord]:
+    stages = (state.stages[id] for id in sorted(state.running))
+    return [stage for stage in stages if withdrawal.is_waiting(state, stage)]
+
+
+def _may_go(state: TrackerState, stage: StageRecord) -> bool:
+    """Tell whether a stage can be planned anew as a whole; other sessions' can't."""
+    return withdrawal.is_waiting(state, stage) and all(
+        not shard.is_adopted and withdrawal.can_be_planned(shard) for shard in stage.shards
+    )
+
+
+def _is_off(stage: StageRecord, means: Mapping[str, float]) -> bool:
+    """Tell whether a stage was planned for other seconds than its tasks are known to take now."""
+    planned = sum(shard.rest.seconds for shard in stage.shards)
+    now = _seconds(stage, means)
+    if now is None:
+        return False
+    unknown = any(shard.rest.unknown for shard in stage.shards)
+    return unknown or not planned / OFF <= now <= planned * OFF
+
+
+def _seconds(stage: StageRecord, means: Mapping[str, float]) -> float | None:
+    found = [shard.rest.estimate(means) for shard in stage.shards if shard.is_open]
+    return None if None in found else sum(seconds or 0.0 for seconds in found)
+
+
+def _starts_in(
+    state: TrackerState, stages: Sequence[StageRecord], means: Mapping[str, float], now: float
+) -> float:
+    """Tell when the first of some stages may start, at the earliest that can be known."""
+    mine = {stage.id for stage in stages}
+    soonest = float("inf")
+    for stage in stages:
+        before = (stage.waits & state.running) - mine
+        if not before:
+            continue
+        lasts = [_lasts_on(state.stages[id], means, now) for id in before]
+        soonest = min(soonest, max(lasts))
+    return soonest
+
+
+def _lasts_on(stage: StageRecord, means: Mapping[str, float], now: float) -> float:
+    """Tell how long a stage goes on: as long as its longest shard, if it is known."""
+    if stage.started is None:
+        return float("inf")
+    lasts = 0.0
+    for shard in stage.shards:
+        if shard.is_open:
+            silent = now - max(stage.started, shard.rest.news or stage.started)
+            seconds = shard.rest.estimate(means)
+            lasts = max(lasts, silent if seconds is None else seconds - silent)
+    return lasts
+
+
+def _gain(
+    state: TrackerState, stages: Sequence[StageRecord], means: Mapping[str, float]
+) -> tuple[float, str]:
+    """Tell how many seconds another cut of stages that follow each other would save, and why."""
+    limits = state.limits
+    cuts = []
+    for stage in stages:
+        seconds = [shard.rest.estimate(means) for shard in stage.shards]
+        if None in seconds:
+            return 0.0, ""
+        known = [one or 0.0 for one in seconds]
+        tasks = sum(shard.size for shard in stage.shards)
+        cuts.append(_Cut(len(known), tasks, sum(known), max(known)))
+    tasks = sum(cut.tasks for cut in cuts)
+    worth = WORTH * limits.job_start_seconds + PLANNING * tasks
+    before, after, jobs = sum(cut.lasts(limits) for cut in cuts), *_best(cuts, limits)
+    shards = sum(cut.shards for cut in cuts)
+    seconds = format_time(sum(cut.seconds for cut in cuts))
+    text = (
+        f"are planned anew: {many('task', tasks)} take {seconds} as is known now, which "
+        f"{many('job', jobs)} can do instead of {shards}"
+    )
+    saves_jobs = 4 * jobs <= shards and 4 * (shards - jobs) >= limits.slots
+    return (max(before - after - worth, float(saves_jobs)), text)
+
+
+def _best(cuts: Sequence[_Cut], limits: Limits) -> tuple[float, int]:
+    """Tell how long some stages would take at best, and in how many jobs.
+
+    Each may be cut by itself, or be one shard together with those before it.
+    """
+    best: list[tuple[float, int]] = [(0.0, 0)]
+    for last in range(len(cuts)):
+        options = []
+        for first in range(last + 1):
+            run = cuts[first : last + 1]
+            seconds = sum(cut.seconds for cut in run)
+            lasts, jobs = best[first]
+            options.append((lasts + limits.job_start_seconds + seconds, jobs + 1))
+        cut = cuts[last]
+        columns = count_columns(cut.seconds, cut.tasks, limits)
+        alone = _Cut(columns, cut.tasks, cut.seconds, max(cut.seconds / columns, 0.0))
+        lasts, jobs = best[last]
+        options.append((lasts + alone.lasts(limits), jobs + columns))
+        best.append(min(options))
+    return best[-1]
+
+
+def _names(ids: Sequence[StageId]) -> str:
+    return f"stages {', '.join(map(str, ids))}" if len(ids) > 1 else f"stage {ids[0]}"

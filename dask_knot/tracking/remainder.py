@@ -1,0 +1,98 @@
+"""The remainder of a shard: what of it isn't known to be done, and what was said to its child."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dask_knot.run.manifest import Manifest
+
+
+@dataclass(slots=True, eq=False)
+class Remainder:
+    """The tasks of a shard that aren't known to have run.
+
+    Attributes
+    ----------
+    left : dict of str to int
+        How many they are, by prefix; of a shard that another session planned it isn't known.
+    mix : mapping of str to int
+        Instead of that, the tasks of its whole stage.
+    size : int
+        How many tasks it has in all.
+    ran : int
+        How many have run, as manifests say.
+    seconds, unknown : float, int
+        What it was planned for: seconds of the tasks of which that was known, number of the others.
+    news : float, optional
+        When its last manifest was found.
+    is_asked, has_handed, has_twin : bool
+        Its child was asked to hand over; has done so; and is not alone.
+    """
+
+    left: dict[str, int] = field(default_factory=dict)
+    mix: Mapping[str, int] = field(default_factory=dict)
+    size: int = 0
+    ran: int = 0
+    seconds: float = 0.0
+    unknown: int = 0
+    news: float | None = None
+    is_asked: bool = False
+    has_handed: bool = False
+    has_twin: bool = False
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks are left."""
+        return sum(self.left.values()) if self.left else max(0, self.size - self.ran)
+
+    def estimate(self, means: Mapping[str, float]) -> float | None:
+        """Tell how many seconds are left, by what tasks take now; None if nobody knows.
+
+        Parameters
+        ----------
+        means : mapping of str to float
+            Seconds of a task, by prefix.
+        """
+        if not self.left:
+            count = sum(self.mix.values())
+            whole = self._seconds(self.mix, means) if count else None
+            return None if whole is None else whole * self.tasks / count
+        return self._seconds(self.left, means)
+
+    def take(self, manifest: Manifest, now: float) -> None:
+        """Have news: a manifest."""
+        self.news = now
+        self.ran += sum(work.tasks for work in manifest.work.values())
+
+    def have_left(self, tasks: dict[str, int]) -> None:
+        """Have no other tasks that aren't known to have run."""
+        self.left = tasks
+
+    def ask(self) -> None:
+        """Have a child that is asked to hand over."""
+        self.is_asked = True
+
+    def hand_over(self, tasks: Mapping[str, int]) -> dict[str, int]:
+        """Have fewer tasks; give how many fewer, of those that are known, by prefix."""
+        self.has_handed = True
+        self.ran += sum(tasks.values())
+        given = {prefix: min(count, self.left.get(prefix, 0)) for prefix, count in tasks.items()}
+        self.left = dict(Counter(self.left) - Counter(given))
+        return given
+
+    def start_twin(self) -> None:
+        """Have a second child."""
+        self.has_twin = True
+
+    def _seconds(self, tasks: Mapping[str, int], means: Mapping[str, float]) -> float | None:
+        # What was said of single tasks is known for the shard as a whole only.
+        mean = self.seconds / self.size if self.size and not self.unknown else None
+        total = 0.0
+        for prefix, count in tasks.items():
+            seconds = means.get(prefix, mean)
+            if count and seconds is None:
+                return None
+            total += count * (seconds or 0.0)
+        return total

@@ -1,0 +1,94 @@
+"""Stages that haven't started are taken back: what they were to make is planned anew.
+
+What they read moves from their shards to the draft, so nothing of it is let go in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence, Set
+
+from dask_knot.run.names import StageId
+from dask_knot.tracking.actions import TerminateStage
+from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent
+from dask_knot.tracking.records import KeyRecord, ShardRecord
+from dask_knot.tracking.stages import StageRecord
+from dask_knot.tracking.state import TrackerState
+
+
+def is_waiting(state: TrackerState, stage: StageRecord) -> bool:
+    """Tell whether no child of a stage can have started, as another stage isn't done."""
+    pairs = (state.stages[id] for id in stage.pairs if id in state.stages)
+    if any(other.open < len(other.shards) for other in pairs):
+        return False  # child i starts when child i there is done
+    return not state.running.isdisjoint(stage.waits)
+
+
+def can_be_planned(shard: ShardRecord) -> bool:
+    """Tell whether all that a shard still has to make can be planned again."""
+    return all(
+        record.graph is not None and not record.is_left
+        for record in shard.outputs
+        if record.shard is shard and record.state is KeyState.PLANNED
+    )
+
+
+def readers(state: TrackerState, records: Iterable[KeyRecord]) -> set[StageId]:
+    """Name the stages that are to read some values which aren't there yet."""
+    chosen = {id(record) for record in records}
+    return {
+        stage
+        for stage in state.running
+        for shard in state.stages[stage].shards
+        if shard.is_open and any(id(record) in chosen for record in shard.inputs)
+    }
+
+
+def with_followers(state: TrackerState, first: Set[StageId]) -> list[StageId]:
+    """Name some stages and all that wait for them, in the order of their plans."""
+    found = set(first)
+    for id in sorted(state.running):
+        if not found.isdisjoint(state.stages[id].waits):
+            found.add(id)
+    return sorted(found)
+
+
+def take_back(state: TrackerState, stages: Sequence[StageId]) -> list[KeyRecord]:
+    """Have all keys of some stages wait again; they are to be gathered next, then `close` those."""
+    taken = []
+    for id in stages:
+        for shard in state.stages[id].shards:
+            taken += start_over(state, shard, shard.outputs, KeyEvent.WITHDRAWN)
+    return taken
+
+
+def start_over(
+    state: TrackerState, shard: ShardRecord, outputs: Iterable[KeyRecord], event: KeyEvent
+) -> list[KeyRecord]:
+    """Have outputs of a shard wait again that it was to make; give them.
+
+    What has been replaced meanwhile isn't made again: who reads it is planned anew as well.
+    """
+    taken = []
+    for record in outputs:
+        if record.shard is not shard or record.state is not KeyState.PLANNED:
+            continue
+        state.catalog.forget(record.key, shard.id)
+        if state.is_current(record) and record.graph is not None:
+            record.start_over(event)
+            taken.append(record)
+    return taken
+
+
+def close(state: TrackerState, stages: Sequence[StageId], taken: Iterable[KeyRecord]) -> None:
+    """End stages whose keys wait elsewhere by now: the last first, as they read each other."""
+    for id in reversed(stages):
+        stage = state.stages.get(id)
+        if stage is None or not stage.open:
+            continue
+        state.actions.append(TerminateStage(id))
+        for shard in stage.shards:
+            if shard.is_open:
+                state.close(shard, ShardEvent.WITHDRAWN)
+    for record in taken:
+        state.detach(record)
+        state.drop_if_unneeded(record)
