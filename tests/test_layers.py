@@ -32,7 +32,7 @@ ROOMS = {
     "settings": "errors run",
     # Pure: data in, data out.
     "planning": "errors plural",
-    "tracking": "errors planning run",
+    "tracking": "errors plural planning run",
     # In a pickle: from the client to the job.
     "task": "errors internals run",
     # In the job.

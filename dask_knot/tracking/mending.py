@@ -19,6 +19,7 @@ from dask_knot.plural import many
 from dask_knot.run.names import StageId
 from dask_knot.tracking import recutting
 from dask_knot.tracking.actions import Decided, StartTwin, TellChildren
+from dask_knot.tracking.events import StageStarted, Ticked
 from dask_knot.tracking.records import ShardRecord
 from dask_knot.tracking.stages import StageRecord
 from dask_knot.tracking.state import TrackerState
@@ -32,25 +33,22 @@ LONG = 3.0
 PAUSE = 0.25
 
 
-def mend(state: TrackerState, now: float, is_alone: bool) -> None:
-    """Look at what runs, and decide what is to be mended.
+def note_start(state: TrackerState, event: StageStarted, now: float) -> None:
+    """Note that all children of a stage have started."""
+    stage = state.stages.get(event.stage)
+    if stage is not None:
+        stage.start(now)
 
-    Parameters
-    ----------
-    state : TrackerState
-        What is known.
-    now : float
-        The time.
-    is_alone : bool
-        Nobody else holds the run. Others might wait for what is taken back.
-    """
+
+def mend(state: TrackerState, event: Ticked, now: float) -> None:
+    """Look at what runs, and decide what is to be mended; others might wait for what is."""
     pause = PAUSE * state.limits.job_start_seconds
-    if not (state.running and is_alone) or now - state.mended < pause or state.is_leaving:
+    if not (state.running and event.is_alone) or now - state.mended < pause or state.is_leaving:
         return
     state.note_mending(now)
     for stage in _running(state):
         stage.look(now)
-    means = {prefix: cost.seconds for prefix, cost in state.durations.costs().items()}
+    means = state.durations.seconds
     recutting.recut(state, means, now)
     idle = idle_slots(state)
     if idle > 0:

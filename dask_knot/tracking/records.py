@@ -209,20 +209,16 @@ class ShardRecord:
 
     Attributes
     ----------
-    size, width : int
-        Numbers of its tasks, and of the outputs that it was planned to make.
-    rest : Remainder
-        What of it isn't known to be done.
-    alive : int
-        How many of its outputs are needed.
-    own : Belongings
-        What it has in the store.
+    size, width, rest : int, int, Remainder
+        How many tasks it has, and outputs that it was planned to make; what isn't known to be done.
+    alive, own : int, Belongings
+        How many of its outputs are needed; what it has in the store.
     is_adopted : bool
         Another session planned it, or it is looked at once more.
     twins : tuple of KeyRecord
         The last of its outputs that others are as well: the same work under two names.
     extras : dict of int to KeyRecord
-        Values that stood inside of it until it handed over what reads them, by their ordinals.
+        Values that were inside of it until it handed over what reads them, by ordinal.
     """
 
     id: ShardId | None

@@ -73,7 +73,7 @@ def _may_go(state: TrackerState, stage: StageRecord) -> bool:
 
 def _is_off(stage: StageRecord, means: Mapping[str, float]) -> bool:
     """Tell whether a stage was planned for other seconds than its tasks are known to take now."""
-    planned = sum(shard.rest.seconds for shard in stage.shards)
+    planned = sum(shard.rest.planned for shard in stage.shards)
     now = _seconds(stage, means)
     if now is None:
         return False

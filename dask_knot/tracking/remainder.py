@@ -23,7 +23,7 @@ class Remainder:
         How many tasks it has in all.
     ran : int
         How many have run, as manifests say.
-    seconds, unknown : float, int
+    planned, unknown : float, int
         What it was planned for: seconds of the tasks of which that was known, number of the others.
     news : float, optional
         When its last manifest was found.
@@ -35,7 +35,7 @@ class Remainder:
     mix: Mapping[str, int] = field(default_factory=dict)
     size: int = 0
     ran: int = 0
-    seconds: float = 0.0
+    planned: float = 0.0
     unknown: int = 0
     news: float | None = None
     is_asked: bool = False
@@ -88,7 +88,7 @@ class Remainder:
 
     def _seconds(self, tasks: Mapping[str, int], means: Mapping[str, float]) -> float | None:
         # What was said of single tasks is known for the shard as a whole only.
-        mean = self.seconds / self.size if self.size and not self.unknown else None
+        mean = self.planned / self.size if self.size and not self.unknown else None
         total = 0.0
         for prefix, count in tasks.items():
             seconds = means.get(prefix, mean)

@@ -12,7 +12,16 @@ from dask_knot.planning import Limits, Resources
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import Names, ShardId, StageId
 from dask_knot.run.orders import Orders
-from dask_knot.tracking import adoption, collisions, demand, events, gathering, mending, outcomes, plans
+from dask_knot.tracking import (
+    adoption,
+    collisions,
+    demand,
+    events,
+    gathering,
+    mending,
+    outcomes,
+    plans,
+)
 from dask_knot.tracking.actions import Action
 from dask_knot.tracking.catalog import Catalog
 from dask_knot.tracking.foresight import Foresight, foresee
@@ -263,16 +272,6 @@ class Tracker:
         self._state.limits = replace(self._state.limits, slots=slots)
 
 
-def _note_start(state: TrackerState, event: events.StageStarted, now: float) -> None:
-    stage = state.stages.get(event.stage)
-    if stage is not None:
-        stage.start(now)
-
-
-def _tick(state: TrackerState, event: events.Ticked, now: float) -> None:
-    mending.mend(state, now, event.is_alone)
-
-
 _HANDLERS: dict[type[Any], Callable[[TrackerState, Any, float], None]] = {
     events.ArrivalBegan: demand.begin_arrival,
     events.ArrivalEnded: demand.end_arrival,
@@ -285,7 +284,7 @@ _HANDLERS: dict[type[Any], Callable[[TrackerState, Any, float], None]] = {
     events.EntriesFound: adoption.take_entries,
     events.KeyRecalled: adoption.recall,
     events.StageFound: adoption.settle_stage,
-    events.StageStarted: _note_start,
+    events.StageStarted: mending.note_start,
     events.Leaving: gathering.hurry,
     events.PlanMade: plans.record_plan,
     events.PlanOutrun: gathering.plan_rest,
@@ -293,5 +292,5 @@ _HANDLERS: dict[type[Any], Callable[[TrackerState, Any, float], None]] = {
     events.ManifestFound: outcomes.take_manifest,
     events.ChildFailed: outcomes.take_failed_child,
     events.SubmissionFailed: outcomes.take_failed_submission,
-    events.Ticked: _tick,
+    events.Ticked: mending.mend,
 }

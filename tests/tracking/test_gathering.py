@@ -58,7 +58,7 @@ def submit(tracker: Tracker, key: str, now: float) -> list[actions.Action]:
 
 
 def test_a_stream_of_small_graphs_becomes_two_plans() -> None:
-    tracker = Tracker(Names("run"), Limits(slots=4), Resources(), Inflow(PACE))
+    tracker = Tracker(Names("run"), Limits(slots=4), Resources(), PACE)
     (first,) = submit(tracker, "a", 10.0)
     assert isinstance(first, actions.MakePlan)
     tracker.handle(events.PlanningFailed(first.number, ValueError("over")), 10.0)
@@ -81,7 +81,7 @@ def arrive(tracker: Tracker, key: str, begin: float, end: float) -> list[actions
 
 def test_a_busy_machine_does_not_end_a_stream() -> None:
     """Each graph takes longer than a pause, and the next one follows at once."""
-    tracker = Tracker(Names("run"), Limits(slots=4), Resources(), Inflow(PACE))
+    tracker = Tracker(Names("run"), Limits(slots=4), Resources(), PACE)
     (first,) = arrive(tracker, "a", 10.0, 10.3)
     assert isinstance(first, actions.MakePlan)
     tracker.handle(events.PlanningFailed(first.number, ValueError("over")), 10.3)
@@ -132,7 +132,7 @@ def test_no_pause_is_shorter_than_set() -> None:
 
 
 def test_after_a_pause_a_graph_goes_at_once_again() -> None:
-    tracker = Tracker(Names("run"), Limits(slots=4), Resources(), Inflow(PACE))
+    tracker = Tracker(Names("run"), Limits(slots=4), Resources(), PACE)
     (first,) = submit(tracker, "a", 10.0)
     assert isinstance(first, actions.MakePlan)
     tracker.handle(events.PlanningFailed(first.number, ValueError("over")), 10.0)
@@ -145,7 +145,7 @@ def prioritized(key: str, priority: float) -> events.GraphSubmitted:
 
 
 def test_a_higher_priority_is_planned_first() -> None:
-    tracker = Tracker(Names("run"), Limits(slots=4), Resources(), Inflow(PACE))
+    tracker = Tracker(Names("run"), Limits(slots=4), Resources(), PACE)
     (first,) = tracker.handle(events.GraphSubmitted(graph({"x": []}, ["x"])), 0.0)
     assert isinstance(first, actions.MakePlan)
     for number, priority in enumerate((0, 5, -1, 5, 10)):
@@ -163,7 +163,7 @@ def test_a_higher_priority_is_planned_first() -> None:
 
 
 def test_a_stream_of_a_higher_priority_does_not_keep_others_for_ever() -> None:
-    tracker = Tracker(Names("run"), Limits(slots=4), Resources(), Inflow(PACE))
+    tracker = Tracker(Names("run"), Limits(slots=4), Resources(), PACE)
     tracker.handle(events.GraphSubmitted(graph({"x": []}, ["x"])), 0.0)
     tracker.handle(prioritized("low", 0), 0.01)
     planned: list[Key] = []
@@ -180,7 +180,7 @@ def test_a_stream_of_a_higher_priority_does_not_keep_others_for_ever() -> None:
 
 
 def test_tasks_of_one_graph_are_planned_by_their_priority() -> None:
-    tracker = Tracker(Names("run"), Limits(slots=4), Resources(), Inflow(PACE))
+    tracker = Tracker(Names("run"), Limits(slots=4), Resources(), PACE)
     tasks = {"a": [], "b": [], "c": [], "sum": ["a", "b", "c"], "other": []}
     found = replace(graph(tasks, ["sum", "other"]), priorities={"c": 1, "other": 2}, priority=2)
     (action,) = tracker.handle(events.GraphSubmitted(found), 0.0)

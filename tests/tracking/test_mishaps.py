@@ -198,7 +198,7 @@ def test_a_joining_shard_that_fails_plans_nothing() -> None:
     hands.plan()
     joining = [n for n, s in enumerate(hands.plans[5].stages) if not s.shards[0].tasks]
     assert joining
-    remembered(hands.tracker).pace = Pace(quiet=100.0, longest=100.0)
+    remembered(hands.tracker).inflow.pace = Pace(quiet=100.0, longest=100.0)
     for n in joining:
         hands.fail(ShardId(StageId(5, n), 0), Ending.DEPENDENCY_FAILED)
     assert hands.tracker.due() is None

@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from dask_knot.tracking import drafts, records, stages
+from dask_knot.tracking import belongings, drafts, records, remainder, stages
+from dask_knot.tracking.belongings import Belongings
 from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.records import KeyRecord, ShardRecord
+from dask_knot.tracking.remainder import Remainder
 from dask_knot.tracking.stages import StageRecord
 
 ROOM = Path(records.__file__).parent
 PACKAGE = ROOM.parent
-KINDS = (KeyRecord, ShardRecord, StageRecord, Draft)
+KINDS = (KeyRecord, ShardRecord, Belongings, Remainder, StageRecord, Draft)
 FIELDS = {field.name for kind in KINDS for field in fields(kind)}
-OWNERS = {Path(module.__file__) for module in (records, stages, drafts)}
+OWNERS = {Path(module.__file__) for module in (records, belongings, remainder, stages, drafts)}
 
 
 #: Calls that change a list, a set or a dict.

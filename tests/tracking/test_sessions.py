@@ -108,7 +108,7 @@ class Member(World):
         self.shared, self.number, self.jobs = run, number, run.jobs
         state = remembered(self.tracker)
         held = Held(number * PLANS_PER_SESSION)
-        self.tracker = Tracker(NAMES, state.limits, Resources(), state.pace, held)
+        self.tracker = Tracker(NAMES, state.limits, Resources(), state.inflow.pace, held)
         self.recorder = Recorder(run.log, lambda: 0.0, number)  # type: ignore[arg-type]
         self.recorded: list[events.Event] = []
         self.is_gone = False
