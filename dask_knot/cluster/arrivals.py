@@ -16,6 +16,7 @@ from distributed.utils import offload
 from dask_knot.cluster.news import News
 from dask_knot.cluster.recall import Recall
 from dask_knot.dashboard.drawing import PlanDrawing, PriorWork
+from dask_knot.dashboard.estimate import Estimate
 from dask_knot.digests import Digester, GraphDigests
 from dask_knot.errors import UnsupportedGraphError
 from dask_knot.graphs.annotations import Bounds, check_workers, for_dask
@@ -237,12 +238,12 @@ class Arrivals:
 async def foresee_plan(session: Session, sent: SentGraph) -> PlanDrawing:
     """Plan what a client would send, with what is known now, as if it came alone; nothing runs."""
     opened = await _opened(session, Constants(), sent)
-    request, sizes, *_ = await session.foresee(opened.graph)
+    request, sizes, known, _ = await session.foresee(opened.graph)
     plan = await offload(make_plan, request) if request is not None else Plan(())
     prior = None if opened.work is None else _prior_work(opened, opened.work, request)
     limits = None if request is None else request.limits
     drawn = outline(plan, set(opened.graph.wanted), sizes, limits)
-    return PlanDrawing(drawn, session.slots, prior)
+    return PlanDrawing(Estimate(drawn, session.slots, known), prior)
 
 
 def _prior_work(opened: OpenedGraph, work: GraphDigests, request: PlanRequest | None) -> PriorWork:

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
-from dask.utils import format_bytes, format_time
+from dask.utils import format_bytes
 
+from dask_knot.dashboard.estimate import Estimate, duration
 from dask_knot.dashboard.svg import Arrow, Box, draw
-from dask_knot.planning.outline import Flow, Outline
+from dask_knot.planning.outline import Flow, StageOutline
 from dask_knot.plural import many
 
 #: Prefixes that are named for each stage.
 NAMED = 4
+_CUT_SO = "why it is cut so"
 
 
 class PriorWork(NamedTuple):
@@ -46,10 +48,8 @@ class PlanDrawing:
 
     Parameters
     ----------
-    outline : Outline
-        The plan in numbers.
-    slots : int
-        Jobs that may run at once.
+    estimate : Estimate
+        The plan in numbers, and what is known of the time that it takes.
     prior : PriorWork, optional
         In a named run, what it has already.
 
@@ -59,23 +59,38 @@ class PlanDrawing:
         In the order in which they are submitted.
     flows : tuple of Flow
         What goes from stage to stage.
+    best, worst : float or None
+        Seconds that it takes at least and at most: of what is known, if some tasks are unknown;
+        then nobody knows the most.
+    known : mapping of str to str
+        Where it is known from how long tasks take, by their prefix.
     reasons : tuple of str
         Why it was cut where it was.
+    why : Lines
+        The same, to be read.
     prior : PriorWork or None
         What a named run has already.
     """
 
-    def __init__(self, outline: Outline, slots: int, prior: PriorWork | None = None) -> None:
+    def __init__(self, estimate: Estimate, prior: PriorWork | None = None) -> None:
+        outline = estimate.outline
         self.stages = outline.stages
         self.flows = outline.flows
         self.reasons = outline.reasons
+        self.best = outline.best
+        self.worst = outline.worst
+        self.known = {prefix: source.value for prefix, source in estimate.known.items()}
         self.prior = prior
-        self._slots = slots
-        self._untimed = outline.untimed
+        self._time = estimate.lines
 
     @property
-    def shards(self) -> int:
-        """The number of shards in all stages."""
+    def why(self) -> Lines:
+        """Why it was cut where it was."""
+        return Lines(self.reasons)
+
+    @property
+    def jobs(self) -> int:
+        """The number of jobs that it starts: the shards of all stages."""
         return sum(stage.shards for stage in self.stages)
 
     @property
@@ -93,7 +108,7 @@ class PlanDrawing:
                     lines.append(f"    reads {_flow(flow)} {_source(flow)}")
                 if flow.source == number and flow.target is None:
                     lines.append(f"    gives {_flow(flow)} to you")
-        return "\n".join([*lines, *(f"why: {reason}" for reason in self.reasons)])
+        return "\n".join([*lines, *self._hint()])
 
     def _repr_html_(self) -> str:
         boxes = [
@@ -106,34 +121,29 @@ class PlanDrawing:
             if flow.source is not None and flow.target is not None
         ]
         reasons = "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons)
+        why = f"<details><summary>{_CUT_SO}</summary><ul>{reasons}</ul></details>"
         picture = draw(boxes, arrows) if boxes else ""
         title = "<br>".join(map(escape, [self._title(), *self._said()]))
-        return f"<p>{title}</p>{picture}<ul>{reasons}</ul>"
+        return f"<p>{title}</p>{picture}{why if reasons else ''}"
 
     def _said(self) -> list[str]:
-        return [] if self.prior is None else self.prior.lines
+        return [*self._time, *([] if self.prior is None else self.prior.lines)]
+
+    def _hint(self) -> list[str]:
+        return [f"{_CUT_SO}: .why of this plan"] if self.reasons else []
 
     def _title(self) -> str:
         if not self.stages:
             return "nothing to run: all values are there, or are being made"
         return (
-            f"{many('stage', len(self.stages))}, {many('shard', self.shards)}, "
-            f"{many('task', self.tasks)}, {self._work()}"
+            f"{many('stage', len(self.stages))}, {many('job', self.jobs)}, "
+            f"{many('task', self.tasks)}"
         )
-
-    def _work(self) -> str:
-        seconds = format_time(sum(stage.seconds for stage in self.stages))
-        work = f"{seconds} of work for {many('job', self._slots)} at once"
-        if not self._untimed:
-            return f"about {work}"
-        if self._untimed == self.tasks:
-            return f"an assumed {work}: nothing like it has run yet"
-        return f"about {work}, partly assumed: nothing like {self._untimed:,} of them has run yet"
 
     def _words(self, number: int) -> str:
         stage = self.stages[number]
-        tasks = many("task", sum(stage.tasks.values()))
-        return f"{many('shard', stage.shards)}, {tasks}, {format_time(stage.seconds)}"
+        tasks = sum(stage.tasks.values())
+        return f"{many('job', stage.shards)}, {many('task', tasks)}, {_work(stage, tasks)}"
 
     def _notes(self, number: int) -> list[str]:
         notes = [f"runs {_tasks(self.stages[number].tasks)}"]
@@ -143,6 +153,20 @@ class PlanDrawing:
             if flow.source == number and flow.target is None:
                 notes.append(f"gives {_flow(flow)} to you")
         return notes
+
+
+class Lines(tuple[str, ...]):
+    """Lines of text that are read as such in a terminal."""
+
+    def __repr__(self) -> str:
+        return "\n".join(self)
+
+
+def _work(stage: StageOutline, tasks: int) -> str:
+    if stage.untimed and stage.untimed == tasks:
+        return "of unknown length"
+    work = f"{duration(stage.seconds)} of work"
+    return f"{work} and {many('task', stage.untimed)} of unknown length" if stage.untimed else work
 
 
 def _tasks(tasks: Mapping[str, int]) -> str:

@@ -254,16 +254,27 @@ def test_what_is_there_is_foreseen_as_such(cluster: KnotCluster, client: Client)
     assert [job.size for job in cluster.jobs[before:]] == [stage.shards for stage in plan.stages]
 
 
-def test_times_are_assumed_before_a_first_run(cluster: KnotCluster, client: Client) -> None:
+def test_times_are_unknown_before_a_first_run(cluster: KnotCluster, client: Client) -> None:
     def never_before(x: int) -> int:
         return x
 
     one, another = (delayed(never_before)(n) for n in range(2))
-    assert "an assumed" in repr(cluster.plan_of(one)).splitlines()[0]
+    first = cluster.plan_of(one)
+    assert "time: how long isn't known: nothing like it has run yet" in repr(first).splitlines()
+    assert (first.worst, first.known) == (None, {})
     one.compute()
-    title, *lines = repr(cluster.plan_of(another)).splitlines()
-    assert ", about " in title
-    assert not [line for line in (title, *lines) if re.search(r"\b1 \w+s\b", line)]
+    plan = cluster.plan_of(another)
+    lines = repr(plan).splitlines()
+    assert "known: never_before (seen in this session)" in lines
+    assert plan.known == {"never_before": "seen in this session"}
+    assert plan.worst >= plan.best > 0
+    assert not [line for line in lines if re.search(r"\b1 \w+s\b(?! of)", line)]
+
+
+def test_reasons_are_given_when_asked_for(cluster: KnotCluster) -> None:
+    plan = cluster.plan_of(total())
+    assert plan.why == plan.reasons != ()
+    assert plan.why[0] not in repr(plan)
 
 
 @pytest.mark.parametrize("wrong", [3, [], "text"])

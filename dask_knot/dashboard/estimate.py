@@ -1,0 +1,100 @@
+"""How long a plan takes, in words, and what is known of its tasks and from where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from dask_knot.planning.outline import Outline
+from dask_knot.plural import many
+from dask_knot.tracking.durations import KnownFrom
+
+#: Prefixes that are named of each source.
+NAMED = 4
+_WIDE = "they go to as many jobs as may help"
+#: Each unit is used from twice its length on: "90 s" says more than "1 min".
+_UNITS = (("days", 86_400.0), ("h", 3_600.0), ("min", 60.0), ("s", 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What is known of how long a plan takes.
+
+    Parameters
+    ----------
+    outline : Outline
+        The plan in numbers.
+    slots : int
+        Jobs that may run at once.
+    sources : mapping of str to KnownFrom
+        Where it is known from how long tasks take, by their prefix; the others are unknown.
+    """
+
+    outline: Outline
+    slots: int
+    sources: Mapping[str, KnownFrom] = field(default_factory=dict)
+
+    @property
+    def known(self) -> dict[str, KnownFrom]:
+        """Where it is known from how long the tasks of the plan take, by their prefix."""
+        return {prefix: self.sources[prefix] for prefix in self._tasks() if prefix in self.sources}
+
+    @property
+    def lines(self) -> list[str]:
+        """What there is to say of it; nothing of a plan that has no tasks."""
+        tasks = self._tasks()
+        if not tasks:
+            return []
+        lines = [f"time: {self._time(sum(tasks.values()))}"]
+        known = self.known
+        said = [
+            f"{_names(p for p in known if known[p] is source)} ({source.value})"
+            for source in KnownFrom
+            if source in known.values()
+        ]
+        if said:
+            lines.append(f"known: {'; '.join(said)}")
+        unknown = [prefix for prefix in tasks if prefix not in known]
+        if unknown:
+            lines.append(f"not known: {_names(unknown)} (nothing is assumed: {_WIDE})")
+        return lines
+
+    def _tasks(self) -> dict[str, int]:
+        tasks: dict[str, int] = {}
+        for stage in self.outline.stages:
+            for prefix, count in stage.tasks.items():
+                tasks[prefix] = tasks.get(prefix, 0) + count
+        return tasks
+
+    def _time(self, tasks: int) -> str:
+        unknown, at_once = self.outline.untimed, f"with {many('job', self.slots)} at once"
+        if unknown == tasks:
+            return "how long isn't known: nothing like it has run yet"
+        best = duration(self.outline.best)
+        if unknown:
+            share = f"{unknown:,} of {many('task', tasks)}"
+            return f"at least {best}, {at_once}; how long {share} take isn't known yet"
+        worst = duration(self.outline.worst or 0.0)
+        if best == worst:
+            return f"about {best}, {at_once}"
+        return f"at least {best}, at most about {worst}, {at_once}"
+
+
+def duration(seconds: float) -> str:
+    """Say how long something takes, as people do.
+
+    >>> duration(0.02), duration(75), duration(240), duration(9000)
+    ('20 ms', '75 s', '4 min', '2.5 h')
+    """
+    if seconds < 0.9995:
+        return f"{max(1.0, seconds * 1000):.0f} ms"
+    unit, length = next(
+        (pair for pair in _UNITS if seconds >= 2 * pair[1] or pair[0] == "s"), _UNITS[-1]
+    )
+    return f"{round(seconds / length, 0 if seconds >= 10 * length else 1):g} {unit}"
+
+
+def _names(prefixes: Iterable[str]) -> str:
+    names = list(prefixes)
+    more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+    return ", ".join([*names[:NAMED], *more])
