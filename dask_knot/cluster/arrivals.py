@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from dask_knot.planning import Plan, PlanRequest, Resources, make_plan
 from dask_knot.planning.outline import outline
 from dask_knot.plural import many
 from dask_knot.session.hooks import Hooks
+from dask_knot.session.priorcosts import PriorCosts
 from dask_knot.session.session import Session
 from dask_knot.tracking import events
 
@@ -57,6 +59,7 @@ class GraphRunner(Protocol):
     size: Resources
     hooks: Hooks
     digester: Digester | None
+    prior: PriorCosts | None
 
     def digest_of(self, key: Key) -> bytes | None:
         """Give the digest of the work that makes a key, or of a scattered value."""
@@ -262,12 +265,14 @@ def refusal_lines(work: GraphDigests) -> list[str]:
 
 async def _opened(session: GraphRunner, constants: Constants, sent: SentGraph) -> OpenedGraph:
     bounds = Bounds(session.size, session.largest)
-    digester = session.digester
+    digester, prior = session.digester, session.prior
     digesting = Digesting(digester, session.digest_of) if digester is not None else None
-    known = bounds, constants, session.is_here, digesting
-    opened: OpenedGraph = await offload(
-        open_graph, sent.packed, sent.keys, sent.annotations, *known
-    )
+    known = bounds, constants, session.is_here, digesting or (prior and prior.marker)
+    opening = offload(open_graph, sent.packed, sent.keys, sent.annotations, *known)
+    if prior is None:
+        opened: OpenedGraph = await opening
+    else:
+        opened, _ = await asyncio.gather(opening, prior.recall())
     return opened
 
 

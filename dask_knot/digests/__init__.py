@@ -14,6 +14,8 @@ dependency stands with its own D: so a digest says all that leads to a value.
 - `walk` brings them together, circles included; `impurity` knows what isn't the same twice;
 - `graph` does so for the tasks of a graph, and `components` keeps what each digest is made of.
 
+`marks` is for runs without a name: of code alone, so that durations are known again.
+
 What may go wrong
 -----------------
 Nothing is raised. What can't be digested has no digest, nor has what reads it: it is run anew, and
@@ -28,5 +30,6 @@ that was read, both of which never change.
 """
 
 from dask_knot.digests.graph import Digester, GraphDigests
+from dask_knot.digests.marks import CodeMarker
 
-__all__ = ["Digester", "GraphDigests"]
+__all__ = ["CodeMarker", "Digester", "GraphDigests"]

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 from dask.typing import Key
 
 from dask_knot.errors import UnsupportedGraphError
-from dask_knot.graphs.needs import TaskReuse, most, parse_knot, parse_resources, parse_reuse
+from dask_knot.graphs.needs import (
+    TaskReuse,
+    most,
+    parse_knot,
+    parse_resources,
+    parse_reuse,
+    parse_seconds,
+)
 from dask_knot.planning import Resources
+
+T = TypeVar("T")
 
 #: By type, for each key.
 Annotations = Mapping[str, Mapping[Key, Any]]
@@ -69,19 +78,43 @@ def task_reuse(
     ConfigurationError
         If `knot=` says something that is unknown or wrong.
     """
+    said = _said_of_knot(parse_reuse, tasks, annotations, everywhere)
+    return {key: reuse for key, reuse in said if reuse.is_fresh or reuse.inputs}
+
+
+def task_seconds(
+    tasks: Iterable[Key], annotations: Annotations, everywhere: Mapping[str, Any]
+) -> dict[Key, float]:
+    """Read how long tasks take, those of which it is said.
+
+    Raises
+    ------
+    ConfigurationError
+        If `knot=` says something that is unknown or wrong.
+    """
+    said = _said_of_knot(parse_seconds, tasks, annotations, everywhere)
+    return {key: seconds for key, seconds in said if seconds is not None}
+
+
+def _said_of_knot(
+    parse: Callable[[Any], T],
+    tasks: Iterable[Key],
+    annotations: Annotations,
+    everywhere: Mapping[str, Any],
+) -> Iterator[tuple[Key, T]]:
     by_key, general = annotations.get("knot", {}), everywhere.get("knot")
-    found: dict[Key, TaskReuse] = {}
-    known: dict[int, TaskReuse] = {}  # most tasks of a layer share one
+    known: dict[int, T] = {}  # most tasks of a layer share one
     for key in tasks if general else by_key:
         given = by_key.get(key, general(key) if callable(general) else general)
         if not given:
             continue
-        reuse = known.get(id(given)) or parse_reuse(given)
-        if not callable(general):
-            known[id(given)] = reuse
-        if reuse.is_fresh or reuse.inputs:
-            found[key] = reuse
-    return found
+        if id(given) in known:
+            found = known[id(given)]
+        else:
+            found = parse(given)
+            if not callable(general):  # else it may be gone, and its id another one's
+                known[id(given)] = found
+        yield key, found
 
 
 def _check_size(name: str, given: object, needs: Resources, largest: Resources) -> None:

@@ -60,7 +60,7 @@ def parse_knot(given: Any, default: Resources) -> Resources:
         If it names anything else, or something is wrong; the message names what is valid.
     """
     read = _read_knot(given)
-    wanted = {name: value for name, value in read.items() if name not in _REUSE}
+    wanted = {name: value for name, value in read.items() if name not in _NO_NEEDS}
     return replace(default, **{name: v for name, v in wanted.items() if v is not None})
 
 
@@ -90,6 +90,18 @@ def parse_reuse(given: Any) -> TaskReuse:
     """
     read = _read_knot(given)
     return TaskReuse(read.get("reuse") is False, read.get("inputs") or ())
+
+
+def parse_seconds(given: Any) -> float | None:
+    """Read `dask.annotate(knot={"seconds": 3600})`, or "1 hour": how long a task takes.
+
+    Raises
+    ------
+    ConfigurationError
+        If it names anything that isn't known, or something is wrong.
+    """
+    found: float | None = _read_knot(given).get("seconds")
+    return found
 
 
 def _read_knot(given: Any) -> dict[str, Any]:
@@ -137,7 +149,7 @@ def _inputs(name: str, value: Any) -> tuple[str, ...]:
 
 
 #: What of an annotation is no need of a job.
-_REUSE = ("reuse", "inputs")
+_NO_NEEDS = ("reuse", "inputs", "seconds")
 _SIZES = ("vcpus", "gpus", "memory")
 _KNOT: dict[str, Callable[[str, Any], Any]] = {
     "vcpus": _vcpus,
@@ -146,4 +158,5 @@ _KNOT: dict[str, Callable[[str, Any], Any]] = {
     "timeout": checks.timeout,
     "reuse": _reuse,
     "inputs": _inputs,
+    "seconds": checks.duration,
 }

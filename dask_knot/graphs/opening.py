@@ -12,7 +12,7 @@ from dask.typing import Key
 from distributed.protocol import Serialized, deserialize, serialize, to_serialize
 
 from dask_knot.collector import paused_collector
-from dask_knot.digests import Digester, GraphDigests
+from dask_knot.digests import CodeMarker, Digester, GraphDigests
 from dask_knot.errors import NotLoadedError, UnsupportedGraphError
 from dask_knot.graphs.annotations import (
     Annotations,
@@ -22,6 +22,7 @@ from dask_knot.graphs.annotations import (
     spans,
     task_priorities,
     task_reuse,
+    task_seconds,
 )
 from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.lifting import lift
@@ -134,7 +135,7 @@ def open_graph(
     bounds: Bounds,
     constants: Constants,
     is_here: bool = False,
-    digesting: Digesting | None = None,
+    digesting: Digesting | CodeMarker | None = None,
 ) -> OpenedGraph:
     """Deserialize, materialize and cull a graph. Takes its time: call it in a thread.
 
@@ -152,8 +153,8 @@ def open_graph(
         The large constants of all graphs; those of this one are added.
     is_here : bool
         Whether all jobs run on this machine.
-    digesting : Digesting, optional
-        In a named run: digests the tasks.
+    digesting : Digesting or CodeMarker, optional
+        In a named run: digests the tasks. In one without a name: marks their code.
 
     Raises
     ------
@@ -165,12 +166,14 @@ def open_graph(
     with paused_collector():
         tasks, annotations = _read(expr_ser, keys, is_here)
         # Before anything is done to the tasks: jobs get them with spans, retries and constants.
-        work = None
-        if digesting is not None:
+        work, codes = None, None
+        if isinstance(digesting, CodeMarker):
+            codes = digesting.of_graph(tasks)
+        elif digesting is not None:
             work = digesting.digest(tasks, task_reuse(tasks, annotations, everywhere))
         opened = _open(tasks, annotations, keys, everywhere, bounds, constants)
     if work is None:
-        return opened
+        return opened if not codes else replace(opened, graph=replace(opened.graph, codes=codes))
     graph = replace(
         opened.graph, digests=work.digests, codes=work.codes, components=work.components
     )
@@ -235,6 +238,7 @@ def _open(
         literals,
         external=sorted(read.difference(tasks), key=str),
         resources=job_resources(tasks, annotations, everywhere, bounds),
+        seconds=task_seconds(tasks, annotations, everywhere),
         priorities=priorities,
         priority=max((priorities.get(key, 0) for key in wanted), default=0),
     )

@@ -1,6 +1,7 @@
 """Every name of an object in the store, and back again: the only place that knows them.
 
-All objects of a run are below its name. `ID` stands for a stage, ``PLAN-STAGE``::
+All objects of a run are below its name; beside runs there is only what `almanac` keeps.
+`ID` stands for a stage, ``PLAN-STAGE``::
 
     RUN/run                      that this is a run that keeps a record, and in which format
     RUN/sessions/0000            what a session claims, when a run may have several: who it is

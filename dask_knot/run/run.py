@@ -13,6 +13,7 @@ from dask.typing import Key
 
 from dask_knot.errors import ReadOnlyStoreError, StoreError, StoreGoneError
 from dask_knot.run import manifest, pack, plugins, versions, work
+from dask_knot.run.almanac import Almanac
 from dask_knot.run.archive import Archive
 from dask_knot.run.codec import Bytes
 from dask_knot.run.layout import lay_out
@@ -51,16 +52,15 @@ class Run:
 
     Attributes
     ----------
-    names : Names
-        What its objects are called.
-    record : Archive
-        Its record, if it is a named one.
+    names, record, almanac : Names, Archive, Almanac
+        What its objects are called; its record, if it is a named one; what runs without names know.
     """
 
     def __init__(self, store: Store, name: str) -> None:
         self._store = store
         self.names = Names(name)
         self.record = Archive(store, self.names)
+        self.almanac = Almanac(store, self.names)
 
     @classmethod
     def of_pack(cls, url: str, patience: float = IN_JOBS) -> tuple[Run, StageId]:

@@ -16,13 +16,11 @@ from dask_knot.run.run import Run
 from dask_knot.runs.machine import own_info
 from dask_knot.session.adoption import Adoption
 from dask_knot.session.clockwork import Clockwork
-from dask_knot.session.costs import CostSheet
 from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine, place_of
 from dask_knot.session.heart import INTERVAL, INTERVAL_OF_JOBS_THAT_STAY, Heart
 from dask_knot.session.jobfinder import JobFinder, Surroundings
 from dask_knot.session.neighbours import Neighbours
-from dask_knot.session.outages import tolerate
 from dask_knot.session.submission import Submitter
 from dask_knot.tracking.events import Graph
 from dask_knot.tracking.foresight import Foresight
@@ -41,14 +39,11 @@ class Company:
         Has the jobs of others watched.
     finder : JobFinder
         Finds those.
-    costs : CostSheet, optional
-        What the tasks of this one have cost, if that can be noted.
     """
 
     heart: Heart
     adoption: Adoption
     finder: JobFinder
-    costs: CostSheet | None
 
     async def foresee(self, tracker: Tracker, graph: Graph) -> Foresight:
         """Look ahead without counting on shards that nobody makes any more.
@@ -69,8 +64,6 @@ class Company:
     def close(self) -> None:
         """End all threads, and say that the session holds the run no longer; blocks."""
         self.adoption.close()
-        if self.costs is not None:
-            tolerate("what tasks cost could not be noted", self.costs.write)
         self.heart.leave()
 
     def end_run(self) -> None:
@@ -120,7 +113,6 @@ def look_around(
 
 def join_company(
     finder: JobFinder,
-    costs: CostSheet | None,
     submitter: Submitter,
     driver: Driver,
     tracker: Tracker,
@@ -132,8 +124,6 @@ def join_company(
     ----------
     finder : JobFinder
         Finds the jobs of others.
-    costs : CostSheet, optional
-        What our own tasks have cost, if that can be noted.
     submitter : Submitter
         Ends the jobs that were left to others, when these are gone.
     driver : Driver
@@ -159,4 +149,4 @@ def join_company(
     heart = Heart(record, own, interval, clockwork, end, end_spared)
     watch = finder.service, is_wanted, clockwork, heart.look_for_end
     driver.adoption = adoption = Adoption(finder, *watch)
-    return Company(heart, adoption, finder, costs)
+    return Company(heart, adoption, finder)

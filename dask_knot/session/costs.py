@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from dask_knot.run.archive import Archive
+import dask
+
+from dask_knot.planning import Cost
 from dask_knot.run.manifest import Manifest
 from dask_knot.run.names import session_of
 from dask_knot.run.profile import Profile, ProfileKey, TaskCosts
-from dask_knot.tracking.events import ManifestFound
+from dask_knot.settings import checks
+from dask_knot.tracking.durations import NO_CODE
+from dask_knot.tracking.events import CostsRecalled, ManifestFound
 
-#: The code of tasks of which none is known.
-NO_CODE = b""
 #: The profile is written again after so many seconds, if it has changed.
 WRITTEN_EVERY = 60.0
 
@@ -21,8 +23,8 @@ class CostSheet:
 
     Parameters
     ----------
-    archive : Archive
-        Where the sum is kept.
+    note : callable
+        Keeps the sum; it may raise StoreError.
     session : int
         The number of the session.
     codes : mapping of str to bytes
@@ -33,12 +35,12 @@ class CostSheet:
 
     def __init__(
         self,
-        archive: Archive,
+        note: Callable[[Profile], None],
         session: int,
         codes: Mapping[str, bytes],
         now: Callable[[], float],
     ) -> None:
-        self._archive = archive
+        self._note = note
         self._session = session
         self._codes = codes
         self._now = now
@@ -71,7 +73,7 @@ class CostSheet:
         """
         if self._has_changed:
             self._written, self._has_changed = self._now(), False
-            self._archive.write_profile(self._session, Profile(dict(self._costs)))
+            self._note(Profile(dict(self._costs)))
 
     def _is_ours(self, event: ManifestFound) -> bool:
         return session_of(event.shard.stage.plan) == self._session
@@ -79,33 +81,40 @@ class CostSheet:
 
 def costs_of(manifest: Manifest) -> dict[str, TaskCosts]:
     """Say what the tasks of a manifest have cost, by prefix."""
-    times = memoryview(manifest.times).cast("d")
-    squares = [0.0] * len(manifest.work)
-    longest = [0.0] * len(manifest.work)
-    for number, kind in enumerate(memoryview(manifest.kinds).cast("I")):
-        seconds = times[2 * number + 1] - times[2 * number]
-        squares[kind // 2] += seconds * seconds
-        longest[kind // 2] = max(longest[kind // 2], seconds)
-    found = {}
-    for place, (prefix, work) in enumerate(manifest.work.items()):
-        found[prefix] = TaskCosts(
+    return {
+        prefix: TaskCosts(
             tasks=work.tasks,
             seconds=work.seconds,
-            squares=squares[place],
-            longest=longest[place],
+            squares=work.squares,
+            longest=work.longest,
             nbytes=work.nbytes,
             values=work.values,
             peak=manifest.peak,
             shards=1,
         )
-    return found
+        for prefix, work in manifest.work.items()
+    }
 
 
-def known_costs(profile: Profile) -> tuple[dict[str, float], dict[str, float]]:
-    """Give the seconds of a task, and the bytes of a value, by prefix, whatever their code was."""
-    sums: dict[str, TaskCosts] = {}
-    for key, costs in profile.costs.items():
-        sums[key.prefix] = sums.get(key.prefix, TaskCosts()) + costs
-    seconds = {prefix: costs.mean for prefix, costs in sums.items() if costs.tasks}
-    nbytes = {prefix: costs.nbytes / costs.values for prefix, costs in sums.items() if costs.values}
-    return seconds, nbytes
+def recalled(profile: Profile) -> CostsRecalled:
+    """Tell a tracker what earlier sessions have noted."""
+    costs = profile.costs.items()
+    return CostsRecalled(
+        {(*key,): Cost(one.mean, one.deviation) for key, one in costs if one.tasks},
+        {(*key,): one.nbytes / one.values for key, one in costs if one.values},
+    )
+
+
+def assumed() -> CostsRecalled:
+    """Tell a tracker what Dask assumes of tasks that never ran.
+
+    Raises
+    ------
+    ConfigurationError
+        If something there is no time.
+    """
+    path = "distributed.scheduler.default-task-durations"
+    known = dask.config.get(path, None) or {}
+    return CostsRecalled(
+        assumed={prefix: checks.seconds(f"{path}.{prefix}", t) for prefix, t in known.items()}
+    )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from dask_knot.batch.service import JobService
-from dask_knot.digests import Digester
+from dask_knot.digests import CodeMarker, Digester
 from dask_knot.planning import Limits, Resources
 from dask_knot.run.run import Run
 from dask_knot.run.work import Options
@@ -14,7 +15,7 @@ from dask_knot.runs.machine import own_info
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.company import join_company, look_around
 from dask_knot.session.constants import StoredConstants
-from dask_knot.session.costs import CostSheet, known_costs
+from dask_knot.session.costs import CostSheet, assumed, recalled
 from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine, open_engine, place_of
 from dask_knot.session.failures import Failures
@@ -23,6 +24,7 @@ from dask_knot.session.hooks import Hooks
 from dask_knot.session.lookout import Lookout
 from dask_knot.session.outages import Endurance
 from dask_knot.session.parting import Parting
+from dask_knot.session.priorcosts import PriorCosts
 from dask_knot.session.progress import Progress
 from dask_knot.session.session import Session
 from dask_knot.session.submission import Submitter
@@ -91,9 +93,9 @@ def session_on(
     hooks = Hooks()
     endurance = Endurance(clockwork, lambda line: hooks.notice(line))
     submitter = Submitter(run, service, options, StoredConstants(run), endurance)
-    finder, costs = None, None
+    finder, marker = None, _marker(engine.settings)
+    costs = _cost_sheet(run, hold, marker, clockwork)
     if hold is not None:
-        costs = _cost_sheet(run, hold, clockwork)
         finder = look_around(run.at_once(), hold.session, engine, service, clockwork)
         submitter = replace(submitter, recorder=hold.recorder, neighbours=finder.neighbours)
     # Without patience: it looks again itself.
@@ -109,8 +111,9 @@ def session_on(
     lookout = Lookout(driver, tracker, watcher, settings, hooks, clockwork)
     company = None
     if finder is not None:
-        company = join_company(finder, costs, submitter, driver, tracker, clockwork)
-    parting = Parting(settings, run, engine, service, driver, lookout, values, clockwork, company)
+        company = join_company(finder, submitter, driver, tracker, clockwork)
+    held = settings, run, engine, service, driver, lookout, values, clockwork
+    parting = Parting(*held, company, costs)
     return Session(
         settings=settings,
         size=size,
@@ -120,6 +123,7 @@ def session_on(
         first_number=first,
         progress=Progress(tracker, lambda: service.jobs),
         digester=_digester(settings),
+        prior=_prior(run, marker, driver, clockwork),
         _engine=engine,
         _service=service,
         _tracker=tracker,
@@ -137,12 +141,33 @@ def _size(settings: Settings) -> Resources:
     )
 
 
-def _cost_sheet(run: Run, hold: Hold, clockwork: Clockwork) -> CostSheet | None:
-    """Begin to add up what tasks cost, if that can be noted."""
-    if hold.refusal is not None:
+def _marker(settings: Settings) -> CodeMarker | None:
+    """Make what marks code, in a run without a name in a store that outlives it."""
+    outlives = settings.store is not None or settings.aws is not None
+    return CodeMarker() if outlives and not settings.is_named else None
+
+
+def _prior(
+    run: Run, marker: CodeMarker | None, driver: Driver, clockwork: Clockwork
+) -> PriorCosts | None:
+    """Make what recalls the costs of runs without a name, where such are kept."""
+    if marker is None:
         return None
-    record, codes = run.at_once().record, hold.recorder.codes
-    return CostSheet(record, hold.session, codes, clockwork.now)
+    return PriorCosts(run.at_once().almanac, marker, driver, clockwork)
+
+
+def _cost_sheet(
+    run: Run, hold: Hold | None, marker: CodeMarker | None, clockwork: Clockwork
+) -> CostSheet | None:
+    """Begin to add up what tasks cost, if that can be noted."""
+    hasty = run.at_once()
+    if hold is not None and hold.refusal is None:
+        note = partial(hasty.record.write_profile, hold.session)
+        return CostSheet(note, hold.session, hold.recorder.codes, clockwork.now)
+    if marker is not None:
+        note = partial(hasty.almanac.write, clockwork.epoch())
+        return CostSheet(note, 0, marker.codes, clockwork.now)
+    return None
 
 
 def _digester(settings: Settings) -> Digester | None:
@@ -169,9 +194,11 @@ def _tracker(run: Run, settings: Settings, size: Resources, hold: Hold | None) -
     pace = Pace(tempo.gather_quiet, tempo.gather_longest)
     held = None
     if hold is not None:
-        held = Held(hold.first, settings.reuse, *known_costs(hold.profile))
+        held = Held(hold.first, settings.reuse)
     tracker = Tracker(run.names, _limits(settings), size, pace, held)
+    tracker.handle(assumed(), 0.0)
     if hold is not None:
+        tracker.handle(recalled(hold.profile), 0.0)
         tracker.handle(events.EntriesFound(hold.entries), 0.0)
     return tracker
 

@@ -17,6 +17,7 @@ from dask_knot.batch.termination import Leftovers, end_jobs
 from dask_knot.run.run import Run
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.company import Company
+from dask_knot.session.costs import CostSheet
 from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine
 from dask_knot.session.lookout import Lookout
@@ -43,6 +44,7 @@ class Parting:
     values: ValueReader
     clockwork: Clockwork
     company: Company | None = None
+    costs: CostSheet | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _has_let_go: bool = False
     _is_ended: bool = False
@@ -89,6 +91,8 @@ class Parting:
             self.driver.shut_down()
             self.lookout.close()
             self.values.close()
+            if self.costs is not None:
+                tolerate("what tasks cost could not be noted", self.costs.write)
             if self.company is not None:  # last: then what it has committed is there
                 self.company.close()
 

@@ -25,6 +25,7 @@ from dask_knot.session.hooks import Hooks
 from dask_knot.session.lookout import Lookout
 from dask_knot.session.parting import Parting
 from dask_knot.session.plugins import JobPlugins
+from dask_knot.session.priorcosts import PriorCosts
 from dask_knot.session.progress import Progress
 from dask_knot.session.results import Results, read_results
 from dask_knot.session.submission import job_script
@@ -58,14 +59,12 @@ class Session:
         Whom it tells what; set them before `start`.
     plugins : JobPlugins
         What sets up jobs before their tasks run.
-    run : Run
-        What it holds.
+    run, progress : Run, Progress
+        What it holds; what is known of the work, to be shown.
     first_number : int
         Where the numbers of what this session writes begin: no other one has these.
-    progress : Progress
-        What is known of the work, to be shown.
-    digester : Digester or None
-        In a named run, tells what work is the same.
+    digester, prior : Digester or None, PriorCosts or None
+        In a named run, tells what work is the same; in others, what tasks have cost before.
     """
 
     settings: Settings
@@ -76,6 +75,7 @@ class Session:
     first_number: int
     progress: Progress
     digester: Digester | None
+    prior: PriorCosts | None
     _engine: Engine
     _service: JobService
     _tracker: Tracker

@@ -132,6 +132,11 @@ def seconds(name: str, value: Any) -> float:
     return found
 
 
+def duration(name: str, value: Any) -> float | None:
+    """Take the seconds that a task takes; or None, if that isn't known."""
+    return None if value is None else seconds(name, value)
+
+
 def timeout(name: str, value: Any) -> float | None:
     """Take a time that Batch accepts as a timeout; or None."""
     if value is None:

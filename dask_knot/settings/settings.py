@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from itertools import chain
 from typing import Any
@@ -26,9 +27,16 @@ from dask_knot.settings.resolver import (
     underscored,
 )
 
+logger = logging.getLogger(__name__)
+
 ENGINES = ("local", "docker", "aws")
 #: What stands under `knot` and is no keyword of a cluster: engines, and the image of their jobs.
 SECTIONS = (*ENGINES, "build")
+#: Settings of engines that there were, and what to do instead.
+RETIRED = {
+    "unknown_task": "tasks of which nothing is known are spread as wide as jobs allow; to say how "
+    'long tasks take, use dask.annotate(knot={"seconds": ...})'
+}
 #: Memory of a job on AWS, for each of its vCPUs: instances of every family have it, and Fargate.
 AWS_MEMORY_PER_CORE = 2 * 2**30
 
@@ -57,7 +65,6 @@ class Tempo:
     stuck_after: float
     target: float
     job_start: float
-    unknown_task: float
     shards_per_slot: int
     progress_after: float
     preload: tuple[str, ...] = ()
@@ -144,7 +151,7 @@ def resolve(given: Mapping[str, Any]) -> Settings:
     _refuse_other_engines(given, engine)
     said.check_names([*_CHECKS, *_ENGINE_CHECKS[engine]])
     values = resolved(_CHECKS, said, general, packaged)
-    own = section(f"knot.{engine}")
+    own = _without_retired(section(f"knot.{engine}"))
     packaged = SettingSource(underscored(DEFAULTS[engine]), is_silent=is_never)
     own.check_names(packaged.values)
     chosen = resolved(_ENGINE_CHECKS[engine], said, own, packaged)
@@ -154,6 +161,14 @@ def resolve(given: Mapping[str, Any]) -> Settings:
         tempo=Tempo(**resolved(_TEMPO_CHECKS, own, packaged)),
         **({engine: kind(**chosen)} if kind else {}),
     )
+
+
+def _without_retired(source: SettingSource) -> SettingSource:
+    """Leave settings alone that mean nothing any more: a file of before shouldn't break."""
+    for name in source.values.keys() & RETIRED.keys():
+        logger.warning("%s is a setting no longer: %s", source.label(name), RETIRED[name])
+    kept = {name: value for name, value in source.values.items() if name not in RETIRED}
+    return replace(source, values=kept)
 
 
 def _is_silent(name: str, value: object) -> bool:

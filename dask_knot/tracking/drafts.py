@@ -95,6 +95,12 @@ class Draft:
         self.literals.discard(key)
         self.resources.pop(key, None)
 
+    def seconds(self) -> dict[Key, float]:
+        """Give how long tasks take, as far as the user has said so."""
+        graphs = [graph for graph in dict.fromkeys(self.origin.values()) if graph.seconds]
+        said = ((key, graph, seconds) for graph in graphs for key, seconds in graph.seconds.items())
+        return {key: seconds for key, graph, seconds in said if self.origin.get(key) is graph}
+
     def doubt(self, keys: Set[Key]) -> None:
         """Have tasks whose digests don't hold, and no others."""
         self.misread = keys

@@ -1,14 +1,28 @@
-"""How long tasks take and how large values are, by key prefix, and where that is known from."""
+"""How long tasks take and how large values are, by key prefix, and where that is known from.
+
+What a session has seen itself goes before what earlier sessions noted, and that before what Dask
+assumes: none of them is averaged with another one. Code that was edited is other code: nothing that
+was learned of the old one is known of it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass
 from enum import Enum
 
+from dask_knot.planning import Cost
 from dask_knot.run.manifest import Work
 
-#: Weight of what was known before a manifest: old numbers fade, as Dask's own averages do.
-FADING = 0.5
+#: Weight of what was known before, at each manifest: old numbers fade, as Dask's own averages do,
+#: but not so fast that a spread can't be seen, when each shard has one task.
+FADING = 0.8
+#: The code of tasks of which none is known.
+NO_CODE = b""
+
+#: A prefix, and the digest of the code of its tasks.
+PrefixAndCode = tuple[str, bytes]
 
 
 class KnownFrom(Enum):
@@ -20,26 +34,125 @@ class KnownFrom(Enum):
     DASK = "Dask's default"
 
 
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What a session has seen of tasks, or of values: fading sums."""
+
+    count: float
+    total: float
+    squares: float = 0.0
+
+    def faded(self, more: _Sums) -> _Sums:
+        return _Sums(
+            FADING * self.count + more.count,
+            FADING * self.total + more.total,
+            FADING * self.squares + more.squares,
+        )
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.count
+
+    @property
+    def cost(self) -> Cost:
+        variance = max(0.0, self.squares / self.count - self.mean**2)
+        return Cost(max(0.0, self.mean), variance**0.5)
+
+
 class Durations:
-    """Seconds per task, and bytes per value, for each key prefix."""
+    """Seconds per task, and bytes per value, for each key prefix, whose code may change.
+
+    Attributes
+    ----------
+    means, nbytes : dict of str to float
+        Seconds of a task, and bytes of a value, by prefix, as far as they are known.
+    """
 
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+        self.means: dict[str, float] = {}
         self.nbytes: dict[str, float] = {}
+        self._codes: dict[str, bytes] = {}
+        self._seen: dict[PrefixAndCode, _Sums] = {}
+        self._sizes: dict[PrefixAndCode, _Sums] = {}
+        self._earlier: dict[PrefixAndCode, Cost] = {}
+        self._earlier_sizes: dict[PrefixAndCode, float] = {}
+        self._defaults: dict[str, Cost] = {}
+        # What follows of these, by prefix: plans ask often, and little changes between two of them.
+        self._costs: dict[str, Cost] = {}
+        self._sources: dict[str, KnownFrom] = {}
+
+    def copy(self) -> Durations:
+        """Give the same, to learn more without a trace."""
+        other = copy(self)
+        for name, known in vars(self).items():
+            setattr(other, name, dict(known))
+        return other
+
+    def costs(self) -> dict[str, Cost]:
+        """Give what is known of how long tasks take."""
+        return dict(self._costs)
+
+    def sources(self) -> dict[str, KnownFrom]:
+        """Tell of which prefixes it is known how long a task takes, and from where."""
+        return dict(self._sources)
 
     def learn(self, work: Mapping[str, Work]) -> None:
         """Take in what one shard's tasks cost."""
         for prefix, cost in work.items():
             if not cost.tasks:
                 continue
-            _learn(self.seconds, prefix, cost.seconds / cost.tasks)
+            kind = prefix, self._codes.get(prefix, NO_CODE)
+            _add(self._seen, kind, _Sums(cost.tasks, cost.seconds, cost.squares))
             if cost.values:
-                _learn(self.nbytes, prefix, cost.nbytes / cost.values)
+                _add(self._sizes, kind, _Sums(cost.values, cost.nbytes))
+            self._settle(prefix)
 
-    def sources(self) -> dict[str, KnownFrom]:
-        """Tell of which prefixes it is known how long a task takes, and from where."""
-        return dict.fromkeys(self.seconds, KnownFrom.SESSION)
+    def meet(self, codes: Mapping[str, bytes]) -> None:
+        """Take in a graph, whose tasks have that code, by prefix."""
+        for prefix, code in codes.items():
+            if self._codes.get(prefix) != code:
+                self._codes[prefix] = code
+                self._settle(prefix)
+
+    def recall(
+        self, costs: Mapping[PrefixAndCode, Cost], nbytes: Mapping[PrefixAndCode, float]
+    ) -> None:
+        """Take in what earlier sessions noted; without a code it counts for tasks without one."""
+        self._earlier.update(costs)
+        self._earlier_sizes.update(nbytes)
+        for prefix in {prefix for prefix, _ in [*costs, *nbytes]}:
+            self._settle(prefix)
+
+    def assume(self, seconds: Mapping[str, float]) -> None:
+        """Take in what Dask assumes of tasks whose prefix never ran."""
+        self._defaults.update((prefix, Cost(one)) for prefix, one in seconds.items())
+        for prefix in seconds:
+            self._settle(prefix)
+
+    def _settle(self, prefix: str) -> None:
+        """Find out once more what is known of a prefix."""
+        kind = prefix, self._codes.get(prefix, NO_CODE)
+        seen = self._seen.get(kind)
+        known = (
+            (KnownFrom.SESSION, seen.cost if seen is not None else None),
+            (KnownFrom.PROFILE, self._earlier.get(kind)),
+            (KnownFrom.DASK, self._defaults.get(prefix)),
+        )
+        for of_prefix in (self._costs, self._sources, self.means):
+            of_prefix.pop(prefix, None)
+        for source, cost in known:
+            if cost is not None:
+                self._costs[prefix], self._sources[prefix] = cost, source
+                self.means[prefix] = cost.seconds
+                break
+        sizes = self._sizes.get(kind)
+        size = sizes.mean if sizes is not None else self._earlier_sizes.get(kind)
+        if size is None:
+            self.nbytes.pop(prefix, None)
+        else:
+            self.nbytes[prefix] = size
 
 
-def _learn(known: dict[str, float], prefix: str, mean: float) -> None:
-    known[prefix] = FADING * known.get(prefix, mean) + (1 - FADING) * mean
+def _add(known: dict[PrefixAndCode, _Sums], kind: PrefixAndCode, more: _Sums) -> None:
+    before = known.get(kind)
+    known[kind] = more if before is None else before.faded(more)

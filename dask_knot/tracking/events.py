@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 from dask.typing import Key
 
-from dask_knot.planning import Plan
+from dask_knot.planning import Cost, Plan
 from dask_knot.run.manifest import Manifest, Place
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.record import Entry, PlanRecord
@@ -206,6 +206,25 @@ class ChildFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class CostsRecalled:
+    """It is known what tasks cost before any of them has run here.
+
+    Attributes
+    ----------
+    costs : mapping of (str, bytes) to Cost
+        What tasks of a prefix, with the code of that digest, took in earlier sessions.
+    nbytes : mapping of (str, bytes) to float
+        How large their values were.
+    assumed : mapping of str to float
+        The seconds that Dask assumes of tasks, by prefix.
+    """
+
+    costs: Mapping[tuple[str, bytes], Cost] = field(default_factory=dict)
+    nbytes: Mapping[tuple[str, bytes], float] = field(default_factory=dict)
+    assumed: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Ticked:
     """Time has passed.
 
@@ -238,5 +257,6 @@ Event = (
     | SubmissionFailed
     | ManifestFound
     | ChildFailed
+    | CostsRecalled
     | Ticked
 )

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Set
 from copy import copy
 from typing import NamedTuple
 
+from dask.utils import key_split
+
 from dask_knot.planning import PlanRequest
 from dask_knot.planning.outline import Sizes
 from dask_knot.run.names import ShardId
@@ -48,7 +50,7 @@ def foresee(state: TrackerState, graph: Graph, lost: Set[ShardId] = frozenset())
     """
     later = TrackerState(state.names, state.limits, state.default, Inflow(Pace(0.0, 0.0)))
     later.keys = {key: _copied(record) for key, record in state.keys.items()}
-    later.durations = state.durations
+    later.durations = durations = state.durations.copy()
     later.catalog = state.catalog.copy(lost)
     demand.submit(later, GraphSubmitted(graph), 0.0)
     later.unsettled.clear()  # what would wait for jobs of others is planned all the same
@@ -59,11 +61,11 @@ def foresee(state: TrackerState, graph: Graph, lost: Set[ShardId] = frozenset())
         for key, record in state.keys.items()
         if record.state is KeyState.STORED and record.output is not None
     }
-    durations = state.durations
-    sizes = Sizes(there, dict(durations.nbytes))
+    sizes = Sizes(there, durations.nbytes)
     shards = (shard for stage in later.stages.values() for shard in stage.shards)
     adopted = {shard.id for shard in shards if shard.is_adopted and shard.id is not None}
-    return Foresight(next(iter(asked), None), sizes, durations.sources(), adopted)
+    said = {key_split(key): KnownFrom.SAID for key in graph.seconds}
+    return Foresight(next(iter(asked), None), sizes, durations.sources() | said, adopted)
 
 
 def _copied(record: KeyRecord) -> KeyRecord:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from dask.typing import Key
 
 from dask_knot.errors import InternalError
-from dask_knot.planning import Cost, PlanRequest
+from dask_knot.planning import PlanRequest
 from dask_knot.run.names import StageId
 from dask_knot.tracking.actions import Admit, MakePlan
 from dask_knot.tracking.adoption import hold_all, is_held, is_taken
@@ -191,7 +191,8 @@ def _request(state: TrackerState, draft: Draft, wanted: list[KeyRecord]) -> Plan
         wanted=[*_first(draft, [record.key for record in wanted])],
         literals=draft.literals,
         external={key: _maker(record) for key, record in draft.reads.items()},
-        costs={prefix: Cost(mean) for prefix, mean in state.durations.seconds.items()},
+        costs=state.durations.costs(),
+        seconds=draft.seconds(),
         resources=draft.resources,
         default=state.default,
         limits=limits,

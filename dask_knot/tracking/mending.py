@@ -48,7 +48,7 @@ def mend(state: TrackerState, event: Ticked, now: float) -> None:
     state.note_mending(now)
     for stage in _running(state):
         stage.look(now)
-    means = state.durations.seconds
+    means = state.durations.means
     recutting.recut(state, means, now)
     idle = idle_slots(state)
     if idle > 0:

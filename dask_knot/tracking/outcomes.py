@@ -9,11 +9,23 @@ from dask_knot.errors import CorruptObjectError, InternalError, JobError, Missin
 from dask_knot.run.manifest import Kind, Manifest, Output
 from dask_knot.tracking import gathering, handover, losses
 from dask_knot.tracking.actions import WriteAgain
-from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound, SubmissionFailed
+from dask_knot.tracking.events import (
+    ChildFailed,
+    CostsRecalled,
+    Ending,
+    ManifestFound,
+    SubmissionFailed,
+)
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent
 from dask_knot.tracking.records import KeyRecord, ShardRecord
 from dask_knot.tracking.recovery import NARROWING, Consequence, is_own_fault, judge, narrowed
 from dask_knot.tracking.state import TrackerState
+
+
+def recall_costs(state: TrackerState, event: CostsRecalled, now: float) -> None:
+    """Take in what tasks cost before any of them has run here."""
+    state.durations.recall(event.costs, event.nbytes)
+    state.durations.assume(event.assumed)
 
 
 def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None:

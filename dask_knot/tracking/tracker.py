@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dask.typing import Key
@@ -47,14 +47,10 @@ class Held:
         The number of the first plan: other sessions of the same run have others.
     reuses : bool
         Whether what was made before is taken for what is asked for.
-    seconds, nbytes : mapping of str to float
-        What tasks and values of a prefix have cost in earlier sessions.
     """
 
     first_plan: int = 0
     reuses: bool = True
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    nbytes: Mapping[str, float] = field(default_factory=dict)
 
 
 class Tracker:
@@ -91,8 +87,6 @@ class Tracker:
             self._state.keeps = True
             self._state.plans = held.first_plan
             self._state.catalog = Catalog(held.reuses)
-            self._state.durations.seconds.update(held.seconds)
-            self._state.durations.nbytes.update(held.nbytes)
 
     def handle(self, event: events.Event, now: float) -> list[Action]:
         """Take in what happened.
@@ -293,4 +287,5 @@ _HANDLERS: dict[type[Any], Callable[[TrackerState, Any, float], None]] = {
     events.ChildFailed: outcomes.take_failed_child,
     events.SubmissionFailed: outcomes.take_failed_submission,
     events.Ticked: mending.mend,
+    events.CostsRecalled: outcomes.recall_costs,
 }

@@ -31,6 +31,7 @@ class World:
     largest = Resources(vcpus=4, memory=2**33)
     is_here = True
     digester: Digester | None = None
+    prior = None
 
     def __init__(self) -> None:
         self.clients: dict[str, Any] = {"client": None}

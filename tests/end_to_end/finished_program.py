@@ -20,7 +20,7 @@ from tests.end_to_end.killed_program import NAME, note
 
 TASKS, JOBS = 80, 2
 #: All of it is a shard for each job.
-NARROW = {"unknown-task": "1s", "target": "1h", "shards-per-slot": 1}
+NARROW = {"target": "1h", "shards-per-slot": 1}
 
 
 def finish(backwards: str, key: str, seconds: float, number: int) -> int:

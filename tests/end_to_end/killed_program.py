@@ -22,7 +22,7 @@ from dask_knot import KnotCluster
 NAME = "killed"
 LOADS, MIXES = 16, 8
 #: Each task is a shard of its own, so that there are three stages.
-WIDE = {"unknown-task": "1h", "target": "1s", "shards-per-slot": 8}
+WIDE = {"target": "1s", "shards-per-slot": 8}
 
 
 def note(backwards: str, key: str) -> None:

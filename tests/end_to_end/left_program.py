@@ -110,9 +110,8 @@ def main(engine: str, store: str, name: str, moment: str = "", seconds: float = 
     when, _, number = moment.partition(" ")
     if when in ("before", "after"):
         die_at_submission(when, int(number))
-    # Each task is a child of its own, so that there are three stages.
-    wide = {f"knot.{engine}.unknown-task": "1h"}
-    with dask.config.set({**wide, "knot.build": {"packages": ["numpy"], "network": "host"}}):
+    # Nothing is known of the tasks: each is a child of its own, so that there are three stages.
+    with dask.config.set({"knot.build": {"packages": ["numpy"], "network": "host"}}):
         cluster = KnotCluster(
             engine=engine,
             name=name,

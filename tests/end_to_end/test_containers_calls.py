@@ -24,7 +24,8 @@ POLLING = ("client batch describejobs", "client batch listjobs", "client s3 list
 def test_ten_thousand_tasks(
     open_aws: Callable[..., KnotCluster], machine: Rig, record_property: Callable[..., None]
 ) -> None:
-    with dask.config.set({"knot.aws.unknown-task": "100ms"}):
+    durations = {"lambda": "100ms"}
+    with dask.config.set({"distributed.scheduler.default-task-durations": durations}):
         cluster = open_aws()
     with Client(cluster) as client:
         before = machine.counts()

@@ -47,8 +47,7 @@ if __name__ == "__main__":
     task = delayed(work, pure=False)
     two = {"CPU": 1, "MEMORY": 300 * 2**20}
     build = {"packages": ["numpy"], "network": "host"}
-    wide = {f"knot.{engine}.unknown-task": "1h"}  # each task is a child of its own
-    with dask.config.set({"knot.build": build, **wide}):
+    with dask.config.set({"knot.build": build}):
         cluster = KnotCluster(engine=engine, **settings)
     with cluster, Client(cluster) as client:
         with dask.annotate(resources={"CPU": 1}):

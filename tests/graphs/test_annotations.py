@@ -15,7 +15,7 @@ from distributed.protocol import Serialized
 
 from dask_knot.digests import Digester
 from dask_knot.errors import ConfigurationError
-from dask_knot.graphs.annotations import Bounds, for_dask, task_reuse
+from dask_knot.graphs.annotations import Bounds, for_dask, task_reuse, task_seconds
 from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.needs import TaskReuse
 from dask_knot.graphs.opening import Digesting, OpenedGraph, open_graph, send_graph
@@ -63,6 +63,16 @@ def test_by_key_or_for_all() -> None:
     assert task_reuse("abc", {}, {"knot": None}) == {}
 
 
+def test_seconds_by_key_or_for_all() -> None:
+    hour = {"seconds": "1 hour"}
+    by_key: dict[str, dict[Key, Any]] = {"knot": {"a": hour, "b": {"vcpus": 4}}}
+    assert task_seconds("abc", by_key, {}) == {"a": 3600.0}
+    assert task_seconds("abc", by_key, {"knot": {"seconds": 2}}) == {"a": 3600.0, "c": 2.0}
+    called = {"knot": lambda key: {"seconds": 0.5} if key == "c" else None}
+    assert task_seconds("abc", {}, called) == {"c": 0.5}
+    assert task_seconds("abc", {}, {"knot": {"seconds": None}}) == {}
+
+
 def delayed() -> Any:
     return dask.delayed(operator.neg)(3)
 
@@ -84,6 +94,16 @@ def test_whatever_was_made_in_it_is_fresh(make: Any, is_at_once: bool) -> None:
         if is_at_once:
             assert not has_digest(digested(make()))
     assert not has_digest(digested(found))
+
+
+@pytest.mark.parametrize("make", [delayed, array, bag])
+def test_whatever_was_made_in_it_takes_so_long(make: Any) -> None:
+    assert not digested(make()).graph.seconds
+    with dask.annotate(knot={"seconds": 90}):
+        made = make()
+    graph = digested(made).graph
+    assert {*graph.seconds.values()} == {90.0}
+    assert {*digested(make(), {"knot": {"seconds": 90}}).graph.seconds.values()} == {90.0}
 
 
 def test_a_frame_is_fresh_where_it_is_computed() -> None:
@@ -146,7 +166,8 @@ def test_inputs_that_are_not_there_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "knot", [{"reuse": "no"}, {"inputs": 3}, {"reused": False}, {"seconds": 3}]
+    "knot",
+    [{"reuse": "no"}, {"inputs": 3}, {"reused": False}, {"seconds": "soon"}, {"seconds": -1}],
 )
 @pytest.mark.parametrize("is_everywhere", [False, True])
 def test_a_mistake_is_refused_named_run_or_not(knot: dict[str, Any], is_everywhere: bool) -> None:

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from dask_knot.errors import ConfigurationError, UnsupportedGraphError
-from dask_knot.graphs.needs import TaskReuse, most, parse_knot, parse_resources, parse_reuse
+from dask_knot.graphs.needs import (
+    TaskReuse,
+    most,
+    parse_knot,
+    parse_resources,
+    parse_reuse,
+    parse_seconds,
+)
 from dask_knot.planning import Resources
 
 DEFAULT = Resources(vcpus=2, memory=2**30, gpus=0, timeout=3600)
@@ -33,8 +40,8 @@ def test_knot(given: dict[str, Any], expected: Resources) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"vcpu": 4}, "Did you mean 'vcpus'.*gpus, inputs, memory, reuse, timeout, vcpus"),
-        ({"cpus": 4}, "There are: gpus, inputs, memory, reuse, timeout, vcpus"),
+        ({"vcpu": 4}, "Did you mean 'vcpus'.*gpus, inputs, memory, reuse, seconds, timeout, vcpus"),
+        ({"cpus": 4}, "There are: gpus, inputs, memory, reuse, seconds, timeout, vcpus"),
         ({1: 4}, "There are"),
         ({"vcpus": 0}, "a number above 0"),
         ({"vcpus": True}, "a number above 0"),
@@ -48,11 +55,16 @@ def test_knot(given: dict[str, Any], expected: Resources) -> None:
         ({"inputs": ["a.csv", 3]}, "a list of paths"),
         ({"inputs": ["a.csv", ""]}, "a list of paths"),
         ({"inputs": {"a": "a.csv"}}, "a list of paths"),
-        ({"seconds": 3}, "takes no 'seconds'"),
+        ({"seconds": -3}, "a time"),
+        ({"seconds": "soon"}, "a time"),
+        ({"seconds": True}, "a time"),
+        ({"seconds": float("nan")}, "a time"),
+        ({"seconds": float("inf")}, "a time"),
+        ({"second": 3}, "Did you mean 'seconds'"),
         ({"gpus": 0.5}, "a whole number from 0"),
         ({"timeout": "5 s"}, "60 seconds at least"),
         ({"timeout": "soon"}, "a time"),
-        (4, "a mapping of vcpus, memory, gpus, timeout, reuse, inputs"),
+        (4, "a mapping of vcpus, memory, gpus, timeout, reuse, inputs, seconds"),
     ],
 )
 def test_a_mistake_in_knot(given: Any, words: str) -> None:
@@ -78,6 +90,24 @@ def test_a_mistake_in_knot(given: Any, words: str) -> None:
 )
 def test_reuse(given: dict[str, Any], expected: TaskReuse) -> None:
     assert parse_reuse(given) == expected
+    sizes = {name: value for name, value in given.items() if name == "vcpus"}
+    assert parse_knot(given, DEFAULT) == parse_knot(sizes, DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, None),
+        ({"vcpus": 4}, None),
+        ({"seconds": None}, None),
+        ({"seconds": 3}, 3.0),
+        ({"seconds": 0}, 0.0),
+        ({"seconds": "1 hour"}, 3600.0),
+        ({"seconds": "2 min", "vcpus": 4}, 120.0),
+    ],
+)
+def test_seconds(given: dict[str, Any], expected: float | None) -> None:
+    assert parse_seconds(given) == expected
     sizes = {name: value for name, value in given.items() if name == "vcpus"}
     assert parse_knot(given, DEFAULT) == parse_knot(sizes, DEFAULT)
 

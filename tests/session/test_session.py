@@ -33,7 +33,7 @@ BOOT = 60.0
 WORK = 600.0
 FOREVER = 100_000.0
 #: As on AWS, and with tasks that are known to be long.
-PACE = {"job_start": 60.0, "target": 240.0, "unknown_task": WORK, "poll_slowest": 30.0}
+PACE = {"job_start": 60.0, "target": 240.0, "poll_slowest": 30.0}
 
 
 class VirtualEngine:
@@ -95,7 +95,8 @@ def shuffled(width: int) -> events.Graph:
     first = {f"first-{n}": Task(f"first-{n}", int, n) for n in range(width)}
     second = {f"second-{n}": _sum(f"second-{n}", first) for n in range(width)}
     third = {f"third-{n}": _sum(f"third-{n}", second) for n in range(width)}
-    return events.Graph({**first, **second, **third}, list(third))
+    tasks = {**first, **second, **third}
+    return events.Graph(tasks, list(third), seconds=dict.fromkeys(tasks, WORK))
 
 
 def _sum(key: str, reads: Any) -> Task:

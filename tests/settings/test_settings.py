@@ -207,6 +207,19 @@ def test_an_unknown_name_is_answered_with_a_known_one(
         resolve(given)
 
 
+@pytest.mark.parametrize("engine", settings.ENGINES)
+def test_a_setting_that_there_was_breaks_nothing_and_is_told(
+    engine: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = resolve({"engine": engine, "name": "a"})
+    assert caplog.text == ""
+    for name in ("unknown-task", "unknown_task"):
+        with dask.config.set({f"knot.{engine}": {name: "1s"}}):
+            assert resolve({"engine": engine, "name": "a"}) == before
+        assert f"knot.{engine}.unknown-task is a setting no longer" in caplog.text
+        caplog.clear()
+
+
 def test_defaults_come_back_after_a_reset() -> None:
     with dask.config.set({"knot.cores": 2}):
         before = dict(dask.config.config)
