@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     engines = f"vary the settings of these engines instead ({', '.join(WORLDS)})"
     add("--defaults", nargs="*", metavar="ENGINE", choices=[*WORLDS], help=engines)
     add("--docs", action="store_true", help="write the table into docs/simulator.md, too")
-    add("--processes", type=int, default=2, help="for --defaults (2)")
+    add("--processes", type=int, default=2, help="simulate so many at once (2)")
     return made
 
 
@@ -67,7 +67,7 @@ def _grid(args: argparse.Namespace) -> Grid:
 def _print_runs(args: argparse.Namespace) -> None:
     runs: list[Run] = []
     try:
-        for run in run_grid(_grid(args)):
+        for run in run_grid(_grid(args), args.processes):
             runs.append(run)
     finally:  # who interrupts it sees what is there
         if runs:

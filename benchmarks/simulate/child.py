@@ -232,6 +232,8 @@ class ShardProgram:
             self._ran[position] = (start, end)
             self._ledger.note(key, start, end, self._lost.get(position, ()))
             site.tasks += position not in self._lost
+            if key in site.truth.reads:
+                site.traffic.get(site.truth.reads[key])
             self._child.fleet.used += site.truth.seconds.get(key, 0.0)
 
     # Orders.

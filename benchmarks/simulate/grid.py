@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from benchmarks.simulate.bound import Bound, bound_of
-from benchmarks.simulate.numbers import Numbers
 from benchmarks.simulate.policies import OURS, POLICIES, run_policy
 from benchmarks.simulate.shapes import Shape
 from benchmarks.simulate.workloads import WORKLOADS
@@ -60,14 +61,29 @@ class Run:
         return f"{self.policy}{knew}"
 
 
-def run_grid(grid: Grid, numbers: Numbers | None = None) -> Iterator[Run]:
-    """Run all of a grid, and say on stderr how far it is."""
-    for slots in grid.slots:
-        for name in grid.workloads:
-            workload = WORKLOADS[name](slots, grid.seed)
-            for spot in grid.spot:
-                world = World(numbers or Numbers(), slots=slots, spot=spot, seed=grid.seed)
-                yield from run_policies(workload, world, grid.policies, grid.known)
+def run_grid(grid: Grid, processes: int = 1) -> Iterator[Run]:
+    """Run all of a grid, so many workloads at once, and say on stderr how far it is."""
+    cases = [(name, slots) for slots in grid.slots for name in grid.workloads]
+    if processes == 1:
+        for case in cases:
+            yield from run_case(case, grid)
+        return
+    with ProcessPoolExecutor(processes) as pool:
+        for runs in pool.map(partial(run_case, grid=grid), cases):
+            yield from runs
+
+
+def run_case(case: tuple[str, int], grid: Grid) -> list[Run]:
+    """Run one workload on so many slots by all policies."""
+    name, slots = case
+    workload = WORKLOADS[name](slots, grid.seed)
+    return [
+        run
+        for spot in grid.spot
+        for run in run_policies(
+            workload, World(slots=slots, spot=spot, seed=grid.seed), grid.policies, grid.known
+        )
+    ]
 
 
 def run_policies(

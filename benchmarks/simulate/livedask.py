@@ -150,7 +150,7 @@ class _Cluster:
             # The scheduler does one thing after the other.
             self._free_at = max(self._free_at, now) + SCHEDULER_SECONDS
             seconds = self._shape.seconds(key)
-            self._used += seconds
+            self._used += self._work.seconds[key]
             end = self._free_at + self._fetch(key, number) + seconds
             heappush(events, (end, rank + 1, number))
 

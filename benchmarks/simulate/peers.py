@@ -199,14 +199,14 @@ class _Submission:
         inputs = list(dict.fromkeys(one for key in tasks for one in shape.inputs[key]))
         sizes = sum(work.nbytes[one] for one in inputs)
         made = sum(work.nbytes[key] for key in tasks)
+        # What tasks read from S3 themselves: one request each, one task after the other.
+        own = [work.reads[key] for key in tasks if key in work.reads]
         read = late + read_seconds(numbers, given) + read_seconds(numbers, sizes, len(inputs))
-        self._traffic.get(given + sizes, 1 + len(inputs))
-        self._traffic.get(
-            sum(work.reads.get(key, 0) for key in tasks), sum(key in work.reads for key in tasks)
-        )
+        read += sum(read_seconds(numbers, nbytes) for nbytes in own)
+        self._traffic.get(given + sizes + sum(own), 1 + len(inputs) + len(own))
         self._traffic.put(made, self._rule.puts * len(tasks))
         self._tasks += len(tasks)
-        run = sum(map(shape.seconds, tasks)) + numbers.task_overhead * len(tasks)
+        run = sum(work.seconds[key] + numbers.task_overhead for key in tasks)
         return Phases(read, run, write_seconds(numbers, made, self._rule.puts * len(tasks)))
 
     def ended(self, part: _Part, index: int, is_ok: bool) -> None:

@@ -70,8 +70,8 @@ def sorted_map(slots: int, seed: int) -> Workload:
 
 
 def heavy_map(name: str, law: Seconds, slots: int, seed: int) -> Workload:
-    """25 tasks for each slot, of which a few are far longer than all others."""
-    return drawn_map(name, "tail", law, min(MOST_TASKS, 25 * slots), seed)
+    """400 tasks, or 10 for each slot, of which a few are far longer than all others."""
+    return drawn_map(name, "tail", law, min(MOST_TASKS, max(400, 10 * slots)), seed)
 
 
 def two_steps(slots: int, seed: int) -> Workload:

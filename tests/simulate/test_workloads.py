@@ -61,7 +61,7 @@ def test_the_same_seed_makes_the_same_work(name: str) -> None:
         ("sorted", 16, 200),
         ("sorted", 256, 3072),
         ("lognormal", 16, 400),
-        ("pareto", 256, 6400),
+        ("pareto", 256, 2560),
         ("two-steps", 16, 80),
         ("two-steps", 4096, 800),
         ("arguments", 16, 200),
