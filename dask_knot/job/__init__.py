@@ -13,6 +13,8 @@ Its index says which shard of the stage it runs; all else it finds in the run, b
    the manifest, which is the commit. Values that nobody outside reads never leave the process.
    `parts` commits every few seconds, so that little is lost when the process is, and what is done
    is there while something else takes long; `farewell` has it do so at SIGTERM.
+4. A child that is asked gives up what it hasn't begun (`agenda` decides what, `handover` commits
+   it), and settles at its end who runs that: the client that has claimed it, or itself.
 
 Whatever a task does is an outcome in the manifest, and the process ends with 0: were the child to
 fail, Batch would fail all that depends on its array. Only what keeps a whole shard from running has
@@ -26,16 +28,18 @@ What may be missing
 - An input, for good: gone, damaged, or in a manifest that can't be read. Only the tasks that read
   it fail, with the object's name beside the error, so that the client can have it made again.
 - Parts of an earlier attempt (`attempts`): what can't be read is computed again.
-- The client, at any time. Nothing here waits for it, or could tell.
+- The client, at any time. Nothing here waits for it, or could tell. What was handed over to it
+  is taken back by who claims it first.
 
 Races
 -----
 - Two attempts of one child may run at once (a machine that was only unreachable). Each writes its
   values under names of its own; manifests are written once, so that one of them is superseded and
-  stops. A store that answers a repeated request says "there is one": then the bytes decide.
+  stops. A twin (``--child``) is a second child on purpose: it commits nothing but the end. A store that answers a repeated request says "there is one": then the bytes decide.
 - A part is committed in a thread beside a task that runs, and that task may change what it shares
   with a value. What waits is therefore pickled at once, and copied where it is written meanwhile.
-- The client may write that nobody needs the shard at any time. It is looked for ever more seldom,
-  without patience, and the process ends between two commits, with 0, as all of its array.
+- The client may write at any time that nobody needs the shard: the process ends between two
+  commits, with 0, as all of its array. Or it asks to hand over, while tasks begin and end: one lock
+  is held by who begins a task and by who gives tasks up, another one by who takes what they give.
 - An installation by a plugin may be shared with jobs beside this one: they take turns.
 """

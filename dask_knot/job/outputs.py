@@ -76,6 +76,7 @@ class Outputs:
         self._ordinals: Mapping[Key, int] = {key: number for number, key in enumerate(keys)}
         self._handed: Handed | None = None
         self._is_told = True  # a manifest says what was handed over
+        self._may_hand_over = not is_twin(attempt)
         self._attempt = attempt
         self._notes_errors = notes_errors
         self._committed: list[Output] = []
@@ -105,8 +106,8 @@ class Outputs:
 
     @property
     def may_hand_over(self) -> bool:
-        """True as long as nothing was handed over, by a child that commits parts."""
-        return self._handed is None and not is_twin(self._attempt)
+        """True as long as nothing was, not even what was taken back; never for a twin."""
+        return self._may_hand_over
 
     @property
     def has_handed(self) -> bool:
@@ -123,7 +124,7 @@ class Outputs:
 
     def hand_over(self, handed: Handed, is_told: bool = False) -> None:
         """Make some of the outputs here no more, and extra ones instead."""
-        self._handed, self._is_told = handed, is_told
+        self._handed, self._is_told, self._may_hand_over = handed, is_told, False
         extra = {key: self._count + number for number, key in enumerate(handed.extra)}
         self._ordinals = {**self._ordinals, **extra}
 

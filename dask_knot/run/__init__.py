@@ -21,7 +21,7 @@ what a shard is (`work`), how an error travels (`failure`), which versions fit t
 Rules
 -----
 - An object is written whole or not at all, and never changed. Only the client replaces some:
-  plugins that may be damaged, what tells children that nobody needs them, and notes that one
+  plugins that may be damaged, what children are told while they run (`orders`), and notes that one
   session keeps (its heartbeat, its costs, its plans' jobs) or that people replace (a dataset).
 - The manifest is the commit. It is written last, only if there is none, and says where all else is:
   a data object that no manifest names is as good as not there.
@@ -44,6 +44,8 @@ Races
   and who finds one there reads it first. Nothing else is agreed upon.
 - A run may be deleted, and made anew, while somebody holds it: who writes to the record looks
   before and after whether the foundation is still the one that it found.
+- A child hands over what it hasn't begun while the client may go at any time: who runs that is
+  said by the first claim, the client's or the child's (`Run.claim`). A claim never changes.
 - Attempts of one child write at the same time: under different names, but for the manifest, of
   which the first one stays.
 - A listing may show what is deleted before it is read, and strangers' objects beside ours; what a
