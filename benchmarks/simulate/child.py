@@ -15,14 +15,12 @@ from benchmarks.simulate.network import read_seconds
 from benchmarks.simulate.site import Site
 from benchmarks.simulate.sources import fetch
 from benchmarks.simulate.timetable import Reads
-from dask_knot.job import parts as job_parts
+from dask_knot.job.attempts import TWIN
+from dask_knot.job.parts import LONGEST, SHORTEST_INTERVAL
 from dask_knot.run.manifest import Manifest
 from dask_knot.run.names import ShardId
 from dask_knot.run.orders import Claimant
 from dask_knot.run.work import ShardWork
-
-#: The first attempt of a twin; those of others count from 1.
-TWIN = 50
 
 
 class Turn(NamedTuple):
@@ -66,7 +64,7 @@ class ShardProgram:
         nbytes = pack.nbytes[shard.index]
         site.traffic.get(nbytes, requests=2)
         self._begin = self._clock.time() + 2 * read_seconds(site.run.numbers, nbytes / 2)
-        self._take(pack.works[shard.index], (TWIN if self._is_twin else 1) + child.attempt - 1)
+        self._take(pack.works[shard.index], child.attempt + (TWIN if self._is_twin else 0))
         if self._attempt > 1 and not self._recover():
             self._leave()
             return
@@ -93,7 +91,7 @@ class ShardProgram:
         """Look at the orders when it looks next, if they concern it."""
         now, first = self._clock.time(), self._work.options.part_seconds
         if self._orders() and self._looks_at <= now:
-            look = timetable.next_look(first, job_parts.LONGEST, now - self._begin)
+            look = timetable.next_look(first, LONGEST, now - self._begin)
             self._looks_at = self._begin + look
             self._clock.call_later(self._looks_at - now, self._obey)
 
@@ -176,7 +174,7 @@ class ShardProgram:
 
     def _next_part(self) -> float | None:
         """Tell when something is committed next: at the first tick behind the end of an output."""
-        interval = max(self._work.options.part_seconds, job_parts.SHORTEST_INTERVAL)
+        interval = max(self._work.options.part_seconds, SHORTEST_INTERVAL)
         if self._ledger.is_waiting:
             return timetable.next_tick(self._begin, interval, self._clock.time())
         for turn in self._order:
@@ -255,11 +253,12 @@ class ShardProgram:
         """Give up what hasn't begun, and commit that at once."""
         self._note_done()
         running, unbegun = list(self._order)[:1], [turn.position for turn in self._order][1:]
-        given = timetable.given_up(self._reads, unbegun, {turn.position for turn in running})
-        if not given:
-            return
+        blocked = {*self._lost, *(turn.position for turn in running)}
+        given = timetable.given_up(self._reads, unbegun, blocked)
         gone = set(given)
         outputs = [number for number, place in enumerate(self._outputs) if place in gone]
+        if not outputs:
+            return
         extra = timetable.extras(self._reads, given, {*self._outputs})
         keys = self._keys
         self._ledger.give_up(outputs, [keys[n] for n in given], [keys[n] for n in extra])
@@ -292,5 +291,5 @@ class ShardProgram:
         self._site.at_work.get(self._shard.stage, {}).pop(self, None)
         elapsed = max(0.0, self._clock.time() - self._begin)
         first = self._work.options.part_seconds
-        looks = timetable.count_looks(first, job_parts.LONGEST, elapsed)
+        looks = timetable.count_looks(first, LONGEST, elapsed)
         self._site.traffic.requests["get"] += looks

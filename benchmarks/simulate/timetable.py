@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dask.typing import Key
@@ -80,10 +80,10 @@ def arrivals(
     return there
 
 
-def given_up(reads: Reads, unbegun: Sequence[int], running: Collection[int]) -> list[int]:
-    """Name the tasks that a child gives up when it is asked.
+def given_up(reads: Reads, unbegun: Sequence[int], blocked: Collection[int]) -> list[int]:
+    """Name the tasks that a child gives up when it is asked, as `dask_knot.job.agenda` does.
 
-    It keeps those that read what it runs now, and nothing that it gives up.
+    It keeps those that read what is blocked, and nothing that it gives up.
 
     Parameters
     ----------
@@ -91,10 +91,10 @@ def given_up(reads: Reads, unbegun: Sequence[int], running: Collection[int]) -> 
         What tasks read.
     unbegun : sequence of int
         Positions of the tasks that it hasn't begun, in order.
-    running : collection of int
-        Positions of those that it runs now.
+    blocked : collection of int
+        Positions of those that it runs now, or that couldn't run.
     """
-    kept = set(running)
+    kept = set(blocked)
     given: dict[int, None] = {}
     for one in unbegun:
         inside = reads.inside[one]
@@ -114,26 +114,26 @@ def extras(reads: Reads, given: Sequence[int], outputs: Collection[int]) -> list
 
 def next_look(first: float, longest: float, elapsed: float) -> float:
     """Tell when a child looks for orders next: seconds since it began, more than have passed."""
-    look = pause = first
-    while look <= elapsed and pause < longest:
-        pause = min(2 * pause, longest)
-        look += pause
-    if look <= elapsed:
-        look += pause * ((elapsed - look) // pause + 1)
-    return look
+    *_, look = _looks(first, longest, elapsed)
+    return look[1]
 
 
 def count_looks(first: float, longest: float, elapsed: float) -> int:
     """Count the looks of a child in the seconds since it began."""
-    look = pause = first
-    count = 0
-    while look <= elapsed and pause < longest:
-        count += 1
+    *_, look = _looks(first, longest, elapsed)
+    return look[0]
+
+
+def _looks(first: float, longest: float, elapsed: float) -> Iterator[tuple[int, float]]:
+    """Give how many looks came before each, until one comes later; not all, as they are many."""
+    count, look, pause = 0, first, first
+    yield count, look
+    while look <= elapsed:
+        # As long as it takes until pauses stay as they are, one by one; then all at once.
+        skipped = max(1, int((elapsed - look) // pause)) if pause == longest else 1
         pause = min(2 * pause, longest)
-        look += pause
-    if look <= elapsed:
-        count += int((elapsed - look) // pause) + 1
-    return count
+        count, look = count + skipped, look + skipped * pause
+        yield count, look
 
 
 def next_tick(begin: float, interval: float, moment: float) -> float:
