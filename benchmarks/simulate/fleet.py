@@ -167,7 +167,8 @@ class Fleet:
         if child.status is not STARTING or child.attempt != attempt or child.is_ending:
             return
         child.move(RUNNING)
-        self.jobs += attempt == 1
+        self.jobs += not child.has_run
+        child.has_run = True
         child.program = child.array.programs(child.index)
         child.program.start(child)
 

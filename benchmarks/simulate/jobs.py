@@ -102,7 +102,7 @@ class Child:
     """
 
     __slots__ = (
-        *("array", "attempt", "fleet", "index", "instance", "is_ending"),
+        *("array", "attempt", "fleet", "has_run", "index", "instance", "is_ending"),
         *("program", "reason", "status"),
     )
 
@@ -114,6 +114,7 @@ class Child:
         self.attempt = 1
         self.instance: Instance | None = None
         self.program: Program | None = None
+        self.has_run = False
         self.is_ending = False  # its process is gone; Batch doesn't know yet
         self.reason = ""
 

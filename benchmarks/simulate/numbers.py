@@ -9,11 +9,35 @@ from typing import Any, NamedTuple
 MIB = 2**20
 ASSUMED = "assumed"
 MEASURED = "measured here"
-_LAUNCHES = "https://www.martysweet.co.uk/ec2-launch-times/ (Oct 2023)"
-_S3 = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-design-patterns.html"
+_BOOTS = (
+    "http://www.daemonology.net/blog/2021-08-12-EC2-boot-time-benchmarking.html: 29 s until a port "
+    "opens; the rest, Docker and ECS's agent, is assumed"
+)
+_MINUTES = (
+    "https://docs.aws.amazon.com/batch/latest/userguide/when-to-use-fargate.html: typically a few "
+    "minutes; which ones is assumed"
+)
+_QUOTA = (
+    "https://www.repost.aws/knowledge-center/aws-batch-requests-error: of an account, also "
+    "https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html"
+)
+_LATENCY = (
+    "assumed, for clients of one region; AWS speaks of 100 to 200 ms: "
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html"
+)
+_RATE = (
+    "AWS's advice on design patterns, one request for each 85 to 90 MB/s: https://docs.aws.amazon"
+    ".com/AmazonS3/latest/userguide/optimizing-performance-design-patterns.html"
+)
+_SPOT = (
+    "assumed, and much: https://www.nops.io/blog/aws-spot-facts/ saw less than 5 % of instances "
+    "reclaimed in a month"
+)
+_NETWORK = "assumed: bursts of small instances, and 12.5 Gbit/s of m6i.8xlarge shared by 16 jobs"
 
 
-def _number(value: float, unit: str, what: str, source: str) -> Any:
+def _n(value: float, unit: str, what: str, source: str) -> Any:
+    """Write down one number, in one line as far as that goes."""
     return field(default=value, metadata={"unit": unit, "what": what, "source": source})
 
 
@@ -22,83 +46,62 @@ class Numbers:
     """What everything takes; `dataclasses.replace` varies a world. `rows` has units and sources."""
 
     # Instances.
-    boot_shortest: float = _number(
-        40.0, "s", "from launch until an instance takes jobs, at least", ASSUMED
+    boot_shortest: float = _n(40.0, "s", "from launch until an instance takes jobs, least", _BOOTS)
+    boot_usual: float = _n(75.0, "s", "from launch until an instance takes jobs, usually", _MINUTES)
+    boot_longest: float = _n(180.0, "s", "from launch until an instance takes jobs, most", _MINUTES)
+    vcpus_largest: float = _n(32, "vCPU", "of the largest instance that Batch chooses", ASSUMED)
+    vcpus_smallest: float = _n(2, "vCPU", "of the smallest instance that Batch chooses", ASSUMED)
+    billed_at_least: float = _n(
+        60.0, "s", "that are paid of each instance", "https://aws.amazon.com/ec2/pricing/on-demand/"
     )
-    boot_usual: float = _number(75.0, "s", "... most often", ASSUMED)
-    boot_longest: float = _number(180.0, "s", "... at most", ASSUMED)
-    vcpus_largest: float = _number(
-        32, "vCPU", "of the largest instance that Batch chooses", ASSUMED
+    image_bytes: float = _n(
+        350 * MIB, "B", "of an image of jobs, compressed: Python, Dask, NumPy, pandas", ASSUMED
     )
-    vcpus_smallest: float = _number(2, "vCPU", "of the smallest one", ASSUMED)
-    billed_at_least: float = _number(
-        60.0,
-        "s",
-        "that are paid of each instance",
-        "https://aws.amazon.com/ec2/pricing/on-demand/ (per second, 60 s at least)",
-    )
-    image_bytes: float = _number(
-        350 * MIB, "B", "of an image of jobs, compressed", "python:slim with dask, numpy, pandas"
-    )
-    pull_rate: float = _number(
+    pull_rate: float = _n(
         35 * MIB, "B/s", "at which an instance pulls and unpacks an image", ASSUMED
     )
-    idle_longest: float = _number(
+    idle_longest: float = _n(
         120.0, "s", "until Batch ends an instance on which nothing runs", ASSUMED
     )
-    reclaims: float = _number(
-        0.02, "1/h", "Spot reclaims of an instance, where there are any", ASSUMED
-    )
+    reclaims: float = _n(0.05, "1/h", "reclaims of a Spot instance", _SPOT)
     # The queue.
-    scaling_interval: float = _number(
+    scaling_interval: float = _n(
         15.0, "s", "between two looks of Batch at how many instances are needed", ASSUMED
     )
-    placement: float = _number(
-        3.0, "s", "from RUNNABLE to STARTING where an instance has room", ASSUMED
-    )
-    dispatch_rate: float = _number(25.0, "1/s", "children that a queue starts", ASSUMED)
-    container_start: float = _number(
+    placement: float = _n(3.0, "s", "from RUNNABLE to STARTING where an instance has room", ASSUMED)
+    dispatch_rate: float = _n(25.0, "1/s", "children that a queue starts", ASSUMED)
+    container_start: float = _n(
         2.0, "s", "from STARTING to a process, the image being there", ASSUMED
     )
-    container_end: float = _number(
+    container_end: float = _n(
         2.0, "s", "from the end of a process until Batch says so and the slot is free", ASSUMED
     )
-    dependency: float = _number(
+    dependency: float = _n(
         5.0, "s", "from the end of what a job depends on until it is RUNNABLE", ASSUMED
     )
-    attempts: float = _number(3, "", "starts of a child whose machine is lost", "knot.yaml")
+    attempts: float = _n(3, "starts", "of a child whose machine is lost", "knot.yaml")
     # Calls.
-    calls_per_second: float = _number(
-        50.0,
-        "1/s",
-        "calls of one kind to Batch",
-        "https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html (SubmitJob)",
-    )
-    call_latency: float = _number(0.15, "s", "of one call from a laptop", ASSUMED)
+    calls_per_second: float = _n(50.0, "1/s", "calls of one kind to Batch", _QUOTA)
+    call_latency: float = _n(0.15, "s", "of one call to Batch from a laptop", ASSUMED)
     # S3, from a job.
-    s3_latency: float = _number(0.03, "s", "until the first byte, within a region", ASSUMED)
-    s3_put_latency: float = _number(0.05, "s", "of a small put, within a region", ASSUMED)
-    s3_rate: float = _number(
-        85 * 10**6, "B/s", "of one request", f"{_S3} (85 to 90 MB/s for each request)"
-    )
-    job_rate: float = _number(
-        150 * 10**6,
-        "B/s",
-        "of all requests of a job of one vCPU: its share of the instance's network",
-        "m6i.8xlarge: 12.5 Gbit/s for 32 vCPUs is 49 MB/s, burst of smaller ones 12.5 for 4",
-    )
-    requests_at_once: float = _number(8, "", "requests of a job under way", "job/inputs.py")
+    s3_latency: float = _n(0.03, "s", "until the first byte of a get, within a region", _LATENCY)
+    s3_put_latency: float = _n(0.05, "s", "of a small put, within a region", _LATENCY)
+    s3_rate: float = _n(85 * 10**6, "B/s", "of one request", _RATE)
+    job_rate: float = _n(100 * 10**6, "B/s", "of all requests of a job of one vCPU", _NETWORK)
+    requests_at_once: float = _n(8, "requests", "of a job under way", "job/inputs.py")
     # The process in a container.
-    python_start: float = _number(1.2, "s", "until `dask_knot.job` is imported", MEASURED)
-    task_overhead: float = _number(60e-6, "s", "around each task", MEASURED)
-    unpickle_rate: float = _number(1e9, "B/s", "at which values are pickled and read", ASSUMED)
+    python_start: float = _n(1.2, "s", "until `dask_knot.job` is imported", MEASURED)
+    task_overhead: float = _n(10e-6, "s", "around each task in a job", MEASURED)
+    unpickle_rate: float = _n(1e9, "B/s", "at which a task takes in values", ASSUMED)
     # The client, a laptop.
-    client_latency: float = _number(0.08, "s", "of one request to S3 from a laptop", ASSUMED)
-    client_up: float = _number(5 * 10**6, "B/s", "a laptop's upload (40 Mbit/s)", ASSUMED)
-    client_down: float = _number(25 * 10**6, "B/s", "a laptop's download (200 Mbit/s)", ASSUMED)
-    planning: float = _number(20e-6, "s", "of the client for each task planned", MEASURED)
-    packing: float = _number(30e-6, "s", "of the client for each task put into a pack", MEASURED)
-    packed_task: float = _number(120.0, "B", "of a task in a pack", MEASURED)
+    client_latency: float = _n(0.08, "s", "of one request to S3 from a laptop", ASSUMED)
+    client_up: float = _n(5 * 10**6, "B/s", "a laptop's upload (40 Mbit/s)", ASSUMED)
+    client_down: float = _n(25 * 10**6, "B/s", "a laptop's download (200 Mbit/s)", ASSUMED)
+    planning: float = _n(6e-6, "s", "of the client for each task planned", MEASURED)
+    packing: float = _n(4e-6, "s", "of the client for each task put into a pack", MEASURED)
+    packed_task: float = _n(
+        120.0, "B", "of a task in a pack; 55 of one that reads a small number", MEASURED
+    )
 
 
 class Row(NamedTuple):

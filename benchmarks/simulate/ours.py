@@ -7,9 +7,11 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
+from statistics import fmean, pstdev
 from typing import Any
 
 import dask
+from dask.utils import key_split
 
 from benchmarks.simulate.api import Api
 from benchmarks.simulate.batch import SimulatedBatch
@@ -21,7 +23,7 @@ from benchmarks.simulate.objects import URL, SimulatedRun, SimulatedStore
 from benchmarks.simulate.site import Site
 from benchmarks.simulate.world import Outcome, Workload, World
 from dask_knot.batch.request import JobTemplate
-from dask_knot.planning import Resources
+from dask_knot.planning import Cost, Resources
 from dask_knot.run.names import ShardId, parse_pack
 from dask_knot.run.store import Store
 from dask_knot.session.failures import ErredKey
@@ -31,6 +33,8 @@ from dask_knot.session.session import Session
 from dask_knot.session.virtual import VirtualLoop, run
 from dask_knot.settings.defaults import DEFAULTS
 from dask_knot.settings.settings import Settings, Tempo, resolve
+from dask_knot.tracking.durations import NO_CODE
+from dask_knot.tracking.events import CostsRecalled
 
 NAME = "simulated"
 #: A workload that takes longer waits for something that never comes.
@@ -149,6 +153,8 @@ class _Simulation:
         session = self._session
         session.hooks.outcomes = self._take
         session.start()
+        if known:
+            session.handle([recalled(self._workload)])
         began = self._loop.time()
         session.submit(self._workload.graph)
         await self._is_over.wait()
@@ -191,6 +197,19 @@ class _Simulation:
             tasks=self._site.tasks,
             notes=tuple(text for _, text in self._session.decisions),
         )
+
+
+def recalled(workload: Workload) -> CostsRecalled:
+    """Tell what an earlier session would have noted: mean and spread of each prefix."""
+    seconds: dict[str, list[float]] = {}
+    nbytes: dict[str, list[float]] = {}
+    for key, took in workload.seconds.items():
+        seconds.setdefault(key_split(key), []).append(took)
+        nbytes.setdefault(key_split(key), []).append(workload.nbytes.get(key, 0))
+    return CostsRecalled(
+        {(prefix, NO_CODE): Cost(fmean(some), pstdev(some)) for prefix, some in seconds.items()},
+        {(prefix, NO_CODE): fmean(some) for prefix, some in nbytes.items()},
+    )
 
 
 def _settings(world: World, overrides: Mapping[str, Any]) -> Settings:

@@ -80,7 +80,7 @@ def test_a_warm_instance_boots_and_pulls_nothing() -> None:
 
 
 def test_a_queue_starts_children_at_a_finite_rate() -> None:
-    batch = Batch(slots=64, dispatch_rate=2.0, image_bytes=1.0)
+    batch = Batch(slots=64, dispatch_rate=2.0, image_bytes=1e-6)
     batch.submit(32, ended=batch.note)
     batch.timeline.run()
     assert max(batch.ends.values()) - min(batch.ends.values()) == pytest.approx(31 / 2.0)
@@ -130,14 +130,13 @@ def test_terminated_children_fail_wherever_they_are() -> None:
 
 
 def test_children_of_a_reclaimed_instance_start_again_elsewhere() -> None:
-    batch = Batch(spot=True, reclaims=4.0, attempts=20)
+    batch = Batch(spot=True, reclaims=12.0, attempts=99)
     array = batch.submit(8, seconds=600.0)
     batch.timeline.run()
-    lost = sum(one.ended is not None and not one.is_idle for one in batch.fleet.instances)
-    attempts = sum(child.attempt for child in array.children)
-    assert attempts == sum(batch.starts.values()) > 8
+    assert array.counts[SUCCEEDED] == 8
+    assert sum(batch.starts.values()) > 8
     assert batch.fleet.jobs == 8
-    assert not lost  # nobody stays on a machine that is gone
+    assert all(one.is_idle for one in batch.fleet.instances)  # nobody stays on one that is gone
 
 
 def test_an_attempt_too_many_is_a_failure() -> None:

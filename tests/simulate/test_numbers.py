@@ -6,7 +6,7 @@ import re
 
 from benchmarks.simulate.numbers import ASSUMED, MEASURED, Numbers, rows
 
-SOURCES = re.compile(rf"https://|{ASSUMED}|{MEASURED}|[a-z]+/[a-z]+\.py|knot\.yaml")
+SOURCES = re.compile(rf"https?://|{ASSUMED}|{MEASURED}|[a-z]+/[a-z]+\.py|knot\.yaml")
 
 
 def test_every_number_has_a_unit_and_a_source() -> None:
