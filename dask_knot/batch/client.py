@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from dask_knot.batch.limits import DESCRIBED_JOBS
@@ -47,6 +47,18 @@ def job_under_way(client: BatchClient, queue: str, name: str) -> Description | N
     """Find the job of a queue with just that name that isn't over, if there is one."""
     named = (job for job in jobs_called(client, queue, name) if job["jobName"] == name)
     return next((job for job in named if known_status(job["status"]) not in ENDED), None)
+
+
+def running(
+    client: BatchClient, alone: Sequence[str], arrays: Mapping[str, Collection[str]]
+) -> list[str]:
+    """Name those of some jobs, and of some children by the array that they are in, that run."""
+    status = JobStatus.RUNNING
+    found = [d["jobId"] for d in describe_jobs(client, alone) if d["status"] == status.value]
+    for array, wanted in arrays.items():
+        run = (child["jobId"] for child in children(client, array, status))
+        found += [id for id in run if id in wanted]
+    return found
 
 
 def _listed(client: BatchClient, **request: Any) -> Iterator[Description]:

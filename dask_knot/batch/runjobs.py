@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,10 +15,11 @@ from dask_knot.batch.rules import ENDED, JobStatus, known_status
 from dask_knot.batch.service import JobService
 from dask_knot.batch.termination import PATIENCE, Leftovers, end_jobs
 from dask_knot.planning import Resources
-from dask_knot.run.names import StageId
+from dask_knot.run.names import ShardId, StageId
 
 #: What a job's name ends in, behind that of its run: names of other runs may begin with a run's.
-_STAGE = re.compile(r"-(\d{10})-(\d{3}|[1-9]\d{3,})", re.ASCII)
+#: A twin's has more (`twins.twin_name`).
+_NAME = re.compile(r"-(\d{10})-(\d{3}|[1-9]\d{3,})(?:-twin-(\d+))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class RunJob:
         When it was submitted, in seconds since the epoch.
     reason : str
         What Batch says of its state.
+    twin : int or None
+        The child of the stage that it runs a second time; None: it is the stage's own job.
     """
 
     id: str
@@ -51,6 +54,7 @@ class RunJob:
     counts: Mapping[JobStatus, int] = field(default_factory=dict)
     created: float = 0.0
     reason: str = ""
+    twin: int | None = None
 
     @property
     def is_over(self) -> bool:
@@ -77,18 +81,29 @@ def listed_jobs(
     plan : int, optional
         The number of a plan.
     """
+    return _newest(job for job in _listed(client, queue, run, plan) if job.twin is None)
+
+
+def _listed(client: BatchClient, queue: str, run: str, plan: int | None = None) -> Iterator[RunJob]:
     called = f"{run}-*" if plan is None else f"{run}-{plan:010}-*"
+    jobs = (_parsed(run, summary) for summary in jobs_called(client, queue, called))
+    return (job for job in jobs if job is not None)
+
+
+def _newest(jobs: Iterable[RunJob]) -> dict[StageId, RunJob]:
     found: dict[StageId, RunJob] = {}
-    for summary in jobs_called(client, queue, called):
-        job = _parsed(run, summary)
-        if job is not None and (job.stage not in found or found[job.stage].created < job.created):
+    for job in jobs:
+        if job.stage not in found or found[job.stage].created < job.created:
             found[job.stage] = job
     return dict(sorted(found.items()))
 
 
 def jobs_of_run(client: BatchClient, queue: str, run: str) -> list[RunJob]:
-    """List the jobs of a run with the states of their children, in the order of their stages."""
-    found = {job.id: job for job in listed_jobs(client, queue, run).values()}
+    """List the jobs of a run with the states of their children: of its stages, then twins."""
+    there = list(_listed(client, queue, run))
+    stages = _newest(job for job in there if job.twin is None).values()
+    twins = (job for job in there if job.twin is not None)
+    found = {job.id: job for job in (*stages, *twins)}
     for detail in describe_jobs(client, list(found)):
         job = found[detail["jobId"]]
         found[job.id] = replace(
@@ -126,7 +141,7 @@ def end_run(
     service = JobService(client, JobTemplate("", "", ""), lambda stream, lines: ())
     for job in sorted(jobs, key=lambda job: job.stage):
         if not job.is_over:
-            service.adopt(job.stage, stage_job(job))
+            adopt(service, job)
     return end_jobs(service, patience, now, pause, reason)
 
 
@@ -136,18 +151,28 @@ def stage_job(job: RunJob) -> StageJob:
     return StageJob(job.id, job.size, unknown, is_adopted=True)
 
 
+def adopt(service: JobService, job: RunJob) -> None:
+    """Have a job watched that somebody else submitted."""
+    if job.twin is None:
+        service.adopt(job.stage, stage_job(job))
+    else:
+        service.twins.adopt(ShardId(job.stage, job.twin), stage_job(job))
+
+
 def _parsed(run: str, summary: Mapping[str, Any]) -> RunJob | None:
     """Read an entry of a listing, unless it is of a run whose name begins as this one's."""
     name = str(summary["jobName"])
-    match = _STAGE.fullmatch(name[len(run) :]) if name.startswith(run) else None
+    match = _NAME.fullmatch(name[len(run) :]) if name.startswith(run) else None
     if match is None:
         return None
+    plan, stage, twin = match.groups()
     return RunJob(
         id=str(summary["jobId"]),
         name=name,
-        stage=StageId(*map(int, match.groups())),
+        stage=StageId(int(plan), int(stage)),
         status=known_status(summary["status"]),
         size=int(summary.get("arrayProperties", {}).get("size", 1)),
         created=summary.get("createdAt", 0) / 1000,
         reason=summary.get("statusReason", ""),
+        twin=None if twin is None else int(twin),
     )

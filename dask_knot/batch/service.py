@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from dask_knot.batch.client import BatchClient, children, describe_jobs, job_under_way
+from dask_knot.batch.client import BatchClient, children, describe_jobs, job_under_way, running
+from dask_knot.batch.definitions import Definitions
 from dask_knot.batch.endings import BYGONE, Explanation, explain
 from dask_knot.batch.jobs import StageJob, StageJobs, counts_of
 from dask_knot.batch.logs import JobLogs, chosen_children, newest_children
 from dask_knot.batch.queues import Description, describe_queue
-from dask_knot.batch.request import JobTemplate, job_definition, submission
+from dask_knot.batch.request import JobTemplate, submission
 from dask_knot.batch.rules import ENDED, JobStatus, Wait, known_status
+from dask_knot.batch.twins import Twins
 from dask_knot.errors import KnotError, SubmissionError
 from dask_knot.planning import DependencyType, EarlierStage, Resources, Stage
 from dask_knot.run.names import ShardId, StageId
@@ -46,12 +48,13 @@ class JobService:
         self._client = client
         self._template = template
         self._logs = JobLogs(tail)
-        self._definitions: dict[Resources, str] = {}
+        self._definitions = Definitions(client, template)
         self._refused: dict[StageId, KnotError] = {}  # of the thread that submits
         self._doubtful: set[StageId] = set()  # that were submitted, without an answer
         # Kept when Batch is away before all is told.
         self._failed: list[tuple[ShardId, Explanation]] = []
         self._submitted = StageJobs()
+        self.twins = Twins(client, template, self._definitions)
         self.is_closed = False  # then nothing is submitted any more
 
     @property
@@ -70,7 +73,7 @@ class JobService:
         if self.is_closed:
             raise SubmissionError(f"stage {id} could not be submitted: the cluster is closed")
         try:
-            request = self.request(id, stage, url, self._definition(stage.resources))
+            request = self.request(id, stage, url, self._definitions.arn(stage.resources))
             response = self._taken(id, request) or self._client.submit_job(**request)
         except KnotError:  # it says itself what is wrong, and what to do
             raise
@@ -86,6 +89,19 @@ class JobService:
             return job_under_way(self._client, request["jobQueue"], request["jobName"])
         self._doubtful.add(id)
         return None
+
+    def start_twin(self, shard: ShardId, url: str) -> None:
+        """Run a shard of the pack at `url` a second time, if its stage was submitted here."""
+        job = self.jobs.get(shard.stage)
+        if not (self.is_closed or job is None or job.is_adopted or shard in self.twins.jobs):
+            self.twins.start(shard, job, url)
+
+    def open_jobs(self) -> list[StageJob]:
+        """List all jobs that may run, in the order in which they were submitted, twins last."""
+        return [job for job in self._all() if not (job.is_over or job.is_foreign)]
+
+    def _all(self) -> list[StageJob]:
+        return [*self.jobs.values(), *self.twins.jobs.values()]
 
     def ask(self, client: BatchClient) -> None:
         """Ask another client from now on: one that answers for more jobs."""
@@ -123,7 +139,7 @@ class JobService:
         ConfigurationError
             If the platform has no jobs of that size.
         """
-        return job_definition(self._template, resources)
+        return self._definitions.request(resources)
 
     def poll(self, stages: Sequence[StageId]) -> list[tuple[ShardId, Explanation]]:
         """Ask how stages are, and name the children that failed since the last time.
@@ -131,6 +147,7 @@ class JobService:
         Updates `jobs`: the counts of children by state, and whether all have ended.
         """
         self._logs.begin_look()
+        self.twins.refresh()
         for id, job, detail in self.refresh(stages):
             if job.is_adopted and not job.is_known:
                 self._leave_the_past(id, job)
@@ -166,9 +183,7 @@ class JobService:
         """Explain children that ended without leaving a manifest, whatever Batch says of them."""
         bygone = [shard for shard in shards if self.jobs[shard.stage].was_over]
         ids = {shard: self._child(shard) for shard in shards if shard not in {*bygone}}
-        details = {
-            detail["jobId"]: detail for detail in describe_jobs(self._client, list(ids.values()))
-        }
+        details = {one["jobId"]: one for one in describe_jobs(self._client, [*ids.values()])}
         unknown = {"statusReason": "Batch does not know the job any more"}
         return [
             *((shard, self._bygone(shard)) for shard in bygone),
@@ -198,14 +213,7 @@ class JobService:
                 alone.append(job.id)
             else:
                 arrays.setdefault(job.id, set()).add(job.child(shard.index))
-        status = JobStatus.RUNNING
-        found = [
-            d["jobId"] for d in describe_jobs(self._client, alone) if d["status"] == status.value
-        ]
-        for array, wanted in arrays.items():
-            running = (child["jobId"] for child in children(self._client, array, status))
-            found += [id for id in running if id in wanted]
-        return found
+        return running(self._client, alone, arrays)
 
     def end(self, ids: Iterable[str], reason: str) -> None:
         """End jobs, or children of array jobs, by their ids."""
@@ -215,13 +223,16 @@ class JobService:
     def is_job(self, id: str) -> bool:
         """Tell whether an id is that of a job, an array job or a child that was submitted here."""
         parent = id.partition(":")[0]
-        return any(job.id in (id, parent) for job in self.jobs.values())
+        return any(job.id in (id, parent) for job in self._all())
 
     def logs(self, chosen: Collection[str] | None = None, lines: int = 200) -> dict[str, str]:
         """Read the last lines of the logs of jobs or children: of those that are named, or of the
         newest that ran, those that failed first.
         """
-        ids = newest_children(self.jobs) if chosen is None else chosen_children(self.jobs, chosen)
+        if chosen is None:
+            ids = newest_children(self.jobs)
+        else:
+            ids = chosen_children(self.jobs, chosen) + self.twins.chosen(chosen)
         return self._logs.read(describe_jobs(self._client, ids), lines)
 
     def waiting_reason(self, job: StageJob) -> str:
@@ -239,17 +250,6 @@ class JobService:
     def prune(self, needed: Collection[StageId]) -> None:
         """Forget jobs of long ago: of stages that don't run, and whose values nobody needs."""
         self._submitted.prune(REMEMBERED, needed)
-
-    def _definition(self, resources: Resources) -> str:
-        """Give the ARN of a definition, which an earlier run may have registered."""
-        if resources not in self._definitions:
-            request = self.definition(resources)
-            known = self._client.describe_job_definitions(
-                jobDefinitionName=request["jobDefinitionName"], status="ACTIVE"
-            )["jobDefinitions"]
-            found = known[0] if known else self._client.register_job_definition(**request)
-            self._definitions[resources] = str(found["jobDefinitionArn"])
-        return self._definitions[resources]
 
     def _dependency(self, id: StageId, dependency: Any) -> dict[str, str]:
         upstream = dependency.upstream

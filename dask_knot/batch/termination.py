@@ -18,7 +18,6 @@ from dask_knot.batch.endings import CLOSED
 from dask_knot.batch.service import JobService
 from dask_knot.errors import AccessError, CredentialsError
 from dask_knot.plural import many
-from dask_knot.run.names import StageId
 
 logger = logging.getLogger(__name__)
 
@@ -83,10 +82,10 @@ def end_jobs(
         What Batch is to say of their end.
     """
     start, delay, is_told = now(), FIRST_PAUSE, False
-    asked: set[StageId] = set()
+    asked: set[str] = set()
     while True:
         away = _look(service)
-        left = _not_over(service)
+        left = [job.id for job in service.open_jobs()]
         if not left:
             return Leftovers()
         new = [id for id in left if id not in asked]
@@ -105,25 +104,27 @@ def end_jobs(
 def _look(service: JobService) -> Exception | None:
     """Bring the jobs that aren't over up to date, or give what keeps us from that."""
     try:
-        service.refresh(_not_over(service))
+        known = service.jobs
+        service.refresh(id for id, job in known.items() if not (job.is_over or job.is_foreign))
+        service.twins.refresh()
     except Exception as error:  # Batch is away, or doesn't tell us any more
         return error
     return None
 
 
-def _end(service: JobService, reason: str, id: StageId) -> None:
-    service.terminate([id], reason)
+def _end(service: JobService, reason: str, id: str) -> None:
+    service.end([id], reason)
 
 
 def _terminate(
-    end: Callable[[StageId], object],
-    stages: Sequence[StageId],
-    asked: set[StageId],
+    end: Callable[[str], object],
+    jobs: Sequence[str],
+    asked: set[str],
     away: Exception | None,
 ) -> Exception | None:
-    """Ask for the end of the jobs of stages; note those where that was taken."""
+    """Ask for the end of jobs; note those where that was taken."""
     refused = None
-    for id in reversed(stages):  # so that none starts because the one before it was quicker
+    for id in reversed(jobs):  # so that none starts because the one before it was quicker
         try:
             end(id)
             asked.add(id)
@@ -134,10 +135,5 @@ def _terminate(
     return refused
 
 
-def _not_over(service: JobService) -> list[StageId]:
-    jobs = list(service.jobs.items())
-    return [id for id, job in jobs if not (job.is_over or job.is_foreign)]
-
-
 def _left(service: JobService, why: Exception | None) -> Leftovers:
-    return Leftovers(tuple(service.jobs[id].id for id in _not_over(service)), why)
+    return Leftovers(tuple(job.id for job in service.open_jobs()), why)

@@ -29,21 +29,24 @@ class KnownJobs:
     Attributes
     ----------
     jobs : mapping of StageId to RunJob
-        Those that Batch knows.
+        Those of stages that Batch knows.
     is_asked : bool
         Whether it could be asked.
     why : str
         Why not.
+    twins : sequence of RunJob
+        Those that run shards a second time.
     """
 
     jobs: Mapping[StageId, RunJob]
     is_asked: bool = True
     why: str = ""
+    twins: Sequence[RunJob] = ()
 
     @property
     def open(self) -> list[RunJob]:
         """Those that haven't ended."""
-        return [job for job in self.jobs.values() if not job.is_over]
+        return [job for job in (*self.jobs.values(), *self.twins) if not job.is_over]
 
 
 def find_run_jobs(depot: Depot, name: str) -> KnownJobs:
@@ -54,7 +57,8 @@ def find_run_jobs(depot: Depot, name: str) -> KnownJobs:
         found = jobs_of_run(depot.jobs.client, depot.jobs.queue, name)
     except AwsError as error:
         return KnownJobs({}, False, str(error))
-    return KnownJobs({job.stage: job for job in found})
+    twins = [job for job in found if job.twin is not None]
+    return KnownJobs({job.stage: job for job in found if job.twin is None}, twins=twins)
 
 
 def with_jobs(view: RunView, known: KnownJobs) -> RunView:
@@ -92,7 +96,8 @@ def read_job_logs(
         If Batch can't be asked.
     """
     jobs = {stage: _with_failed(access, job) for stage, job in known.jobs.items()}
-    ids = chosen_children(jobs, chosen) if chosen else newest_children(jobs, LOGS)
+    twins = [twin.id for twin in known.twins if twin.id in chosen]
+    ids = [*chosen_children(jobs, chosen), *twins] if chosen else newest_children(jobs, LOGS)
     by_id = {detail["jobId"]: detail for detail in describe_jobs(access.client, ids)}
     details = [by_id[id] for id in ids if id in by_id]
     return JobLogs(access.tail).read(details, lines)
@@ -116,7 +121,8 @@ def child_of(known: KnownJobs, shard: ShardId) -> str:
 
 def is_job(known: KnownJobs, text: str) -> bool:
     """Tell whether a text is the id of a job of a run, or of a child of one."""
-    return text.partition(":")[0] in {job.id for job in known.jobs.values()}
+    jobs = (*known.jobs.values(), *known.twins)
+    return text.partition(":")[0] in {job.id for job in jobs}
 
 
 def _with_failed(access: JobAccess, job: RunJob) -> StageJob:

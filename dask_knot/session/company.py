@@ -8,7 +8,7 @@ from functools import partial
 
 from dask_knot.batch.endings import ENDED_RUN
 from dask_knot.batch.foreign import ForeignJobs
-from dask_knot.batch.runjobs import listed_jobs, stage_job
+from dask_knot.batch.runjobs import adopt, jobs_of_run
 from dask_knot.batch.service import JobService
 from dask_knot.errors import KnotError
 from dask_knot.run.names import ShardId, StageId
@@ -79,10 +79,10 @@ class Company:
         try:
             finder.run.record.end(f"{who.user}@{who.host}")
         finally:  # whatever the store says, no job goes on
-            found = listed_jobs(here.client, here.queue, finder.run.name) if here.jobs_stay else {}
-            for job in found.values():
+            found = jobs_of_run(here.client, here.queue, finder.run.name) if here.jobs_stay else ()
+            for job in found:
                 if not job.is_over:
-                    finder.service.adopt(job.stage, stage_job(job))
+                    adopt(finder.service, job)
 
 
 def look_around(

@@ -12,7 +12,7 @@ from dask_knot.batch.endings import UNNEEDED
 from dask_knot.collector import paused_collector
 from dask_knot.errors import InternalError
 from dask_knot.planning import make_plan
-from dask_knot.run.names import StageId
+from dask_knot.run.names import ShardId, StageId
 from dask_knot.session.adoption import Adoption, pauses
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.decisions import Decisions
@@ -69,6 +69,7 @@ class Driver:
         self._tasks: set[asyncio.Future[None]] = set()
         self._plans: set[asyncio.Future[None]] = set()  # being made or submitted
         self._terminated: set[StageId] = set()
+        self._twins: set[ShardId] = set()  # shards that were started a second time
         self._untold: set[StageId] = set()  # to be told once, of all that happens now
         self.adoption: Adoption | None = None  # of a named run
         self.is_closing = False
@@ -91,6 +92,7 @@ class Driver:
             except Exception as error:
                 decided += self._give_up(error, event)
         self._carry_out(decided)
+        self._end_twins()
         self._hooks.changed()
 
     def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Future[None] | None:
@@ -217,17 +219,10 @@ class Driver:
             failed = [events.SubmissionFailed(id, InternalError.of(error)) for id in ids]
         self.handle(failed)
 
-    def _withdraw_plan(self, action: actions.WithdrawPlan) -> None:
-        call = self._submitter.withdraw, action.number, action.stages
-        self.background(self._in(self._submits, *call))
-
     def _adopt_stage(self, action: actions.AdoptStage) -> None:
         assert self.adoption is not None  # only of named runs anything is adopted
         if self.adoption.note(action):
             self.background(self.adoption.seek(action.stage.plan, self._hooks.changed))
-
-    def _terminate_stage(self, action: actions.TerminateStage) -> None:
-        self.terminate(action.stage, UNNEEDED)
 
     async def _terminate(self, id: StageId, reason: str) -> None:
         # Behind the submission of the stage, which may still be under way.
@@ -236,19 +231,27 @@ class Driver:
             self._terminated.add(id)
             self._hooks.changed()
 
-    def _tell_children(self, action: actions.TellChildren) -> None:
-        if action.stage not in self._untold:
-            self._untold.add(action.stage)
-            self.background(self._write_orders(action.stage))
+    def _tell_children(self, stage: StageId) -> None:
+        if stage not in self._untold:
+            self._untold.add(stage)
+            self.background(self._write_orders(stage))
 
     async def _write_orders(self, id: StageId) -> None:
         self._untold.discard(id)
         orders = self._tracker.orders_of(id)
-        if orders.unneeded or orders.asked:
-            await self._in(self._deletes, self._submitter.tell_children, id, orders)
+        await self._in(self._deletes, self._submitter.tell_children, id, orders)
 
-    def _note_decision(self, action: actions.Decided) -> None:
-        logger.info("%s", action.text)
+    def _start_twin(self, shard: ShardId) -> None:
+        self._twins.add(shard)
+        self._behind(self._submitter.start_twin, shard)
+
+    def _end_twins(self) -> None:
+        """End the twins of shards that are over, and the children that these have overtaken."""
+        for shard in [shard for shard in self._twins if not self._tracker.is_open(shard)]:
+            self._twins.discard(shard)
+            self._submitter.note_overtaken(shard)
+            self._behind(self._submitter.end_twin, shard)
+            self._tell_children(shard.stage)
 
     def _delete_objects(self, action: actions.DeleteObjects) -> None:
         self.background(self._delete_behind(action.names))
@@ -261,11 +264,9 @@ class Driver:
         except Exception as error:  # no future depends on it
             logger.warning("objects could not be deleted: %s", error)
 
-    def _write_again(self, action: actions.WriteAgain) -> None:
-        self.background(self._in(self._submits, self._submitter.write_again, action.names))
-
-    def _admit(self, action: actions.Admit) -> None:
-        log_mistake(action.error)
+    def _behind(self, call: Callable[..., object], *arguments: Any) -> None:
+        """Do something that blocks behind all submissions that are under way."""
+        self.background(self._in(self._submits, call, *arguments))
 
     async def _in(self, executor: Executor, call: Callable[..., Any], *arguments: Any) -> Any:
         return await self._clockwork.run_in(executor, call, *arguments)
@@ -284,14 +285,15 @@ class Driver:
 
 #: How each action is carried out that isn't an outcome; one that isn't here is a mistake.
 _CARRY_OUT: Mapping[type[Any], Callable[[Driver, Any], None]] = {
-    actions.MakePlan: lambda driver, action: driver._plan_on(driver._plan(action)),
-    actions.SubmitPlan: lambda driver, action: driver._plan_on(driver._submit(action)),
-    actions.WithdrawPlan: Driver._withdraw_plan,
+    actions.MakePlan: lambda d, a: d._plan_on(d._plan(a)),
+    actions.SubmitPlan: lambda d, a: d._plan_on(d._submit(a)),
+    actions.WithdrawPlan: lambda d, a: d._behind(d._submitter.withdraw, a.number, a.stages),
     actions.AdoptStage: Driver._adopt_stage,
-    actions.TerminateStage: Driver._terminate_stage,
-    actions.TellChildren: Driver._tell_children,
-    actions.Decided: Driver._note_decision,
+    actions.TerminateStage: lambda d, a: d.terminate(a.stage, UNNEEDED),
+    actions.TellChildren: lambda d, a: d._tell_children(a.stage),
+    actions.StartTwin: lambda d, a: d._start_twin(a.shard),
+    actions.Decided: lambda d, a: d.decisions.note(a.text),
     actions.DeleteObjects: Driver._delete_objects,
-    actions.WriteAgain: Driver._write_again,
-    actions.Admit: Driver._admit,
+    actions.WriteAgain: lambda d, a: d._behind(d._submitter.write_again, a.names),
+    actions.Admit: lambda d, a: log_mistake(a.error),
 }

@@ -10,9 +10,15 @@ from typing import cast
 
 from dask.typing import Key
 
-from dask_knot.batch.endings import ENDED_RUN
+from dask_knot.batch.endings import ENDED_RUN, UNNEEDED
 from dask_knot.batch.service import JobService
-from dask_knot.errors import InternalError, ReadOnlyStoreError, RunDeletedError
+from dask_knot.errors import (
+    CorruptObjectError,
+    InternalError,
+    MissingObjectError,
+    ReadOnlyStoreError,
+    RunDeletedError,
+)
 from dask_knot.graphs.constants import Constant
 from dask_knot.internals import GraphNode
 from dask_knot.planning import Plan, Resources, Shard, Stage
@@ -56,6 +62,7 @@ class Submitter:
     recorder: Recorder | None = None
     neighbours: Neighbours | None = None
     _spared: dict[StageId, str] = field(default_factory=dict)  # since others were there
+    _overtaken: dict[StageId, set[int]] = field(default_factory=dict)
 
     def record(self, action: MakePlan, plan: Plan) -> list[Event]:
         """Write a plan into the record of a named run, and tell what the tracker is to know of it.
@@ -159,6 +166,20 @@ class Submitter:
         """Tell the children of a stage what they are to do; or they run on, unharmed."""
         tolerate("running jobs could not be told what to do", self._tell, stage, orders)
 
+    def start_twin(self, shard: ShardId) -> None:
+        """Run a shard a second time, beside its child; if that fails, nobody waits for it."""
+        call = self.service.start_twin, shard, self.run.url_of(shard.stage)
+        tolerate(f"shard {shard} could not be started a second time", *call)
+
+    def note_overtaken(self, shard: ShardId) -> None:
+        """Note that a shard which runs twice is over: what still runs of it is told to end."""
+        self._overtaken.setdefault(shard.stage, set()).add(shard.index)
+
+    def end_twin(self, shard: ShardId) -> None:
+        """End the twin of a shard that is over, also if AWS is away for long."""
+        call = partial(self.service.twins.end, shard, UNNEEDED)
+        tolerate("jobs could not be terminated", self.endurance.call, _UNENDED, call)
+
     def release(self, deleted: Sequence[str]) -> list[str]:
         """Note that objects are going to be deleted, and name all that go with them."""
         return [*deleted, *self.constants.release(deleted)]
@@ -178,8 +199,20 @@ class Submitter:
             self._spared.update(dict.fromkeys(stages, reason))
 
     def _tell(self, stage: StageId, orders: Orders) -> None:
-        unneeded = orders.unneeded if self._is_alone() else frozenset[int]()
-        self.run.tell_orders(stage, Orders(unneeded, orders.asked))
+        overtaken = self._overtaken.get(stage, ())
+        unneeded = orders.unneeded.union(overtaken) if self._is_alone() else frozenset[int]()
+        asked = orders.asked
+        if asked and self.recorder is not None:
+            asked |= self._asked_by_others(stage)
+        if unneeded or asked:
+            self.run.tell_orders(stage, Orders(unneeded, asked))
+
+    def _asked_by_others(self, stage: StageId) -> frozenset[int]:
+        """Name the children that were asked to hand over: several sessions may ask one stage."""
+        try:
+            return self.run.read_orders(stage).asked
+        except (MissingObjectError, CorruptObjectError):
+            return frozenset()
 
     def _work(
         self,

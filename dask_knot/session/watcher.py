@@ -11,6 +11,7 @@ from dask_knot.batch.service import JobService
 from dask_knot.errors import CorruptObjectError, MissingObjectError
 from dask_knot.run.names import ManifestId, ShardId, StageId
 from dask_knot.run.run import Run
+from dask_knot.session.claims import Claims
 from dask_knot.session.costs import CostSheet
 from dask_knot.session.graveyard import Graveyard
 from dask_knot.session.known import KnownManifests, is_last
@@ -65,6 +66,7 @@ class Watcher:
         self._values = values
         self.job_requests: Counter[str] = Counter()
         self._known = KnownManifests(is_open)
+        self._claims = Claims(run)
         self._graves = None if is_open is None else Graveyard(run.record)
         self._failed: list[ChildFailed] = []  # Batch is asked for them once only
         self._done: set[ShardId] = set()  # those with a last manifest, at the last look
@@ -158,4 +160,5 @@ class Watcher:
                 return None  # the last manifest has its outputs as well
             return ChildFailed(id.shard, Ending.UNREADABLE, error)
         self._values.remember(commit.name, commit.data)
-        return ManifestFound(id.shard, commit.name, commit.manifest, is_old)
+        manifest = self._claims.settle(id.shard, commit.manifest)
+        return ManifestFound(id.shard, commit.name, manifest, is_old)

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from dask_knot.batch.service import JobService, JobTemplate
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.parting import Parting
 from dask_knot.settings.settings import resolve
+from tests.local.recording import RecordingBatch
 
 
 class EndingWorld:
@@ -31,7 +33,7 @@ class EndingWorld:
             be_patient=lambda *arguments: None,
             delete_all=note("delete all"),
         )
-        service: Any = SimpleNamespace(jobs={})
+        service = JobService(RecordingBatch(), JobTemplate("n", "q", "i"), lambda *_: ())
         driver: Any = SimpleNamespace(
             stop=note("stop"), shut_down_submission=lambda: None, shut_down=note("shut down")
         )

@@ -1,0 +1,47 @@
+"""Job definitions: one for each resource class, which an earlier run may have registered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dask_knot.batch.client import BatchClient
+from dask_knot.batch.request import JobTemplate, job_definition
+from dask_knot.planning import Resources
+
+
+class Definitions:
+    """Knows the job definitions of a template.
+
+    Parameters
+    ----------
+    client : BatchClient
+        Registers them.
+    template : JobTemplate
+        What the jobs have in common.
+    """
+
+    def __init__(self, client: BatchClient, template: JobTemplate) -> None:
+        self._client = client
+        self._template = template
+        self._arns: dict[Resources, str] = {}
+
+    def request(self, resources: Resources) -> dict[str, Any]:
+        """Make the parameters of the ``register_job_definition`` call for a resource class.
+
+        Raises
+        ------
+        ConfigurationError
+            If the platform has no jobs of that size.
+        """
+        return job_definition(self._template, resources)
+
+    def arn(self, resources: Resources) -> str:
+        """Give the ARN of a definition; it is registered if it isn't there."""
+        if resources not in self._arns:
+            request = self.request(resources)
+            known = self._client.describe_job_definitions(
+                jobDefinitionName=request["jobDefinitionName"], status="ACTIVE"
+            )["jobDefinitions"]
+            found = known[0] if known else self._client.register_job_definition(**request)
+            self._arns[resources] = str(found["jobDefinitionArn"])
+        return self._arns[resources]
