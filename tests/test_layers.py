@@ -405,6 +405,7 @@ NAMED = {
     # Another process runs it.
     ("batch/request.py", "dask_knot.job"),
     ("batch/service.py", "dask_knot.job"),
+    ("batch/twins.py", "dask_knot.job"),
     ("image/dockerfile.py", "dask_knot.job"),
     # The server that forks jobs imports them once for all, and doesn't use them.
     ("local/engine.py", "dask_knot.job.__main__"),

@@ -32,9 +32,10 @@ class Claims:
         self._known: dict[ShardId, Claimant] = {}
 
     def settle(self, shard: ShardId, manifest: Manifest) -> Manifest:
-        """Give a manifest as it is to be told: without what its child has taken back.
+        """Give a manifest as it is to be told: handing over only what a client has claimed.
 
-        A last manifest still hands over only what a client has claimed.
+        As a last manifest always does. Values that were written for what its child has taken back
+        stand behind the shard's own outputs, and nobody asks for them.
 
         Raises
         ------
@@ -45,7 +46,7 @@ class Claims:
             return manifest
         if self._claimant(shard) is Claimant.CLIENT:
             return manifest
-        return without_handed(manifest)
+        return replace(manifest, handed=None)
 
     def _claimant(self, shard: ShardId) -> Claimant:
         if shard not in self._known:
@@ -57,15 +58,3 @@ class Claims:
                 logger.warning("the claim on what shard %s hands over: %s", shard, error)
                 return Claimant.CHILD
         return self._known[shard]
-
-
-def without_handed(manifest: Manifest) -> Manifest:
-    """Leave out what a part hands over, and the values that only that would read.
-
-    These stand behind all others: the part that hands over has them all.
-    """
-    extra = len(manifest.handed.extra) if manifest.handed is not None else 0
-    ordinals = sorted(output.ordinal for output in manifest.outputs)
-    ours = set(ordinals[: len(ordinals) - extra])
-    outputs = [output for output in manifest.outputs if output.ordinal in ours]
-    return replace(manifest, outputs=outputs, handed=None)

@@ -14,9 +14,11 @@ from dask_knot.run.names import StageId
 from dask_knot.session.clockwork import Alarm, Clockwork
 from dask_knot.session.driver import Driver
 from dask_knot.session.hooks import Hooks, nothing
+from dask_knot.session.neighbours import Neighbours
 from dask_knot.session.outages import AT_FIRST, Outage, tolerate, words_of_end
 from dask_knot.session.overstays import OverstayWatch
 from dask_knot.session.stalls import Stall, StallWatch
+from dask_knot.session.starts import StartWatch
 from dask_knot.session.watcher import Watcher
 from dask_knot.settings.settings import Settings
 from dask_knot.tracking import events
@@ -66,6 +68,8 @@ class Lookout:
         self._hooks = hooks
         self._stalls = StallWatch(service, tempo.stuck_after, settings.start_timeout)
         self._overstays = OverstayWatch(service)
+        self._starts = StartWatch()
+        self.neighbours: Neighbours | None = None  # in a named run
         self._outage = Outage(tempo.patience)
         self._clockwork = clockwork
         self._looks = clockwork.executor("watch", 1)
@@ -101,7 +105,8 @@ class Lookout:
             if self._outage.is_present:
                 is_new = self._outage.age(self._now()) < AT_FIRST
                 delay = min(1.0, tempo.patience / 5) if is_new else max(1.0, tempo.poll_slowest)
-            self._driver.handle([events.Ticked()])
+            is_alone = self.neighbours is None or await self._beside(self._is_alone)
+            self._driver.handle([events.Ticked(is_alone)])
 
     async def _wait(self, delay: float) -> None:
         """Sleep until the next look or the next plan is due; for ever while there is neither."""
@@ -127,7 +132,8 @@ class Lookout:
             found, over = await self._beside(self._watcher.look, stages)
             now = self._now()
             tolerate("it could not be shown", self._hooks.found, found)  # first: who waits looks
-            self._driver.handle(found)
+            started = self._starts.look({id: jobs[id] for id in stages})
+            self._driver.handle([*found, *started])
             self._overstays.note(found, now)
             adoption = self._driver.adoption
             if lost := self._tracker.open_shards(over):
@@ -156,6 +162,14 @@ class Lookout:
             # They may run, and nobody waits for them any more, but in a run that outlives us.
             for id in () if self._is_named else stages:
                 self._driver.terminate(id, UNWATCHED)
+
+    def _is_alone(self) -> bool:
+        """Tell whether nobody else waits for what runs: what can't be found out isn't so."""
+        try:
+            return self.neighbours is None or self.neighbours.are_away()
+        except Exception as error:  # the store is away: it is told when jobs are looked at
+            logger.debug("other sessions can't be looked for: %s", error)
+            return False
 
     def _take_stall(self, stall: Stall) -> None:
         """Say why jobs wait; those that can never run fail, here and at Batch."""

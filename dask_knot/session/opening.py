@@ -32,7 +32,8 @@ from dask_knot.session.values import ValueReader
 from dask_knot.session.watcher import Watcher
 from dask_knot.settings.settings import Settings
 from dask_knot.tracking import events
-from dask_knot.tracking.tracker import Held, Pace, Tracker
+from dask_knot.tracking.pace import Mending, Pace
+from dask_knot.tracking.tracker import Held, Tracker
 
 #: Range reads of values that are under way at once.
 READS_AT_ONCE = 8
@@ -111,6 +112,7 @@ def session_on(
     lookout = Lookout(driver, tracker, watcher, settings, hooks, clockwork)
     company = None
     if finder is not None:
+        lookout.neighbours = finder.neighbours
         company = join_company(finder, submitter, driver, tracker, clockwork)
     held = settings, run, engine, service, driver, lookout, values, clockwork
     parting = Parting(*held, company, costs)
@@ -195,7 +197,8 @@ def _tracker(run: Run, settings: Settings, size: Resources, hold: Hold | None) -
     held = None
     if hold is not None:
         held = Held(hold.first, settings.reuse)
-    tracker = Tracker(run.names, _limits(settings), size, pace, held)
+    mended = Mending(settings.part_interval, settings.speculate)
+    tracker = Tracker(run.names, _limits(settings), size, pace, held, mended)
     tracker.handle(assumed(), 0.0)
     if hold is not None:
         tracker.handle(recalled(hold.profile), 0.0)

@@ -122,7 +122,9 @@ def _is_of(manifest: Manifest, shard: ShardRecord) -> bool:
 
     Beyond them there are those that it wrote for what it handed over, or was to hand over.
     """
-    most = len(shard.outputs) if not shard.rest.is_asked and manifest.handed is None else inf
+    # Of what another session made, that one may have asked for it.
+    is_sure = not (shard.rest.is_asked or shard.is_adopted or manifest.handed)
+    most = len(shard.outputs) if is_sure else inf
     return all(
         0 <= output.ordinal < most
         and (output.kind is Kind.ERRED or 0 <= output.type < len(manifest.types))

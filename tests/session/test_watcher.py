@@ -14,9 +14,10 @@ from dask_knot.errors import CorruptObjectError, JobMemoryError, KnotError, Stor
 from dask_knot.planning import Resources, Shard, Stage
 from dask_knot.run import codec, manifest
 from dask_knot.run import run as runs
-from dask_knot.run.manifest import INSIDE, Commit, Kind, Manifest, Output, Place
+from dask_knot.run.manifest import INSIDE, Commit, Handed, Kind, Manifest, Output, Place
 from dask_knot.run.names import ManifestId, ShardId, StageId
 from dask_knot.run.obituary import Obituary
+from dask_knot.run.orders import Claimant
 from dask_knot.run.presence import RunInfo
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
@@ -123,6 +124,45 @@ def test_a_manifest_that_cannot_be_read_is_told_once(desk: Desk) -> None:
     assert (found.shard, found.ending) == (shard, Ending.UNREADABLE)
     assert isinstance(found.error, CorruptObjectError)
     assert desk.look() == []
+
+
+def hand_over(desk: Desk, shard: ShardId) -> None:
+    """Let a shard hand over its only output."""
+    part = Manifest(False, 1, [], handed=Handed((0,), {"inc": 1}))
+    assert desk.run.write_manifest(ManifestId(shard, 0), part, []) is not None
+
+
+def test_what_is_handed_over_is_claimed_before_it_is_told(desk: Desk) -> None:
+    hand_over(desk, ShardId(FIRST, 0))
+    (found,) = desk.look()
+    assert isinstance(found, ManifestFound)
+    assert found.manifest.handed is not None
+    assert desk.run.claim(found.shard, Claimant.CHILD) is Claimant.CLIENT
+
+
+def test_what_a_child_has_taken_back_is_told_as_any_part(desk: Desk) -> None:
+    hand_over(desk, ShardId(FIRST, 0))
+    desk.run.claim(ShardId(FIRST, 0), Claimant.CHILD)
+    (found,) = desk.look()
+    assert isinstance(found, ManifestFound)
+    assert found.manifest.handed is None
+
+
+def test_a_claim_that_could_not_be_made_is_made_at_the_next_look(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand_over(desk, ShardId(FIRST, 0))
+
+    def away(name: str, data: object) -> bool:
+        raise StoreError("no route to host")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.store, "put_new", away)
+        with pytest.raises(StoreError, match="no route"):
+            desk.look()
+    (found,) = desk.look()
+    assert isinstance(found, ManifestFound)
+    assert found.manifest.handed is not None
 
 
 def test_failed_children_come_after_manifests(desk: Desk) -> None:
