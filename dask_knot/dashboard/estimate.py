@@ -12,8 +12,8 @@ from dask_knot.tracking.durations import KnownFrom
 #: Prefixes that are named of each source.
 NAMED = 4
 _WIDE = "they go to as many jobs as may help"
-#: Each unit is used from twice its length on: "90 s" says more than "1 min".
-_UNITS = (("days", 86_400.0), ("h", 3_600.0), ("min", 60.0), ("s", 1.0))
+#: Units, their seconds, and from which time on they are used: "75 s" says more than "1.3 min".
+_UNITS = (("days", 86_400.0, 172_800.0), ("h", 3_600.0, 3_600.0), ("min", 60.0, 120.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Estimate:
         best = duration(self.outline.best)
         if unknown:
             share = f"{unknown:,} of {many('task', tasks)}"
-            return f"at least {best}, {at_once}; how long {share} take isn't known yet"
+            return f"at least {best}, {at_once}; nothing is known of {share}"
         worst = duration(self.outline.worst or 0.0)
         if best == worst:
             return f"about {best}, {at_once}"
@@ -88,10 +88,9 @@ def duration(seconds: float) -> str:
     """
     if seconds < 0.9995:
         return f"{max(1.0, seconds * 1000):.0f} ms"
-    unit, length = next(
-        (pair for pair in _UNITS if seconds >= 2 * pair[1] or pair[0] == "s"), _UNITS[-1]
-    )
-    return f"{round(seconds / length, 0 if seconds >= 10 * length else 1):g} {unit}"
+    used = (unit[:2] for unit in _UNITS if seconds >= unit[2])
+    name, length = next(used, ("s", 1.0))
+    return f"{round(seconds / length, 0 if seconds >= 10 * length else 1):g} {name}"
 
 
 def _names(prefixes: Iterable[str]) -> str:

@@ -29,7 +29,9 @@ def outline(
         (119.4, "119 s"),
         (150.0, "2.5 min"),
         (240.0, "4 min"),
-        (3600.0, "60 min"),
+        (3599.0, "60 min"),
+        (3600.0, "1 h"),
+        (5400.0, "1.5 h"),
         (7_200.0, "2 h"),
         (90_000.0, "25 h"),
         (864_000.0, "10 days"),
@@ -45,7 +47,7 @@ def test_durations_are_said_as_people_do(seconds: float, words: str) -> None:
         (outline({"a": 3}, 3), "how long isn't known: nothing like it has run yet"),
         (
             outline({"a": 3, "b": 4}, 4, 250.0),
-            "at least 4.2 min, with 8 jobs at once; how long 4 of 7 tasks take isn't known yet",
+            "at least 4.2 min, with 8 jobs at once; nothing is known of 4 of 7 tasks",
         ),
         (outline({"a": 3}, 0, 30.0, 30.2), "about 30 s, with 8 jobs at once"),
         (

@@ -271,6 +271,17 @@ def test_times_are_unknown_before_a_first_run(cluster: KnotCluster, client: Clie
     assert not [line for line in lines if re.search(r"\b1 \w+s\b(?! of)", line)]
 
 
+def test_what_the_user_said_is_known(cluster: KnotCluster, client: Client) -> None:
+    def said_before(x: int) -> int:
+        return x
+
+    with dask.annotate(knot={"seconds": 7200}):
+        tasks = [delayed(said_before)(n) for n in range(4)]
+    plan = cluster.plan_of(*tasks)
+    assert "time: about 4 h, with 2 jobs at once" in repr(plan).splitlines()
+    assert [*plan.known] == ["said_before"]
+
+
 def test_reasons_are_given_when_asked_for(cluster: KnotCluster) -> None:
     plan = cluster.plan_of(total())
     assert plan.why == plan.reasons != ()
