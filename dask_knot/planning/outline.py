@@ -159,6 +159,7 @@ def _stage(stage: Stage, limits: Limits) -> StageOutline:
     alone = longest + limits.job_start_seconds
     every = seconds + len(stage.shards) * limits.job_start_seconds
     lanes = min(limits.slots, len(stage.shards))
+    rounds = -(-len(stage.shards) // lanes)
     return StageOutline(
         len(stage.shards),
         dict(tasks),
@@ -167,8 +168,9 @@ def _stage(stage: Stage, limits: Limits) -> StageOutline:
         untimed=untimed,
         longest=longest,
         best=max(alone, every / lanes),
-        # Jobs are taken as slots get free: the last one begins when the others fill all slots.
-        worst=None if untimed else alone + (every - alone) / lanes * (lanes < len(stage.shards)),
+        # Jobs are taken as slots get free: the last one begins when the others fill all slots, and
+        # no slot takes more of them than there are rounds.
+        worst=None if untimed else min(alone + (every - alone) / lanes, rounds * alone),
     )
 
 
