@@ -9,14 +9,17 @@ Who calls
 The way of one request
     `graph` numbers the tasks that are needed, inputs before readers (`adjacency` has the edges and
     the walk); `workload` measures the work behind each; `partition` cuts them into levels of
-    shards, each about as heavy as `sizing` says; `folding` makes one shard of small late levels;
+    shards, each about as heavy as `sizing` says, or a task each where nothing is known, but for
+    trees of joins (`reductions`); `folding` makes one shard of small late levels;
     `shards` turns numbers into keys again; `dependencies` says what each stage waits for.
 
 What may be missing
-    Durations: an unknown prefix counts as `unknown_seconds`, and a plan of nothing but guesses is
-    still right, only not balanced. Values from outside: the request names them all (`external`),
-    there or still being made; a key that is neither a task nor external is an `UnknownInputError`,
-    and a circle a `PlanningError`: the keys of the request err, nothing else does.
+    Durations. Of a prefix that isn't in the request's `costs` nothing is assumed: its tasks get a
+    job each, up to the slots' shards, because width costs one job start each and narrowness can
+    cost everything; a weight they have for balance only.
+    Values from outside: the request names them all (`external`), there or still being made; a key
+    that is neither a task nor external is an `UnknownInputError`, and a circle a `PlanningError`:
+    the keys of the request err, nothing else does.
 
 Which races there are
     None in here. A plan takes time, though: what it reads may be lost, and what it makes released,

@@ -88,7 +88,7 @@ class _Cutting:
         self._first = 0  # the first shard of the open level
         # What lies behind one task of the level before its readers spread: seconds, and tasks.
         self._fair = self._fair_count = 0.0
-        self._in_a_row = IN_A_ROW
+        self._in_a_row = 0  # tasks of unknown length, from the first level to this one
         self._homes: dict[int, int] = {}  # openers that only resources or a limit kept away
         self.result = Partition([_NO_SHARD] * len(graph))
 
@@ -136,8 +136,7 @@ class _Cutting:
         for task in compress(placed, map(self._graph.unknown.__getitem__, placed)):
             counts[self.result.shard_of[task] - self._first] += 1
         self.result.unknown += counts
-        # Joins may well run as many in a row as other tasks do in any case.
-        self._in_a_row = max(self._in_a_row, sum(counts) // shards)
+        self._in_a_row += sum(counts) // shards
 
     def _home(self, task: int) -> int:
         """Find the shard of this level that a task can join."""
@@ -192,11 +191,12 @@ class _Cutting:
         if wide <= columns:
             return columns
         if self.result.levels and self._limits.tasks_per_shard is None:
-            few = columns_of_joins(self._graph, tasks, self._work.hubs, self._in_a_row, wide)
+            in_a_row = max(IN_A_ROW, self._in_a_row)
+            few = columns_of_joins(self._graph, tasks, self._work.hubs, in_a_row, wide)
             if few < wide:
                 self.result.reasons.append(
                     f"level {len(self.result.levels)}: {many('job', max(few, columns))} in place of"
-                    f" {wide} for a tree of joins: about {self._in_a_row} of them in a row"
+                    f" {wide} for a tree of joins: about {in_a_row} of them in a row"
                 )
             wide = few
         return max(columns, wide)
@@ -204,8 +204,8 @@ class _Cutting:
     def _flow(self, tasks: Sequence[int], columns: int) -> Amounts:
         """Weigh what begins with each task, by seconds and by tasks of unknown length together.
 
-        One of these counts as much as the heaviest that is known, and at least as a fair column:
-        it gets the company that this one gets.
+        One of these counts for a little more than the heaviest that is known, and than a fair
+        column: so they are dealt first, in turn, and neighbours don't share a column.
         """
         seconds, unknown = self._work.seconds, self._work.unknown
         known = seconds.total(tasks)
@@ -213,7 +213,7 @@ class _Cutting:
             return unknown.flow
         if not unknown.total(tasks):
             return seconds.flow
-        nominal = max(known / columns, *map(seconds.flow.__getitem__, tasks))
+        nominal = 1.001 * max(known / columns, *map(seconds.flow.__getitem__, tasks))
         return {task: seconds.flow[task] + nominal * unknown.flow[task] for task in tasks}
 
     def _follow(self, tasks: Sequence[int], columns: int, flow: Amounts) -> list[list[int]] | None:

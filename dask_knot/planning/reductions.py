@@ -7,7 +7,7 @@ Between them: shards of joins run a few in a row, and so several levels of the t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from dask.typing import Key
 from dask.utils import key_split
@@ -20,8 +20,10 @@ _MOST_INPUTS = 16
 # Joins in a row: a tree over 512 shards is then 10 shards and one, 30 joins in place of 5 in a row
 # but 3 stages less, which pays as long as a join takes less than a tenth of a job start. If joins
 # take longer, their part of the plan is six times as long, and the shard that is stuck hands over
-# the others. Where shards run more tasks in a row before the tree, joins may run as many.
+# the others. Where the shards before a tree run more tasks in a row, joins may run as many.
 IN_A_ROW = 16
+# Each level looks at the tasks behind it; beyond so many it stays wide, or time were not linear.
+_MOST_LOOKED_AT = 100_000
 
 
 def columns_of_joins(
@@ -49,16 +51,17 @@ def columns_of_joins(
     trees = _Trees(graph, hubs)
     found = dict.fromkeys(opening)
     left = [*opening]
-    joins = others = ends = enough = 0
-    while left and enough < most:
+    joins = others = ends = 0
+    while left:
         task = left.pop()
         readers = trees.readers(task)
-        if graph.unknown[task]:
-            is_join = trees.is_join(task)
-            joins += is_join
-            others += not is_join
-            ends += not readers
-        enough = max(ends, others, joins // in_a_row)
+        if trees.is_join(task):
+            joins += 1
+        elif not trees.follows(task, found):
+            others += 1
+        ends += not readers
+        if max(ends, others, joins // in_a_row) >= most or len(found) > _MOST_LOOKED_AT:
+            return most
         new = [reader for reader in readers if reader not in found]
         found.update(dict.fromkeys(new))
         left += new
@@ -88,8 +91,17 @@ class _Trees:
         inputs = self._graph.inputs[task]
         if not 2 <= len(inputs) <= _MOST_INPUTS:
             return False
+        if not self._graph.unknown[task]:
+            return False
         own = self._prefix(task)
         return any(self._prefix(other) == own for other in (*inputs, *self.readers(task)))
+
+    def follows(self, task: int, found: Container[int]) -> bool:
+        """Tell whether a task only goes on with one that is no join: they would run in turn."""
+        return any(
+            made in found and len(self._graph.readers[made]) == 1 and not self.is_join(made)
+            for made in self._graph.inputs[task][:_MOST_INPUTS]
+        )
 
     def _prefix(self, task: int) -> str:
         key = self._graph.keys[task]

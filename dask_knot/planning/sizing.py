@@ -63,6 +63,8 @@ def spread(
     arrival: slow tasks that are neighbours don't end in one shard. All that is larger than
     a column is cut into contiguous ranges, because neighbours read each other.
     """
+    if columns >= len(tasks):
+        return [[task] for task in tasks]
     totals: dict[int, float] = {}
     for task in tasks:
         part = components[task]

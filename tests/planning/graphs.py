@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 
+import pytest
 from dask.typing import Key
+from dask.utils import key_split
 
-from dask_knot.planning import DependencyType, EarlierStage, Limits, Plan, PlanRequest
+from dask_knot.planning import DependencyType, EarlierStage, Limits, Plan, PlanRequest, Shard
 
 Dependencies = dict[Key, Collection[Key]]
 
@@ -70,8 +72,23 @@ def _check_tasks(request: PlanRequest, plan: Plan) -> None:
                 assert {*request.dependencies[task]} <= known
                 known.add(task)
             assert sum(shard.prefixes.values()) == len(shard.tasks)
+            _check_known(request, shard)
             own = {request.resources.get(task, request.default) for task in shard.tasks}
             assert own <= {stage.resources}
+
+
+def _check_known(request: PlanRequest, shard: Shard) -> None:
+    unknown, seconds = 0, 0.0
+    for task in shard.tasks:
+        cost = request.costs.get(key_split(task))
+        if task in request.seconds:
+            seconds += request.seconds[task]
+        elif cost is not None:
+            seconds += cost.seconds
+        else:
+            unknown += 1
+    assert shard.unknown == unknown
+    assert shard.weight == pytest.approx(seconds, abs=1e-4)
 
 
 def _check_values(request: PlanRequest, plan: Plan) -> None:

@@ -16,8 +16,11 @@ from dask_knot.planning import Limits, Plan, PlanRequest, make_plan
 
 from .graphs import check_plan, widths
 
+#: AWS's numbers; nothing is known of any task.
+AWS = Limits(256, shards_per_slot=2, target_seconds=240, job_start_seconds=60)
 
-def plan_of(*collections: object, slots: int = 4) -> Plan:
+
+def plan_of(*collections: object, slots: int = 4, limits: Limits | None = None) -> Plan:
     """Plan collections as Dask would hand them over, and check the plan."""
     expression = collections_to_expr(collections).optimize()
     tasks = convert_legacy_graph(expression.__dask_graph__())
@@ -25,7 +28,7 @@ def plan_of(*collections: object, slots: int = 4) -> Plan:
     asked = PlanRequest(
         dependencies={key: task.dependencies for key, task in tasks.items()},
         wanted=[*flatten(expression.__dask_keys__())],
-        limits=Limits(slots),
+        limits=limits or Limits(slots),
         literals=literals,
     )
     plan = make_plan(asked)
@@ -90,3 +93,32 @@ def test_delayed_pipeline() -> None:
     tasks = [len(shard.tasks) for shard in plan.stages[0].shards]
     assert max(tasks) - min(tasks) <= 4
     assert np.sum(tasks) >= 1000
+
+
+def test_unknown_mean_is_two_stages() -> None:
+    assert widths(plan_of(random(800, 100).mean(), limits=AWS)) == [64, 1]
+
+
+def test_unknown_mean_of_many_chunks_is_few_stages() -> None:
+    assert widths(plan_of(random(700, 10).mean(), limits=AWS)) == [512, 64, 4, 1]
+
+
+def test_unknown_tall_svd() -> None:
+    x = da.random.default_rng(0).random((100_000, 20), chunks=(1000, 20))
+    plan = plan_of(*da.linalg.svd(x), limits=AWS)
+    assert widths(plan)[0] == 100
+    assert len(plan.stages) == 4
+
+
+def test_unknown_rechunk_goes_as_wide_as_its_chunks() -> None:
+    plan = plan_of(random(800, 50).rechunk((25, 800)), limits=AWS)
+    assert widths(plan)[0] == 256
+    assert widths(plan)[-1] == 32
+    assert len(plan.stages) <= 4
+
+
+def test_unknown_deviation_runs_side_by_side_again() -> None:
+    x = random(8000, 500)
+    plan = plan_of((x - x.mean()).std(), limits=AWS)
+    assert widths(plan).count(256) == 2
+    assert len(plan.stages) <= 6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dask_knot.planning import Limits
-from dask_knot.planning.sizing import chunk, count_columns, spread
+from dask_knot.planning.sizing import chunk, count_columns, count_unknown, spread
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,33 @@ from dask_knot.planning.sizing import chunk, count_columns, spread
 )
 def test_count_columns(seconds: float, tasks: int, columns: int) -> None:
     assert count_columns(seconds, tasks, Limits(2)) == columns
+
+
+@pytest.mark.parametrize(
+    ("deviation", "columns"),
+    [(0.0, 16), (0.3, 16), (1.0, 32), (3.0, 32), (6.0, 48), (100.0, 128)],
+)
+def test_uneven_tasks_have_more_columns(deviation: float, columns: int) -> None:
+    limits = Limits(16, shards_per_slot=8, target_seconds=240, job_start_seconds=6)
+    assert count_columns(1000.0, 1000, limits, 1000 * deviation**2) == columns
+
+
+def test_uneven_tasks_too_short_for_all_slots_have_no_more_columns() -> None:
+    limits = Limits(16, target_seconds=240, job_start_seconds=60)
+    assert count_columns(100.0, 1000, limits, 1e6) == count_columns(100.0, 1000, limits)
+
+
+@pytest.mark.parametrize(
+    ("unknown", "tasks", "columns"),
+    [(0.0, 5, 1), (1.0, 5, 1), (3.0000000001, 5, 3), (3.5, 5, 4), (40.0, 5, 5), (1e6, 1000, 8)],
+)
+def test_count_unknown(unknown: float, tasks: int, columns: int) -> None:
+    assert count_unknown(unknown, tasks, Limits(2)) == columns
+
+
+def test_tasks_longer_than_a_column_have_one_each() -> None:
+    dealt = spread(range(6), [10.0, 10.0, 1.0, 1.0, 1.0, 1.0], range(6), 4)
+    assert dealt == [[0], [1], [2, 4], [3, 5]]
 
 
 def test_no_more_than_8_shards_a_slot() -> None:
