@@ -28,14 +28,15 @@ What may be missing
 - An input, for good: gone, damaged, or in a manifest that can't be read. Only the tasks that read
   it fail, with the object's name beside the error, so that the client can have it made again.
 - Parts of an earlier attempt (`attempts`): what can't be read is computed again.
-- The client, at any time. Nothing here waits for it, or could tell. What was handed over to it
-  is taken back by who claims it first.
+- The client, at any time. Nothing here waits for it, or could tell. What was handed over, and no
+  client has claimed when the rest is done, the child runs itself.
 
 Races
 -----
 - Two attempts of one child may run at once (a machine that was only unreachable). Each writes its
   values under names of its own; manifests are written once, so that one of them is superseded and
-  stops. A twin (``--child``) is a second child on purpose: it commits nothing but the end. A store that answers a repeated request says "there is one": then the bytes decide.
+  stops. A twin (``--child``) is a second child on purpose: it commits nothing but the end. A
+  store that answers a repeated request says "there is one": then the bytes decide.
 - A part is committed in a thread beside a task that runs, and that task may change what it shares
   with a value. What waits is therefore pickled at once, and copied where it is written meanwhile.
 - The client may write at any time that nobody needs the shard: the process ends between two

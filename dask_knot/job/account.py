@@ -31,7 +31,8 @@ class Account:
         self, key: Key, start: float, stop: float, nbytes: int | None = None, erred: bool = False
     ) -> None:
         """Count a task that ran; one whose value leaves the shard says how large that is."""
-        prefix = key_split(key)
+        # Dask looks into a tuple itself, but only once it has kept what that gives.
+        prefix = key_split(key[0] if type(key) is tuple and key else key)
         work = self.work.get(prefix)
         if work is None:
             self._places[prefix] = len(self.work)

@@ -10,6 +10,7 @@ import io
 import pickle
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from importlib import import_module
 from pickle import PickleBuffer
 from typing import Any
@@ -149,6 +150,7 @@ def _mask(data: Any, mask: Any, fill_value: Any, is_hard: bool) -> Any:
     return make(data, mask, fill_value=fill_value, hard_mask=is_hard, copy=False)
 
 
+@cache  # it is asked for with each value
 def _numpy() -> Any:
     """Give what is imported already, or just now in another thread: nobody has to have it."""
     return import_module("numpy")

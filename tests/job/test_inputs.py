@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dask.typing import Key
 
 from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
 from dask_knot.job import inputs as inputs_module
 from dask_knot.run import layout
 from dask_knot.run.failure import Failure, fail
-from dask_knot.run.manifest import Place
-from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.manifest import Handed, Manifest, Place
+from dask_knot.run.names import ManifestId, ShardId, StageId
 from dask_knot.run.store import Store
-from dask_knot.run.work import Options, ShardOutput, ShardWork
+from dask_knot.run.work import Options, ShardOutput, ShardWork, Source
 
 from .runs import FIRST, SECOND, Rehearsal, made, ref, shard, task
 
@@ -227,3 +228,17 @@ def test_a_value_that_cannot_be_loaded_fails_its_readers_only(run: Rehearsal) ->
     found = run.outcomes(shard(tasks, inputs=inputs))
     assert found.pop("fine") == 1
     assert "not a value that dask_knot wrote" in str(found["reads"].load())
+
+
+def test_an_input_that_was_handed_over_is_lost_here(run: Rehearsal) -> None:
+    """Its reader was submitted before: it is planned again, behind whoever makes the value now."""
+    handed = Manifest(True, 1, [], handed=Handed([1], {"b": 1}))
+    assert run.write_manifest(ManifestId(MAKER, None), handed, []) is not None
+    tasks = [task("reads", _same, ref("b")), task("other", int, 1), task("no", _same, ref("c"))]
+    inputs: dict[Key, Source] = {"b": ShardOutput(MAKER, 1), "c": ShardOutput(MAKER, 2)}
+    found = run.outcomes(shard(tasks, inputs=inputs), SECOND)
+    assert found["other"] == 1
+    assert isinstance(found["reads"].load(), MissingObjectError)
+    assert found["reads"].lost == (run.names.manifest(MAKER),)
+    assert run.manifest(READER).lost == {0: (run.names.manifest(MAKER),)}
+    assert not found["no"].lost, "whoever made the manifest has made a mistake"

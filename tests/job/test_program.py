@@ -64,6 +64,16 @@ def test_a_child_runs_the_shard_of_its_index(run: Rehearsal) -> None:
     assert len(run.files("manifests/")) == 1
 
 
+def test_a_twin_runs_the_shard_that_it_is_told(run: Rehearsal) -> None:
+    works = [shard([task(n, int, n)]) for n in range(3)]
+    run.write(*works)
+    environment = {"AWS_BATCH_JOB_ARRAY_INDEX": "1", "AWS_BATCH_JOB_ATTEMPT": "2"}
+    assert job.main([url(run), "--child", "2"], environment) == 0
+    assert run.read(works[2], ShardId(FIRST, 2)) == {2: 2}
+    assert run.manifest(ShardId(FIRST, 2)).attempt == 52
+    assert len(run.files("manifests/")) == 1
+
+
 def test_errors_of_tasks_are_no_failure_of_the_job(run: Rehearsal) -> None:
     content = shard([task("bad", int, "x"), task("exit", sys.exit, 5)])
     run.write(content)
@@ -71,7 +81,18 @@ def test_errors_of_tasks_are_no_failure_of_the_job(run: Rehearsal) -> None:
     assert len(run.read(content, ShardId(FIRST, 0))) == 2
 
 
-@pytest.mark.parametrize("arguments", [[], ["one", "two"], ["s3://bucket/run/data/x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["one", "two"],
+        ["s3://bucket/run/data/x"],
+        ["s3://bucket/run/packs/0-0", "--child"],
+        ["s3://bucket/run/packs/0-0", "--child", "-1"],
+        ["s3://bucket/run/packs/0-0", "--child", "x"],
+        ["s3://bucket/run/packs/0-0", "--shard", "1"],
+    ],
+)
 def test_wrong_arguments_are_answered_with_the_usage(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
