@@ -95,7 +95,9 @@ def of_collection(
     """
     together = collection if isinstance(collection, list) else [collection]
     expression = collections_to_expr(together).optimize()
-    tasks = convert_legacy_graph(expression.__dask_graph__())
+    made = convert_legacy_graph(expression.__dask_graph__())
+    # Dask's order of them depends on hashes, which differ from process to process.
+    tasks = {key: made[key] for key in sorted(made, key=str)}
     literals = frozenset(key for key, task in tasks.items() if isinstance(task, DataNode))
     drawn = random.Random(f"{name}/{seed}")
     times: dict[Key, float] = {}

@@ -26,12 +26,15 @@ class Bound:
         Tasks can't be divided: of k x slots + 1 tasks some slot gets k + 1.
     slowest
         As `chain`, on an instance that boots as slowly as any.
+    upload
+        As `chain`, where an instance is ready by the time all input has come from a laptop.
     """
 
     chain: float
     share: float
     packing: float
     slowest: float
+    upload: float
 
     @property
     def seconds(self) -> float:
@@ -40,11 +43,11 @@ class Bound:
 
     @property
     def reachable(self) -> float:
-        """What can be had where tasks can't be divided, and instances boot as they like.
+        """What can be had where tasks can't be divided, instances boot as they like, input is large.
 
         Ratios aren't taken over it: it tells where the bound is out of anybody's reach.
         """
-        return max(self.slowest, self.packing)
+        return max(self.slowest, self.packing, self.upload)
 
 
 def bound_of(shape: Shape, slots: int) -> Bound:
@@ -56,6 +59,7 @@ def bound_of(shape: Shape, slots: int) -> Bound:
         share=sum(seconds) / slots,
         packing=packed(seconds, slots),
         slowest=chain + cold + shape.numbers.boot_longest - mean_boot(shape.numbers),
+        upload=chain + sum(shape.given.values()) / shape.numbers.client_up,
     )
 
 

@@ -33,11 +33,13 @@ class Shape:
         self.workload = workload
         self.numbers = numbers
         literals, nbytes = workload.graph.literals, workload.nbytes
+        place = {key: number for number, key in enumerate(workload.graph.tasks)}
         self.inputs: dict[Key, list[Key]] = {}
         self.given: dict[Key, int] = {}
         for key, task in workload.graph.tasks.items():
             if key not in literals:
-                read = task.dependencies
+                # In the order of the tasks: that of a set differs from process to process.
+                read = sorted(task.dependencies, key=place.__getitem__)
                 self.inputs[key] = [one for one in read if one not in literals]
                 arguments = sum(nbytes.get(one, 0) for one in read if one in literals)
                 self.given[key] = int(numbers.packed_task) + arguments

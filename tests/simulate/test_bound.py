@@ -45,6 +45,13 @@ def test_a_job_starts_cold_on_an_instance_that_has_to_boot() -> None:
     assert NUMBERS.boot_shortest < COLD < NUMBERS.boot_longest + 60
 
 
+def test_what_a_laptop_sends_can_take_longer_than_a_boot() -> None:
+    given = plain_map("map", "map", [10.0] * 1_000, argument_bytes=1_000_000)
+    bound = bound_of(Shape(given, NUMBERS), slots=256)
+    assert bound.seconds == 10.0 + COLD
+    assert bound.reachable == pytest.approx(10 + 1e9 / NUMBERS.client_up, rel=0.01)
+
+
 def test_a_diamond_has_its_longer_side() -> None:
     inputs = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}
     assert longest_chain(graph(inputs, {"a": 1.0, "b": 5.0, "c": 2.0, "d": 3.0})) == 9.0

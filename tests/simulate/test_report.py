@@ -20,7 +20,7 @@ from benchmarks.simulate.policies import JOB_PER_ELEMENT
 from benchmarks.simulate.workloads import WORKLOADS
 from benchmarks.simulate.world import Outcome
 
-BOUND = Bound(chain=100.0, share=50.0, packing=60.0, slowest=180.0)
+BOUND = Bound(chain=100.0, share=50.0, packing=60.0, slowest=180.0, upload=110.0)
 MADE = Outcome(120.0, 3600.0, 1800.0, 4, 7, {"put": 3, "get": 2}, {"read": 10**9, "written": 0})
 OURS = Run("map", "ours", 16, False, False, True, BOUND, MADE)
 OTHER = Run("map", JOB_PER_ELEMENT, 16, None, False, True, BOUND, MADE)

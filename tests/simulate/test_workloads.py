@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from benchmarks.simulate.numbers import Numbers
@@ -49,6 +54,29 @@ def test_the_same_seed_makes_the_same_work(name: str) -> None:
     first = make(name)
     assert [*first.seconds.values()] == [*make(name).seconds.values()]
     assert [*first.seconds.values()] != [*make(name, seed=2).seconds.values()]
+
+
+def test_hashes_decide_nothing(project: Path) -> None:
+    program = (
+        "from benchmarks.simulate.policies import run_policy\n"
+        "from benchmarks.simulate.workloads import WORKLOADS\n"
+        "from benchmarks.simulate.world import World\n"
+        "for who in ('ours', 'lithops'):\n"
+        "    print(run_policy(who, WORKLOADS['rechunk'](16, 1), World(slots=16)))\n"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=project,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(said) == 1
+    assert "makespan" in said.pop()
 
 
 @pytest.mark.parametrize(
