@@ -84,6 +84,10 @@ class Twins:
         for job in by_id.values():  # Batch forgets what ended a day or more ago
             job.is_over = True
 
+    def of(self, shard: ShardId) -> list[str]:
+        """Name the twin of a shard, if it has one."""
+        return [self.jobs[shard].id] if shard in self.jobs else []
+
     def chosen(self, ids: Collection[str]) -> list[str]:
         """Name those of some jobs that are twins."""
         return [job.id for job in self.jobs.values() if job.id in ids]

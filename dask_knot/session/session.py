@@ -292,7 +292,8 @@ class Session:
         shard = self._tracker.shard_of(what)
         if shard is None or shard.stage not in self.jobs:
             raise KeyError(f"{what!r} is neither a job of this cluster nor a key that a job makes")
-        return self._service.logs([self.jobs[shard.stage].child(shard.index)])
+        twins = self._service.twins.of(shard)
+        return self._service.logs([self.jobs[shard.stage].child(shard.index), *twins])
 
     def job_script(self) -> str:
         """Show the requests for a stage of two shards."""

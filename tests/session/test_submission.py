@@ -16,6 +16,7 @@ from dask_knot.batch.service import JobService, JobTemplate
 from dask_knot.errors import (
     InternalError,
     JobMemoryError,
+    MissingObjectError,
     ReadOnlyStoreError,
     StoreError,
     SubmissionError,
@@ -34,6 +35,7 @@ from dask_knot.run import codec, work
 from dask_knot.run.failure import Failure
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId, parse_pack
+from dask_knot.run.orders import Orders
 from dask_knot.run.presence import RunInfo
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
@@ -216,3 +218,74 @@ def test_a_mistake_of_ours_ends_its_stage_and_what_depends_on_it(
     assert isinstance(failed.error, InternalError)
     assert "ZeroDivisionError" in str(failed.error)
     assert len(client.requests("SubmitJob")) == 1
+
+
+class Company:
+    """Says how many other sessions are there."""
+
+    def __init__(self, others: list[int]) -> None:
+        self.found = others
+
+    def others(self) -> list[int]:
+        """Number them."""
+        return self.found
+
+
+STAGE = StageId(7, 0)
+
+
+def in_company(submitter: Submitter, *others: int) -> Submitter:
+    """Let a submitter be one of a named run with other sessions."""
+    company: Any = Company([*others])
+    recorder: Any = object()
+    return replace(submitter, neighbours=company, recorder=recorder)
+
+
+@pytest.mark.parametrize(
+    ("others", "unneeded"), [((), {1}), ((2,), set())], ids=["alone", "in company"]
+)
+def test_children_that_others_may_need_are_not_ended(
+    submitter: Submitter, others: tuple[int, ...], unneeded: set[int]
+) -> None:
+    submitter = in_company(submitter, *others)
+    submitter.tell_children(STAGE, Orders(frozenset({1}), frozenset({0})))
+    assert submitter.run.read_orders(STAGE) == Orders(frozenset(unneeded), frozenset({0}))
+
+
+def test_what_others_have_asked_is_asked_still(submitter: Submitter) -> None:
+    others = Orders(frozenset({2}), frozenset({0, 2}))
+    submitter.run.tell_orders(STAGE, others)
+    in_company(submitter).tell_children(STAGE, Orders(asked=frozenset({1})))
+    assert submitter.run.read_orders(STAGE) == Orders(asked=frozenset({0, 1, 2}))
+
+
+def test_children_that_are_told_nothing_need_no_object(submitter: Submitter) -> None:
+    submitter.tell_children(STAGE, Orders())
+    with pytest.raises(MissingObjectError):
+        submitter.run.read_orders(STAGE)
+
+
+def test_a_child_that_was_overtaken_is_told_to_end(submitter: Submitter) -> None:
+    submitter.note_overtaken(ShardId(STAGE, 1))
+    submitter.tell_children(STAGE, Orders(asked=frozenset({0})))
+    assert submitter.run.read_orders(STAGE) == Orders(frozenset({1}), frozenset({0}))
+
+
+def test_a_twin_starts_from_the_pack_of_its_stage_and_ends_with_its_shard(
+    submitter: Submitter, client: RecordingBatch
+) -> None:
+    submitted(submitter)
+    submitter.start_twin(ShardId(STAGE, 1))
+    *_, twin = client.requests("SubmitJob")
+    url = submitter.run.url_of(STAGE)
+    assert twin["containerOverrides"]["command"][-3:] == [url, "--child", "1"]
+    submitter.end_twin(ShardId(STAGE, 1))
+    assert [request["jobId"] for request in client.requests("TerminateJob")] == ["job-3"]
+
+
+def test_a_twin_that_is_refused_is_no_matter(submitter: Submitter, client: RecordingBatch) -> None:
+    submitted(submitter)
+    client.refusal = ClientError({"Error": {"Code": "no"}}, "SubmitJob")
+    submitter.start_twin(ShardId(STAGE, 1))
+    submitter.end_twin(ShardId(STAGE, 1))
+    assert client.requests("TerminateJob") == []
