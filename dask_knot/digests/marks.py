@@ -73,6 +73,8 @@ class CodeMarker:
         left += [one for one in given if callable(one) and not isinstance(one, GraphNode)]
         left += [one.func for one in given if isinstance(one, Task)]
         seen: dict[int, Any] = {}  # the values are kept, so that no id is another one's
+        # Of functions that call each other it counts which one comes first.
+        first = sorted(self._opened(value)[0] for value in left)
         labels = []
         while left and len(seen) < MOST:
             value = left.pop()
@@ -81,7 +83,7 @@ class CodeMarker:
                 label, parts = self._opened(value)
                 labels.append(label)
                 left += parts
-        return digest(b"\0".join(sorted(labels)))
+        return digest(b"\0".join([*first, b"", *sorted(labels)]))
 
     def _opened(self, value: Any) -> tuple[bytes, list[Any]]:
         """Say what a callable is by itself, and what else it calls."""
