@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from dask_knot.batch.rules import JobStatus
@@ -96,15 +95,17 @@ def _stage_row(one: Portrait, stage: StageView) -> tuple[str, ...]:
     states = "" if job is None or job.is_over else f" {_states(job.counts)}"
     return (
         str(stage.id),
-        _conditions(stage.counts),
+        _conditions(stage),
         _tasks(stage, one.done.get(stage.id, {})),
         _stages(stage.id, stage.record.depends_on),
         f"{id}{states}",
     )
 
 
-def _conditions(counts: Counter[ShardCondition]) -> str:
-    return ", ".join(f"{counts[one]:,} {one.value}" for one in ShardCondition if counts[one])
+def _conditions(stage: StageView) -> str:
+    counts, handed = stage.counts, sum(stage.handed)
+    words = [f"{counts[one]:,} {one.value}" for one in ShardCondition if counts[one]]
+    return ", ".join([*words, *([f"{many('task', handed)} handed over"] if handed else [])])
 
 
 def _states(counts: Mapping[JobStatus, int]) -> str:

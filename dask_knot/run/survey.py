@@ -20,6 +20,8 @@ class Survey:
         All manifests, parts and obituaries included.
     erred : set of ShardId
         Shards whose last manifest tells of errors, or will when it is there.
+    claimed : set of ShardId
+        Shards that are done, and whose tasks somebody has claimed in part: clients, or the shard.
     sessions : sequence of int
         The numbers of the sessions that have opened it.
     """
@@ -28,6 +30,7 @@ class Survey:
     nbytes: int = 0
     manifests: Sequence[ManifestId] = ()
     erred: frozenset[ShardId] = field(default_factory=frozenset)
+    claimed: frozenset[ShardId] = field(default_factory=frozenset)
     sessions: Sequence[int] = ()
 
     @property
@@ -43,10 +46,13 @@ class Survey:
 
 def survey(names: Names, sizes: Mapping[str, int]) -> Survey:
     """Read what the names and sizes of a run's objects tell."""
+    manifests = list(names.parse_manifests(sizes))
+    done = (id.shard for id in manifests if id.part is None and not id.is_lost)
     return Survey(
         len(sizes),
         sum(sizes.values()),
-        list(names.parse_manifests(sizes)),
+        manifests,
         frozenset(names.parse_erred(sizes)),
+        frozenset(shard for shard in done if names.claim(shard) in sizes),
         names.parse_sessions(name for name in sizes if name.startswith(names.sessions)),
     )

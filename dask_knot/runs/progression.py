@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import replace
 from itertools import accumulate
 
 from dask.typing import Key
@@ -43,8 +44,9 @@ def _view(plan: PlanRecord, marks: Marks) -> PlanView:
     stages = []
     for number, stage in enumerate(plan.stages):
         id = StageId(plan.number, number)
-        found = [marks.condition(ShardId(id, index)) for index in range(len(stage.outputs))]
-        stages.append(StageView(id, stage, found))
+        shards = [ShardId(id, index) for index in range(len(stage.outputs))]
+        handed = [marks.handed.get(shard, 0) for shard in shards]
+        stages.append(StageView(id, stage, [*map(marks.condition, shards)], handed))
     return PlanView(plan, stages)
 
 
@@ -126,10 +128,9 @@ def _open_outputs(view: PlanView) -> Iterator[tuple[ShardId, Iterable[int]]]:
 
 def _without(view: PlanView, again: Set[ShardId]) -> PlanView:
     stages = [
-        StageView(
-            stage.id,
-            stage.record,
-            [
+        replace(
+            stage,
+            conditions=[
                 ShardCondition.REPLACED if ShardId(stage.id, index) in again else condition
                 for index, condition in enumerate(stage.conditions)
             ],

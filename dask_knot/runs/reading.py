@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from dask_knot.errors import CorruptObjectError, StoreError
-from dask_knot.run.names import StageId
+from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
+from dask_knot.run.names import ManifestId, ShardId, StageId
 from dask_knot.run.presence import RunInfo, SessionInfo
 from dask_knot.run.record import Entry, PlanRecord
 from dask_knot.run.run import Run
@@ -121,7 +121,10 @@ def _listed(run: Run, info: RunInfo) -> RunView:
         sessions = dict(
             zip(found.sessions, pool.map(partial(_session, run), found.sessions), strict=True)
         )
-    marks = Marks(found.done, found.erred, found.lost, are_bound=info.engine != "aws")
+        claimed = sorted(found.claimed)
+        handed = dict(zip(claimed, pool.map(partial(_handed, run), claimed), strict=True))
+    is_bound = info.engine != "aws"
+    marks = Marks(found.done, found.erred, found.lost, are_bound=is_bound, handed=handed)
     return RunView(run, info, sessions, (), found, marks)
 
 
@@ -144,6 +147,15 @@ def _jobs(run: Run, plan: int) -> Mapping[int, str]:
         return run.record.read_jobs(plan)
     except CorruptObjectError:  # Batch lists them, too
         return {}
+
+
+def _handed(run: Run, shard: ShardId) -> int:
+    """Count the tasks that a shard which is done has handed over."""
+    try:
+        handed = run.read_manifest(ManifestId(shard, None)).manifest.handed
+    except (MissingObjectError, CorruptObjectError):
+        return 0
+    return sum(handed.tasks.values()) if handed is not None else 0
 
 
 def _session(run: Run, number: int) -> SessionInfo | None:

@@ -60,6 +60,8 @@ class Marks:
         Stages whose session has said that it won't submit them.
     are_bound : bool
         Whether jobs end with their session, as on this machine.
+    handed : mapping of ShardId to int
+        How many of their tasks shards that are done have handed over: later plans have these.
     """
 
     done: Set[ShardId] = frozenset()
@@ -69,6 +71,7 @@ class Marks:
     jobs: Mapping[StageId, bool] | None = None
     withdrawn: Set[StageId] = frozenset()
     are_bound: bool = True
+    handed: Mapping[ShardId, int] = field(default_factory=dict)
 
     def condition(self, shard: ShardId) -> ShardCondition:
         """Tell what became of a shard, whatever later plans make."""
@@ -90,11 +93,12 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class StageView:
-    """A stage of a plan: its record, and what became of its shards."""
+    """A stage of a plan: its record, what became of its shards, and what these have handed over."""
 
     id: StageId
     record: RecordedStage
     conditions: Sequence[ShardCondition]
+    handed: Sequence[int]
 
     @property
     def counts(self) -> Counter[ShardCondition]:
@@ -116,12 +120,13 @@ class StageView:
 
     @property
     def all_tasks(self) -> int:
-        """How many tasks its shards have, but for those that were replaced."""
+        """How many tasks its shards have, but for those that were replaced or handed over."""
         return self._tasks([one for one in ShardCondition if one is not ShardCondition.REPLACED])
 
     def _tasks(self, wanted: Collection[ShardCondition]) -> int:
         sizes = self.record.sizes or self.record.outputs
-        return sum(n for n, one in zip(sizes, self.conditions, strict=True) if one in wanted)
+        shards = zip(sizes, self.handed, self.conditions, strict=True)
+        return sum(max(0, n - given) for n, given, one in shards if one in wanted)
 
 
 @dataclass(frozen=True, slots=True)

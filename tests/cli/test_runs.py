@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from dask_knot.cli.main import knot
 from dask_knot.run import note
 from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.orders import Claimant
 from dask_knot.settings.defaults import DEFAULTS
 from tests.runs.stores import MadeRun
 
@@ -292,3 +293,10 @@ def test_what_a_session_has_withdrawn_is_left(folder: Path) -> None:
     assert "withdrawn" in good(folder, "show", "climate")
     (folder / "climate" / "jobs" / "0000000000").write_bytes(b"damaged")
     assert "running  0 of 5" in good(folder, "runs")
+
+
+def test_show_says_what_was_handed_over(folder: Path) -> None:
+    one = made(folder)
+    one.hand_over(ShardId(FIRST, 1), 3, Claimant.CLIENT)
+    assert "2 done, 3 tasks handed over" in good(folder, "show", "climate")
+    assert "12 of 12" in good(folder, "show", "climate")

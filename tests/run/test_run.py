@@ -311,7 +311,12 @@ def test_a_survey_tells_what_there_is(run: Run, store: Store) -> None:
     assert (found.done, found.lost) == ({SHARD}, {ShardId(FIRST, 5)})
     assert found.erred == {SHARD, ShardId(FIRST, 6)}
     assert found.sessions == [0]
+    assert found.claimed == set()
     assert found.objects == len(store.list("a-run/")) == 7
+    run.claim(SHARD, Claimant.CLIENT)
+    run.claim(ShardId(FIRST, 4), Claimant.CLIENT)  # it isn't done
+    assert run.survey().claimed == {SHARD}
+    found = run.survey()
     assert found.nbytes == sum(store.sizes("a-run/").values()) > 0
 
 

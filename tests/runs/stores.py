@@ -10,9 +10,10 @@ from pathlib import Path
 
 from dask_knot.run import codec
 from dask_knot.run.failure import fail
-from dask_knot.run.manifest import INSIDE, Kind, Manifest, Output, Place, Work
+from dask_knot.run.manifest import INSIDE, Handed, Kind, Manifest, Output, Place, Work
 from dask_knot.run.names import ManifestId, ShardId, StageId
 from dask_knot.run.obituary import Obituary
+from dask_knot.run.orders import Claimant
 from dask_knot.run.presence import Beat, Presence, RunInfo, SessionInfo
 from dask_knot.run.record import PlanRecord, RecordedStage
 from dask_knot.run.run import Run
@@ -110,6 +111,13 @@ class MadeRun:
         output = Output(0, Kind.FINISHED, Place(INSIDE, 0, len(value)), 28, 0, 1.0, 2.0)
         done = Manifest(True, 1, [output], [(b"", "int")], {prefix: Work(5, 1.0)})
         assert self.run.write_manifest(ManifestId(shard, None), done, [value])
+
+    def hand_over(self, shard: ShardId, tasks: int, claimant: Claimant) -> None:
+        """Commit a shard that was to hand over so many tasks."""
+        by_client = self.run.claim(shard, claimant) is Claimant.CLIENT
+        handed = Handed((1,), {"load": tasks}) if by_client else None
+        done = Manifest(True, 1, [], [], {"load": Work(5 - tasks, 1.0)}, handed=handed)
+        assert self.run.write_manifest(ManifestId(shard, None), done, []) is not None
 
     def err(self, shard: ShardId, key: str = "load-1") -> None:
         """Commit a shard whose task raised."""

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.orders import Claimant
 from dask_knot.runs.depot import Depot, Words, find_runs
 from dask_knot.runs.overview import overviews
 from dask_knot.runs.presence import Observer
+from dask_knot.runs.reading import read_run
 from tests.runs.stores import MadeRun
 
 
@@ -38,3 +40,16 @@ def test_a_run_that_is_deleted_meanwhile_is_left_out(
 ) -> None:
     monkeypatch.setattr(Depot, "names", lambda self: ["b", "gone", "c"])
     assert names(depot) == ["b", "c"]
+
+
+def test_what_shards_have_handed_over_is_read_from_their_last_manifests(tmp_path: Path) -> None:
+    made = MadeRun(tmp_path, "mended")
+    made.plan(0, [["load-0", "load-1", "load-2"]])
+    stage = StageId(0, 0)
+    made.hand_over(ShardId(stage, 0), 3, Claimant.CLIENT)
+    made.hand_over(ShardId(stage, 1), 3, Claimant.CHILD)  # which took it back
+    made.finish(ShardId(stage, 2))
+    view = read_run(made.run, made.info, Observer(lambda line: pytest.fail(line)))
+    assert view.marks.handed == {ShardId(stage, 0): 3, ShardId(stage, 1): 0}
+    there = view.progression()
+    assert (there.done_tasks, there.all_tasks) == (12, 12)

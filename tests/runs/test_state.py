@@ -64,6 +64,17 @@ def test_states(marks: Marks, state: RunState, done: int) -> None:
     assert (found.state, found.done_tasks, found.all_tasks) == (state, done, 7)
 
 
+def test_what_was_handed_over_is_counted_where_it_is_planned_again() -> None:
+    later = plan(1, B, sizes=(2,))
+    marks = Marks(done=DONE | {TWO}, handed={TWO: 2}, alive={0})
+    found = progression([PLAN, later], marks)
+    assert (found.done_tasks, found.all_tasks) == (5, 7)
+    assert found.state is RunState.RUNNING
+    done = replace(marks, done=marks.done | {ShardId(StageId(1, 0), 0)})
+    found = progression([PLAN, later], done)
+    assert (found.state, found.done_tasks, found.all_tasks) == (RunState.DONE, 7, 7)
+
+
 def test_a_run_without_plans_is_empty() -> None:
     assert progression([], Marks()).state is RunState.EMPTY
 
