@@ -1,6 +1,7 @@
 """Almanac: what tasks have cost in the runs of a store that have no name, for later ones.
 
-    STORE/_costs/000000000000-RUN    what one run knows, overwritten, with the time when it began
+    STORE/_costs/000000000000-00000000    what one run knows, overwritten: when it began, and a
+                                          checksum of its name
 
 A run with a name has profiles of its own, which are deleted with it. Those without one leave only
 this. No run can have the folder's name. When there are many objects, whoever reads them writes one
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from zlib import crc32
 
 from dask_knot.errors import CorruptObjectError, MissingObjectError, RunFormatError
 from dask_knot.run.foundation import OneReader, Readers
@@ -40,12 +42,13 @@ class Almanac:
     store : Store
         Where the objects are.
     names : Names
-        What those of the own run are called.
+        Those of the own run.
     """
 
     def __init__(self, store: Store, names: Names) -> None:
         self._store = store
-        self._names = names
+        # Not the name of the run, of which nothing else stays.
+        self._own = f"{crc32(names.run.encode()):08x}"
 
     def write(self, began: float, profile: Profile) -> None:
         """Write what tasks have cost in this run, over what it wrote before.
@@ -57,7 +60,7 @@ class Almanac:
         profile : Profile
             What is known.
         """
-        name = f"{_FOLDER}{int(began):012}-{self._names.run}"
+        name = f"{_FOLDER}{int(began):012}-{self._own}"
         self._store.put(name, recent([profile]).encode())
 
     def read(self, pool: Readers | None = None) -> Profile:
@@ -83,7 +86,7 @@ class Almanac:
     def _replace(self, names: list[str], known: Profile) -> None:
         """Put one object, as old as the newest, in the place of many."""
         time = names[0].removeprefix(_FOLDER).partition("-")[0]
-        whole = f"{_FOLDER}{time}-{self._names.run}-and-before"
+        whole = f"{_FOLDER}{time}-{self._own}-and-before"
         self._store.put(whole, known.encode())
         self._store.delete([name for name in names if name != whole])
 
