@@ -118,12 +118,10 @@ def _try_again(state: TrackerState, records: list[KeyRecord], now: float) -> Non
 
 
 def _is_of(manifest: Manifest, shard: ShardRecord) -> bool:
-    """Tell whether a manifest speaks of outputs that the shard has.
-
-    Beyond them there are those that it wrote for what it handed over, or was to hand over.
-    """
+    """Tell whether a manifest speaks of outputs that the shard has, or has for what it gave up."""
+    rest = shard.rest
     # Of what another session made, that one may have asked for it.
-    is_sure = not (shard.rest.is_asked or shard.is_adopted or manifest.handed)
+    is_sure = not (rest.is_asked or rest.has_handed or shard.is_adopted or manifest.handed)
     most = len(shard.outputs) if is_sure else inf
     return all(
         0 <= output.ordinal < most

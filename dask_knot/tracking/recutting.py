@@ -12,7 +12,7 @@ from dask_knot.planning import Limits
 from dask_knot.planning.sizing import count_columns
 from dask_knot.plural import many
 from dask_knot.run.names import StageId
-from dask_knot.tracking import gathering, withdrawal
+from dask_knot.tracking import withdrawal
 from dask_knot.tracking.actions import Decided
 from dask_knot.tracking.stages import StageRecord
 from dask_knot.tracking.state import TrackerState
@@ -53,9 +53,7 @@ def recut(state: TrackerState, means: Mapping[str, float], now: float) -> None:
     gain, text = _gain(state, stages, means)
     if gain <= 0:
         return
-    taken = withdrawal.take_back(state, ids)
-    gathering.gather_again(state, taken, now)
-    withdrawal.close(state, ids, taken)
+    withdrawal.withdraw(state, ids, now)
     state.actions.append(Decided(f"{_names(ids)} had not started and {text}"))
 
 

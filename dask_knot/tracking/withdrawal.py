@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence, Set
 
 from dask_knot.run.names import StageId
+from dask_knot.tracking import gathering
 from dask_knot.tracking.actions import TerminateStage
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent
 from dask_knot.tracking.records import KeyRecord, ShardRecord
@@ -50,6 +51,13 @@ def with_followers(state: TrackerState, first: Set[StageId]) -> list[StageId]:
         if not found.isdisjoint(state.stages[id].waits):
             found.add(id)
     return sorted(found)
+
+
+def withdraw(state: TrackerState, stages: Sequence[StageId], now: float) -> None:
+    """Plan anew what some stages and all that follow them were to make."""
+    taken = take_back(state, stages)
+    gathering.gather_again(state, taken, now)
+    close(state, stages, taken)
 
 
 def take_back(state: TrackerState, stages: Sequence[StageId]) -> list[KeyRecord]:

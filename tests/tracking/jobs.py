@@ -6,8 +6,8 @@ What waits for what, and what fails with what, is decided by `dask_knot.batch.ru
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from dask.typing import Key
@@ -24,8 +24,9 @@ from dask_knot.batch.rules import (
 )
 from dask_knot.errors import JobError
 from dask_knot.planning import DependencyType, EarlierStage, Shard, Stage
-from dask_knot.run.manifest import Kind, Manifest, Output, Place, Work
+from dask_knot.run.manifest import Handed, Kind, Manifest, Output, Place, Work
 from dask_knot.run.names import Names, ShardId, StageId
+from dask_knot.run.orders import Claimant, Orders
 from dask_knot.tracking.actions import SubmitPlan
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound, SubmissionFailed
 
@@ -65,6 +66,7 @@ class Job:
     blame: dict[int, str] = field(default_factory=dict)
     running: dict[int, Iterator[None]] = field(default_factory=dict)
     reported: set[int] = field(default_factory=set)
+    uncommitted: dict[int, list[Key]] = field(default_factory=dict)
     is_terminated: bool = False
 
     @property
@@ -76,6 +78,11 @@ class Job:
     def is_over(self) -> bool:
         """Whether all children ended."""
         return self.status in ENDED
+
+    @property
+    def has_started(self) -> bool:
+        """Whether no child waits for anything."""
+        return all(child in ENDED or child is JobStatus.RUNNING for child in self.children)
 
     def move(self, child: int, *path: JobStatus) -> None:
         """Move a child on, as Batch may."""
@@ -93,6 +100,10 @@ class Jobs:
         The store: packs, manifests and data by name, values in them by offset.
     written : set of str
         Every name that was ever written.
+    orders, claims : dict
+        What children of stages were told; who has what shards handed over.
+    ran, ran_in_vain : Counter of Key
+        How often each task ran; and how often where it was lost, or nobody heard of it.
     """
 
     def __init__(self, random: Random, universe: Universe) -> None:
@@ -103,6 +114,10 @@ class Jobs:
         self.written: set[str] = set()
         self.manifests: dict[str, Manifest] = {}
         self.seen: set[str] = set()
+        self.orders: dict[StageId, Orders] = {}
+        self.claims: dict[ShardId, Claimant] = {}
+        self.ran: Counter[Key] = Counter()
+        self.ran_in_vain: Counter[Key] = Counter()
         self.may_lose_hosts = 0.0
 
     def write(self, name: str, values: dict[int, Value]) -> None:
@@ -130,7 +145,11 @@ class Jobs:
     def terminate(self, id: StageId) -> None:
         """End a job; what runs may still leave its manifest before it dies."""
         if id in self.jobs:
-            self.jobs[id].is_terminated = True
+            job = self.jobs[id]
+            job.is_terminated = True
+            for shard, child in zip(job.stage.shards, job.children, strict=True):
+                if child is JobStatus.SUCCEEDED:  # before anybody knew that it had started
+                    self.ran_in_vain.update(shard.tasks)
 
     def step(self, is_needed: Mapping[ShardId, bool]) -> bool:
         """Let one child go one task further; tell whether there was one."""
@@ -159,8 +178,17 @@ class Jobs:
             shard, *_ = NAMES.parse_manifest(name)
             if shard.stage in stages and name in self.objects:
                 self.seen.add(name)
-                found.append(ManifestFound(shard, name, self.manifests[name]))
+                found.append(ManifestFound(shard, name, self.told(shard, name)))
         return found + failed
+
+    def told(self, shard: ShardId, name: str) -> Manifest:
+        """Give a manifest as a client tells it: it claims first what a part has handed over."""
+        manifest = self.manifests[name]
+        if manifest.handed is None or manifest.final:
+            return manifest
+        if self.claims.setdefault(shard, Claimant.CLIENT) is Claimant.CLIENT:
+            return manifest
+        return replace(manifest, handed=Handed((), {}, manifest.handed.extra))
 
     def _failed(self, id: StageId) -> Iterator[ChildFailed]:
         job = self.jobs.get(id)
@@ -203,6 +231,7 @@ class Jobs:
         job.endings[child] = ending
         job.blame[child] = blame
         job.running.pop(child, None)
+        self.ran_in_vain.update(job.uncommitted.pop(child, ()))
 
     def _advance(self, shard: ShardId, is_needed: bool) -> None:
         job = self.jobs[shard.stage]
@@ -226,9 +255,15 @@ class Jobs:
             raise DeletedTooEarly(f"the pack of {id}")
         values = {key: Value(key) for key in shard.literals}
         values |= {key: self._read(key, job.sources[key]) for key in shard.inputs}
-        committed: dict[int, Output] = {}
-        parts = 0
-        for key in shard.tasks:
+        child = Child(id, shard, values)
+        while (key := child.begin(self.claims)) is not None:
+            asked = self.orders.get(id.stage, Orders()).asked
+            if (
+                id.index in asked
+                and self.random.random() < 0.5
+                and child.hand_over(key, self.reads)
+            ):
+                self._commit(child, final=False)
             if self.random.random() < self.may_lose_hosts:
                 self._end(job, id.index, Ending.HOST_LOST, "host")
                 return
@@ -240,11 +275,12 @@ class Jobs:
             if not blame and key in self.universe.raising:
                 blame = frozenset((str(key),))
             values[key] = Value(key, blame)
+            self.ran[key] += 1
+            job.uncommitted.setdefault(id.index, []).append(key)
             if self.random.random() < 0.2:
-                self._commit(id, shard, values, committed, parts)
-                parts += 1
+                self._commit(child, final=False)
             yield
-        self._commit(id, shard, values, committed, None)
+        self._commit(child, final=True)
 
     def _read(self, key: Key, source: Source) -> Value:
         if isinstance(source, Exception):
@@ -254,6 +290,8 @@ class Jobs:
             if name not in self.objects:
                 raise DeletedTooEarly(f"{key}: {name}")
             outputs = {output.ordinal: output for output in self.manifests[name].outputs}
+            if source[1] not in outputs:
+                raise DeletedTooEarly(f"{key}: it was handed over")
             source = outputs[source[1]].place
         if source.name not in self.objects:
             raise DeletedTooEarly(f"{key}: {source.name}")
@@ -261,32 +299,110 @@ class Jobs:
         assert value.key == key, f"{key} was read where {value.key} is"
         return value
 
-    def _commit(
-        self,
-        id: ShardId,
-        shard: Shard,
-        values: Mapping[Key, Value],
-        committed: dict[int, Output],
-        part: int | None,
-    ) -> None:
+    def reads(self, key: Key) -> Set[Key]:
+        """Tell what a task reads."""
+        return self.universe.tasks[key].dependencies
+
+    def _commit(self, child: Child, final: bool) -> None:
         """Write what is new: some of it inside the manifest, the rest in an object of its own."""
-        name = NAMES.manifest(id, part)
-        data = NAMES.data(id, 999 if part is None else part, 1)
-        new = [n for n, k in enumerate(shard.outputs) if k in values and n not in committed]
-        if part is not None and not new:
+        part = None if final else child.parts
+        name = NAMES.manifest(child.id, part)
+        data = NAMES.data(child.id, 999 if part is None else part, 1)
+        new = [n for n, k in child.outputs() if k in child.values and n not in child.committed]
+        if not (final or new or child.is_handing):
             return
         held: dict[str, dict[int, Value]] = {name: {}}
+        keys = dict(child.outputs())
         for n in new:
-            value = values[shard.outputs[n]]
+            value = child.values[keys[n]]
             place = Place(self.random.choice((name, data)), n, 1)
             held.setdefault(place.name, {})[n] = value
             kind = Kind.ERRED if value.roots else Kind.FINISHED
-            committed[n] = Output(n, kind, place, 8, 0, 0.0, 1.0)
+            child.committed[n] = Output(n, kind, place, 8, 0, 0.0, 1.0)
         for written, inside in held.items():
             self.write(written, inside)
-        outputs = list(committed.values()) if part is None else [committed[n] for n in new]
-        work = {"task": Work(len(shard.tasks), 0.1 * len(shard.tasks), 8, 1)}
-        self.manifests[name] = Manifest(part is None, 1, outputs, [(b"t", "int")], work)
+        outputs = [*child.committed.values()] if final else [child.committed[n] for n in new]
+        # What is inside of it is lost with it until then, but for what was handed over.
+        job = self.jobs[child.id.stage]
+        done = set(child.shard.outputs) & {keys[n] for n in child.committed}
+        left = job.uncommitted.get(child.id.index, [])
+        job.uncommitted[child.id.index] = [k for k in left if not final and k not in done]
+        handed = child.handed if final or child.is_handing else None
+        work = {"task": Work(child.news, 0.1 * child.news, 8, 1)}
+        self.manifests[name] = Manifest(final, 1, outputs, [(b"t", "int")], work, handed=handed)
+        child.parts, child.news, child.is_handing = child.parts + 1, 0, False
+
+
+@dataclass(slots=True)
+class Child:
+    """A child at work: what it has done, gives up, and has left.
+
+    Attributes
+    ----------
+    kept : list of Key
+        Tasks that it hasn't begun and will run.
+    given : list of Key
+        Tasks that it has given up, unless nobody claims them.
+    """
+
+    id: ShardId
+    shard: Shard
+    values: dict[Key, Value]
+    committed: dict[int, Output] = field(default_factory=dict)
+    parts: int = 0
+    news: int = 0
+    kept: list[Key] = field(default_factory=list)
+    given: list[Key] = field(default_factory=list)
+    extra: list[Key] = field(default_factory=list)
+    handed: Handed | None = None
+    has_asked: bool = False
+    is_handing: bool = False
+
+    def __post_init__(self) -> None:
+        self.kept = list(self.shard.tasks)
+
+    def outputs(self) -> list[tuple[int, Key]]:
+        """Number its outputs, and after them what it keeps for others."""
+        return list(enumerate((*self.shard.outputs, *self.extra)))
+
+    def begin(self, claims: dict[ShardId, Claimant]) -> Key | None:
+        """Begin the next task; what it gave up is taken back if nobody has claimed it by then."""
+        if not self.kept and self.given:
+            if claims.setdefault(self.id, Claimant.CHILD) is Claimant.CHILD:
+                self.kept, self.handed = self.given, Handed((), {}, self.extra)
+            self.given = []
+        self.news += bool(self.kept)
+        return self.kept.pop(0) if self.kept else None
+
+    def _has_failed(self, key: Key) -> bool:
+        return key in self.values and bool(self.values[key].roots)
+
+    def hand_over(self, running: Key, reads: Callable[[Key], Set[Key]]) -> bool:
+        """Give up what doesn't need what runs or is kept; tell whether that is anything."""
+        if self.has_asked:
+            return False
+        held = {running, *(key for key in self.shard.tasks if self._has_failed(key))}
+        given: set[Key] = set()
+        for key in self.kept:
+            if given.isdisjoint(reads(key)) and not held.isdisjoint(reads(key)):
+                held.add(key)
+            else:
+                given.add(key)
+        self.given = [key for key in self.kept if key in given]
+        if given.isdisjoint(self.shard.outputs):
+            return False
+        self.kept = [key for key in self.kept if key not in given]
+        needed = {read for key in self.given for read in reads(key)}
+        extra = [
+            k
+            for k in self.shard.tasks
+            if k in needed and k not in given and k not in self.shard.outputs
+        ]
+        ordinals = [n for n, key in enumerate(self.shard.outputs) if key in self.given]
+        self.extra = extra
+        self.handed = Handed(ordinals, {"task": len(self.given)}, extra)
+        self.has_asked = self.is_handing = True
+        return True
 
 
 def _upstream(id: StageId, upstream: object) -> StageId:

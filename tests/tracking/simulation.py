@@ -14,6 +14,7 @@ from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.moves import KeyState, ShardState
 from dask_knot.tracking.tracker import Pace, Tracker
+from dask_knot.tracking.withdrawal import can_be_planned, is_waiting, with_followers, withdraw
 
 from . import recount
 from .jobs import NAMES, Jobs, Value, blamed
@@ -47,6 +48,8 @@ class World:
         self.universe = universe
         self.trouble = trouble
         self.mistakes = mistakes
+        self.mending = 0.0
+        self.is_calm = False
         self.now = 0.0
         limits = Limits(
             slots=random.randint(1, 4),
@@ -87,6 +90,8 @@ class World:
             self.plans.append(action)
         elif isinstance(action, actions.SubmitPlan | actions.TerminateStage):
             self.submits.append(action)
+        elif isinstance(action, actions.TellChildren):
+            self.jobs.orders[action.stage] = self.tracker.orders_of(action.stage)
         elif isinstance(action, actions.DeleteObjects):
             self._delete(action)
         elif isinstance(action, actions.FinishKey):
@@ -177,7 +182,7 @@ class World:
         state = remembered(self.tracker)
         shards = [shard for stage in state.stages.values() for shard in stage.shards]
         many = any(r.attempts >= FEW_HOSTS for s in shards for r in s.outputs)
-        self.jobs.may_lose_hosts = 0.0 if many else 0.02
+        self.jobs.may_lose_hosts = 0.0 if many or self.is_calm else 0.02
         needed: dict[ShardId, bool] = {
             s.id: s.state is ShardState.OPEN for s in shards if s.id is not None
         }
@@ -192,6 +197,9 @@ class World:
         found = self.jobs.look(stages, asked)
         for event in found:
             self.handle(event)
+        for id in asked:
+            if id in self.jobs.jobs and self.jobs.jobs[id].has_started:
+                self.handle(events.StageStarted(id))
         self.watched = {id for id in self.watched if not self._is_over(id)}
         return bool(found)
 
@@ -207,6 +215,38 @@ class World:
         self.now = max(self.now, due)
         self.handle(events.Ticked())
         return True
+
+    def mend(self) -> None:
+        """Let time pass, and look what is to be mended."""
+        self.now += 0.1
+        self.handle(events.Ticked())
+
+    def ask(self) -> None:
+        """Ask a shard to hand over, whatever rules say of that."""
+        state = remembered(self.tracker)
+        paired = {id for stage in state.running for id in state.stages[stage].pairs}
+        stages = [state.stages[id] for id in sorted(state.running - paired)]
+        shards = [s for stage in stages for s in stage.shards if s.is_open]
+        shards = [s for s in shards if not s.rest.is_asked and can_be_planned(s)]
+        if shards:
+            shard = self.random.choice(shards)
+            assert shard.id is not None
+            shard.rest.ask()
+            state.stages[shard.id.stage].have_orders()
+            self._do(actions.TellChildren(shard.id.stage))
+
+    def withdraw(self) -> None:
+        """Have stages planned anew that haven't started, whatever rules say of that."""
+        state = remembered(self.tracker)
+        waiting = [id for id in sorted(state.running) if is_waiting(state, state.stages[id])]
+        if not waiting:
+            return
+        ids = with_followers(state, {self.random.choice(waiting)})
+        stages = [state.stages[id] for id in ids]
+        may_go = (is_waiting(state, stage) for stage in stages)
+        if all(may_go) and all(can_be_planned(s) for stage in stages for s in stage.shards):
+            withdraw(state, ids, self.now)
+            self.handle(events.Ticked())
 
     def lose(self, key: Key) -> None:
         """Let a stored value be found to be lost."""

@@ -35,6 +35,8 @@ def act(world: World) -> None:
         world.lose(random.choice(held))
     elif what < 0.26:
         world.now += random.choice((0.01, 0.2, 1.0))
+    elif what < 0.26 + world.mending:
+        random.choice((world.ask, world.ask, world.withdraw, world.mend))()
     else:
         steps = (
             dask.settle,
@@ -55,10 +57,13 @@ def mend(world: World) -> None:
         world.universe.raising.discard(world.random.choice(sorted(world.universe.raising, key=str)))
 
 
-def live(seed: int, trouble: float, mistakes: float = 0.0, steps: int = 250) -> World:
+def live(
+    seed: int, trouble: float, mistakes: float = 0.0, steps: int = 250, mending: float = 0.1
+) -> World:
     """Run a world until everything is forgotten and at rest."""
     random = Random(seed)
     world = World(random, random_universe(random), trouble, mistakes)
+    world.mending = mending
     for _ in range(steps):
         act(world)
     world.come_to_rest()
@@ -90,3 +95,27 @@ def test_refused_stages_failed_plans_and_lost_values_hang_nothing(seed: int) -> 
 @pytest.mark.parametrize("seed", worlds(60))
 def test_mistakes_of_our_own_hang_nothing(seed: int) -> None:
     live(1000 + seed, trouble=0.02, mistakes=0.03)
+
+
+@pytest.mark.parametrize("seed", worlds(200))
+def test_what_is_handed_over_or_planned_anew_runs_once(seed: int) -> None:
+    random = Random(2000 + seed)
+    universe = random_universe(random)
+    universe.poison.clear(), universe.raising.clear(), universe.scattered.clear()
+    for key, node in universe.tasks.items():
+        reads = [read for read in node.dependencies if read in universe.tasks]
+        universe.tasks[key] = type(node)(dict.fromkeys(reads).keys())
+    world = World(random, universe)
+    world.is_calm = True
+    tasks = [key for key in universe.tasks if key not in universe.literals]
+    for _ in range(150):
+        if random.random() < 0.05:
+            wanted = random.sample(tasks, min(len(tasks), random.randint(1, 4)))
+            world.submit(wanted, [key for key in tasks if key in world.dask.entries])
+        steps = (world.take, world.dask.settle, world.plan, world.send, world.run, world.look)
+        mending = (world.ask, world.ask, world.withdraw, world.mend)
+        random.choice((*steps, *steps, *mending))()
+    world.come_to_rest()
+    world.check_answers()
+    once = {key: world.jobs.ran[key] - world.jobs.ran_in_vain[key] for key in world.jobs.ran}
+    assert {key: times for key, times in once.items() if times > 1} == {}
