@@ -66,7 +66,7 @@ class Job:
     blame: dict[int, str] = field(default_factory=dict)
     running: dict[int, Iterator[None]] = field(default_factory=dict)
     reported: set[int] = field(default_factory=set)
-    uncommitted: dict[int, list[Key]] = field(default_factory=dict)
+    ran: Counter[Key] = field(default_factory=Counter)
     is_terminated: bool = False
 
     @property
@@ -102,8 +102,6 @@ class Jobs:
         Every name that was ever written.
     orders, claims : dict
         What children of stages were told; who has what shards handed over.
-    ran, ran_in_vain : Counter of Key
-        How often each task ran; and how often where it was lost, or nobody heard of it.
     """
 
     def __init__(self, random: Random, universe: Universe) -> None:
@@ -116,8 +114,6 @@ class Jobs:
         self.seen: set[str] = set()
         self.orders: dict[StageId, Orders] = {}
         self.claims: dict[ShardId, Claimant] = {}
-        self.ran: Counter[Key] = Counter()
-        self.ran_in_vain: Counter[Key] = Counter()
         self.may_lose_hosts = 0.0
 
     def write(self, name: str, values: dict[int, Value]) -> None:
@@ -145,11 +141,7 @@ class Jobs:
     def terminate(self, id: StageId) -> None:
         """End a job; what runs may still leave its manifest before it dies."""
         if id in self.jobs:
-            job = self.jobs[id]
-            job.is_terminated = True
-            for shard, child in zip(job.stage.shards, job.children, strict=True):
-                if child is JobStatus.SUCCEEDED:  # before anybody knew that it had started
-                    self.ran_in_vain.update(shard.tasks)
+            self.jobs[id].is_terminated = True
 
     def step(self, is_needed: Mapping[ShardId, bool]) -> bool:
         """Let one child go one task further; tell whether there was one."""
@@ -231,7 +223,6 @@ class Jobs:
         job.endings[child] = ending
         job.blame[child] = blame
         job.running.pop(child, None)
-        self.ran_in_vain.update(job.uncommitted.pop(child, ()))
 
     def _advance(self, shard: ShardId, is_needed: bool) -> None:
         job = self.jobs[shard.stage]
@@ -275,8 +266,7 @@ class Jobs:
             if not blame and key in self.universe.raising:
                 blame = frozenset((str(key),))
             values[key] = Value(key, blame)
-            self.ran[key] += 1
-            job.uncommitted.setdefault(id.index, []).append(key)
+            job.ran[key] += 1
             if self.random.random() < 0.2:
                 self._commit(child, final=False)
             yield
@@ -322,11 +312,6 @@ class Jobs:
         for written, inside in held.items():
             self.write(written, inside)
         outputs = [*child.committed.values()] if final else [child.committed[n] for n in new]
-        # What is inside of it is lost with it until then, but for what was handed over.
-        job = self.jobs[child.id.stage]
-        done = set(child.shard.outputs) & {keys[n] for n in child.committed}
-        left = job.uncommitted.get(child.id.index, [])
-        job.uncommitted[child.id.index] = [k for k in left if not final and k not in done]
         handed = child.handed if final or child.is_handing else None
         work = {"task": Work(child.news, 0.1 * child.news, 8, 1)}
         self.manifests[name] = Manifest(final, 1, outputs, [(b"t", "int")], work, handed=handed)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 from typing import Any
 
 import pytest
+from dask.typing import Key
 
 from .scheduler import Status
 from .simulation import World
@@ -108,14 +110,15 @@ def test_what_is_handed_over_or_planned_anew_runs_once(seed: int) -> None:
     world = World(random, universe)
     world.is_calm = True
     tasks = [key for key in universe.tasks if key not in universe.literals]
+    # One graph: a later one would need values again that stood inside of shards.
+    world.submit(random.sample(tasks, min(len(tasks), random.randint(1, 6))), [])
     for _ in range(150):
-        if random.random() < 0.05:
-            wanted = random.sample(tasks, min(len(tasks), random.randint(1, 4)))
-            world.submit(wanted, [key for key in tasks if key in world.dask.entries])
         steps = (world.take, world.dask.settle, world.plan, world.send, world.run, world.look)
         mending = (world.ask, world.ask, world.withdraw, world.mend)
         random.choice((*steps, *steps, *mending))()
     world.come_to_rest()
     world.check_answers()
-    once = {key: world.jobs.ran[key] - world.jobs.ran_in_vain[key] for key in world.jobs.ran}
-    assert {key: times for key, times in once.items() if times > 1} == {}
+    # What was taken back may have started, though nobody knew that yet.
+    jobs = (job for job in world.jobs.jobs.values() if not job.is_terminated)
+    ran = sum((job.ran for job in jobs), Counter[Key]())
+    assert {key: times for key, times in ran.items() if times > 1} == {}
