@@ -62,10 +62,12 @@ def withdraw(state: TrackerState, stages: Sequence[StageId], now: float) -> None
 
 def take_back(state: TrackerState, stages: Sequence[StageId]) -> list[KeyRecord]:
     """Have all keys of some stages wait again; they are to be gathered next, then `close` those."""
+    shards = [shard for id in stages for shard in state.stages[id].shards if shard.is_open]
+    for shard in shards:
+        state.forget_outputs(shard)  # those, too, that nobody needs now: they won't be made
     taken = []
-    for id in stages:
-        for shard in state.stages[id].shards:
-            taken += start_over(state, shard, shard.outputs, KeyEvent.WITHDRAWN)
+    for shard in shards:
+        taken += start_over(state, shard, shard.outputs, KeyEvent.WITHDRAWN)
     return taken
 
 

@@ -71,6 +71,11 @@ class World:
         self.log: list[object] = []
         self.scatters = 0
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is no other client: then plans may be mended."""
+        return True
+
     def handle(self, event: events.Event) -> None:
         """Tell the tracker of an event, and carry out what it decides."""
         self.log.append(event)
@@ -213,13 +218,13 @@ class World:
         if due is None:
             return False
         self.now = max(self.now, due)
-        self.handle(events.Ticked())
+        self.handle(events.Ticked(self.is_alone))
         return True
 
     def mend(self) -> None:
         """Let time pass, and look what is to be mended."""
         self.now += 0.1
-        self.handle(events.Ticked())
+        self.handle(events.Ticked(self.is_alone))
 
     def ask(self) -> None:
         """Ask a shard to hand over, whatever rules say of that."""
@@ -246,7 +251,7 @@ class World:
         may_go = (is_waiting(state, stage) for stage in stages)
         if all(may_go) and all(can_be_planned(s) for stage in stages for s in stage.shards):
             withdraw(state, ids, self.now)
-            self.handle(events.Ticked())
+            self.handle(events.Ticked(self.is_alone))
 
     def lose(self, key: Key) -> None:
         """Let a stored value be found to be lost."""

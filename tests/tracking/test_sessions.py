@@ -45,11 +45,14 @@ class SharedRun:
         Decides everything that is open.
     is_calm : bool
         Nothing fails, and nobody lets go of anything or dies.
+    are_alone : bool
+        Whoever comes finds nobody there.
     """
 
-    def __init__(self, random: Random, is_calm: bool) -> None:
+    def __init__(self, random: Random, is_calm: bool, are_alone: bool) -> None:
         self.random = random
         self.is_calm = is_calm
+        self.are_alone = are_alone
         self.universe: Universe = random_universe(random, 14)
         if is_calm:
             self.universe.poison, self.universe.raising = set(), set()
@@ -130,6 +133,10 @@ class Member(World):
             assert not isinstance(action, actions.DeleteObjects)
             super()._do(action)
 
+    @property
+    def is_alone(self) -> bool:
+        return len(self.shared.alive) == 1
+
     def digests(self, graph: Graph) -> dict[Key, bytes]:
         """Digest tasks by their names: all that is outside is what it is called."""
         return {
@@ -175,7 +182,7 @@ class Member(World):
             return False
         action = self.submits.popleft()
         if isinstance(action, actions.TerminateStage):
-            if len(self.shared.alive) == 1:
+            if self.is_alone:
                 self.watched.add(action.stage)
                 self.jobs.terminate(action.stage)
             return True
@@ -231,6 +238,9 @@ class Member(World):
             is_ours = self.shared.jobs_stay or session_of(id.plan) == self.number
             is_waitable = is_ours and not job.is_over and not job.endings
             self.handle(events.StageFound(id, is_waitable))
+        for id in stages:
+            if self.jobs.jobs[id].has_started:
+                self.handle(events.StageStarted(id))
         return bool(found)
 
     def _is_watched(self, id: StageId) -> bool:
@@ -252,7 +262,7 @@ class Member(World):
         found: list[events.Event] = []
         for id in new:
             name = NAMES.manifest(id.shard, id.part)
-            manifest = self.jobs.manifests[name]
+            manifest = self.jobs.told(id.shard, name)
             found.append(events.ManifestFound(id.shard, name, manifest, self.known.is_old(id)))
         self.known.note(new)
         return found + failed
@@ -284,7 +294,8 @@ class Member(World):
 def act(run: SharedRun) -> None:
     """Let somebody do something, at random."""
     random, present = run.random, run.present()
-    if len(run.members) < 6 and (not present or random.random() < 0.01):
+    is_time = not run.are_alone and random.random() < 0.01
+    if len(run.members) < 6 and (not present or is_time):
         run.open()
         return
     if not present:
@@ -305,25 +316,29 @@ def act(run: SharedRun) -> None:
         dask.release(random.choice(held))
     elif what < 0.13 and erred and not run.is_calm:
         dask.retry(random.choice(erred))
-    elif what < 0.135 and not run.is_calm:
+    elif what < (0.15 if run.are_alone and len(run.members) < 6 else 0.135) and not run.is_calm:
         run.close(member)
-    elif what < 0.14 and held and not run.is_calm:
+    elif what < 0.155 and held and not run.is_calm:
         member.lose(random.choice(held))
     elif what < 0.18:
         member.now += random.choice((0.01, 0.2, 1.0))
+    elif what < 0.24 and member.is_alone:
+        random.choice((member.ask, member.ask, member.withdraw, member.mend))()
     else:
         steps = (dask.settle, dask.settle, member.plan, member.send, member.find, member.run)
         random.choice((*steps, member.run, member.look))()
 
 
-def live(seed: int, is_calm: bool, steps: int = 400) -> SharedRun:
+def live(seed: int, is_calm: bool, steps: int = 400, are_alone: bool = False) -> SharedRun:
     """Run some clients until all of them are at rest."""
-    run = SharedRun(Random(seed), is_calm)
+    run = SharedRun(Random(seed), is_calm, are_alone)
     run.universe.scattered.clear()
     for key, node in run.universe.tasks.items():
         reads = [read for read in node.dependencies if read in run.universe.tasks]
         run.universe.tasks[key] = type(node)(dict.fromkeys(reads).keys())
-    run.open(), run.open()
+    run.open()
+    if not are_alone:
+        run.open()
     for _ in range(steps):
         act(run)
     run.come_to_rest()
@@ -340,3 +355,8 @@ def test_all_get_all_and_nothing_runs_twice(seed: int) -> None:
 @pytest.mark.parametrize("seed", worlds(150))
 def test_whatever_becomes_of_others_every_question_has_one_answer(seed: int) -> None:
     live(seed, is_calm=False)
+
+
+@pytest.mark.parametrize("seed", worlds(200))
+def test_who_is_alone_mends_and_whoever_comes_later_goes_on(seed: int) -> None:
+    live(5000 + seed, is_calm=False, are_alone=True)
