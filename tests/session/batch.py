@@ -37,11 +37,15 @@ from tests.local.recording import RecordingBatch, Request
 
 @dataclass
 class Array:
-    """What was submitted at once: the states of its children, and what they wait for."""
+    """What was submitted at once: the states of its children, and what they wait for.
+
+    `first` is the shard that the first of them runs.
+    """
 
     url: str
     children: list[JobStatus]
     awaited: list[tuple[Wait, Array]]
+    first: int = 0
 
     @property
     def size(self) -> int:
@@ -146,8 +150,9 @@ class VirtualBatch(RecordingBatch):
             for dependency in request.get("dependsOn", ())
         ]
         size = request.get("arrayProperties", {}).get("size", 1)
-        url = request["containerOverrides"]["command"][-1]
-        self.arrays[answer["jobId"]] = Array(url, [JobStatus.SUBMITTED] * size, awaited)
+        _, _, _, url, *child = request["containerOverrides"]["command"]
+        first = int(child[1]) if child else 0
+        self.arrays[answer["jobId"]] = Array(url, [JobStatus.SUBMITTED] * size, awaited, first)
         self._settle()
         return answer
 
@@ -189,7 +194,7 @@ class VirtualBatch(RecordingBatch):
             return
         array.move(index, JobStatus.RUNNING)
         self._note_state(id)
-        seconds, commit = self.take_up(array.url, index)
+        seconds, commit = self.take_up(array.url, array.first + index)
         self._loop.call_later(seconds, self._end, id, index, commit)
 
     def _end(self, id: str, index: int, commit: Callable[[], object]) -> None:
