@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dask.typing import Key
@@ -27,7 +27,7 @@ from dask_knot.batch.rules import (
     upstream,
 )
 from dask_knot.run import codec, work
-from dask_knot.run.manifest import INSIDE, Kind, Manifest, Output, Place, Work
+from dask_knot.run.manifest import INSIDE, Handed, Kind, Manifest, Output, Place, Work
 from dask_knot.run.names import ManifestId, ShardId, parse_pack
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
@@ -120,6 +120,7 @@ class VirtualBatch(RecordingBatch):
         self.ends: list[tuple[float, str, int]] = []
         self.failing: dict[tuple[str, int], Mapping[str, Any]] = {}
         self.ran: Counter[Key] = Counter()
+        self.handed: dict[ShardId, Handed] = {}
         self.is_stopped = False
         self.terminates = False
 
@@ -164,10 +165,18 @@ class VirtualBatch(RecordingBatch):
         took = sum(self._seconds(node.key) for node in todo.tasks)
 
         def commit() -> None:
-            self.ran.update(node.key for node in todo.tasks)
-            run.write_manifest(ManifestId(shard, None), *self._done(run, todo))
+            handed = self.handed.get(shard)
+            given = {todo.outputs[n] for n in handed.outputs} if handed else set()
+            self.ran.update(node.key for node in todo.tasks if node.key not in given)
+            done, inline = self._done(run, todo, given)
+            run.write_manifest(ManifestId(shard, None), replace(done, handed=handed), inline)
 
         return took, commit
+
+    def hand_over(self, run: Run, shard: ShardId, *ordinals: int) -> None:
+        """Let a child give up some of its tasks, each of which makes an output."""
+        handed = self.handed[shard] = Handed(ordinals, {"task": len(ordinals)})
+        run.write_manifest(ManifestId(shard, 0), Manifest(False, 1, [], handed=handed), [])
 
     def _settle(self) -> None:
         """Start whatever may start now, and fail whatever never may; in the order of submission."""
@@ -224,13 +233,17 @@ class VirtualBatch(RecordingBatch):
             summary = status_summary(array.counts)
             detail["arrayProperties"] = {"size": array.size, "statusSummary": summary}
 
-    def _done(self, run: Run, todo: ShardWork) -> tuple[Manifest, list[bytes]]:
+    def _done(
+        self, run: Run, todo: ShardWork, given: Collection[Key]
+    ) -> tuple[Manifest, list[bytes]]:
         """Run the tasks of a shard, and write down what came out."""
         values = {key: self._read(run, source) for key, source in todo.inputs.items()}
         for node in (*todo.literals, *todo.tasks):
             values[node.key] = node({key: values[key] for key in node.dependencies})
         inline, outputs, position = [], [], 0
         for number, key in enumerate(todo.outputs):
+            if key in given:
+                continue
             data = b"".join(codec.encode(values[key]))
             place = Place(INSIDE, position, len(data))
             outputs.append(Output(number, Kind.FINISHED, place, sys.getsizeof(data), 0, 0.0, 0.0))

@@ -10,12 +10,14 @@ from typing import Any
 from dask._task_spec import Task
 
 from dask_knot.run.names import ShardId, StageId
-from dask_knot.run.orders import Orders
+from dask_knot.run.orders import Claimant, Orders
 from dask_knot.session import virtual
 from dask_knot.session.opening import session_on
 from dask_knot.session.session import Session
 from dask_knot.session.virtual import VirtualLoop
 from dask_knot.tracking import actions, events
+from tests.session.test_adoption import Stage, digested, values
+from tests.session.test_adoption import play as play_together
 from tests.session.test_session import BOOT, WORK, Heard, VirtualEngine, until
 
 Scene = Callable[[VirtualLoop, Any, Session, Heard], Coroutine[Any, Any, None]]
@@ -120,3 +122,54 @@ def test_children_are_told_once_of_all_that_happens_now(tmp_path: Path) -> None:
         assert session.run.traffic()[0]["put"] == puts + 1
 
     play(tmp_path, scene)
+
+
+def said_to_be_quick(count: int) -> events.Graph:
+    """Make a graph of which all tasks come into one shard."""
+    tasks = {f"task-{n}": Task(f"task-{n}", int, n) for n in range(count)}
+    return digested(events.Graph(tasks, list(tasks), seconds=dict.fromkeys(tasks, 0.1)))
+
+
+def test_what_a_shard_hands_over_is_made_once_for_all_sessions(tmp_path: Path) -> None:
+    """The first session has its shard handed over while another one waits for that as well."""
+
+    async def scene(stage: Stage) -> None:
+        graph = said_to_be_quick(4)
+        first, heard = stage.open()
+        first.submit(graph)
+        await asyncio.sleep(BOOT + 10)
+        second, heard_too = stage.open()
+        second.submit(graph)
+        await asyncio.sleep(60)
+        shard = ShardId(StageId(first.first_number, 0), 0)
+        stage.engines[0].client.hand_over(first.run, shard, 2, 3)
+        for one in (heard, heard_too):
+            await until(stage.loop, one, 4)
+        assert values(first, heard) == values(second, heard_too)
+        assert stage.ran == dict.fromkeys(graph.tasks, 1)
+        assert len(stage.submitted) == 2
+        assert first.run.claim(shard, Claimant.CHILD) is Claimant.CLIENT
+        await stage.close(first, second)
+
+    play_together(tmp_path, True, scene)
+
+
+def test_a_later_session_has_made_what_was_handed_over_to_one_that_was_killed(
+    tmp_path: Path,
+) -> None:
+    async def scene(stage: Stage) -> None:
+        graph = said_to_be_quick(4)
+        first, _ = stage.open()
+        first.submit(graph)
+        await asyncio.sleep(BOOT + 10)
+        await stage.kill(first)
+        shard = ShardId(StageId(first.first_number, 0), 0)
+        stage.engines[0].client.hand_over(first.run, shard, 1)
+        second, heard = stage.open()
+        second.submit(graph)
+        await until(stage.loop, heard, 4)
+        assert len(stage.submitted) == 2
+        assert stage.ran == dict.fromkeys(graph.tasks, 1)
+        await stage.close(first, second)
+
+    play_together(tmp_path, True, scene)
