@@ -11,7 +11,6 @@ from dask.utils import format_time
 from dask_knot.planning import Limits
 from dask_knot.planning.sizing import count_columns
 from dask_knot.plural import many
-from dask_knot.run.names import StageId
 from dask_knot.tracking import withdrawal
 from dask_knot.tracking.actions import Decided
 from dask_knot.tracking.stages import StageRecord
@@ -54,7 +53,9 @@ def recut(state: TrackerState, means: Mapping[str, float], now: float) -> None:
     if gain <= 0:
         return
     withdrawal.withdraw(state, ids, now)
-    state.actions.append(Decided(f"{_names(ids)} had not started and {text}"))
+    what = many("stage", len(ids)) if len(ids) > 1 else f"stage {ids[0]}"
+    are = "are" if len(ids) > 1 else "is"
+    state.actions.append(Decided(f"{what} that had not started {are} planned anew: {text}"))
 
 
 def _waiting(state: TrackerState) -> list[StageRecord]:
@@ -131,7 +132,7 @@ def _gain(
     shards = sum(cut.shards for cut in cuts)
     seconds = format_time(sum(cut.seconds for cut in cuts))
     text = (
-        f"are planned anew: {many('task', tasks)} take {seconds} as is known now, which "
+        f"{many('task', tasks)} take {seconds} as is known now, which "
         f"{many('job', jobs)} can do instead of {shards}"
     )
     saves_jobs = 4 * jobs <= shards and 4 * (shards - jobs) >= limits.slots
@@ -158,7 +159,3 @@ def _best(cuts: Sequence[_Cut], limits: Limits) -> tuple[float, int]:
         options.append((lasts + alone.lasts(limits), jobs + columns))
         best.append(min(options))
     return best[-1]
-
-
-def _names(ids: Sequence[StageId]) -> str:
-    return f"stages {', '.join(map(str, ids))}" if len(ids) > 1 else f"stage {ids[0]}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dask.typing import Key
 
@@ -13,6 +13,7 @@ from dask_knot.run.manifest import Kind, Manifest, Output, Place
 from dask_knot.run.names import Names, ShardId, StageId
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.events import Ending, Graph
+from dask_knot.tracking.pace import Mending
 from dask_knot.tracking.tracker import Held, Pace, Tracker
 
 from . import recount
@@ -41,9 +42,11 @@ class Hands:
         self,
         pace: Pace = Pace(0.0, 0.0),  # noqa: B008
         held: Held | None = None,
-        **limits: int,
+        mended: Mending | None = None,
+        **limits: Any,
     ) -> None:
-        self.tracker = Tracker(NAMES, Limits(**{"slots": 4, **limits}), Resources(), pace, held)
+        numbers = Limits(**{"slots": 4, **limits})
+        self.tracker = Tracker(NAMES, numbers, Resources(), pace, held, mended)
         self.now = 0.0
         self.done: list[actions.Action] = []
         self.plans: dict[int, Plan] = {}
