@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import NamedTuple
 
 from dask.typing import Key
@@ -194,7 +195,7 @@ class ShardProgram:
 
     def _finish(self) -> None:
         """Commit what is left; what was given up and nobody has claimed is taken back."""
-        self._note_done()
+        self._note_done(is_end=True)
         if self._is_unclaimed():
             self._ledger.take_back()
             self._plan(self._todo(), self._clock.time())
@@ -221,11 +222,12 @@ class ShardProgram:
         has_handed = any(run.manifest_of(id)[0].manifest.handed is not None for id in ids)
         return has_handed and self._ledger.handed is None
 
-    def _note_done(self) -> None:
-        """Take the tasks that have ended by now into the ledger."""
-        now, site = self._clock.time(), self._site
+    def _note_done(self, is_end: bool = False) -> None:
+        """Take the tasks that have ended by now into the ledger; all, if this is the end."""
+        site = self._site
         # An event loop may call a moment early, by the resolution of its clock.
-        while self._order and self._order[0].end <= now + 1e-6:
+        now = inf if is_end else self._clock.time() + 1e-6
+        while self._order and self._order[0].end <= now:
             position, start, end = self._order.popleft()
             key = self._keys[position]
             self._ran[position] = (start, end)
