@@ -43,7 +43,7 @@ class Bound:
 
     @property
     def reachable(self) -> float:
-        """What can be had where tasks can't be divided, instances boot as they like, input is large.
+        """What can be had: tasks can't be divided, boots differ, and input has to be sent.
 
         Ratios aren't taken over it: it tells where the bound is out of anybody's reach.
         """

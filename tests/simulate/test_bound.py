@@ -46,10 +46,10 @@ def test_a_job_starts_cold_on_an_instance_that_has_to_boot() -> None:
 
 
 def test_what_a_laptop_sends_can_take_longer_than_a_boot() -> None:
-    given = plain_map("map", "map", [10.0] * 1_000, argument_bytes=1_000_000)
+    given = plain_map("map", "map", [10.0] * 2_000, argument_bytes=1_000_000)
     bound = bound_of(Shape(given, NUMBERS), slots=256)
     assert bound.seconds == 10.0 + COLD
-    assert bound.reachable == pytest.approx(10 + 1e9 / NUMBERS.client_up, rel=0.01)
+    assert bound.reachable == pytest.approx(10 + 2e9 / NUMBERS.client_up, rel=0.01)
 
 
 def test_a_diamond_has_its_longer_side() -> None:
