@@ -318,7 +318,7 @@ def act(run: SharedRun) -> None:
         dask.retry(random.choice(erred))
     elif what < (0.15 if run.are_alone and len(run.members) < 6 else 0.135) and not run.is_calm:
         run.close(member)
-    elif what < 0.155 and held and not run.is_calm:
+    elif what < (0.155 if run.are_alone else 0.14) and held and not run.is_calm:
         member.lose(random.choice(held))
     elif what < 0.18:
         member.now += random.choice((0.01, 0.2, 1.0))
