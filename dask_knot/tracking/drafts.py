@@ -27,6 +27,8 @@ class Draft:
         Recovery isolates a task that ends its process.
     priority : float
         That of its graphs.
+    is_handed : bool
+        Shards have handed over all of it: it is for the slots that are free.
     tasks : dict of Key to Node
         All tasks, literals included.
     origin : dict of Key to Graph
@@ -49,6 +51,7 @@ class Draft:
     is_urgent: bool = False
     tasks_per_shard: int | None = None
     priority: float = 0
+    is_handed: bool = False
     tasks: dict[Key, Node] = field(default_factory=dict)
     origin: dict[Key, Graph] = field(default_factory=dict)
     literals: set[Key] = field(default_factory=set)
@@ -133,9 +136,14 @@ class Draft:
         self.reads = {**other.reads, **self.reads}
         self.waits |= other.waits
         self.looked = min(self.looked, other.looked)
+        self.is_handed &= other.is_handed
         sizes = [d.tasks_per_shard for d in (self, other) if d.tasks_per_shard is not None]
         self.tasks_per_shard = min(sizes, default=None)
         return twice
+
+    def take_all_slots(self) -> None:
+        """Be for more than the slots that are free."""
+        self.is_handed = False
 
     def note_look(self, looked: int) -> None:
         """Have nothing in it that others make, as far as is known by now."""

@@ -19,6 +19,7 @@ from dask_knot.tracking.gaps import Remake, prune, read, settle, take_missing
 from dask_knot.tracking.moves import KeyState
 from dask_knot.tracking.plans import planned, refuse
 from dask_knot.tracking.records import KeyRecord
+from dask_knot.tracking.slots import free_slots
 from dask_knot.tracking.state import TrackerState
 
 
@@ -47,12 +48,13 @@ def gather_again(
     records: Sequence[KeyRecord],
     now: float,
     tasks_per_shard: int | None = None,
+    is_handed: bool = False,
 ) -> None:
     """Put keys whose shard was lost where the planner will take them; failures stay as they are."""
     left = [r for r in records if not state.catalog.has(r.key, r.work)]
     # The others when they have left the shard that they were lost with.
     state.takers += [r for r in records if state.catalog.has(r.key, r.work)]
-    for draft, record in _join_drafts(state, left, now, tasks_per_shard):
+    for draft, record in _join_drafts(state, left, now, tasks_per_shard, is_handed):
         assert record.graph is not None
         take_missing(state, draft, record.graph, record.key, Remake.NONE)
 
@@ -137,6 +139,7 @@ def _join_drafts(
     records: Sequence[KeyRecord],
     now: float,
     tasks_per_shard: int | None = None,
+    is_handed: bool = False,
 ) -> list[tuple[Draft, KeyRecord]]:
     """Put keys into drafts; all of them, before any of them is looked at."""
     if not state.inflow.arriving:
@@ -148,13 +151,17 @@ def _join_drafts(
         priority = record.graph.priority
         draft = drafts.get(priority)
         if draft is None:
-            draft = drafts[priority] = _draft(state, now, tasks_per_shard, priority)
+            draft = drafts[priority] = _draft(state, now, tasks_per_shard, priority, is_handed)
+            if not is_handed:
+                draft.take_all_slots()
         draft.want(record, now)
         joined.append((draft, record))
     return joined
 
 
-def _draft(state: TrackerState, now: float, tasks_per_shard: int | None, priority: float) -> Draft:
+def _draft(
+    state: TrackerState, now: float, tasks_per_shard: int | None, priority: float, is_handed: bool
+) -> Draft:
     place = 0
     for number, draft in enumerate(state.drafts, start=1):
         if draft.tasks_per_shard == tasks_per_shard and draft.priority == priority:
@@ -164,7 +171,7 @@ def _draft(state: TrackerState, now: float, tasks_per_shard: int | None, priorit
         if draft.tasks_per_shard is not None or draft.priority >= priority or is_overdue:
             place = number
     urgent = state.inflow.is_new
-    draft = Draft(now, now, urgent, tasks_per_shard=tasks_per_shard, priority=priority)
+    draft = Draft(now, now, urgent, tasks_per_shard, priority, is_handed)
     draft.note_look(state.told)
     state.drafts.insert(0 if tasks_per_shard is not None else place, draft)
     return draft
@@ -186,6 +193,9 @@ def _take_whole(state: TrackerState, draft: Draft, graph: Graph) -> bool:
 
 def _request(state: TrackerState, draft: Draft, wanted: list[KeyRecord]) -> PlanRequest:
     limits = replace(state.limits, tasks_per_shard=draft.tasks_per_shard)
+    if draft.is_handed:
+        # Whatever turns out to be long among it is handed over again.
+        limits = replace(limits, slots=max(1, free_slots(state)), shards_per_slot=1)
     return PlanRequest(
         dependencies={key: draft.tasks[key].dependencies for key in _first(draft, draft.tasks)},
         wanted=[*_first(draft, [record.key for record in wanted])],

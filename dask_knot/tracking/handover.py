@@ -14,6 +14,7 @@ from dask_knot.tracking.graph import Graph
 from dask_knot.tracking.moves import KeyEvent, KeyState
 from dask_knot.tracking.records import KeyRecord, ShardRecord
 from dask_knot.tracking.state import TrackerState
+from dask_knot.tracking.words import child_name
 
 
 def note(state: TrackerState, shard: ShardRecord, manifest: Manifest) -> None:
@@ -41,7 +42,7 @@ def plan_again(
         stages = withdrawal.with_followers(state, withdrawal.readers(state, given))
         wait = withdrawal.start_over(state, shard, given, KeyEvent.HANDED_OVER)
         taken = withdrawal.take_back(state, stages)
-        gathering.gather_again(state, [*wait, *taken], now)
+        gathering.gather_again(state, [*wait, *taken], now, is_handed=not stages)
         withdrawal.close(state, stages, taken)
         again += wait
         if not wait:
@@ -76,6 +77,7 @@ def _keep(
 
 
 def _words(shard: ShardRecord, handed: Handed, stages: int) -> str:
+    assert shard.id is not None
     count = sum(handed.tasks.values())
-    text = f"shard {shard.id} has handed over {many('task', count)}: planned again"
-    return text + (f", with {many('stage', stages)} behind it" if stages else "")
+    text = f"{child_name(shard.id)} has handed over {many('task', count)}, which are planned again"
+    return text + (f" with {many('stage', stages)} behind it" if stages else "")

@@ -11,7 +11,8 @@ there, the submitted plans still end by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from dask.utils import format_time
 
@@ -21,9 +22,11 @@ from dask_knot.tracking import recutting
 from dask_knot.tracking.actions import Decided, StartTwin, TellChildren
 from dask_knot.tracking.events import StageStarted, Ticked
 from dask_knot.tracking.records import ShardRecord
+from dask_knot.tracking.slots import idle_slots, ready_stages
 from dask_knot.tracking.stages import StageRecord
 from dask_knot.tracking.state import TrackerState
-from dask_knot.tracking.withdrawal import can_be_planned, is_waiting
+from dask_knot.tracking.withdrawal import can_be_planned
+from dask_knot.tracking.words import child_name, stage_name
 
 #: What is handed over costs a job start: work of so many of them is worth it.
 WORTH = 2.0
@@ -46,7 +49,7 @@ def mend(state: TrackerState, event: Ticked, now: float) -> None:
     if not (state.running and event.is_alone) or now - state.mended < pause or state.is_leaving:
         return
     state.note_mending(now)
-    for stage in _running(state):
+    for stage in ready_stages(state):
         stage.look(now)
     means = state.durations.means
     recutting.recut(state, means, now)
@@ -57,47 +60,43 @@ def mend(state: TrackerState, event: Ticked, now: float) -> None:
         _start_twins(state, state.mending.speculate, idle, now)
 
 
-def idle_slots(state: TrackerState) -> int:
-    """Count the slots for which there is no work: none while anything waits for one."""
-    if state.drafts or state.planning is not None:
-        return 0
-    busy = 0
-    for stage in _running(state):
-        if stage.started is None:
-            # What another session made may wait for stages that aren't known here.
-            if any(shard.is_adopted for shard in stage.shards):
-                continue
-            return 0
-        busy += stage.open
-    return max(0, state.limits.slots - busy)
+class _Excess(NamedTuple):
+    """What a shard should hand over: so many seconds of work, and why."""
 
-
-def _running(state: TrackerState) -> Iterator[StageRecord]:
-    for id in sorted(state.running):
-        stage = state.stages[id]
-        if not is_waiting(state, stage):
-            yield stage
+    seconds: float
+    stage: StageRecord
+    shard: ShardRecord
+    why: str
 
 
 def _ask_for_more(state: TrackerState, means: Mapping[str, float], idle: int, now: float) -> None:
     """Ask the children that have most before them to hand it over, one for each idle slot."""
     paired = {id for stage in state.running for id in state.stages[stage].pairs}
-    found: list[tuple[float, StageRecord, ShardRecord, str]] = []
-    for stage in _running(state):
-        if stage.started is None or stage.id in paired:
-            continue
-        for shard in stage.shards:
-            if shard.is_open and not shard.rest.is_asked and can_be_planned(shard):
-                found += _excess(state, stage, shard, means, now)
-    found.sort(key=lambda one: -one[0])
-    told: dict[StageId, None] = {}
-    for _, stage, shard, why in found[:idle]:
-        shard.rest.ask()
-        stage.have_orders()
-        told[stage.id] = None
-        text = f"shard {shard.id} is asked to hand over what it hasn't begun: {why}"
-        state.actions.append(Decided(f"{text}, and {many('slot', idle)} idle"))
-    state.actions += map(TellChildren, told)
+    found: list[_Excess] = []
+    for stage in ready_stages(state):
+        if stage.started is not None and stage.id not in paired:
+            for shard in stage.shards:
+                if shard.is_open and not shard.rest.is_asked and can_be_planned(shard):
+                    found += _excess(state, stage, shard, means, now)
+    found.sort(key=lambda one: -one.seconds)
+    told: dict[StageId, list[_Excess]] = {}
+    for one in found[:idle]:
+        one.shard.rest.ask()
+        one.stage.have_orders()
+        told.setdefault(one.stage.id, []).append(one)
+    for id, asked in told.items():
+        state.actions += (TellChildren(id), Decided(_words(id, asked, idle)))
+
+
+def _words(stage: StageId, asked: Sequence[_Excess], idle: int) -> str:
+    first = asked[0]
+    assert first.shard.id is not None
+    who = child_name(first.shard.id)
+    if len(asked) > 1:
+        who = f"{many('job', len(asked))} of {stage_name(stage)}"
+    why = f"{'each ' if len(asked) > 1 else ''}has {first.why} at most"
+    text = f"{who} {'are' if len(asked) > 1 else 'is'} asked to hand over what hasn't begun: "
+    return f"{text}{why}, and {many('slot', idle)} {'is' if idle == 1 else 'are'} idle"
 
 
 def _excess(
@@ -106,7 +105,7 @@ def _excess(
     shard: ShardRecord,
     means: Mapping[str, float],
     now: float,
-) -> Iterator[tuple[float, StageRecord, ShardRecord, str]]:
+) -> Iterator[_Excess]:
     """Say how many seconds of work a shard should hand over, if it should, and why."""
     rest, start = shard.rest, state.limits.job_start_seconds
     tasks = rest.tasks
@@ -117,17 +116,17 @@ def _excess(
     estimate = rest.estimate(means)
     mean = None if estimate is None else estimate / tasks
     unbegun = 0.0 if mean is None else mean * (tasks - 1)
-    after = min(silent, unbegun)  # what it may have done since its last manifest
-    if unbegun - after > least:
-        yield unbegun - after, stage, shard, f"about {format_time(unbegun - after)} of work"
+    left = unbegun - min(silent, unbegun)  # some of it may be done since its last manifest
+    if left > least:
+        yield _Excess(left, stage, shard, f"{format_time(left)} of work left")
     elif silent > max(least, LONG * (mean or 0.0)):
-        others = many("task", tasks - 1)
-        yield max(silent, unbegun), stage, shard, f"{others} may wait behind one that takes long"
+        behind = f"{many('task', tasks - 1)} waiting behind one that takes long"
+        yield _Excess(max(silent, unbegun), stage, shard, behind)
 
 
 def _start_twins(state: TrackerState, factor: float, idle: int, now: float) -> None:
     """Start shards a second time that take many times what their siblings took."""
-    for stage in _running(state):
+    for stage in ready_stages(state):
         usual = stage.usual
         if usual is None or stage.started is None:
             continue
@@ -141,6 +140,7 @@ def _start_twins(state: TrackerState, factor: float, idle: int, now: float) -> N
                 assert shard.id is not None
                 shard.rest.start_twin()
                 idle -= 1
-                why = f"half of its stage took {format_time(usual)}, and it {format_time(elapsed)}"
-                state.actions.append(Decided(f"shard {shard.id} is started once more: {why}"))
+                took = f"{format_time(elapsed)} so far, half of its stage {format_time(usual)}"
+                text = f"{child_name(shard.id)} is started once more: it took {took}"
+                state.actions.append(Decided(text))
                 state.actions.append(StartTwin(shard.id))

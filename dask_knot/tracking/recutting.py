@@ -13,8 +13,10 @@ from dask_knot.planning.sizing import count_columns
 from dask_knot.plural import many
 from dask_knot.tracking import withdrawal
 from dask_knot.tracking.actions import Decided
+from dask_knot.tracking.slots import is_waiting
 from dask_knot.tracking.stages import StageRecord
 from dask_knot.tracking.state import TrackerState
+from dask_knot.tracking.words import stage_name
 
 #: Numbers that are off by less than this factor were good enough.
 OFF = 3.0
@@ -53,19 +55,19 @@ def recut(state: TrackerState, means: Mapping[str, float], now: float) -> None:
     if gain <= 0:
         return
     withdrawal.withdraw(state, ids, now)
-    what = many("stage", len(ids)) if len(ids) > 1 else f"stage {ids[0]}"
+    what = many("stage", len(ids)) if len(ids) > 1 else stage_name(ids[0])
     are = "are" if len(ids) > 1 else "is"
     state.actions.append(Decided(f"{what} that had not started {are} planned anew: {text}"))
 
 
 def _waiting(state: TrackerState) -> list[StageRecord]:
     stages = (state.stages[id] for id in sorted(state.running))
-    return [stage for stage in stages if withdrawal.is_waiting(state, stage)]
+    return [stage for stage in stages if is_waiting(state, stage)]
 
 
 def _may_go(state: TrackerState, stage: StageRecord) -> bool:
     """Tell whether a stage can be planned anew as a whole; other sessions' can't."""
-    return withdrawal.is_waiting(state, stage) and all(
+    return is_waiting(state, stage) and all(
         not shard.is_adopted and withdrawal.can_be_planned(shard) for shard in stage.shards
     )
 

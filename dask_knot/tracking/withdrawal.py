@@ -12,16 +12,7 @@ from dask_knot.tracking import gathering
 from dask_knot.tracking.actions import TerminateStage
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent
 from dask_knot.tracking.records import KeyRecord, ShardRecord
-from dask_knot.tracking.stages import StageRecord
 from dask_knot.tracking.state import TrackerState
-
-
-def is_waiting(state: TrackerState, stage: StageRecord) -> bool:
-    """Tell whether no child of a stage can have started, as another stage isn't done."""
-    pairs = (state.stages[id] for id in stage.pairs if id in state.stages)
-    if any(other.open < len(other.shards) for other in pairs):
-        return False  # child i starts when child i there is done
-    return not state.running.isdisjoint(stage.waits)
 
 
 def can_be_planned(shard: ShardRecord) -> bool:

@@ -13,8 +13,9 @@ from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking import actions, events
 from dask_knot.tracking.moves import KeyState, ShardState
+from dask_knot.tracking.slots import is_waiting
 from dask_knot.tracking.tracker import Pace, Tracker
-from dask_knot.tracking.withdrawal import can_be_planned, is_waiting, with_followers, withdraw
+from dask_knot.tracking.withdrawal import can_be_planned, with_followers, withdraw
 
 from . import recount
 from .jobs import NAMES, Jobs, Value, blamed
