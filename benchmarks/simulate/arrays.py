@@ -31,7 +31,7 @@ LOAD = "load-chunks"
 
 def array_mean(slots: int, seed: int) -> Workload:
     """Make ``(x + x.T).mean()`` of chunks of 128 MB that are read from S3: 0.1 to 2 TB."""
-    side = {16: 32, 256: 64}.get(slots, 128 if slots > 256 else 16)
+    side = {16: 32, 64: 48, 256: 64}.get(slots, 128 if slots > 256 else 16)
     x = _stored((side * 4_000, side * 4_000), (4_000, 4_000), np.float64)
     # Dask fuses sum, transposition and mean of a chunk into one task.
     seconds = {LOAD: 1.3, "mean_chunk": 1.0}
@@ -68,7 +68,7 @@ def rechunk(slots: int, seed: int) -> Workload:
 
 def tall_svd(slots: int, seed: int) -> Workload:
     """Factorize a tall matrix of 100 columns in chunks of 80 MB."""
-    count = {16: 256, 256: 1024}.get(slots, 4096 if slots > 256 else 64)
+    count = {16: 256, 64: 512, 256: 1024}.get(slots, 4096 if slots > 256 else 64)
     tall = _stored((count * 100_000, 100), (100_000, 100), np.float64)
     u, s, v = da.linalg.svd(tall)
     seconds = {LOAD: 0.8, "qr": 1.6, "svd": 0.2, "dot": 0.5, "getitem": 0.05}

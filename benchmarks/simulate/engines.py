@@ -56,7 +56,7 @@ _HERE = replace(
     dispatch_rate=500.0,
 )
 WORLDS: Mapping[str, EngineWorld] = {
-    "aws": EngineWorld(Numbers(), (16, 256), 1.0),
+    "aws": EngineWorld(Numbers(), (16, 64), 1.0),
     # `docker run` until Python has imported what it needs; measured here, about half a second.
     "docker": EngineWorld(
         replace(_HERE, container_start=0.3, python_start=0.2, container_end=0.1, dependency=0.02),
