@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 from dask_knot.run.failure import Failure
 from dask_knot.run.manifest import Kind
 from dask_knot.run.orders import Claimant
+from dask_knot.run.store import Store
 from dask_knot.run.work import Options, ShardWork
+from tests.local.desk import wait_until
 
 from .asked import ID, PLAY, quick_looks
 from .runs import ref, shard, task
@@ -246,21 +248,16 @@ def test_what_goes_on_in_processes_is_handed_over_as_well() -> None:
 
 def _claim_soon() -> None:
     PLAY.is_claimed = True
-    PLAY.looks.wait()
+    wait_until(lambda: len(PLAY.run.store.list("run/begun")) == 2)
     PLAY.ask()
     PLAY.run.store.put("run/claimed", [])
 
 
 def _wait_for(url: str, number: int) -> int:
     """Wait, in another process, until a client has claimed; nobody could notify it."""
-    import time
-
-    from dask_knot.run.store import Store
-
-    store, deadline = Store(url), time.monotonic() + 30
-    while not store.has("run/claimed"):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    store = Store(url)
+    store.put(f"run/begun/{number}", [])
+    wait_until(lambda: store.has("run/claimed"))
     return number
 
 
