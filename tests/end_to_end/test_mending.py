@@ -35,7 +35,7 @@ def ran(folder: Path) -> Counter[str]:
 
 def decisions(cluster: KnotCluster) -> str:
     """Give the words of all decisions."""
-    return "\n".join(one.text for one in cluster._lifetime.opened.decisions)
+    return "\n".join(one.text for one in cluster.decisions)
 
 
 @pytest.fixture(autouse=True)
