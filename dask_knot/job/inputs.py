@@ -35,7 +35,7 @@ Read = tuple[Kind, Callable[[], memoryview]]
 #: What was found out of an input, and its bytes if they are here already.
 MadeOutput = tuple[Kind, Place, memoryview | None]
 #: The same, or why it can't be read from where it was to be.
-Made = MadeOutput | StoreError
+OutputOrError = MadeOutput | StoreError
 
 
 class Inputs:
@@ -130,7 +130,7 @@ class Inputs:
         return found
 
     def _find(
-        self, key: Key, source: ShardOutput, made: Mapping[int, Made] | StoreError
+        self, key: Key, source: ShardOutput, made: Mapping[int, OutputOrError] | StoreError
     ) -> MadeOutput:
         found = made if isinstance(made, StoreError) else made.get(source.ordinal)
         if isinstance(found, StoreError):
@@ -140,7 +140,7 @@ class Inputs:
         left_out = LookupError(f"shard {source.shard} ended without {key!r}")
         return _failed(fail(InternalError.of(left_out), key))
 
-    def _read_manifest(self, shard: ShardId) -> Mapping[int, Made] | StoreError:
+    def _read_manifest(self, shard: ShardId) -> Mapping[int, OutputOrError] | StoreError:
         try:
             return _outputs(self._run.read_manifest(ManifestId(shard, None)))
         except LOST as error:
@@ -161,8 +161,8 @@ def _pick(read: Future[list[memoryview]], number: int) -> memoryview:
     return read.result()[number]
 
 
-def _outputs(commit: Commit) -> Mapping[int, Made]:
-    made: dict[int, Made] = {
+def _outputs(commit: Commit) -> Mapping[int, OutputOrError]:
+    made: dict[int, OutputOrError] = {
         output.ordinal: (output.kind, output.place, commit.inside(output.place))
         for output in commit.manifest.outputs
     }

@@ -113,6 +113,7 @@ def test_a_stage_that_was_cut_on_wrong_numbers_is_planned_anew(
         (*firsts, *seconds), 1
     )
     assert "planned anew" in decisions(cluster)
+    assert "failed" not in repr(cluster.jobs)  # what was withdrawn was meant to end
 
 
 def hang_once(backwards: str, number: int) -> int:
