@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import compress
+from operator import not_
 
 from dask_knot.planning.graph import NumberedGraph
 from dask_knot.planning.reductions import IN_A_ROW, columns_of_joins
@@ -131,12 +132,13 @@ class _Cutting:
 
     def _note_unknown(self, placed: Sequence[int]) -> None:
         """Count the tasks of unknown length in the shards of the level."""
-        shards = len(self.result.loads) - self._first
-        counts = [0] * shards
-        for task in compress(placed, map(self._graph.unknown.__getitem__, placed)):
-            counts[self.result.shard_of[task] - self._first] += 1
+        counts = self._size_of_shard[self._first :]
+        if not self._work.seconds.is_nothing:
+            is_unknown = map(self._graph.unknown.__getitem__, placed)
+            for task in compress(placed, map(not_, is_unknown)):
+                counts[self.result.shard_of[task] - self._first] -= 1
         self.result.unknown += counts
-        self._in_a_row += sum(counts) // shards
+        self._in_a_row += sum(counts) // len(counts)
 
     def _home(self, task: int) -> int:
         """Find the shard of this level that a task can join."""
@@ -173,8 +175,12 @@ class _Cutting:
             self._join(task, shard)
 
     def _columns(self, tasks: Sequence[int]) -> list[list[int]]:
-        columns = self._count(tasks)
-        flow = self._flow(tasks, columns)
+        seconds, hidden = self._work.seconds.total(tasks), self._work.unknown.total(tasks)
+        columns = self._count(tasks, seconds, hidden)
+        if not seconds:
+            flow: Amounts = self._work.unknown.flow
+        else:
+            flow = self._mixed(tasks, seconds / columns) if hidden else self._work.seconds.flow
         if (followed := self._follow(tasks, columns, flow)) is not None:
             return followed
         if self._limits.tasks_per_shard is not None:
@@ -182,11 +188,9 @@ class _Cutting:
             return chunk(tasks, flow, columns, self._most)
         return spread(tasks, flow, self._components, columns)
 
-    def _count(self, tasks: Sequence[int]) -> int:
+    def _count(self, tasks: Sequence[int], seconds: float, hidden: float) -> int:
         """Decide how many columns begin with some tasks, by what is known and what is not."""
-        seconds = self._work.seconds.total(tasks)
         columns = count_columns(seconds, len(tasks), self._limits, seconds * self._graph.unevenness)
-        hidden = self._work.unknown.total(tasks)
         wide = count_unknown(hidden, len(tasks), self._limits)
         if wide <= columns:
             return columns
@@ -201,20 +205,15 @@ class _Cutting:
             wide = few
         return max(columns, wide)
 
-    def _flow(self, tasks: Sequence[int], columns: int) -> Amounts:
+    def _mixed(self, tasks: Sequence[int], fair: float) -> Amounts:
         """Weigh what begins with each task, by seconds and by tasks of unknown length together.
 
         One of these counts for a little more than the heaviest that is known, and than a fair
         column: so they are dealt first, in turn, and neighbours don't share a column.
         """
-        seconds, unknown = self._work.seconds, self._work.unknown
-        known = seconds.total(tasks)
-        if not known:
-            return unknown.flow
-        if not unknown.total(tasks):
-            return seconds.flow
-        nominal = 1.001 * max(known / columns, *map(seconds.flow.__getitem__, tasks))
-        return {task: seconds.flow[task] + nominal * unknown.flow[task] for task in tasks}
+        seconds, unknown = self._work.seconds.flow, self._work.unknown.flow
+        nominal = 1.001 * max(fair, *map(seconds.__getitem__, tasks))
+        return {task: seconds[task] + nominal * unknown[task] for task in tasks}
 
     def _follow(self, tasks: Sequence[int], columns: int, flow: Amounts) -> list[list[int]] | None:
         """Keep the columns of the level before, where tasks could not join for resources only.

@@ -30,14 +30,17 @@ class Measure:
         A task's own work and its share of that of all tasks that need it.
     parallel : list of float
         The work behind a task that can run side by side; 0 if few readers have most of it.
+    is_nothing : bool
+        No task has such work.
     """
 
     flow: list[float]
     parallel: list[float]
+    is_nothing: bool = False
 
     def total(self, tasks: Iterable[int]) -> float:
         """Sum up the work that begins with some tasks."""
-        return sum(map(self.flow.__getitem__, tasks))
+        return 0.0 if self.is_nothing else sum(map(self.flow.__getitem__, tasks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,12 @@ def measure_workload(graph: NumberedGraph, limits: Limits) -> Workload:
     hubs = bytearray(len(graph))
     count = sum(graph.unknown)
     nothing = [0.0] * len(graph)
-    seconds = unknown = Measure(nothing, nothing)
+    seconds = unknown = Measure(nothing, nothing, is_nothing=True)
     if count < len(graph):
         most = fair_share(sum(graph.weights), limits)
         seconds = _measure(graph, graph.weights, hubs, most, _KNOWN_WAYS)
     if count:
-        tasks = [*map(float, graph.unknown)]
+        tasks = [1.0] * count if count == len(graph) else [*map(float, graph.unknown)]
         unknown = _measure(graph, tasks, hubs, fair_count(count, limits), _WAYS)
     return Workload(seconds, unknown, hubs)
 
