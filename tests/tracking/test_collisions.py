@@ -53,8 +53,10 @@ def test_the_same_goes_for_what_is_made_of_that_later() -> None:
 def test_a_value_that_was_not_wanted_is_what_it_was_made_as() -> None:
     log = Log()
     first = Holder(log, 0)
-    first.ask({"x": [], "a": ["x"], "b": ["x"]}, "a", "b")
+    readers: list[Key] = [f"a-{n}" for n in range(8)]
+    first.ask({"x": [], **{key: ["x"] for key in readers}}, *readers)
     first.plan()
+    assert first.shard(first.shard_of("x")).tasks == ("x",)  # it goes from shard to shard
     first.ask(SUM, "x", "w", edited=["x"])
     while first.has_plan():
         first.plan()
