@@ -18,6 +18,12 @@ tells outcomes to its `Hooks`; neither side ever waits for the other in there.
   ``tempo.patience`` seconds, then the futures it concerns are told. `outages` says which is which.
 - A mistake of ours, wherever it is raised, errs all keys without an outcome: nobody waits for ever.
 
+What runs is mended: the driver writes the orders of a stage's children, starts twins and ends them
+with their shards, and keeps the decisions. What a shard hands over is claimed (`Claims`) by the
+thread that reads its manifest, before the tracker hears of it: a child whose claim was first has
+taken it back. A twin is nobody's stage, so nothing waits for it and its failure is no news; a child
+that it has overtaken is told to end, as ending it would fail its array.
+
 In a named run a session has company. Its `Heart` shows the others that it is there; `Neighbours`
 tells which of them are, by processes on this machine, else by heartbeats and our own clock. What
 another session makes is adopted: the `JobFinder` has its job watched as if it were ours, or, where
