@@ -36,13 +36,22 @@ class Chart:
         parts = [_text(LEFT, 24, self.title, 'font-size="16" font-weight="bold"')]
         parts += _axes(scale, self.across)
         for number, one in enumerate(self.lines):
-            parts += _line(one, COLORS[number % len(COLORS)], scale, TOP + 10 + 22 * number)
+            # What is drawn over another line is thinner: both are seen where they are one.
+            over = sum(not other.is_published for other in self.lines[number + 1 :])
+            look = _Look(COLORS[number % len(COLORS)], 2.0 if one.is_published else 2.0 + 3 * over)
+            parts += _line(one, look, scale, TOP + 10 + 22 * number)
         parts.append(_text(LEFT, HEIGHT - 8, self.note, 'font-size="11" fill="#555"'))
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
             f'width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" font-size="12">'
             f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>{"".join(parts)}</svg>\n'
         )
+
+
+@dataclass(frozen=True)
+class _Look:
+    color: str
+    width: float
 
 
 class _Scale:
@@ -86,22 +95,22 @@ def _axes(scale: _Scale, across: str) -> list[str]:
     return parts
 
 
-def _line(line: Line, color: str, scale: _Scale, legend: int) -> list[str]:
+def _line(line: Line, look: _Look, scale: _Scale, legend: int) -> list[str]:
     dash = ' stroke-dasharray="5 4"' if line.is_published else ""
+    color, more = look.color, f'{dash} stroke-width="{look.width}"'
     places = [(scale.x(x), scale.y(y)) for x, y in sorted(line.points.items())]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    parts = [f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"{dash}/>']
+    parts = [f'<polyline points="{path}" fill="none" stroke="{color}"{more}/>']
     fill = "white" if line.is_published else color
+    radius = 1.6 + look.width / 1.3
     for (x, y), (value, seconds) in zip(places, sorted(line.points.items()), strict=True):
         told = escape(f"{line.name}: {value:,} in {seconds:,.0f} s")
         parts.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.2" fill="{fill}" stroke="{color}">'
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{fill}" stroke="{color}">'
             f"<title>{told}</title></circle>"
         )
     start = WIDTH - RIGHT + 16
-    parts.append(
-        _stroke(start, legend - 4, start + 26, legend - 4, color, f"{dash} stroke-width='2'")
-    )
+    parts.append(_stroke(start, legend - 4, start + 26, legend - 4, color, more))
     words = f"{line.name}{' (published)' if line.is_published else ''}"
     parts.append(_text(start + 32, legend, words))
     return parts
