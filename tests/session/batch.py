@@ -26,6 +26,7 @@ from dask_knot.batch.rules import (
     status_summary,
     upstream,
 )
+from dask_knot.batch.twins import CHILD
 from dask_knot.run import codec, work
 from dask_knot.run.manifest import INSIDE, Handed, Kind, Manifest, Output, Place, Work
 from dask_knot.run.names import ManifestId, ShardId, parse_pack
@@ -151,8 +152,8 @@ class VirtualBatch(RecordingBatch):
             for dependency in request.get("dependsOn", ())
         ]
         size = request.get("arrayProperties", {}).get("size", 1)
-        _, _, _, url, *child = request["containerOverrides"]["command"]
-        first = int(child[1]) if child else 0
+        command = request["containerOverrides"]["command"]
+        url, first = (command[-3], int(command[-1])) if CHILD in command else (command[-1], 0)
         self.arrays[answer["jobId"]] = Array(url, [JobStatus.SUBMITTED] * size, awaited, first)
         self._settle()
         return answer
