@@ -23,6 +23,7 @@ from benchmarks.simulate.objects import URL, SimulatedRun, SimulatedStore
 from benchmarks.simulate.site import Site
 from benchmarks.simulate.world import Outcome, Workload, World
 from dask_knot.batch.request import JobTemplate
+from dask_knot.collector import paused_collector
 from dask_knot.planning import Cost, Resources
 from dask_knot.run.names import ShardId, parse_pack
 from dask_knot.run.store import Store
@@ -227,7 +228,8 @@ def _undisturbed() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        with dask.config.set({"knot": DEFAULTS}):
+        # What is made lives until the end: the collector would look at it again and again.
+        with dask.config.set({"knot": DEFAULTS}), paused_collector():
             yield
     finally:
         logger.setLevel(level)
