@@ -99,8 +99,8 @@ class _Costs:
         return starts > 0 and added <= self._left / 10
 
     def _is_foldable(self, level: int, last: int) -> bool:
-        kinds = {block.kind for number in (level, last) for block in self._cut.levels[number]}
-        return len(kinds) == 1
+        blocks = [*self._cut.levels[level], *self._cut.levels[last]]
+        return len({(block.kind, block.waits) for block in blocks}) == 1
 
     def _unknown_shards(self, level: int) -> int:
         blocks = self._cut.levels[level]
@@ -119,7 +119,7 @@ def _rebuild(cut: Partition, runs: Sequence[_Fold]) -> Partition:
         groups = [[shard] for block in blocks for shard in block.shards]
         if run.is_folded:
             groups = [[shard for group in groups for shard in group]]
-            blocks = [Block(blocks[0].kind, range(1))]
+            blocks = [Block(blocks[0].kind, range(1), blocks[0].waits)]
         level = []
         for block in blocks:
             first = len(folded.loads)

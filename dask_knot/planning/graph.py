@@ -37,6 +37,7 @@ class NumberedGraph:
     readers: Adjacency
     literals: dict[int, list[Key]]
     external: dict[int, list[Key]]
+    waits: set[int]  # tasks that read what is still being made
     weights: list[float]
     unknown: bytearray
     unevenness: float
@@ -72,6 +73,11 @@ def build_graph(request: PlanRequest) -> NumberedGraph:
         readers=inputs.reversed_edges(),
         literals={number[task]: found for task, found in numbering.literals.items()},
         external={number[task]: found for task, found in numbering.external.items()},
+        waits={
+            number[task]
+            for task, found in numbering.external.items()
+            if any(request.external[key] is not None for key in found)
+        },
         weights=known.weights,
         unknown=known.unknown,
         unevenness=known.unevenness,

@@ -27,10 +27,14 @@ _COLLECTS = 4
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The shards of one level that need the same resources: a stage to be."""
+    """The shards of one level that need the same resources: a stage to be.
+
+    If it `waits`, some of its tasks read values that are still being made outside of the plan.
+    """
 
     kind: int
     shards: range
+    waits: bool = False
 
 
 @dataclass(slots=True)
@@ -65,7 +69,8 @@ def partition(graph: NumberedGraph, limits: Limits) -> Partition:
     open the next level, where they are dealt into columns again. So do the readers of a task
     with more than a slot's part of the level's work behind it, in seconds or in tasks of unknown
     length: ``x - x.mean()`` would else end in the one shard that made the mean. Values from
-    outside of the plan come before level 0.
+    outside of the plan come before level 0; a task that reads one which is still being made joins
+    no shard that has nothing to wait for.
     """
     cutting = _Cutting(graph, limits)
     opening = [task for task, upstream in enumerate(graph.inputs) if not upstream]
@@ -86,6 +91,7 @@ class _Cutting:
         self._most = limits.tasks_per_shard or len(graph)
         self._kind_of_shard: list[int] = []
         self._size_of_shard: list[int] = []
+        self._does_wait: list[bool] = []  # by shard
         self._first = 0  # the first shard of the open level
         # What lies behind one task of the level before its readers spread: seconds, and tasks.
         self._fair = self._fair_count = 0.0
@@ -95,20 +101,22 @@ class _Cutting:
 
     def open_level(self, opening: Sequence[int]) -> None:
         """Deal the tasks that open a level into new shards."""
-        by_kind: dict[int, list[int]] = {}
+        kinds, waits = self._graph.kinds, self._graph.waits
+        by_kind: dict[tuple[int, bool], list[int]] = {}
         for task in opening:
-            by_kind.setdefault(self._graph.kinds[task], []).append(task)
+            by_kind.setdefault((kinds[task], task in waits), []).append(task)
         columns_by_kind = {kind: self._columns(tasks) for kind, tasks in by_kind.items()}
         self._first = len(self.result.loads)
         self._fair = fair_share(self._work.seconds.total(opening), self._limits)
         self._fair_count = fair_count(self._work.unknown.total(opening), self._limits)
         self._homes = {}
         level = []
-        for kind, columns in columns_by_kind.items():
+        for (kind, does_wait), columns in columns_by_kind.items():
             first = len(self.result.loads)
             for tasks in columns:
+                self._does_wait.append(does_wait)
                 self._open_shard(kind, tasks)
-            level.append(Block(kind, range(first, len(self.result.loads))))
+            level.append(Block(kind, range(first, len(self.result.loads)), does_wait))
         self.result.levels.append(level)
 
     def close_level(self, opening: Sequence[int]) -> list[int]:
@@ -155,6 +163,8 @@ class _Cutting:
             if parallel[made] > fair or hidden[made] > fair_count:
                 return _NO_SHARD
             home = shard
+        if task in self._graph.waits and not self._does_wait[home]:
+            return _NO_SHARD
         is_same = self._kind_of_shard[home] == self._graph.kinds[task]
         if is_same and self._size_of_shard[home] < self._most:
             return home

@@ -128,9 +128,8 @@ def _last_reasons(cut: Partition, stages: int, joined: int) -> list[str]:
     reasons = []
     blocks = sum(len(level) for level in cut.levels)
     if blocks > len(cut.levels):
-        reasons.append(
-            f"{blocks} blocks on {many('level', len(cut.levels))}: tasks need other resources"
-        )
+        levels = many("level", len(cut.levels))
+        reasons.append(f"{blocks} blocks on {levels}: tasks need other resources, or wait")
     if stages > blocks:
         reasons.append(f"{many('block', blocks)} split into {stages} stages: arrays are limited")
     if joined > stages:

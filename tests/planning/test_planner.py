@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from dask.typing import Key
 
 from dask_knot.errors import PlanningError, UnknownInputError
 from dask_knot.planning import (
@@ -165,11 +166,9 @@ def test_running_stages_are_waited_for_once() -> None:
     asked = PlanRequest(tasks, [*tasks], Limits(2), external=external)
     plan = make_plan(asked)
     check_plan(asked, plan)
-    assert {found.upstream for found in plan.stages[0].depends_on} == {
-        EarlierStage("job-1"),
-        EarlierStage("job-2"),
-    }
-    assert len(plan.stages) == 1
+    waits = [{found.upstream for found in stage.depends_on} for stage in plan.stages]
+    # Those that read what is there don't wait for the others.
+    assert waits == [{EarlierStage("job-1"), EarlierStage("job-2")}, set()]
 
 
 def test_literals_are_copied_into_their_readers() -> None:
@@ -207,3 +206,24 @@ def test_a_circle_is_an_error() -> None:
 def test_impossible_limits_are_named(name: str, value: int) -> None:
     with pytest.raises(ValueError, match=name):
         Limits(**{"slots": 2, name: value})
+
+
+def test_what_waits_for_values_that_are_being_made_keeps_nothing_else_waiting() -> None:
+    dependencies: dict[Key, list[Key]] = {"a": [], "b": ["late"], "sum": ["a", "late"]}
+    request = PlanRequest(
+        dependencies, ["a", "b", "sum"], Limits(slots=1), external={"late": "elsewhere"}
+    )
+    plan = make_plan(request)
+    waits = {
+        key: any(isinstance(found.upstream, EarlierStage) for found in stage.depends_on)
+        for stage in plan.stages
+        for shard in stage.shards
+        for key in shard.tasks
+    }
+    assert waits == {"a": False, "b": True, "sum": True}
+
+
+def test_what_reads_values_that_are_there_waits_for_nothing() -> None:
+    dependencies: dict[Key, list[Key]] = {"a": [], "sum": ["a", "there"]}
+    plan = make_plan(PlanRequest(dependencies, ["sum"], Limits(slots=1), external={"there": None}))
+    assert [shard.tasks for stage in plan.stages for shard in stage.shards] == [("a", "sum")]
