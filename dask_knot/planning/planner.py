@@ -66,7 +66,7 @@ def make_plan(request: PlanRequest) -> Plan:
 def _stages(
     request: PlanRequest, graph: NumberedGraph, cut: Partition, blocks: Sequence[Block]
 ) -> list[Stage]:
-    builder = ShardBuilder(graph, cut)
+    builder = ShardBuilder(graph, cut, request.is_ordered)
     linked = link_stages(builder.readings(blocks, request))
     return [
         Stage(

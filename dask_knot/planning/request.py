@@ -92,6 +92,8 @@ class PlanRequest:
         is not planned.
     limits : Limits
         How wide and how fine the plan may be.
+    is_ordered : bool
+        Earlier keys of ``dependencies`` are to run before later ones, where they can.
     literals : collection of keys
         Keys of ``dependencies`` that are plain values: copied into every shard that reads
         them, tasks of none.
@@ -118,3 +120,4 @@ class PlanRequest:
     seconds: Mapping[Key, float] = field(default_factory=dict)
     resources: Mapping[Key, Resources] = field(default_factory=dict)
     default: Resources = field(default_factory=Resources)
+    is_ordered: bool = False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise, zip_longest
 
 from dask.typing import Key
 from dask.utils import key_split
@@ -34,7 +36,7 @@ def _split(shards: range, most: int) -> Iterator[range]:
 class ShardBuilder:
     """Collects in one pass over the tasks what every shard runs, reads and gives away."""
 
-    def __init__(self, graph: NumberedGraph, cut: Partition) -> None:
+    def __init__(self, graph: NumberedGraph, cut: Partition, is_ordered: bool = False) -> None:
         self._graph = graph
         self._cut = cut
         self._tasks: list[list[int]] = [[] for _ in cut.loads]
@@ -43,12 +45,18 @@ class ShardBuilder:
         self._external: list[dict[Key, None]] = [{} for _ in cut.loads]
         self._literals: list[dict[Key, None]] = [{} for _ in cut.loads]
         self._is_output = bytearray(len(graph))
+        self._parts: list[list[int]] = [[] for _ in cut.loads]  # where parts of a shard begin
+        self._is_ordered = is_ordered
+        # Tasks of one prefix differ by more than they take on average.
+        self._is_uneven = graph.unevenness * len(graph) > sum(graph.weights)
         self._collect()
 
     def shard(self, number: int) -> Shard:
         """Make one shard, with keys in place of numbers."""
         keys = self._graph.keys
         tasks = self._tasks[number]
+        if not self._is_ordered and (self._is_uneven or self._cut.unknown[number] > 1):
+            tasks = from_both_ends(tasks, self._parts[number])
         names = tuple([keys[task] for task in tasks])
         return Shard(
             tasks=names,
@@ -86,10 +94,15 @@ class ShardBuilder:
         for task, upstream in enumerate(self._graph.inputs):
             shard = shard_of[task]
             self._tasks[shard].append(task)
+            parts = self._parts[shard]
+            parts.append(task)
             for made in upstream:
                 if shard_of[made] != shard:
                     self._inputs[shard][made] = None
                     self._is_output[made] = 1
+                else:
+                    while parts[-1] > made:
+                        parts.pop()
         for task in self._graph.wanted:
             self._is_output[task] = 1
         for found, into in (
@@ -98,6 +111,28 @@ class ShardBuilder:
         ):
             for task, keys in sorted(found.items()):
                 into[shard_of[task]].update(dict.fromkeys(keys))
+
+
+def from_both_ends(tasks: Sequence[int], parts: Sequence[int]) -> list[int]:
+    """Order the parts of a shard that read nothing of each other: the last, the first, and so on.
+
+    Maps are often sorted, one way or the other. Tasks of unknown length that are alike should not
+    all wait behind the others: what is long begins early, and what is short can be handed over.
+
+    Parameters
+    ----------
+    tasks : sequence of int
+        In running order.
+    parts : sequence of int
+        The tasks with which parts begin that read nothing of earlier ones.
+    """
+    if len(parts) < 3:
+        return [*tasks]
+    starts = [bisect_left(tasks, part) for part in parts]
+    pieces = [tasks[start:stop] for start, stop in pairwise([*starts, len(tasks)])]
+    half = len(pieces) // 2
+    turns = zip_longest(reversed(pieces[half:]), pieces[:half], fillvalue=())
+    return [task for pair in turns for piece in pair for task in piece]
 
 
 def count_prefixes(keys: Iterable[Key]) -> dict[str, int]:

@@ -199,6 +199,7 @@ def _request(state: TrackerState, draft: Draft, wanted: list[KeyRecord]) -> Plan
     return PlanRequest(
         dependencies={key: draft.tasks[key].dependencies for key in _first(draft, draft.tasks)},
         wanted=[*_first(draft, [record.key for record in wanted])],
+        is_ordered=_is_ordered(draft),
         literals=draft.literals,
         external={key: _maker(record) for key, record in draft.reads.items()},
         costs=state.durations.costs(),
@@ -209,11 +210,15 @@ def _request(state: TrackerState, draft: Draft, wanted: list[KeyRecord]) -> Plan
     )
 
 
+def _is_ordered(draft: Draft) -> bool:
+    return any(graph.priorities for graph in {*draft.origin.values()})
+
+
 def _first(draft: Draft, keys: Iterable[Key]) -> Iterable[Key]:
     """Put keys of a high priority first: in this order the planner, and so a shard, takes them."""
-    origin = draft.origin
-    if not any(graph.priorities for graph in {*origin.values()}):
+    if not _is_ordered(draft):
         return keys
+    origin = draft.origin
     return sorted(keys, key=lambda key: -origin[key].priorities.get(key, 0))
 
 
