@@ -12,6 +12,7 @@ there, the submitted plans still end by themselves.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from dask.utils import format_time
@@ -32,8 +33,13 @@ from dask_knot.tracking.words import child_name, stage_name
 WORTH = 2.0
 #: A child that says nothing for so many times what its tasks take has met a longer one.
 LONG = 3.0
-#: Running stages are looked at so often, in job starts.
+#: Running stages are looked at so often, in job starts; and in seconds for each shard that is open,
+#: which costs the client about a hundredth of its time.
 PAUSE = 0.25
+PAUSE_FOR_SHARD = 2e-4
+#: A child looks for what it is asked every 20 seconds at most: who hasn't answered by then won't
+#: soon.
+ANSWERED = 30.0
 
 
 def note_start(state: TrackerState, event: StageStarted, now: float) -> None:
@@ -45,7 +51,7 @@ def note_start(state: TrackerState, event: StageStarted, now: float) -> None:
 
 def mend(state: TrackerState, event: Ticked, now: float) -> None:
     """Look at what runs, and decide what is to be mended; others might wait for what is."""
-    pause = PAUSE * state.limits.job_start_seconds
+    pause = max(PAUSE * state.limits.job_start_seconds, PAUSE_FOR_SHARD * state.open_shards)
     if not (state.running and event.is_alone) or now - state.mended < pause or state.is_leaving:
         return
     state.note_mending(now)
@@ -70,22 +76,36 @@ class _Excess(NamedTuple):
 
 
 def _ask_for_more(state: TrackerState, means: Mapping[str, float], idle: int, now: float) -> None:
-    """Ask the children that have most before them to hand it over, one for each idle slot."""
+    """Ask the children that have most before them to hand it over, one for each idle slot.
+
+    Those that were asked before, and haven't answered yet, are some of these.
+    """
     paired = {id for stage in state.running for id in state.stages[stage].pairs}
     found: list[_Excess] = []
     for stage in ready_stages(state):
         if stage.started is not None and stage.id not in paired:
             for shard in stage.shards:
-                if shard.is_open and not shard.rest.is_asked and can_be_planned(shard):
+                if shard.is_open and not shard.rest.is_asked:
                     found += _excess(state, stage, shard, means, now)
     found.sort(key=lambda one: -one.seconds)
+    can_be = (one for one in found if can_be_planned(one.shard))
     told: dict[StageId, list[_Excess]] = {}
-    for one in found[:idle]:
-        one.shard.rest.ask()
+    for one in islice(can_be, max(0, idle - _unanswered(state, now))):
+        one.shard.rest.ask(now)
         one.stage.have_orders()
         told.setdefault(one.stage.id, []).append(one)
     for id, asked in told.items():
         state.actions += (TellChildren(id), Decided(_words(id, asked, idle)))
+
+
+def _unanswered(state: TrackerState, now: float) -> int:
+    """Count the children that were asked a moment ago, and may hand over soon."""
+    stages = (state.stages[id] for id in state.running if state.stages[id].has_orders)
+    return sum(
+        shard.is_open and shard.rest.is_unanswered(now - ANSWERED)
+        for stage in stages
+        for shard in stage.shards
+    )
 
 
 def _words(stage: StageId, asked: Sequence[_Excess], idle: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 
 from dask.utils import format_time
 
@@ -27,7 +27,7 @@ PLANNING = 5e-5
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
+class Cut:
     """A stage as it was cut, by what is known now."""
 
     shards: int
@@ -127,10 +127,10 @@ def _gain(
             return 0.0, ""
         known = [one or 0.0 for one in seconds]
         tasks = sum(shard.size for shard in stage.shards)
-        cuts.append(_Cut(len(known), tasks, sum(known), max(known)))
+        cuts.append(Cut(len(known), tasks, sum(known), max(known)))
     tasks = sum(cut.tasks for cut in cuts)
     worth = WORTH * limits.job_start_seconds + PLANNING * tasks
-    before, after, jobs = sum(cut.lasts(limits) for cut in cuts), *_best(cuts, limits)
+    before, after, jobs = sum(cut.lasts(limits) for cut in cuts), *best(cuts, limits)
     shards = sum(cut.shards for cut in cuts)
     seconds = format_time(sum(cut.seconds for cut in cuts))
     text = (
@@ -141,23 +141,20 @@ def _gain(
     return (max(before - after - worth, float(saves_jobs)), text)
 
 
-def _best(cuts: Sequence[_Cut], limits: Limits) -> tuple[float, int]:
+def best(cuts: Sequence[Cut], limits: Limits) -> tuple[float, int]:
     """Tell how long some stages would take at best, and in how many jobs.
 
     Each may be cut by itself, or be one shard together with those before it.
     """
-    best: list[tuple[float, int]] = [(0.0, 0)]
-    for last in range(len(cuts)):
-        options = []
-        for first in range(last + 1):
-            run = cuts[first : last + 1]
-            seconds = sum(cut.seconds for cut in run)
-            lasts, jobs = best[first]
-            options.append((lasts + limits.job_start_seconds + seconds, jobs + 1))
-        cut = cuts[last]
+    lasts, jobs, work = 0.0, 0, 0.0
+    # The best first stage of a shard of several: how long what is before it takes, without its own
+    # work and that of all before it. Plans of a thousand stages are looked at again and again.
+    joined = (inf, 0)
+    for cut in cuts:
+        joined = min(joined, (lasts - work, jobs))
+        work += cut.seconds
+        together = (joined[0] + work + limits.job_start_seconds, joined[1] + 1)
         columns = count_columns(cut.seconds, cut.tasks, limits)
-        alone = _Cut(columns, cut.tasks, cut.seconds, max(cut.seconds / columns, 0.0))
-        lasts, jobs = best[last]
-        options.append((lasts + alone.lasts(limits), jobs + columns))
-        best.append(min(options))
-    return best[-1]
+        alone = Cut(columns, cut.tasks, cut.seconds, max(cut.seconds / columns, 0.0))
+        lasts, jobs = min(together, (lasts + alone.lasts(limits), jobs + columns))
+    return lasts, jobs

@@ -27,8 +27,10 @@ class Remainder:
         What it was planned for: seconds of the tasks of which that was known, number of the others.
     news : float, optional
         When its last manifest was found.
-    is_asked, has_handed, has_twin : bool
-        Its child was asked to hand over; has done so; and is not alone.
+    asked : float, optional
+        When its child was asked to hand over.
+    has_handed, has_twin : bool
+        Its child has done so; and is not alone.
     """
 
     left: dict[str, int] = field(default_factory=dict)
@@ -38,7 +40,7 @@ class Remainder:
     planned: float = 0.0
     unknown: int = 0
     news: float | None = None
-    is_asked: bool = False
+    asked: float | None = None
     has_handed: bool = False
     has_twin: bool = False
 
@@ -70,9 +72,18 @@ class Remainder:
         """Have no other tasks that aren't known to have run."""
         self.left = tasks
 
-    def ask(self) -> None:
+    @property
+    def is_asked(self) -> bool:
+        """Its child was asked to hand over."""
+        return self.asked is not None
+
+    def ask(self, now: float) -> None:
         """Have a child that is asked to hand over."""
-        self.is_asked = True
+        self.asked = now
+
+    def is_unanswered(self, since: float) -> bool:
+        """Tell whether its child was asked since then, and hasn't handed over."""
+        return self.asked is not None and self.asked > since and not self.has_handed
 
     def hand_over(self, tasks: Mapping[str, int]) -> dict[str, int]:
         """Have fewer tasks; give how many fewer, of those that are known, by prefix."""

@@ -237,7 +237,7 @@ class World:
         if shards:
             shard = self.random.choice(shards)
             assert shard.id is not None
-            shard.rest.ask()
+            shard.rest.ask(self.now)
             state.stages[shard.id.stage].have_orders()
             self._do(actions.TellChildren(shard.id.stage))
 

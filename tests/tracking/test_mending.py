@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import pytest
 from dask.typing import Key
 
-from dask_knot.planning import Cost
+from dask_knot.planning import Cost, Limits
 from dask_knot.run.manifest import Handed, Kind, Manifest, Output, Place, Work
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.orders import Orders
-from dask_knot.tracking import actions, events
+from dask_knot.tracking import actions, events, recutting
 from dask_knot.tracking.pace import Mending
 from dask_knot.tracking.remainder import Remainder
 
@@ -135,6 +136,19 @@ def test_one_for_each_idle_slot_and_the_longest_first() -> None:
         commit(made, shard, made.shard(shard).tasks[:count], part=0 if count < 10 else None)
     look(made, after=1.0)
     assert asked(made) == {1}
+
+
+def test_who_was_asked_a_moment_ago_may_fill_the_slot() -> None:
+    made = hands()
+    shards = of_map(made)
+    for shard, count in zip(shards, (4, 2, 6, 10), strict=True):
+        commit(made, shard, made.shard(shard).tasks[:count], part=0 if count < 10 else None)
+    look(made, after=1.0)
+    for _ in range(4):
+        look(made, after=5.0)
+        assert asked(made) == {1}
+    look(made, after=10.0)  # it doesn't answer
+    assert len(asked(made)) == 2
 
 
 def test_what_is_handed_over_is_planned_again_and_the_rest_goes_on() -> None:
@@ -273,6 +287,14 @@ def test_stages_that_stay_as_they_are(case: str) -> None:
     after = 498.0 if case == "soon" else 5.0
     decided = look(made, after=after, is_alone=case != "others")
     assert not [a for a in decided if isinstance(a, actions.TerminateStage)]
+
+
+def test_how_a_thousand_stages_are_cut_best_is_found_at_once() -> None:
+    cut = recutting.Cut(1, 1, 30.0, 30.0)
+    start = time.process_time()
+    lasts, jobs = recutting.best([cut] * 3000, Limits(slots=4, job_start_seconds=START))
+    assert time.process_time() - start < 5.0
+    assert (lasts, jobs) == (3000 * 30.0 + START, 1)
 
 
 def test_a_shard_that_takes_many_times_as_long_is_started_once_more() -> None:
