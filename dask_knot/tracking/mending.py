@@ -45,13 +45,15 @@ ANSWERED = 30.0
 def note_start(state: TrackerState, event: StageStarted, now: float) -> None:
     """Note that all children of a stage have started."""
     stage = state.stages.get(event.stage)
-    if stage is not None:
+    if stage is not None and stage.started is None:
         stage.start(now)
+        if stage.ready is not None and len(stage.shards) <= state.limits.slots:
+            state.note_start(now - stage.ready)  # none of them waited for a slot
 
 
 def mend(state: TrackerState, event: Ticked, now: float) -> None:
     """Look at what runs, and decide what is to be mended; others might wait for what is."""
-    pause = max(PAUSE * state.limits.job_start_seconds, PAUSE_FOR_SHARD * state.open_shards)
+    pause = max(PAUSE * state.job_start, PAUSE_FOR_SHARD * state.open_shards)
     if not (state.running and event.is_alone) or now - state.mended < pause or state.is_leaving:
         return
     state.note_mending(now)
@@ -127,7 +129,7 @@ def _excess(
     now: float,
 ) -> Iterator[_Excess]:
     """Say how many seconds of work a shard should hand over, if it should, and why."""
-    rest, start = shard.rest, state.limits.job_start_seconds
+    rest, start = shard.rest, state.job_start
     tasks = rest.tasks
     if tasks < 2 or stage.started is None:
         return
@@ -151,7 +153,7 @@ def _start_twins(state: TrackerState, factor: float, idle: int, now: float) -> N
         if usual is None or stage.started is None:
             continue
         elapsed = now - stage.started
-        if elapsed < factor * max(usual, state.limits.job_start_seconds):
+        if elapsed < factor * max(usual, state.job_start):
             continue
         for shard in stage.shards:
             if not idle:

@@ -45,6 +45,8 @@ def record_plan(state: TrackerState, event: PlanMade, now: float) -> None:
             if forgotten.id.plan >= state.since:
                 state.earlier.add(forgotten)
         _record_stage(state, draft, counted, stage)
+        if not stage.depends_on:
+            state.stages[counted.id].look(now)  # it may start at once
     state.actions.append(SubmitPlan(number, plan, draft.tasks, inputs))
     state.let_go(draft.reads.values())
     for index in range(len(plan.stages)):

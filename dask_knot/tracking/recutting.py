@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, inf
 
 from dask.utils import format_time
@@ -49,7 +49,7 @@ def recut(state: TrackerState, means: Mapping[str, float], now: float) -> None:
     stages = [state.stages[id] for id in ids]
     if not stages or not all(_may_go(state, stage) for stage in stages):
         return
-    if _starts_in(state, stages, means, now) < state.limits.job_start_seconds / 2:
+    if _starts_in(state, stages, means, now) < state.job_start / 2:
         return  # some may start before they are ended
     gain, text = _gain(state, stages, means)
     if gain <= 0:
@@ -119,7 +119,7 @@ def _gain(
     state: TrackerState, stages: Sequence[StageRecord], means: Mapping[str, float]
 ) -> tuple[float, str]:
     """Tell how many seconds another cut of stages that follow each other would save, and why."""
-    limits = state.limits
+    limits = replace(state.limits, job_start_seconds=state.job_start)
     cuts = []
     for stage in stages:
         seconds = [shard.rest.estimate(means) for shard in stage.shards]

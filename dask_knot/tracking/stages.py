@@ -47,8 +47,7 @@ class StageRecord:
 
     def start(self, now: float) -> None:
         """Have children all of which have started."""
-        if self.started is None:
-            self.started = now
+        self.started = now
 
     def look(self, now: float) -> None:
         """Be looked at while nothing that it waits for is running."""

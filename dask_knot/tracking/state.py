@@ -71,6 +71,8 @@ class TrackerState:
         What waits to be planned is due at once.
     mending, mended : Mending, float
         How running plans are mended, and when that was looked at last.
+    seen_start : float, optional
+        What the start of jobs took when that was seen last.
     takers : list of KeyRecord
         Keys for which there is something in the catalog, when all that happens now is taken in.
     """
@@ -99,6 +101,7 @@ class TrackerState:
     is_leaving: bool = False
     mending: Mending = field(default_factory=Mending)
     mended: float = float("-inf")
+    seen_start: float | None = None
     takers: list[KeyRecord] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     _let_go: deque[KeyRecord] = field(default_factory=deque)
@@ -108,6 +111,16 @@ class TrackerState:
         """Note that a value of a shard is in the store."""
         shard.own.keep(size)
         self.stored += size
+
+    @property
+    def job_start(self) -> float:
+        """What the start of a job takes while machines are there: no more than was seen last."""
+        expected = self.limits.job_start_seconds
+        return expected if self.seen_start is None else min(expected, self.seen_start)
+
+    def note_start(self, seconds: float) -> None:
+        """Note what the start of jobs that waited for no others has taken."""
+        self.seen_start = seconds
 
     def note_mending(self, now: float) -> None:
         """Note that it was looked at what is to be mended."""

@@ -37,6 +37,7 @@ def of_map(made: Hands, tasks: int = 40) -> list[ShardId]:
     made.plan()
     (stage,) = made.plans[0].stages
     assert [len(shard.tasks) for shard in stage.shards] == [tasks // 4] * 4
+    made.now += 5 * START  # machines boot
     made.tell(events.StageStarted(FIRST))
     return [ShardId(FIRST, n) for n in range(4)]
 
@@ -306,7 +307,7 @@ def test_a_shard_that_takes_many_times_as_long_is_started_once_more() -> None:
         commit(made, shard)
     look(made, after=5.0)
     assert not made.all(actions.StartTwin)
-    decided = look(made, after=200.0)
+    decided = look(made, after=400.0)
     assert made.all(actions.StartTwin) == [actions.StartTwin(first)]
     assert any("is started once more" in a.text for a in decided if isinstance(a, actions.Decided))
     look(made, after=200.0)
@@ -347,3 +348,21 @@ def test_the_child_that_was_overtaken_is_told() -> None:
 )
 def test_what_is_left_of_a_shard(rest: Remainder, seconds: float | None) -> None:
     assert rest.estimate({"f": 2.0, "g": 1.0}) == seconds
+
+
+@pytest.mark.parametrize(("took", "is_asked"), [(1.0, True), (5.0, False), (50.0, False)])
+def test_what_job_starts_take_is_learnt(took: float, is_asked: bool) -> None:
+    """Machines that are there start jobs sooner than those that must boot."""
+    made = hands()
+    first, *others = of_map(made)  # its start took longer than was expected, or as long
+    learn(made, "g", 1.0)
+    made.submit({"g-98": []}, "g-98")
+    made.plan()
+    made.now += took - 1.0
+    made.tell(events.StageStarted(StageId(2, 0)))
+    commit(made, made.shard_of("g-98"))
+    commit(made, first, made.shard(first).tasks[:5], part=0, seconds=2.0)  # eight seconds unbegun
+    for shard in others:
+        commit(made, shard, seconds=2.0)
+    look(made, after=0.5)
+    assert (asked(made) == {0}) is is_asked
