@@ -266,8 +266,9 @@ def refusal_lines(work: GraphDigests) -> list[str]:
 async def _opened(session: GraphRunner, constants: Constants, sent: SentGraph) -> OpenedGraph:
     bounds = Bounds(session.size, session.largest)
     digester, prior = session.digester, session.prior
-    digesting = Digesting(digester, session.digest_of) if digester is not None else None
-    known = bounds, constants, session.is_here, digesting or (prior and prior.marker)
+    marker = None if prior is None else prior.marker
+    digesting = Digesting(digester, session.digest_of, marker)
+    known = bounds, constants, session.is_here, digesting
     opening = offload(open_graph, sent.packed, sent.keys, sent.annotations, *known)
     if prior is None:
         opened: OpenedGraph = await opening

@@ -1,8 +1,8 @@
 """Marks the code of tasks by key prefix: a digest for durations, which costs next to nothing.
 
-In runs without a name nothing depends on it but how a plan is cut: so neither versions nor data nor
-all that a function may reach are looked at, but the code itself, and the user's own functions that
-it calls by name. Tasks of a prefix whose mark is another one are not known any more.
+Nothing depends on it but how a plan is cut: so neither versions nor data nor all that a function
+may reach are looked at, but the code itself, and the user's own functions that it calls by name.
+Tasks of a prefix whose mark is another one are not known any more.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from dask_knot.internals import GraphNode, Task
 
 #: Functions behind one task that are looked at, at most.
 MOST = 100
+#: Functions of one prefix that are looked at, at most: each task may have one of its own.
+MOST_OF_PREFIX = 20
 #: Codes that are remembered: what tasks call is unpickled anew for each graph, and equal then.
 _REMEMBERED = 10_000
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), type(...))
@@ -48,21 +50,26 @@ class CodeMarker:
 
         Of tasks that share a name, as those of a layer do, the first one stands for all.
         """
-        first: dict[Any, GraphNode] = {}
-        for key, node in tasks.items():
-            name = key[0] if type(key) is tuple else key
-            if name not in first:
-                first[name] = node
-        seen: set[tuple[str, int]] = set()
+        layers: set[Any] = set()
+        seen: dict[str, set[int]] = {}
         marks: dict[str, set[bytes]] = {}
-        for name, node in first.items():
+        for key, node in tasks.items():
+            name: Any = key
+            if type(key) is tuple:
+                name = key[0]
+                if name in layers:
+                    continue
+                layers.add(name)
             if not isinstance(node, Task):
                 continue
             prefix = key_split(name)
-            if (prefix, id(node.func)) not in seen:
-                # What differs between tasks of one function and one prefix is seldom its code.
-                seen.add((prefix, id(node.func)))
-                marks.setdefault(prefix, set()).add(self._mark(node))
+            functions = seen.get(prefix)
+            if functions is None:
+                functions, marks[prefix] = seen.setdefault(prefix, set()), set()
+            # What differs between tasks of one function and one prefix is seldom its code.
+            if id(node.func) not in functions and len(functions) < MOST_OF_PREFIX:
+                functions.add(id(node.func))
+                marks[prefix].add(self._mark(node))
         codes = {prefix: digest(b"".join(sorted(found))) for prefix, found in marks.items()}
         self.codes.update(codes)
         return codes

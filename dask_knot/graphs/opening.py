@@ -69,23 +69,32 @@ class OpenedGraph:
 
 @dataclass(frozen=True, slots=True)
 class Digesting:
-    """What it takes to digest the tasks of a graph.
+    """What it takes to know the tasks of a graph again.
 
     Attributes
     ----------
-    digester : Digester
-        The session's.
+    digester : Digester or None
+        In a named run, digests the tasks.
     outside : callable
         Gives the digest of a value that isn't made by the graph; None if it has none.
+    marker : CodeMarker or None
+        Where it is known what tasks have cost before, marks their code.
     """
 
-    digester: Digester
+    digester: Digester | None
     outside: Callable[[Key], bytes | None]
+    marker: CodeMarker | None = None
+
+    def mark(self, tasks: Mapping[Key, GraphNode]) -> Mapping[str, bytes]:
+        """Mark the code of tasks as they were sent, by their prefix."""
+        return {} if self.marker is None else self.marker.of_graph(tasks)
 
     def digest(
         self, tasks: Mapping[Key, GraphNode], reuse: Mapping[Key, TaskReuse]
-    ) -> GraphDigests:
+    ) -> GraphDigests | None:
         """Digest tasks as they were sent, with what their annotations say."""
+        if self.digester is None:
+            return None
         fresh = {key for key, said in reuse.items() if said.is_fresh}
         inputs = {key: said.inputs for key, said in reuse.items() if said.inputs}
         return self.digester.of_graph(tasks, self.outside, fresh, inputs)
@@ -135,7 +144,7 @@ def open_graph(
     bounds: Bounds,
     constants: Constants,
     is_here: bool = False,
-    digesting: Digesting | CodeMarker | None = None,
+    digesting: Digesting | None = None,
 ) -> OpenedGraph:
     """Deserialize, materialize and cull a graph. Takes its time: call it in a thread.
 
@@ -153,8 +162,8 @@ def open_graph(
         The large constants of all graphs; those of this one are added.
     is_here : bool
         Whether all jobs run on this machine.
-    digesting : Digesting or CodeMarker, optional
-        In a named run: digests the tasks. In one without a name: marks their code.
+    digesting : Digesting, optional
+        Digests the tasks, and marks their code.
 
     Raises
     ------
@@ -166,17 +175,16 @@ def open_graph(
     with paused_collector():
         tasks, annotations = _read(expr_ser, keys, is_here)
         # Before anything is done to the tasks: jobs get them with spans, retries and constants.
-        work, codes = None, None
-        if isinstance(digesting, CodeMarker):
-            codes = digesting.of_graph(tasks)
-        elif digesting is not None:
+        work: GraphDigests | None = None
+        marks: Mapping[str, bytes] = {}
+        if digesting is not None:
+            marks = digesting.mark(tasks)
             work = digesting.digest(tasks, task_reuse(tasks, annotations, everywhere))
         opened = _open(tasks, annotations, keys, everywhere, bounds, constants)
-    if work is None:
-        return opened if not codes else replace(opened, graph=replace(opened.graph, codes=codes))
-    graph = replace(
-        opened.graph, digests=work.digests, codes=work.codes, components=work.components
-    )
+    graph = replace(opened.graph, marks=marks)
+    if work is not None:
+        parts = work.components
+        graph = replace(graph, digests=work.digests, codes=work.codes, components=parts)
     return replace(opened, graph=graph, work=work)
 
 

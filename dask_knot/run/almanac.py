@@ -11,15 +11,18 @@ harm: they are means that count, and the newest ones go first.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable
 from zlib import crc32
 
-from dask_knot.errors import CorruptObjectError, MissingObjectError, RunFormatError
+from dask_knot.errors import CorruptObjectError, MissingObjectError, RunFormatError, StoreError
 from dask_knot.run.foundation import OneReader, Readers
 from dask_knot.run.names import Names
 from dask_knot.run.profile import Profile, ProfileKey, TaskCosts
 from dask_knot.run.store import Store
+
+logger = logging.getLogger(__name__)
 
 #: More objects than these become one.
 MOST_OBJECTS = 20
@@ -66,7 +69,8 @@ class Almanac:
     def read(self, pool: Readers | None = None) -> Profile:
         """Read what tasks have cost in other runs: a listing, and a read for each.
 
-        What can't be read is left out. If there are many, they are written as one, and deleted.
+        What can't be read is left out. If there are many, they are written as one, and deleted,
+        if that is possible.
         """
         listed = sorted(self._store.list(_FOLDER), reverse=True)
         names = [name for name in listed if _NAME.fullmatch(name.removeprefix(_FOLDER))]
@@ -74,7 +78,10 @@ class Almanac:
         found = {name: one for name, one in zip(names, read, strict=True) if one is not None}
         known = recent(found.values())
         if len(found) > MOST_OBJECTS:
-            self._replace([*found], known)
+            try:
+                self._replace([*found], known)
+            except StoreError as error:  # it may be read, but not written, or not by us
+                logger.info("what tasks have cost stays in many objects: %s", error)
         return known
 
     def _read(self, name: str) -> Profile | None:

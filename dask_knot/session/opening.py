@@ -144,15 +144,15 @@ def _size(settings: Settings) -> Resources:
 
 
 def _marker(settings: Settings) -> CodeMarker | None:
-    """Make what marks code, in a run without a name in a store that outlives it."""
+    """Make what marks code, where costs are kept: in a store that outlives the run, or in it."""
     outlives = settings.store is not None or settings.aws is not None
-    return CodeMarker() if outlives and not settings.is_named else None
+    return CodeMarker() if outlives or settings.is_named else None
 
 
 def _prior(
     run: Run, marker: CodeMarker | None, driver: Driver, clockwork: Clockwork
 ) -> PriorCosts | None:
-    """Make what recalls the costs of runs without a name, where such are kept."""
+    """Make what recalls the costs of runs without a name, where such may be kept."""
     if marker is None:
         return None
     return PriorCosts(run.at_once().almanac, marker, driver, clockwork)
@@ -163,13 +163,13 @@ def _cost_sheet(
 ) -> CostSheet | None:
     """Begin to add up what tasks cost, if that can be noted."""
     hasty = run.at_once()
-    if hold is not None and hold.refusal is None:
-        note = partial(hasty.record.write_profile, hold.session)
-        return CostSheet(note, hold.session, hold.recorder.codes, clockwork.now)
-    if marker is not None:
-        note = partial(hasty.almanac.write, clockwork.epoch())
-        return CostSheet(note, 0, marker.codes, clockwork.now)
-    return None
+    if marker is None or (hold is not None and hold.refusal is not None):
+        return None
+    if hold is not None:
+        note, session = partial(hasty.record.write_profile, hold.session), hold.session
+    else:
+        note, session = partial(hasty.almanac.write, clockwork.epoch()), 0
+    return CostSheet(note, session, marker.codes, clockwork.now)
 
 
 def _digester(settings: Settings) -> Digester | None:

@@ -1,4 +1,7 @@
-"""The costs that runs without a name have left in a store: read once, beside the first graph."""
+"""The costs that runs without a name have left in a store: read once, beside the first graph.
+
+A run with a name has a profile of its own, which says more; they are for what isn't in that.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +54,7 @@ class PriorCosts:
             self._reading = self.driver.background(self._recall())
         if self._reading is not None and not self._reading.done():
             await asyncio.wait([self._reading], timeout=LONGEST_WAIT)
+            self._reading = None  # whether it has come to its end or not: no other graph waits
 
     async def _recall(self) -> None:
         pool = self.clockwork.executor("costs", 1)

@@ -48,11 +48,6 @@ class Recorder:
         Whether work that others do is taken from them; else it is done, and recorded, once more.
     refusal : StoreError, optional
         Why nothing can be written here, if so.
-
-    Attributes
-    ----------
-    codes : dict of str to bytes
-        The digest of the code of the tasks that were planned last, by prefix.
     """
 
     def __init__(
@@ -71,7 +66,6 @@ class Recorder:
         self._refusal = refusal
         self._next = 0
         self._untold: list[Entry] = []  # read, when the store went away before all was done
-        self.codes: dict[str, bytes] = {}
 
     def news(self, readers: Readers | None = None) -> list[Entry]:
         """Read what was written since the last time; several entries at once, if there are many."""
@@ -95,7 +89,6 @@ class Recorder:
             If it can't be written.
         """
         made = recorded(action, plan, self._clock())
-        self.codes.update(made.codes)
         ours = set(pieces(made.digests)) - {NO_DIGEST} if self._reuses else set()
         while not self._append(made):
             missed = self._missed()

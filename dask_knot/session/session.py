@@ -64,7 +64,7 @@ class Session:
     first_number : int
         Where the numbers of what this session writes begin: no other one has these.
     digester, prior : Digester or None, PriorCosts or None
-        In a named run, tells what work is the same; in others, what tasks have cost before.
+        In a named run, tells what work is the same; what tasks have cost before in this store.
     """
 
     settings: Settings

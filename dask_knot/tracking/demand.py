@@ -29,7 +29,7 @@ def submit(state: TrackerState, event: events.GraphSubmitted, now: float) -> Non
     """Take a graph in, and gather what is missing of it."""
     if state.is_idle and now - state.inflow.last > QUIET:
         state.since, state.earlier = state.plans, EarlierTally()
-    state.durations.meet(event.graph.codes)
+    state.durations.meet(event.graph.marks)
     missing = []
     for key in event.graph.wanted:
         record = state.keys.get(key)

@@ -1,8 +1,9 @@
 """How long tasks take and how large values are, by key prefix, and where that is known from.
 
 What a session has seen itself goes before what earlier sessions noted, and that before what Dask
-assumes: none of them is averaged with another one. Code that was edited is other code: nothing that
-was learned of the old one is known of it.
+assumes: none of them is averaged with another one. But while it has seen few tasks, it takes them
+to spread as far, for their length, as earlier ones did. Code that was edited is other code: nothing
+that was learned of the old one is known of it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from dask_knot.run.manifest import Work
 #: Weight of what was known before, at each manifest: old numbers fade, as Dask's own averages do,
 #: but not so fast that a spread can't be seen, when each shard has one task.
 FADING = 0.8
+#: So few tasks don't tell how far they spread.
+FEW = 3.0
 #: The code of tasks of which none is known.
 NO_CODE = b""
 
@@ -53,10 +56,13 @@ class _Sums:
     def mean(self) -> float:
         return self.total / self.count
 
-    @property
-    def cost(self) -> Cost:
+    def cost_after(self, earlier: Cost | None) -> Cost:
+        """Give mean and deviation; of few tasks, the latter as wide as that of earlier ones."""
         variance = max(0.0, self.squares / self.count - self.mean**2)
-        return Cost(max(0.0, self.mean), variance**0.5)
+        mean, deviation = max(0.0, self.mean), variance**0.5
+        if earlier is not None and earlier.seconds and self.count < FEW:
+            deviation = max(deviation, mean * earlier.deviation / earlier.seconds)
+        return Cost(mean, deviation)
 
 
 class Durations:
@@ -117,9 +123,12 @@ class Durations:
     def recall(
         self, costs: Mapping[PrefixAndCode, Cost], nbytes: Mapping[PrefixAndCode, float]
     ) -> None:
-        """Take in what earlier sessions noted; without a code it counts for tasks without one."""
-        self._earlier.update(costs)
-        self._earlier_sizes.update(nbytes)
+        """Take in what earlier sessions noted; without a code it counts for tasks without one.
+
+        What was recalled before stays: a run's own sessions come before others in its store.
+        """
+        self._earlier = {**costs, **self._earlier}
+        self._earlier_sizes = {**nbytes, **self._earlier_sizes}
         for prefix in {prefix for prefix, _ in [*costs, *nbytes]}:
             self._settle(prefix)
 
@@ -132,10 +141,10 @@ class Durations:
     def _settle(self, prefix: str) -> None:
         """Find out once more what is known of a prefix."""
         kind = prefix, self._codes.get(prefix, NO_CODE)
-        seen = self._seen.get(kind)
+        seen, earlier = self._seen.get(kind), self._earlier.get(kind)
         known = (
-            (KnownFrom.SESSION, seen.cost if seen is not None else None),
-            (KnownFrom.PROFILE, self._earlier.get(kind)),
+            (KnownFrom.SESSION, seen.cost_after(earlier) if seen is not None else None),
+            (KnownFrom.PROFILE, earlier),
             (KnownFrom.DASK, self._defaults.get(prefix)),
         )
         for of_prefix in (self._costs, self._sources, self.means):

@@ -44,7 +44,9 @@ class Graph:
     digests : mapping of Key to bytes
         In a named run, the digests of the tasks' work; none of work that must be done anew.
     codes : mapping of str to bytes
-        The digest of the code of the tasks, by key prefix.
+        In a named run, the digest of the code of the tasks, by key prefix.
+    marks : mapping of str to bytes
+        A mark of that code, which tells whether it is known how long tasks take.
     components : Any
         In a named run, what the digests are made of, to be kept beside plans.
     """
@@ -59,6 +61,7 @@ class Graph:
     priority: float = 0
     digests: Mapping[Key, bytes] = field(default_factory=dict)
     codes: Mapping[str, bytes] = field(default_factory=dict)
+    marks: Mapping[str, bytes] = field(default_factory=dict)
     components: Any = None
 
     def tasks_before(self, key: Key, is_there: Callable[[Key], bool]) -> dict[Key, Node]:

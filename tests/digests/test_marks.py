@@ -13,6 +13,7 @@ import pytest
 from dask._task_spec import DataNode, List, Task, TaskRef
 
 from dask_knot.digests import CodeMarker
+from dask_knot.digests.marks import MOST_OF_PREFIX
 
 Function = Callable[..., Any]
 
@@ -102,6 +103,15 @@ def test_functions_that_call_each_other_come_to_an_end() -> None:
     space: dict[str, Any] = {"__name__": "__main__"}
     exec("def f(x):\n    return g(x)\n\ndef g(x):\n    return f(x)\n", space)
     assert mark(space["f"], 1) == mark(space["f"], 2) != mark(space["g"], 1)
+
+
+def test_of_many_functions_of_one_prefix_the_first_ones_are_looked_at() -> None:
+    marker, opened = CodeMarker(), []
+    marker._opened = lambda value: opened.append(value) or (b"", [])  # type: ignore[method-assign, assignment]
+    keys = [f"f-{n:032x}" for n in range(1000)]
+    first = marker.of_graph({key: Task(key, partial(written(), n)) for n, key in enumerate(keys)})
+    assert first.keys() == {"f"}
+    assert len({id(one) for one in opened}) == MOST_OF_PREFIX
 
 
 def test_marks_are_by_prefix_and_stay_until_there_are_others() -> None:

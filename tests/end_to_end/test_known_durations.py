@@ -65,6 +65,17 @@ def test_the_next_cluster_knows_what_tasks_take_until_they_are_edited(
         until(lambda: known(cluster, graph(written())) == KnownFrom.SESSION.value)
 
 
+def test_a_new_named_run_knows_what_runs_without_a_name_have_left(
+    open_cluster: Callable[..., KnotCluster], tmp_path: Path
+) -> None:
+    settings = {"store": str(tmp_path / "store"), "jobs": 2}
+    with open_cluster(**settings) as cluster, Client(cluster):
+        dask.compute(graph(written()))
+    with open_cluster(**settings, name="new") as cluster, Client(cluster):
+        assert known(cluster, graph(written())) == KnownFrom.PROFILE.value
+        assert known(cluster, graph(written(" + 1"))) is None
+
+
 def test_what_is_kept_in_a_store_is_no_run_and_does_not_grow(
     open_cluster: Callable[..., KnotCluster], tmp_path: Path
 ) -> None:

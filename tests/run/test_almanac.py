@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dask_knot.errors import ReadOnlyStoreError
 from dask_knot.run.almanac import ENOUGH_TASKS, MOST_COSTS, MOST_OBJECTS, Almanac, recent
 from dask_knot.run.foundation import runs_in
 from dask_knot.run.names import RUN_NAME
@@ -75,6 +77,26 @@ def test_many_become_one_and_say_the_same(store: Store) -> None:
     assert reader.read() == found
     almanac(store, "later").write(3e9, profile(7.0))
     assert almanac(store).read().costs.keys() == {*found.costs, F}
+
+
+class Sealed:
+    """A store in which nobody may write."""
+
+    def __init__(self, store: Store) -> None:
+        self.list, self.get = store.list, store.get
+
+    def put(self, name: str, parts: object) -> None:
+        """Refuse it."""
+        raise ReadOnlyStoreError(f"{name} can't be written")
+
+
+def test_many_that_must_stay_are_read_all_the_same(store: Store) -> None:
+    for number in range(MOST_OBJECTS + 1):
+        almanac(store, f"run-{number}").write(1e9 + number, profile(number, prefix=f"p{number}"))
+    sealed = cast(Store, Sealed(store))
+    found = Almanac(sealed, Run(store, "reader").names).read()
+    assert len(found.costs) == MOST_OBJECTS + 1
+    assert len(store.list(FOLDER)) == MOST_OBJECTS + 1
 
 
 def test_the_newest_tasks_count_when_there_are_enough() -> None:

@@ -76,7 +76,7 @@ EARLIER = {("f", OLD): Cost(7.0, 2.0), ("f", b""): Cost(5.0), ("g", b""): Cost(1
     ("codes", "has_run", "expected", "source"),
     [
         ({"f": OLD}, False, Cost(7.0, 2.0), KnownFrom.PROFILE),
-        ({"f": OLD}, True, Cost(3.0), KnownFrom.SESSION),
+        ({"f": OLD}, True, Cost(3.0, 3.0 * 2.0 / 7.0), KnownFrom.SESSION),
         ({"f": NEW}, False, Cost(0.5), KnownFrom.DASK),
         ({"f": NEW}, True, Cost(3.0), KnownFrom.SESSION),
         ({}, False, Cost(5.0), KnownFrom.PROFILE),
@@ -99,6 +99,33 @@ def test_what_goes_before_what(
     assert durations.costs() == {"f": expected, "g": Cost(1.0), "h": Cost(0.25)}
     assert durations.sources()["f"] is source
     assert durations.nbytes == ({"f": 70.0} if codes == {"f": OLD} else {})
+
+
+def test_few_tasks_spread_as_far_as_earlier_ones_until_there_are_more() -> None:
+    durations = Durations()
+    durations.recall({("f", b""): Cost(100.0, 50.0), ("g", b""): Cost(0.0)}, {})
+    durations.learn({"f": work(8.0), "g": work(1.0)})
+    assert durations.costs() == {"f": Cost(8.0, 4.0), "g": Cost(1.0)}
+    durations.learn({"f": work(8.0, 8.0)})
+    assert durations.costs()["f"].deviation == 4.0
+    durations.learn({"f": work(8.0, 8.0)})
+    assert durations.costs()["f"].deviation == pytest.approx(0.0, abs=1e-6)
+
+
+def test_few_tasks_that_spread_further_than_earlier_ones_do_so() -> None:
+    durations = Durations()
+    durations.recall({("f", b""): Cost(2.0, 0.1)}, {})
+    durations.learn({"f": work(1.0, 3.0)})
+    assert durations.costs() == {"f": Cost(2.0, 1.0)}
+
+
+def test_what_was_recalled_first_stays() -> None:
+    durations = Durations()
+    durations.recall({("f", OLD): Cost(7.0)}, {("f", OLD): 70.0})
+    durations.recall({("f", OLD): Cost(1.0), ("g", NEW): Cost(2.0)}, {("f", OLD): 1.0})
+    durations.meet({"f": OLD, "g": NEW})
+    assert durations.costs() == {"f": Cost(7.0), "g": Cost(2.0)}
+    assert durations.nbytes == {"f": 70.0}
 
 
 def test_of_code_that_was_edited_nothing_is_known_until_it_is_back() -> None:
