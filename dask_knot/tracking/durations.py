@@ -8,10 +8,14 @@ that was learned of the old one is known of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from enum import Enum
+
+from dask.typing import Key
+from dask.utils import key_split
 
 from dask_knot.planning import Cost
 from dask_knot.run.manifest import Work
@@ -21,6 +25,10 @@ from dask_knot.run.manifest import Work
 FADING = 0.8
 #: So few tasks don't tell how far they spread.
 FEW = 3.0
+#: Nobody says it to less than so many seconds, and a task costs as much anyway.
+SHORTEST = 0.01
+#: What was said of tasks, and is off by less than this factor, was good enough.
+OFF = 3.0
 #: The code of tasks of which none is known.
 NO_CODE = b""
 
@@ -65,6 +73,49 @@ class _Sums:
         return Cost(mean, deviation)
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the user said of how long tasks take, of those of one prefix in a shard.
+
+    Attributes
+    ----------
+    tasks, untold : int
+        Of how many something was said, and of how many nothing.
+    seconds : float
+        What the former take in all.
+    least, most : float
+        What the shortest and the longest of them takes.
+    """
+
+    tasks: int
+    untold: int
+    seconds: float
+    least: float
+    most: float
+
+    def mean(self, usual: float | None, correction: float | None) -> float | None:
+        """Give the seconds of a task, as the planner has it: what was said goes first."""
+        told = self.seconds
+        if correction is not None:
+            told = correction * max(told, SHORTEST * self.tasks)
+        if not self.untold:
+            return told / self.tasks
+        return None if usual is None else (told + usual * self.untold) / (self.tasks + self.untold)
+
+
+def said_of(keys: Sequence[Key], seconds: Mapping[Key, float]) -> dict[str, Said]:
+    """Sum up what was said of single tasks, by prefix."""
+    told: dict[str, list[float]] = {}
+    for key in keys:
+        if key in seconds:
+            told.setdefault(key_split(key), []).append(seconds[key])
+    count = Counter(key_split(key) for key in keys) if told else Counter[str]()
+    return {
+        prefix: Said(len(found), count[prefix] - len(found), sum(found), min(found), max(found))
+        for prefix, found in told.items()
+    }
+
+
 class Durations:
     """Seconds per task, and bytes per value, for each key prefix, whose code may change.
 
@@ -72,17 +123,22 @@ class Durations:
     ----------
     means, nbytes : dict of str to float
         Seconds of a task, and bytes of a value, by prefix, as far as they are known.
+    corrections : dict of str to float
+        What tasks take, in what the user said of them, by prefix, where that is far off.
     """
 
     def __init__(self) -> None:
         self.means: dict[str, float] = {}
         self.nbytes: dict[str, float] = {}
+        self.corrections: dict[str, float] = {}
         self._codes: dict[str, bytes] = {}
         self._seen: dict[PrefixAndCode, _Sums] = {}
         self._sizes: dict[PrefixAndCode, _Sums] = {}
         self._earlier: dict[PrefixAndCode, Cost] = {}
         self._earlier_sizes: dict[PrefixAndCode, float] = {}
         self._defaults: dict[str, Cost] = {}
+        # What tasks took of which the user had said something, and what was said, at most.
+        self._truth: dict[PrefixAndCode, _Sums] = {}
         # What follows of these, by prefix: plans ask often, and little changes between two of them.
         self._costs: dict[str, Cost] = {}
         self._sources: dict[str, KnownFrom] = {}
@@ -113,11 +169,42 @@ class Durations:
                 _add(self._sizes, kind, _Sums(cost.values, cost.nbytes))
             self._settle(prefix)
 
+    def compare(self, work: Mapping[str, Work], said: Mapping[str, Said]) -> list[str]:
+        """Compare what tasks took with what was said of them; name prefixes that are off as of now.
+
+        Which of a shard's tasks they are isn't known: what was said of any of them is granted.
+        """
+        found = []
+        for prefix in sorted(said.keys() & work.keys()):
+            cost, told = work[prefix], said[prefix]
+            if not cost.tasks or told.untold:
+                continue
+            mean = cost.seconds / cost.tasks
+            granted = max(told.least, min(mean, told.most), SHORTEST)
+            more = _Sums(granted * cost.tasks, max(mean, SHORTEST) * cost.tasks)
+            _add(self._truth, (prefix, NO_CODE), more)
+            factor = self._truth[prefix, NO_CODE].mean
+            if 1 / OFF <= factor <= OFF:
+                self.corrections.pop(prefix, None)
+                continue
+            found += [] if prefix in self.corrections else [prefix]
+            self.corrections[prefix] = factor
+        return found
+
+    def corrected(self, seconds: Mapping[Key, float]) -> Mapping[Key, float]:
+        """Give what the user said of single tasks, by what was seen of how far that is off."""
+        if not self.corrections:
+            return seconds
+        found = ((key, one, self.corrections.get(key_split(key))) for key, one in seconds.items())
+        return {key: one if by is None else by * max(one, SHORTEST) for key, one, by in found}
+
     def meet(self, codes: Mapping[str, bytes]) -> None:
         """Take in a graph, whose tasks have that code, by prefix."""
         for prefix, code in codes.items():
             if self._codes.get(prefix) != code:
                 self._codes[prefix] = code
+                self._truth.pop((prefix, NO_CODE), None)
+                self.corrections.pop(prefix, None)
                 self._settle(prefix)
 
     def recall(

@@ -203,7 +203,7 @@ def _request(state: TrackerState, draft: Draft, wanted: list[KeyRecord]) -> Plan
         literals=draft.literals,
         external={key: _maker(record) for key, record in draft.reads.items()},
         costs=state.durations.costs(),
-        seconds=draft.seconds(),
+        seconds=state.durations.corrected(draft.seconds()),
         resources=draft.resources,
         default=state.default,
         limits=limits,

@@ -11,7 +11,7 @@ there, the submitted plans still end by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -59,11 +59,10 @@ def mend(state: TrackerState, event: Ticked, now: float) -> None:
     state.note_mending(now)
     for stage in ready_stages(state):
         stage.look(now)
-    means = state.durations.means
-    recutting.recut(state, means, now)
+    recutting.recut(state, now)
     idle = idle_slots(state)
     if idle > 0:
-        _ask_for_more(state, means, idle, now)
+        _ask_for_more(state, idle, now)
     if idle > 0 and state.mending.speculate is not None:
         _start_twins(state, state.mending.speculate, idle, now)
 
@@ -77,7 +76,7 @@ class _Excess(NamedTuple):
     why: str
 
 
-def _ask_for_more(state: TrackerState, means: Mapping[str, float], idle: int, now: float) -> None:
+def _ask_for_more(state: TrackerState, idle: int, now: float) -> None:
     """Ask the children that have most before them to hand it over, one for each idle slot.
 
     Those that were asked before, and haven't answered yet, are some of these.
@@ -88,7 +87,7 @@ def _ask_for_more(state: TrackerState, means: Mapping[str, float], idle: int, no
         if stage.started is not None and stage.id not in paired:
             for shard in stage.shards:
                 if shard.is_open and not shard.rest.is_asked:
-                    found += _excess(state, stage, shard, means, now)
+                    found += _excess(state, stage, shard, now)
     found.sort(key=lambda one: -one.seconds)
     can_be = (one for one in found if can_be_planned(one.shard))
     told: dict[StageId, list[_Excess]] = {}
@@ -125,7 +124,6 @@ def _excess(
     state: TrackerState,
     stage: StageRecord,
     shard: ShardRecord,
-    means: Mapping[str, float],
     now: float,
 ) -> Iterator[_Excess]:
     """Say how many seconds of work a shard should hand over, if it should, and why."""
@@ -135,7 +133,7 @@ def _excess(
         return
     least = max(WORTH * start, state.mending.least)
     silent = now - max(stage.started, rest.news or stage.started)
-    estimate = rest.estimate(means)
+    estimate = rest.estimate(state.durations)
     mean = None if estimate is None else estimate / tasks
     unbegun = 0.0 if mean is None else mean * (tasks - 1)
     left = unbegun - min(silent, unbegun)  # some of it may be done since its last manifest

@@ -8,7 +8,7 @@ from math import inf
 from dask_knot.errors import CorruptObjectError, InternalError, JobError, MissingObjectError
 from dask_knot.run.manifest import Kind, Manifest, Output
 from dask_knot.tracking import gathering, handover, losses
-from dask_knot.tracking.actions import WriteAgain
+from dask_knot.tracking.actions import Decided, WriteAgain
 from dask_knot.tracking.events import (
     ChildFailed,
     CostsRecalled,
@@ -46,6 +46,9 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
         take_failed_child(state, ChildFailed(event.shard, Ending.UNREADABLE, error), now)
         return
     state.moved.update(manifest.moved)
+    for prefix in state.durations.compare(manifest.work, shard.rest.said):
+        text = f"tasks of {prefix!r} don't take what was said of them: what they took is believed"
+        state.actions.append(Decided(text))
     shard.rest.take(manifest, now)
     handover.note(state, shard, manifest)
     shard.rest.have_left(stage.tally.ran(shard.rest.left, manifest))

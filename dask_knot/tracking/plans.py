@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dask.typing import Key
 
 from dask_knot.errors import MissingObjectError
@@ -12,6 +14,7 @@ from dask_knot.run.record import pieces
 from dask_knot.tracking.actions import SubmitPlan, WithdrawPlan
 from dask_knot.tracking.adoption import hold_all
 from dask_knot.tracking.drafts import Draft
+from dask_knot.tracking.durations import said_of
 from dask_knot.tracking.events import PlanMade, PlanningFailed
 from dask_knot.tracking.gaps import is_stale
 from dask_knot.tracking.moves import KeyEvent, KeyState
@@ -39,12 +42,13 @@ def record_plan(state: TrackerState, event: PlanMade, now: float) -> None:
         state.catalog.add_own(event.record)
     inputs = {key: whereabouts_of(record) for key, record in draft.reads.items()}
     after = _running_plans(draft)
+    said = draft.seconds()
     for index, stage in enumerate(plan.stages):
         counted = tally(StageId(number, index), after, len(stage.shards))
         for forgotten in remember(state.tallies, counted):
             if forgotten.id.plan >= state.since:
                 state.earlier.add(forgotten)
-        _record_stage(state, draft, counted, stage)
+        _record_stage(state, draft, counted, stage, said)
         if not stage.depends_on:
             state.stages[counted.id].look(now)  # it may start at once
     state.actions.append(SubmitPlan(number, plan, draft.tasks, inputs))
@@ -113,7 +117,9 @@ def _running_plans(draft: Draft) -> frozenset[int]:
     return frozenset([id.stage.plan for id in running])
 
 
-def _record_stage(state: TrackerState, draft: Draft, counted: Tally, planned: Stage) -> None:
+def _record_stage(
+    state: TrackerState, draft: Draft, counted: Tally, planned: Stage, said: Mapping[Key, float]
+) -> None:
     id = counted.id
     waits, pairs = _upstream(id, planned)
     own = state.names.pack(id), state.names.orders(id)
@@ -122,7 +128,7 @@ def _record_stage(state: TrackerState, draft: Draft, counted: Tally, planned: St
     state.running.add(id)
     state.open_shards += len(planned.shards)
     for index, shard in enumerate(planned.shards):
-        made = _shard(ShardId(id, index), shard)
+        made = _shard(ShardId(id, index), shard, said)
         counted.expect(made.rest.left)
         stage.add(made)
         for key in shard.outputs:
@@ -131,9 +137,9 @@ def _record_stage(state: TrackerState, draft: Draft, counted: Tally, planned: St
             made.read(draft.reads.get(key) or state.keys[key])
 
 
-def _shard(id: ShardId, shard: Shard) -> ShardRecord:
-    size = len(shard.tasks)
-    rest = Remainder(dict(shard.prefixes), {}, size, 0, shard.weight, shard.unknown)
+def _shard(id: ShardId, shard: Shard, seconds: Mapping[Key, float]) -> ShardRecord:
+    size, said = len(shard.tasks), said_of(shard.tasks, seconds) if seconds else {}
+    rest = Remainder(dict(shard.prefixes), {}, size, 0, said, shard.weight, shard.unknown)
     return ShardRecord(id, size, width=len(shard.outputs), rest=rest)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, inf
 
@@ -13,6 +13,7 @@ from dask_knot.planning.sizing import count_columns
 from dask_knot.plural import many
 from dask_knot.tracking import withdrawal
 from dask_knot.tracking.actions import Decided
+from dask_knot.tracking.durations import Durations
 from dask_knot.tracking.slots import is_waiting
 from dask_knot.tracking.stages import StageRecord
 from dask_knot.tracking.state import TrackerState
@@ -42,16 +43,16 @@ class Cut:
         return rounds * limits.job_start_seconds + work
 
 
-def recut(state: TrackerState, means: Mapping[str, float], now: float) -> None:
+def recut(state: TrackerState, now: float) -> None:
     """Take back the stages that were cut on wrong numbers, and have not started for a while."""
-    first = {stage.id for stage in _waiting(state) if _is_off(stage, means)}
+    first = {stage.id for stage in _waiting(state) if _is_off(stage, state.durations)}
     ids = withdrawal.with_followers(state, first) if first else []
     stages = [state.stages[id] for id in ids]
     if not stages or not all(_may_go(state, stage) for stage in stages):
         return
-    if _starts_in(state, stages, means, now) < state.job_start / 2:
+    if _starts_in(state, stages, now) < state.job_start / 2:
         return  # some may start before they are ended
-    gain, text = _gain(state, stages, means)
+    gain, text = _gain(state, stages)
     if gain <= 0:
         return
     withdrawal.withdraw(state, ids, now)
@@ -72,24 +73,22 @@ def _may_go(state: TrackerState, stage: StageRecord) -> bool:
     )
 
 
-def _is_off(stage: StageRecord, means: Mapping[str, float]) -> bool:
+def _is_off(stage: StageRecord, known: Durations) -> bool:
     """Tell whether a stage was planned for other seconds than its tasks are known to take now."""
     planned = sum(shard.rest.planned for shard in stage.shards)
-    now = _seconds(stage, means)
+    now = _seconds(stage, known)
     if now is None:
         return False
     unknown = any(shard.rest.unknown for shard in stage.shards)
     return unknown or not planned / OFF <= now <= planned * OFF
 
 
-def _seconds(stage: StageRecord, means: Mapping[str, float]) -> float | None:
-    found = [shard.rest.estimate(means) for shard in stage.shards if shard.is_open]
+def _seconds(stage: StageRecord, known: Durations) -> float | None:
+    found = [shard.rest.estimate(known) for shard in stage.shards if shard.is_open]
     return None if None in found else sum(seconds or 0.0 for seconds in found)
 
 
-def _starts_in(
-    state: TrackerState, stages: Sequence[StageRecord], means: Mapping[str, float], now: float
-) -> float:
+def _starts_in(state: TrackerState, stages: Sequence[StageRecord], now: float) -> float:
     """Tell when the first of some stages may start, at the earliest that can be known."""
     mine = {stage.id for stage in stages}
     soonest = float("inf")
@@ -97,12 +96,12 @@ def _starts_in(
         before = (stage.waits & state.running) - mine
         if not before:
             continue
-        lasts = [_lasts_on(state.stages[id], means, now) for id in before]
+        lasts = [_lasts_on(state.stages[id], state.durations, now) for id in before]
         soonest = min(soonest, max(lasts))
     return soonest
 
 
-def _lasts_on(stage: StageRecord, means: Mapping[str, float], now: float) -> float:
+def _lasts_on(stage: StageRecord, known: Durations, now: float) -> float:
     """Tell how long a stage goes on: as long as its longest shard, if it is known."""
     if stage.started is None:
         return float("inf")
@@ -110,19 +109,17 @@ def _lasts_on(stage: StageRecord, means: Mapping[str, float], now: float) -> flo
     for shard in stage.shards:
         if shard.is_open:
             silent = now - max(stage.started, shard.rest.news or stage.started)
-            seconds = shard.rest.estimate(means)
+            seconds = shard.rest.estimate(known)
             lasts = max(lasts, silent if seconds is None else seconds - silent)
     return lasts
 
 
-def _gain(
-    state: TrackerState, stages: Sequence[StageRecord], means: Mapping[str, float]
-) -> tuple[float, str]:
+def _gain(state: TrackerState, stages: Sequence[StageRecord]) -> tuple[float, str]:
     """Tell how many seconds another cut of stages that follow each other would save, and why."""
     limits = replace(state.limits, job_start_seconds=state.job_start)
     cuts = []
     for stage in stages:
-        seconds = [shard.rest.estimate(means) for shard in stage.shards]
+        seconds = [shard.rest.estimate(state.durations) for shard in stage.shards]
         if None in seconds:
             return 0.0, ""
         known = [one or 0.0 for one in seconds]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dask_knot.run.manifest import Manifest
+from dask_knot.tracking.durations import Durations, Said
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +24,8 @@ class Remainder:
         How many tasks it has in all.
     ran : int
         How many have run, as manifests say.
+    said : mapping of str to Said
+        What the user said of its tasks, by prefix.
     planned, unknown : float, int
         What it was planned for: seconds of the tasks of which that was known, number of the others.
     news : float, optional
@@ -37,6 +40,7 @@ class Remainder:
     mix: Mapping[str, int] = field(default_factory=dict)
     size: int = 0
     ran: int = 0
+    said: Mapping[str, Said] = field(default_factory=dict)
     planned: float = 0.0
     unknown: int = 0
     news: float | None = None
@@ -49,19 +53,19 @@ class Remainder:
         """How many tasks are left."""
         return sum(self.left.values()) if self.left else max(0, self.size - self.ran)
 
-    def estimate(self, means: Mapping[str, float]) -> float | None:
+    def estimate(self, known: Durations) -> float | None:
         """Tell how many seconds are left, by what tasks take now; None if nobody knows.
 
         Parameters
         ----------
-        means : mapping of str to float
-            Seconds of a task, by prefix.
+        known : Durations
+            What tasks take.
         """
         if not self.left:
             count = sum(self.mix.values())
-            whole = self._seconds(self.mix, means) if count else None
+            whole = self._seconds(self.mix, known) if count else None
             return None if whole is None else whole * self.tasks / count
-        return self._seconds(self.left, means)
+        return self._seconds(self.left, known)
 
     def take(self, manifest: Manifest, now: float) -> None:
         """Have news: a manifest."""
@@ -97,12 +101,14 @@ class Remainder:
         """Have a second child."""
         self.has_twin = True
 
-    def _seconds(self, tasks: Mapping[str, int], means: Mapping[str, float]) -> float | None:
-        # What was said of single tasks is known for the shard as a whole only.
-        mean = self.planned / self.size if self.size and not self.unknown else None
+    def _seconds(self, tasks: Mapping[str, int], known: Durations) -> float | None:
+        # What was known when it was planned, and no longer is, is known for the shard as a whole.
+        usual = self.planned / self.size if self.size and not self.unknown else None
         total = 0.0
         for prefix, count in tasks.items():
-            seconds = means.get(prefix, mean)
+            seconds = known.means.get(prefix, usual)
+            if prefix in self.said:
+                seconds = self.said[prefix].mean(seconds, known.corrections.get(prefix))
             if count and seconds is None:
                 return None
             total += count * (seconds or 0.0)

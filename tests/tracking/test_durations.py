@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dask_knot.planning import Cost
 from dask_knot.run.manifest import Work
-from dask_knot.tracking.durations import FADING, Durations, KnownFrom
+from dask_knot.tracking.durations import FADING, Durations, KnownFrom, Said
 
 
 def work(*seconds: float) -> Work:
@@ -178,3 +178,29 @@ def test_one_shard_is_known_exactly(found: list[float]) -> None:
     deviation = sqrt(fmean([(one - mean) ** 2 for one in found]))
     assert cost.seconds == pytest.approx(mean, rel=1e-9, abs=1e-9)
     assert cost.deviation == pytest.approx(deviation, rel=1e-3, abs=1e-6 * (1 + max(found)))
+
+
+@pytest.mark.parametrize(
+    ("said", "mean", "correction"),
+    [
+        (Said(4, 0, 4.0, 1.0, 1.0), 100.0, 100.0),
+        (Said(4, 0, 400.0, 100.0, 100.0), 1.0, 0.01),
+        (Said(4, 0, 4.0, 1.0, 1.0), 2.0, None),  # good enough
+        (Said(4, 0, 103.0, 1.0, 100.0), 1.0, None),  # the short ones may have come first
+        (Said(2, 2, 2.0, 1.0, 1.0), 100.0, None),  # nothing was said of some
+        (Said(4, 0, 0.0, 0.0, 0.0), 0.001, None),  # it costs as much anyway
+    ],
+)
+def test_what_was_said_is_compared_with_what_was_seen(
+    said: Said, mean: float, correction: float | None
+) -> None:
+    known = Durations()
+    known.meet({"f": b"code"})
+    new = known.compare({"f": Work(2, 2 * mean)}, {"f": said})
+    assert known.corrections.get("f") == (correction and pytest.approx(correction))
+    assert new == ([] if correction is None else ["f"])
+    assert known.compare({"f": Work(2, 2 * mean)}, {"f": said}) == []  # told once
+    seconds = {"f-1": 2.0, "g-1": 2.0}
+    assert known.corrected(seconds) == pytest.approx({"f-1": 2.0 * (correction or 1.0), "g-1": 2.0})
+    known.meet({"f": b"other code"})
+    assert known.corrected(seconds) == seconds

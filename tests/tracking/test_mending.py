@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from dask.typing import Key
@@ -13,10 +14,11 @@ from dask_knot.run.manifest import Handed, Kind, Manifest, Output, Place, Work
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.orders import Orders
 from dask_knot.tracking import actions, events, recutting
+from dask_knot.tracking.durations import NO_CODE, Durations, Said
 from dask_knot.tracking.pace import Mending
 from dask_knot.tracking.remainder import Remainder
 
-from .hands import NAMES, Hands
+from .hands import NAMES, Hands, graph
 
 START = 10.0
 FIRST = StageId(0, 0)
@@ -280,6 +282,46 @@ def test_stages_that_have_not_started_are_cut_anew(
     assert made.last(actions.TerminateStage).stage.plan == 0  # once
 
 
+def test_what_was_said_is_planned_for_until_it_is_seen_to_be_wrong() -> None:
+    made = hands()
+    made.tell(events.CostsRecalled({("f", b""): Cost(5000.0)}, {}, {}))
+    first: list[Key] = [f"f-{n}" for n in range(4)]
+    keys: list[Key] = [f"g-{n}" for n in range(40)]
+    reads: dict[Key, list[Key]] = {**{key: [] for key in first}, **{key: first for key in keys}}
+    seconds = {key: 0.01 for key in [*keys, "g-99"]}
+    made.tell(events.GraphSubmitted(replace(graph(reads, keys), seconds=seconds)))
+    made.plan()
+    made.tell(events.StageStarted(FIRST))
+    assert len(made.plans[0].stages[1].shards) == 1
+    made.tell(events.GraphSubmitted(replace(graph({"g-99": []}, ["g-99"]), seconds=seconds)))
+    made.plan()
+    decided = commit(made, made.shard_of("g-99"), seconds=300.0)
+    assert (
+        actions.Decided("tasks of 'g' don't take what was said of them: what they took is believed")
+        in decided
+    )
+    assert actions.TerminateStage(StageId(0, 1)) in look(made, after=5.0)
+    made.plan()
+    assert len(made.plans[2].stages[0].shards) == 4
+    for _ in range(3):
+        assert not look(made, after=5.0)  # once
+
+
+def test_one_long_task_among_short_ones_is_believed() -> None:
+    made = hands()
+    made.tell(events.CostsRecalled({("f", b""): Cost(5000.0), ("g", b""): Cost(1.0)}, {}, {}))
+    first: list[Key] = [f"f-{n}" for n in range(4)]
+    keys: list[Key] = [f"g-{n}" for n in range(4)]
+    said = graph({**{key: [] for key in first}, **{key: first for key in keys}}, keys)
+    seconds = {"g-0": 4000.0, "g-1": 1.0, "g-2": 1.0, "g-3": 1.0}
+    made.tell(events.GraphSubmitted(replace(said, seconds=seconds)))
+    made.plan()
+    made.tell(events.StageStarted(FIRST))
+    learn(made, "g", 1.0)
+    for _ in range(3):
+        assert not look(made, after=5.0)
+
+
 @pytest.mark.parametrize("case", ["right", "others", "soon", "good enough"])
 def test_stages_that_stay_as_they_are(case: str) -> None:
     made = hands()
@@ -341,13 +383,18 @@ def test_the_child_that_was_overtaken_is_told() -> None:
     [
         (Remainder({"f": 3, "g": 1}, {}, 4), 7.0),
         (Remainder({"f": 3, "h": 1}, {}, 4, unknown=1), None),
-        (Remainder({"f": 3, "h": 1}, {}, 4, planned=20.0), 11.0),  # the user said of h: five
+        (Remainder({"f": 3, "h": 1}, {}, 4, planned=20.0), 11.0),  # of h it was known
+        (Remainder({"f": 3}, {}, 4, said={"f": Said(4, 0, 8.0, 1.0, 5.0)}), 6.0),
+        (Remainder({"f": 2}, {}, 2, said={"f": Said(1, 1, 8.0, 8.0, 8.0)}), 10.0),
+        (Remainder({"h": 2}, {}, 2, unknown=1, said={"h": Said(1, 1, 8.0, 8.0, 8.0)}), None),
         (Remainder({}, {"f": 20, "g": 20}, 10, ran=4), 9.0),  # of another session
         (Remainder({}, {}, 0), None),
     ],
 )
 def test_what_is_left_of_a_shard(rest: Remainder, seconds: float | None) -> None:
-    assert rest.estimate({"f": 2.0, "g": 1.0}) == seconds
+    known = Durations()
+    known.recall({("f", NO_CODE): Cost(2.0), ("g", NO_CODE): Cost(1.0)}, {})
+    assert rest.estimate(known) == seconds
 
 
 @pytest.mark.parametrize(("took", "is_asked"), [(1.0, True), (5.0, False), (50.0, False)])
