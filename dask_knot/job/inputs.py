@@ -11,7 +11,7 @@ from typing import Any
 
 from dask.typing import Key
 
-from dask_knot.errors import CorruptObjectError, InternalError, MissingObjectError, StoreError
+from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
 from dask_knot.run import codec
 from dask_knot.run.failure import Failure, describe, fail
 from dask_knot.run.layout import neighbours
@@ -132,13 +132,12 @@ class Inputs:
     def _find(
         self, key: Key, source: ShardOutput, made: Mapping[int, OutputOrError] | StoreError
     ) -> MadeOutput:
-        found = made if isinstance(made, StoreError) else made.get(source.ordinal)
+        # Not there: a value that only what was handed over reads, from an attempt that didn't know.
+        left_out = MissingObjectError(f"shard {source.shard} ended without it")
+        found = made if isinstance(made, StoreError) else made.get(source.ordinal, left_out)
         if isinstance(found, StoreError):
             return _failed(_lost(found, key, self._run.names.manifest(source.shard)))
-        if found is not None:
-            return found
-        left_out = LookupError(f"shard {source.shard} ended without {key!r}")
-        return _failed(fail(InternalError.of(left_out), key))
+        return found
 
     def _read_manifest(self, shard: ShardId) -> Mapping[int, OutputOrError] | StoreError:
         try:

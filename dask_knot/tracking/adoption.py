@@ -54,6 +54,12 @@ def is_taken(state: TrackerState, record: KeyRecord) -> bool:
     return spot is not None
 
 
+def is_found(state: TrackerState, record: KeyRecord) -> bool:
+    """Tell whether what was recalled by its name can be taken, now from whoever makes it."""
+    found = state.catalog.named(record.key)
+    return isinstance(found, Spot) and found.digest is not None and found.digest == record.digest
+
+
 def is_made_elsewhere(state: TrackerState, graph: Graph, key: Key) -> bool:
     """Take what a task reads from the catalog, if it is there and nobody here makes it."""
     spot = state.catalog.take(key, graph.digests.get(key))

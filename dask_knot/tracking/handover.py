@@ -51,6 +51,19 @@ def plan_again(
     return again
 
 
+def make_extras(state: TrackerState, shard: ShardRecord, now: float) -> list[KeyRecord]:
+    """Have made again what a shard still owed for what it had handed over; give what has left it.
+
+    Its last manifest knows nothing of it if another attempt could not read of the hand-over, or did
+    not see it any more.
+    """
+    pending = list(shard.extras.values())
+    owed = withdrawal.start_over(state, shard, pending, KeyEvent.SHARD_LOST)
+    if owed:
+        gathering.gather_again(state, owed, now)
+    return owed
+
+
 def release(state: TrackerState, shard: ShardRecord) -> None:
     """Let go of values that were written for what was handed over, and that nothing reads."""
     for record in shard.extras.values():

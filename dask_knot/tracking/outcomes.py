@@ -20,6 +20,7 @@ from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent
 from dask_knot.tracking.records import KeyRecord, ShardRecord
 from dask_knot.tracking.recovery import NARROWING, Consequence, is_own_fault, judge, narrowed
 from dask_knot.tracking.state import TrackerState
+from dask_knot.tracking.withdrawal import made_elsewhere
 
 
 def recall_costs(state: TrackerState, event: CostsRecalled, now: float) -> None:
@@ -58,6 +59,7 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
         again += _take_outputs(state, shard, event, now)
     again += handover.plan_again(state, shard, manifest.handed, now)
     if manifest.final:
+        again += handover.make_extras(state, shard, now)
         _end(state, shard)
     for record in again:
         state.detach(record)
@@ -155,6 +157,9 @@ def _end(state: TrackerState, shard: ShardRecord) -> None:
     """Close a shard that is done; an output of which its last manifest says nothing has erred."""
     for record in shard.outputs:
         if record.shard is shard and record.state is KeyState.PLANNED:
+            if record.graph is None and shard.rest.has_handed:
+                state.fail(record, KeyEvent.SHARD_FAILED, made_elsewhere(record))
+                continue
             left_out = LookupError(f"shard {shard.id} ended without an outcome of {record.key!r}")
             state.fail(record, KeyEvent.SHARD_FAILED, InternalError.of(left_out))
     state.close(shard, ShardEvent.ENDED)

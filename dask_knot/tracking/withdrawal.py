@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
 
+from dask_knot.errors import MissingObjectError
 from dask_knot.run.names import StageId
 from dask_knot.tracking import gathering
 from dask_knot.tracking.actions import TerminateStage
+from dask_knot.tracking.adoption import is_found
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent
 from dask_knot.tracking.records import KeyRecord, ShardRecord
 from dask_knot.tracking.state import TrackerState
@@ -67,14 +69,15 @@ def start_over(
 ) -> list[KeyRecord]:
     """Have outputs of a shard wait again that it was to make; give them.
 
-    What has been replaced meanwhile isn't made again: who reads it is planned anew as well.
+    What has been replaced meanwhile isn't made again: who reads it is planned anew as well. What
+    was recalled by its name can only be taken from whoever makes it by now.
     """
     taken = []
     for record in outputs:
         if record.shard is not shard or record.state is not KeyState.PLANNED:
             continue
         state.catalog.forget(record.key, shard.id)
-        if state.is_current(record) and record.graph is not None:
+        if state.is_current(record) and (record.graph is not None or is_found(state, record)):
             record.start_over(event)
             taken.append(record)
     return taken
@@ -89,7 +92,24 @@ def close(state: TrackerState, stages: Sequence[StageId], taken: Iterable[KeyRec
         state.actions.append(TerminateStage(id))
         for shard in stage.shards:
             if shard.is_open:
+                _fail_recalled(state, shard)
                 state.close(shard, ShardEvent.WITHDRAWN)
     for record in taken:
         state.detach(record)
         state.drop_if_unneeded(record)
+
+
+def _fail_recalled(state: TrackerState, shard: ShardRecord) -> None:
+    """Err what nobody here can plan: whoever waits for it would wait for ever."""
+    for record in shard.outputs:
+        is_here = record.shard is shard and record.state is KeyState.PLANNED
+        if is_here and state.is_current(record) and record.graph is None:
+            state.fail(record, KeyEvent.SHARD_FAILED, made_elsewhere(record))
+
+
+def made_elsewhere(record: KeyRecord) -> MissingObjectError:
+    """Say why there is no value of a key of which only the name is known here."""
+    return MissingObjectError(
+        f"the job that was to make {record.key!r} has handed it over, and it isn't known here to "
+        "which one: let go of it, and ask for it again"
+    )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from hashlib import blake2b
 
+import pytest
 from dask.typing import Key
 
 from dask_knot.planning import Plan, make_plan
 from dask_knot.run.archive import OneReader
-from dask_knot.run.manifest import Kind, Manifest, Output, Place
+from dask_knot.run.manifest import Handed, Kind, Manifest, Output, Place
 from dask_knot.run.names import PLANS_PER_SESSION, ShardId, StageId
 from dask_knot.run.record import Entry, ScatterRecord
 from dask_knot.session.recorder import Recorder
@@ -366,6 +367,39 @@ def test_a_recalled_key_that_is_lost_errs_since_nobody_has_its_task() -> None:
     assert second.answers() == {"a": "erred"}
     second.ask({"a": []}, "a")  # now somebody has
     assert second.has_plan()
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_recalled_key_that_was_handed_over_is_taken_where_it_is_made_by_now(
+    is_known: bool,
+) -> None:
+    log = Log()
+    first, second = Holder(log, 0), Holder(log, 1)
+    first.ask(TASKS, *TASKS)
+    first.plan()
+    shard = first.shard_of("a")
+    second.tell(events.EntriesFound(second.recorder.news()))
+    second.tell(events.KeyRecalled("a", ASKED))
+    handed = Handed([0], {"a": 1})
+
+    def tell(told: Holder, part: int | None) -> None:
+        name = NAMES.manifest(shard, part)
+        manifest = Manifest(part is None, 1, [], [], handed=handed)
+        told.tell(events.ManifestFound(shard, name, manifest))
+
+    tell(first, 0)
+    first.plan()
+    tell(second, 0)
+    assert second.answers() == {}
+    if is_known:
+        second.tell(events.EntriesFound(second.recorder.news()))
+    tell(second, None)
+    if is_known:
+        assert second.answers() == {}
+        second.find(first.shard_of("a"))
+    assert second.answers() == {"a": "done" if is_known else "erred"}
+    if not is_known:
+        assert "has handed it over" in str(second.last(actions.FailKey).failure)
 
 
 def test_a_recalled_failure_is_told() -> None:

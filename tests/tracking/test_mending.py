@@ -215,6 +215,26 @@ def test_a_value_that_is_still_to_come_is_waited_for() -> None:
     assert request.external == {"x-0": shard.stage}
 
 
+def test_a_value_that_was_to_come_and_does_not_is_made_again() -> None:
+    """A twin, or an attempt that could not read of the hand-over, ends without it."""
+    made = hands(slots=1)
+    reads: dict[Key, list[Key]] = {"x-0": [], "f-1": [], "g-0": ["f-1", "x-0"]}
+    made.tell(events.CostsRecalled({(p, b""): Cost(0.1) for p in "xfg"}, {}, {}))
+    made.submit(reads, "g-0")
+    made.plan()
+    shard = made.shard_of("g-0")
+    commit(made, shard, ["none"], part=0, handed=Handed([0], {"f": 1, "g": 1}, ["x-0"]))
+    made.plan()
+    commit(made, shard, ["g-0"])
+    assert {*made.last(actions.MakePlan).request.dependencies} == {"x-0"}
+    made.plan()
+    commit(made, made.shard_of("x-0"), ["x-0"])
+    commit(made, made.shard_of("g-0"), ["g-0"])
+    assert [a.key for a in made.all(actions.FinishKey)] == ["g-0"]
+    made.forget("g-0")
+    assert made.is_clean()
+
+
 def test_stages_that_read_what_is_handed_over_are_planned_with_it() -> None:
     made = hands()
     keys: list[Key] = [f"f-{n}" for n in range(8)]
