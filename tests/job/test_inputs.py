@@ -233,7 +233,7 @@ def test_a_value_that_cannot_be_loaded_fails_its_readers_only(run: Rehearsal) ->
 def test_an_input_that_was_handed_over_is_lost_here(run: Rehearsal) -> None:
     """Its reader was submitted before: it is planned again, behind whoever makes the value now.
 
-    So is the reader of what an attempt didn't know to be needed: it could not read of the hand-over.
+    So is the reader of what an attempt didn't know to be needed, as it knew of no hand-over.
     """
     handed = Manifest(True, 1, [], handed=Handed([1], {"b": 1}))
     assert run.write_manifest(ManifestId(MAKER, None), handed, []) is not None
