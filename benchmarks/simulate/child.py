@@ -92,7 +92,7 @@ class ShardProgram:
         """Look at the orders when it looks next, if they concern it."""
         now, first = self._clock.time(), self._work.options.part_seconds
         if self._orders() and self._looks_at <= now:
-            look = timetable.next_look(first, LONGEST, now - self._begin)
+            look = timetable.next_look(first, LONGEST * first, now - self._begin)
             self._looks_at = self._begin + look
             self._clock.call_later(self._looks_at - now, self._obey)
 
@@ -294,5 +294,5 @@ class ShardProgram:
         self._site.at_work.get(self._shard.stage, {}).pop(self, None)
         elapsed = max(0.0, self._clock.time() - self._begin)
         first = self._work.options.part_seconds
-        looks = timetable.count_looks(first, LONGEST, elapsed)
+        looks = timetable.count_looks(first, LONGEST * first, elapsed)
         self._site.traffic.requests["get"] += looks

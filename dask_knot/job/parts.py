@@ -20,10 +20,10 @@ from dask_knot.run.failure import Failure
 from dask_knot.run.names import ShardId
 from dask_knot.run.run import Run
 
-#: So many seconds lie at most between two questions what is wanted of a shard: slots may be idle
-#: until it hands over. A question is one GET, 0.4 millionths of a dollar: those of a thousand
-#: children cost 0.07 dollars an hour, where their cores cost about 40.
-LONGEST = 20.0
+#: So many intervals of parts lie at most between two questions what is wanted of a shard, usually
+#: 20 seconds: slots may be idle until it hands over. A question is one GET, 0.4 millionths of a
+#: dollar: those of a thousand children cost 0.07 dollars an hour, where their cores cost about 40.
+LONGEST = 4
 #: While a task runs, parts are not written more often than this, in seconds.
 SHORTEST_INTERVAL = 0.1
 
@@ -200,14 +200,14 @@ class Interest:
     def __init__(self, run: Run, shard: ShardId, first: float) -> None:
         self._run = run
         self._shard = shard
-        self._pause = first
+        self._first = self._pause = first
         self._next = time.monotonic() + first
 
     def look(self) -> Wish:
         """Tell what is wanted, as far as that is known; most calls only look at the clock."""
         if time.monotonic() < self._next:
             return Wish.NOTHING
-        self._pause = min(2 * self._pause, LONGEST)
+        self._pause = min(2 * self._pause, LONGEST * self._first)
         self._next = time.monotonic() + self._pause
         try:
             orders = self._run.read_orders(self._shard.stage)

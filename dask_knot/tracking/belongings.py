@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from dask.typing import Key
+
+from dask_knot.run.manifest import Output
+
+
+class SetAside(NamedTuple):
+    """A value that is there and that nobody needs: as an output, and its type."""
+
+    output: Output
+    type: tuple[bytes, str]
 
 
 @dataclass(slots=True, eq=False)
@@ -16,10 +28,13 @@ class Belongings:
         Its objects, or None when they were deleted.
     stored : int
         Bytes of the values in them.
+    aside : dict of Key to SetAside
+        Values that nobody needs while the shard runs on: tasks that it hands over may need them.
     """
 
     names: set[str] | None = field(default_factory=set)
     stored: int = 0
+    aside: dict[Key, SetAside] = field(default_factory=dict)
 
     @property
     def are_gone(self) -> bool:
@@ -34,6 +49,15 @@ class Belongings:
         """Have objects in the store."""
         assert self.names is not None
         self.names |= names
+
+    def set_aside(self, key: Key, value: SetAside) -> None:
+        """Have a value that nobody needs for now."""
+        self.aside[key] = value
+
+    def take_up(self) -> dict[Key, SetAside]:
+        """Give what was set aside, which it isn't any more."""
+        taken, self.aside = self.aside, {}
+        return taken
 
     def come_back(self) -> None:
         """Have objects again, though nobody knows which."""

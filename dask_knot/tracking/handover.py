@@ -6,6 +6,10 @@ look for it where it won't be, so they are taken back and planned with it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from dask.typing import Key
+
 from dask_knot.plural import many
 from dask_knot.run.manifest import Handed, Manifest
 from dask_knot.tracking import gathering, withdrawal
@@ -27,9 +31,14 @@ def note(state: TrackerState, shard: ShardRecord, manifest: Manifest) -> None:
     shard.own.write({state.names.claim(shard.id)})
     graphs = dict.fromkeys(r.graph for r in _given(shard, handed) if r.graph is not None)
     for number, key in enumerate(handed.extra):
-        graph = next((graph for graph in graphs if key in graph.tasks), None)
-        if graph is not None:
-            _keep(state, shard, KeyRecord(key, graph), shard.width + number, graph)
+        if (record := _missing(state, key, graphs)) is not None:
+            record.start_over(KeyEvent.NEEDED)
+            record.stay(shard, shard.width + number)
+    for key, value in shard.own.take_up().items():
+        if (record := _missing(state, key, graphs)) is not None:
+            record.start_over(KeyEvent.NEEDED)
+            record.adopt(shard, value.output.ordinal)
+            record.find(KeyEvent.VALUE_FOUND, *value)
 
 
 def plan_again(
@@ -66,8 +75,9 @@ def make_extras(state: TrackerState, shard: ShardRecord, now: float) -> list[Key
 
 def release(state: TrackerState, shard: ShardRecord) -> None:
     """Let go of values that were written for what was handed over, and that nothing reads."""
-    for record in shard.extras.values():
-        state.drop_if_unneeded(record)
+    for record in (*shard.extras.values(), *shard.outputs):
+        if record.shard is shard:
+            state.drop_if_unneeded(record)
 
 
 def _given(shard: ShardRecord, handed: Handed) -> list[KeyRecord]:
@@ -78,15 +88,16 @@ def _given(shard: ShardRecord, handed: Handed) -> list[KeyRecord]:
     return [r for r in found if r.shard is shard and r.state is KeyState.PLANNED]
 
 
-def _keep(
-    state: TrackerState, shard: ShardRecord, new: KeyRecord, ordinal: int, graph: Graph
-) -> None:
-    """Have a record of a value that was inside a shard, unless there is one of its key."""
-    record = state.keys.setdefault(new.key, new)
-    if record.state is KeyState.GONE:
-        record.made_by(graph)
-        record.start_over(KeyEvent.NEEDED)
-        record.stay(shard, ordinal)
+def _missing(state: TrackerState, key: Key, graphs: Iterable[Graph]) -> KeyRecord | None:
+    """Find or make the record of a value that is only inside a shard, or was let go."""
+    graph = next((graph for graph in graphs if key in graph.tasks), None)
+    record = state.keys.get(key)
+    if graph is None or (record is not None and record.state is not KeyState.GONE):
+        return None
+    if record is None:
+        record = state.keys[key] = KeyRecord(key, graph)
+    record.made_by(graph)
+    return record
 
 
 def _words(shard: ShardRecord, handed: Handed, stages: int) -> str:

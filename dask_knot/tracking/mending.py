@@ -37,9 +37,9 @@ LONG = 3.0
 #: which costs the client about a hundredth of its time.
 PAUSE = 0.25
 PAUSE_FOR_SHARD = 2e-4
-#: A child looks for what it is asked every 20 seconds at most: who hasn't answered by then won't
-#: soon.
-ANSWERED = 30.0
+#: A child looks for what it is asked every four intervals of parts, at most: who hasn't answered
+#: after so many won't soon.
+ANSWERED = 6.0
 
 
 def note_start(state: TrackerState, event: StageStarted, now: float) -> None:
@@ -103,7 +103,7 @@ def _unanswered(state: TrackerState, now: float) -> int:
     """Count the children that were asked a moment ago, and may hand over soon."""
     stages = (state.stages[id] for id in state.running if state.stages[id].has_orders)
     return sum(
-        shard.is_open and shard.rest.is_unanswered(now - ANSWERED)
+        shard.is_open and shard.rest.is_unanswered(now - ANSWERED * state.mending.least)
         for stage in stages
         for shard in stage.shards
     )

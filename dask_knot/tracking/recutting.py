@@ -50,7 +50,7 @@ def recut(state: TrackerState, now: float) -> None:
     stages = [state.stages[id] for id in ids]
     if not stages or not all(_may_go(state, stage) for stage in stages):
         return
-    if _starts_in(state, stages, now) < state.job_start / 2:
+    if _starts_in(state, stages, now) < state.limits.job_start_seconds / 2:
         return  # some may start before they are ended
     gain, text = _gain(state, stages)
     if gain <= 0:

@@ -19,6 +19,7 @@ from dask_knot.tracking.actions import (
     TellChildren,
     TerminateStage,
 )
+from dask_knot.tracking.belongings import SetAside
 from dask_knot.tracking.catalog import Catalog
 from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.durations import Durations
@@ -183,10 +184,19 @@ class TrackerState:
             return
         untold = record.state is KeyState.ERRED and record.is_known and not record.is_answered
         if record.state is not KeyState.GONE and not untold:
+            self._set_aside(record)
             record.go()
             self.detach(record)
         if not record.is_known and self.is_current(record):
             del self.keys[record.key]
+
+    def _set_aside(self, record: KeyRecord) -> None:
+        """Remember a value of a shard that runs on: it may hand over tasks that read it."""
+        shard, output = record.shard, record.output
+        is_there = record.state is KeyState.STORED and output is not None
+        if is_there and shard is not None and shard.is_open and not shard.rest.has_handed:
+            assert output is not None
+            shard.own.set_aside(record.key, SetAside(output, record.type))
 
     def is_current(self, record: KeyRecord) -> bool:
         """Tell whether nothing took the place of a record."""
@@ -222,6 +232,7 @@ class TrackerState:
             self.unsettled.discard(stage.id)
         self.open_shards -= 1
         self.let_go(shard.leave_inputs())
+        shard.own.take_up()
         self._delete_if_useless(shard)
         if shard.state is not ShardState.DROPPED:
             self._terminate_if_useless(stage)

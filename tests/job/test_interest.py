@@ -67,7 +67,7 @@ def test_it_looks_ever_more_seldom(clock: Clock) -> None:
         assert child.look() is Wish.NOTHING
         looks += [second] * (store.requests["get"] - before)
     assert looks[:5] == [5, 15, 35, 55, 75]
-    assert {later - one for one, later in pairwise(looks[2:])} == {LONGEST}
+    assert {later - one for one, later in pairwise(looks[2:])} == {LONGEST * 5}
 
 
 def test_a_store_that_is_away_ends_nobody(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

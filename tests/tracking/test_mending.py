@@ -142,7 +142,7 @@ def test_one_for_each_idle_slot_and_the_longest_first() -> None:
 
 
 def test_who_was_asked_a_moment_ago_may_fill_the_slot() -> None:
-    made = hands()
+    made = hands(least=5.0)
     shards = of_map(made)
     for shard, count in zip(shards, (4, 2, 6, 10), strict=True):
         commit(made, shard, made.shard(shard).tasks[:count], part=0 if count < 10 else None)
