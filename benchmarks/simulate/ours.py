@@ -18,7 +18,8 @@ from benchmarks.simulate.batch import SimulatedBatch
 from benchmarks.simulate.child import ShardProgram
 from benchmarks.simulate.fleet import Fleet
 from benchmarks.simulate.laptop import Meter, Threads
-from benchmarks.simulate.network import Traffic
+from benchmarks.simulate.network import Traffic, read_seconds
+from benchmarks.simulate.numbers import Numbers
 from benchmarks.simulate.objects import URL, SimulatedRun, SimulatedStore
 from benchmarks.simulate.site import Site
 from benchmarks.simulate.world import Outcome, Workload, World
@@ -155,7 +156,7 @@ class _Simulation:
         session.hooks.outcomes = self._take
         session.start()
         if known:
-            session.handle([recalled(self._workload)])
+            session.handle([recalled(self._workload, self._site.run.numbers)])
         began = self._loop.time()
         session.submit(self._workload.graph)
         await self._is_over.wait()
@@ -200,11 +201,16 @@ class _Simulation:
         )
 
 
-def recalled(workload: Workload) -> CostsRecalled:
-    """Tell what an earlier session would have noted: mean and spread of each prefix."""
+def recalled(workload: Workload, numbers: Numbers) -> CostsRecalled:
+    """Tell what an earlier session would have noted: mean and spread of each prefix.
+
+    What tasks read from S3 themselves is a part of the time that they take.
+    """
     seconds: dict[str, list[float]] = {}
     nbytes: dict[str, list[float]] = {}
     for key, took in workload.seconds.items():
+        read = workload.reads.get(key)
+        took += 0.0 if read is None else read_seconds(numbers, read)
         seconds.setdefault(key_split(key), []).append(took)
         nbytes.setdefault(key_split(key), []).append(workload.nbytes.get(key, 0))
     return CostsRecalled(

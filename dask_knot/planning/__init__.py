@@ -10,13 +10,15 @@ The way of one request
     `graph` numbers the tasks that are needed, inputs before readers (`adjacency` has the edges and
     the walk); `workload` measures the work behind each; `partition` cuts them into levels of
     shards, each about as heavy as `sizing` says, or a task each where nothing is known, but for
-    trees of joins (`reductions`); `folding` makes one shard of small late levels;
+    trees of joins (`reductions`), what is to be read (`arrivals`) included; `folding` makes one
+    shard of small late levels, unless that would have to read much (`crossings`);
     `shards` turns numbers into keys again; `dependencies` says what each stage waits for.
 
 What may be missing
     Durations. Of a prefix that isn't in the request's `costs` nothing is assumed: its tasks get a
     job each, up to the slots' shards, because width costs one job start each and narrowness can
     cost everything; a weight they have for balance only.
+    Sizes. Where many values of unknown size are read, tasks of known length may take any time, too.
     Values from outside: the request names them all (`external`), there or still being made; a key
     that is neither a task nor external is an `UnknownInputError`, and a circle a `PlanningError`:
     the keys of the request err, nothing else does.

@@ -1,7 +1,7 @@
 """Small late levels become one shard, where running them in turn costs less than their starts.
 
 Tasks of unknown length never run in turn that could run side by side: a level with such tasks in
-more than one shard stays as it is.
+more than one shard stays as it is, and so does one that reads many values of unknown size.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dask_knot.planning.arrivals import may_be_long
+from dask_knot.planning.crossings import Crossings, Window
+from dask_knot.planning.graph import NumberedGraph
 from dask_knot.planning.partition import Block, Partition
 from dask_knot.planning.request import Limits
 from dask_knot.plural import many
@@ -28,7 +31,7 @@ class _Fold:
     is_folded: bool = False
 
 
-def fold(cut: Partition, limits: Limits) -> tuple[Partition, tuple[str, ...]]:
+def fold(graph: NumberedGraph, cut: Partition, limits: Limits) -> tuple[Partition, tuple[str, ...]]:
     """Fold runs of small levels of the same resources, from the last level to the first.
 
     Returns
@@ -38,7 +41,7 @@ def fold(cut: Partition, limits: Limits) -> tuple[Partition, tuple[str, ...]]:
     """
     if limits.tasks_per_shard is not None:
         return cut, ("nothing folded: the tasks of a shard are limited",)
-    costs = _Costs(cut, limits)
+    costs = _Costs(cut, limits, Crossings(graph, cut))
     runs: list[_Fold] = []
     reasons: list[str] = []
     last = len(cut.levels) - 1
@@ -52,28 +55,32 @@ def fold(cut: Partition, limits: Limits) -> tuple[Partition, tuple[str, ...]]:
 
 
 class _Costs:
-    def __init__(self, cut: Partition, limits: Limits) -> None:
+    def __init__(self, cut: Partition, limits: Limits, crossings: Crossings) -> None:
         self._cut = cut
         self._limits = limits
         # On one slot all is serial anyway, but shards still show progress and fail apart.
         self._lanes = max(2, limits.slots)
-        self._left = _TOLERATED * sum(cut.loads) / self._lanes
+        self._crossings = crossings
+        self._left = _TOLERATED * (sum(cut.loads) + sum(crossings.seconds)) / self._lanes
 
     def longest_run(self, last: int) -> _Fold:
         """Find how far back the levels up to one can be folded, and take it from what is left."""
         run = _Fold(last, last)
         serial = parallel = 0.0
         starts = -1
+        window = Window(self._crossings)
         for first in range(last, -1, -1):
             if not self._is_foldable(first, last):
                 break
-            if self._unknown_shards(first) > 1:
+            if self._may_be_long(first):
                 break
             loads = self._loads(first)
-            serial += sum(loads)
+            window.extend(first)
+            serial += sum(self._cut.loads[shard] for shard in self._shards(first))
             parallel += max(sum(loads) / self._lanes, max(loads))
             starts += -(-len(loads) // self._limits.slots)
-            added = serial - parallel - starts * self._limits.job_start_seconds
+            saved = parallel + starts * self._limits.job_start_seconds
+            added = serial + window.seconds - saved
             if added > self._left:
                 break
             run = _Fold(first, last, added, first < last or self._pays_alone(added, starts))
@@ -89,7 +96,7 @@ class _Costs:
             )
             return f"{levels} ({shards}) folded into one shard: {run.added:+.3g} s"
         if run.last:
-            if self._unknown_shards(run.last) > 1:
+            if self._may_be_long(run.last):
                 return f"level {run.last} ({shards}) not folded: it may be long"
             return f"level {run.last} ({shards}) not folded: it would cost too much"
         return ""
@@ -102,13 +109,20 @@ class _Costs:
         blocks = [*self._cut.levels[level], *self._cut.levels[last]]
         return len({(block.kind, block.waits) for block in blocks}) == 1
 
-    def _unknown_shards(self, level: int) -> int:
-        blocks = self._cut.levels[level]
-        return sum(self._cut.unknown[shard] > 0 for block in blocks for shard in block.shards)
+    def _may_be_long(self, level: int) -> bool:
+        """Tell whether a level's shards may take any time, one after another."""
+        shards = self._shards(level)
+        if sum(self._cut.unknown[shard] > 0 for shard in shards) > 1:
+            return True
+        return len(shards) > 1 and may_be_long(self._crossings.unsized(level), self._limits)
+
+    def _shards(self, level: int) -> Sequence[int]:
+        return [shard for block in self._cut.levels[level] for shard in block.shards]
 
     def _loads(self, level: int) -> Sequence[float]:
-        blocks = self._cut.levels[level]
-        return [self._cut.loads[shard] for block in blocks for shard in block.shards]
+        """Give the seconds of a level's shards, what they read of others included."""
+        reading = self._crossings.seconds
+        return [self._cut.loads[shard] + reading[shard] for shard in self._shards(level)]
 
 
 def _rebuild(cut: Partition, runs: Sequence[_Fold]) -> Partition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dask.typing import Key
@@ -15,7 +15,6 @@ from dask_knot.planning.resources import Resources
 
 # Calling even an empty task takes about this long, and a weight above 0 keeps ratios defined.
 _LEAST_SECONDS = 1e-6
-_NOT_LOOKED = Cost(0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,11 @@ class NumberedGraph:
         1 for tasks of which nothing is known.
     unevenness : float
         Variance of the known work, for each second of it: tasks of one prefix differ so much.
+    reading : list of float or None
+        Seconds that a job takes to read each task's value, if another one made it; None if its size
+        isn't known. Empty where nothing is known of any task: then it decides nothing.
+    external_reading : dict of Key to float or None
+        The same of values from outside.
     """
 
     keys: list[Key]
@@ -41,6 +45,8 @@ class NumberedGraph:
     weights: list[float]
     unknown: bytearray
     unevenness: float
+    reading: Sequence[float | None]
+    external_reading: Mapping[Key, float | None]
     kinds: list[int]
     resources: list[Resources]
     wanted: list[int]
@@ -81,6 +87,8 @@ def build_graph(request: PlanRequest) -> NumberedGraph:
         weights=known.weights,
         unknown=known.unknown,
         unevenness=known.unevenness,
+        reading=known.reading,
+        external_reading=_external_reading(request),
         kinds=kinds,
         resources=resources,
         wanted=[number[task] for task in starts],
@@ -162,27 +170,50 @@ class _Knowledge:
     weights: list[float]
     unknown: bytearray
     unevenness: float = 0.0
+    reading: Sequence[float | None] = ()
 
 
 def _knowledge(keys: Sequence[Key], request: PlanRequest) -> _Knowledge:
-    costs = request.costs
-    if not costs and not request.seconds:
+    if not request.costs and not request.seconds:
         return _Knowledge([0.0] * len(keys), bytearray(b"\1" * len(keys)))
-    by_name: dict[Key, Cost | None] = {}
-    found: list[Cost | None] = []
-    for key in keys:
-        # Tuple keys of a collection share their first element, so splitting it once is enough.
-        name = key[0] if type(key) is tuple and key else key
-        cost = by_name.get(name, _NOT_LOOKED)
-        if cost is _NOT_LOOKED:
-            cost = costs.get(key_split(name))
-            if name is not key:
-                by_name[name] = cost
-        found.append(cost)
+    found, reading = _by_prefix(keys, request)
     for task, key in enumerate(keys if request.seconds else ()):
         if key in request.seconds:
             found[task] = Cost(request.seconds[key])
     weights = [0.0 if cost is None else max(cost.seconds, _LEAST_SECONDS) for cost in found]
     unknown = bytearray([cost is None for cost in found])
     variance = sum(cost.deviation**2 for cost in found if cost is not None and cost.deviation)
-    return _Knowledge(weights, unknown, variance / max(sum(weights), _LEAST_SECONDS))
+    return _Knowledge(weights, unknown, variance / max(sum(weights), _LEAST_SECONDS), reading)
+
+
+def _by_prefix(
+    keys: Iterable[Key], request: PlanRequest
+) -> tuple[list[Cost | None], list[float | None]]:
+    """Look up what is known by prefix: the costs of tasks, and the seconds to read their values."""
+    costs, bandwidth = request.costs, request.limits.bandwidth
+    reading_of = {prefix: nbytes / bandwidth for prefix, nbytes in request.nbytes.items()}
+    prefixes: dict[Key, str] = {}
+    found: list[Cost | None] = []
+    reading: list[float | None] = []
+    for key in keys:
+        if type(key) is tuple and key:
+            # Tuple keys of a collection share their first element: splitting it once is enough.
+            prefix = prefixes.get(key[0])
+            if prefix is None:
+                prefix = prefixes[key[0]] = key_split(key[0])
+        else:
+            prefix = key_split(key)
+        found.append(costs.get(prefix))
+        reading.append(reading_of.get(prefix))
+    return found, reading
+
+
+def _external_reading(request: PlanRequest) -> Mapping[Key, float | None]:
+    if not request.external or not (request.costs or request.seconds):
+        return {}
+    bandwidth, known = request.limits.bandwidth, request.external_nbytes
+    _, reading = _by_prefix(request.external, request)
+    return {
+        key: known[key] / bandwidth if key in known else by_prefix
+        for key, by_prefix in zip(request.external, reading, strict=True)
+    }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import compress
 from operator import not_
 
+from dask_knot.planning.arrivals import Arriving, Expected
 from dask_knot.planning.graph import NumberedGraph
 from dask_knot.planning.reductions import IN_A_ROW, columns_of_joins
 from dask_knot.planning.request import Limits
@@ -85,6 +86,7 @@ class _Cutting:
         self._graph = graph
         self._limits = limits
         self._work: Workload = measure_workload(graph, limits)
+        self._expected = Expected(graph, limits)
         fan_in = _COLLECTS * widest(limits)
         self._components = find_components(graph, self._work.hubs, fan_in)
         self._waiting = graph.inputs.sizes()
@@ -186,11 +188,9 @@ class _Cutting:
 
     def _columns(self, tasks: Sequence[int]) -> list[list[int]]:
         seconds, hidden = self._work.seconds.total(tasks), self._work.unknown.total(tasks)
-        columns = self._count(tasks, seconds, hidden)
-        if not seconds:
-            flow: Amounts = self._work.unknown.flow
-        else:
-            flow = self._mixed(tasks, seconds / columns) if hidden else self._work.seconds.flow
+        arrivals = self._expected.at(tasks)
+        columns = self._count(tasks, seconds, hidden, arrivals)
+        flow = self._flow(tasks, columns, seconds, hidden, arrivals)
         if (followed := self._follow(tasks, columns, flow)) is not None:
             return followed
         if self._limits.tasks_per_shard is not None:
@@ -198,10 +198,13 @@ class _Cutting:
             return chunk(tasks, flow, columns, self._most)
         return spread(tasks, flow, self._components, columns)
 
-    def _count(self, tasks: Sequence[int], seconds: float, hidden: float) -> int:
+    def _count(
+        self, tasks: Sequence[int], seconds: float, hidden: float, arrivals: Arriving
+    ) -> int:
         """Decide how many columns begin with some tasks, by what is known and what is not."""
-        columns = count_columns(seconds, len(tasks), self._limits, seconds * self._graph.unevenness)
-        wide = count_unknown(hidden, len(tasks), self._limits)
+        limits, variance = self._limits, seconds * self._graph.unevenness
+        columns = count_columns(seconds + arrivals.total, len(tasks), limits, variance)
+        wide = count_unknown(hidden + arrivals.unknown, len(tasks), limits)
         if wide <= columns:
             return columns
         if self.result.levels and self._limits.tasks_per_shard is None:
@@ -215,14 +218,30 @@ class _Cutting:
             wide = few
         return max(columns, wide)
 
-    def _mixed(self, tasks: Sequence[int], fair: float) -> Amounts:
-        """Weigh what begins with each task, by seconds and by tasks of unknown length together.
+    def _flow(
+        self,
+        tasks: Sequence[int],
+        columns: int,
+        seconds: float,
+        hidden: float,
+        arrivals: Arriving,
+    ) -> Amounts:
+        """Weigh what begins with each task, by seconds and by tasks of unknown length together."""
+        if not seconds + arrivals.total:
+            return self._work.unknown.flow
+        flow: Amounts = self._work.seconds.flow
+        if arrivals.shares:
+            flow = {task: flow[task] + arrivals.shares[task] for task in tasks}
+        return self._mixed(tasks, flow, columns) if hidden else flow
+
+    def _mixed(self, tasks: Sequence[int], seconds: Amounts, columns: int) -> Amounts:
+        """Add a nominal time for tasks of unknown length.
 
         One of these counts for a little more than the heaviest that is known, and than a fair
         column: so they are dealt first, in turn, and neighbours don't share a column.
         """
-        seconds, unknown = self._work.seconds.flow, self._work.unknown.flow
-        nominal = 1.001 * max(fair, *map(seconds.__getitem__, tasks))
+        known, unknown = [seconds[task] for task in tasks], self._work.unknown.flow
+        nominal = 1.001 * max(sum(known) / columns, *known)
         return {task: seconds[task] + nominal * unknown[task] for task in tasks}
 
     def _follow(self, tasks: Sequence[int], columns: int, flow: Amounts) -> list[list[int]] | None:

@@ -47,7 +47,7 @@ def make_plan(request: PlanRequest) -> Plan:
     if not len(graph):
         return Plan(())
     cut = partition(graph, request.limits)
-    folded, reasons = fold(cut, request.limits)
+    folded, reasons = fold(graph, cut, request.limits)
     blocks = split_blocks(folded, request.limits.array_size)
     stages = _stages(request, graph, folded, blocks)
     joined = join_upstream(stages, request.limits.upstream_arrays, request.default)

@@ -31,6 +31,8 @@ class Limits:
         Shards of a stage at most (AWS Batch: children of an array job).
     upstream_arrays : int
         Dependencies of a stage at most (AWS Batch: ids in ``dependsOn``).
+    bandwidth : float
+        Bytes a second that one job reads of values that other jobs have made.
     """
 
     slots: int
@@ -40,6 +42,7 @@ class Limits:
     tasks_per_shard: int | None = None
     array_size: int = 10_000
     upstream_arrays: int = 20
+    bandwidth: float = 1e9
 
     def __post_init__(self) -> None:
         smallest = {
@@ -54,8 +57,9 @@ class Limits:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name} must be at least {least}, not {value}")
-        if not self.target_seconds > 0:
-            raise ValueError(f"target_seconds must be above 0, not {self.target_seconds}")
+        for name in ("target_seconds", "bandwidth"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,10 @@ class PlanRequest:
         nothing is known, and nothing is assumed.
     seconds : mapping of key to float
         What single tasks take, as the user said; goes before ``costs``.
+    nbytes : mapping of str to float
+        The bytes of values, by prefix, as far as they are known.
+    external_nbytes : mapping of key to float
+        The bytes of single values of ``external``; goes before ``nbytes``.
     resources : mapping of key to Resources
         The tasks that need other resources than ``default``.
     default : Resources
@@ -118,6 +126,8 @@ class PlanRequest:
     external: Mapping[Key, Hashable | None] = field(default_factory=dict)
     costs: Mapping[str, Cost] = field(default_factory=dict)
     seconds: Mapping[Key, float] = field(default_factory=dict)
+    nbytes: Mapping[str, float] = field(default_factory=dict)
+    external_nbytes: Mapping[Key, float] = field(default_factory=dict)
     resources: Mapping[Key, Resources] = field(default_factory=dict)
     default: Resources = field(default_factory=Resources)
     is_ordered: bool = False

@@ -105,8 +105,11 @@ def fair_share(seconds: float, limits: Limits) -> float:
     """Give the seconds of some work that one slot may have; on one slot all of it and more."""
     if limits.slots == 1:
         return inf
+    # A stage costs one job start for certain, and gains about what the shares of the work behind a
+    # task (those of others that read it, too) leave out.
+    least = min(limits.target_seconds, limits.job_start_seconds)
     # A little more than fair, so that rounding decides nothing.
-    return 1.001 * max(limits.target_seconds, seconds / limits.slots)
+    return 1.001 * max(least, seconds / limits.slots)
 
 
 def fair_count(tasks: float, limits: Limits) -> float:

@@ -213,4 +213,5 @@ def _limits(settings: Settings) -> Limits:
         shards_per_slot=tempo.shards_per_slot,
         target_seconds=tempo.target,
         job_start_seconds=tempo.job_start,
+        bandwidth=tempo.bandwidth,
     )

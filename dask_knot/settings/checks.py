@@ -119,6 +119,15 @@ def memory(name: str, value: Any) -> int | None:
     return int(size)
 
 
+def bandwidth(name: str, value: Any) -> int:
+    """Take bytes a second."""
+    try:
+        return int(memory(name, value) or 0)
+    except ConfigurationError:
+        text = 'bytes a second from 1 MiB on, such as "100 MB"'
+        raise wrong(name, value, text) from None
+
+
 def seconds(name: str, value: Any) -> float:
     """Take a time, in seconds."""
     if isinstance(value, str):

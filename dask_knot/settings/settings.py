@@ -55,7 +55,7 @@ CONFIGURED = Configured.CONFIGURED
 
 @dataclass(frozen=True, slots=True)
 class Tempo:
-    """Numbers that depend on the engine: seconds, and `shards_per_slot`."""
+    """Numbers that depend on the engine: seconds, `shards_per_slot`, and bytes a second."""
 
     gather_quiet: float
     gather_longest: float
@@ -66,6 +66,7 @@ class Tempo:
     target: float
     job_start: float
     shards_per_slot: int
+    bandwidth: int
     progress_after: float
     preload: tuple[str, ...] = ()
 
@@ -223,6 +224,7 @@ _CHECKS: dict[str, Check] = {
 _TEMPO_CHECKS: dict[str, Check] = {
     **{field.name: checks.seconds for field in fields(Tempo)},
     "shards_per_slot": checks.count,
+    "bandwidth": checks.bandwidth,
     "preload": lambda name, value: checks.names(name, value or []),
 }
 

@@ -204,6 +204,8 @@ def _request(state: TrackerState, draft: Draft, wanted: list[KeyRecord]) -> Plan
         external={key: _maker(record) for key, record in draft.reads.items()},
         costs=state.durations.costs(),
         seconds=state.durations.corrected(draft.seconds()),
+        nbytes=dict(state.durations.nbytes),
+        external_nbytes=_sizes(draft),
         resources=draft.resources,
         default=state.default,
         limits=limits,
@@ -212,6 +214,15 @@ def _request(state: TrackerState, draft: Draft, wanted: list[KeyRecord]) -> Plan
 
 def _is_ordered(draft: Draft) -> bool:
     return any(graph.priorities for graph in {*draft.origin.values()})
+
+
+def _sizes(draft: Draft) -> dict[Key, float]:
+    """Name the bytes of the values that are there."""
+    return {
+        key: record.output.nbytes
+        for key, record in draft.reads.items()
+        if record.state is KeyState.STORED and record.output is not None
+    }
 
 
 def _first(draft: Draft, keys: Iterable[Key]) -> Iterable[Key]:

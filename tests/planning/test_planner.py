@@ -79,7 +79,8 @@ def test_slow_neighbours_are_spread_before_a_sum_too() -> None:
 def test_tree_reduction_is_two_stages() -> None:
     tasks, last = tree(4096)
     known = {"leaf": Cost(0.5), "sum": Cost(0.5)}
-    plan = make_plan(replace(request(tasks, [last], slots=4), costs=known))
+    sizes = {"leaf": 8.0, "sum": 8.0}
+    plan = make_plan(replace(request(tasks, [last], slots=4), costs=known, nbytes=sizes))
     assert widths(plan) == [16, 1]
     assert len(plan.stages[1].shards[0].inputs) <= 32
     assert plan.stages[1].depends_on == (Dependency(0),)

@@ -24,7 +24,9 @@ LIMITS = st.builds(
     tasks_per_shard=st.sampled_from((None, None, 1, 2, 5)),
     array_size=st.sampled_from((10_000, 1, 2, 3)),
     upstream_arrays=st.sampled_from((20, 2, 3)),
+    bandwidth=st.sampled_from((1e9, 1e8)),
 )
+SIZES = st.sampled_from((0.0, 8.0, 1e8, 1e11))
 COSTS = st.builds(Cost, st.floats(0, 100), st.floats(0, 300))
 
 
@@ -50,6 +52,8 @@ def requests(draw: st.DrawFn) -> PlanRequest:
         external=external,
         costs=draw(st.dictionaries(st.sampled_from(PREFIXES), COSTS)),
         seconds=draw(st.dictionaries(st.sampled_from(tasks), st.floats(0, 100), max_size=5)),
+        nbytes=draw(st.dictionaries(st.sampled_from((*PREFIXES, "outside")), SIZES)),
+        external_nbytes=draw(st.dictionaries(st.sampled_from([*external]), SIZES)),
         resources=draw(st.dictionaries(st.sampled_from(tasks), kinds, max_size=10)),
     )
 

@@ -213,8 +213,9 @@ def test_unknown_neighbours_share_no_shard(seconds: list[float | None], limits: 
 @settings(max_examples=100, deadline=None)
 @given(requests())
 def test_folding_takes_no_unknown_task_another_ones_shard(request: PlanRequest) -> None:
-    cut = partition(build_graph(request), request.limits)
-    folded, _ = fold(cut, request.limits)
+    graph = build_graph(request)
+    cut = partition(graph, request.limits)
+    folded, _ = fold(graph, cut, request.limits)
     for level in cut.levels:
         shards = [shard for block in level for shard in block.shards if cut.unknown[shard]]
         first = {shard: cut.shard_of.index(shard) for shard in shards}
