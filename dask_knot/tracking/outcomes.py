@@ -53,13 +53,11 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
     shard.rest.take(manifest, now)
     handover.note(state, shard, manifest)
     shard.rest.have_left(stage.tally.ran(shard.rest.left, manifest))
-    again = _take_outputs(state, shard, event, now)
-    # Of what is tried again, inputs may be adopted from this very manifest.
+    again = _take_all(state, shard, event, now)
+    # Of what is made again, inputs may be adopted from this very manifest.
     while any(record.state is KeyState.PLANNED for record in _told_of(shard, manifest)):
-        again += _take_outputs(state, shard, event, now)
-    again += handover.plan_again(state, shard, manifest.handed, now)
+        again += _take_all(state, shard, event, now)
     if manifest.final:
-        again += handover.make_extras(state, shard, now)
         _end(state, shard)
     for record in again:
         state.detach(record)
@@ -67,6 +65,17 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
     for record in shard.outputs if shard.alive else ():
         if record.shard is shard:
             state.drop_if_unneeded(record)  # its client has left
+
+
+def _take_all(
+    state: TrackerState, shard: ShardRecord, event: ManifestFound, now: float
+) -> list[KeyRecord]:
+    """Note all that a manifest says; give what is made again."""
+    again = _take_outputs(state, shard, event, now)
+    again += handover.plan_again(state, shard, event.manifest.handed, now)
+    if event.manifest.final:
+        again += handover.make_extras(state, shard, now)
+    return again
 
 
 def _take_outputs(

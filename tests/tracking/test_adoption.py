@@ -369,6 +369,23 @@ def test_a_recalled_key_that_is_lost_errs_since_nobody_has_its_task() -> None:
     assert second.has_plan()
 
 
+def test_what_was_handed_over_reads_what_the_same_shard_has_made() -> None:
+    log = Log()
+    first, reads = Holder(log, 0), dict[Key, list[Key]]({"a": [], "b": ["a"], "c": []})
+    first.ask(reads, "a", "b")
+    first.plan()
+    shard = first.shard_of("b")
+    a, b = map(first.shard(shard).outputs.index, "ab")
+    second = Holder(log, 1)
+    second.ask(reads, "b")  # and not what it reads
+    place = Place(NAMES.manifest(shard), 0, 1)
+    made = [Output(a, Kind.FINISHED, place, 8, 0, 1.0, 2.0)]
+    last = Manifest(True, 1, made, [(b"pickled", "int")], handed=Handed([b], {"b": 1}))
+    second.tell(events.ManifestFound(shard, place.name, last, is_old=True))
+    assert second.last(actions.MakePlan).request.external == {"a": None}
+    assert second.plan().inputs == {"a": place}
+
+
 @pytest.mark.parametrize("is_known", [True, False])
 def test_a_recalled_key_that_was_handed_over_is_taken_where_it_is_made_by_now(
     is_known: bool,
