@@ -103,7 +103,7 @@ def _stage_row(one: Portrait, stage: StageView) -> tuple[str, ...]:
 
 
 def _conditions(stage: StageView) -> str:
-    counts, handed = stage.counts, sum(stage.handed)
+    counts, handed = stage.counts, sum(sum(one.values()) for one in stage.handed)
     words = [f"{counts[one]:,} {one.value}" for one in ShardCondition if counts[one]]
     return ", ".join([*words, *([f"{many('task', handed)} handed over"] if handed else [])])
 
@@ -113,9 +113,7 @@ def _states(counts: Mapping[JobStatus, int]) -> str:
 
 
 def _tasks(stage: StageView, done: Mapping[str, int]) -> str:
-    return ", ".join(
-        f"{prefix} {done.get(prefix, 0):,}/{n:,}" for prefix, n in stage.record.tasks.items()
-    )
+    return ", ".join(f"{prefix} {done.get(prefix, 0):,}/{n:,}" for prefix, n in stage.tasks.items())
 
 
 def _stages(id: StageId, others: Sequence[StageId]) -> str:

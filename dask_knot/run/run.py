@@ -262,13 +262,14 @@ class Run:
         self._store.put(self.names.erred(shard), [])
 
     def claim(self, shard: ShardId, claimant: Claimant) -> Claimant:
-        """Claim what a shard has handed over, and tell who holds it: whoever was first.
-
-        One request, and another one if there is a claim already.
-        """
-        name = self.names.claim(shard)
-        if self._store.put_new(name, claimant.encode()):
+        """Claim what a shard has handed over, and tell who holds it: whoever was first."""
+        if self._store.put_new(self.names.claim(shard), claimant.encode()):
             return claimant
+        return self.read_claim(shard)
+
+    def read_claim(self, shard: ShardId) -> Claimant:
+        """Tell who has claimed what a shard has handed over; raises what `claim` does."""
+        name = self.names.claim(shard)
         return Claimant.decode(name, self._store.get(name))
 
     def read_manifest(self, id: ManifestId) -> Commit:

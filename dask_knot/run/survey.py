@@ -21,7 +21,7 @@ class Survey:
     erred : set of ShardId
         Shards whose last manifest tells of errors, or will when it is there.
     claimed : set of ShardId
-        Shards that are done, and whose tasks somebody has claimed in part: clients, or the shard.
+        Shards whose tasks somebody has claimed in part: clients, or the shard.
     sessions : sequence of int
         The numbers of the sessions that have opened it.
     """
@@ -47,12 +47,12 @@ class Survey:
 def survey(names: Names, sizes: Mapping[str, int]) -> Survey:
     """Read what the names and sizes of a run's objects tell."""
     manifests = list(names.parse_manifests(sizes))
-    done = (id.shard for id in manifests if id.part is None and not id.is_lost)
+    begun = {id.shard for id in manifests}
     return Survey(
         len(sizes),
         sum(sizes.values()),
         manifests,
         frozenset(names.parse_erred(sizes)),
-        frozenset(shard for shard in done if names.claim(shard) in sizes),
+        frozenset(shard for shard in begun if names.claim(shard) in sizes),
         names.parse_sessions(name for name in sizes if name.startswith(names.sessions)),
     )

@@ -45,7 +45,7 @@ def _view(plan: PlanRecord, marks: Marks) -> PlanView:
     for number, stage in enumerate(plan.stages):
         id = StageId(plan.number, number)
         shards = [ShardId(id, index) for index in range(len(stage.outputs))]
-        handed = [marks.handed.get(shard, 0) for shard in shards]
+        handed = [marks.handed.get(shard, {}) for shard in shards]
         stages.append(StageView(id, stage, [*map(marks.condition, shards)], handed))
     return PlanView(plan, stages)
 

@@ -10,6 +10,7 @@ from functools import partial
 
 from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
 from dask_knot.run.names import ManifestId, ShardId, StageId
+from dask_knot.run.orders import Claimant
 from dask_knot.run.presence import RunInfo, SessionInfo
 from dask_knot.run.record import Entry, PlanRecord
 from dask_knot.run.run import Run
@@ -121,8 +122,7 @@ def _listed(run: Run, info: RunInfo) -> RunView:
         sessions = dict(
             zip(found.sessions, pool.map(partial(_session, run), found.sessions), strict=True)
         )
-        claimed = sorted(found.claimed)
-        handed = dict(zip(claimed, pool.map(partial(_handed, run), claimed), strict=True))
+        handed = dict(pool.map(partial(_handed, run), _claimed(found)))
     is_bound = info.engine != "aws"
     marks = Marks(found.done, found.erred, found.lost, are_bound=is_bound, handed=handed)
     return RunView(run, info, sessions, (), found, marks)
@@ -149,13 +149,32 @@ def _jobs(run: Run, plan: int) -> Mapping[int, str]:
         return {}
 
 
-def _handed(run: Run, shard: ShardId) -> int:
-    """Count the tasks that a shard which is done has handed over."""
+def _claimed(found: Survey) -> list[list[ManifestId]]:
+    """List the manifests that may tell what shards have handed over: the last one, or all parts.
+
+    The newest parts come first: little is done after it.
+    """
+    by_shard: dict[ShardId, list[ManifestId]] = {shard: [] for shard in sorted(found.claimed)}
+    done = found.done
+    for id in sorted(found.manifests, key=lambda id: id.part or 0, reverse=True):
+        is_telling = id.part is None or id.shard not in done
+        if id.shard in by_shard and is_telling and not id.is_lost:
+            by_shard[id.shard].append(id)
+    return [ids for ids in by_shard.values() if ids]
+
+
+def _handed(run: Run, ids: Sequence[ManifestId]) -> tuple[ShardId, Mapping[str, int]]:
+    """Count the tasks that a shard has handed over, by prefix; not those that it took back."""
+    shard = ids[0].shard
     try:
-        handed = run.read_manifest(ManifestId(shard, None)).manifest.handed
+        # Of a shard that is done, its last manifest tells what a client has claimed.
+        if ids[0].part is not None and run.read_claim(shard) is not Claimant.CLIENT:
+            return shard, {}
+        parts = (run.read_manifest(id).manifest.handed for id in ids)
+        handed = next((one for one in parts if one is not None), None)
     except (MissingObjectError, CorruptObjectError):
-        return 0
-    return sum(handed.tasks.values()) if handed is not None else 0
+        return shard, {}
+    return shard, {} if handed is None else handed.tasks
 
 
 def _session(run: Run, number: int) -> SessionInfo | None:

@@ -29,9 +29,7 @@ def done_by_prefix(
         If the store can't be read.
     """
     whole = {stage.id: stage for stage in there.stages if _is_whole(stage)}
-    found = {
-        stage.id: Counter(stage.record.tasks if stage.id in whole else {}) for stage in there.stages
-    }
+    found = {stage.id: stage.tasks if stage.id in whole else Counter() for stage in there.stages}
     wanted = [
         id
         for id in manifests

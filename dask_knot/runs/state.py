@@ -60,8 +60,8 @@ class Marks:
         Stages whose session has said that it won't submit them.
     are_bound : bool
         Whether jobs end with their session, as on this machine.
-    handed : mapping of ShardId to int
-        How many of their tasks shards that are done have handed over: later plans have these.
+    handed : mapping of ShardId to mapping of str to int
+        How many of their tasks shards have handed over, by prefix: later plans have these.
     """
 
     done: Set[ShardId] = frozenset()
@@ -71,7 +71,7 @@ class Marks:
     jobs: Mapping[StageId, bool] | None = None
     withdrawn: Set[StageId] = frozenset()
     are_bound: bool = True
-    handed: Mapping[ShardId, int] = field(default_factory=dict)
+    handed: Mapping[ShardId, Mapping[str, int]] = field(default_factory=dict)
 
     def condition(self, shard: ShardId) -> ShardCondition:
         """Tell what became of a shard, whatever later plans make."""
@@ -98,12 +98,17 @@ class StageView:
     id: StageId
     record: RecordedStage
     conditions: Sequence[ShardCondition]
-    handed: Sequence[int]
+    handed: Sequence[Mapping[str, int]]
 
     @property
     def counts(self) -> Counter[ShardCondition]:
         """How many of its shards are in which condition."""
         return Counter(self.conditions)
+
+    @property
+    def tasks(self) -> Counter[str]:
+        """How many tasks it has, by prefix, but for those that were handed over."""
+        return Counter(self.record.tasks) - sum(map(Counter, self.handed), Counter())
 
     @property
     def is_replaced(self) -> bool:
@@ -126,7 +131,7 @@ class StageView:
     def _tasks(self, wanted: Collection[ShardCondition]) -> int:
         sizes = self.record.sizes or self.record.outputs
         shards = zip(sizes, self.handed, self.conditions, strict=True)
-        return sum(max(0, n - given) for n, given, one in shards if one in wanted)
+        return sum(max(0, n - sum(given.values())) for n, given, one in shards if one in wanted)
 
 
 @dataclass(frozen=True, slots=True)

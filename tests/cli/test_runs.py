@@ -298,5 +298,6 @@ def test_what_a_session_has_withdrawn_is_left(folder: Path) -> None:
 def test_show_says_what_was_handed_over(folder: Path) -> None:
     one = made(folder)
     one.hand_over(ShardId(FIRST, 1), 3, Claimant.CLIENT)
-    assert "2 done, 3 tasks handed over" in good(folder, "show", "climate")
-    assert "12 of 12" in good(folder, "show", "climate")
+    shown = good(folder, "show", "climate")
+    assert "2 done, 3 tasks handed over  load 7/7" in shown
+    assert "12 of 12" in shown

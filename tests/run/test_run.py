@@ -314,8 +314,10 @@ def test_a_survey_tells_what_there_is(run: Run, store: Store) -> None:
     assert found.claimed == set()
     assert found.objects == len(store.list("a-run/")) == 7
     run.claim(SHARD, Claimant.CLIENT)
-    run.claim(ShardId(FIRST, 4), Claimant.CLIENT)  # it isn't done
-    assert run.survey().claimed == {SHARD}
+    run.claim(ShardId(FIRST, 4), Claimant.CHILD)  # it isn't done
+    run.claim(ShardId(FIRST, 7), Claimant.CLIENT)  # its manifests are gone
+    assert run.survey().claimed == {SHARD, ShardId(FIRST, 4)}
+    assert run.read_claim(ShardId(FIRST, 4)) is Claimant.CHILD
     found = run.survey()
     assert found.nbytes == sum(store.sizes("a-run/").values()) > 0
 

@@ -112,12 +112,22 @@ class MadeRun:
         done = Manifest(True, 1, [output], [(b"", "int")], {prefix: Work(5, 1.0)})
         assert self.run.write_manifest(ManifestId(shard, None), done, [value])
 
-    def hand_over(self, shard: ShardId, tasks: int, claimant: Claimant) -> None:
-        """Commit a shard that was to hand over so many tasks."""
-        by_client = self.run.claim(shard, claimant) is Claimant.CLIENT
-        handed = Handed((1,), {"load": tasks}) if by_client else None
-        done = Manifest(True, 1, [], [], {"load": Work(5 - tasks, 1.0)}, handed=handed)
-        assert self.run.write_manifest(ManifestId(shard, None), done, []) is not None
+    def hand_over(
+        self, shard: ShardId, tasks: int, claimant: Claimant | None, part: int | None = None
+    ) -> None:
+        """Commit a shard, or a part of it, that was to hand over so many tasks."""
+        if claimant is not None:
+            assert self.run.claim(shard, claimant) is claimant
+        is_given = part is not None or claimant is Claimant.CLIENT
+        handed = Handed((1,), {"load": tasks}) if is_given else None
+        work = {"load": Work(5 - tasks, 1.0)}
+        done = Manifest(part is None, 1, [], [], work, handed=handed)
+        assert self.run.write_manifest(ManifestId(shard, part), done, []) is not None
+
+    def part(self, shard: ShardId, number: int) -> None:
+        """Commit a part of a shard that is nothing new."""
+        part = Manifest(False, 1, [], [], {})
+        assert self.run.write_manifest(ManifestId(shard, number), part, []) is not None
 
     def err(self, shard: ShardId, key: str = "load-1") -> None:
         """Commit a shard whose task raised."""

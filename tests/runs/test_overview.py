@@ -50,6 +50,19 @@ def test_what_shards_have_handed_over_is_read_from_their_last_manifests(tmp_path
     made.hand_over(ShardId(stage, 1), 3, Claimant.CHILD)  # which took it back
     made.finish(ShardId(stage, 2))
     view = read_run(made.run, made.info, Observer(lambda line: pytest.fail(line)))
-    assert view.marks.handed == {ShardId(stage, 0): 3, ShardId(stage, 1): 0}
+    assert view.marks.handed == {ShardId(stage, 0): {"load": 3}, ShardId(stage, 1): {}}
     there = view.progression()
     assert (there.done_tasks, there.all_tasks) == (12, 12)
+
+
+def test_what_running_shards_have_handed_over_is_read_from_their_parts(tmp_path: Path) -> None:
+    made = MadeRun(tmp_path, "mended")
+    made.plan(0, [["load-0", "load-1", "load-2", "load-3"]])
+    first, second, third = (ShardId(StageId(0, 0), n) for n in range(3))
+    made.hand_over(first, 3, Claimant.CLIENT, part=1)
+    made.part(first, 2)
+    made.hand_over(second, 3, Claimant.CHILD, part=1)
+    made.hand_over(third, 2, None, part=1)  # nobody has claimed it yet
+    view = read_run(made.run, made.info, Observer(lambda line: pytest.fail(line)))
+    assert view.marks.handed == {first: {"load": 3}, second: {}}
+    assert view.progression().all_tasks == 4 * 5 - 3

@@ -66,7 +66,7 @@ def test_states(marks: Marks, state: RunState, done: int) -> None:
 
 def test_what_was_handed_over_is_counted_where_it_is_planned_again() -> None:
     later = plan(1, B, sizes=(2,))
-    marks = Marks(done=DONE | {TWO}, handed={TWO: 2}, alive={0})
+    marks = Marks(done=DONE | {TWO}, handed={TWO: {"load": 2}}, alive={0})
     found = progression([PLAN, later], marks)
     assert (found.done_tasks, found.all_tasks) == (5, 7)
     assert found.state is RunState.RUNNING
