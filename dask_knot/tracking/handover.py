@@ -24,6 +24,8 @@ from dask_knot.tracking.words import child_name
 def note(state: TrackerState, shard: ShardRecord, manifest: Manifest) -> None:
     """Note what a shard doesn't run any more, and which values it has written for that."""
     handed = manifest.handed
+    if manifest.final and shard.rest.is_asked and shard.id is not None:
+        shard.own.write({state.names.claim(shard.id)})  # the child's, if it has taken all back
     if handed is None or shard.rest.has_handed:
         return
     assert shard.id is not None

@@ -14,6 +14,7 @@ from dask_knot.tracking.actions import TerminateStage
 from dask_knot.tracking.adoption import is_found
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent
 from dask_knot.tracking.records import KeyRecord, ShardRecord
+from dask_knot.tracking.stages import StageRecord
 from dask_knot.tracking.state import TrackerState
 
 
@@ -28,13 +29,13 @@ def can_be_planned(shard: ShardRecord) -> bool:
 
 def readers(state: TrackerState, records: Iterable[KeyRecord]) -> set[StageId]:
     """Name the stages that are to read some values which aren't there yet."""
-    chosen = {id(record) for record in records}
-    return {
-        stage
-        for stage in state.running
-        for shard in state.stages[stage].shards
-        if shard.is_open and any(id(record) in chosen for record in shard.inputs)
-    }
+    chosen = {id(record) for record in records if record.readers}
+    return {id for id in state.running if chosen and _reads(state.stages[id], chosen)}
+
+
+def _reads(stage: StageRecord, chosen: Set[int]) -> bool:
+    inputs = (record for shard in stage.shards if shard.is_open for record in shard.inputs)
+    return any(id(record) in chosen for record in inputs)
 
 
 def with_followers(state: TrackerState, first: Set[StageId]) -> list[StageId]:

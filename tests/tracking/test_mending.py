@@ -260,6 +260,20 @@ def test_a_shard_whose_child_was_first_has_handed_over_nothing() -> None:
     assert asked(made) == set()
 
 
+def test_the_claim_of_a_child_goes_with_its_shard() -> None:
+    made = hands()
+    first, *others = of_map(made)
+    for shard in others:
+        commit(made, shard)
+    look(made, after=1000.0)
+    assert asked(made) == {0}
+    commit(made, first)
+    made.forget(*(f"f-{n}" for n in range(40)))
+    deleted = {name for a in made.all(actions.DeleteObjects) for name in a.names}
+    assert NAMES.claim(first) in deleted
+    assert NAMES.claim(others[0]) not in deleted
+
+
 def two_steps(made: Hands, second: int, known: dict[str, float]) -> None:
     """Plan a step, and one behind it that needs all of it."""
     made.tell(events.CostsRecalled({(p, b""): Cost(s) for p, s in known.items()}, {}, {}))
