@@ -115,7 +115,7 @@ def _words(stage: StageId, asked: Sequence[_Excess], idle: int) -> str:
     who = child_name(first.shard.id)
     if len(asked) > 1:
         who = f"{many('job', len(asked))} of {stage_name(stage)}"
-    why = f"{'each ' if len(asked) > 1 else ''}has {first.why} at most"
+    why = f"{'each ' if len(asked) > 1 else ''}has at most {first.why}"
     text = f"{who} {'are' if len(asked) > 1 else 'is'} asked to hand over what hasn't begun: "
     return f"{text}{why}, and {many('slot', idle)} {'is' if idle == 1 else 'are'} idle"
 

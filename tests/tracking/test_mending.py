@@ -94,7 +94,7 @@ def test_who_has_much_before_it_is_asked_while_slots_are_idle() -> None:
     (why,) = [action.text for action in decided if isinstance(action, actions.Decided)]
     assert why == (
         "job 0 of stage 0.0 is asked to hand over what hasn't begun: "
-        "has 205.00 s of work left at most, and 3 slots are idle"
+        "has at most 205.00 s of work left, and 3 slots are idle"
     )
     assert look(made) == []  # once
 
@@ -129,7 +129,7 @@ def test_who_is_at_one_task_for_long_is_asked_for_those_that_wait_behind_it() ->
     decided = look(made, after=3 * START)
     assert asked(made) == {0}
     (why,) = [action.text for action in decided if isinstance(action, actions.Decided)]
-    assert "has 2 tasks waiting behind one that takes long" in why
+    assert "has at most 2 tasks waiting behind one that takes long" in why
 
 
 def test_one_for_each_idle_slot_and_the_longest_first() -> None:
