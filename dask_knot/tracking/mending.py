@@ -84,7 +84,7 @@ def _ask_for_more(state: TrackerState, idle: int, now: float) -> None:
     paired = {id for stage in state.running for id in state.stages[stage].pairs}
     found: list[_Excess] = []
     for stage in ready_stages(state):
-        if stage.started is not None and stage.id not in paired:
+        if stage.started is not None and stage.id not in paired and not stage.is_narrow:
             for shard in stage.shards:
                 if shard.is_open and not shard.rest.is_asked:
                     found += _excess(state, stage, shard, now)

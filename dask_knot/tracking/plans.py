@@ -123,7 +123,8 @@ def _record_stage(
     id = counted.id
     waits, pairs = _upstream(id, planned)
     own = state.names.pack(id), state.names.orders(id)
-    stage = StageRecord(id, *own, counted, waits=waits, pairs=pairs)
+    is_narrow = draft.tasks_per_shard is not None
+    stage = StageRecord(id, *own, counted, waits=waits, pairs=pairs, is_narrow=is_narrow)
     state.stages[id] = stage
     state.running.add(id)
     state.open_shards += len(planned.shards)

@@ -68,7 +68,8 @@ def _waiting(state: TrackerState) -> list[StageRecord]:
 
 def _may_go(state: TrackerState, stage: StageRecord) -> bool:
     """Tell whether a stage can be planned anew as a whole; other sessions' can't."""
-    return is_waiting(state, stage) and all(
+    may_be = is_waiting(state, stage) and not stage.is_narrow
+    return may_be and all(
         not shard.is_adopted and withdrawal.can_be_planned(shard) for shard in stage.shards
     )
 

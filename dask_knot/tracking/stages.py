@@ -26,6 +26,8 @@ class StageRecord:
     open, needed, kept : int
         Its shards that aren't done, those of them that make something that is needed, and all that
         have objects.
+    is_narrow : bool
+        It looks for a task that ends its process: it stays as it was cut.
     has_orders : bool
         The object `orders` tells its children what they are to do.
     """
@@ -43,6 +45,7 @@ class StageRecord:
     open: int = 0
     needed: int = 0
     kept: int = 0
+    is_narrow: bool = False
     has_orders: bool = False
 
     def start(self, now: float) -> None:

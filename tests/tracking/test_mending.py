@@ -15,6 +15,7 @@ from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.orders import Orders
 from dask_knot.tracking import actions, events, recutting
 from dask_knot.tracking.durations import NO_CODE, Durations, Said
+from dask_knot.tracking.events import Ending
 from dask_knot.tracking.pace import Mending
 from dask_knot.tracking.remainder import Remainder
 
@@ -272,6 +273,20 @@ def test_the_claim_of_a_child_goes_with_its_shard() -> None:
     deleted = {name for a in made.all(actions.DeleteObjects) for name in a.names}
     assert NAMES.claim(first) in deleted
     assert NAMES.claim(others[0]) not in deleted
+
+
+def test_where_a_task_is_looked_for_that_ends_its_process_nothing_is_mended() -> None:
+    made = hands()
+    first, *others = of_map(made, 160)
+    made.fail(first, Ending.KILLED)
+    made.plan()
+    stage = StageId(1, 0)
+    assert len(made.shard(ShardId(stage, 0)).tasks) == 3
+    made.tell(events.StageStarted(stage))
+    for shard in [*others, *(ShardId(stage, n) for n in range(1, 14))]:
+        commit(made, shard)
+    look(made, after=1000.0)
+    assert asked(made, stage) == set()
 
 
 def two_steps(made: Hands, second: int, known: dict[str, float]) -> None:
