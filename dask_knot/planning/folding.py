@@ -41,7 +41,7 @@ def fold(graph: NumberedGraph, cut: Partition, limits: Limits) -> tuple[Partitio
     """
     if limits.tasks_per_shard is not None:
         return cut, ("nothing folded: the tasks of a shard are limited",)
-    costs = _Costs(cut, limits, Crossings(graph, cut))
+    costs = _Costs(graph, cut, limits)
     runs: list[_Fold] = []
     reasons: list[str] = []
     last = len(cut.levels) - 1
@@ -55,12 +55,13 @@ def fold(graph: NumberedGraph, cut: Partition, limits: Limits) -> tuple[Partitio
 
 
 class _Costs:
-    def __init__(self, cut: Partition, limits: Limits, crossings: Crossings) -> None:
+    def __init__(self, graph: NumberedGraph, cut: Partition, limits: Limits) -> None:
         self._cut = cut
         self._limits = limits
         # On one slot all is serial anyway, but shards still show progress and fail apart.
         self._lanes = max(2, limits.slots)
-        self._crossings = crossings
+        self._crossings = crossings = Crossings(graph, cut)
+        self._wanted = {cut.shard_of[task] for task in graph.wanted} if graph.waits else set()
         self._left = _TOLERATED * (sum(cut.loads) + sum(crossings.seconds)) / self._lanes
 
     def longest_run(self, last: int) -> _Fold:
@@ -106,8 +107,19 @@ class _Costs:
         return starts > 0 and added <= self._left / 10
 
     def _is_foldable(self, level: int, last: int) -> bool:
+        """Tell whether two levels can be one shard, which waits if one of their blocks does."""
         blocks = [*self._cut.levels[level], *self._cut.levels[last]]
-        return len({(block.kind, block.waits) for block in blocks}) == 1
+        if len({block.kind for block in blocks}) > 1:
+            return False
+        free = [block for block in blocks if not block.waits]
+        return len(free) in (0, len(blocks)) or self._may_wait(free, last)
+
+    def _may_wait(self, blocks: Sequence[Block], last: int) -> bool:
+        """Tell whether nothing long, nobody and nothing behind it waits if some blocks do."""
+        shards = [shard for block in blocks for shard in block.shards]
+        if any(self._cut.unknown[shard] or shard in self._wanted for shard in shards):
+            return False
+        return all(block.waits for level in self._cut.levels[last + 1 :] for block in level)
 
     def _may_be_long(self, level: int) -> bool:
         """Tell whether a level's shards may take any time, one after another."""
@@ -133,7 +145,8 @@ def _rebuild(cut: Partition, runs: Sequence[_Fold]) -> Partition:
         groups = [[shard] for block in blocks for shard in block.shards]
         if run.is_folded:
             groups = [[shard for group in groups for shard in group]]
-            blocks = [Block(blocks[0].kind, range(1), blocks[0].waits)]
+            waits = any(block.waits for block in blocks)
+            blocks = [Block(blocks[0].kind, range(1), waits)]
         level = []
         for block in blocks:
             first = len(folded.loads)

@@ -41,7 +41,7 @@ class NumberedGraph:
     readers: Adjacency
     literals: dict[int, list[Key]]
     external: dict[int, list[Key]]
-    waits: set[int]  # tasks that read what is still being made
+    waits: set[int]  # tasks that read what is still being made, directly or over others
     weights: list[float]
     unknown: bytearray
     unevenness: float
@@ -72,18 +72,15 @@ def build_graph(request: PlanRequest) -> NumberedGraph:
         inputs.append(map(number.__getitem__, numbering.noted(task)))
     keys = [numbering.keys[task] for task in order]
     known = _knowledge(keys, request)
+    external = {number[task]: found for task, found in numbering.external.items()}
     resources, kinds = _resource_classes(keys, request)
     return NumberedGraph(
         keys=keys,
         inputs=inputs,
         readers=inputs.reversed_edges(),
         literals={number[task]: found for task, found in numbering.literals.items()},
-        external={number[task]: found for task, found in numbering.external.items()},
-        waits={
-            number[task]
-            for task, found in numbering.external.items()
-            if any(request.external[key] is not None for key in found)
-        },
+        external=external,
+        waits=_waiting(external, inputs, request),
         weights=known.weights,
         unknown=known.unknown,
         unevenness=known.unevenness,
@@ -149,6 +146,22 @@ class _Numbering:
             else:
                 tasks.append(number)
         return tasks
+
+
+def _waiting(
+    external: Mapping[int, Iterable[Key]], inputs: Adjacency, request: PlanRequest
+) -> set[int]:
+    """Name the tasks that have to wait for what is being made outside of the plan."""
+    waits = {
+        task
+        for task, found in external.items()
+        if any(request.external[key] is not None for key in found)
+    }
+    if waits:
+        for task, upstream in enumerate(inputs):
+            if not waits.isdisjoint(upstream):
+                waits.add(task)
+    return waits
 
 
 def _resource_classes(

@@ -224,6 +224,31 @@ def test_what_waits_for_values_that_are_being_made_keeps_nothing_else_waiting() 
     assert waits == {"a": False, "b": True, "sum": True}
 
 
+def test_what_has_to_wait_is_few_stages() -> None:
+    # Each step reads the one before it, and what another plan still makes.
+    tasks: dict[Key, list[Key]] = {f"a-{n}": [] for n in range(4)}
+    tasks |= {f"b-{n}": [f"a-{n % 4}", f"late-{n}"] for n in range(8)}
+    tasks |= {f"c-{n}": [f"b-{n}", f"b-{n + 1}"] for n in range(7)}
+    tasks |= {f"d-{n}": [f"c-{n}", f"c-{n + 1}"] for n in range(6)}
+    request = PlanRequest(
+        tasks,
+        ["d-0", "d-3", "d-5"],
+        Limits(4, job_start_seconds=60),
+        external={f"late-{n}": "elsewhere" for n in range(8)},
+        costs={name: Cost(0.1) for name in "abcd"},
+        nbytes={name: 8.0 for name in ("a", "b", "c", "d", "late")},
+    )
+    plan = make_plan(request)
+    check_plan(request, plan)
+    assert widths(plan) == [1]
+    # Somebody waits for one of the first.
+    plan = make_plan(replace(request, wanted=[*request.wanted, "a-0"]))
+    assert widths(plan) == [4, 1]
+    # Nobody knows how long they take.
+    plan = make_plan(replace(request, costs={name: Cost(0.1) for name in "bcd"}))
+    assert widths(plan) == [4, 1]
+
+
 def test_what_reads_values_that_are_there_waits_for_nothing() -> None:
     dependencies: dict[Key, list[Key]] = {"a": [], "sum": ["a", "there"]}
     plan = make_plan(PlanRequest(dependencies, ["sum"], Limits(slots=1), external={"there": None}))
