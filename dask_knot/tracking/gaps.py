@@ -137,6 +137,9 @@ def _is_stale(state: TrackerState, draft: Draft, record: KeyRecord) -> bool:
 def _replace(state: TrackerState, draft: Draft, record: KeyRecord) -> None:
     """Make, or read from elsewhere, what a draft would read in vain."""
     key = record.key
+    if key in draft.tasks and record.state in THERE_OR_COMING and state.is_current(record):
+        draft.discard(key)  # a draft that was taken in reads it, and it would be made once more
+        return
     if key not in draft.tasks:
         waiting = state.draft_of(record)
         if waiting is not None:

@@ -18,7 +18,7 @@ from dask_knot.tracking.pace import Pace
 from dask_knot.tracking.state import TrackerState
 from dask_knot.tracking.tracker import Tracker
 
-from .hands import graph
+from .hands import Hands, graph
 from .memory import remembered
 
 PACE = Pace(quiet=0.1, longest=2.0)
@@ -142,6 +142,25 @@ def test_after_a_pause_a_graph_goes_at_once_again() -> None:
 def prioritized(key: str, priority: float) -> events.GraphSubmitted:
     found = replace(graph({key: []}, [key]), priorities={key: priority}, priority=priority)
     return events.GraphSubmitted(found)
+
+
+def test_what_is_made_already_for_a_draft_that_is_taken_in_is_not_made_again() -> None:
+    made = Hands(Pace(0.0, 1000.0))
+
+    def submit(reads: dict[Key, list[Key]], key: Key, priority: float, *outside: Key) -> None:
+        found = replace(graph(reads, [key], *outside), priority=priority)
+        made.tell(events.GraphSubmitted(found), events.KeyAsked(key, 0))
+
+    submit({"first": []}, "first", 0)  # its plan is being made: all others wait
+    submit({"x": [], "y": ["x"]}, "y", 1)
+    submit({"x": []}, "x", 2)
+    submit({"x": [], "z": ["x"]}, "z", 0)
+    submit({"last": ["z"]}, "last", 1, "z")
+    made.forget("x")
+    made.plan(), made.plan()
+    assert set(made.plans[1].stages[0].shards[0].outputs) == {"x"}
+    assert set(made.last(actions.MakePlan).request.dependencies) == {"y", "z", "last"}
+    assert not made.all(actions.TerminateStage)
 
 
 def test_a_higher_priority_is_planned_first() -> None:
