@@ -23,7 +23,8 @@ class Bound:
     share
         All work, shared evenly by all slots as if they had been there from the start.
     packing
-        Tasks can't be divided: of k x slots + 1 tasks some slot gets k + 1.
+        Tasks can't be divided: of k x slots + 1 tasks some slot gets k + 1. No slot is there before
+        an instance has booted, which takes each the time that is usual, on average.
     slowest
         As `chain`, on an instance that boots as slowly as any.
     upload
@@ -57,7 +58,7 @@ def bound_of(shape: Shape, slots: int) -> Bound:
     return Bound(
         chain=chain + cold,
         share=sum(seconds) / slots,
-        packing=packed(seconds, slots),
+        packing=packed(seconds, slots) + cold,
         slowest=chain + cold + shape.numbers.boot_longest - mean_boot(shape.numbers),
         upload=chain + sum(shape.given.values()) / shape.numbers.client_up,
     )
