@@ -105,7 +105,10 @@ class Lookout:
             if self._outage.is_present:
                 is_new = self._outage.age(self._now()) < AT_FIRST
                 delay = min(1.0, tempo.patience / 5) if is_new else max(1.0, tempo.poll_slowest)
-            is_alone = self.neighbours is None or await self._beside(self._is_alone)
+            # Asked each time, just before: what others wait for must not be taken back.
+            is_alone = self._tracker.is_mending(self._now()) and (
+                self.neighbours is None or await self._beside(self._is_alone)
+            )
             self._driver.handle([events.Ticked(is_alone)])
 
     async def _wait(self, delay: float) -> None:
@@ -166,7 +169,7 @@ class Lookout:
     def _is_alone(self) -> bool:
         """Tell whether nobody else waits for what runs: what can't be found out isn't so."""
         try:
-            return self.neighbours is None or self.neighbours.are_away()
+            return self.neighbours is None or not self.neighbours.others()
         except Exception as error:  # the store is away: it is told when jobs are looked at
             logger.debug("other sessions can't be looked for: %s", error)
             return False

@@ -59,8 +59,6 @@ class Neighbours:
     own: int
     now: Callable[[], float]
     _pulses: dict[int, _Pulse] = field(default_factory=dict)
-    _looked: float = float("-inf")
-    _are_away: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def is_alive(self, session: int) -> bool:
@@ -105,20 +103,6 @@ class Neighbours:
             for number in self.record.list_sessions()
             if number != self.own and self.is_alive(number)
         ]
-
-    def are_away(self) -> bool:
-        """Tell whether no other session was there a moment ago; the store is asked now and then.
-
-        Raises
-        ------
-        StoreError
-            If it can't be asked.
-        """
-        now = self.now()
-        if now - self._looked >= READ_AGAIN_AFTER:
-            self._are_away = not self.others()
-            self._looked = now
-        return self._are_away
 
     def _feel(self, session: int, pulse: _Pulse) -> None:
         now = self.now()

@@ -12,6 +12,7 @@ from dask.typing import Key
 
 from dask_knot.plural import many
 from dask_knot.run.manifest import Handed, Manifest
+from dask_knot.run.names import StageId
 from dask_knot.tracking import gathering, withdrawal
 from dask_knot.tracking.actions import Decided
 from dask_knot.tracking.graph import Graph
@@ -48,6 +49,7 @@ def plan_again(
 ) -> list[KeyRecord]:
     """Have planned what a shard has handed over; give what has left it."""
     again: list[KeyRecord] = []
+    behind: set[StageId] = set()
     # What is planned may adopt other outputs of this very shard, that it has handed over as well.
     while handed is not None and (given := _given(shard, handed)):
         stages = withdrawal.with_followers(state, withdrawal.readers(state, given))
@@ -56,9 +58,11 @@ def plan_again(
         gathering.gather_again(state, [*wait, *taken], now, is_handed=not stages)
         withdrawal.close(state, stages, taken)
         again += wait
+        behind.update(stages)
         if not wait:
             break
-        state.actions.append(Decided(_words(shard, handed, len(stages))))
+    if handed is not None and again:
+        state.actions.append(Decided(_words(shard, handed, len(behind))))
     return again
 
 
@@ -105,5 +109,6 @@ def _missing(state: TrackerState, key: Key, graphs: Iterable[Graph]) -> KeyRecor
 def _words(shard: ShardRecord, handed: Handed, stages: int) -> str:
     assert shard.id is not None
     count = sum(handed.tasks.values())
-    text = f"{child_name(shard.id)} has handed over {many('task', count)}, which are planned again"
+    which = "which is" if count == 1 else "which are"
+    text = f"{child_name(shard.id)} has handed over {many('task', count)}, {which} planned again"
     return text + (f" with {many('stage', stages)} behind it" if stages else "")

@@ -51,10 +51,15 @@ def note_start(state: TrackerState, event: StageStarted, now: float) -> None:
             state.note_start(now - stage.ready)  # none of them waited for a slot
 
 
+def is_due(state: TrackerState, now: float) -> bool:
+    """Tell whether it is time to look at what runs."""
+    pause = max(PAUSE * state.job_start, PAUSE_FOR_SHARD * state.open_shards)
+    return bool(state.running) and now - state.mended >= pause and not state.is_leaving
+
+
 def mend(state: TrackerState, event: Ticked, now: float) -> None:
     """Look at what runs, and decide what is to be mended; others might wait for what is."""
-    pause = max(PAUSE * state.job_start, PAUSE_FOR_SHARD * state.open_shards)
-    if not (state.running and event.is_alone) or now - state.mended < pause or state.is_leaving:
+    if not (event.is_alone and is_due(state, now)):
         return
     state.note_mending(now)
     for stage in ready_stages(state):

@@ -176,6 +176,10 @@ class Tracker:
             if shard.is_open and shard.id is not None
         ]
 
+    def is_mending(self, now: float) -> bool:
+        """Tell whether it is time to look whether what runs is to be mended."""
+        return mending.is_due(self._state, now)
+
     def orders_of(self, stage: StageId) -> Orders:
         """Tell what the children of a stage are to do."""
         known = self._state.stages.get(stage)

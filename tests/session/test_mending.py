@@ -130,6 +130,33 @@ def said_to_be_quick(count: int) -> events.Graph:
     return digested(events.Graph(tasks, list(tasks), seconds=dict.fromkeys(tasks, 0.1)))
 
 
+def test_who_is_not_alone_any_more_knows_it_at_once(tmp_path: Path) -> None:
+    """What is mended by one session is what no other one waits for."""
+
+    async def scene(stage: Stage) -> None:
+        first, _ = stage.open()
+        heard: list[bool] = []
+        handle = first._tracker.handle
+
+        def listen(event: events.Event, now: float) -> list[actions.Action]:
+            if isinstance(event, events.Ticked):
+                heard.append(event.is_alone)
+            return handle(event, now)
+
+        first._tracker.handle = listen  # type: ignore[method-assign]
+        first.submit(said_to_be_quick(4))
+        await asyncio.sleep(BOOT + 10)
+        assert True in heard
+        second, _ = stage.open()
+        heard.clear()
+        await asyncio.sleep(60)
+        assert heard
+        assert True not in heard
+        await stage.close(first, second)
+
+    play_together(tmp_path, True, scene)
+
+
 def test_what_a_shard_hands_over_is_made_once_for_all_sessions(tmp_path: Path) -> None:
     """The first session has its shard handed over while another one waits for that as well."""
 
