@@ -120,21 +120,22 @@ def _gain(state: TrackerState, stages: Sequence[StageRecord]) -> tuple[float, st
     limits = replace(state.limits, job_start_seconds=state.job_start)
     cuts = []
     for stage in stages:
+        tasks = sum(shard.size for shard in stage.shards)
+        if not tasks:
+            continue  # it stands between others
         seconds = [shard.rest.estimate(state.durations) for shard in stage.shards]
         if None in seconds:
             return 0.0, ""
         known = [one or 0.0 for one in seconds]
-        tasks = sum(shard.size for shard in stage.shards)
         cuts.append(Cut(len(known), tasks, sum(known), max(known)))
     tasks = sum(cut.tasks for cut in cuts)
     worth = WORTH * limits.job_start_seconds + PLANNING * tasks
     before, after, jobs = sum(cut.lasts(limits) for cut in cuts), *best(cuts, limits)
     shards = sum(cut.shards for cut in cuts)
     seconds = format_time(sum(cut.seconds for cut in cuts))
-    text = (
-        f"{many('task', tasks)} take {seconds} as is known now, which "
-        f"{many('job', jobs)} can do instead of {shards}"
-    )
+    text = f"{many('task', tasks)} take {seconds} as is known now"
+    if jobs != shards:
+        text += f", which {many('job', jobs)} can do instead of {shards}"
     saves_jobs = 4 * jobs <= shards and 4 * (shards - jobs) >= limits.slots
     return (max(before - after - worth, float(saves_jobs)), text)
 

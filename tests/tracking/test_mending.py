@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from dask.typing import Key
 
-from dask_knot.planning import Cost, Limits
+from dask_knot.planning import Cost, Limits, Resources
 from dask_knot.run.manifest import Handed, Kind, Manifest, Output, Place, Work
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.orders import Orders
@@ -329,6 +329,29 @@ def test_stages_that_have_not_started_are_cut_anew(
     assert len(stage.shards) == shards != before
     look(made)
     assert made.last(actions.TerminateStage).stage.plan == 0  # once
+
+
+def test_stages_in_front_of_one_that_joins_others_are_cut_anew() -> None:
+    made = hands(upstream_arrays=2)
+    known = {"f": 5000.0, "a": 0.01, "b": 0.01, "c": 0.01, "z": 0.01}
+    made.tell(events.CostsRecalled({(p, b""): Cost(s) for p, s in known.items()}, {}, {}))
+    first: list[Key] = [f"f-{n}" for n in range(4)]
+    joined: list[Key] = [f"{p}-{n}" for p in "abc" for n in range(40)]
+    last: list[Key] = [f"z-{n}" for n in range(4)]
+    reads: dict[Key, list[Key]] = {key: [] for key in first}
+    reads |= {key: first for key in joined} | {key: joined for key in last}
+    sizes = {key: Resources(vcpus="abc".index(str(key)[0]) + 1) for key in joined}
+    made.tell(events.GraphSubmitted(replace(graph(reads, last), resources=sizes)))
+    made.plan()
+    stages = made.plans[0].stages
+    assert sum(not stage.shards[0].tasks for stage in stages) == 1
+    made.tell(events.StageStarted(FIRST))
+    learn(made, "a", 300.0)
+    look(made, after=5.0)
+    ended = {a.stage for a in made.all(actions.TerminateStage)}
+    assert made.shard_of("a-0").stage in ended
+    made.plan()
+    assert len(made.plans[2].stages[0].shards) == 4
 
 
 def test_what_was_said_is_planned_for_until_it_is_seen_to_be_wrong() -> None:
