@@ -150,7 +150,8 @@ class Lookout:
             if (lasted := self._outage.end(now)) is not None:
                 self._say(words_of_end(lasted, f"{many('result', _count(found))} taken up"))
         except Exception as error:  # the network, the store or Batch is away for a while
-            self._endure(error, stages)
+            if not self._driver.is_closing:  # else it is this session that goes
+                self._endure(error, stages)
             return False
         return bool(found or lost)
 

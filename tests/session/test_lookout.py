@@ -88,6 +88,28 @@ def test_a_short_outage_of_batch_loses_nothing(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
+def closed(**request: Any) -> Any:
+    """Be in the hands of threads that take nothing any more."""
+    raise RuntimeError("cannot schedule new futures after shutdown")
+
+
+@pytest.mark.parametrize("is_closing", [True, False])
+def test_of_a_session_that_closes_no_outage_is_told(tmp_path: Path, is_closing: bool) -> None:
+    async def scene(loop: VirtualLoop, engine: Any, session: Session, heard: Heard) -> None:
+        noticed: list[str] = []
+        session.hooks.notice = noticed.append
+        session.submit(shuffled(4))
+        await asyncio.sleep(BOOT)
+        engine.client.describe_jobs = closed
+        if is_closing:
+            session._driver.stop()  # a look was about to begin
+        await asyncio.sleep(session.settings.tempo.patience / 2)
+        assert bool(noticed) is not is_closing
+        del engine.client.describe_jobs
+
+    play(tmp_path, scene)
+
+
 def test_a_night_without_credentials_loses_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
