@@ -26,7 +26,7 @@ from dask_knot.tracking.records import ShardRecord
 from dask_knot.tracking.slots import idle_slots, ready_stages
 from dask_knot.tracking.stages import StageRecord
 from dask_knot.tracking.state import TrackerState
-from dask_knot.tracking.withdrawal import can_be_planned
+from dask_knot.tracking.withdrawal import can_be_planned, with_followers
 from dask_knot.tracking.words import child_name, stage_name
 
 #: What is handed over costs a job start: work of so many of them is worth it.
@@ -94,7 +94,9 @@ def _ask_for_more(state: TrackerState, idle: int, now: float) -> None:
                 if shard.is_open and not shard.rest.is_asked:
                     found += _excess(state, stage, shard, now)
     found.sort(key=lambda one: -one.seconds)
-    can_be = (one for one in found if can_be_planned(one.shard))
+    behind = {id: _planning(state, id) for id in {one.stage.id for one in found}}
+    worth = (one for one in found if one.seconds > behind[one.stage.id])
+    can_be = (one for one in worth if can_be_planned(one.shard))
     told: dict[StageId, list[_Excess]] = {}
     for one in islice(can_be, max(0, idle - _unanswered(state, now))):
         one.shard.rest.ask(now)
@@ -102,6 +104,13 @@ def _ask_for_more(state: TrackerState, idle: int, now: float) -> None:
         told.setdefault(one.stage.id, []).append(one)
     for id, asked in told.items():
         state.actions += (TellChildren(id), Decided(_words(id, asked, idle)))
+
+
+def _planning(state: TrackerState, stage: StageId) -> float:
+    """Tell for how long all that follows a stage would be planned again, at most."""
+    _, *followers = with_followers(state, {stage})
+    shards = (shard for id in followers for shard in state.stages[id].shards)
+    return recutting.PLANNING * sum(shard.size for shard in shards)
 
 
 def _unanswered(state: TrackerState, now: float) -> int:

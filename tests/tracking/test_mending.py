@@ -289,6 +289,23 @@ def test_where_a_task_is_looked_for_that_ends_its_process_nothing_is_mended() ->
     assert asked(made, stage) == set()
 
 
+@pytest.mark.parametrize(("followers", "is_asked"), [(400, True), (80_000, False)])
+def test_much_is_not_planned_again_for_little(followers: int, is_asked: bool) -> None:
+    made = hands(job_start_seconds=0.5)
+    keys: list[Key] = [f"f-{n}" for n in range(40)]
+    behind: list[Key] = [f"g-{n}" for n in range(followers)]
+    reads: dict[Key, list[Key]] = {**{key: [] for key in keys}, **{key: keys[:2] for key in behind}}
+    made.tell(events.GraphSubmitted(graph({**reads, "all": keys, "h": behind}, ["all", "h"])))
+    made.plan()
+    made.tell(events.StageStarted(FIRST))
+    first, *others = (ShardId(FIRST, n) for n in range(4))
+    for shard in others:
+        commit(made, shard, seconds=0.3)
+    commit(made, first, made.shard(first).tasks[:1], part=0, seconds=0.3)
+    look(made, after=1.0)
+    assert (asked(made) == {0}) is is_asked
+
+
 def two_steps(made: Hands, second: int, known: dict[str, float]) -> None:
     """Plan a step, and one behind it that needs all of it."""
     made.tell(events.CostsRecalled({(p, b""): Cost(s) for p, s in known.items()}, {}, {}))
