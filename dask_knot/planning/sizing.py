@@ -14,6 +14,8 @@ Amounts = Sequence[float] | Mapping[int, float]
 
 # More shards than this for each slot balance no better and cost a job start each.
 _MOST_SHARDS_PER_SLOT = 8
+# So many tasks for each slot are few, and this fine is the work of tasks that differ much.
+_FEW_FOR_SLOT = 2
 # Durations are means of a prefix: with other arguments a task may well take three times as long.
 _UNSURE = 3
 
@@ -37,7 +39,8 @@ def count_columns(seconds: float, tasks: int, limits: Limits, variance: float = 
     columns = max(idle, min(ceil(seconds / limits.target_seconds), widest(limits)))
     if columns >= limits.slots and variance:
         rounds = sqrt(sqrt(variance / limits.slots) / start)
-        columns = max(columns, min(int(rounds * limits.slots), widest(limits)))
+        finest = max(widest(limits), _FEW_FOR_SLOT * limits.slots)
+        columns = max(columns, min(int(rounds * limits.slots), finest))
     if columns > limits.slots:
         # Rounds of jobs should be full: 3 equal shards on 2 slots take as long as 4. Tasks that
         # are few and long have no more columns than tasks: 25 on 16 slots are 25.
@@ -48,10 +51,14 @@ def count_columns(seconds: float, tasks: int, limits: Limits, variance: float = 
 def count_unknown(unknown: float, tasks: int, limits: Limits) -> int:
     """Decide how many columns share tasks of unknown length: one has a column, if there are enough.
 
-    Width costs one job start each; narrowness can cost all the time that there is.
+    Width costs one job start each; narrowness can cost all the time that there is. Few tasks for
+    each slot have a column each in any case: two that share one may be all that is left to do.
     """
     # Shares of tasks that several columns begin are summed up, so the sum may be a little off.
-    return max(1, min(ceil(unknown - 1e-6), widest(limits), tasks))
+    columns = ceil(unknown - 1e-6)
+    if columns > _FEW_FOR_SLOT * limits.slots:
+        columns = min(columns, widest(limits))
+    return max(1, min(columns, tasks))
 
 
 def spread(

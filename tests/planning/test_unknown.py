@@ -170,10 +170,15 @@ LIMITS = st.builds(
 )
 
 
+def jobs(count: int, limits: Limits) -> int:
+    """Give the jobs of so many unknown tasks: one each if they are few, be it two for each slot."""
+    return count if count <= 2 * limits.slots else min(count, widest(limits))
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 60), LIMITS)
 def test_each_unknown_task_has_a_job_if_there_are_enough(count: int, limits: Limits) -> None:
-    assert widths(planned(alike(count), limits)) == [min(count, widest(limits))]
+    assert widths(planned(alike(count), limits)) == [jobs(count, limits)]
 
 
 @settings(max_examples=60, deadline=None)
@@ -182,7 +187,7 @@ def test_what_follows_one_task_goes_as_wide(
     count: int, limits: Limits, costs: dict[str, Cost]
 ) -> None:
     plan = planned({"first": (), **alike(count, "first")}, limits, costs)
-    width = min(count, widest(limits))
+    width = jobs(count, limits)
     # On one slot nothing runs side by side, and a stage would be a job start for nothing.
     assert widths(plan) == (
         [1] if limits.slots == 1 or width * 1.001 >= count + 1 < 4 else [1, width]

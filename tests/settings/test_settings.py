@@ -263,7 +263,7 @@ def test_defaults_of_the_engine_aws() -> None:
     assert (found.aws.stack, found.aws.region, found.aws.image) == ("dask-knot", None, None)
     assert found.jobs == 0  # the queue knows
     assert found.memory == 8 * 2**30
-    assert (found.tempo.target, found.tempo.job_start) == (240, 60)
+    assert (found.tempo.target, found.tempo.job_start) == (240, 30)
 
 
 @pytest.mark.parametrize("engine", ["local", "docker", "aws"])

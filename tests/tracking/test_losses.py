@@ -159,7 +159,7 @@ def test_a_manifest_of_outputs_that_the_shard_has_not_is_damaged(final: bool) ->
 
 def test_a_last_manifest_that_leaves_an_output_out_errs_it() -> None:
     hands = Hands(slots=1, shards_per_slot=1)
-    hands.submit({"a": [], "b": []}, "a", "b")
+    hands.submit({"a": [], "b": ["a"]}, "a", "b")
     hands.plan()
     id = hands.shard_of("a")
     name = NAMES.manifest(id)

@@ -109,7 +109,7 @@ def test_failed_dependencies_never_blame_a_key_however_many() -> None:
 @pytest.mark.parametrize("ending", [Ending.NOT_STARTED, Ending.TERMINATED, Ending.NOT_SET_UP])
 def test_what_planning_again_cannot_mend_errs_at_once(ending: Ending) -> None:
     hands = Hands(slots=1, shards_per_slot=1)
-    hands.submit({"a": [], "b": []}, "a", "b")
+    hands.submit({"a": [], "b": ["a"]}, "a", "b")
     hands.plan()
     told = hands.fail(hands.shard_of("a"), ending)
     assert {action.key for action in told if isinstance(action, actions.FailKey)} == {"a", "b"}
@@ -130,7 +130,7 @@ def test_a_key_that_loses_every_machine_errs() -> None:
 
 def test_what_a_part_committed_is_kept_when_the_child_dies() -> None:
     hands = Hands(slots=1, shards_per_slot=1)
-    hands.submit({"a": [], "b": []}, "a", "b")
+    hands.submit({"a": [], "b": ["a"]}, "a", "b")
     hands.plan()
     shard = hands.shard_of("a")
     name = NAMES.manifest(shard, 0)
