@@ -95,19 +95,20 @@ def test_a_client_that_is_killed_as_a_shard_hands_over_loses_nothing(
 def test_a_stage_that_was_cut_on_wrong_numbers_is_planned_anew(
     open_cluster: Open, tmp_path: Path
 ) -> None:
-    cluster = open_cluster(**mending_program.SETTINGS)
+    with dask.config.set({"knot.local.shards-per-slot": 8}):  # 32 jobs, where a few would do
+        cluster = open_cluster(**mending_program.SETTINGS)
     backwards = str(tmp_path)[::-1]
-    firsts = {f"first-{n}": Task(f"first-{n}", mix, backwards, f"first-{n}", 1.0) for n in range(2)}
+    firsts = {f"first-{n}": Task(f"first-{n}", mix, backwards, f"first-{n}", 2.0) for n in range(2)}
     reads = [TaskRef(key) for key in firsts]
     seconds = {
-        f"mix-{n}": Task(f"mix-{n}", mix, backwards, f"mix-{n}", 0.2, n, *reads) for n in range(12)
+        f"mix-{n}": Task(f"mix-{n}", mix, backwards, f"mix-{n}", 0.0, n, *reads) for n in range(40)
     }
     with Client(cluster) as client:
         wanted = client.get({**firsts, **seconds}, list(seconds), sync=False)
         until(lambda: len(cluster.jobs) == 2)
-        slow = {"mix-99": Task("mix-99", mix, backwards, "mix-99", 0.2)}
+        slow = {"mix-99": Task("mix-99", mix, backwards, "mix-99", 0.0)}
         client.get(slow, "mix-99")
-        assert client.gather(wanted) == list(range(12))
+        assert client.gather(wanted) == list(range(40))
     counted = ran(tmp_path)
     assert {key: counted[key] for key in (*firsts, *seconds)} == dict.fromkeys(
         (*firsts, *seconds), 1
