@@ -252,7 +252,9 @@ class Fleet:
             return
         if self._runnable:
             instance.idle_since = now = self.clock.time()
-            self.clock.call_later(self._numbers.idle_longest, self._retire, instance, now)
+            # Where none ever stays idle, too, what waits is placed a moment later.
+            pause = max(self._numbers.idle_longest, self._numbers.scaling_interval)
+            self.clock.call_later(pause, self._retire, instance, now)
         else:
             self._end_instance(instance)
 
