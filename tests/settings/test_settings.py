@@ -35,7 +35,7 @@ def test_defaults_fit_this_machine() -> None:
     assert found.store is None
     assert found.part_interval == 5
     assert found.tempo.target == 0.5
-    assert found.tempo.shards_per_slot == 3
+    assert found.tempo.shards_per_slot == 2
     assert "numpy" in found.tempo.preload
 
 
