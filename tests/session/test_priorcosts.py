@@ -71,7 +71,9 @@ def failing() -> Profile:
 
 
 @pytest.mark.parametrize(
-    ("read", "told"), [(lambda: KNOWN, [TOLD]), (Profile, []), (failing, [])], ids=str
+    ("read", "told"),
+    [(lambda: KNOWN, [TOLD]), (Profile, []), (failing, [])],
+    ids=["known", "empty", "failing"],
 )
 def test_it_is_read_once_for_all_graphs(read: Callable[[], Profile], told: list[Event]) -> None:
     world = World(read)
