@@ -258,7 +258,8 @@ def test_close(tmp_path: Path, what: str) -> None:
         if what == "in flight":
             cluster.close()
         client.close()
-    assert files(folder) == []
+    left = [name for name in files(folder) if "_costs" not in Path(name).parts]
+    assert left == []  # but what its tasks have cost, which is for later ones
     until(lambda: descendants() <= known)
 
 

@@ -112,7 +112,7 @@ def test_what_is_said_decides_how_wide_work_is(open_cluster: Callable[..., KnotC
         with dask.annotate(knot={"seconds": 3600}):
             long = cluster.plan_of(graph(written()))
     assert narrow.jobs == 1
-    assert wide.jobs == long.jobs == 12
+    assert wide.jobs == long.jobs == 8  # two for each of four slots
 
 
 def test_the_defaults_of_dask_are_used(open_cluster: Callable[..., KnotCluster]) -> None:
