@@ -133,7 +133,8 @@ def test_a_shard_that_hangs_is_overtaken_by_its_twin(open_cluster: Open, tmp_pat
     backwards, keys = str(tmp_path)[::-1], [f"hang-{n}" for n in range(4)]
     tasks = {key: Task(key, hang_once, backwards, n) for n, key in enumerate(keys)}
     with Client(cluster) as client:
-        assert client.get(tasks, keys) == list(range(4))
+        futures = client.get(tasks, keys, sync=False)
+        assert client.gather(futures) == list(range(4))
         assert "is started once more" in decisions(cluster)
         assert ran(tmp_path) == {key: 2 if key == keys[0] else 1 for key in keys}
         service = cluster._lifetime.opened._service
