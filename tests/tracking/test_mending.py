@@ -203,7 +203,8 @@ def test_values_inside_of_a_shard_are_kept_for_what_it_handed_over() -> None:
     assert submitted.inputs["x-0"] == Place(NAMES.manifest(shard, 0), 2, 1)
 
 
-def test_a_value_that_is_still_to_come_is_waited_for() -> None:
+def with_a_value_to_come() -> tuple[Hands, ShardId]:
+    """Let a shard hand over a sum, one part of which it is at."""
     made = hands(slots=1)
     reads: dict[Key, list[Key]] = {"x-0": [], "f-1": [], "g-0": ["f-1", "x-0"]}
     made.tell(events.CostsRecalled({(p, b""): Cost(0.1) for p in "xfg"}, {}, {}))
@@ -211,6 +212,11 @@ def test_a_value_that_is_still_to_come_is_waited_for() -> None:
     made.plan()
     shard = made.shard_of("g-0")
     commit(made, shard, ["none"], part=0, handed=Handed([0], {"f": 1, "g": 1}, ["x-0"]))
+    return made, shard
+
+
+def test_a_value_that_is_still_to_come_is_waited_for() -> None:
+    made, shard = with_a_value_to_come()
     request = made.last(actions.MakePlan).request
     assert set(request.dependencies) == {"f-1", "g-0"}
     assert request.external == {"x-0": shard.stage}
@@ -218,13 +224,7 @@ def test_a_value_that_is_still_to_come_is_waited_for() -> None:
 
 def test_a_value_that_was_to_come_and_does_not_is_made_again() -> None:
     """A twin, or an attempt that could not read of the hand-over, ends without it."""
-    made = hands(slots=1)
-    reads: dict[Key, list[Key]] = {"x-0": [], "f-1": [], "g-0": ["f-1", "x-0"]}
-    made.tell(events.CostsRecalled({(p, b""): Cost(0.1) for p in "xfg"}, {}, {}))
-    made.submit(reads, "g-0")
-    made.plan()
-    shard = made.shard_of("g-0")
-    commit(made, shard, ["none"], part=0, handed=Handed([0], {"f": 1, "g": 1}, ["x-0"]))
+    made, shard = with_a_value_to_come()
     made.plan()
     commit(made, shard, ["g-0"])
     assert {*made.last(actions.MakePlan).request.dependencies} == {"x-0"}
