@@ -45,16 +45,18 @@ if __name__ == "__main__":
     SLOW, engine, store = int(sys.argv[1]), sys.argv[2], sys.argv[3] or None
     settings = {"jobs": 2, "memory": "400 MiB", "dashboard_address": None, "store": store}
     task = delayed(work, pure=False)
+    # Said, as a first stage that took no time would have the second planned anew, in one job.
     two = {"CPU": 1, "MEMORY": 300 * 2**20}
+    said = {"seconds": 45}
     build = {"packages": ["numpy"], "network": "host"}
     with dask.config.set({"knot.build": build}):
         cluster = KnotCluster(engine=engine, **settings)
     with cluster, Client(cluster) as client:
-        with dask.annotate(resources={"CPU": 1}):
+        with dask.annotate(resources={"CPU": 1}, knot=said):
             first = [task(1) for _ in range(2)]
-        with dask.annotate(resources=two):
-            second = [task(2, one) for one in first]
-        with dask.annotate(resources={"CPU": 1}):
+        with dask.annotate(resources=two, knot=said):
+            second = [task(2, value) for value in first]
+        with dask.annotate(resources={"CPU": 1}, knot=said):
             last = task(3, *second)
         future = client.compute(last, optimize_graph=False)
         while not any(

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,14 @@ def left(rig: Rig) -> dict[str, list[Any]]:
     return {name: list(some) for name, some in found.items() if some}
 
 
+def objects(rig: Rig) -> list[str]:
+    """Name the objects in the buckets of the account."""
+    with closing(rig.client("s3")) as s3:
+        buckets = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+        found = [s3.list_objects_v2(Bucket=bucket).get("Contents", []) for bucket in buckets]
+    return [one["Key"] for of_bucket in found for one in of_bucket]
+
+
 def images(rig: Rig) -> set[str]:
     """Name what has been pushed: the registry remembers what others have."""
     ecr = rig.client("ecr")
@@ -173,7 +182,8 @@ def test_a_new_user_from_up_to_down(enforcing: Rig, home: Path) -> None:
     assert images(rig) == pushed
     (home / "mishaps.py").write_text(MISHAPS)
     assert "about to die" in user.run("mishaps.py")
-    assert "0 objects" in user.dask("status")  # an unnamed run leaves nothing
+    assert re.search(r"s3://\S+, [1-9] objects?, ", user.dask("status"))
+    assert {key.split("/")[1] for key in objects(rig)} == {"_costs"}  # all that unnamed runs leave
     assert "of the same versions as here" in user.dask("doctor")
 
     # What is wrong, or missing, is named.

@@ -53,7 +53,6 @@ if __name__ == "__main__":
 """
 ENVIRONMENT = {
     "DASK_KNOT__LOCAL__PROGRESS_AFTER": "0s",
-    "DASK_KNOT__LOCAL__UNKNOWN_TASK": "10s",  # a job for each task
     "PYTHONPATH": str(Path(__file__).parents[2]),
 }
 
