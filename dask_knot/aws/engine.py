@@ -79,7 +79,12 @@ class AwsEngine:
             name=settings.name,
             queue=queue,
             image=image,
-            environment={**region, **environment, **settings.environment},
+            environment={
+                **region,
+                **_lifecycles(environments),
+                **environment,
+                **settings.environment,
+            },
             attempts=settings.attempts,
             container=_container(settings.aws, outputs, _platform(environments, outputs)),
             platform=_platform(environments, outputs),
@@ -173,6 +178,14 @@ def _sizes(environments: Sequence[Description]) -> list[int]:
     """Tell how many vCPUs compute environments may have, those that say so."""
     sizes = [one.get("computeResources", {}).get("maxvCpus") for one in environments]
     return [int(size) for size in sizes if size is not None]
+
+
+def _lifecycles(environments: Sequence[Description]) -> dict[str, str]:
+    """Tell jobs on Fargate whether it is Spot: they can't find out, and it decides their price."""
+    kinds = {str(one.get("computeResources", {}).get("type", "")) for one in environments}
+    if not kinds or not all(kind.startswith(FARGATE) for kind in kinds):
+        return {}
+    return {"KNOT_LIFECYCLES": " ".join(sorted(kinds)).lower().replace("_", "-")}
 
 
 def _platform(environments: Sequence[Description], outputs: StackOutputs) -> str:

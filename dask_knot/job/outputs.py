@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from distributed.sizeof import safe_sizeof
 from dask_knot.errors import InternalError
 from dask_knot.job.account import Account
 from dask_knot.job.attempts import EarlierParts, is_twin
+from dask_knot.job.machine import JobSite
 from dask_knot.job.peak import PeakMemory
 from dask_knot.job.typetable import TypeTable
 from dask_knot.run import codec
@@ -55,6 +55,8 @@ class Outputs:
         Which attempt of the child this is, from 1; a twin's commits nothing but the end.
     notes_errors : bool
         Whether errors are noted beside the last manifest, too.
+    where : JobSite, optional
+        Where this runs, and since when; not on AWS if None.
 
     Attributes
     ----------
@@ -69,6 +71,7 @@ class Outputs:
         keys: Sequence[Key],
         attempt: int,
         notes_errors: bool = False,
+        where: JobSite | None = None,
     ) -> None:
         self._run = run
         self._shard = shard
@@ -85,6 +88,7 @@ class Outputs:
         self._lost: dict[int, tuple[str, ...]] = {}
         self._moved: Counter[str] = Counter()
         self._peak = PeakMemory()
+        self._where = where or JobSite({})
         self._clear()
 
     def _clear(self) -> None:
@@ -201,7 +205,8 @@ class Outputs:
             moved - self._moved + Counter(written=self._inline_size),
             self._lost,
             self._peak.read(),
-            platform.node(),
+            self._where.machine,
+            self._where.started,
             self._handed if final or not self._is_told else None,
         )
         id = ManifestId(self._shard, None if final else self._parts)

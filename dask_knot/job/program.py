@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dask_knot.errors import KnotError, NotLoadedError, PluginError, VersionsError
 from dask_knot.job.attempts import TWIN
 from dask_knot.job.console import Printout, say
+from dask_knot.job.machine import JobSite
 from dask_knot.job.shard import run_shard
 from dask_knot.run import exits
 from dask_knot.run.failure import in_short
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     int
         The exit code: 0 whenever every task has its outcome in a manifest, errors included.
     """
+    where = JobSite(environment)
     try:
         url, child, attempt = _told(arguments, environment)
         run, stage = Run.of_pack(url)
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     printed = Printout()
     printed.install()
     try:
-        run_shard(run, shard, attempt, printed)
+        run_shard(run, shard, attempt, printed, where)
     except (VersionsError, NotLoadedError, PluginError) as error:
         say(str(error))
         return exits.exit_code(error)

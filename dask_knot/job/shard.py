@@ -20,6 +20,7 @@ from dask_knot.job.console import Printout
 from dask_knot.job.farewell import Farewell
 from dask_knot.job.handover import HandOver
 from dask_knot.job.inputs import Inputs
+from dask_knot.job.machine import JobSite
 from dask_knot.job.outfit import Outfit, computing_here, outfitted, processes
 from dask_knot.job.outputs import Outputs, SupersededError
 from dask_knot.job.parts import Interest, Parts
@@ -41,7 +42,9 @@ class Bench(NamedTuple):
     outfit: Outfit
 
 
-def run_shard(run: Run, shard: ShardId, attempt: int, printed: Printout) -> None:
+def run_shard(
+    run: Run, shard: ShardId, attempt: int, printed: Printout, where: JobSite | None = None
+) -> None:
     """Run the tasks of a shard and commit their outcomes.
 
     Parameters
@@ -55,6 +58,8 @@ def run_shard(run: Run, shard: ShardId, attempt: int, printed: Printout) -> None
         earlier one committed.
     printed : Printout
         What tasks print.
+    where : JobSite, optional
+        Where this runs, and since when.
 
     Raises
     ------
@@ -77,7 +82,7 @@ def run_shard(run: Run, shard: ShardId, attempt: int, printed: Printout) -> None
             earlier = read_parts(run, shard) if attempt > 1 else NOTHING
             if earlier is None:
                 return
-            outputs = Outputs(run, shard, work.outputs, attempt, work.options.notes_errors)
+            outputs = Outputs(run, shard, work.outputs, attempt, work.options.notes_errors, where)
             outputs.recover(earlier)
             if attempt > 1:
                 work, given_up = without_committed(work, earlier)

@@ -20,8 +20,9 @@ from dask.typing import Key
 from dask_knot.errors import CorruptObjectError
 from dask_knot.run.codec import Bytes
 from dask_knot.run.keys import KeyList
+from dask_knot.run.machine import UNKNOWN, Machine
 
-VERSION = 4
+VERSION = 5
 #: Values up to this size ride in the manifest itself.
 INLINE_BYTES = 64 * 1024
 
@@ -134,8 +135,10 @@ class Manifest:
         ordinals: the names of the objects that are gone or damaged.
     peak : int
         The bytes of memory that the job has had at most so far.
-    machine : str
-        The host that it runs on.
+    machine : Machine
+        Where it runs.
+    started : float
+        When the job's program began, in seconds since the epoch; 0 if nobody knows.
     handed : Handed, optional
         What the shard doesn't run any more, unless no client claims it. A shard hands over once;
         the manifest of the part says so, and the last one if a client has claimed it.
@@ -152,7 +155,8 @@ class Manifest:
     moved: Mapping[str, int] = field(default_factory=dict)
     lost: Mapping[int, Sequence[str]] = field(default_factory=dict)
     peak: int = 0
-    machine: str = ""
+    machine: Machine = UNKNOWN
+    started: float = 0.0
     handed: Handed | None = None
 
 
@@ -198,7 +202,8 @@ def encode(manifest: Manifest, inline: Sequence[Bytes]) -> list[Bytes]:
             "moved": dict(manifest.moved),
             "lost": dict(manifest.lost),
             "peak": manifest.peak,
-            "machine": manifest.machine,
+            "machine": tuple(manifest.machine),
+            "started": manifest.started,
             "handed": _handed_row(manifest.handed),
         }
     )
@@ -267,7 +272,8 @@ def _decode(name: str, index: memoryview) -> Manifest:
         fields["moved"],
         fields["lost"],
         fields["peak"],
-        fields["machine"],
+        Machine(*fields["machine"]),
+        fields["started"],
         _handed(*fields["handed"]) if fields["handed"] else None,
     )
 

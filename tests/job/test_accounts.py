@@ -12,6 +12,7 @@ import pytest
 from dask_knot.errors import CorruptObjectError, InternalError, MissingObjectError, StoreError
 from dask_knot.run.codec import Bytes
 from dask_knot.run.failure import Failure
+from dask_knot.run.machine import LOCAL
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.store import Store
 from dask_knot.run.work import Options, ShardOutput
@@ -99,7 +100,9 @@ def test_every_manifest_says_how_much_memory_its_job_had_so_far(run: Rehearsal) 
     run.outcomes(content)
     manifests = [run.manifest(ID, 0), run.manifest(ID)]
     assert all(2**20 < manifest.peak < 2**50 for manifest in manifests)
-    assert {manifest.machine for manifest in manifests} == {platform.node()}
+    assert {(m.machine.host, m.machine.lifecycle) for m in manifests} == {(platform.node(), LOCAL)}
+    (started,) = {manifest.started for manifest in manifests}
+    assert 0 < started <= manifests[0].outputs[0].start
 
 
 def test_what_an_output_lacked_is_named_in_the_manifest(run: Rehearsal) -> None:

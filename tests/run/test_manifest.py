@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dask_knot.errors import CorruptObjectError
 from dask_knot.run import manifest
+from dask_knot.run.machine import Machine
 from dask_knot.run.manifest import INSIDE, Handed, Kind, Manifest, Output, Place, Work
 
 NAME = "run/manifests/0000000001-000/00000.end"
@@ -47,7 +48,8 @@ MANIFESTS = st.builds(
     st.dictionaries(st.sampled_from(["read", "written"]), COUNTS),
     st.just({}),
     COUNTS,
-    st.text(max_size=30),
+    st.builds(Machine, *[st.text(max_size=30)] * 5),
+    TIMES,
     st.none()
     | st.builds(
         Handed,
@@ -88,6 +90,7 @@ def test_manifests_come_back(content: Manifest) -> None:
         "moved",
         "peak",
         "machine",
+        "started",
     ):
         assert getattr(back, name) == getattr(content, name)
     assert (back.handed is None) == (content.handed is None)
@@ -143,5 +146,5 @@ def test_every_truncation_of_the_index_is_noticed() -> None:
 def test_another_version_is_named() -> None:
     bad = bytearray(example()[1])
     bad[2] = 9
-    with pytest.raises(CorruptObjectError, match="format 9; this one reads 4"):
+    with pytest.raises(CorruptObjectError, match="format 9; this one reads 5"):
         manifest.decode(NAME, bad)
