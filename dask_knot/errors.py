@@ -7,6 +7,7 @@ KnotError
 │   ├── QuotaError                    a quota of the account is used up
 │   ├── StackError                    the stack is missing, broken, or could not be made
 │   └── UnreachableError              AWS can't be reached, or is too busy: it may be back soon
+├── BudgetError                       work costs more than it may (`max-cost`)
 ├── ConfigurationError (ValueError)   a wrong setting: the message names the valid ones
 ├── EngineError                       the engine can't be used here
 ├── ImageError                        the image of the jobs can't be built, pushed or found
@@ -17,6 +18,8 @@ KnotError
 │   └── UnsupportedGraphError         a graph that needs live workers (P2P shuffle, actors)
 ├── SubmissionError                   a job could not be handed to Batch
 │   └── PicklingError (TypeError)     a task can't be sent to a job
+├── PriceError                        what something costs isn't known, or can't be asked
+│   └── PriceFileError                a file of prices is damaged, or of another version
 ├── StoreError                        the store can't be read or written
 │   ├── MissingObjectError            an object is gone
 │   ├── StoreAccessError              S3 refuses somebody who lacks a permission
@@ -48,6 +51,7 @@ from __future__ import annotations
 __all__ = [
     "AccessError",
     "AwsError",
+    "BudgetError",
     "ConfigurationError",
     "CorruptObjectError",
     "CredentialsError",
@@ -67,6 +71,8 @@ __all__ = [
     "PicklingError",
     "PlanningError",
     "PluginError",
+    "PriceError",
+    "PriceFileError",
     "QuotaError",
     "ReadOnlyStoreError",
     "RunDeletedError",
@@ -112,6 +118,10 @@ class StackError(AwsError):
 
 class UnreachableError(AwsError):
     """AWS can't be reached, or is too busy to answer: what runs there goes on meanwhile."""
+
+
+class BudgetError(KnotError):
+    """Work costs more than `max-cost`: it was not submitted, and nothing computed is lost."""
 
 
 class ConfigurationError(KnotError, ValueError):
@@ -161,6 +171,14 @@ class SubmissionError(KnotError):
 
 class PicklingError(SubmissionError, TypeError):
     """A task can't be pickled, so it can't be sent to a job."""
+
+
+class PriceError(KnotError):
+    """What something costs isn't known here, or AWS can't be asked."""
+
+
+class PriceFileError(PriceError):
+    """A file of prices is damaged, or was written by another version of dask_knot."""
 
 
 class StoreError(KnotError):

@@ -33,6 +33,8 @@ ROOMS = {
     # Pure: data in, data out.
     "planning": "errors plural",
     "tracking": "errors plural planning run",
+    # Dollars: pure, but for the file of prices.
+    "prices": "errors plural settings",
     # In a pickle: from the client to the job.
     "task": "errors internals run",
     # In the job.
@@ -69,6 +71,7 @@ PURE_FILES = [
     *(f"local/{name}.py" for name in ("capacity", "definitions", "descriptions", "jobgraph")),
     *("local/jobs.py", "local/lanes.py", "runs/keys.py"),
     *("runs/progression.py", "runs/state.py"),
+    *(f"prices/{name}.py" for name in ("money", "offers")),
 ]
 #: What the fork server is made of: whatever it imports is in every job, and a thread would end it.
 FORK_SERVER = ("boot", "child", "fitness", "forkserver", "groups", "origins", "warmth", "wire")

@@ -1,0 +1,152 @@
+"""What one job of some size costs an hour, on each kind of machine that would run it: pure.
+
+A job of 2.1 GiB costs as one of 4 where it has a machine to itself, and its share where the machine
+is full: which of them it is depends on its neighbours, so an offer is a range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from dask_knot.prices.money import Money
+from dask_knot.prices.pricelist import (
+    FARGATE,
+    FARGATE_SPOT,
+    ON_DEMAND,
+    SPOT,
+    MachineType,
+    PriceList,
+)
+
+#: Families that Batch chooses from, newest generations first: for much computing, for most work,
+#: and for much memory; of Intel, AMD and Graviton.
+FAMILIES = tuple(
+    f"{kind}{generation}"
+    for kind in "cmr"
+    for generation in ("8g", "7g", "6g", "7i", "7a", "6i", "6a", "5")
+)
+#: What the ECS agent and the system keep of a machine's memory, in MiB: a job of all of it has no
+#: room (AWS Batch, "Compute resource memory management").
+KEPT = 512
+#: The sizes that Fargate has: vCPUs, and least and most memory in MiB (and its steps).
+FARGATE_SIZES: tuple[tuple[float, int, int, int], ...] = (
+    (0.25, 512, 2048, 512),
+    (0.5, 1024, 4096, 1024),
+    (1, 2048, 8192, 1024),
+    (2, 4096, 16384, 1024),
+    (4, 8192, 30720, 1024),
+    (8, 16384, 61440, 4096),
+    (16, 32768, 122880, 8192),
+)
+
+
+class Offer(NamedTuple):
+    """What an hour of one job costs on a kind of machine.
+
+    Attributes
+    ----------
+    name : str
+        Type of the machine, or ``fargate``.
+    vcpus : float
+        Of the machine, or of the Fargate job: the step that fits.
+    memory : int
+        In MiB.
+    architecture, lifecycle : str
+        ``amd64`` or ``arm64``; how it is paid for.
+    hour : Money
+        From the job's share of a full machine to the whole machine.
+    """
+
+    name: str
+    vcpus: float
+    memory: int
+    architecture: str
+    lifecycle: str
+    hour: Money
+
+
+def offers(
+    prices: PriceList,
+    region: str,
+    vcpus: float,
+    memory: float,
+    lifecycles: Sequence[str] = (ON_DEMAND, SPOT, FARGATE, FARGATE_SPOT),
+) -> list[Offer]:
+    """Give what a job costs an hour wherever its price is known, in the order of the lifecycles.
+
+    Parameters
+    ----------
+    prices : PriceList
+        What is known.
+    region : str
+        Where.
+    vcpus, memory : float
+        The size of the job: vCPUs, and memory in MiB.
+    lifecycles : sequence of str
+        Those that count.
+    """
+    found: list[Offer] = []
+    for lifecycle in lifecycles:
+        if lifecycle in (FARGATE, FARGATE_SPOT):
+            found += _fargate(prices, region, (vcpus, memory), lifecycle)
+        else:
+            found += _machines(prices, region, (vcpus, memory), lifecycle)
+    return found
+
+
+def fargate_step(vcpus: float, memory: float) -> tuple[float, int] | None:
+    """Give the smallest size of Fargate that has so much of both; None if none has.
+
+    >>> fargate_step(1, 2100), fargate_step(1, 9000), fargate_step(3, 1024), fargate_step(17, 1)
+    ((1, 3072), (2, 9216), (4, 8192), None)
+    """
+    for cores, least, most, step in FARGATE_SIZES:
+        if cores >= vcpus and most >= memory:
+            steps = max(0, -(-(memory - least) // step))
+            size = least + int(steps) * step
+            # 0.25 vCPU has 512, 1024 and 2048 MiB, but not 1536.
+            return cores, 2048 if (cores, size) == (0.25, 1536) else size
+    return None
+
+
+def machine_hour(
+    prices: PriceList, one: MachineType, region: str, job: tuple[float, float], lifecycle: str
+) -> Money | None:
+    """Give what an hour of a job costs on a type of machines, None if that isn't known.
+
+    Parameters
+    ----------
+    prices : PriceList
+        What is known.
+    one : MachineType
+        The type.
+    region : str
+        Where.
+    job : tuple of float
+        Its vCPUs, and its memory in MiB.
+    lifecycle : str
+        How the machine is paid for.
+    """
+    whole = prices.instance(one.name, region, lifecycle)
+    return whole and (whole * min(1.0, one.share(*job)) | whole)
+
+
+def _machines(
+    prices: PriceList, region: str, job: tuple[float, float], lifecycle: str
+) -> Iterator[Offer]:
+    vcpus, memory = job
+    for one in prices.fitting(region, vcpus, memory + KEPT, FAMILIES):
+        hour = machine_hour(prices, one, region, job, lifecycle)
+        if hour is not None:
+            yield Offer(one.name, one.vcpus, one.memory, one.architecture, lifecycle, hour)
+
+
+def _fargate(
+    prices: PriceList, region: str, job: tuple[float, float], lifecycle: str
+) -> Iterator[Offer]:
+    size = fargate_step(*job)
+    for architecture in ("amd64", "arm64") if size else ():
+        rates = prices.fargate(region, architecture, lifecycle)
+        if rates is not None and size is not None:
+            yield Offer("fargate", *size, architecture, lifecycle, rates.hour(*size))
