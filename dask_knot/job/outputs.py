@@ -174,8 +174,15 @@ class Outputs:
             self._large_size += size
         return nbytes
 
-    def commit(self, final: bool) -> None:
+    def commit(self, final: bool, tells: bool = False) -> None:
         """Write what was added since the last commit; the manifest goes last.
+
+        Parameters
+        ----------
+        final : bool
+            Whether this is the last one.
+        tells : bool
+            Whether to write, too, if there is only to tell which tasks ran.
 
         Raises
         ------
@@ -187,7 +194,8 @@ class Outputs:
         elif is_twin(self._attempt):
             self._spill()
             return
-        if not (final or self._new or self._large or not self._is_told):
+        has_values = self._new or self._large or not self._is_told
+        if not (final or has_values or (tells and self.account.work)):
             return
         self._write_large(are_tasks_over=final)
         if final and self._notes_errors and self._has_errors():

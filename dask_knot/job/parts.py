@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from enum import Enum, auto
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from dask_knot.errors import StoreError
 from dask_knot.internals import GraphNode
@@ -26,6 +26,30 @@ from dask_knot.run.run import Run
 LONGEST = 4
 #: While a task runs, parts are not written more often than this, in seconds.
 SHORTEST_INTERVAL = 0.1
+#: A shard tells how far it is when its age has grown by such a part, if it may: a bar has no more
+#: steps, and an hour has some 300 parts more than without.
+GRAIN = 100
+
+
+class Rhythm(NamedTuple):
+    """The seconds between parts: few while a shard is young, so that people see it move.
+
+    Attributes
+    ----------
+    longest : float
+        What is done is committed so often in any case.
+    news : float, optional
+        A young shard tells so often how far it is; None: only with what it commits.
+    """
+
+    longest: float
+    news: float | None = None
+
+    def pause(self, age: float) -> float:
+        """Give the seconds until the next part of a shard that runs for so many seconds."""
+        if self.news is None:
+            return self.longest
+        return min(self.longest, max(self.news, age / GRAIN))
 
 
 class Parts:
@@ -37,8 +61,8 @@ class Parts:
     ----------
     outputs : Outputs
         Where outcomes are collected.
-    seconds : float
-        After so many seconds what is done is committed.
+    rhythm : Rhythm
+        How often what is done is committed.
     interest : Interest
         Tells whether the process may end at once, or shall hand over.
     handover : HandOver
@@ -46,15 +70,16 @@ class Parts:
     """
 
     def __init__(
-        self, outputs: Outputs, seconds: float, interest: Interest, handover: HandOver
+        self, outputs: Outputs, rhythm: Rhythm, interest: Interest, handover: HandOver
     ) -> None:
         self._outputs = outputs
-        self._seconds = seconds
+        self._rhythm = rhythm
         self._interest = interest
         self._handover = handover
         self._agenda = handover.agenda
         self.begin = handover.agenda.begin  # for each task: no call more than it takes
-        self._last = time.monotonic()
+        self._last = self._began = time.monotonic()
+        self._pause = rhythm.pause(0.0)
         self._lock = threading.Lock()  # held by whoever adds or commits
         self._is_over = threading.Event()
         self._is_refused = False
@@ -88,7 +113,7 @@ class Parts:
             if self._error is not None:
                 raise self._error
             self._add(node, ended)
-            if self._outputs.is_full or time.monotonic() - self._last > self._seconds:
+            if self._outputs.is_full or time.monotonic() - self._last > self._pause:
                 self._commit()
 
     def refuse(self) -> None:
@@ -141,15 +166,18 @@ class Parts:
 
     def _commit(self, final: bool = False) -> None:
         try:
-            self._outputs.commit(final)
+            self._outputs.commit(final, tells=self._rhythm.news is not None)
         except BaseException as error:  # what is half written must not be written once more
             self._error = error
             raise
+        self._note_commit()
+
+    def _note_commit(self) -> None:
         self._last = time.monotonic()
+        self._pause = self._rhythm.pause(self._last - self._began)
 
     def _go_on_beside(self) -> None:
-        interval = max(self._seconds, SHORTEST_INTERVAL)
-        while not self._is_over.wait(interval):
+        while not self._is_over.wait(interval := max(self._pause, SHORTEST_INTERVAL)):
             wish = self._interest.look()
             if wish is Wish.END:
                 self._end_process()
@@ -166,7 +194,7 @@ class Parts:
             self._error = error
             raise
         if has_committed:
-            self._last = time.monotonic()
+            self._note_commit()
 
     def _end_process(self) -> NoReturn:
         with self._lock:  # not in the midst of a commit

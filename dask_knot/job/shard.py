@@ -23,7 +23,7 @@ from dask_knot.job.inputs import Inputs
 from dask_knot.job.machine import JobSite
 from dask_knot.job.outfit import Outfit, computing_here, outfitted, processes
 from dask_knot.job.outputs import Outputs, SupersededError
-from dask_knot.job.parts import Interest, Parts
+from dask_knot.job.parts import Interest, Parts, Rhythm
 from dask_knot.job.tasks import Pool, Shelf, run_at_once, run_in_order
 from dask_knot.run.names import ShardId
 from dask_knot.run.orders import Claimant
@@ -91,7 +91,8 @@ def run_shard(
             agenda = Agenda(work.tasks, given_up)
             handover = HandOver(agenda, shelf, outputs, partial(run.claim, shard, Claimant.CHILD))
             seconds = work.options.part_seconds
-            sink = Parts(outputs, seconds, Interest(run.at_once(), shard, seconds), handover)
+            rhythm = Rhythm(seconds, work.options.news_seconds)
+            sink = Parts(outputs, rhythm, Interest(run.at_once(), shard, seconds), handover)
             with Farewell(sink):
                 bench = Bench(work.options, shelf, sink, printed, outfit)
                 _fetch_and_run(agenda, inputs, bench)

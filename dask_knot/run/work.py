@@ -48,6 +48,9 @@ class Options:
         Run them in processes instead of threads.
     part_seconds : float
         After so many seconds what is done is committed as a part.
+    news_seconds : float, optional
+        A young shard tells so often how far it is, be it that nothing has to be committed; None:
+        only with what is committed.
     notes_errors : bool
         Whether errors are noted in the store, so that who looks at a run sees which manifests tell
         of any.
@@ -56,6 +59,7 @@ class Options:
     cores: int = 1
     processes: bool = False
     part_seconds: float = 5.0
+    news_seconds: float | None = None
     notes_errors: bool = False
 
 

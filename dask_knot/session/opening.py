@@ -90,7 +90,13 @@ def session_on(
     run.be_patient(settings.tempo.patience, clockwork.now, clockwork.pause)
     tracker = _tracker(run, settings, size, hold)
     values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))
-    options = Options(settings.cores, settings.processes, settings.part_interval, settings.is_named)
+    options = Options(
+        settings.cores,
+        settings.processes,
+        settings.part_interval,
+        settings.tempo.news_interval,
+        settings.is_named,
+    )
     hooks = Hooks()
     endurance = Endurance(clockwork, lambda line: hooks.notice(line))
     submitter = Submitter(run, service, options, StoredConstants(run), endurance)

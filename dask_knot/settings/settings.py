@@ -68,6 +68,7 @@ class Tempo:
     shards_per_slot: int
     bandwidth: int
     progress_after: float
+    news_interval: float | None
     preload: tuple[str, ...] = ()
 
 
@@ -225,6 +226,7 @@ _TEMPO_CHECKS: dict[str, Check] = {
     **{field.name: checks.seconds for field in fields(Tempo)},
     "shards_per_slot": checks.count,
     "bandwidth": checks.bandwidth,
+    "news_interval": checks.duration,
     "preload": lambda name, value: checks.names(name, value or []),
 }
 

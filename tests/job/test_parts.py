@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dask_knot.errors import StoreError
+from dask_knot.job.parts import Rhythm
 from dask_knot.run.codec import Bytes
 from dask_knot.run.names import ShardId
 from dask_knot.run.store import Store
@@ -90,3 +91,42 @@ def test_a_part_that_fails_beside_a_task_fails_the_shard(tmp_path: Path) -> None
     with pytest.raises(StoreError, match="not now"):
         on_disk.start(ID, store=store)
     assert on_disk.files("manifests/") == []
+
+
+@pytest.mark.parametrize(
+    ("rhythm", "pauses"),
+    [
+        (Rhythm(5.0), {0: 5, 1000: 5}),
+        (Rhythm(5.0, 0.5), {0: 0.5, 49: 0.5, 100: 1, 300: 3, 500: 5, 9000: 5}),
+        (Rhythm(0.1, 0.5), {0: 0.1, 1000: 0.1}),
+    ],
+)
+def test_a_young_shard_tells_more_often(rhythm: Rhythm, pauses: dict[float, float]) -> None:
+    assert {age: rhythm.pause(age) for age in pauses} == pauses
+
+
+@pytest.mark.parametrize(("news", "parts"), [(0.1, ["00000.p000"]), (None, [])])
+def test_that_tasks_ran_is_told_though_nothing_leaves_the_shard(
+    tmp_path: Path, news: float | None, parts: list[str]
+) -> None:
+    """Values that only this shard reads: with nothing to commit, only a shard with news tells."""
+    seen = tmp_path / "store" / "run" / "manifests" / str(FIRST)
+
+    def look(_: int) -> list[str]:
+        deadline = time.monotonic() + (30 if news else 0.3)
+        while time.monotonic() < deadline and not list(seen.glob("*")):
+            time.sleep(0.01)
+        return sorted(path.name for path in seen.glob("*"))
+
+    options = Options(part_seconds=5 if news else 0.1, news_seconds=news)
+    content = shard(
+        [task("inner", int, 7), task("last", look, ref("inner"))], ["last"], options=options
+    )
+    on_disk = Rehearsal(Store(tmp_path / "store"))
+    assert on_disk.outcomes(content) == {"last": parts}
+    if news:
+        told = on_disk.manifest(ID, 0)
+        assert (told.outputs, {name: one.tasks for name, one in told.work.items()}) == (
+            [],
+            {"inner": 1},
+        )
