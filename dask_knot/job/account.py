@@ -7,11 +7,17 @@ from array import array
 from dask.typing import Key
 from dask.utils import key_split
 
+from dask_knot.job.usage import Usage
 from dask_knot.run.manifest import Work
 
 
 class Account:
     """What a manifest says of tasks, whether or not their values leave the shard.
+
+    Parameters
+    ----------
+    usage : Usage
+        Tells what memory and processor time they take.
 
     Attributes
     ----------
@@ -21,7 +27,8 @@ class Account:
         Start and stop of each, and what it belongs to, as a manifest has them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, usage: Usage) -> None:
+        self._usage = usage
         self.work: dict[str, Work] = {}
         self.times = array("d")
         self.kinds = array("I")
@@ -49,3 +56,4 @@ class Account:
         if nbytes is not None:
             work.values += 1
             work.nbytes += nbytes
+        self._usage.note(work, seconds)

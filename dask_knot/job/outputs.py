@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from dask.typing import Key
-from distributed.sizeof import safe_sizeof
 
 from dask_knot.errors import InternalError
 from dask_knot.job.account import Account
 from dask_knot.job.attempts import EarlierParts, is_twin
 from dask_knot.job.machine import JobSite
 from dask_knot.job.peak import PeakMemory
-from dask_knot.job.typetable import TypeTable
+from dask_knot.job.typetable import TypeTable, memory_size
+from dask_knot.job.usage import Usage
 from dask_knot.run import codec
 from dask_knot.run.codec import Bytes
 from dask_knot.run.failure import Failure, describe, fail
@@ -32,8 +32,6 @@ from dask_knot.run.run import Run
 
 #: Values waiting to be written: at this size they are committed as a part.
 PENDING_BYTES = 256 * 2**20
-#: No value says that it has more bytes than fit into the number that says so.
-LARGEST = 2**63 - 1
 
 
 class SupersededError(Exception):
@@ -62,6 +60,8 @@ class Outputs:
     ----------
     account : Account
         The tasks that ran since the manifest before.
+    usage : Usage
+        What they take.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Outputs:
         self._moved: Counter[str] = Counter()
         self._peak = PeakMemory()
         self._where = where or JobSite({})
+        self.usage = Usage(self._peak)
         self._clear()
 
     def _clear(self) -> None:
@@ -98,7 +99,7 @@ class Outputs:
         self._large: list[tuple[Output, list[Bytes]]] = []
         self._large_size = 0
         self._failures: dict[int, tuple[Failure, Place]] = {}
-        self.account = Account()
+        self.account = Account(self.usage)
 
     def __contains__(self, key: Key) -> bool:
         return key in self._ordinals
@@ -163,7 +164,7 @@ class Outputs:
         self, key: Key, value: object, parts: list[Bytes], times: tuple[float, float]
     ) -> int:
         """Keep a value of which there is a pickle already; tell its memory size."""
-        ordinal, nbytes = self._ordinals[key], _nbytes(value)
+        ordinal, nbytes = self._ordinals[key], memory_size(value)
         facts = (nbytes, self._types.number(value), *times)
         size = codec.framed_size(parts)
         if size <= INLINE_BYTES:
@@ -200,6 +201,7 @@ class Outputs:
         self._write_large(are_tasks_over=final)
         if final and self._notes_errors and self._has_errors():
             self._run.note_erred(self._shard)
+        self.usage.close_window()
         requests, moved = self._run.traffic()
         written = Manifest(
             final,
@@ -216,6 +218,7 @@ class Outputs:
             self._where.machine,
             self._where.started,
             self._handed if final or not self._is_told else None,
+            self.usage.reserved,
         )
         id = ManifestId(self._shard, None if final else self._parts)
         placed = self._run.write_manifest(id, written, self._inline)
@@ -287,12 +290,6 @@ class Outputs:
 def _copies(parts: list[Bytes]) -> list[Bytes]:
     """Copy what may change."""
     return [part if memoryview(part).readonly else bytearray(part) for part in parts]
-
-
-def _nbytes(value: object) -> int:
-    """Tell how large a value is in memory, as far as it knows that itself: users' code runs."""
-    nbytes = safe_sizeof(value)
-    return min(max(int(nbytes), 0), LARGEST)
 
 
 def _unpicklable(error: BaseException, key: Key) -> Exception:

@@ -67,12 +67,18 @@ class Parts:
         Tells whether the process may end at once, or shall hand over.
     handover : HandOver
         Gives tasks up.
+
+    Attributes
+    ----------
+    usage : Usage
+        What tasks take.
     """
 
     def __init__(
         self, outputs: Outputs, rhythm: Rhythm, interest: Interest, handover: HandOver
     ) -> None:
         self._outputs = outputs
+        self.usage = outputs.usage
         self._rhythm = rhythm
         self._interest = interest
         self._handover = handover

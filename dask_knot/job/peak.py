@@ -24,6 +24,8 @@ except ImportError:  # Windows
     resource = None
 
 _KIB = 1024
+#: What the kernel takes it by that the high-water mark of a process is to be that of now.
+_FORGET = "5"
 #: A container with more processes isn't looked at: its first process is hardly a job.
 _MOST_PROCESSES = 100
 
@@ -40,13 +42,33 @@ class PeakMemory:
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root
         self._file = _own_group(root)
+        self._before = 0  # the highest mark that was set back
 
     def read(self) -> int:
         """Give the bytes that the job has had at most so far."""
         if self._file is not None:
             with suppress(OSError, ValueError):
                 return int(self._file.read_text())
-        return max(_of_this_process(self._root), _of_children())
+        return max(self._before, _of_this_process(self._root), of_children())
+
+    def mark(self) -> int:
+        """Give the bytes that this process has had at most since the mark was set back."""
+        return _of_this_process(self._root)
+
+    def set_back(self, mark: int) -> bool:
+        """Let the kernel forget what this process has had so far, if it can; tell whether it has.
+
+        Parameters
+        ----------
+        mark : int
+            What it has had.
+        """
+        self._before = max(self._before, mark)
+        try:
+            (self._root / "proc/self/clear_refs").write_text(_FORGET)
+        except OSError:  # no Linux, or a container that may not
+            return False
+        return True
 
 
 def _of_this_process(root: Path) -> int:
@@ -60,7 +82,8 @@ def _of_this_process(root: Path) -> int:
     return int(getattr(psutil.Process().memory_info(), "peak_wset", 0))
 
 
-def _of_children() -> int:
+def of_children() -> int:
+    """Give the bytes of the largest process that this one has waited for."""
     if resource is None:
         return 0
     return _in_bytes(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)

@@ -144,6 +144,7 @@ def _first_use(agenda: Agenda, inputs: Inputs) -> list[Key]:
 def _run(tasks: Sequence[GraphNode], bench: Bench) -> None:
     options, shelf, sink, printed, outfit = bench
     cores = min(options.cores, len(tasks))
+    sink.usage.is_alone, sink.usage.is_here = cores <= 1, cores <= 1 or not options.processes
     if cores > 1 and options.processes:
         with processes(cores, outfit) as executor:
             run_at_once(tasks, shelf, sink, Pool(executor, cores, processes=True))

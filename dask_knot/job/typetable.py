@@ -1,4 +1,4 @@
-"""The types of the values that leave a shard: each is named once in a manifest."""
+"""The types of the values that leave a shard, each of which is named once, and their sizes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections.abc import Iterable
 
 from dask.utils import typename
 from distributed.protocol import pickle
+from distributed.sizeof import safe_sizeof
+
+#: No value says that it has more bytes than fit into the number that says so.
+LARGEST = 2**63 - 1
 
 
 class TypeTable:
@@ -35,3 +39,8 @@ def _pickled(kind: type) -> bytes:
         return bytes(pickle.dumps(kind))
     except Exception:  # a type that only lives in the job: the future's type is for show
         return bytes(pickle.dumps(object))
+
+
+def memory_size(value: object) -> int:
+    """Tell how large a value is in memory, as far as it knows that itself: users' code runs."""
+    return min(max(int(safe_sizeof(value)), 0), LARGEST)

@@ -72,7 +72,9 @@ class Work:
     """The cost of the tasks of one prefix: how many ran, and their seconds.
 
     `values` of them left the shard, with so many bytes in memory; `erred` of them raised. `squares`
-    is the sum of the squares of each one's seconds, `longest` the seconds of the longest.
+    is the sum of the squares of each one's seconds, `longest` the seconds of the longest. `peak` is
+    the most bytes that the job's process had while they ran, 0 if that isn't known; `cpu` their
+    seconds of processor time.
     """
 
     tasks: int = 0
@@ -82,6 +84,8 @@ class Work:
     erred: int = 0
     squares: float = 0.0
     longest: float = 0.0
+    peak: int = 0
+    cpu: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,8 @@ class Manifest:
     handed : Handed, optional
         What the shard doesn't run any more, unless no client claims it. A shard hands over once;
         the manifest of the part says so, and the last one if a client has claimed it.
+    reserved : int
+        The bytes that the job's process had before its first task.
     """
 
     final: bool
@@ -158,6 +164,7 @@ class Manifest:
     machine: Machine = UNKNOWN
     started: float = 0.0
     handed: Handed | None = None
+    reserved: int = 0
 
 
 class Commit(NamedTuple):
@@ -205,6 +212,7 @@ def encode(manifest: Manifest, inline: Sequence[Bytes]) -> list[Bytes]:
             "machine": tuple(manifest.machine),
             "started": manifest.started,
             "handed": _handed_row(manifest.handed),
+            "reserved": manifest.reserved,
         }
     )
     return [_HEAD.pack(_MAGIC, VERSION, len(index), zlib.crc32(index)), index, *inline]
@@ -275,6 +283,7 @@ def _decode(name: str, index: memoryview) -> Manifest:
         Machine(*fields["machine"]),
         fields["started"],
         _handed(*fields["handed"]) if fields["handed"] else None,
+        fields["reserved"],
     )
 
 

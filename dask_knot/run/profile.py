@@ -35,9 +35,14 @@ class TaskCosts:
     values : int
         How many values these are.
     peak : int
-        The most memory of a job that they ran in.
+        The most memory that a job's process had while they ran; 0 if that isn't known. Of a task
+        that ran out of memory it is known that it needs more than there was.
     shards : int
         How many shards had such tasks.
+    reserved : int
+        The most memory that such a job had before its first task.
+    threads : float
+        The most processors that they kept busy, each of them, on the average of a shard.
     """
 
     tasks: int = 0
@@ -48,9 +53,11 @@ class TaskCosts:
     values: int = 0
     peak: int = 0
     shards: int = 0
+    reserved: int = 0
+    threads: float = 0.0
 
     def __add__(self, other: TaskCosts) -> TaskCosts:
-        """Add others: peak and longest are those of the larger."""
+        """Add others: what is the most of something is that of the larger."""
         return TaskCosts(
             self.tasks + other.tasks,
             self.seconds + other.seconds,
@@ -60,6 +67,8 @@ class TaskCosts:
             self.values + other.values,
             max(self.peak, other.peak),
             self.shards + other.shards,
+            max(self.reserved, other.reserved),
+            max(self.threads, other.threads),
         )
 
     @property

@@ -14,6 +14,8 @@ from dask_knot.settings import checks
 from dask_knot.tracking.durations import NO_CODE
 from dask_knot.tracking.events import CostsRecalled, ManifestFound
 
+#: So many seconds of work tell how many threads it uses.
+TELLING = 0.1
 #: The profile is written again after so many seconds, if it has changed.
 WRITTEN_EVERY = 60.0
 
@@ -89,8 +91,11 @@ def costs_of(manifest: Manifest) -> dict[str, TaskCosts]:
             longest=work.longest,
             nbytes=work.nbytes,
             values=work.values,
-            peak=manifest.peak,
+            # Of a job that ran nothing else its own peak is as good.
+            peak=work.peak or (manifest.peak if len(manifest.work) == 1 else 0),
             shards=1,
+            reserved=manifest.reserved,
+            threads=work.cpu / work.seconds if work.seconds >= TELLING else 0.0,
         )
         for prefix, work in manifest.work.items()
     }
@@ -102,6 +107,7 @@ def recalled(profile: Profile) -> CostsRecalled:
     return CostsRecalled(
         {(*key,): Cost(one.mean, one.deviation) for key, one in costs if one.tasks},
         {(*key,): one.nbytes / one.values for key, one in costs if one.values},
+        peaks={(*key,): one.peak for key, one in costs if one.peak},
     )
 
 

@@ -128,6 +128,7 @@ class Durations:
     """
 
     def __init__(self) -> None:
+        self._peaks: dict[PrefixAndCode, int] = {}
         self.means: dict[str, float] = {}
         self.nbytes: dict[str, float] = {}
         self.corrections: dict[str, float] = {}
@@ -158,12 +159,28 @@ class Durations:
         """Tell of which prefixes it is known how long a task takes, and from where."""
         return dict(self._sources)
 
+    @property
+    def peaks(self) -> dict[str, int]:
+        """The most memory that a job is known to have had while tasks ran, by their prefix."""
+        found: dict[str, int] = {}
+        for (prefix, code), peak in self._peaks.items():
+            if code == self._codes.get(prefix, NO_CODE):
+                found[prefix] = peak
+        return found
+
+    def need(self, prefix: str, peak: int) -> None:
+        """Take it in that a job had so much memory, or needs more than it, while tasks ran."""
+        kind = prefix, self._codes.get(prefix, NO_CODE)
+        self._peaks[kind] = max(peak, self._peaks.get(kind, 0))
+
     def learn(self, work: Mapping[str, Work]) -> None:
         """Take in what one shard's tasks cost."""
         for prefix, cost in work.items():
             if not cost.tasks:
                 continue
             kind = prefix, self._codes.get(prefix, NO_CODE)
+            if cost.peak:
+                self.need(prefix, cost.peak)
             _add(self._seen, kind, _Sums(cost.tasks, cost.seconds, cost.squares))
             if cost.values:
                 _add(self._sizes, kind, _Sums(cost.values, cost.nbytes))
@@ -208,7 +225,10 @@ class Durations:
                 self._settle(prefix)
 
     def recall(
-        self, costs: Mapping[PrefixAndCode, Cost], nbytes: Mapping[PrefixAndCode, float]
+        self,
+        costs: Mapping[PrefixAndCode, Cost],
+        nbytes: Mapping[PrefixAndCode, float],
+        peaks: Mapping[PrefixAndCode, int] | None = None,
     ) -> None:
         """Take in what earlier sessions noted; without a code it counts for tasks without one.
 
@@ -216,6 +236,8 @@ class Durations:
         """
         self._earlier = {**costs, **self._earlier}
         self._earlier_sizes = {**nbytes, **self._earlier_sizes}
+        for kind, peak in (peaks or {}).items():
+            self._peaks[kind] = max(peak, self._peaks.get(kind, 0))
         for prefix in {prefix for prefix, _ in [*costs, *nbytes]}:
             self._settle(prefix)
 

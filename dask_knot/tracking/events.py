@@ -217,11 +217,14 @@ class CostsRecalled:
         How large their values were.
     assumed : mapping of str to float
         The seconds that Dask assumes of tasks, by prefix.
+    peaks : mapping of (str, bytes) to int
+        The most memory that a job had while such tasks ran.
     """
 
     costs: Mapping[tuple[str, bytes], Cost] = field(default_factory=dict)
     nbytes: Mapping[tuple[str, bytes], float] = field(default_factory=dict)
     assumed: Mapping[str, float] = field(default_factory=dict)
+    peaks: Mapping[tuple[str, bytes], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from dask_knot.tracking.withdrawal import made_elsewhere
 
 def recall_costs(state: TrackerState, event: CostsRecalled, now: float) -> None:
     """Take in what tasks cost before any of them has run here."""
-    state.durations.recall(event.costs, event.nbytes)
+    state.durations.recall(event.costs, event.nbytes, event.peaks)
     state.durations.assume(event.assumed)
 
 

@@ -15,9 +15,12 @@ from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
 
 
 def manifest(peak: int = 100) -> Manifest:
-    """Tell of two tasks of 1 and 3 s that load, and one of 2 s that fails."""
-    work = {"load": Work(2, 4.0, 80, 2, 0, 10.0, 3.0), "fit": Work(1, 2.0, 0, 0, 1, 4.0, 2.0)}
-    return Manifest(True, 1, (), work=work, peak=peak)
+    """Tell of two tasks of 1 and 3 s that load, and one of 2 s that fails, with two threads."""
+    work = {
+        "load": Work(2, 4.0, 80, 2, 0, 10.0, 3.0, peak),
+        "fit": Work(1, 2.0, 0, 0, 1, 4.0, 2.0, 0, cpu=3.0),
+    }
+    return Manifest(True, 1, (), work=work, peak=700, reserved=50)
 
 
 def found(session: int = 2, peak: int = 100) -> ManifestFound:
@@ -28,10 +31,15 @@ def found(session: int = 2, peak: int = 100) -> ManifestFound:
 
 def test_costs_of_a_manifest_are_by_prefix() -> None:
     assert costs_of(manifest()) == {
-        "load": TaskCosts(2, 4.0, 10.0, 3.0, 80, 2, 100, 1),
-        "fit": TaskCosts(1, 2.0, 4.0, 2.0, 0, 0, 100, 1),
+        "load": TaskCosts(2, 4.0, 10.0, 3.0, 80, 2, 100, 1, 50),
+        "fit": TaskCosts(1, 2.0, 4.0, 2.0, 0, 0, 0, 1, 50, 1.5),
     }
     assert costs_of(Manifest(True, 1, ())) == {}
+
+
+def test_the_peak_of_a_job_that_ran_one_prefix_is_that_of_its_tasks() -> None:
+    alone = Manifest(True, 1, (), work={"fit": Work(1, 2.0)}, peak=700)
+    assert costs_of(alone)["fit"].peak == 700
 
 
 def test_a_session_counts_its_own_and_writes_the_sum_now_and_then() -> None:
@@ -49,7 +57,7 @@ def test_a_session_counts_its_own_and_writes_the_sum_now_and_then() -> None:
     assert not costs.is_due
     (profile,) = written
     assert profile.costs[ProfileKey("load", b"code")] == TaskCosts(
-        4, 8.0, 20.0, 3.0, 160, 4, 300, 2
+        4, 8.0, 20.0, 3.0, 160, 4, 300, 2, 50
     )
     assert profile.costs[ProfileKey("fit", b"")].tasks == 2
     costs.write()
@@ -61,7 +69,7 @@ def test_what_is_noted_is_recalled_by_prefix_and_code() -> None:
         {
             ProfileKey("f", b"old"): TaskCosts(tasks=2, seconds=4.0, squares=10.0),
             ProfileKey("f", b"new"): TaskCosts(
-                tasks=1, seconds=5.0, squares=25.0, nbytes=50, values=2
+                tasks=1, seconds=5.0, squares=25.0, nbytes=50, values=2, peak=9
             ),
             ProfileKey("g", b""): TaskCosts(),
         }
@@ -69,6 +77,7 @@ def test_what_is_noted_is_recalled_by_prefix_and_code() -> None:
     found = recalled(profile)
     assert found.costs == {("f", b"old"): Cost(2.0, 1.0), ("f", b"new"): Cost(5.0)}
     assert found.nbytes == {("f", b"new"): 25.0}
+    assert found.peaks == {("f", b"new"): 9}
 
 
 def test_defaults_of_dask_are_read_as_dask_reads_them() -> None:
