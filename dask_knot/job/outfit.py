@@ -16,6 +16,7 @@ import dask
 from dask_knot.errors import PluginError
 from dask_knot.job.console import say
 from dask_knot.job.plugins import set_up, tear_down
+from dask_knot.job.trace import leave_task, leave_trace
 from dask_knot.run import exits
 from dask_knot.run.plugins import Plugin
 from dask_knot.task.context import enter, entered
@@ -60,6 +61,8 @@ def outfit_process(outfit: Outfit) -> None:
     The plugins have set up the job itself before; if one raises here nevertheless, each task of
     this process says so.
     """
+    leave_trace()
+    leave_task()
     worker = JobWorker(outfit.name)
     enter(worker)
     dask.config.set(computing_here(1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum, auto
 from typing import NamedTuple, NoReturn
@@ -229,11 +229,20 @@ class Interest:
         The shard.
     first : float
         Seconds until the first look.
+    call : callable, optional
+        Called whenever the stage was told anything, be it by its session or by others.
     """
 
-    def __init__(self, run: Run, shard: ShardId, first: float) -> None:
+    def __init__(
+        self,
+        run: Run,
+        shard: ShardId,
+        first: float,
+        call: Callable[[], object] = lambda: None,
+    ) -> None:
         self._run = run
         self._shard = shard
+        self._call = call
         self._first = self._pause = first
         self._next = time.monotonic() + first
 
@@ -247,6 +256,7 @@ class Interest:
             orders = self._run.read_orders(self._shard.stage)
         except StoreError:  # nothing is wanted, or nobody knows at the moment
             return Wish.NOTHING
+        self._call()
         if self._shard.index in orders.unneeded:
             return Wish.END
         return Wish.HAND_OVER if self._shard.index in orders.asked else Wish.NOTHING

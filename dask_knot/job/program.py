@@ -10,6 +10,7 @@ from dask_knot.job.attempts import TWIN
 from dask_knot.job.console import Printout, say
 from dask_knot.job.machine import JobSite
 from dask_knot.job.shard import run_shard
+from dask_knot.job.trace import leave_trace
 from dask_knot.run import exits
 from dask_knot.run.failure import in_short
 from dask_knot.run.names import ShardId
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     shard = ShardId(stage, child)
     printed = Printout()
     printed.install()
+    leave_trace()
     try:
         run_shard(run, shard, attempt, printed, where)
     except (VersionsError, NotLoadedError, PluginError) as error:

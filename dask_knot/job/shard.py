@@ -25,6 +25,7 @@ from dask_knot.job.outfit import Outfit, computing_here, outfitted, processes
 from dask_knot.job.outputs import Outputs, SupersededError
 from dask_knot.job.parts import Interest, Parts, Rhythm
 from dask_knot.job.tasks import Pool, Shelf, run_at_once, run_in_order
+from dask_knot.job.witness import Witness
 from dask_knot.run.names import ShardId
 from dask_knot.run.orders import Claimant
 from dask_knot.run.run import Run
@@ -90,10 +91,12 @@ def run_shard(
             shelf = Shelf(work.tasks, work.literals, inputs)
             agenda = Agenda(work.tasks, given_up)
             handover = HandOver(agenda, shelf, outputs, partial(run.claim, shard, Claimant.CHILD))
-            seconds = work.options.part_seconds
+            hasty, seconds = run.at_once(), work.options.part_seconds
             rhythm = Rhythm(seconds, work.options.news_seconds)
-            sink = Parts(outputs, rhythm, Interest(run.at_once(), shard, seconds), handover)
-            with Farewell(sink):
+            witness = Witness(hasty, shard, work.options.cores)
+            interest = Interest(hasty, shard, seconds, witness.call)
+            sink = Parts(outputs, rhythm, interest, handover)
+            with Farewell(sink), witness:
                 bench = Bench(work.options, shelf, sink, printed, outfit)
                 _fetch_and_run(agenda, inputs, bench)
                 if is_twin(attempt):

@@ -15,6 +15,7 @@ from distributed.protocol import pickle
 
 from dask_knot.errors import KnotError
 from dask_knot.internals import GraphNode, begin_task, end_task
+from dask_knot.job import present
 from dask_knot.job.console import Printout
 from dask_knot.job.inputs import Inputs
 from dask_knot.run import scripts
@@ -42,6 +43,7 @@ def run_task(node: GraphNode, values: ValuesByKey, printed: Printout | None = No
         printed.clear()
     start = time.time()
     begin_task(node.key, start)  # for whoever asks Dask
+    present.begin(node.key, start)  # and for who asks the job
     keep_nested_work_here()
     open_copies()
     try:
@@ -55,6 +57,7 @@ def run_task(node: GraphNode, values: ValuesByKey, printed: Printout | None = No
     finally:
         drop_copies()
         end_task()
+        present.end()
     return TaskOutcome(value, start, time.time())
 
 

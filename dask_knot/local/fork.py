@@ -138,7 +138,8 @@ class ForkLauncher:
         return server
 
     def _request(self, child: ChildProcess) -> Message:
-        environment = {**os.environ, **self._environment, **child.environment}
+        limit = {"DASK_KNOT_JOB_MEMORY": str(child.memory)}  # which the job itself can't see
+        environment = {**os.environ, **self._environment, **limit, **child.environment}
         if child.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, child.gpus))
         return {

@@ -1,7 +1,7 @@
 """Every name of an object in the store, and back again: the only place that knows them.
 
-All objects of a run are below its name; beside runs there is only what `almanac` keeps.
-`ID` stands for a stage, ``PLAN-STAGE``::
+All objects of a run are below its name; beside runs there is only what `almanac` keeps. What people
+ask jobs is in `inquiries`. `ID` stands for a stage, ``PLAN-STAGE``::
 
     RUN/run                      that this is a run that keeps a record, and in which format
     RUN/sessions/0000            what a session claims, when a run may have several: who it is
@@ -48,7 +48,7 @@ _MANIFEST = re.compile(
 )
 _FOLDERS = (
     *("sessions", "beats", "log", "jobs", "why", "published", "profiles", "plugins", "constants"),
-    *("scattered", "packs", "orders", "claims", "data", "manifests"),
+    *("scattered", "packs", "orders", "claims", "data", "manifests", "asks", "answers", "vitals"),
 )
 _SESSION, _ENTRY = re.compile(r"\d{4}|[1-9]\d{4,}", re.ASCII), re.compile(r"\d{10}", re.ASCII)
 _ERRED = ".erred"

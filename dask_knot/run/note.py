@@ -44,6 +44,9 @@ class NoteKind(IntEnum):
     END = 8
     ORDERS = 9
     CLAIM = 10
+    ASKS = 11
+    ANSWER = 12
+    VITALS = 13
 
 
 def encode(kind: NoteKind, fields: Mapping[str, Any], version: int = VERSION) -> list[Bytes]:

@@ -16,6 +16,7 @@ from dask_knot.run import manifest, pack, plugins, versions, work
 from dask_knot.run.almanac import Almanac
 from dask_knot.run.archive import Archive
 from dask_knot.run.codec import Bytes
+from dask_knot.run.inquiries import Inquiries
 from dask_knot.run.layout import lay_out
 from dask_knot.run.manifest import Commit, Manifest, Output, Place
 from dask_knot.run.names import ManifestId, Names, ShardId, StageId, first_plan, parse_pack
@@ -52,15 +53,15 @@ class Run:
 
     Attributes
     ----------
-    names, record, almanac : Names, Archive, Almanac
-        What its objects are called; its record, if it is a named one; what runs without names know.
+    names, record, almanac, inquiries : Names, Archive, Almanac, Inquiries
+        What objects are called; the record of a named run; what runs without names know; questions.
     """
 
     def __init__(self, store: Store, name: str) -> None:
         self._store = store
-        self.names = Names(name)
-        self.record = Archive(store, self.names)
-        self.almanac = Almanac(store, self.names)
+        self.names = names = Names(name)
+        self.record, self.almanac = Archive(store, names), Almanac(store, names)
+        self.inquiries = Inquiries(store, names)
 
     @classmethod
     def of_pack(cls, url: str, patience: float = IN_JOBS) -> tuple[Run, StageId]:

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dask_knot.run.asks import Answer, Asks, Vitals
+from dask_knot.run.inquiries import Inquiries
 from dask_knot.run.names import (
     PLANS_PER_SESSION,
     RUN_NAME,
@@ -18,6 +20,7 @@ from dask_knot.run.names import (
     parse_pack,
     session_of,
 )
+from dask_knot.run.store import Store
 
 NAMES = Names("run")
 RUNS = st.from_regex(RUN_NAME, fullmatch=True)
@@ -56,6 +59,16 @@ def test_no_two_objects_share_a_name(what: list[tuple[ShardId, int | None, int]]
     assert len(packs) == len({shard.stage for shard, _, _ in what})
 
 
+def asked() -> list[str]:
+    """Name the objects of what people ask, which `Inquiries` keeps to itself."""
+    store, shard = Store("memory://"), ShardId(StageId(1, 2), 3)
+    inquiries = Inquiries(store, NAMES)
+    inquiries.tell(shard.stage, Asks(watch="1"))
+    inquiries.answer("1", shard, Answer("job", "1", "host", 1, "/"))
+    inquiries.tell_vitals(shard, Vitals("1", 0, "job", "host", 1, 0.5, 1, 2))
+    return store.list("")
+
+
 def test_all_objects_of_a_run_are_below_its_name() -> None:
     shard = ShardId(StageId(1, 2), 3)
     found = [
@@ -78,7 +91,7 @@ def test_all_objects_of_a_run_are_below_its_name() -> None:
         NAMES.published("name"),
     ]
     assert len({*found}) == len(found)
-    assert {"/".join(name.split("/")[:2]) for name in found} == {*NAMES.folders}
+    assert {"/".join(name.split("/")[:2]) for name in (*found, *asked())} == {*NAMES.folders}
     assert {name.rpartition("/")[0] for name in (NAMES.info, NAMES.probe)} == {"run"}
 
 

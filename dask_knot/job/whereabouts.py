@@ -1,0 +1,71 @@
+"""Where the threads of a job are, those of its processes too: text for people."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+
+import psutil
+
+from dask_knot.job import present
+from dask_knot.job.trace import stacks_of, task_of
+from dask_knot.run.asks import MOST_STACKS, PresentTask
+
+#: Threads of the job's own, which nobody asks about.
+_OWN = "dask-knot-"
+#: But for those of its pool, which run tasks.
+_POOL = "dask-knot-task"
+#: So many threads are told of at most: those that run tasks, and then the others.
+_MOST_THREADS = 50
+
+
+def tasks_here() -> tuple[PresentTask, ...]:
+    """Tell what the job runs, in threads or in processes: the longest first."""
+    found = [*present.by_thread().values(), *(task for _, task in _in_processes())]
+    return tuple(sorted(found, key=lambda one: -one.seconds))
+
+
+def stacks_here() -> str:
+    """Tell where the threads of the job are: first those that run tasks, the longest first."""
+    parts = [*_of_threads(), *_of_processes()]
+    return "\n".join(parts)[:MOST_STACKS]
+
+
+def _of_threads() -> Iterator[str]:
+    tasks, frames = present.by_thread(), sys._current_frames()
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    order = [*(id for id in tasks if id in frames), *(id for id in frames if id not in tasks)]
+    own = 0
+    for id in order[:_MOST_THREADS]:
+        name = names.get(id, f"thread {id}")
+        if id not in tasks and name.startswith(_OWN) and not name.startswith(_POOL):
+            own += 1
+            continue
+        title = f"{headline(tasks[id])} in thread {name!r}" if id in tasks else f"thread {name!r}"
+        yield title + "\n" + "".join(traceback.format_stack(frames[id]))
+    left = len(order) - _MOST_THREADS
+    if left > 0:
+        yield f"and {left} more threads\n"
+
+
+def _of_processes() -> Iterator[str]:
+    for pid, task in _in_processes():
+        stacks = stacks_of(pid) or "it doesn't tell where it is\n"
+        yield f"{headline(task)} in process {pid} (the youngest frame first)\n{stacks}"
+
+
+def _in_processes() -> list[tuple[int, PresentTask]]:
+    try:
+        children = psutil.Process().children(recursive=True)
+    except psutil.Error:
+        return []
+    found = [(child.pid, task_of(child.pid)) for child in children]
+    there = [(pid, task) for pid, task in found if task is not None]
+    return sorted(there, key=lambda one: -one[1].seconds)
+
+
+def headline(task: PresentTask) -> str:
+    """Say which task it is, and for how long."""
+    return f"task {task.key} for {task.seconds:.1f} s"
