@@ -34,7 +34,7 @@ ROOMS = {
     "planning": "errors plural",
     "tracking": "errors plural planning run",
     # Dollars: pure, but for the file of prices.
-    "prices": "errors plural settings",
+    "prices": "errors plural run settings planning",
     # In a pickle: from the client to the job.
     "task": "errors internals run",
     # In the job.
@@ -43,14 +43,14 @@ ROOMS = {
     "batch": "errors plural run planning tracking",
     "image": "errors run settings",
     "local": "errors plural internals run settings planning batch image",
-    "aws": "errors plural run settings planning batch image",
+    "aws": "errors plural run settings planning prices batch image",
     # Files in S3 are asked for their marks with the session's credentials.
     "digests": "errors internals run settings aws",
     "graphs": "errors collector internals run settings planning tracking task digests",
     # What people ask of a run without a session.
     "runs": "errors plural run settings planning tracking batch digests aws",
-    "session": "errors plural collector internals run settings planning tracking digests graphs "
-    "batch local image aws runs",
+    "session": "errors plural collector internals run settings planning tracking prices digests "
+    "graphs batch local image aws runs",
     "dashboard": "errors plural run planning tracking batch session",
     "cluster": "errors plural internals run settings planning tracking digests graphs batch "
     "session dashboard",
@@ -71,7 +71,7 @@ PURE_FILES = [
     *(f"local/{name}.py" for name in ("capacity", "definitions", "descriptions", "jobgraph")),
     *("local/jobs.py", "local/lanes.py", "runs/keys.py"),
     *("runs/progression.py", "runs/state.py"),
-    *(f"prices/{name}.py" for name in ("money", "offers")),
+    *(f"prices/{name}.py" for name in ("budget", "money", "offers", "plancost", "tariff")),
 ]
 #: What the fork server is made of: whatever it imports is in every job, and a thread would end it.
 FORK_SERVER = ("boot", "child", "fitness", "forkserver", "groups", "origins", "warmth", "wire")

@@ -21,11 +21,22 @@ from dask_knot.batch.request import EC2, FARGATE, MIB, JobTemplate
 from dask_knot.errors import ConfigurationError, EngineError
 from dask_knot.image.image import resolve_spec
 from dask_knot.planning import Resources
+from dask_knot.prices import pricelist as prices
+from dask_knot.prices.pricelist import FARGATE_SPOT, ON_DEMAND, SPOT
+from dask_knot.prices.tariff import Market
 from dask_knot.run.store import Store
 from dask_knot.settings.settings import AwsSettings, Settings
 
 #: Jobs at once where no compute environment says how many vCPUs it may have.
 JOBS = 64
+#: How machines are paid for: by the type of a compute environment, and by the platform of a stack.
+LIFECYCLES = {
+    "EC2": ON_DEMAND,
+    "SPOT": SPOT,
+    "FARGATE": prices.FARGATE,
+    "FARGATE_SPOT": FARGATE_SPOT,
+}
+PLATFORMS = {name.lower().replace("_", "-"): kind for name, kind in LIFECYCLES.items()}
 ARCHITECTURES = {"amd64": "X86_64", "arm64": "ARM64"}
 
 
@@ -74,6 +85,7 @@ class AwsEngine:
         jobs = max(1, sum(sizes) // settings.cores) if sizes else JOBS
         self.settings = replace(settings, jobs=settings.jobs or jobs)
         self._most_vcpus = float(max(sizes)) if sizes else math.inf
+        self.market = _market(environments, outputs, session.region)
         region = {"AWS_REGION": session.region, "AWS_DEFAULT_REGION": session.region}
         self.template = JobTemplate(
             name=settings.name,
@@ -194,6 +206,19 @@ def _platform(environments: Sequence[Description], outputs: StackOutputs) -> str
     if known:
         return FARGATE if all(kind.startswith(FARGATE) for kind in known) else EC2
     return FARGATE if outputs.is_fargate else EC2
+
+
+def _market(environments: Sequence[Description], outputs: StackOutputs, region: str) -> Market:
+    """Tell where jobs run, as far as it decides what they cost."""
+    resources = [one.get("computeResources", {}) for one in environments]
+    kinds = [LIFECYCLES[one["type"]] for one in resources if one.get("type") in LIFECYCLES]
+    types = [str(name) for one in resources for name in one.get("instanceTypes", ())]
+    return Market(
+        region,
+        tuple(dict.fromkeys(kinds)) or (PLATFORMS[outputs.platform],),
+        outputs.architecture,
+        tuple(dict.fromkeys(types)) or ("optimal",),
+    )
 
 
 def _container(aws: AwsSettings, outputs: StackOutputs, platform: str) -> dict[str, Any]:

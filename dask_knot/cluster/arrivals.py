@@ -246,7 +246,8 @@ async def foresee_plan(session: Session, sent: SentGraph) -> PlanDrawing:
     prior = None if opened.work is None else _prior_work(opened, opened.work, request)
     limits = None if request is None else request.limits
     drawn = outline(plan, set(opened.graph.wanted), sizes, limits)
-    return PlanDrawing(Estimate(drawn, session.slots, known), prior)
+    money = session.purse.lines(plan)
+    return PlanDrawing(Estimate(drawn, session.slots, known, money), prior)
 
 
 def _prior_work(opened: OpenedGraph, work: GraphDigests, request: PlanRequest | None) -> PriorWork:

@@ -52,6 +52,8 @@ class KnotCluster(RunCluster):
         Seconds after which work fails of which no job has started, though it was its turn.
     attempts : int, optional
         How often a job whose machine is lost is started, 1 to 10.
+    max_cost : str or float, optional
+        US dollars that a session on AWS may spend, as ``"5 USD"``: work that costs more is refused.
     speculate : float, optional
         A job that is so many times slower than its siblings gets a second try beside it.
     environment : mapping of str to str, optional
@@ -122,6 +124,7 @@ class KnotCluster(RunCluster):
         timeout: str | float | None = None,
         start_timeout: str | float | None = None,
         attempts: int | None = None,
+        max_cost: str | float | None = None,
         speculate: float | None = None,
         environment: Mapping[str, object] | None = None,
         store: str | os.PathLike[str] | None = None,
@@ -157,6 +160,7 @@ class KnotCluster(RunCluster):
             "timeout": timeout,
             "start_timeout": start_timeout,
             "attempts": attempts,
+            "max_cost": max_cost,
             "speculate": speculate,
             "environment": environment,
             "store": store,

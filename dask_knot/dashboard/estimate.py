@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dask_knot.planning.outline import Outline
@@ -28,11 +28,14 @@ class Estimate:
         Jobs that may run at once.
     sources : mapping of str to KnownFrom
         Where it is known from how long tasks take, by their prefix; the others are unknown.
+    money : sequence of str
+        What it costs, in words; nothing where nothing costs anything.
     """
 
     outline: Outline
     slots: int
     sources: Mapping[str, KnownFrom] = field(default_factory=dict)
+    money: Sequence[str] = ()
 
     @property
     def known(self) -> dict[str, KnownFrom]:
@@ -57,7 +60,7 @@ class Estimate:
         unknown = [prefix for prefix in tasks if prefix not in known]
         if unknown:
             lines.append(f"not known: {_names(unknown)} (nothing is assumed: {_WIDE})")
-        return lines
+        return [*lines, *self.money]
 
     def _tasks(self) -> dict[str, int]:
         tasks: dict[str, int] = {}

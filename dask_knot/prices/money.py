@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
-
-from dask_knot.errors import ConfigurationError
-
-#: "5 USD", "$5", "5", "0.50 dollars".
-_WRITTEN = re.compile(r"\s*\$?\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:usd|\$|dollars?)?\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +31,6 @@ class Money:
             object.__setattr__(self, "high", self.low)
         if not 0 <= self.low <= self.high:  # nan, too
             raise ValueError(f"money from {self.low!r} to {self.high!r}")
-
-    @classmethod
-    def parse(cls, text: object) -> Money:
-        """Read an amount that somebody has written: ``"5 USD"``, ``"$0.50"``, ``5``.
-
-        Raises
-        ------
-        ConfigurationError
-            If it isn't one, or is in another currency.
-        """
-        if isinstance(text, Money):
-            return text
-        match = None if isinstance(text, bool) else _WRITTEN.fullmatch(str(text))
-        if match is None:
-            raise ConfigurationError(f"{text!r} is no amount of money: write it as '5 USD'")
-        return cls(float(match[1]))
 
     @property
     def is_exact(self) -> bool:

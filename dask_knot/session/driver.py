@@ -161,7 +161,7 @@ class Driver:
             self._carry_out(self._give_up(error))
 
     def end_all(self, error: Exception) -> None:
-        """Err all keys without an outcome, because the run they are of has come to an end."""
+        """Err all keys without an outcome: their run has come to an end, or the money is spent."""
         if not self.is_closing:
             self._carry_out(self._tracker.give_up(error))
 

@@ -12,6 +12,7 @@ from distributed.utils import is_kernel
 from dask_knot.batch.client import BatchClient
 from dask_knot.batch.request import JobTemplate
 from dask_knot.planning import Resources
+from dask_knot.prices.tariff import Market
 from dask_knot.run.store import Store
 from dask_knot.settings.settings import Settings
 
@@ -51,6 +52,10 @@ class Engine(Protocol):
     @property
     def jobs_stay(self) -> bool:
         """Whether jobs go on without the client that submitted them."""
+
+    @property
+    def market(self) -> Market | None:
+        """Where jobs run, as far as it decides what they cost; None where they cost nothing."""
 
     def open_store(self, url: str) -> Store:
         """Open a store with the engine's own credentials, if it has any."""

@@ -17,6 +17,7 @@ from dask_knot.session.hooks import Hooks, nothing
 from dask_knot.session.neighbours import Neighbours
 from dask_knot.session.outages import AT_FIRST, Outage, tolerate, words_of_end
 from dask_knot.session.overstays import OverstayWatch
+from dask_knot.session.purse import Purse
 from dask_knot.session.stalls import Stall, StallWatch
 from dask_knot.session.starts import StartWatch
 from dask_knot.session.watcher import Watcher
@@ -70,6 +71,7 @@ class Lookout:
         self._overstays = OverstayWatch(service)
         self._starts = StartWatch()
         self.neighbours: Neighbours | None = None  # in a named run
+        self.purse: Purse | None = None
         self._outage = Outage(tempo.patience)
         self._clockwork = clockwork
         self._looks = clockwork.executor("watch", 1)
@@ -138,6 +140,9 @@ class Lookout:
             started = self._starts.look({id: jobs[id] for id in stages})
             self._driver.handle([*found, *started])
             self._overstays.note(found, now)
+            if self.purse is not None and (overdraft := self.purse.overdraft()) is not None:
+                self._say(str(overdraft))
+                self._driver.end_all(overdraft)
             adoption = self._driver.adoption
             if lost := self._tracker.open_shards(over):
                 failed = await self._beside(self._watcher.lost, lost)

@@ -9,6 +9,7 @@ from functools import partial
 from dask_knot.batch.service import JobService
 from dask_knot.digests import CodeMarker, Digester
 from dask_knot.planning import Limits, Resources
+from dask_knot.prices.money import NOTHING, Money
 from dask_knot.run.run import Run
 from dask_knot.run.work import Options
 from dask_knot.runs.machine import own_info
@@ -26,6 +27,7 @@ from dask_knot.session.outages import Endurance
 from dask_knot.session.parting import Parting
 from dask_knot.session.priorcosts import PriorCosts
 from dask_knot.session.progress import Progress
+from dask_knot.session.purse import open_purse
 from dask_knot.session.session import Session
 from dask_knot.session.submission import Submitter
 from dask_knot.session.values import ValueReader
@@ -89,6 +91,7 @@ def session_on(
     # Not before: what is wrong from the start is told at once. Waiting ends when the run is left.
     run.be_patient(settings.tempo.patience, clockwork.now, clockwork.pause)
     tracker = _tracker(run, settings, size, hold)
+    purse = open_purse(settings, size, engine.market, _nothing_spent, tracker.open_shards)
     values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))
     options = Options(
         settings.cores,
@@ -99,7 +102,7 @@ def session_on(
     )
     hooks = Hooks()
     endurance = Endurance(clockwork, lambda line: hooks.notice(line))
-    submitter = Submitter(run, service, options, StoredConstants(run), endurance)
+    submitter = Submitter(run, service, options, StoredConstants(run), endurance, purse=purse)
     finder, marker = None, _marker(engine.settings)
     costs = _cost_sheet(run, hold, marker, clockwork)
     if hold is not None:
@@ -116,6 +119,7 @@ def session_on(
 
     driver = Driver(tracker, submitter, Failures(values, endurance), delete, hooks, clockwork)
     lookout = Lookout(driver, tracker, watcher, settings, hooks, clockwork)
+    lookout.purse = purse
     company = None
     if finder is not None:
         lookout.neighbours = finder.neighbours
@@ -127,6 +131,7 @@ def session_on(
         size=size,
         hooks=hooks,
         plugins=submitter.plugins,
+        purse=purse,
         run=run,
         first_number=first,
         progress=Progress(tracker, lambda: service.jobs),
@@ -141,6 +146,10 @@ def session_on(
         _parting=parting,
         _company=company,
     )
+
+
+def _nothing_spent() -> Money:
+    return NOTHING
 
 
 def _size(settings: Settings) -> Resources:

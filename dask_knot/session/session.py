@@ -27,6 +27,7 @@ from dask_knot.session.parting import Parting
 from dask_knot.session.plugins import JobPlugins
 from dask_knot.session.priorcosts import PriorCosts
 from dask_knot.session.progress import Progress
+from dask_knot.session.purse import Purse
 from dask_knot.session.results import Results, read_results
 from dask_knot.session.submission import job_script
 from dask_knot.session.values import ValueReader
@@ -51,14 +52,12 @@ class Session:
 
     Attributes
     ----------
-    settings : Settings
-        With what only the engine knows.
-    size : Resources
-        What one job has.
+    settings, size : Settings, Resources
+        With what only the engine knows; what one job has.
     hooks : Hooks
         Whom it tells what; set them before `start`.
-    plugins : JobPlugins
-        What sets up jobs before their tasks run.
+    plugins, purse : JobPlugins, Purse
+        What sets up jobs before their tasks run; what plans cost, and the budget.
     run, progress : Run, Progress
         What it holds; what is known of the work, to be shown.
     first_number : int
@@ -71,6 +70,7 @@ class Session:
     size: Resources
     hooks: Hooks
     plugins: JobPlugins
+    purse: Purse
     run: Run
     first_number: int
     progress: Progress

@@ -33,6 +33,7 @@ from dask_knot.session.jobfinder import NEVER
 from dask_knot.session.neighbours import Neighbours
 from dask_knot.session.outages import Endurance, tolerate
 from dask_knot.session.plugins import JobPlugins
+from dask_knot.session.purse import Purse
 from dask_knot.session.recorder import Recorder
 from dask_knot.tracking.actions import MakePlan, SubmitPlan
 from dask_knot.tracking.events import (
@@ -61,6 +62,7 @@ class Submitter:
     plugins: JobPlugins = field(default_factory=JobPlugins)
     recorder: Recorder | None = None
     neighbours: Neighbours | None = None
+    purse: Purse | None = None
     _spared: dict[StageId, str] = field(default_factory=dict)  # since others were there
     _overtaken: dict[StageId, set[int]] = field(default_factory=dict)
 
@@ -71,7 +73,11 @@ class Submitter:
         ------
         StoreError
             If it can't be written.
+        BudgetError
+            If it costs more than may be spent.
         """
+        if self.purse is not None:
+            self.purse.admit(action.number, plan)
         if self.recorder is None or not plan.stages:
             return [PlanMade(action.number, plan)]
         call = partial(planned_events, self.recorder, action, plan)

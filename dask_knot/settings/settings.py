@@ -14,7 +14,7 @@ from dask.system import CPU_COUNT
 from distributed.system import MEMORY_LIMIT
 
 from dask_knot.errors import ConfigurationError
-from dask_knot.settings import checks
+from dask_knot.settings import awschecks, checks
 from dask_knot.settings.connection import CONNECTION_CHECKS
 from dask_knot.settings.defaults import DEFAULTS, reconfigure_if_wiped
 from dask_knot.settings.resolver import (
@@ -113,6 +113,7 @@ class Settings:
     timeout: float | None
     start_timeout: float | None
     attempts: int
+    max_cost: float | None
     speculate: float | None
     environment: Mapping[str, str]
     store: str | None
@@ -212,6 +213,7 @@ _CHECKS: dict[str, Check] = {
     "timeout": checks.timeout,
     "start_timeout": checks.start_timeout,
     "attempts": checks.attempts,
+    "max_cost": checks.dollars,
     "speculate": checks.factor,
     "environment": checks.environment,
     "store": checks.store,
@@ -239,10 +241,10 @@ _ENGINE_CHECKS: dict[str, dict[str, Check]] = {
         "image": checks.optional_text,
         "queue": checks.optional_text,
         "job_role": checks.optional_text,
-        "share_identifier": checks.share_identifier,
-        "scheduling_priority": checks.priority,
-        "secrets": checks.secrets,
-        "tags": checks.tags,
+        "share_identifier": awschecks.share_identifier,
+        "scheduling_priority": awschecks.priority,
+        "secrets": awschecks.secrets,
+        "tags": awschecks.tags,
     },
 }
 #: Every setting that is a keyword of a cluster, those that only some engines have included.

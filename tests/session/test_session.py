@@ -17,6 +17,7 @@ from dask.typing import Key
 from dask_knot.batch.request import JobTemplate
 from dask_knot.errors import InternalError
 from dask_knot.planning import Resources
+from dask_knot.prices.tariff import Market
 from dask_knot.run.manifest import Place
 from dask_knot.run.store import Store
 from dask_knot.session import virtual
@@ -42,6 +43,7 @@ class VirtualEngine:
     largest = Resources(64, 2**36)
     is_here = False
     jobs_stay = True
+    market: Market | None = None
 
     def __init__(self, loop: VirtualLoop, url: str) -> None:
         settings = resolve({"engine": "local", "jobs": 8, "cores": 1, "memory": 2**30})

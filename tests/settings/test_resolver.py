@@ -8,7 +8,7 @@ import dask
 import pytest
 
 from dask_knot.errors import ConfigurationError
-from dask_knot.settings import checks
+from dask_knot.settings import awschecks, checks
 from dask_knot.settings.resolver import (
     SettingSource,
     is_empty,
@@ -19,7 +19,7 @@ from dask_knot.settings.resolver import (
     section,
 )
 
-TABLE = {"vcpus_each": checks.count, "tags": checks.mapping}
+TABLE = {"vcpus_each": checks.count, "tags": awschecks.mapping}
 
 
 def find(given: dict[str, Any], configured: Any, **silent: Any) -> dict[str, Any]:

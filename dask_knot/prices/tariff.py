@@ -1,0 +1,158 @@
+"""What an hour of a job costs where a cluster's jobs run: pure.
+
+A job pays for its share of a machine that is full, and for all of one that it has to itself. Which
+of them it will be nobody knows before, nor which of several types Batch takes: so there are two
+prices, each a range over the types whose price is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import NamedTuple
+
+from dask_knot.planning.resources import Resources
+from dask_knot.prices.money import UNKNOWN, Money
+from dask_knot.prices.offers import FAMILIES, KEPT, fargate_step
+from dask_knot.prices.pricelist import (
+    FARGATE,
+    FARGATE_SPOT,
+    ON_DEMAND,
+    SPOT,
+    MachineType,
+    PriceList,
+    StoreRates,
+)
+
+MIB = 2**20
+#: Types that Batch chooses by itself.
+OWN_CHOICE = ("optimal", "default_x86_64", "default_arm64")
+#: Fargate counts a job as a minute at least.
+FARGATE_LEAST = 60.0
+
+
+class Market(NamedTuple):
+    """Where the jobs of a cluster run, as far as it decides what they cost.
+
+    Attributes
+    ----------
+    region : str
+        Such as ``eu-central-1``.
+    lifecycles : tuple of str
+        How machines are paid for: of several, any may be.
+    architecture : str
+        ``amd64`` or ``arm64``.
+    types : tuple of str
+        Types of machines, families of them, or what stands for a choice of Batch's own.
+    """
+
+    region: str
+    lifecycles: tuple[str, ...]
+    architecture: str = "amd64"
+    types: tuple[str, ...] = ("optimal",)
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What jobs cost in a market.
+
+    Attributes
+    ----------
+    prices : PriceList
+        What is known of prices.
+    market : Market
+        Where the jobs run.
+    """
+
+    prices: PriceList
+    market: Market
+
+    @property
+    def is_fargate(self) -> bool:
+        """Whether every job is a machine of its own, paid by size."""
+        return {*self.market.lifecycles} <= {FARGATE, FARGATE_SPOT}
+
+    @property
+    def store(self) -> StoreRates | None:
+        """What S3 costs there; None if it isn't known."""
+        return self.prices.s3(self.market.region)
+
+    def full(self, size: Resources) -> Money:
+        """Give the price of an hour of a job whose machine is full of others like it."""
+        return self._priced([price * share for price, share in self._offers(size)])
+
+    def alone(self, size: Resources) -> Money:
+        """Give the price of an hour of a job that has a machine to itself."""
+        return self._priced([price for price, _ in self._offers(size)])
+
+    def is_known(self, size: Resources) -> bool:
+        """Tell whether anything is known of what a job of a size costs."""
+        return any(True for _ in self._offers(size))
+
+    def said(self, size: Resources) -> str:
+        """Say of what the prices of a job are, from where, and of when."""
+        market = self.market
+        words = " or ".join(_WORDS[one] for one in market.lifecycles)
+        text = f"{words} in {market.region}, {self.prices.said(market.region)}"
+        if not self.is_fargate:
+            text += "; from full machines to one job on each"
+        return text if self._is_spot_known(size) else f"{text}; {_SPOT_UNKNOWN}"
+
+    def _is_spot_known(self, size: Resources) -> bool:
+        market = self.market
+        if FARGATE_SPOT in market.lifecycles:
+            rates = self.prices.fargate(market.region, market.architecture, FARGATE_SPOT)
+            return rates is None or rates.vcpu.low > 0
+        if SPOT not in market.lifecycles:
+            return True
+        types = self._types(size)
+        return all(self.prices.is_spot_known(one.name, market.region) for one in types)
+
+    @staticmethod
+    def _priced(known: list[Money]) -> Money:
+        return reduce(or_, known) if known else UNKNOWN
+
+    def _offers(self, size: Resources) -> Iterator[tuple[Money, float]]:
+        """Give prices of machines that a job fits on, and its share of each."""
+        vcpus, memory = size.vcpus, (size.memory or 0) / MIB
+        region = self.market.region
+        for lifecycle in self.market.lifecycles:
+            if lifecycle in (FARGATE, FARGATE_SPOT):
+                rates = self.prices.fargate(region, self.market.architecture, lifecycle)
+                step = None if size.gpus else fargate_step(vcpus, memory)
+                if rates is not None and step is not None:
+                    yield rates.hour(*step), 1.0
+                continue
+            for one in self._types(size):
+                price = self.prices.instance(one.name, region, lifecycle)
+                if price is not None:
+                    room = max(memory, one.memory - KEPT)
+                    yield price, min(1.0, max(vcpus / one.vcpus, memory / room))
+
+    def _types(self, size: Resources) -> list[MachineType]:
+        """Name the smallest types, of each that may be taken, that a job fits on."""
+        market, memory = self.market, (size.memory or 0) / MIB + KEPT
+        families = [name for name in market.types if "." not in name and name not in OWN_CHOICE]
+        if any(name in OWN_CHOICE for name in market.types):
+            families += FAMILIES
+        found = [
+            one
+            for one in self.prices.fitting(market.region, size.vcpus, memory, families)
+            if one.architecture == market.architecture
+        ]
+        named = [self.prices.type(name) for name in market.types if "." in name]
+        return [
+            *[one for one in (found if families else []) if one.gpus >= size.gpus],
+            *[one for one in named if one and one.fits(size.vcpus, memory, size.gpus)],
+        ]
+
+
+_SPOT_UNKNOWN = "the price of Spot isn't known: at most the full one"
+_WORDS = {
+    ON_DEMAND: "EC2 on demand",
+    SPOT: "EC2 Spot",
+    FARGATE: "Fargate",
+    FARGATE_SPOT: "Fargate Spot",
+}

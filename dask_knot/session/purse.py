@@ -1,0 +1,131 @@
+"""The purse of a session: what its plans will cost, and the budget that they have to keep to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from threading import Lock
+
+from dask_knot.errors import BudgetError, PriceError
+from dask_knot.planning import Plan, Resources
+from dask_knot.prices.budget import Budget
+from dask_knot.prices.money import Money, amount
+from dask_knot.prices.plancost import PlanCost, plan_cost, stage_cost
+from dask_knot.prices.shelf import stocked
+from dask_knot.prices.tariff import Market, Tariff
+from dask_knot.run.names import ShardId, StageId
+from dask_knot.settings.settings import Settings
+
+
+@dataclass(slots=True)
+class Purse:
+    """Knows what plans cost where jobs cost anything, and holds those of a session to its budget.
+
+    Plans are admitted in the thread that submits; what is spent is looked at in the event loop.
+
+    Attributes
+    ----------
+    tariff : Tariff, optional
+        What jobs cost; None where they cost nothing.
+    start_seconds : float
+        What the start of a job takes.
+    budget : Budget, optional
+        What may be spent.
+    spent : callable
+        Gives what was spent until now.
+    open_shards : callable
+        Takes stages, and names their shards that aren't over.
+    """
+
+    tariff: Tariff | None
+    start_seconds: float
+    budget: Budget | None
+    spent: Callable[[], Money]
+    open_shards: Callable[[Collection[StageId]], Collection[ShardId]]
+    _planned: dict[StageId, float] = field(default_factory=dict)  # dollars of a shard
+    _refusal: str | None = None
+    _lock: Lock = field(default_factory=Lock)
+
+    def cost(self, plan: Plan) -> PlanCost | None:
+        """Give what a plan costs; None where nothing costs anything."""
+        return None if self.tariff is None else plan_cost(plan, self.tariff, self.start_seconds)
+
+    def lines(self, plan: Plan) -> list[str]:
+        """Say what a plan costs, and what that is known from; nothing where nothing costs."""
+        cost = self.cost(plan)
+        if cost is None or self.tariff is None or not plan.stages:
+            return []
+        lines = [f"money: {cost.money} ({self.tariff.said(plan.stages[0].resources)})"]
+        if self.budget is not None:
+            refusal = self.budget.refusal(self.spent(), self._under_way(), cost)
+            kept = f"max_cost={amount(self.budget.limit)} USD allows it"
+            lines.append(f"money: {refusal or kept}")
+        return [*lines, *(f"money: {note}" for note in self.tariff.prices.notes)]
+
+    def admit(self, number: int, plan: Plan) -> None:
+        """Take a plan that is going to be submitted.
+
+        Raises
+        ------
+        BudgetError
+            If it costs more than is left.
+        """
+        if self.budget is None or self.tariff is None or not plan.stages:
+            return
+        if self._refusal is not None:
+            raise BudgetError(self._refusal)
+        costs = [stage_cost(stage, self.tariff, self.start_seconds) for stage in plan.stages]
+        wanted = sum(costs[1:], start=costs[0])
+        if refusal := self.budget.refusal(self.spent(), self._under_way(), wanted):
+            raise BudgetError(refusal)
+        with self._lock:
+            for index, (stage, cost) in enumerate(zip(plan.stages, costs, strict=True)):
+                self._planned[StageId(number, index)] = cost.counted / len(stage.shards)
+
+    def overdraft(self) -> BudgetError | None:
+        """Give the error that ends what runs, if more was spent than may be, once; else None."""
+        if self.budget is None or self.tariff is None or self._refusal is not None:
+            return None
+        self._refusal = self.budget.end(self.spent())
+        return None if self._refusal is None else BudgetError(self._refusal)
+
+    def _under_way(self) -> float:
+        """Add up what counts of the shards that are submitted and aren't over."""
+        with self._lock:
+            planned = dict(self._planned)
+        total = 0.0
+        for stage, dollars in planned.items():
+            count = len(self.open_shards([stage]))
+            total += dollars * count
+            if not count:
+                self._planned.pop(stage, None)
+        return total
+
+
+def open_purse(
+    settings: Settings,
+    size: Resources,
+    market: Market | None,
+    spent: Callable[[], Money],
+    open_shards: Callable[[Collection[StageId]], Collection[ShardId]],
+) -> Purse:
+    """Make the purse of a session.
+
+    Raises
+    ------
+    PriceError
+        If there is a budget, and nobody knows what jobs cost where they run.
+    """
+    start = settings.tempo.job_start
+    if market is None:
+        return Purse(None, start, None, spent, open_shards)
+    tariff = Tariff(stocked(), market)
+    if settings.max_cost is None:
+        return Purse(tariff, start, None, spent, open_shards)
+    if not tariff.is_known(size):
+        raise PriceError(
+            f"max_cost={amount(settings.max_cost)} USD can't be held: what a job costs in "
+            f"{market.region} isn't known here. Ask AWS with `dask knot prices --refresh --region "
+            f"{market.region}`, or leave max_cost away"
+        )
+    return Purse(tariff, start, Budget(settings.max_cost), spent, open_shards)

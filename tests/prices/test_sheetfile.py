@@ -1,0 +1,96 @@
+"""Files of prices: read as they were written, or refused."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dask_knot.errors import PriceFileError
+from dask_knot.prices.sheetfile import packed, unpacked
+from dask_knot.prices.shelf import packaged, read_sheet, stocked
+from tests.prices.sheets import DAY, PACKAGED, REFRESHED
+
+
+@pytest.mark.parametrize("sheet", [PACKAGED, REFRESHED], ids=["packaged", "refreshed"])
+def test_a_sheet_is_read_as_it_was_written(sheet: Any) -> None:
+    assert unpacked(packed(sheet)) == sheet
+    assert packed(unpacked(packed(sheet))) == packed(sheet)
+
+
+def changed(**changes: Any) -> bytes:
+    content = json.loads(gzip.decompress(packed(PACKAGED)))
+    return gzip.compress(json.dumps({**content, **changes}).encode())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"prices",
+        packed(PACKAGED)[:-20],
+        gzip.compress(b"[]"),
+        gzip.compress(b"{}"),
+        gzip.compress("{\xe9".encode("latin-1")),
+        changed(format=2),
+        changed(date="soon"),
+        changed(source=1),
+        changed(instances={"here": {"m5.large": 0.0}}),  # nothing is free
+        changed(instances={"here": {"m5.large": "0.1"}}),
+        changed(instances={"here": {"m5.large": True}}),
+        changed(instances={"here": {"m5.large": float("nan")}}),
+        changed(instances=["here"]),
+        changed(types={"m5.large": [2, 8192, "sparc", 0]}),
+        changed(types={"m5.large": [2]}),
+        changed(fargate={"here": {"amd64": [0.1]}}),
+        changed(s3={"here": [0.1, 0.1, -1]}),
+    ],
+    ids=str,
+)
+def test_a_damaged_file_is_refused(data: bytes) -> None:
+    with pytest.raises(PriceFileError, match=r"it (can't be read|has format)"):
+        unpacked(data)
+
+
+def test_without_a_refreshed_file_the_packaged_prices_are_there(tmp_path: Path) -> None:
+    found = stocked(packaged().date, tmp_path / "none")
+    assert found.sheets == packaged().sheets
+    assert found.notes == ()
+
+
+def test_a_damaged_file_is_said_and_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "prices.json.gz"
+    file.write_bytes(packed(REFRESHED)[:40])
+    found = stocked(packaged().date, file)
+    assert found.sheets == packaged().sheets
+    (note,) = found.notes
+    assert str(file) in note
+    assert "--refresh" in note
+
+
+def test_a_file_that_is_a_folder_is_said_and_left_out(tmp_path: Path) -> None:
+    (note,) = stocked(packaged().date, tmp_path).notes
+    assert str(tmp_path) in note
+
+
+def test_refreshed_prices_come_first(tmp_path: Path) -> None:
+    file = tmp_path / "prices.json.gz"
+    file.write_bytes(packed(REFRESHED))
+    found = stocked(REFRESHED.date, file)
+    assert found.sheets == (REFRESHED, *packaged().sheets)
+    assert read_sheet(file) == REFRESHED
+    assert found.notes == ()
+
+
+def test_prices_of_long_ago_are_warned_of(tmp_path: Path) -> None:
+    file = tmp_path / "prices.json.gz"
+    file.write_bytes(packed(REFRESHED))
+    (note,) = stocked(REFRESHED.date + datetime.timedelta(days=366), file).notes
+    assert "older than a year (2026-06-01)" in note
+    # A newer version of the package may know more than what was refreshed with an older one.
+    file.write_bytes(packed(PACKAGED))
+    assert stocked(DAY, file).date == max(DAY, packaged().date)
