@@ -126,7 +126,7 @@ class AwsEngine:
         """The most that a compute environment may have; the memory of its instances isn't known."""
         if self.template.platform == FARGATE:
             vcpus = min(self._most_vcpus, fargate.LARGEST_VCPUS)
-            return Resources(vcpus=vcpus, memory=fargate.LARGEST_MEMORY * MIB, gpus=0)
+            return Resources(vcpus=vcpus, memory=fargate.most_memory(vcpus) * MIB, gpus=0)
         # No instance type has more GPUs than vCPUs.
         gpus = int(min(self._most_vcpus, 2**20))
         return Resources(vcpus=self._most_vcpus, memory=None, gpus=gpus)

@@ -23,6 +23,11 @@ LARGEST_VCPUS = max(SIZES)
 LARGEST_MEMORY = max(SIZES[LARGEST_VCPUS])
 
 
+def most_memory(vcpus: float) -> int:
+    """Give the memory in MiB of the largest job that has so many vCPUs at most."""
+    return max((max(sizes) for cores, sizes in SIZES.items() if cores <= vcpus), default=0)
+
+
 def check(vcpus: float, memory: int, gpus: int = 0) -> None:
     """Refuse a size that Fargate doesn't have.
 

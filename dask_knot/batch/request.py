@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dask_knot.batch import fargate
@@ -90,6 +90,16 @@ def job_definition(template: JobTemplate, resources: Resources) -> dict[str, Any
     if template.tags:
         request |= {"tags": dict(template.tags), "propagateTags": True}
     return {"jobDefinitionName": _definition_name(template, resources, request), **request}
+
+
+def fitting_size(template: JobTemplate, needs: Resources) -> Resources | None:
+    """Give the smallest job that has what is needed; None if the platform has none."""
+    if template.platform != FARGATE:
+        return needs
+    nearest = None if needs.gpus else fargate.nearest(needs.vcpus, _mebibytes(needs))
+    if nearest is None:
+        return None
+    return replace(needs, vcpus=nearest[0], memory=nearest[1] * MIB)
 
 
 def submission(

@@ -56,6 +56,10 @@ class KnotCluster(RunCluster):
         US dollars that a session on AWS may spend, as ``"5 USD"``: work that costs more is refused.
     speculate : float, optional
         A job that is so many times slower than its siblings gets a second try beside it.
+    memory_retries : int, optional
+        How often tasks that ran out of memory run again with twice as much; 0: never.
+    max_memory : str or int, optional
+        The memory that a job may have for that, at most.
     environment : mapping of str to str, optional
         Environment variables of the jobs.
     store : str or path, optional
@@ -126,6 +130,8 @@ class KnotCluster(RunCluster):
         attempts: int | None = None,
         max_cost: str | float | None = None,
         speculate: float | None = None,
+        memory_retries: int | None = None,
+        max_memory: str | int | None = None,
         environment: Mapping[str, object] | None = None,
         store: str | os.PathLike[str] | None = None,
         host: str | None = None,
@@ -162,6 +168,8 @@ class KnotCluster(RunCluster):
             "attempts": attempts,
             "max_cost": max_cost,
             "speculate": speculate,
+            "memory_retries": memory_retries,
+            "max_memory": max_memory,
             "environment": environment,
             "store": store,
             "host": host,

@@ -43,6 +43,8 @@ class TaskCosts:
         The most memory that such a job had before its first task.
     threads : float
         The most processors that they kept busy, each of them, on the average of a shard.
+    memory : int
+        What a job needed in which they ran, after they had run out of what was asked for; else 0.
     """
 
     tasks: int = 0
@@ -55,6 +57,7 @@ class TaskCosts:
     shards: int = 0
     reserved: int = 0
     threads: float = 0.0
+    memory: int = 0
 
     def __add__(self, other: TaskCosts) -> TaskCosts:
         """Add others: what is the most of something is that of the larger."""
@@ -69,6 +72,7 @@ class TaskCosts:
             self.shards + other.shards,
             max(self.reserved, other.reserved),
             max(self.threads, other.threads),
+            max(self.memory, other.memory),
         )
 
     @property

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 import dask
 
 from dask_knot.planning import Cost
 from dask_knot.run.manifest import Manifest
 from dask_knot.run.names import session_of
-from dask_knot.run.profile import Profile, ProfileKey, TaskCosts
+from dask_knot.run.profile import Profile, ProfileKey, TaskCosts, merge
 from dask_knot.settings import checks
 from dask_knot.tracking.durations import NO_CODE
 from dask_knot.tracking.events import CostsRecalled, ManifestFound
+from dask_knot.tracking.memory import MemoryNeeds
 
 #: So many seconds of work tell how many threads it uses.
 TELLING = 0.1
@@ -33,6 +35,8 @@ class CostSheet:
         The digest of the code of tasks, by prefix, as it is now.
     now : callable
         A clock that never goes back, in seconds.
+    memory : MemoryNeeds
+        What jobs turned out to need.
     """
 
     def __init__(
@@ -41,11 +45,13 @@ class CostSheet:
         session: int,
         codes: Mapping[str, bytes],
         now: Callable[[], float],
+        memory: MemoryNeeds,
     ) -> None:
         self._note = note
         self._session = session
         self._codes = codes
         self._now = now
+        self._memory = memory
         self._costs: dict[ProfileKey, TaskCosts] = {}
         self._written = now()
         self._has_changed = False
@@ -75,7 +81,7 @@ class CostSheet:
         """
         if self._has_changed:
             self._written, self._has_changed = self._now(), False
-            self._note(Profile(dict(self._costs)))
+            self._note(merge([Profile(dict(self._costs)), memory_of(self._memory)]))
 
     def _is_ours(self, event: ManifestFound) -> bool:
         return session_of(event.shard.stage.plan) == self._session
@@ -101,6 +107,15 @@ def costs_of(manifest: Manifest) -> dict[str, TaskCosts]:
     }
 
 
+def memory_of(needs: MemoryNeeds) -> Profile:
+    """Say what jobs of tasks that ran out of memory needed: what was enough, and what wasn't."""
+    costs = {ProfileKey(*kind): TaskCosts(peak=had + 1) for kind, had in needs.short().items()}
+    for kind, memory in needs.enough().items():
+        key = ProfileKey(*kind)
+        costs[key] = replace(costs.get(key, TaskCosts()), memory=memory)
+    return Profile(costs)
+
+
 def recalled(profile: Profile) -> CostsRecalled:
     """Tell a tracker what earlier sessions have noted."""
     costs = profile.costs.items()
@@ -108,6 +123,7 @@ def recalled(profile: Profile) -> CostsRecalled:
         {(*key,): Cost(one.mean, one.deviation) for key, one in costs if one.tasks},
         {(*key,): one.nbytes / one.values for key, one in costs if one.values},
         peaks={(*key,): one.peak for key, one in costs if one.peak},
+        memory={(*key,): one.memory for key, one in costs if one.memory},
     )
 
 

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from dask_knot.session.outages import tolerate
+
 logger = logging.getLogger(__name__)
 
 #: So many are remembered.
@@ -27,16 +29,21 @@ class Decisions:
     ----------
     epoch : callable
         Gives the seconds since the epoch.
+    notice : callable
+        Takes what people should read at once: a line.
     """
 
-    def __init__(self, epoch: Callable[[], float]) -> None:
+    def __init__(self, epoch: Callable[[], float], notice: Callable[[str], object]) -> None:
         self._epoch = epoch
+        self._notice = notice
         self._last: deque[Decision] = deque(maxlen=REMEMBERED)
 
-    def note(self, text: str) -> None:
-        """Note a decision, and write it into the log."""
+    def note(self, text: str, is_news: bool = False) -> None:
+        """Note a decision, and write it into the log; tell people at once if it is news."""
         self._last.append(Decision(self._epoch(), text))
         logger.info("%s", text)
+        if is_news:
+            tolerate("a decision could not be shown", self._notice, text)
 
     def all(self) -> tuple[Decision, ...]:
         """Give those that are remembered, the oldest first."""

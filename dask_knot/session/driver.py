@@ -62,7 +62,7 @@ class Driver:
         self._delete = delete
         self._hooks = hooks
         self._clockwork = clockwork
-        self.decisions = Decisions(clockwork.epoch)
+        self.decisions = Decisions(clockwork.epoch, lambda line: hooks.notice(line))
         self._submits = clockwork.executor("submit", 1)
         self._deletes = clockwork.executor("delete", 1)
         self._reads = clockwork.executor("failures", 1)
@@ -292,7 +292,7 @@ _CARRY_OUT: Mapping[type[Any], Callable[[Driver, Any], None]] = {
     actions.TerminateStage: lambda d, a: d.terminate(a.stage, UNNEEDED),
     actions.TellChildren: lambda d, a: d._tell_children(a.stage),
     actions.StartTwin: lambda d, a: d._start_twin(a.shard),
-    actions.Decided: lambda d, a: d.decisions.note(a.text),
+    actions.Decided: lambda d, a: d.decisions.note(a.text, a.is_news),
     actions.DeleteObjects: Driver._delete_objects,
     actions.WriteAgain: lambda d, a: d._behind(d._submitter.write_again, a.names),
     actions.Admit: lambda d, a: log_mistake(a.error),

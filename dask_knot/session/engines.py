@@ -10,11 +10,12 @@ from typing import Protocol
 from distributed.utils import is_kernel
 
 from dask_knot.batch.client import BatchClient
-from dask_knot.batch.request import JobTemplate
+from dask_knot.batch.request import JobTemplate, fitting_size
 from dask_knot.planning import Resources
 from dask_knot.prices.tariff import Market
 from dask_knot.run.store import Store
 from dask_knot.settings.settings import Settings
+from dask_knot.tracking.memory import Allowance
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,18 @@ def place_of(engine: Engine) -> str:
     own = engine.settings.aws
     region = own.region if own is not None else None
     return f"{region or ''} {engine.template.queue}".strip() if engine.jobs_stay else ""
+
+
+def allowance_of(engine: Engine) -> Allowance:
+    """Tell how much memory jobs of an engine may be given that ran out of what they had."""
+    settings, largest = engine.settings, engine.largest
+    bounds = [one for one in (settings.max_memory, largest.memory) if one is not None]
+
+    def fitting(needs: Resources) -> Resources | None:
+        size = fitting_size(engine.template, needs)
+        return size if size is not None and size.fit(largest) else None
+
+    return Allowance(settings.memory_retries, min(bounds, default=None), fitting)
 
 
 #: Opens an engine with settings and variables of all jobs; says what it does while that takes long.

@@ -18,7 +18,7 @@ from dask_knot.session.company import join_company, look_around
 from dask_knot.session.constants import StoredConstants
 from dask_knot.session.costs import CostSheet, assumed, recalled
 from dask_knot.session.driver import Driver
-from dask_knot.session.engines import Engine, open_engine, place_of
+from dask_knot.session.engines import Engine, allowance_of, open_engine, place_of
 from dask_knot.session.failures import Failures
 from dask_knot.session.hold import Hold, take_hold
 from dask_knot.session.hooks import Hooks
@@ -34,6 +34,7 @@ from dask_knot.session.values import ValueReader
 from dask_knot.session.watcher import Watcher
 from dask_knot.settings.settings import Settings
 from dask_knot.tracking import events
+from dask_knot.tracking.memory import MemoryNeeds
 from dask_knot.tracking.pace import Mending, Pace
 from dask_knot.tracking.tracker import Held, Tracker
 
@@ -92,6 +93,7 @@ def session_on(
     run.be_patient(settings.tempo.patience, clockwork.now, clockwork.pause)
     tracker = _tracker(run, settings, size, hold)
     purse = open_purse(settings, size, engine.market, _nothing_spent, tracker.open_shards)
+    tracker.memory.allow(allowance_of(engine))
     values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))
     options = Options(
         settings.cores,
@@ -104,7 +106,7 @@ def session_on(
     endurance = Endurance(clockwork, lambda line: hooks.notice(line))
     submitter = Submitter(run, service, options, StoredConstants(run), endurance, purse=purse)
     finder, marker = None, _marker(engine.settings)
-    costs = _cost_sheet(run, hold, marker, clockwork)
+    costs = _cost_sheet(run, hold, marker, clockwork, tracker.memory)
     if hold is not None:
         finder = look_around(run.at_once(), hold.session, engine, service, clockwork)
         submitter = replace(submitter, recorder=hold.recorder, neighbours=finder.neighbours)
@@ -174,7 +176,11 @@ def _prior(
 
 
 def _cost_sheet(
-    run: Run, hold: Hold | None, marker: CodeMarker | None, clockwork: Clockwork
+    run: Run,
+    hold: Hold | None,
+    marker: CodeMarker | None,
+    clockwork: Clockwork,
+    memory: MemoryNeeds,
 ) -> CostSheet | None:
     """Begin to add up what tasks cost, if that can be noted."""
     hasty = run.at_once()
@@ -184,7 +190,7 @@ def _cost_sheet(
         note, session = partial(hasty.record.write_profile, hold.session), hold.session
     else:
         note, session = partial(hasty.almanac.write, clockwork.epoch()), 0
-    return CostSheet(note, session, marker.codes, clockwork.now)
+    return CostSheet(note, session, marker.codes, clockwork.now, memory)
 
 
 def _digester(settings: Settings) -> Digester | None:

@@ -20,7 +20,7 @@ from dask_knot.run.run import Run
 from dask_knot.session.company import Company
 from dask_knot.session.decisions import Decision
 from dask_knot.session.driver import Driver
-from dask_knot.session.engines import Engine
+from dask_knot.session.engines import Engine, allowance_of
 from dask_knot.session.hooks import Hooks
 from dask_knot.session.lookout import Lookout
 from dask_knot.session.parting import Parting
@@ -158,8 +158,7 @@ class Session:
     def let_go(self) -> None:
         """End all threads, and the jobs that can't go on without this client; blocks.
 
-        Only the first call does anything, be it of this, `end_jobs` or `end`; others, in whatever
-        thread, wait for it.
+        Only the first call of this, `end_jobs` or `end` does anything; others wait for it.
         """
         self._parting.let_go()
 
@@ -182,6 +181,7 @@ class Session:
         """Let another number of jobs run at once."""
         self._engine.resize(jobs)
         self._tracker.resize(jobs)
+        self._tracker.memory.allow(allowance_of(self._engine))
 
     # Queries.
 

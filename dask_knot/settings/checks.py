@@ -23,6 +23,9 @@ SHORTEST_TIMEOUT = 60.0
 #: Dask shows each of them as a worker.
 MOST_JOBS = 100_000
 
+#: A thousand times as much: no machine has more.
+MOST_DOUBLINGS = 10
+
 #: What the same is called by other clusters of Dask.
 ELSEWHERE = {
     "n_workers": "jobs",
@@ -91,6 +94,13 @@ def attempts(name: str, value: object) -> int:
     if count(name, value) > 10:
         raise wrong(name, value, "from 1 to 10, as Batch has it")
     return count(name, value)
+
+
+def doublings(name: str, value: object) -> int:
+    """Take how often something is doubled; 0 is never."""
+    if count(name, value, least=0) > MOST_DOUBLINGS:
+        raise wrong(name, value, f"from 0 to {MOST_DOUBLINGS}")
+    return count(name, value, least=0)
 
 
 def factor(name: str, value: Any) -> float | None:

@@ -115,6 +115,8 @@ class Settings:
     attempts: int
     max_cost: float | None
     speculate: float | None
+    memory_retries: int
+    max_memory: int | None
     environment: Mapping[str, str]
     store: str | None
     host: str
@@ -215,6 +217,8 @@ _CHECKS: dict[str, Check] = {
     "attempts": checks.attempts,
     "max_cost": checks.dollars,
     "speculate": checks.factor,
+    "memory_retries": checks.doublings,
+    "max_memory": checks.memory,
     "environment": checks.environment,
     "store": checks.store,
     "host": checks.text,

@@ -89,9 +89,13 @@ class StartTwin:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Write down what was decided about work that is under way, and why: a line for people."""
+    """Write down what was decided about work that is under way, and why: a line for people.
+
+    `is_news` is for what they should read at once.
+    """
 
     text: str
+    is_news: bool = False
 
 
 @dataclass(frozen=True, slots=True)

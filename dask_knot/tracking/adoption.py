@@ -7,6 +7,8 @@ and then what it should have made is planned.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dask.typing import Key
 
 from dask_knot.run.manifest import Kind, Output, Place
@@ -123,6 +125,7 @@ def _adopted_stage(state: TrackerState, spot: Spot) -> StageRecord:
         if forgotten.id.plan >= state.since:
             state.earlier.add(forgotten)
     stage = StageRecord(id, state.names.pack(id), state.names.orders(id), counted)
+    stage.give(replace(state.default, memory=spot.memory))
     for index in range(spot.shards):
         stage.add_dropped(ShardRecord(ShardId(id, index), spot.tasks))
     state.stages[id] = stage

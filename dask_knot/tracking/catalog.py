@@ -29,6 +29,8 @@ class Spot(NamedTuple):
         How many outputs and how many tasks that shard has, and how many shards its stage.
     digest : bytes, optional
         That of the work.
+    memory : int, optional
+        The bytes that the job of the shard has.
     """
 
     shard: ShardId
@@ -37,6 +39,7 @@ class Spot(NamedTuple):
     tasks: int
     shards: int
     digest: bytes | None
+    memory: int | None = None
 
 
 class Catalog:
@@ -205,6 +208,7 @@ class _Book:
             recorded.sizes[index],
             len(recorded.outputs),
             None if digest == NO_DIGEST else digest,
+            recorded.memory,
         )
 
     def names(self) -> dict[Key, int]:

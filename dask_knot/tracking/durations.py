@@ -208,6 +208,10 @@ class Durations:
             self.corrections[prefix] = factor
         return found
 
+    def code(self, prefix: str) -> bytes:
+        """Give the digest of the code that tasks of a prefix have now."""
+        return self._codes.get(prefix, NO_CODE)
+
     def corrected(self, seconds: Mapping[Key, float]) -> Mapping[Key, float]:
         """Give what the user said of single tasks, by what was seen of how far that is off."""
         if not self.corrections:

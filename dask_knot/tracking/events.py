@@ -219,12 +219,15 @@ class CostsRecalled:
         The seconds that Dask assumes of tasks, by prefix.
     peaks : mapping of (str, bytes) to int
         The most memory that a job had while such tasks ran.
+    memory : mapping of (str, bytes) to int
+        The bytes that jobs needed, where that was more than had been asked for.
     """
 
     costs: Mapping[tuple[str, bytes], Cost] = field(default_factory=dict)
     nbytes: Mapping[tuple[str, bytes], float] = field(default_factory=dict)
     assumed: Mapping[str, float] = field(default_factory=dict)
     peaks: Mapping[tuple[str, bytes], int] = field(default_factory=dict)
+    memory: Mapping[tuple[str, bytes], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ def foresee(state: TrackerState, graph: Graph, lost: Set[ShardId] = frozenset())
     later = TrackerState(state.names, state.limits, state.default, Inflow(Pace(0.0, 0.0)))
     later.keys = {key: _copied(record) for key, record in state.keys.items()}
     later.durations = durations = state.durations.copy()
+    later.memory = state.memory.copy()
     later.catalog = state.catalog.copy(lost)
     demand.submit(later, GraphSubmitted(graph), 0.0)
     later.unsettled.clear()  # what would wait for jobs of others is planned all the same

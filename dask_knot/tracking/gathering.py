@@ -16,6 +16,7 @@ from dask_knot.tracking.collisions import misread
 from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.events import Graph, Leaving, PlanOutrun
 from dask_knot.tracking.gaps import Remake, prune, read, settle, take_missing
+from dask_knot.tracking.memory import sized
 from dask_knot.tracking.moves import KeyState
 from dask_knot.tracking.plans import planned, refuse
 from dask_knot.tracking.records import KeyRecord
@@ -206,7 +207,7 @@ def _request(state: TrackerState, draft: Draft, wanted: list[KeyRecord]) -> Plan
         seconds=state.durations.corrected(draft.seconds()),
         nbytes=dict(state.durations.nbytes),
         external_nbytes=_sizes(draft),
-        resources=draft.resources,
+        resources=sized(draft, state.default, state.memory, state.durations),
         default=state.default,
         limits=limits,
     )

@@ -7,7 +7,7 @@ from math import inf
 
 from dask_knot.errors import CorruptObjectError, InternalError, JobError, MissingObjectError
 from dask_knot.run.manifest import Kind, Manifest, Output
-from dask_knot.tracking import gathering, handover, losses
+from dask_knot.tracking import gathering, growth, handover, losses
 from dask_knot.tracking.actions import Decided, WriteAgain
 from dask_knot.tracking.events import (
     ChildFailed,
@@ -27,6 +27,7 @@ def recall_costs(state: TrackerState, event: CostsRecalled, now: float) -> None:
     """Take in what tasks cost before any of them has run here."""
     state.durations.recall(event.costs, event.nbytes, event.peaks)
     state.durations.assume(event.assumed)
+    state.memory.recall(event.memory)
 
 
 def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None:
@@ -50,6 +51,7 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
     for prefix in state.durations.compare(manifest.work, shard.rest.said):
         text = f"tasks of {prefix!r} don't take what was said of them: what they took is believed"
         state.actions.append(Decided(text))
+    growth.note_enough(state, shard, [*manifest.work])
     shard.rest.take(manifest, now)
     handover.note(state, shard, manifest)
     shard.rest.have_left(stage.tally.ran(shard.rest.left, manifest))
@@ -182,10 +184,17 @@ def take_failed_child(state: TrackerState, event: ChildFailed, now: float) -> No
         return
     missing = _missing(shard)
     attempts = max((record.attempts for record in missing), default=0)
-    if judge(event.ending, shard.size, attempts) is Consequence.FAIL:
+    is_out = event.ending is Ending.MEMORY
+    if is_out and growth.grow(state, shard, missing):
+        _plan_again(state, shard, event, now, has_grown=True)
+    elif judge(event.ending, shard.size, attempts) is Consequence.FAIL:
         for record in missing:
             state.catalog.forget(record.key, shard.id)
-        _fail(state, missing, event.error)
+        error = event.error
+        if is_out:
+            error = growth.explained(state, shard, missing, error)
+            growth.give_up(state, shard, missing)
+        _fail(state, missing, error)
         _give_up(state, shard, ShardEvent.CHILD_FAILED)
     else:
         _plan_again(state, shard, event, now)
@@ -230,11 +239,17 @@ def _missing(shard: ShardRecord) -> list[KeyRecord]:
     return [r for r in shard.outputs if r.shard is shard and r.state is KeyState.PLANNED]
 
 
-def _plan_again(state: TrackerState, shard: ShardRecord, event: ChildFailed, now: float) -> None:
+def _plan_again(
+    state: TrackerState,
+    shard: ShardRecord,
+    event: ChildFailed,
+    now: float,
+    has_grown: bool = False,
+) -> None:
     ending = event.ending
     if ending is Ending.HOST_LOST:  # or what it shares with others could not be read
         state.actions.append(WriteAgain(()))
-    tasks_per_shard = narrowed(shard.size) if ending in NARROWING else None
+    tasks_per_shard = narrowed(shard.size) if ending in NARROWING and not has_grown else None
     lost: list[KeyRecord] = []
     # A joining shard makes nothing. What is planned may adopt other outputs of this very shard.
     while missing := _missing(shard):
@@ -245,7 +260,7 @@ def _plan_again(state: TrackerState, shard: ShardRecord, event: ChildFailed, now
         again = [r for r in missing if state.is_current(r) and r.graph is not None]
         _fail(state, [r for r in missing if r not in again], event.error)
         for record in again:
-            record.start_over(KeyEvent.SHARD_LOST, is_own_fault(ending))
+            record.start_over(KeyEvent.SHARD_LOST, is_own_fault(ending) and not has_grown)
         if again:
             gathering.gather_again(state, again, now, tasks_per_shard)
         lost += again

@@ -125,6 +125,7 @@ def _record_stage(
     own = state.names.pack(id), state.names.orders(id)
     is_narrow = draft.tasks_per_shard is not None
     stage = StageRecord(id, *own, counted, waits=waits, pairs=pairs, is_narrow=is_narrow)
+    stage.give(planned.resources)
     state.stages[id] = stage
     state.running.add(id)
     state.open_shards += len(planned.shards)

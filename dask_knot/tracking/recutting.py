@@ -11,7 +11,7 @@ from dask.utils import format_time
 from dask_knot.planning import Limits
 from dask_knot.planning.sizing import count_columns
 from dask_knot.plural import many
-from dask_knot.tracking import withdrawal
+from dask_knot.tracking import growth, withdrawal
 from dask_knot.tracking.actions import Decided
 from dask_knot.tracking.durations import Durations
 from dask_knot.tracking.slots import is_waiting
@@ -45,14 +45,16 @@ class Cut:
 
 def recut(state: TrackerState, now: float) -> None:
     """Take back the stages that were cut on wrong numbers, and have not started for a while."""
-    first = {stage.id for stage in _waiting(state) if _is_off(stage, state.durations)}
+    waiting = _waiting(state)
+    short = {stage.id for stage in waiting if growth.is_short(state, stage)}
+    first = short or {stage.id for stage in waiting if _is_off(stage, state.durations)}
     ids = withdrawal.with_followers(state, first) if first else []
     stages = [state.stages[id] for id in ids]
     if not stages or not all(_may_go(state, stage) for stage in stages):
         return
     if _starts_in(state, stages, now) < state.limits.job_start_seconds / 2:
         return  # some may start before they are ended
-    gain, text = _gain(state, stages)
+    gain, text = (1.0, "their tasks need more memory") if short else _gain(state, stages)
     if gain <= 0:
         return
     withdrawal.withdraw(state, ids, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dask_knot.planning import Resources
 from dask_knot.run.names import StageId
 from dask_knot.run.orders import Orders
 from dask_knot.tracking.moves import ShardEvent
@@ -26,6 +27,8 @@ class StageRecord:
     open, needed, kept : int
         Its shards that aren't done, those of them that make something that is needed, and all that
         have objects.
+    resources : Resources
+        What each of its jobs has.
     is_narrow : bool
         It looks for a task that ends its process: it stays as it was cut.
     has_orders : bool
@@ -45,8 +48,13 @@ class StageRecord:
     open: int = 0
     needed: int = 0
     kept: int = 0
+    resources: Resources = field(default_factory=Resources)
     is_narrow: bool = False
     has_orders: bool = False
+
+    def give(self, resources: Resources) -> None:
+        """Have jobs of that size."""
+        self.resources = resources
 
     def start(self, now: float) -> None:
         """Have children all of which have started."""

@@ -24,6 +24,7 @@ from dask_knot.tracking.catalog import Catalog
 from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.durations import Durations
 from dask_knot.tracking.inflow import Inflow
+from dask_knot.tracking.memory import MemoryNeeds
 from dask_knot.tracking.moves import KeyEvent, KeyState, ShardEvent, ShardState
 from dask_knot.tracking.pace import Mending
 from dask_knot.tracking.records import KeyRecord, ShardRecord
@@ -64,12 +65,10 @@ class TrackerState:
         What sessions of a named run have recorded.
     told : int
         How many times others have told what they make.
-    keeps : bool
-        No object is deleted: the run has a name.
     unsettled : set of StageId
         Stages that were adopted, and for whose jobs others can't be known to be able to wait.
-    is_leaving : bool
-        What waits to be planned is due at once.
+    keeps, is_leaving : bool, bool
+        The run has a name: no object is deleted. What waits to be planned is due at once.
     mending, mended : Mending, float
         How running plans are mended, and when that was looked at last.
     seen_start : float, optional
@@ -90,6 +89,7 @@ class TrackerState:
     plans: int = 0
     open_shards: int = 0
     durations: Durations = field(default_factory=Durations)
+    memory: MemoryNeeds = field(default_factory=MemoryNeeds)
     tallies: dict[StageId, Tally] = field(default_factory=dict)
     since: int = 0
     earlier: EarlierTally = field(default_factory=EarlierTally)

@@ -26,6 +26,7 @@ from dask_knot.tracking.actions import Action
 from dask_knot.tracking.catalog import Catalog
 from dask_knot.tracking.foresight import Foresight, foresee
 from dask_knot.tracking.inflow import Inflow
+from dask_knot.tracking.memory import MemoryNeeds
 from dask_knot.tracking.mistakes import give_up
 from dask_knot.tracking.moves import KeyState
 from dask_knot.tracking.pace import Mending, Pace
@@ -113,8 +114,6 @@ class Tracker:
 
     def give_up(self, error: Exception, event: events.Event | None = None) -> list[Action]:
         """Err all keys that have no outcome, after a mistake: nobody may wait for ever.
-
-        What comes later is computed as always.
 
         Parameters
         ----------
@@ -264,6 +263,11 @@ class Tracker:
         Of shards that are `lost` nothing is expected.
         """
         return foresee(self._state, graph, lost)
+
+    @property
+    def memory(self) -> MemoryNeeds:
+        """What jobs turned out to need; it takes what they may be given."""
+        return self._state.memory
 
     def resize(self, slots: int) -> None:
         """Plan for another number of slots from now on."""

@@ -45,7 +45,7 @@ def test_the_peak_of_a_job_that_ran_one_prefix_is_that_of_its_tasks() -> None:
 def test_a_session_counts_its_own_and_writes_the_sum_now_and_then() -> None:
     written: list[Profile] = []
     now = [0.0]
-    costs = CostSheet(written.append, 2, {"load": b"code"}, lambda: now[0])
+    costs = CostSheet(written.append, 2, {"load": b"code"}, lambda: now[0], MemoryNeeds())
     costs.write()
     assert written == []
     lost = ChildFailed(ShardId(StageId(0, 0), 0), Ending.KILLED, OSError())

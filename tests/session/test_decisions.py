@@ -11,7 +11,7 @@ from dask_knot.session.decisions import REMEMBERED, Decision, Decisions
 
 def test_decisions_are_kept_with_their_times_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     times = iter([10.0, 20.0])
-    decisions = Decisions(lambda: next(times))
+    decisions = Decisions(lambda: next(times), print)
     with caplog.at_level(logging.INFO, "dask_knot.session.decisions"):
         decisions.note("wider")
         decisions.note("narrower")
@@ -20,7 +20,7 @@ def test_decisions_are_kept_with_their_times_and_logged(caplog: pytest.LogCaptur
 
 
 def test_only_the_last_are_kept() -> None:
-    decisions = Decisions(lambda: 0.0)
+    decisions = Decisions(lambda: 0.0, print)
     for number in range(REMEMBERED + 3):
         decisions.note(str(number))
     found = decisions.all()

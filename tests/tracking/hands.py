@@ -43,10 +43,11 @@ class Hands:
         pace: Pace = Pace(0.0, 0.0),  # noqa: B008
         held: Held | None = None,
         mended: Mending | None = None,
+        default: Resources = Resources(),  # noqa: B008
         **limits: Any,
     ) -> None:
         numbers = Limits(**{"slots": 4, **limits})
-        self.tracker = Tracker(NAMES, numbers, Resources(), pace, held, mended)
+        self.tracker = Tracker(NAMES, numbers, default, pace, held, mended)
         self.now = 0.0
         self.done: list[actions.Action] = []
         self.plans: dict[int, Plan] = {}

@@ -263,6 +263,10 @@ class Jobs:
             if not blame and key in self.universe.poison:
                 self._end(job, id.index, self.random.choice(SUSPICIOUS), str(key))
                 return
+            memory = job.stage.resources.memory
+            if not blame and memory is not None and memory < self.universe.needs.get(key, 0):
+                self._end(job, id.index, Ending.MEMORY, str(key))
+                return
             if not blame and key in self.universe.raising:
                 blame = frozenset((str(key),))
             values[key] = Value(key, blame)

@@ -27,6 +27,10 @@ from .universe import Universe
 FEW_HOSTS = 2
 
 
+#: Bytes that a job has unless it is given more.
+MEMORY = 2**30
+
+
 class World:
     """Carries out the tracker's actions, and checks everything after each event.
 
@@ -60,7 +64,8 @@ class World:
             array_size=random.choice((2, 10_000)),
             upstream_arrays=random.choice((2, 20)),
         )
-        self.tracker = Tracker(NAMES, limits, Resources(), Pace(0.1, random.choice((0.3, 5.0))))
+        pace = Pace(0.1, random.choice((0.3, 5.0)))
+        self.tracker = Tracker(NAMES, limits, Resources(memory=MEMORY), pace)
         self.dask = Scheduler(self.handle)
         self.jobs = Jobs(random, universe)
         self.arriving: list[events.Graph] = []

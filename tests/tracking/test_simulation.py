@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from dask.typing import Key
 
+from dask_knot.tracking.memory import Allowance
+
 from .scheduler import Status
-from .simulation import World
+from .simulation import MEMORY, World
 from .universe import random_universe
 
 
@@ -60,12 +62,19 @@ def mend(world: World) -> None:
 
 
 def live(
-    seed: int, trouble: float, mistakes: float = 0.0, steps: int = 250, mending: float = 0.1
+    seed: int,
+    trouble: float,
+    mistakes: float = 0.0,
+    steps: int = 250,
+    mending: float = 0.1,
+    allowance: Allowance | None = None,
 ) -> World:
     """Run a world until everything is forgotten and at rest."""
     random = Random(seed)
     world = World(random, random_universe(random), trouble, mistakes)
     world.mending = mending
+    if allowance is not None:
+        crave(world, allowance)
     for _ in range(steps):
         act(world)
     world.come_to_rest()
@@ -77,6 +86,17 @@ def live(
     world.come_to_rest()
     world.check_clean()
     return world
+
+
+def crave(world: World, allowance: Allowance) -> None:
+    """Have tasks that need more memory, some of them more than they may have."""
+    universe, random = world.universe, world.random
+    tasks = [key for key in universe.tasks if key not in universe.literals]
+    most = min(MEMORY << allowance.retries, allowance.most or 2**60)
+    for key in random.sample(tasks, random.randint(1, len(tasks))):
+        universe.needs[key] = MEMORY << random.choice((0, 1, 1, 2, 3, 4))
+    universe.bad |= {key for key, memory in universe.needs.items() if memory > most}
+    world.tracker.memory.allow(allowance)
 
 
 def worlds(count: int) -> list[Any]:
@@ -92,6 +112,12 @@ def test_every_question_has_one_answer_and_nothing_is_left(seed: int) -> None:
 @pytest.mark.parametrize("seed", worlds(100))
 def test_refused_stages_failed_plans_and_lost_values_hang_nothing(seed: int) -> None:
     live(seed, trouble=0.05)
+
+
+@pytest.mark.parametrize("trouble", [0.0, 0.02])
+@pytest.mark.parametrize("seed", worlds(100))
+def test_what_needs_more_memory_gets_it_as_far_as_that_may_be(seed: int, trouble: float) -> None:
+    live(3000 + seed, trouble, allowance=Allowance(3, seed % 3 * 4 * MEMORY or None))
 
 
 @pytest.mark.parametrize("seed", worlds(60))

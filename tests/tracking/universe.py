@@ -37,6 +37,8 @@ class Universe:
         Tasks that are or were one of these.
     priorities : dict of Key to float
         Tasks that come before or after others.
+    needs : dict of Key to int
+        Tasks that run out of jobs with less memory.
     """
 
     tasks: dict[Key, Task]
@@ -46,6 +48,7 @@ class Universe:
     raising: set[Key] = field(default_factory=set)
     bad: set[Key] = field(default_factory=set)
     priorities: dict[Key, float] = field(default_factory=dict)
+    needs: dict[Key, int] = field(default_factory=dict)
 
     def graph(self, wanted: Collection[Key], outside: Collection[Key]) -> Graph:
         """Cull the graph of some keys; those of `outside` are read, not made."""
