@@ -23,9 +23,6 @@ SHORTEST_TIMEOUT = 60.0
 #: Dask shows each of them as a worker.
 MOST_JOBS = 100_000
 
-#: A thousand times as much: no machine has more.
-MOST_DOUBLINGS = 10
-
 #: What the same is called by other clusters of Dask.
 ELSEWHERE = {
     "n_workers": "jobs",
@@ -89,18 +86,11 @@ def gpus(name: str, value: object) -> int:
     return count(name, value, least=0)
 
 
-def attempts(name: str, value: object) -> int:
-    """Take as many attempts as Batch allows."""
-    if count(name, value) > 10:
-        raise wrong(name, value, "from 1 to 10, as Batch has it")
-    return count(name, value)
-
-
-def doublings(name: str, value: object) -> int:
-    """Take how often something is doubled; 0 is never."""
-    if count(name, value, least=0) > MOST_DOUBLINGS:
-        raise wrong(name, value, f"from 0 to {MOST_DOUBLINGS}")
-    return count(name, value, least=0)
+def attempts(name: str, value: object, least: int = 1) -> int:
+    """Take as many attempts as Batch allows, or as many doublings of what a job has."""
+    if count(name, value, least) > 10:
+        raise wrong(name, value, f"from {least} to 10" + (", as Batch has it" if least else ""))
+    return count(name, value, least)
 
 
 def factor(name: str, value: Any) -> float | None:

@@ -217,7 +217,7 @@ _CHECKS: dict[str, Check] = {
     "attempts": checks.attempts,
     "max_cost": checks.dollars,
     "speculate": checks.factor,
-    "memory_retries": checks.doublings,
+    "memory_retries": lambda name, value: checks.attempts(name, value, least=0),
     "max_memory": checks.memory,
     "environment": checks.environment,
     "store": checks.store,

@@ -12,6 +12,7 @@ from dask_knot.run.names import PLANS_PER_SESSION, Names, ShardId, StageId
 from dask_knot.run.profile import Profile, ProfileKey, TaskCosts
 from dask_knot.session.costs import WRITTEN_EVERY, CostSheet, assumed, costs_of, recalled
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
+from dask_knot.tracking.memory import MemoryNeeds
 
 
 def manifest(peak: int = 100) -> Manifest:
