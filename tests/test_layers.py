@@ -48,10 +48,10 @@ ROOMS = {
     "digests": "errors internals run settings aws",
     "graphs": "errors collector internals run settings planning tracking task digests",
     # What people ask of a run without a session.
-    "runs": "errors plural run settings planning tracking batch digests aws",
+    "runs": "errors plural run settings planning tracking prices batch digests aws",
     "session": "errors plural collector internals run settings planning tracking prices digests "
     "graphs batch local image aws runs",
-    "dashboard": "errors plural run planning tracking batch session",
+    "dashboard": "errors plural run planning tracking prices batch session",
     "cluster": "errors plural internals run settings planning tracking digests graphs batch "
     "session dashboard",
     "cli": "errors plural run settings batch image aws runs",
@@ -70,8 +70,9 @@ PURE_FILES = [
     "batch/rules.py",
     *(f"local/{name}.py" for name in ("capacity", "definitions", "descriptions", "jobgraph")),
     *("local/jobs.py", "local/lanes.py", "runs/keys.py"),
-    *("runs/progression.py", "runs/state.py"),
-    *(f"prices/{name}.py" for name in ("budget", "money", "offers", "plancost", "tariff")),
+    *("runs/costing.py", "runs/attendance.py", "runs/progression.py", "runs/state.py"),
+    *(f"prices/{name}.py" for name in ("attempt", "bill", "budget", "money", "offers")),
+    *(f"prices/{name}.py" for name in ("plancost", "tariff")),
 ]
 #: What the fork server is made of: whatever it imports is in every job, and a thread would end it.
 FORK_SERVER = ("boot", "child", "fitness", "forkserver", "groups", "origins", "warmth", "wire")

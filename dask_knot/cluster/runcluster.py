@@ -66,6 +66,28 @@ class RunCluster(SessionCluster):
         self._ends = True
         return self.close(timeout)
 
+    def cost(self) -> Any:
+        """Give the bill of all jobs so far: what they did cost, by stage and by prefix.
+
+        Of a named run it is that of the jobs that were watched from here; that of all of them is
+        printed by ``dask knot show RUN --cost``. While the cluster is open Batch is asked, for a
+        hundred children at a time that hadn't ended at the last time.
+
+        Returns
+        -------
+        Bill
+            Prints as a table.
+
+        Raises
+        ------
+        EngineError
+            If the cluster hasn't started yet.
+        """
+        bill = self._lifetime.opened.spending.bill
+        if self.status != Status.closed:
+            return self.sync(asyncio.to_thread, bill)
+        return asyncio.to_thread(bill, False) if self.asynchronous else bill(False)
+
     @property
     def decisions(self) -> DecisionTable:
         """What was decided about plans that were under way, and why: the last hundred.

@@ -13,11 +13,7 @@ from dask_knot.run.failure import Failure
 from dask_knot.run.manifest import Commit, Handed, Kind, Output
 from dask_knot.run.names import ShardId
 from dask_knot.run.run import Run
-from dask_knot.run.work import ShardWork, Source
-
-#: The attempts of a twin, a second child of a shard, are numbered from here on: data has numbers
-#: of attempts in its names, and Batch makes ten attempts at most.
-TWIN = 50
+from dask_knot.run.work import TWIN, ShardWork, Source
 
 
 def is_twin(attempt: int) -> bool:

@@ -18,15 +18,7 @@ from dask_knot.job.usage import Usage
 from dask_knot.run import codec
 from dask_knot.run.codec import Bytes
 from dask_knot.run.failure import Failure, describe, fail
-from dask_knot.run.manifest import (
-    INLINE_BYTES,
-    INSIDE,
-    Handed,
-    Kind,
-    Manifest,
-    Output,
-    Place,
-)
+from dask_knot.run.manifest import INLINE_BYTES, INSIDE, Handed, Kind, Manifest, Output, Place
 from dask_knot.run.names import ManifestId, ShardId
 from dask_knot.run.run import Run
 

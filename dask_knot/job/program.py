@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from dask_knot.errors import KnotError, NotLoadedError, PluginError, VersionsError
-from dask_knot.job.attempts import TWIN
 from dask_knot.job.console import Printout, say
 from dask_knot.job.machine import JobSite
 from dask_knot.job.shard import run_shard
@@ -15,6 +14,7 @@ from dask_knot.run import exits
 from dask_knot.run.failure import in_short
 from dask_knot.run.names import ShardId
 from dask_knot.run.run import Run
+from dask_knot.run.work import TWIN
 
 USAGE = "usage: python -m dask_knot.job STAGE-URL [--child INDEX]"
 

@@ -16,6 +16,10 @@ from dask_knot.run.failure import Failure
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId
 
+#: The attempts of a twin, a second child of a shard, are numbered from here on: data has numbers
+#: of attempts in its names, and Batch makes ten attempts at most.
+TWIN = 50
+
 
 class ShardOutput(NamedTuple):
     """A value that another shard makes: its output number `ordinal`, see that shard's manifest."""

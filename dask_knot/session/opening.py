@@ -29,6 +29,7 @@ from dask_knot.session.priorcosts import PriorCosts
 from dask_knot.session.progress import Progress
 from dask_knot.session.purse import open_purse
 from dask_knot.session.session import Session
+from dask_knot.session.spending import Spending
 from dask_knot.session.submission import Submitter
 from dask_knot.session.values import ValueReader
 from dask_knot.session.watcher import Watcher
@@ -114,6 +115,7 @@ def session_on(
     reads = clockwork.executor("manifests", MANIFESTS_AT_ONCE)
     is_open = tracker.is_open if hold is not None else None
     watcher = Watcher(run.at_once(), service, values, reads, is_open, costs)
+    spending = watcher.spending = Spending(engine, service, run, epoch=clockwork.epoch)
 
     def delete(names: Sequence[str]) -> None:
         values.forget(names)
@@ -137,6 +139,7 @@ def session_on(
         run=run,
         first_number=first,
         progress=Progress(tracker, lambda: service.jobs),
+        spending=spending,
         digester=_digester(settings),
         prior=_prior(run, marker, driver, clockwork),
         _engine=engine,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -22,6 +22,7 @@ from dask_knot.session.decisions import Decision
 from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine, allowance_of
 from dask_knot.session.hooks import Hooks
+from dask_knot.session.joblogs import find_logs
 from dask_knot.session.lookout import Lookout
 from dask_knot.session.parting import Parting
 from dask_knot.session.plugins import JobPlugins
@@ -29,6 +30,7 @@ from dask_knot.session.priorcosts import PriorCosts
 from dask_knot.session.progress import Progress
 from dask_knot.session.purse import Purse
 from dask_knot.session.results import Results, read_results
+from dask_knot.session.spending import Spending
 from dask_knot.session.submission import job_script
 from dask_knot.session.values import ValueReader
 from dask_knot.settings.settings import Settings
@@ -58,8 +60,8 @@ class Session:
         Whom it tells what; set them before `start`.
     plugins, purse : JobPlugins, Purse
         What sets up jobs before their tasks run; what plans cost, and the budget.
-    run, progress : Run, Progress
-        What it holds; what is known of the work, to be shown.
+    run, progress, spending : Run, Progress, Spending
+        What it holds; what is known of the work, and what it costs, to be shown.
     first_number : int
         Where the numbers of what this session writes begin: no other one has these.
     digester, prior : Digester or None, PriorCosts or None
@@ -74,6 +76,7 @@ class Session:
     run: Run
     first_number: int
     progress: Progress
+    spending: Spending
     digester: Digester | None
     prior: PriorCosts | None
     _engine: Engine
@@ -283,17 +286,7 @@ class Session:
         TypeError
             If it can't be a key.
         """
-        if what is None:
-            return self._service.logs()
-        if not isinstance(what, Hashable):
-            raise TypeError(f"{what!r} isn't one job id, future or key: ask for one after another")
-        if isinstance(what, str) and self._service.is_job(what):
-            return self._service.logs([what])
-        shard = self._tracker.shard_of(what)
-        if shard is None or shard.stage not in self.jobs:
-            raise KeyError(f"{what!r} is neither a job of this cluster nor a key that a job makes")
-        twins = self._service.twins.of(shard)
-        return self._service.logs([self.jobs[shard.stage].child(shard.index), *twins])
+        return find_logs(what, self._service, self._tracker)
 
     def job_script(self) -> str:
         """Show the requests for a stage of two shards."""

@@ -16,6 +16,7 @@ from dask_knot.session.costs import CostSheet
 from dask_knot.session.graveyard import Graveyard
 from dask_knot.session.known import KnownManifests, is_last
 from dask_knot.session.outages import tolerate
+from dask_knot.session.spending import Spending
 from dask_knot.session.values import ValueReader
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
 
@@ -50,6 +51,8 @@ class Watcher:
     ----------
     job_requests : Counter
         How often jobs that are done have asked the store, by operation.
+    spending : Spending or None
+        Counts what jobs cost.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Watcher:
         self._failed: list[ChildFailed] = []  # Batch is asked for them once only
         self._done: set[ShardId] = set()  # those with a last manifest, at the last look
         self._costs = costs
+        self.spending: Spending | None = None
         self._pool = pool
         self._apart: StageId | None = None  # each stage is listed apart, while this is the first
 
@@ -98,6 +102,8 @@ class Watcher:
         for event in found:
             if isinstance(event, ManifestFound) and event.manifest.final:
                 self.job_requests += Counter(event.manifest.requests)
+        if self.spending is not None:
+            self.spending.take(found)
         if self._costs is not None:
             self._costs.take(found)
             if self._costs.is_due:

@@ -1,0 +1,33 @@
+"""Logs by whatever somebody may ask for them: a job, a child, or a key."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from dask.typing import Key
+
+from dask_knot.batch.service import JobService
+from dask_knot.tracking.tracker import Tracker
+
+
+def find_logs(what: Key | None, service: JobService, tracker: Tracker) -> dict[str, str]:
+    """Read the logs of a job, a child, the child that made a key's value; None: of the newest.
+
+    Raises
+    ------
+    KeyError
+        If no job has that id, or is to make the value of that key.
+    TypeError
+        If it can't be a key.
+    """
+    if what is None:
+        return service.logs()
+    if not isinstance(what, Hashable):
+        raise TypeError(f"{what!r} isn't one job id, future or key: ask for one after another")
+    if isinstance(what, str) and service.is_job(what):
+        return service.logs([what])
+    shard = tracker.shard_of(what)
+    if shard is None or shard.stage not in service.jobs:
+        raise KeyError(f"{what!r} is neither a job of this cluster nor a key that a job makes")
+    twins = service.twins.of(shard)
+    return service.logs([service.jobs[shard.stage].child(shard.index), *twins])
