@@ -44,6 +44,8 @@ class Bill:
         Those in which no task ran.
     requests : mapping of str to int
         Requests to the store, by operation.
+    known : Money
+        Jobs and store, but for those of which no price is known.
     unknown : mapping of str to float
         vCPU-hours of which no price is known, by the reason.
     notes : tuple of str
@@ -60,6 +62,7 @@ class Bill:
     vcpu_hours: float = 0.0
     idle_seconds: float = 0.0
     requests: Mapping[str, int] = field(default_factory=dict)
+    known: Money = NOTHING
     unknown: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -139,6 +142,7 @@ def bill_of(
         till.vcpu_hours,
         till.idle_seconds,
         dict(requests),
+        till.known + (store if rates else NOTHING),
         dict(till.unknown),
         tuple(dict.fromkeys([*till.notes, *notes])),
     )
@@ -155,7 +159,7 @@ class _Till:
         self.task_seconds: dict[str, float] = {}
         self.unknown: dict[str, float] = {}
         self.notes: list[str] = []
-        self.idle = NOTHING
+        self.idle = self.known = NOTHING
         self.attempts = 0
         self.seconds = self.vcpu_hours = self.idle_seconds = 0.0
 
@@ -172,6 +176,8 @@ class _Till:
         self.stages[one.stage] = self.stages.get(one.stage, NOTHING) + money
         if why:
             self.unknown[why] = self.unknown.get(why, 0.0) + one.vcpu_hours
+        else:
+            self.known += money
         worked = sum(one.work.values())
         if worked <= 0:
             self.idle += money

@@ -116,6 +116,7 @@ def session_on(
     is_open = tracker.is_open if hold is not None else None
     watcher = Watcher(run.at_once(), service, values, reads, is_open, costs)
     spending = watcher.spending = Spending(engine, service, run, epoch=clockwork.epoch)
+    purse.spent = spending.spent
 
     def delete(names: Sequence[str]) -> None:
         values.forget(names)

@@ -55,8 +55,8 @@ class Spending:
         self._service = service
         self._run = run
         self._is_parallel = engine.settings.cores > 1
-        self._is_here = engine.settings.aws is None
-        self._region = engine.template.environment.get("AWS_REGION", "")
+        self._is_here = engine.market is None
+        self._region = engine.market.region if engine.market is not None else ""
         self._is_stored_there = run.store_url.startswith("s3://")
         self._prices = cache(prices)
         self._epoch = epoch
@@ -105,12 +105,12 @@ class Spending:
             return bill
 
     def spent(self) -> Money:
-        """Give the sum of `so_far`."""
-        return self.so_far().total
+        """Give the sum of `so_far`, but for what has no price that is known."""
+        return self.so_far().known
 
     def words(self) -> str:
         """Say the sum of `so_far`; nothing where jobs cost nothing."""
-        return "" if self._is_here and not self._is_stored_there else str(self.spent())
+        return "" if self._is_here and not self._is_stored_there else str(self.so_far().total)
 
     def of_stage(self, stage: StageId) -> Money | None:
         """Give what is known of the cost of a stage; None where jobs cost nothing."""
