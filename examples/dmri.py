@@ -1,0 +1,264 @@
+"""Diffusion MRI of many subjects, the Cloudknot paper's third example, with its steps as tasks.
+
+Mask, denoising, tensor model, mean fractional anisotropy (FA) by region, then the whole group. The
+paper ran all steps of a subject as one task, since Cloudknot had no dependencies between tasks.
+
+The heads are synthetic: made here, with the gradients that Dipy ships, in sizes that take seconds.
+Those of the paper (Human Connectome Project) can't be passed on. But here the true FA is known.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from dask import delayed
+from dask.delayed import Delayed
+from dipy.core.gradients import GradientTable, gradient_table
+from dipy.data import get_fnames
+from dipy.denoise.nlmeans import nlmeans
+from dipy.denoise.noise_estimate import estimate_sigma
+from dipy.io.gradients import read_bvals_bvecs
+from dipy.reconst.dti import TensorModel, fractional_anisotropy
+from dipy.segment.mask import median_otsu
+from distributed import Client, LocalCluster
+from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion
+
+from dask_knot import KnotCluster
+
+Volume = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+#: Along the fibres and across them, in mm²/s / 1000, and how bright it is without diffusion.
+TISSUES = {"white matter": (1.7, 0.3, 800), "grey matter": (1.0, 0.7, 1000)}
+NOISE = 25
+#: How much of white matter's diffusivity along the fibres differs between subjects.
+SPREAD = 0.05
+SLABS = 4
+
+#: Seconds by system and number of subjects, as published: from the authors' notebook that draws
+#: Figure 4 of the Cloudknot paper (compare_results_mri.ipynb, in the repository of the SciPy
+#: proceedings). Those of Dask, Spark and Myria come from Mehta et al., "Comparative Evaluation of
+#: Big-Data Systems on Scientific Image Analytics Workloads", VLDB 2017.
+PUBLISHED_SUBJECTS = (1, 2, 4, 8, 12, 25)
+PUBLISHED = {
+    "Dask": (605, 727, 1081, 1734, 2381, 4847),
+    "Spark": (378, 651, 1035, 1918, 2712, 5542),
+    "Myria": (383, 592, 986, 1822, 2826, 5515),
+    "Cloudknot": (np.nan, 1272, 1919, 3380, 3848, 6026),
+}
+CAPTION = """\
+Left: synthetic heads of {side}³ voxels, {volumes} volumes, on this machine alone, {jobs} tasks at once.
+Right: whole heads of the Human Connectome Project, on 16 machines of type r3.2xlarge (Cloudknot: as
+many as AWS Batch gave it), published by Richie-Halford and Rokem, 2018, and Mehta et al., 2017.
+Data and machines differ: compare how the lines rise with the subjects, not how high they are."""
+
+
+def gradients() -> GradientTable:
+    """Give the gradients of 65 volumes that Dipy ships: one without diffusion, 64 directions."""
+    _, bvals, bvecs = get_fnames(name="small_64D")
+    values, directions = read_bvals_bvecs(str(bvals), str(bvecs))
+    return gradient_table(values, bvecs=directions)
+
+
+def regions(side: int) -> dict[str, Mask]:
+    """Say where the tissues are: white matter inside, grey matter around it, air outside."""
+    place = np.indices((side,) * 3) / (side - 1) * 2 - 1
+    radius = np.sqrt((place**2 / np.array([0.8, 0.9, 0.75]).reshape(3, 1, 1, 1) ** 2).sum(axis=0))
+    return {"white matter": radius < 0.65, "grey matter": (radius >= 0.65) & (radius < 1)}
+
+
+def diffusivities(subject: int) -> dict[str, tuple[float, float]]:
+    """Draw a subject's own diffusivities along and across the fibres."""
+    factor = 1 + SPREAD * np.random.default_rng([subject, 0]).standard_normal()
+    white, grey = ((along, across) for along, across, _ in TISSUES.values())
+    return {"white matter": (white[0] * factor, white[1]), "grey matter": grey}
+
+
+def true_anisotropy(subject: int) -> dict[str, float]:
+    """Give the FA by region that a subject was made with."""
+    return {
+        region: float(fractional_anisotropy(np.array([along, across, across])))
+        for region, (along, across) in diffusivities(subject).items()
+    }
+
+
+def scan(subject: int, side: int) -> Volume:
+    """Make a synthetic head, shape ``(side, side, side, 65)``; its fibres go around one axis."""
+    table = gradients()
+    x, y, _ = np.indices((side,) * 3) - (side - 1) / 2
+    angle = np.arctan2(y, x)
+    fibres = np.stack([-np.sin(angle), np.cos(angle), np.zeros_like(angle)], axis=-1)
+    cosine = fibres @ np.nan_to_num(table.bvecs).T
+    head = np.zeros(cosine.shape)
+    for region, where in regions(side).items():
+        along, across = diffusivities(subject)[region]
+        decay = across + (along - across) * cosine[where] ** 2
+        head[where] = TISSUES[region][2] * np.exp(-table.bvals / 1000 * decay)
+    real, imaginary = np.random.default_rng([subject, 1]).normal(0, NOISE, (2, *head.shape))
+    return np.hypot(head + real, imaginary).astype(np.float32)
+
+
+def find_mask(head: Volume) -> Mask:
+    """Tell head from air, by the volume without diffusion."""
+    _, mask = median_otsu(head[..., 0], median_radius=2, numpass=1)
+    found: Mask = mask.astype(bool)
+    return found
+
+
+def denoise(head: Volume, mask: Mask, number: int) -> Volume:
+    """Take the noise out of one volume."""
+    volume = head[..., number]
+    sigma = estimate_sigma(volume, N=1)
+    clean: Volume = nlmeans(volume, sigma, mask=mask, num_threads=1).astype(np.float32)
+    return clean
+
+
+def fit(volumes: Sequence[Volume], mask: Mask, slab: slice) -> Volume:
+    """Fit the tensor model to a slab of the head, and give its FA."""
+    data = np.stack([volume[slab] for volume in volumes], axis=-1)
+    anisotropy: Volume = TensorModel(gradients()).fit(data, mask=mask[slab]).fa.astype(np.float32)
+    return anisotropy
+
+
+def average(slabs: Sequence[Volume], mask: Mask) -> dict[str, float]:
+    """Give a subject's mean FA by region, clear of its borders, where tissues blend."""
+    anisotropy = np.concatenate(slabs)
+    return {
+        region: float(anisotropy[binary_erosion(where & mask)].mean())
+        for region, where in regions(anisotropy.shape[0]).items()
+    }
+
+
+def overlap(mask: Mask) -> float:
+    """Give the Dice coefficient of a mask and the head as it is: 1 if they are the same."""
+    head = np.logical_or.reduce(list(regions(mask.shape[0]).values()))
+    return float(2 * (mask & head).sum() / (mask.sum() + head.sum()))
+
+
+def summarise(subjects: Sequence[tuple[dict[str, float], float]]) -> dict[str, NDArray[np.float64]]:
+    """Bring the group together: by region the mean FA of each subject, and the overlaps."""
+    means = [mean for mean, _ in subjects]
+    table = {region: np.array([mean[region] for mean in means]) for region in TISSUES}
+    return {**table, "mask": np.array([dice for _, dice in subjects])}
+
+
+def build_subject(subject: int, side: int) -> tuple[Delayed, Delayed]:
+    """Write down the pipeline of one subject: its mean FA by region, and its mask's overlap."""
+    head = delayed(scan)(subject, side)
+    mask = delayed(find_mask)(head)
+    volumes = [delayed(denoise)(head, mask, number) for number in range(gradients().bvals.size)]
+    cuts = np.linspace(0, side, SLABS + 1).astype(int)
+    slabs = [
+        delayed(fit)(volumes, mask, slice(int(start), int(stop))) for start, stop in pairwise(cuts)
+    ]
+    return delayed(average)(slabs, mask), delayed(overlap)(mask)
+
+
+def build(subjects: int, side: int) -> Delayed:
+    """Write down the pipelines of all subjects, and of the group; nothing runs yet."""
+    return delayed(summarise)([build_subject(subject, side) for subject in range(subjects)])
+
+
+def study(client: Client, subjects: int, side: int) -> dict[str, NDArray[np.float64]]:
+    """Compute the group's mean FA by region, and the overlaps of the masks."""
+    group: dict[str, NDArray[np.float64]] = client.compute(build(subjects, side)).result()
+    return group
+
+
+def report(group: dict[str, NDArray[np.float64]], side: int) -> None:
+    """Print what was found beside what is true."""
+    truths = [true_anisotropy(subject) for subject in range(group["mask"].size)]
+    print(f"{len(truths)} synthetic heads of {side}³ voxels, {gradients().bvals.size} volumes each")
+    print("region        true FA  found FA  largest difference")
+    for region in TISSUES:
+        true, found = np.array([truth[region] for truth in truths]), group[region]
+        worst = np.abs(found - true).max()
+        print(f"{region:<12} {true.mean():>8.3f} {found.mean():>9.3f} {worst:>19.3f}")
+    print(f"masks overlap with the heads by {group['mask'].min():.3f} or more (1: the same)")
+
+
+def measure(client: Client, counts: Sequence[int], side: int) -> list[float]:
+    """Measure how long studies of so many subjects take, when all is imported: in seconds."""
+    study(client, 1, side)
+    seconds = []
+    for subjects in counts:
+        start = perf_counter()
+        study(client, subjects, side)
+        seconds.append(perf_counter() - start)
+        print(f"{subjects:>3} subjects {seconds[-1]:>7.1f} s", flush=True)
+    return seconds
+
+
+def draw(path: Path, measured: dict[str, list[float]], counts: Sequence[int], caption: str) -> None:
+    """Draw the paper's Figure 4: seconds by number of subjects, measured and published."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+    figure = Figure(figsize=(9.5, 5.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for (name, seconds), colour in zip(measured.items(), ("tab:blue", "tab:gray"), strict=True):
+        left.plot(counts, seconds, "o-", color=colour, label=name)
+    colours = ("tab:gray", "tab:orange", "tab:green", "tab:red")
+    for (name, seconds), colour in zip(PUBLISHED.items(), colours, strict=True):
+        label = f"{name}, published"
+        right.plot(PUBLISHED_SUBJECTS, seconds, "s--", mfc="none", color=colour, label=label)
+    left.set_title("measured here: small synthetic heads")
+    right.set_title("published: whole heads, on AWS")
+    for axes, lines in ((left, measured), (right, PUBLISHED)):
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log")
+        # As many decades on both sides: the same slope means the same growth.
+        lowest = 0.7 * min(np.nanmin(seconds) for seconds in lines.values())
+        highest = 1.4 * max(np.nanmax(seconds) for seconds in lines.values())
+        axes.set_ylim(lowest, max(highest, 30 * lowest))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set_xticks(PUBLISHED_SUBJECTS, [str(count) for count in PUBLISHED_SUBJECTS])
+        axes.set_xlabel("subjects")
+        axes.set_ylabel("seconds")
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False, loc="upper left")
+    figure.supxlabel(caption, fontsize=9, x=0.01, ha="left")
+    figure.savefig(path, dpi=150)
+
+
+def compare(engine: str | None, counts: Sequence[int], side: int, path: Path) -> None:
+    """Measure dask_knot, and Dask's own `LocalCluster`, and draw both."""
+    with KnotCluster(engine=engine) as cluster, Client(cluster) as client:
+        jobs, name = cluster.settings.jobs, f"dask_knot, engine {cluster.settings.engine}"
+        print(name)
+        measured = {name: measure(client, counts, side)}
+    with (
+        LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=":0") as workers,
+        Client(workers) as client,
+    ):
+        print("LocalCluster")
+        measured["Dask's LocalCluster"] = measure(client, counts, side)
+    caption = CAPTION.format(side=side, volumes=gradients().bvals.size, jobs=jobs)
+    draw(path, measured, counts, caption)
+    print(f"drawn: {path}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", help="what runs the jobs (default: as configured)")
+    parser.add_argument("--subjects", type=int, default=3)
+    parser.add_argument("--side", type=int, default=24, help="voxels of a head in each direction")
+    parser.add_argument("--figure", type=Path, help="measure and draw the paper's Figure 4 here")
+    parser.add_argument("--counts", type=int, nargs="+", default=list(PUBLISHED_SUBJECTS))
+    args = parser.parse_args()
+    if args.figure:
+        compare(args.engine, args.counts, args.side, args.figure)
+        return
+    with KnotCluster(engine=args.engine) as cluster, Client(cluster) as client:
+        report(study(client, args.subjects, args.side), args.side)
+
+
+if __name__ == "__main__":
+    main()
