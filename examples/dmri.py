@@ -39,6 +39,8 @@ NOISE = 25
 #: How much of white matter's diffusivity along the fibres differs between subjects.
 SPREAD = 0.05
 SLABS = 4
+#: In smaller heads, grey matter has no inside.
+SMALLEST = 16
 
 #: Seconds by system and number of subjects, as published: from the authors' notebook that draws
 #: Figure 4 of the Cloudknot paper (compare_results_mri.ipynb, in the repository of the SciPy
@@ -52,7 +54,7 @@ PUBLISHED = {
     "Cloudknot": (np.nan, 1272, 1919, 3380, 3848, 6026),
 }
 CAPTION = """\
-Left: synthetic heads of {side}³ voxels, {volumes} volumes, on this machine alone, {jobs} tasks at once.
+Left: synthetic heads of {side}³ voxels in {volumes} volumes, on this machine, {jobs} tasks at once.
 Right: whole heads of the Human Connectome Project, on 16 machines of type r3.2xlarge (Cloudknot: as
 many as AWS Batch gave it), published by Richie-Halford and Rokem, 2018, and Mehta et al., 2017.
 Data and machines differ: compare how the lines rise with the subjects, not how high they are."""
@@ -253,6 +255,8 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, help="measure and draw the paper's Figure 4 here")
     parser.add_argument("--counts", type=int, nargs="+", default=list(PUBLISHED_SUBJECTS))
     args = parser.parse_args()
+    if args.side < SMALLEST or min(args.subjects, *args.counts) < 1:
+        parser.error(f"give at least one subject, and heads of {SMALLEST} voxels or more")
     if args.figure:
         compare(args.engine, args.counts, args.side, args.figure)
         return

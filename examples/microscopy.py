@@ -232,6 +232,8 @@ def main() -> None:
     parser.add_argument("--films", type=int, default=6)
     parser.add_argument("--frames", type=int, default=40, help="of most films; some have ten times")
     args = parser.parse_args()
+    if args.films < 1 or args.frames <= 2 * LAGS[-1]:
+        parser.error(f"give at least one film, of more than {2 * LAGS[-1]} frames")
     with (
         # What `dask knot image --debian` says, for engines that run containers.
         dask.config.set({"knot.build.debian": list(DEBIAN)}),

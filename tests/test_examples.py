@@ -15,7 +15,16 @@ import pytest
 import xarray as xr
 from distributed import Client
 
-EXAMPLES = ["array_mean", "climatology", "close_the_laptop", "heat", "pi", "pipeline"]
+EXAMPLES = [
+    "array_mean",
+    "climatology",
+    "close_the_laptop",
+    "dmri",
+    "heat",
+    "microscopy",
+    "pi",
+    "pipeline",
+]
 
 
 @pytest.fixture
@@ -23,8 +32,15 @@ def example(
     request: pytest.FixtureRequest, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> ModuleType:
     """Import the example that the test is marked with."""
+    need(request.param)
     monkeypatch.syspath_prepend(project / "examples")
     return importlib.import_module(request.param)
+
+
+def need(name: str) -> None:
+    """Skip the test where an example can't run: Dipy isn't made for Python 3.10."""
+    if name == "dmri" and sys.version_info < (3, 11):
+        pytest.skip("Dipy needs Python 3.11")
 
 
 def printed(project: Path, name: str, *arguments: str) -> str:
@@ -52,6 +68,7 @@ def test_every_example_is_tested(project: Path) -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example_tells_its_options(project: Path, name: str) -> None:
+    need(name)
     assert "--engine" in printed(project, name, "--help")
 
 
@@ -132,6 +149,97 @@ def test_heat_equals_direct_solution(
     for seed, grid in enumerate(solutions):
         expected = directly_solved(example.random_border(seed, side))
         np.testing.assert_allclose(grid, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("example", ["dmri"], indirect=True)
+def test_dmri_finds_the_anisotropy_of_each_head(example: ModuleType, project: Path) -> None:
+    first, _, *rows, last = printed(project, "dmri", "--subjects", "2").splitlines()
+    assert first == "2 synthetic heads of 24³ voxels, 65 volumes each"
+    found = {row[:12].strip(): [float(word) for word in row[12:].split()] for row in rows}
+    assert found.keys() == example.TISSUES.keys()
+    true, measured, worst = found["white matter"]
+    assert true == pytest.approx(0.8, abs=0.02)
+    assert measured == pytest.approx(true, abs=0.02)
+    assert worst < 0.03
+    assert found["grey matter"][:2] == pytest.approx([0.213, 0.213], abs=0.02)
+    overlap = re.search(r"by (0\.\d+) or more", last)
+    assert overlap is not None
+    assert float(overlap[1]) > 0.9
+
+
+@pytest.mark.parametrize("example", ["dmri"], indirect=True)
+def test_dmri_is_exact_without_noise(example: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(example, "NOISE", 0)
+    side = 20
+    head = example.scan(7, side)
+    mask = np.logical_or.reduce(list(example.regions(side).values()))
+    volumes = list(np.moveaxis(head, -1, 0))
+    slabs = [example.fit(volumes, mask, slice(at, at + 10)) for at in (0, 10)]
+    true = example.true_anisotropy(7)
+    assert example.average(slabs, mask) == pytest.approx(true, abs=1e-3)
+    assert true["white matter"] != example.true_anisotropy(8)["white matter"]
+    assert example.overlap(mask) == 1
+
+
+@pytest.mark.parametrize("example", ["dmri"], indirect=True)
+def test_dmri_draws_what_it_measures(example: ModuleType, project: Path, tmp_path: Path) -> None:
+    path = tmp_path / "figure.png"
+    options = ["--figure", str(path), "--counts", "1", "2", "--side", "16"]
+    said = printed(project, "dmri", *options)
+    assert len(re.findall(r"^ +[12] subjects +\d+\.\d s$", said, re.MULTILINE)) == 4
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("example", ["microscopy"], indirect=True)
+def test_microscopy_finds_all_spots_and_their_motion(example: ModuleType, project: Path) -> None:
+    if example.missing():
+        pytest.skip(f"Debian's {' and '.join(example.missing())} aren't installed here")
+    said = printed(project, "microscopy", "--films", "4", "--frames", "30").splitlines()
+    check_motions(example, said[1:5], 30)
+    assert re.fullmatch(r"ImageJ 1\.\d+\w: \d+ spots in \d+ frames", said[5])
+
+
+def check_motions(example: ModuleType, rows: list[str], frames: int) -> None:
+    """Compare a printed table with what the films were made with."""
+    for film, row in enumerate(rows):
+        number, length, spots, _, speed, _, diffusion, _ = row.split()
+        true = example.true_motion(film)
+        assert (int(number), int(length)) == (film, example.frames_of(film, frames))
+        # Two that come close are seen as one.
+        assert true.spots - 1.5 <= float(spots) <= true.spots + 0.1
+        error = np.sqrt(2 * true.diffusion / (true.spots * int(length)))
+        assert float(speed) == pytest.approx(true.speed, abs=4 * error)
+        assert float(diffusion) == pytest.approx(true.diffusion, rel=0.35)
+
+
+@pytest.mark.parametrize("example", ["microscopy"], indirect=True)
+@pytest.mark.parametrize("film", range(4))
+def test_microscopy_measures_true_tracks(example: ModuleType, film: int) -> None:
+    frames = 200
+    places = example.walk(film, frames)
+    spots = [(frame, *place) for frame, row in enumerate(places) for place in row]
+    tracks = example.link(np.array(spots), frames)
+    found, true = example.measure(tracks, frames), example.true_motion(film)
+    assert found.spots == true.spots
+    assert found.speed == pytest.approx(true.speed, abs=0.08)
+    assert found.diffusion == pytest.approx(true.diffusion, rel=0.15)
+
+
+@pytest.mark.parametrize("example", ["microscopy"], indirect=True)
+def test_microscopy_links_what_stays_near(example: ModuleType) -> None:
+    spots = np.array([[0, 10, 10], [0, 50, 50], [1, 51, 50], [1, 90, 90], [2, 52, 50]])
+    tracks = example.link(spots, 3)
+    assert sorted(track.tolist() for track in tracks) == [
+        [[10, 10]],
+        [[50, 50], [51, 50], [52, 50]],
+        [[90, 90]],
+    ]
+
+
+def test_microscopy_says_what_is_missing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(AssertionError, match=r"missing here: apt-get install .*jdk-headless"):
+        printed(project, "microscopy")
 
 
 def directly_solved(grid: np.ndarray) -> np.ndarray:
