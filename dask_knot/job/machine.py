@@ -112,12 +112,10 @@ def _instance(environment: Mapping[str, str], zone: str) -> Machine:
     with suppress(*_SILENCE):  # the first that isn't told ends it: no second wait
         for name in ("instance-type", "placement/availability-zone", "instance-life-cycle"):
             told[name] = _answer(f"{base}/meta-data/{name}", "GET", headers).strip()
-    lifecycle = told.get("instance-life-cycle", "")
     return Machine(
         type=told.get("instance-type", ""),
         zone=told.get("placement/availability-zone", zone),
-        # Capacity that was reserved has other names, and no price that is known here.
-        lifecycle=lifecycle if lifecycle in LIFECYCLES else "",
+        lifecycle=told.get("instance-life-cycle", ""),
     )
 
 

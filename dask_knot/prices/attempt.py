@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from dask_knot.prices.money import NOTHING, Money
 from dask_knot.prices.pricelist import PriceList
-from dask_knot.run.machine import FARGATE, FARGATE_SPOT, LOCAL, SPOT, Machine
+from dask_knot.run.machine import FARGATE, FARGATE_SPOT, LOCAL, ON_DEMAND, SPOT, Machine
 
 HOUR = 3600.0
 #: Fargate's shortest bill, in seconds.
@@ -74,6 +74,8 @@ def hourly(one: PaidAttempt, prices: PriceList | None, region: str) -> Money | N
         return None
     if machine.type == FARGATE:
         return _fargate(one, prices, region)
+    if machine.lifecycle not in ("", ON_DEMAND, SPOT):  # such as capacity that was reserved
+        return None
     kind = prices.type(machine.type)
     price = prices.instance(machine.type, region, machine.lifecycle, machine.zone)
     if kind is None or price is None:
@@ -98,6 +100,7 @@ def _fargate(one: PaidAttempt, prices: PriceList, region: str) -> Money | None:
 
 
 def why_unknown(machine: Machine, region: str) -> str:
+    """Say why no price is known of a machine."""
     if not machine.type:
         return NO_MACHINE
     place = machine.zone or region or "a region that nobody knows"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 ON_DEMAND, SPOT = "on-demand", "spot"
 FARGATE, FARGATE_SPOT = "fargate", "fargate-spot"
 LOCAL = "local"
-#: All that a lifecycle can be; nobody pays by the hour for what is ``local``.
+#: Those whose prices may be known; nobody pays by the hour for what is ``local``.
 LIFECYCLES = (ON_DEMAND, SPOT, FARGATE, FARGATE_SPOT, LOCAL)
 
 
@@ -23,7 +23,7 @@ class Machine(NamedTuple):
     zone : str
         The availability zone, such as ``us-east-1a``.
     lifecycle : str
-        One of `LIFECYCLES`.
+        One of `LIFECYCLES`, or AWS's word for another one, such as ``capacity-block``.
     architecture : str
         ``x86_64`` or ``arm64``, as AWS calls them.
     """

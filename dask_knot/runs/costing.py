@@ -14,7 +14,7 @@ from dask_knot.batch.attempts import Child, Stay
 from dask_knot.planning import Resources
 from dask_knot.plural import many
 from dask_knot.prices.attempt import PaidAttempt
-from dask_knot.run.machine import UNKNOWN, Machine
+from dask_knot.run.machine import LOCAL, UNKNOWN, Machine
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.work import TWIN
 from dask_knot.runs.attendance import Attendance, Attended
@@ -123,7 +123,7 @@ class Costing:
                 job,
                 attended or Attended(),
                 _joined((attended.machine if attended else UNKNOWN), *told),
-                Resources(child.vcpus, child.memory * MIB, child.gpus),
+                _size(child) if child.vcpus else job.resources,
                 (stay.started, self._now if stay.stopped is None else stay.stopped),
             )
 
@@ -136,8 +136,6 @@ class Costing:
                 continue
             self.untold += 1
             machine = _joined(attended.machine, self._here)
-            if not job.resources.vcpus:  # nobody knows how much of it the job had
-                machine = UNKNOWN
             times = attended.started, attended.stopped
             yield _paid(job, attended, machine, job.resources, times)
 
@@ -149,6 +147,8 @@ def _paid(
     size: Resources,
     times: tuple[float, float],
 ) -> PaidAttempt:
+    if not size.vcpus and machine.lifecycle != LOCAL:  # nobody knows how much of it it had
+        machine = UNKNOWN
     memory = -(-(size.memory or 0) // MIB)
     return PaidAttempt(
         str(job.stage),
@@ -160,6 +160,10 @@ def _paid(
         busy=attended.busy,
         work=attended.work,
     )
+
+
+def _size(child: Child) -> Resources:
+    return Resources(child.vcpus, child.memory * MIB, child.gpus)
 
 
 def _number(job: CostedJob, stay: Stay) -> int:

@@ -9,7 +9,6 @@ from functools import partial
 from dask_knot.batch.service import JobService
 from dask_knot.digests import CodeMarker, Digester
 from dask_knot.planning import Limits, Resources
-from dask_knot.prices.money import NOTHING, Money
 from dask_knot.run.run import Run
 from dask_knot.run.work import Options
 from dask_knot.runs.machine import own_info
@@ -93,7 +92,8 @@ def session_on(
     # Not before: what is wrong from the start is told at once. Waiting ends when the run is left.
     run.be_patient(settings.tempo.patience, clockwork.now, clockwork.pause)
     tracker = _tracker(run, settings, size, hold)
-    purse = open_purse(settings, size, engine.market, _nothing_spent, tracker.open_shards)
+    spending = Spending(engine, service, run, epoch=clockwork.epoch)
+    purse = open_purse(settings, size, engine.market, spending.spent, tracker.open_shards)
     tracker.memory.allow(allowance_of(engine))
     values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))
     options = Options(
@@ -115,8 +115,7 @@ def session_on(
     reads = clockwork.executor("manifests", MANIFESTS_AT_ONCE)
     is_open = tracker.is_open if hold is not None else None
     watcher = Watcher(run.at_once(), service, values, reads, is_open, costs)
-    spending = watcher.spending = Spending(engine, service, run, epoch=clockwork.epoch)
-    purse.spent = spending.spent
+    watcher.spending = spending
 
     def delete(names: Sequence[str]) -> None:
         values.forget(names)
@@ -152,10 +151,6 @@ def session_on(
         _parting=parting,
         _company=company,
     )
-
-
-def _nothing_spent() -> Money:
-    return NOTHING
 
 
 def _size(settings: Settings) -> Resources:

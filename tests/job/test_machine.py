@@ -90,18 +90,12 @@ def metadata() -> Iterator[Metadata]:
         thread.join()
 
 
-@pytest.mark.parametrize("lifecycle", ["spot", "on-demand"])
+@pytest.mark.parametrize("lifecycle", ["spot", "on-demand", "capacity-block"])
 @pytest.mark.parametrize("has_tokens", [True, False], ids=["tokens", "none"])
 def test_an_instance_says_what_it_is(metadata: Metadata, lifecycle: str, has_tokens: bool) -> None:
     metadata.gives_tokens = metadata.wants_tokens = has_tokens
     metadata.instance["instance-life-cycle"] = lifecycle
     assert look_up(metadata.environment()) == Machine("", "m5.large", "us-east-1b", lifecycle)
-
-
-@pytest.mark.parametrize("lifecycle", ["capacity-block", "scheduled", "SPOT"])
-def test_a_lifecycle_without_a_price_is_none(metadata: Metadata, lifecycle: str) -> None:
-    metadata.instance["instance-life-cycle"] = lifecycle
-    assert look_up(metadata.environment()) == Machine("", "m5.large", "us-east-1b")
 
 
 def test_the_task_tells_the_zone_where_the_instance_refuses(metadata: Metadata) -> None:
