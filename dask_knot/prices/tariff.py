@@ -149,6 +149,17 @@ class Tariff:
         ]
 
 
+def most_memory(prices: PriceList, market: Market) -> int | None:
+    """Give the bytes that a job may have at most on machines all of whose types are named.
+
+    None where families are named, or Batch chooses itself, or a type isn't known: there may always
+    be a larger one.
+    """
+    known = [prices.type(name) for name in market.types]
+    sizes = [one.memory for one in known if one is not None]
+    return (max(sizes) - KEPT) * MIB if sizes and len(sizes) == len(known) else None
+
+
 _SPOT_UNKNOWN = "the price of Spot isn't known: at most the full one"
 _WORDS = {
     ON_DEMAND: "EC2 on demand",

@@ -12,7 +12,8 @@ from distributed.utils import is_kernel
 from dask_knot.batch.client import BatchClient
 from dask_knot.batch.request import JobTemplate, fitting_size
 from dask_knot.planning import Resources
-from dask_knot.prices.tariff import Market
+from dask_knot.prices.shelf import stocked
+from dask_knot.prices.tariff import Market, most_memory
 from dask_knot.run.store import Store
 from dask_knot.settings.settings import Settings
 from dask_knot.tracking.memory import Allowance
@@ -87,7 +88,10 @@ def place_of(engine: Engine) -> str:
 def allowance_of(engine: Engine) -> Allowance:
     """Tell how much memory jobs of an engine may be given that ran out of what they had."""
     settings, largest = engine.settings, engine.largest
-    bounds = [one for one in (settings.max_memory, largest.memory) if one is not None]
+    there = largest.memory
+    if there is None and engine.market is not None:
+        there = most_memory(stocked(), engine.market)
+    bounds = [one for one in (settings.max_memory, there) if one is not None]
 
     def fitting(needs: Resources) -> Resources | None:
         size = fitting_size(engine.template, needs)

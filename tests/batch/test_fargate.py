@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dask_knot.batch import fargate
-from dask_knot.batch.request import JobTemplate, job_definition
+from dask_knot.batch.request import JobTemplate, fitting_size, job_definition
 from dask_knot.errors import ConfigurationError
 from dask_knot.planning import Resources
 
@@ -51,6 +51,33 @@ def test_the_nearest_fits_and_is_allowed(vcpus: float, memory: int) -> None:
     assert size[0] >= vcpus
     assert size[1] >= memory
     fargate.check(*size)
+
+
+@pytest.mark.parametrize(
+    ("vcpus", "most"), [(0.1, 0), (0.25, 2048), (1, 8192), (3, 16384), (4, 30720), (64, 122880)]
+)
+def test_the_most_memory_beside_some_vcpus(vcpus: float, most: int) -> None:
+    assert fargate.most_memory(vcpus) == most
+
+
+@pytest.mark.parametrize(
+    ("platform", "needs", "size"),
+    [
+        ("EC2", Resources(1, 3 * 2**30), Resources(1, 3 * 2**30)),
+        ("FARGATE", Resources(1, 8 * 2**30), Resources(1, 8 * 2**30)),
+        ("FARGATE", Resources(1, 16 * 2**30), Resources(2, 16 * 2**30)),
+        ("FARGATE", Resources(4, 31 * 2**30), Resources(8, 32 * 2**30)),
+        ("FARGATE", Resources(1, 121 * 2**30), None),
+        ("FARGATE", Resources(1, 2**30, 1), None),
+    ],
+)
+def test_the_smallest_job_with_what_is_needed(
+    platform: str, needs: Resources, size: Resources | None
+) -> None:
+    template = JobTemplate("n", "q", "i", platform=platform)
+    assert fitting_size(template, needs) == size
+    if size is not None:
+        job_definition(template, size)
 
 
 def test_there_are_no_gpus() -> None:

@@ -17,8 +17,9 @@ from distributed import Client
 
 from dask_knot import KnotCluster
 
-#: Two small jobs at once; the dashboard's port may be taken.
-SMALL = {"jobs": 2, "memory": "1 GiB", "dashboard_address": None}
+#: Two small jobs at once; the dashboard's port may be taken. They get no more memory by themselves:
+#: the machine that runs the tests may have little.
+SMALL = {"jobs": 2, "memory": "1 GiB", "max_memory": "1 GiB", "dashboard_address": None}
 #: Loaded libraries, and threads that are kept for all clusters, hold a few: see `_nothing_leaks`.
 SPARE_DESCRIPTORS = 8
 

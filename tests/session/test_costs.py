@@ -12,7 +12,7 @@ from dask_knot.run.names import PLANS_PER_SESSION, Names, ShardId, StageId
 from dask_knot.run.profile import Profile, ProfileKey, TaskCosts
 from dask_knot.session.costs import WRITTEN_EVERY, CostSheet, assumed, costs_of, recalled
 from dask_knot.tracking.events import ChildFailed, Ending, ManifestFound
-from dask_knot.tracking.memory import MemoryNeeds
+from dask_knot.tracking.memory import Allowance, MemoryNeeds
 
 
 def manifest(peak: int = 100) -> Manifest:
@@ -63,6 +63,25 @@ def test_a_session_counts_its_own_and_writes_the_sum_now_and_then() -> None:
     assert profile.costs[ProfileKey("fit", b"")].tasks == 2
     costs.write()
     assert len(written) == 1
+
+
+def test_the_memory_that_tasks_needed_is_written_and_recalled() -> None:
+    written: list[Profile] = []
+    needs = MemoryNeeds()
+    needs.allow(Allowance(3))
+    sheet = CostSheet(written.append, 2, {"load": b"code"}, lambda: 0.0, needs)
+    for kind, enough in ((("load", b"code"), True), (("fit", b""), False)):
+        needs.grow([kind], 2**30, 2**31)
+        needs.note([kind] if enough else [], 2**31)
+    sheet.take([found()])
+    sheet.write()
+    costs = written[0].costs
+    assert costs[ProfileKey("load", b"code")].memory == 2**31
+    assert costs[ProfileKey("load", b"code")].tasks == 2
+    # Of what nothing was enough for it is known only that it needs more.
+    assert costs[ProfileKey("fit", b"")].memory == 0
+    assert costs[ProfileKey("fit", b"")].peak == 2**30 + 1
+    assert recalled(written[0]).memory == {("load", b"code"): 2**31}
 
 
 def test_what_is_noted_is_recalled_by_prefix_and_code() -> None:

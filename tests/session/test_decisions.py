@@ -19,6 +19,20 @@ def test_decisions_are_kept_with_their_times_and_logged(caplog: pytest.LogCaptur
     assert [record.message for record in caplog.records] == ["wider", "narrower"]
 
 
+def test_news_is_told_at_once_and_who_listens_may_fail() -> None:
+    told: list[str] = []
+
+    def listen(line: str) -> None:
+        told.append(line)
+        raise OSError("the terminal is gone")
+
+    decisions = Decisions(lambda: 0.0, listen)
+    decisions.note("twice as much", is_news=True)
+    decisions.note("wider")
+    assert told == ["twice as much"]
+    assert [decision.text for decision in decisions.all()] == ["twice as much", "wider"]
+
+
 def test_only_the_last_are_kept() -> None:
     decisions = Decisions(lambda: 0.0, print)
     for number in range(REMEMBERED + 3):

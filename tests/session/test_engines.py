@@ -3,15 +3,56 @@
 from __future__ import annotations
 
 from contextlib import closing
+from typing import Any
+
+import pytest
+from distributed.system import MEMORY_LIMIT
 
 from dask_knot.local.engine import LocalEngine
+from dask_knot.planning import Resources
+from dask_knot.prices.offers import KEPT
+from dask_knot.prices.shelf import packaged
+from dask_knot.prices.tariff import Market, most_memory
 from dask_knot.session import engines
 from dask_knot.settings import settings
+
+MIB, GIB = 2**20, 2**30
 
 
 def test_every_engine_of_the_settings_has_an_opener() -> None:
     assert engines._OPENERS.keys() == settings._ENGINE_CHECKS.keys()
     assert all(callable(opener()) for opener in engines._OPENERS.values())
+
+
+@pytest.mark.parametrize(
+    ("given", "most"),
+    [
+        ({"max_memory": "2 GiB"}, 2 * GIB),
+        ({"memory": "1 GiB", "jobs": 2}, max(MEMORY_LIMIT // MIB * MIB, 2 * GIB)),
+        ({"max_memory": "900 TiB", "memory": "1 GiB", "jobs": 1}, MEMORY_LIMIT // MIB * MIB),
+    ],
+)
+def test_a_job_that_ran_out_may_have_what_there_is(given: dict[str, Any], most: int) -> None:
+    found = settings.resolve({"engine": "local", "cores": 1, "memory_retries": 2, **given})
+    with closing(engines.open_engine(found)) as engine:
+        allowance = engines.allowance_of(engine)
+    assert (allowance.retries, allowance.most) == (2, most)
+    assert allowance.fitting(Resources(1, GIB)) == Resources(1, GIB)
+    assert allowance.fitting(Resources(1, 900 * 2**40)) is None
+
+
+@pytest.mark.parametrize(
+    ("types", "most"),
+    [
+        (("m6i.large", "m6i.2xlarge"), (32 * 1024 - KEPT) * MIB),
+        (("m6i",), None),
+        (("m6i.large", "x9z.large"), None),
+        (("optimal",), None),
+    ],
+)
+def test_what_there_is_on_aws(types: tuple[str, ...], most: int | None) -> None:
+    market = Market("eu-central-1", ("on-demand",), types=types)
+    assert most_memory(packaged(), market) == most
 
 
 def test_the_settings_name_the_engine() -> None:
