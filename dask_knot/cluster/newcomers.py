@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dask_knot.cluster.process import open_here
 from dask_knot.internals import tell_of_futures
+from dask_knot.session.process import open_here
 
 
 def dask_setup(client: Any) -> None:
@@ -23,5 +23,5 @@ def dask_setup(client: Any) -> None:
 
 def has_named(cluster: Any, client: str) -> bool:
     """Tell whether a cluster holds a named run, and a client of this id is connected to it."""
-    scheduler = cluster.scheduler
+    scheduler = getattr(cluster, "scheduler", None)  # what is no cluster has none
     return cluster.settings.is_named and scheduler is not None and client in scheduler.clients

@@ -22,13 +22,14 @@ from distributed.utils import NoOpAwaitable, sync
 
 from dask_knot.cluster.arrivals import foresee_plan
 from dask_knot.cluster.lifetime import Lifetime
-from dask_knot.cluster.process import close_clients, hear_signals, open_here
+from dask_knot.cluster.process import close_clients, forget_clients
 from dask_knot.cluster.scaling import Adaptation, Scaling
 from dask_knot.cluster.scheduler import KnotScheduler
 from dask_knot.dashboard.jobtable import JobTable, job_table
 from dask_knot.errors import EngineError
 from dask_knot.graphs.opening import send_graph
 from dask_knot.internals import is_shutdown, log_of, start_loop, stop_loop
+from dask_knot.session.process import hear_signals, open_here
 from dask_knot.settings.settings import Settings
 
 C = TypeVar("C", bound="SessionCluster")
@@ -245,8 +246,10 @@ class SessionCluster(Cluster):  # type: ignore[misc]
         stop_loop(self)
         return None
 
-    def close_in_loop(self, timeout: float) -> None:
-        """Close from a thread in which the event loop doesn't run, whoever runs it."""
+    def close_at_exit(self, timeout: float) -> None:
+        """Close while the interpreter ends, if the event loop still runs, whoever runs it."""
+        if not self.loop.asyncio_loop.is_running():
+            return
         if not self.called_from_running_loop:
             close_clients(self)
         sync(self.loop, self._close, callback_timeout=timeout)
@@ -258,6 +261,7 @@ class SessionCluster(Cluster):  # type: ignore[misc]
     def abandon(self) -> None:
         """Leave everything to the process of which this is a fork."""
         self.status = Status.closed
+        forget_clients(self)
         self._lifetime.abandon()
 
     async def _start(self) -> None:

@@ -10,7 +10,8 @@ import pytest
 from distributed import Client, Future
 
 from dask_knot.cluster.newcomers import dask_setup, has_named
-from dask_knot.cluster.process import open_here, overrides
+from dask_knot.cluster.process import overrides
+from dask_knot.session.process import open_here
 
 
 def cluster_of(is_named: bool, *clients: str, is_open: bool = True) -> Any:
