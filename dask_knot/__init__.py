@@ -12,9 +12,10 @@ from dask_knot.settings.defaults import reconfigure
 if TYPE_CHECKING:
     from dask_knot.cluster.cluster import KnotCluster
     from dask_knot.dashboard.progress import progress
+    from dask_knot.knot.knot import Knot
 
 __version__ = "0.1.0"
-__all__ = ["KnotCluster", "progress", "reconfigure"]
+__all__ = ["Knot", "KnotCluster", "progress", "reconfigure"]
 
 reconfigure()
 
@@ -25,6 +26,10 @@ def __getattr__(name: str) -> object:
         from dask_knot.cluster.cluster import KnotCluster
 
         return KnotCluster
+    if name == "Knot":
+        from dask_knot.knot.knot import Knot
+
+        return Knot
     if name == "progress":
         from dask_knot.dashboard.progress import progress
 

@@ -12,6 +12,7 @@ KnotError
 ├── EngineError                       the engine can't be used here
 ├── ImageError                        the image of the jobs can't be built, pushed or found
 ├── InternalError                     dask_knot itself made a mistake
+├── ItemsError (TypeError)         items that the function of a map can't take, or that end early
 ├── LiveWorkerError (AttributeError)  a live Dask worker was used, or what only such a one has
 ├── PlanningError                     a graph that can't be cut into shards
 │   ├── UnknownInputError             a task reads a key that nobody makes
@@ -58,6 +59,7 @@ __all__ = [
     "EngineError",
     "ImageError",
     "InternalError",
+    "ItemsError",
     "JobError",
     "JobMemoryError",
     "JobStartError",
@@ -147,6 +149,10 @@ class InternalError(KnotError):
         made = cls(f"dask_knot made a mistake, please report it: {error!r}")
         made.__cause__ = error
         return made
+
+
+class ItemsError(KnotError, TypeError):
+    """Items of a `Knot`'s map are such that its function can't take them, or could not be read."""
 
 
 class LiveWorkerError(KnotError, AttributeError):

@@ -54,9 +54,12 @@ ROOMS = {
     "dashboard": "errors plural run planning tracking prices batch session",
     "cluster": "errors plural internals run settings planning tracking digests graphs batch "
     "session dashboard",
+    # The interface of the Cloudknot paper.
+    "knot": "errors plural internals run settings planning tracking digests graphs task batch runs "
+    "session dashboard",
     "cli": "errors plural run settings batch image aws runs",
     "zarr": "errors run settings aws",
-    "__init__": "settings cluster dashboard",
+    "__init__": "settings cluster dashboard knot",
 }
 #: What nobody but these may know at all.
 PURE_ROOMS = ("plural", "planning", "tracking")

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Any
 
 import dask
-from distributed.utils import silence_logging_cmgr
+from distributed.utils import silence_logging_cmgr, sync
 
 from dask_knot.internals import clients_here, stop_loop
 
@@ -74,6 +75,14 @@ def close_clients(cluster: Any) -> None:
             with contextlib.suppress(TimeoutError):
                 client.close()
             stop_loop(client)
+
+
+def close_in_loop(cluster: Any, close: Callable[[], Awaitable[None]], timeout: float) -> None:
+    """Close a cluster from a thread in which its event loop doesn't run, if that runs anywhere."""
+    if cluster.loop.asyncio_loop.is_running():
+        if not cluster.called_from_running_loop:
+            close_clients(cluster)
+        sync(cluster.loop, close, callback_timeout=timeout)
 
 
 def forget_clients(cluster: Any) -> None:

@@ -18,11 +18,11 @@ from distributed.core import Status, rpc
 from distributed.deploy.cluster import Cluster
 from distributed.objects import SchedulerInfo
 from distributed.security import Security
-from distributed.utils import NoOpAwaitable, sync
+from distributed.utils import NoOpAwaitable
 
 from dask_knot.cluster.arrivals import foresee_plan
 from dask_knot.cluster.lifetime import Lifetime
-from dask_knot.cluster.process import close_clients, forget_clients
+from dask_knot.cluster.process import close_clients, close_in_loop, forget_clients
 from dask_knot.cluster.scaling import Adaptation, Scaling
 from dask_knot.cluster.scheduler import KnotScheduler
 from dask_knot.dashboard.jobtable import JobTable, job_table
@@ -248,11 +248,7 @@ class SessionCluster(Cluster):  # type: ignore[misc]
 
     def close_at_exit(self, timeout: float) -> None:
         """Close while the interpreter ends, if the event loop still runs, whoever runs it."""
-        if not self.loop.asyncio_loop.is_running():
-            return
-        if not self.called_from_running_loop:
-            close_clients(self)
-        sync(self.loop, self._close, callback_timeout=timeout)
+        close_in_loop(self, self._close, timeout)
 
     def end_now(self) -> None:
         """Leave a named run, or end an unnamed one, without the event loop; blocks."""

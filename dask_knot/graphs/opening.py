@@ -13,7 +13,7 @@ from distributed.protocol import Serialized, deserialize, serialize, to_serializ
 
 from dask_knot.collector import paused_collector
 from dask_knot.digests import CodeMarker, Digester, GraphDigests
-from dask_knot.errors import NotLoadedError, UnsupportedGraphError
+from dask_knot.errors import NotLoadedError
 from dask_knot.graphs.annotations import (
     Annotations,
     Bounds,
@@ -29,6 +29,7 @@ from dask_knot.graphs.lifting import lift
 from dask_knot.graphs.liveness import may_be_in, replace_live
 from dask_knot.graphs.materialization import is_whole, materialize
 from dask_knot.graphs.needs import TaskReuse
+from dask_knot.graphs.shuffles import refuse_shuffles
 from dask_knot.internals import (
     DataNode,
     GraphNode,
@@ -174,13 +175,48 @@ def open_graph(
     """
     with paused_collector():
         tasks, annotations = _read(expr_ser, keys, is_here)
-        # Before anything is done to the tasks: jobs get them with spans, retries and constants.
-        work: GraphDigests | None = None
-        marks: Mapping[str, bytes] = {}
-        if digesting is not None:
-            marks = digesting.mark(tasks)
-            work = digesting.digest(tasks, task_reuse(tasks, annotations, everywhere))
-        opened = _open(tasks, annotations, keys, everywhere, bounds, constants)
+        return _digested(tasks, annotations, keys, everywhere, bounds, constants, digesting)
+
+
+def open_tasks(
+    tasks: dict[Key, GraphNode],
+    bounds: Bounds,
+    constants: Constants,
+    digesting: Digesting | None = None,
+) -> OpenedGraph:
+    """Open tasks that were made in this process, all of which are wanted; in a thread.
+
+    Parameters
+    ----------
+    tasks : dict of Key to GraphNode
+        The tasks.
+    bounds : Bounds
+        What a task needs, and the most that it may need.
+    constants : Constants
+        The large constants of all graphs; those of this one are added.
+    digesting : Digesting, optional
+        Digests the tasks, and marks their code.
+    """
+    with paused_collector():
+        return _digested(tasks, {}, tasks.keys(), {}, bounds, constants, digesting)
+
+
+def _digested(
+    tasks: dict[Key, GraphNode],
+    annotations: Annotations,
+    keys: Collection[Key],
+    everywhere: Mapping[str, Any],
+    bounds: Bounds,
+    constants: Constants,
+    digesting: Digesting | None,
+) -> OpenedGraph:
+    # Before anything is done to the tasks: jobs get them with spans, retries and constants.
+    work: GraphDigests | None = None
+    marks: Mapping[str, bytes] = {}
+    if digesting is not None:
+        marks = digesting.mark(tasks)
+        work = digesting.digest(tasks, task_reuse(tasks, annotations, everywhere))
+    opened = _open(tasks, annotations, keys, everywhere, bounds, constants)
     graph = replace(opened.graph, marks=marks)
     if work is not None:
         parts = work.components
@@ -199,7 +235,7 @@ def _read(
     needed = culled(nodes, keys) if is_whole(expr) else nodes
     # In the order of the graph, which culling loses: plans must not depend on hashes.
     tasks = {key: named(key, node) for key, node in nodes.items() if key in needed}
-    _refuse_unsupported(tasks.values())
+    refuse_shuffles(tasks.values())
     if may_be_in(expr_ser.frames):
         tasks = replace_live(tasks, keys, is_here)
     return tasks, annotations
@@ -253,26 +289,3 @@ def _open(
     dependencies = {key: node.dependencies for key, node in tasks.items()}
     reads = outside_reads(dependencies, wanted, graph.external) if graph.external else {}
     return OpenedGraph(graph, annotations, reads)
-
-
-def _refuse_unsupported(nodes: Collection[GraphNode]) -> None:
-    if any(kind.__module__.startswith("distributed.shuffle") for kind in set(map(type, nodes))):
-        raise UnsupportedGraphError(
-            "this graph shuffles between live workers (P2P), and jobs are not live workers. "
-            + _TASKS
-        )
-    if any(_is_shuffle_file(node.key) for node in nodes):
-        raise UnsupportedGraphError(
-            "this graph shuffles through files on the disk of one machine, and jobs may run on "
-            "many. " + _TASKS
-        )
-
-
-def _is_shuffle_file(key: Key) -> bool:
-    return type(key) is tuple and len(key) == 1 and str(key[0]).startswith(("partd-", "zpartd-"))
-
-
-_TASKS = (
-    "Build it while the KnotCluster is open, or with dask.config.set({"
-    "'dataframe.shuffle.method': 'tasks', 'array.rechunk.method': 'tasks'})"
-)

@@ -10,6 +10,7 @@ from dask_knot.errors import CorruptObjectError, MissingObjectError, RunError, S
 from dask_knot.run import note, record
 from dask_knot.run.codec import Bytes
 from dask_knot.run.foundation import Foundation, OneReader, Readers
+from dask_knot.run.maps import MapBook
 from dask_knot.run.names import MOST_SESSIONS, Names, ShardId
 from dask_knot.run.note import NoteKind
 from dask_knot.run.obituary import Obituary
@@ -33,18 +34,25 @@ class Archive:
         Where the objects are.
     names : Names
         What they are called.
+
+    Attributes
+    ----------
+    maps : MapBook
+        The maps of a `Knot`.
     """
 
     def __init__(self, store: Store, names: Names) -> None:
         self._store = store
         self._names = names
         self._foundation = Foundation(store, names)
+        self.maps = MapBook(store, names, self._foundation)
 
     def on(self, store: Store) -> Archive:
         """Give the same, asked of a store of another patience."""
         other = copy(self)
         other._store = store
         other._foundation = self._foundation.on(store)
+        other.maps = MapBook(store, self._names, other._foundation)
         return other
 
     # The run.

@@ -12,6 +12,8 @@ ask jobs is in `inquiries`. `ID` stands for a stage, ``PLAN-STAGE``::
     RUN/why/0000000000           what the digests of a plan's tasks are made of
     RUN/published/NAME           a published dataset
     RUN/profiles/0000            what tasks have cost in a session, overwritten
+    RUN/maps/0000000000          a map of a `Knot`: its function, and how many items it has
+    RUN/maps/0000000000.taken    where values of it are that earlier sessions had made
     RUN/plugins/DIGEST           worker plugins, as they were when a stage was packed
     RUN/constants/ID             large constants, written with the first stage that reads them
     RUN/scattered/0000000000     values that a client scattered
@@ -31,15 +33,18 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from dask_knot.run import quoting
+from dask_knot.run.ids import PLANS_PER_SESSION as PLANS_PER_SESSION
+from dask_knot.run.ids import ManifestId as ManifestId
+from dask_knot.run.ids import ShardId as ShardId
+from dask_knot.run.ids import StageId as StageId
+from dask_knot.run.ids import first_plan as first_plan
+from dask_knot.run.ids import session_of as session_of
 
 #: What a run may be called: Batch's pattern for job names, shorter so that suffixes fit.
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
-#: A session of a run numbers its plans from its own number times this.
-PLANS_PER_SESSION = 1_000_000
 #: So many may there be: numbers of plans have ten digits. The last one is nobody's.
 MOST_SESSIONS = 9_999
 #: Numbers have leading zeros up to a width; each name can be made again from what it says.
@@ -49,52 +54,12 @@ _MANIFEST = re.compile(
 _FOLDERS = (
     *("sessions", "beats", "log", "jobs", "why", "published", "profiles", "plugins", "constants"),
     *("scattered", "packs", "orders", "claims", "data", "manifests", "asks", "answers", "vitals"),
+    "maps",
 )
 _SESSION, _ENTRY = re.compile(r"\d{4}|[1-9]\d{4,}", re.ASCII), re.compile(r"\d{10}", re.ASCII)
 _ERRED = ".erred"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class StageId:
-    """A stage of a run: the number of its plan, and its place in that plan."""
-
-    plan: int
-    stage: int
-
-    def __str__(self) -> str:
-        return f"{self.plan:010}-{self.stage:03}"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class ShardId:
-    """A shard of a stage, run by the child with index `index`."""
-
-    stage: StageId
-    index: int
-
-    def __str__(self) -> str:
-        return f"{self.stage}-{self.index:05}"
-
-
-class ManifestId(NamedTuple):
-    """A manifest: of which shard it is, and which part (None: the last one).
-
-    If `is_lost`, it is the obituary of a child instead, which stands among the manifests.
-    """
-
-    shard: ShardId
-    part: int | None
-    is_lost: bool = False
-
-
-def session_of(plan: int) -> int:
-    """Give the number of the session that made a plan, or scattered values under that number."""
-    return plan // PLANS_PER_SESSION
-
-
-def first_plan(session: int) -> int:
-    """Give the number of the first plan of a session."""
-    return session * PLANS_PER_SESSION
+#: What a child writes values into, with the number of its plan.
+_MADE = re.compile(r"(?:data/[0-9a-f]{2}|manifests)/(\d{10})-", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +236,28 @@ class Names:
         if text is None and not name.startswith(f"{prefix}{quoting.LONG_TEXT}"):
             raise ValueError(f"{name!r} is no published dataset of run {self.run!r}")
         return text
+
+    def session_of_data(self, name: str) -> int | None:
+        """Tell which session planned what wrote an object of values, or a manifest; else None."""
+        match = _MADE.match(name.removeprefix(self.folder))
+        return None if match is None else session_of(int(match[1]))
+
+    @property
+    def maps(self) -> str:
+        """Name the folder of the maps of a `Knot`."""
+        return f"{self.run}/maps/"
+
+    def map(self, number: int) -> str:
+        """Name the object of a map."""
+        return f"{self.maps}{number:010}"
+
+    def taken(self, number: int) -> str:
+        """Name the object that says where values of a map are which others had made."""
+        return f"{self.map(number)}.taken"
+
+    def parse_maps(self, names: Iterable[str]) -> list[int]:
+        """Tell which maps there are among names below their folder."""
+        return _numbers(_ENTRY, names)
 
     def plugins(self, digest: str) -> str:
         """Name the object of the worker plugins with that digest."""

@@ -47,6 +47,8 @@ class NoteKind(IntEnum):
     ASKS = 11
     ANSWER = 12
     VITALS = 13
+    MAP = 14
+    TAKEN = 15
 
 
 def encode(kind: NoteKind, fields: Mapping[str, Any], version: int = VERSION) -> list[Bytes]:

@@ -136,3 +136,12 @@ def pauses(adoption: Adoption | None, tracker: Tracker) -> set[asyncio.Future[No
     if adoption is None or not tracker.is_held or adoption.is_settled():
         return set()
     return {asyncio.ensure_future(adoption.clockwork.sleep(FIRST_PAUSE))}
+
+
+def say_held(tracker: Tracker) -> None:
+    """Say to who leaves that something isn't submitted, if there is such."""
+    if tracker.is_held:
+        logger.warning(
+            "what reads values that jobs of other clients still make isn't submitted: it is when "
+            "the same script runs again"
+        )

@@ -236,10 +236,15 @@ def read_results(run: Run, engine: Engine, prefix: str = "") -> Results:
     AwsError
         If Batch can't be asked.
     """
+    return _results(read_view(run, engine), prefix)
+
+
+def read_view(run: Run, engine: Engine) -> RunView:
+    """Read a named run, with what Batch says of its jobs; blocks, and raises as `read_results`."""
     view = read_run(run, run.record.read_info(), Observer(nobody), is_hasty=True)
     if engine.jobs_stay and not view.is_done:
-        view = replace(view, marks=replace(view.marks, jobs=_open_jobs(engine, run)))
-    return _results(view, prefix)
+        return replace(view, marks=replace(view.marks, jobs=_open_jobs(engine, run)))
+    return view
 
 
 def _results(view: RunView, prefix: str) -> Results:

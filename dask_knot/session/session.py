@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,8 @@ from dask_knot.planning import Resources
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import StageId
 from dask_knot.run.run import Run
+from dask_knot.runs.reading import RunView
+from dask_knot.session.adoption import say_held
 from dask_knot.session.company import Company
 from dask_knot.session.decisions import Decision
 from dask_knot.session.driver import Driver
@@ -29,7 +30,7 @@ from dask_knot.session.plugins import JobPlugins
 from dask_knot.session.priorcosts import PriorCosts
 from dask_knot.session.progress import Progress
 from dask_knot.session.purse import Purse
-from dask_knot.session.results import Results, read_results
+from dask_knot.session.results import Results, read_results, read_view
 from dask_knot.session.spending import Spending
 from dask_knot.session.submission import job_script
 from dask_knot.session.values import ValueReader
@@ -37,12 +38,6 @@ from dask_knot.settings.settings import Settings
 from dask_knot.tracking import events
 from dask_knot.tracking.foresight import Foresight
 from dask_knot.tracking.tracker import Tracker
-
-logger = logging.getLogger(__name__)
-_HELD = (
-    "what reads values that jobs of other clients still make isn't submitted: it is when the same "
-    "script runs again"
-)
 
 
 @dataclass(slots=True)
@@ -123,8 +118,8 @@ class Session:
     async def flush(self, is_leaving: bool = False) -> None:
         """Plan and submit at once what is gathered; who leaves doesn't wait until AWS is back."""
         await self._driver.flush(is_leaving)
-        if is_leaving and self._tracker.is_held:
-            logger.warning("%s", _HELD)
+        if is_leaving:
+            say_held(self._tracker)
 
     async def record_scattered(self, event: events.ValuesScattered) -> None:
         """Write down in a named run where values are that a client scattered."""
@@ -265,6 +260,10 @@ class Session:
     def results(self, prefix: str = "") -> Results:
         """List the keys that a session of the named run was asked for; blocks."""
         return read_results(self.run, self._engine, prefix)
+
+    def view(self) -> RunView:
+        """Read the named run as others see it, with what Batch says of its jobs; blocks."""
+        return read_view(self.run, self._engine)
 
     def traffic(self) -> Counter[str]:
         """Count the bytes that this client has ``read`` and ``written``."""

@@ -89,6 +89,8 @@ def test_all_objects_of_a_run_are_below_its_name() -> None:
         NAMES.jobs(5),
         NAMES.why(5),
         NAMES.published("name"),
+        NAMES.map(5),
+        NAMES.taken(5),
     ]
     assert len({*found}) == len(found)
     assert {"/".join(name.split("/")[:2]) for name in (*found, *asked())} == {*NAMES.folders}

@@ -1,0 +1,206 @@
+"""KnotJob: a map of a run, of this session or of an earlier one, as Cloudknot's jobs are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from dask_knot.errors import ConfigurationError, JobError
+from dask_knot.knot.future import MapFuture
+from dask_knot.knot.ledger import MapLedger
+from dask_knot.plural import many
+from dask_knot.run.maps import MapRecord
+from dask_knot.runs.state import ShardCondition
+
+#: Seconds between two looks at a job of another session.
+PAUSE = 2.0
+_STATUS = {
+    ShardCondition.DONE: "SUCCEEDED",
+    ShardCondition.ERRED: "SUCCEEDED",  # as a job; what its tasks raised is with the items
+    ShardCondition.RUNNING: "RUNNING",
+}
+
+
+@dataclass(slots=True)
+class KnotJob:
+    """A map: what it is, and what became of it.
+
+    Attributes
+    ----------
+    record : MapRecord
+        What the run keeps of it.
+    """
+
+    record: MapRecord
+    _ledger: MapLedger
+    _renew: Callable[[], MapLedger]
+    _future: MapFuture | None
+    _read_logs: Callable[[list[str]], Mapping[str, str]]
+
+    @property
+    def name(self) -> str:
+        """Its name, with which the keys of its items begin."""
+        return self.record.name
+
+    @property
+    def items(self) -> int | None:
+        """How many items it has; None if nobody has read them to their end."""
+        return self.record.items
+
+    @property
+    def made(self) -> datetime:
+        """When it was submitted."""
+        return datetime.fromtimestamp(self.record.made, timezone.utc)
+
+    @property
+    def starmap(self) -> bool:
+        """Whether each item has all arguments."""
+        return self.record.starmap
+
+    @property
+    def array_job(self) -> bool:
+        """True if it may be array jobs of Batch: it has more than one item."""
+        return self.record.items != 1
+
+    @property
+    def environment_variables(self) -> list[str]:
+        """The names of the variables that were set for it."""
+        return list(self.record.variables)
+
+    @property
+    def job_ids(self) -> list[str]:
+        """The ids of its jobs at Batch, as far as they were noted."""
+        return list(self._ledger.job_ids(self.record).values())
+
+    @property
+    def job_id(self) -> str:
+        """The id of the first of its jobs at Batch; empty if there is none (yet)."""
+        return next(iter(self.job_ids), "")
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """Its state, in the words of Batch: ``status``, ``statusReason``, ``arrayProperties``."""
+        counts = self._ledger.counts(self.record)
+        size = self.record.items
+        word, reason = self._word(dict(counts))
+        properties = {"size": size, "statusSummary": dict(counts)}
+        return {"status": word, "statusReason": reason, "arrayProperties": properties}
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing more to wait for: all is there, or nobody makes the rest."""
+        if self._future is not None:
+            return self._future.done()
+        return self.status["status"] in ("SUCCEEDED", "FAILED")
+
+    def result(self, timeout: float | None = None) -> list[Any]:
+        """Give all values in the order of the items.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Wait for so many seconds at most.
+
+        Raises
+        ------
+        Exception
+            What the function raised for the first item of those that failed.
+        TimeoutError
+            If they aren't there in time.
+        JobError
+            If some are missing, and nobody makes them: `values` gives the others.
+        """
+        if self._future is not None:
+            return self._future.result(timeout)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            found = self._ledger.find(self.record)
+            size = self.record.items
+            there = len(found.places) + len(found.failures)
+            if size is not None and there == size:
+                break
+            if self.done:
+                raise JobError(self._missing(there), self.job_id)
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError(f"{there:,} of {size or '?'} items of {self.name} are there")
+            time.sleep(PAUSE)
+            self._look_again()
+        if found.failures:
+            raise self._ledger.read_failure(found.failures[min(found.failures)])
+        values = self._ledger.read(self.name, found.places)
+        return [values[number] for number in range(size)]
+
+    def values(self) -> dict[int, Any]:
+        """Give the values that are there, by the numbers of their items."""
+        found = self._ledger.find(self.record)
+        return self._ledger.read(self.name, dict(sorted(found.places.items())))
+
+    def logs(self) -> dict[str, str]:
+        """Read the last lines of the logs of its jobs, by who wrote them."""
+        return dict(self._read_logs(self.job_ids))
+
+    def terminate(self, reason: str = "") -> None:
+        """End what still runs of it; what is done stays.
+
+        Raises
+        ------
+        ConfigurationError
+            If it is of another session.
+        """
+        if self._future is None:
+            raise ConfigurationError(
+                f"{self.name} is of an earlier session: `dask knot cancel {self._ledger.run.name}` "
+                "ends all jobs of the knot"
+            )
+        self._future.cancel()
+
+    def children(self) -> list[tuple[str, str]]:
+        """List its children at Batch: the id of each, and its state."""
+        ids = self._ledger.job_ids(self.record)
+        shards = self._ledger.shards_of(self.record)
+        sizes = {
+            stage: len(s.conditions)
+            for p in self._ledger.plans
+            for s in p.stages
+            if (stage := s.id) in ids
+        }
+        return [
+            (
+                ids[id.stage] if sizes[id.stage] == 1 else f"{ids[id.stage]}:{id.index}",
+                _STATUS.get(condition, "FAILED"),
+            )
+            for id, condition in shards.items()
+            if id.stage in ids
+        ]
+
+    def _word(self, counts: Mapping[str, int]) -> tuple[str, str]:
+        size, there = self.record.items, sum(counts.values())
+        live = self._future is not None and not self._future.done()
+        if live or counts.get("RUNNING"):
+            return ("RUNNING" if there else "PENDING"), ""
+        if self.record.error:
+            return "FAILED", self.record.error
+        if counts.get("SUCCEEDED", 0) == size:
+            return "SUCCEEDED", ""
+        return "FAILED", self._why(counts)
+
+    def _why(self, counts: Mapping[str, int]) -> str:
+        done, size = counts.get("SUCCEEDED", 0), self.record.items
+        of = "an unknown number of items" if size is None else many("item", size)
+        return f"{done:,} of {of} have a value"
+
+    def _missing(self, there: int) -> str:
+        size = self.record.items
+        of = "an unknown number of" if size is None else f"{size:,}"
+        return (
+            f"{there:,} of {of} items of {self.name} have an outcome, and nobody computes the "
+            f"rest: its client is gone. Knot({self._ledger.run.name!r}, func).map(the same items) "
+            "computes only what is missing; values() gives what is there"
+        )
+
+    def _look_again(self) -> None:
+        self._ledger = self._renew()
+        self.record = next((r for r in self._ledger.maps if r.name == self.name), self.record)

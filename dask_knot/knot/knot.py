@@ -1,0 +1,245 @@
+"""Knot: a function, and maps of it over many items."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from dask_knot.errors import ConfigurationError, EngineError
+from dask_knot.knot import vocabulary
+from dask_knot.knot.deletion import may_delete
+from dask_knot.knot.desk import MapDesk
+from dask_knot.knot.function import KnotFunction, settled
+from dask_knot.knot.future import MapFuture
+from dask_knot.knot.host import SessionHost
+from dask_knot.knot.items import ItemCheck, MapItems
+from dask_knot.knot.jobs import KnotJob
+from dask_knot.knot.ledger import MapLedger
+from dask_knot.knot.past import PastLogs, depot_of
+from dask_knot.session.session import Session
+from dask_knot.settings import checks
+from dask_knot.settings.settings import KEYWORDS, Settings, resolve
+
+
+class Knot:
+    """A function that runs over many items, as array jobs of AWS Batch or processes here.
+
+    It is a named run: whatever is computed stays, until `clobber`, and a knot of the same name
+    finds it, here or elsewhere. Closing leaves: on AWS jobs go on.
+
+    Parameters
+    ----------
+    name : str, optional
+        The name; that of the user, and ``-default``, if there is none.
+    func : callable, optional
+        What is called with each item; None: what the last map of the knot has called.
+    **settings
+        Those of `KnotCluster`: ``engine``, ``jobs``, ``cores``, ``memory``, ``store``, and others.
+
+    Raises
+    ------
+    ConfigurationError
+        If a setting is unknown or wrong; one of Cloudknot's is answered with what it is here.
+    PicklingError
+        If the function can't be sent to jobs.
+    RunNameError, RunFormatError
+        If the name is that of something else in the store, or another version made the run.
+    StoreError
+        If the store can't be used.
+
+    Examples
+    --------
+    >>> with Knot(name="squares", func=lambda x: x**2) as knot:  # doctest: +SKIP
+    ...     knot.map([1, 2, 3]).result()
+    [1, 4, 9]
+    """
+
+    def __init__(
+        self, name: str | None = None, func: Callable[..., Any] | None = None, **settings: Any
+    ) -> None:
+        vocabulary.refuse(settings, vocabulary.KNOT, "Knot")
+        vocabulary.refuse_mebibytes(settings.get("memory"))
+        checks.check_names(settings, KEYWORDS, "Knot takes no argument")
+        if name is None:
+            name = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{getpass.getuser()}-default").lstrip("-_")
+        function = KnotFunction.of(func)
+        self._resolved = resolve({**settings, "name": name})
+        self.host = SessionHost(self._resolved)
+        self._desk = MapDesk(self.host)
+        self._is_clobbered = False
+        try:
+            self._function = settled(function, self.host.session)
+        except BaseException:
+            self.host.close()
+            raise
+
+    @classmethod
+    def open(cls, name: str, **settings: Any) -> Knot:
+        """Open a knot that there is, with the function of its last map.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is none of that name; the message names those that there are.
+        """
+        known = {key: value for key, value in settings.items() if key in KEYWORDS}
+        depot_of(resolve({**known, "name": name})).open(name)
+        return cls(name, **settings)
+
+    # What users do.
+
+    def map(
+        self,
+        iterdata: Iterable[Any],
+        starmap: bool = False,
+        max_jobs: int | None = None,
+        environment: Mapping[str, object] | None = None,
+        **unknown: Any,
+    ) -> MapFuture:
+        """Call the function with each item, in jobs; give one future of all values.
+
+        Parameters
+        ----------
+        iterdata : iterable
+            The items. A generator is read while jobs run; what can be looked at is looked at first.
+        starmap : bool
+            Whether each item is a tuple of all arguments.
+        max_jobs : int, optional
+            So many jobs of the knot run at once, at most, until this map is done.
+        environment : mapping of str to str, optional
+            Variables of the environment that are set while the function runs, in this map only.
+
+        Raises
+        ------
+        ConfigurationError
+            If the knot has no function, or an argument is wrong.
+        ItemsError
+            If the function takes other arguments than an item has.
+        PicklingError
+            If an item can't be pickled: the message says which.
+        EngineError
+            If the knot is closed.
+        """
+        vocabulary.refuse(unknown, vocabulary.MAP, "Knot.map")
+        known = ("iterdata", "starmap", "max_jobs", "environment")
+        checks.check_names(unknown, known, "Knot.map takes no argument")
+        if self._function is None:
+            raise ConfigurationError(f"the knot {self.name!r} has no function: Knot(name, func=)")
+        variables = checks.environment("environment", environment or {})
+        most = checks.jobs("max_jobs", max_jobs)
+        self._check_usable()
+        items = MapItems.of(iterdata, ItemCheck(self._function.func, starmap))
+        return self._desk.start(self._function, items, starmap, variables, most)
+
+    @property
+    def jobs(self) -> list[KnotJob]:
+        """The maps of this and all earlier sessions, the oldest first, from any machine."""
+        self._check_usable()
+        ledger = self._ledger()
+        logs = PastLogs(self._resolved, self.host)
+        return [
+            KnotJob(record, ledger, self._ledger, self._desk.future(record.name), logs.read)
+            for record in ledger.maps
+        ]
+
+    @property
+    def job_ids(self) -> list[str]:
+        """The ids of all jobs at Batch."""
+        return [id for job in self.jobs for id in job.job_ids]
+
+    def view_jobs(self, children: bool = False) -> None:
+        """Print id, name and status of all jobs.
+
+        Parameters
+        ----------
+        children : bool
+            Whether each child of a job has its line as well.
+        """
+        form = "{:12s}    {:20s}    {:9s}"
+        header = form.format("Job ID", "Name", "Status")
+        lines = [header, "-" * len(header)]
+        for job in self.jobs:
+            id = job.job_id
+            shown = f"{id[:8]}..." if len(id) > 12 else id or "-"
+            lines.append(form.format(shown, job.name, job.status["status"]))
+            if children:
+                lines += [f"  {child:44s}  {state}" for child, state in job.children()]
+        sys.stdout.write("\n".join(lines) + "\n")
+
+    def clobber(self, yes: bool = False, **unknown: Any) -> None:
+        """End all jobs of the knot, and delete all that it has made; asks first on a terminal.
+
+        The stack stays: ``dask knot down`` deletes it.
+
+        Parameters
+        ----------
+        yes : bool
+            Don't ask, even if others have the knot open.
+
+        Raises
+        ------
+        ConfigurationError
+            If others have it open, or an argument of Cloudknot's means something else here.
+        """
+        if self._is_clobbered:
+            return
+        vocabulary.refuse([n for n in unknown if unknown[n]], vocabulary.CLOBBER, "Knot.clobber")
+        left = [name for name in unknown if name not in vocabulary.CLOBBER]
+        checks.check_names(left, ["yes"], "Knot.clobber takes no argument")
+        self.host.check_open()
+        if yes or may_delete(self.host.session):
+            run = self.host.session.run
+            self._desk.close(ends=True)
+            self._is_clobbered = True
+            run.delete_all()
+
+    def close(self) -> None:
+        """Leave the knot: on AWS its jobs go on, those on this machine end; what is done stays."""
+        self._desk.close(ends=False)
+
+    # What it is.
+
+    @property
+    def name(self) -> str:
+        """Its name, which is that of its run."""
+        return self._resolved.name
+
+    @property
+    def func(self) -> Callable[..., Any] | None:
+        """What is called with each item."""
+        return None if self._function is None else self._function.func
+
+    @property
+    def session(self) -> Session:
+        """The session that runs its jobs."""
+        return self.host.session
+
+    @property
+    def settings(self) -> Settings:
+        """Its settings, with what only the engine knows."""
+        return self.host.session.settings
+
+    def __enter__(self) -> Knot:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "clobbered" if self._is_clobbered else "closed" if self.host.is_closed else "open"
+        function = "no function" if self._function is None else self._function.name
+        return f"<Knot {self.name}: {function}, {self.settings.engine}, {state}>"
+
+    # How it is done.
+
+    def _check_usable(self) -> None:
+        if self._is_clobbered:
+            raise EngineError(f"the knot {self.name!r} was clobbered: make a new one")
+        self.host.check_open()
+
+    def _ledger(self) -> MapLedger:
+        self._check_usable()
+        return MapLedger(self.host.session)
