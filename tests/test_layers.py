@@ -57,7 +57,7 @@ ROOMS = {
     # The interface of the Cloudknot paper.
     "knot": "errors plural internals run settings planning tracking digests graphs task batch runs "
     "session dashboard",
-    "cli": "errors plural run settings batch image aws runs",
+    "cli": "errors plural run settings batch image aws runs cluster",
     "zarr": "errors run settings aws",
     "__init__": "settings cluster dashboard knot",
 }
@@ -249,6 +249,10 @@ EDGES = {
     "run/run.py": ("time", "the clock of its patience, which can be given"),
     "run/scripts.py": ("distributed sys threading uuid", "knows the script that is run here"),
     "run/store.py": ("obstore os shutil threading", "reads and writes objects"),
+    "run/trace.py": (
+        "os pathlib signal sys time",
+        "tells what a process does, and asks others of this machine",
+    ),
     "run/trouble.py": ("obstore", "kinds of exceptions"),
     "run/versions.py": ("sys", "the version of Python, and the command line"),
 }
@@ -333,7 +337,7 @@ IDS = ("ManifestId", "RUN_NAME", "ShardId", "StageId", "first_plan", "session_of
 #: Folders of a run.
 FOLDERS = re.compile(
     r"(^|/)(packs|manifests|data|scattered|constants|orders|claims|sessions|plugins|beats|log|jobs|why|"
-    r"published|profiles)/",
+    r"published|profiles|asks|answers|vitals)/",
     re.ASCII,
 )
 

@@ -33,8 +33,8 @@ def runs(place: Mapping[str, str | None]) -> None:
     from dask_knot.cli.pictures import RUN_HEADS, run_row
     from dask_knot.runs.overview import overviews
 
-    depot, screen, now = _open(place), Screen(), time.time()
-    found = overviews(depot, _observer())
+    depot, screen, now = open_depot(place), Screen(), time.time()
+    found = overviews(depot, open_observer())
     if not found:
         screen.line(NO_RUNS.format(url=depot.url))
         return
@@ -55,7 +55,7 @@ def show(run: str, place: Mapping[str, str | None]) -> None:
     from dask_knot.cli.pictures import print_portrait
     from dask_knot.runs.show import portrait
 
-    print_portrait(Screen(), portrait(_open(place), run, _observer()), time.time())
+    print_portrait(Screen(), portrait(open_depot(place), run, open_observer()), time.time())
 
 
 @click.command()
@@ -72,7 +72,7 @@ def logs(run: str, what: str | None, lines: int, place: Mapping[str, str | None]
     from dask_knot.runs.lines import read_logs
 
     screen = Screen()
-    for log in read_logs(_open(place), run, what, lines, _observer()):
+    for log in read_logs(open_depot(place), run, what, lines, open_observer()):
         screen.line(log.title, "bold")
         for line in log.lines:
             screen.line(f"  {line}")
@@ -89,8 +89,8 @@ def cancel(run: str, yes: bool, place: Mapping[str, str | None]) -> None:
     from dask_knot.runs.ending import holders
     from dask_knot.runs.overview import look_at_holders
 
-    depot, screen = _open(place), Screen()
-    view, known = look_at_holders(depot, run, _observer())
+    depot, screen = open_depot(place), Screen()
+    view, known = look_at_holders(depot, run, open_observer())
     found = holders(view, known)
     if known.is_asked and not found:
         screen.line(f"no job of run {run} waits or runs: nothing to end")
@@ -113,8 +113,8 @@ def rm(run: str, yes: bool, force: bool, place: Mapping[str, str | None]) -> Non
     from dask_knot.runs.ending import holders, remove
     from dask_knot.runs.overview import look_at_holders
 
-    depot, screen = _open(place), Screen()
-    view, known = look_at_holders(depot, run, _observer())
+    depot, screen = open_depot(place), Screen()
+    view, known = look_at_holders(depot, run, open_observer())
     found = holders(view, known)
     if not force and (found or not known.is_asked):
         why = str(found) or f"whether jobs of it run isn't known ({known.why})"
@@ -144,7 +144,7 @@ def why(run: str, key: str, place: Mapping[str, str | None]) -> None:
     from dask_knot.runs.why import explain
 
     screen = Screen()
-    for line in explain(_open(place), run, key):
+    for line in explain(open_depot(place), run, key):
         screen.line(line)
 
 
@@ -153,14 +153,16 @@ def _tell_left(jobs: Any) -> None:
         raise click.ClickException(f"these jobs have not ended yet: {', '.join(jobs)}")
 
 
-def _open(place: Mapping[str, str | None]) -> Depot:
+def open_depot(place: Mapping[str, str | None]) -> Depot:
+    """Find the store of named runs by the options of a command."""
     from dask_knot.runs.depot import Words, find_runs
 
     # Tests hand in another way to open a session.
     return find_runs(Words(**place), click.get_current_context().obj)
 
 
-def _observer() -> Observer:
+def open_observer() -> Observer:
+    """Make what tells which sessions are there."""
     from dask_knot.runs.presence import Observer
 
     return Observer(say)

@@ -12,6 +12,7 @@ import json
 import math
 import socket
 from collections.abc import AsyncIterator, Generator, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,30 @@ LEAVING = "knot-leave"
 CLOCK_STEP = 10.0
 
 
-def announce(name: str, address: str) -> Path | None:
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """Where the jobs of a cluster are.
+
+    Attributes
+    ----------
+    run, store, engine : str
+        The run's name, the URL of the store that it is in, and what runs its jobs.
+    is_named : bool
+        Whether the run keeps a record.
+    stack, region, profile : str
+        Where on AWS.
+    """
+
+    run: str
+    store: str
+    engine: str
+    is_named: bool = False
+    stack: str = ""
+    region: str = ""
+    profile: str = ""
+
+
+def announce(name: str, address: str, premises: Premises | None = None) -> Path | None:
     """Let this user's other processes know of a cluster; return the file, if one can be written."""
     process = psutil.Process()
     notice = {
@@ -42,6 +66,7 @@ def announce(name: str, address: str) -> Path | None:
         "host": socket.gethostname(),
         "pid": process.pid,
         "started": process.create_time(),
+        "premises": None if premises is None else asdict(premises),
     }
     # A run may be open twice, in one process as well.
     port = address.rpartition(":")[2]
@@ -71,6 +96,12 @@ async def discover() -> AsyncIterator[tuple[str, type[RunningCluster]]]:
 def open_clusters() -> dict[str, str]:
     """Give the addresses of all open clusters by their names."""
     return {notice["name"]: notice["address"] for notice in _notices()}
+
+
+def open_premises() -> list[Premises]:
+    """Tell where the jobs of all open clusters are."""
+    told = (notice.get("premises") for notice in _notices())
+    return list(dict.fromkeys(Premises(**one) for one in told if one))
 
 
 def _notices() -> Iterator[dict[str, Any]]:

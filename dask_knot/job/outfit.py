@@ -14,11 +14,12 @@ from typing import NamedTuple
 import dask
 
 from dask_knot.errors import PluginError
+from dask_knot.job import present
 from dask_knot.job.console import say
 from dask_knot.job.plugins import set_up, tear_down
-from dask_knot.job.trace import leave_task, leave_trace
 from dask_knot.run import exits
 from dask_knot.run.plugins import Plugin
+from dask_knot.run.trace import leave_task, leave_trace
 from dask_knot.task.context import enter, entered
 from dask_knot.task.worker import JobWorker
 
@@ -62,7 +63,7 @@ def outfit_process(outfit: Outfit) -> None:
     this process says so.
     """
     leave_trace()
-    leave_task()
+    present.write_with(leave_task())
     worker = JobWorker(outfit.name)
     enter(worker)
     dask.config.set(computing_here(1))

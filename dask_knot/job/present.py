@@ -24,27 +24,27 @@ class Begun(NamedTuple):
 
 
 _begun: dict[int, Begun] = {}
-_written: Callable[[Begun | None], None] | None = None
+_write: Callable[[str, float], None] | None = None
 
 
 def begin(key: Key, start: float) -> None:
     """Note that this thread begins a task."""
-    one = _begun[get_ident()] = Begun(key, start)
-    if _written is not None:
-        _written(one)
+    _begun[get_ident()] = Begun(key, start)
+    if _write is not None:
+        _write(printed(key), start)
 
 
 def end() -> None:
     """Note that this thread runs no task any more."""
     _begun.pop(get_ident(), None)
-    if _written is not None:
-        _written(None)
+    if _write is not None:
+        _write("", 0.0)
 
 
-def write_with(write: Callable[[Begun | None], None]) -> None:
-    """From now on, write down the task of this process, too."""
-    global _written
-    _written = write
+def write_with(write: Callable[[str, float], None]) -> None:
+    """From now on, write down the task of this process, too: its key and start, none at its end."""
+    global _write
+    _write = write
 
 
 def by_thread() -> dict[int, PresentTask]:

@@ -9,11 +9,11 @@ from dask_knot.errors import KnotError, NotLoadedError, PluginError, VersionsErr
 from dask_knot.job.console import Printout, say
 from dask_knot.job.machine import JobSite
 from dask_knot.job.shard import run_shard
-from dask_knot.job.trace import leave_trace
 from dask_knot.run import exits
 from dask_knot.run.failure import in_short
 from dask_knot.run.names import ShardId
 from dask_knot.run.run import Run
+from dask_knot.run.trace import leave_trace
 from dask_knot.run.work import TWIN
 
 USAGE = "usage: python -m dask_knot.job STAGE-URL [--child INDEX]"
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     shard = ShardId(stage, child)
     printed = Printout()
     printed.install()
-    leave_trace()
+    leave_trace(url, child, environment.get("AWS_BATCH_JOB_ID", ""))
     try:
         run_shard(run, shard, attempt, printed, where)
     except (VersionsError, NotLoadedError, PluginError) as error:

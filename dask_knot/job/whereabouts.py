@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import psutil
 
 from dask_knot.job import present
-from dask_knot.job.trace import stacks_of, task_of
-from dask_knot.run.asks import MOST_STACKS, PresentTask
+from dask_knot.run.asks import MOST_STACKS, PresentTask, plain
+from dask_knot.run.trace import stacks_of, task_of
 
 #: Threads of the job's own, which nobody asks about.
 _OWN = "dask-knot-"
@@ -27,9 +27,12 @@ def tasks_here() -> tuple[PresentTask, ...]:
     return tuple(sorted(found, key=lambda one: -one.seconds))
 
 
-def stacks_here() -> str:
-    """Tell where the threads of the job are: first those that run tasks, the longest first."""
-    parts = [*_of_threads(), *_of_processes()]
+def stacks_here(text: str = "") -> str:
+    """Tell where the threads of the job are: first those that run tasks, the longest first.
+
+    Before these are those that run the keys that a text means.
+    """
+    parts = sorted([*_of_threads(), *_of_processes()], key=lambda part: not _is_of(part, text))
     return "\n".join(parts)[:MOST_STACKS]
 
 
@@ -64,6 +67,10 @@ def _in_processes() -> list[tuple[int, PresentTask]]:
     found = [(child.pid, task_of(child.pid)) for child in children]
     there = [(pid, task) for pid, task in found if task is not None]
     return sorted(there, key=lambda one: -one[1].seconds)
+
+
+def _is_of(part: str, text: str) -> bool:
+    return bool(text) and plain(part).startswith(plain(f"task {text}"))
 
 
 def headline(task: PresentTask) -> str:

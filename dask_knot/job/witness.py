@@ -93,10 +93,8 @@ class Witness:
 
     def _answer(self, asks: Asks) -> None:
         for question in asks.questions:
-            if question.id not in self._answered and self._means(question):
-                self._answered.add(question.id)
-                self._news = self._clock()
-                self._asked.answer(question.id, self._shard, self._made(question))
+            if question.id not in self._answered:
+                self._reply(question)
         if asks.watch and asks.watch != self._watch:
             self._watch = asks.watch
             self._news = self._clock()
@@ -105,22 +103,26 @@ class Witness:
         else:
             self._burden = None
 
-    def _means(self, question: Question) -> bool:
-        keys = [task.key for task in tasks_here()]
-        return means(question.text, self._shard, self._job, keys)
-
-    def _made(self, question: Question) -> Answer:
-        is_place = question.wanted is Wanted.PLACE
-        return Answer(
+    def _reply(self, question: Question) -> None:
+        """Answer a question; whom it doesn't mean says only what he runs, if that costs nothing."""
+        tasks = tasks_here()
+        is_meant = means(question.text, self._shard, self._job, [task.key for task in tasks])
+        if not is_meant and self._asked.is_dear:
+            return  # it may run the key later: it isn't answered yet
+        self._answered.add(question.id)
+        self._news = self._clock()
+        asks_place = question.wanted is Wanted.PLACE
+        answer = Answer(
             job=self._job,
             attempt=os.environ.get("AWS_BATCH_JOB_ATTEMPT", ""),
             host=platform.node(),
             pid=os.getpid(),
             folder=_folder(),
-            tasks=tasks_here(),
-            stacks="" if is_place else stacks_here(),
-            private=_environment_file() if is_place else "",
+            tasks=tasks,
+            stacks=stacks_here(question.text) if is_meant and not asks_place else "",
+            private=_environment_file() if is_meant and asks_place else "",
         )
+        self._asked.answer(question.id, self._shard, answer)
 
     def _tell(self) -> None:
         if self._burden is None:

@@ -65,6 +65,10 @@ class Asks:
         others = [one for one in self.questions if one.id != question.id]
         return replace(self, questions=(*others, question)[-MOST_QUESTIONS:])
 
+    def watched(self, watch: str) -> Asks:
+        """Say that somebody watches."""
+        return replace(self, watch=watch)
+
     def without(self, id: str) -> Asks:
         """Take a question back, or a watch."""
         left = tuple(one for one in self.questions if one.id != id)

@@ -17,12 +17,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from dask_knot.errors import CorruptObjectError, MissingObjectError, RunFormatError
+from dask_knot.run import pack
 from dask_knot.run.asks import Answer, Asks, Vitals
 from dask_knot.run.folder import folder_of
-from dask_knot.run.names import Names, ShardId, StageId
+from dask_knot.run.names import Names, ShardId, StageId, parse_pack
 from dask_knot.run.orders import Orders
 from dask_knot.run.store import Store
 
@@ -61,6 +64,15 @@ class Inquiries:
         self._store.put(name, asks.encode())
         if self._folder is None:
             self._store.put_new(self._names.orders(stage), Orders().encode())
+
+    def planned(self) -> dict[StageId, int]:
+        """Tell how many shards each stage has of which there is a pack: one request for each."""
+        found = {}
+        for name in self._store.list(f"{self._root}/packs/"):
+            with suppress(ValueError, *_UNREADABLE):
+                stage = parse_pack(f"/{name}")[2]
+                found[stage] = pack.count(name, partial(self._store.get_range, name))
+        return found
 
     def answers(self, question: str) -> dict[ShardId, Answer]:
         """Read the answers to a question that are there."""

@@ -81,5 +81,13 @@ def read_shard(name: str, index: int, read: Callable[[int, int], memoryview]) ->
     return read(start, length)
 
 
+def count(name: str, read: Callable[[int, int], memoryview]) -> int:
+    """Tell how many shards a pack has: one range read; raises what `read_shard` does."""
+    magic, version, found = _HEAD.unpack(read(0, _HEAD.size))
+    if magic != _MAGIC or version != VERSION:
+        raise CorruptObjectError(f"{name} is not a pack of format {VERSION}")
+    return int(found)
+
+
 def _checksum(head: Bytes, index: int, start: int, length: int) -> int:
     return zlib.crc32(struct.pack("<QQQ", index, start, length), zlib.crc32(head))

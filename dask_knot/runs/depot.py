@@ -37,11 +37,14 @@ class JobAccess:
         The job queue.
     tail : callable
         Gives the last lines of a log: ``tail(log_stream_name, lines)``.
+    session : AwsSession or None
+        Credentials and region.
     """
 
     client: BatchClient
     queue: str
     tail: Callable[[str, int], Sequence[str]]
+    session: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,18 @@ class Depot:
         names = nearest_names(name, self.names())
         there = f"there are {', '.join(names)}" if names else "there is no other either"
         raise ConfigurationError(f"there is no run {name!r} in {self.url}; {there}")
+
+    def unrecorded(self, name: str) -> Run:
+        """Give a run that says nothing of itself, as those without a name do.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is no such store.
+        """
+        if self._store is None:
+            raise ConfigurationError(f"there is no run {name!r} in {self.url}, and no store either")
+        return Run(self._store, name)
 
     def open_any(self, name: str) -> tuple[Run, RunInfo]:
         """Open a run to end or delete it, even if it doesn't say what it is.
@@ -191,5 +206,6 @@ def _on_aws(aws: AwsSettings, url: str | None, open_session: Callable[..., Any] 
         session.asking("batch"),
         aws.queue or outputs.queue,
         lambda stream, lines: tail(session, outputs.log_group, stream, lines),
+        session,
     )
     return Depot(url, "aws", Store(url, **session.store_options()), jobs)

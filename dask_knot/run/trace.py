@@ -13,25 +13,45 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from dask_knot.job.present import Begun, write_with
-from dask_knot.run.asks import PresentTask, printed
+from dask_knot.run.asks import PresentTask
 
 #: A signal that nobody else uses: it would end a process that doesn't expect it.
 SIGNAL = signal.SIGRTMIN + 5 if sys.platform == "linux" else 0
-_STACKS, _TASK = "dask-knot-stacks", "dask-knot-task"
+_STACKS, _TASK, _JOB = "dask-knot-stacks", "dask-knot-task", "dask-knot-job"
 #: Seconds that a process may take to answer the signal, and between two looks whether it did.
 PATIENCE, PAUSE = 2.0, 0.02
 _PROC = Path("/proc")
 
 
+class TracedJob(NamedTuple):
+    """A process of this machine that runs a shard: what `leave_trace` was told of it.
+
+    Attributes
+    ----------
+    pid : int
+        The process.
+    url, number : str, int
+        The pack of its stage, and which shard of that.
+    job : str
+        The id of the child at Batch.
+    """
+
+    pid: int
+    url: str
+    number: int
+    job: str
+
+
 _opened: list[int] = []
 
 
-def leave_trace() -> None:
+def leave_trace(url: str = "", index: int = 0, job: str = "") -> None:
     """Let others find out what this process does, for as long as it lives."""
     if not SIGNAL or _opened:
         return
@@ -39,21 +59,38 @@ def leave_trace() -> None:
         stacks = os.memfd_create(_STACKS)
         _opened.append(stacks)
         faulthandler.register(SIGNAL, stacks, all_threads=True)
+        if url:
+            os.write(os.memfd_create(_JOB), f"{index} {job} {url}".encode())
 
 
-def leave_task() -> None:
-    """Let others find out which task this process runs, too, whatever that task does."""
+def leave_task() -> Callable[[str, float], None]:
+    """Let others find out which task this process runs, too, whatever that task does.
+
+    Returns
+    -------
+    callable
+        To be called with the task's key and its start; without a key when it is over.
+    """
     if not SIGNAL:
-        return
-    with suppress(OSError):
-        write_with(partial(_write, os.memfd_create(_TASK)))
+        return lambda key, start: None
+    return partial(_write, os.memfd_create(_TASK))
 
 
-def _write(file: int, task: Begun | None) -> None:
-    text = "" if task is None else f"{task.start!r} {printed(task.key)}"
-    data = text.encode(errors="surrogatepass")
+def _write(file: int, key: str, start: float) -> None:
+    data = f"{start!r} {key}".encode(errors="surrogatepass") if key else b""
     with suppress(OSError):
         os.pwrite(file, len(data).to_bytes(4, "little") + data, 0)
+
+
+def traced_jobs() -> Iterator[TracedJob]:
+    """Name the processes of this machine that run shards, as far as this user may know."""
+    with suppress(OSError):
+        for name in os.listdir(_PROC):
+            file = _file(int(name), _JOB) if name.isdecimal() else None
+            with suppress(OSError, ValueError):
+                if file is not None:
+                    index, job, url = file.read_text().split(" ", 2)
+                    yield TracedJob(int(name), url, int(index), job)
 
 
 def task_of(pid: int) -> PresentTask | None:

@@ -1,0 +1,106 @@
+"""Where running tasks are: asked of their jobs, or of processes here that can't answer by now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dask_knot.errors import ConfigurationError
+from dask_knot.run.asks import Answer
+from dask_knot.run.names import ShardId, parse_pack
+from dask_knot.run.trace import TracedJob, stacks_of, traced_jobs
+from dask_knot.runs.inquiry import Crew, ask, meant
+
+#: Why a job may not answer.
+SILENT = (
+    "A task may hold the interpreter's lock, as C code does that doesn't let go of it: then "
+    "nothing else runs in its process, and it can't answer"
+)
+#: So many keys are named of those that run.
+_NAMED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class StackReport:
+    """Where the threads of a job are."""
+
+    title: str
+    text: str
+
+
+def report_stacks(crews: Sequence[Crew], text: str) -> Iterator[StackReport]:
+    """Tell where the tasks are that a text means.
+
+    Parameters
+    ----------
+    crews : sequence of Crew
+        The runs in which it may run.
+    text : str
+        A key, a job's id with or without the number of a child, or a shard.
+
+    Raises
+    ------
+    ConfigurationError
+        If nobody answers that he is meant; the message names what runs.
+    StoreError
+        If the store can't be read or written.
+    """
+    told: list[str] = []
+    has_any = False
+    for crew in crews:
+        answers = ask(crew, text)
+        for shard, answer in meant(text, answers).items():
+            has_any = True
+            yield StackReport(title_of(shard, answer), answer.stacks)
+        told += [task.key for answer in answers.values() for task in answer.tasks]
+        if not has_any:
+            for shard, job in silent_jobs(crew, answers):
+                if text in ("", job.job, str(shard)) or not _is_id(text):
+                    has_any = True
+                    yield _unanswered(shard, job)
+    if not has_any:
+        raise nobody(text, crews, told)
+
+
+def silent_jobs(crew: Crew, answers: dict[ShardId, Answer]) -> Iterator[tuple[ShardId, TracedJob]]:
+    """Name the processes of this machine that run shards of a run, and haven't answered."""
+    wanted = set(crew.shards) - answers.keys()
+    for job in traced_jobs():
+        root, run, stage = parse_pack(job.url)
+        shard = ShardId(stage, job.number)
+        if run == crew.run.name and root == crew.run.store_url and shard in wanted:
+            yield shard, job
+
+
+def nobody(text: str, crews: Sequence[Crew], told: Sequence[str]) -> ConfigurationError:
+    """Say that nobody answers, and why that may be."""
+    names = ", ".join(crew.run.name for crew in crews)
+    if not any(crew.shards for crew in crews):
+        return ConfigurationError(f"no job of {names} is under way")
+    if told:
+        some = ", ".join(dict.fromkeys(told[:_NAMED])) + (", …" if len(told) > _NAMED else "")
+        return ConfigurationError(
+            f"no job of {names} runs {text!r} at the moment; there run {some}"
+        )
+    return ConfigurationError(
+        f"no job of {names} answers that it runs {text!r}: perhaps it waits, or has ended. {SILENT}"
+    )
+
+
+def title_of(shard: ShardId, answer: Answer) -> str:
+    """Say which process it is."""
+    return f"job {answer.job or shard}, process {answer.pid} on {answer.host}"
+
+
+def _unanswered(shard: ShardId, job: TracedJob) -> StackReport:
+    found = stacks_of(job.pid) or "it doesn't tell where it is\n"
+    title = (
+        f"job {job.job or shard}, process {job.pid}, which doesn't answer (youngest frame first)"
+    )
+    return StackReport(title, f"{SILENT}.\n\n{found}")
+
+
+def _is_id(text: str) -> bool:
+    """Tell whether a text is the id of a job or a shard, and no key."""
+    head = text.partition(":")[0]
+    return head.count("-") >= 1 and all(letter in "0123456789abcdef-" for letter in head)
