@@ -98,6 +98,8 @@ def top(run: str | None, once: bool, place: Mapping[str, str | None]) -> None:
 
 
 def _show_once(screen: Screen, vigils: Sequence[Vigil]) -> None:
+    from dask_knot.runs.stacks import SILENT
+
     crews = [vigil.crew for vigil in vigils]
     if not any(crew.shards for crew in crews):
         screen.line(f"no job of {', '.join(crew.run.name for crew in crews)} is under way")
@@ -113,10 +115,7 @@ def _show_once(screen: Screen, vigils: Sequence[Vigil]) -> None:
     if signs:
         screen.columns(HEADS, [row(sign) for sign in signs])
     else:
-        screen.line(
-            "no job has told anything: they wait, or have ended, or their tasks hold the "
-            "interpreter's lock"
-        )
+        screen.line(f"no job has told anything: they wait, or have ended. {SILENT}")
 
 
 def _show_live(vigils: Sequence[Vigil]) -> None:

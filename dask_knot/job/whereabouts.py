@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import traceback
@@ -17,6 +18,8 @@ from dask_knot.run.trace import stacks_of, task_of
 _OWN = "dask-knot-"
 #: But for those of its pool, which run tasks.
 _POOL = "dask-knot-task"
+#: The file whose frame calls a task.
+_CALL = os.path.join("dask_knot", "task", "subgraphs.py")
 #: So many threads are told of at most: those that run tasks, and then the others.
 _MOST_THREADS = 50
 
@@ -46,11 +49,20 @@ def _of_threads() -> Iterator[str]:
         if id not in tasks and name.startswith(_OWN) and not name.startswith(_POOL):
             own += 1
             continue
-        title = f"{headline(tasks[id])} in thread {name!r}" if id in tasks else f"thread {name!r}"
-        yield title + "\n" + "".join(traceback.format_stack(frames[id]))
+        lines = traceback.format_stack(frames[id])
+        if id in tasks:
+            yield f"{headline(tasks[id])} in thread {name!r}\n" + "".join(_of_task(lines))
+        else:
+            yield f"thread {name!r}\n" + "".join(lines)
     left = len(order) - _MOST_THREADS
     if left > 0:
         yield f"and {left} more threads\n"
+
+
+def _of_task(lines: list[str]) -> list[str]:
+    """Leave out of a stack what called the task: that is the same for all."""
+    ours = [number for number, line in enumerate(lines) if _CALL in line]
+    return lines[ours[-1] + 1 :] or lines if ours else lines
 
 
 def _of_processes() -> Iterator[str]:
