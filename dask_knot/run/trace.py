@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dask_knot.run.asks import PresentTask
+from dask_knot.run.names import ShardId, parse_pack
 
 #: A signal that nobody else uses: it would end a process that doesn't expect it.
 SIGNAL = signal.SIGRTMIN + 5 if sys.platform == "linux" else 0
@@ -46,6 +47,11 @@ class TracedJob(NamedTuple):
     url: str
     number: int
     job: str
+
+    def shard_of(self, store: str, run: str) -> ShardId | None:
+        """Tell which shard of a run it runs; None if it is of another run."""
+        root, name, stage = parse_pack(self.url)
+        return ShardId(stage, self.number) if (root, name) == (store, run) else None
 
 
 _opened: list[int] = []

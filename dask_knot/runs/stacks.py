@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dask_knot.errors import ConfigurationError
 from dask_knot.run.asks import Answer
-from dask_knot.run.names import ShardId, parse_pack
+from dask_knot.run.names import ShardId
 from dask_knot.run.trace import TracedJob, stacks_of, traced_jobs
 from dask_knot.runs.inquiry import Crew, ask, meant
 
@@ -66,9 +66,8 @@ def silent_jobs(crew: Crew, answers: dict[ShardId, Answer]) -> Iterator[tuple[Sh
     """Name the processes of this machine that run shards of a run, and haven't answered."""
     wanted = set(crew.shards) - answers.keys()
     for job in traced_jobs():
-        root, run, stage = parse_pack(job.url)
-        shard = ShardId(stage, job.number)
-        if run == crew.run.name and root == crew.run.store_url and shard in wanted:
+        shard = job.shard_of(crew.run.store_url, crew.run.name)
+        if shard is not None and shard in wanted:
             yield shard, job
 
 
