@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dask_knot.batch.rules import JobStatus
 from dask_knot.cli.screen import Screen, readable_age, readable_size
 from dask_knot.plural import many
+from dask_knot.prices.bill import Bill
 from dask_knot.run.names import StageId
 from dask_knot.runs.mishaps import Mishap
 from dask_knot.runs.overview import RunOverview
@@ -15,13 +16,14 @@ from dask_knot.runs.show import Portrait
 from dask_knot.runs.state import PlanView, ShardCondition, StageView
 
 RUN_HEADS = ("run", "age", "state", "tasks done", "bytes", "engine", "who")
+COST_HEADS = (*RUN_HEADS[:-1], "vCPU-hours", "cost", "who")
 STAGE_HEADS = ("stage", "shards", "tasks done", "after", "job")
 #: Lines of a log or traceback that are shown.
 LINES = 10
 
 
-def run_row(one: RunOverview, now: float) -> tuple[str, ...]:
-    """Give the cells of a run in the table of all."""
+def run_row(one: RunOverview, now: float, bill: Bill | None = None) -> tuple[str, ...]:
+    """Give the cells of a run in the table of all; with a bill, those of `COST_HEADS`."""
     assert one.view is not None
     view, there = one.view, one.view.progression()
     return (
@@ -31,6 +33,7 @@ def run_row(one: RunOverview, now: float) -> tuple[str, ...]:
         f"{there.done_tasks:,} of {there.all_tasks:,}",
         readable_size(view.survey.nbytes),
         view.info.engine,
+        *((f"{bill.vcpu_hours:,.3g}", str(bill.total)) if bill is not None else ()),
         view.who,
     )
 
@@ -56,6 +59,10 @@ def print_portrait(screen: Screen, one: Portrait, now: float) -> None:
     _section(screen, "sessions", _sessions(one, now))
     for plan in there.plans:
         _print_plan(screen, one, plan, now)
+    if one.bill is not None:
+        screen.line()
+        screen.line("what it did cost", "bold")
+        screen.table(one.bill.rows())
     if one.mishaps:
         screen.line()
         screen.line("what went wrong", "bold")

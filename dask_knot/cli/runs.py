@@ -22,23 +22,26 @@ NO_RUNS = "there are no named runs in {url}: KnotCluster(name=...) makes one tha
 
 
 @click.command()
+@click.option("--cost", is_flag=True, help="Add up what their jobs did cost; reads all manifests.")
 @run_options
-def runs(place: Mapping[str, str | None]) -> None:
+def runs(cost: bool, place: Mapping[str, str | None]) -> None:
     """List the named runs: their age, state, size, and whose they are.
 
     A run is *running* while jobs of it wait or run, *done*, *failed* (a task raised, or a job was
     lost), or *left*: not done, and nobody makes the rest; the same script goes on with it.
     """
     say("looking for runs …")
-    from dask_knot.cli.pictures import RUN_HEADS, run_row
-    from dask_knot.runs.overview import overviews
+    from dask_knot.cli.pictures import COST_HEADS, RUN_HEADS, run_row
+    from dask_knot.runs.overview import overviews, run_bills
 
     depot, screen, now = open_depot(place), Screen(), time.time()
     found = overviews(depot, open_observer())
     if not found:
         screen.line(NO_RUNS.format(url=depot.url))
         return
-    screen.columns(RUN_HEADS, [run_row(one, now) for one in found if one.view is not None])
+    bills = run_bills(depot, found) if cost else {}
+    rows = [run_row(one, now, bills.get(one.name)) for one in found if one.view is not None]
+    screen.columns(COST_HEADS if cost else RUN_HEADS, rows)
     for one in found:
         if one.view is None:
             screen.line(f"{one.name} can't be read: {one.why}")
@@ -48,14 +51,16 @@ def runs(place: Mapping[str, str | None]) -> None:
 
 @click.command()
 @click.argument("run")
+@click.option("--cost", is_flag=True, help="Add up what its jobs did cost; reads all manifests.")
 @run_options
-def show(run: str, place: Mapping[str, str | None]) -> None:
+def show(run: str, cost: bool, place: Mapping[str, str | None]) -> None:
     """Show a run: its sessions, plans, jobs, and what went wrong."""
     say(f"looking at run {run} …")
     from dask_knot.cli.pictures import print_portrait
     from dask_knot.runs.show import portrait
 
-    print_portrait(Screen(), portrait(open_depot(place), run, open_observer()), time.time())
+    found = portrait(open_depot(place), run, open_observer(), cost)
+    print_portrait(Screen(), found, time.time())
 
 
 @click.command()

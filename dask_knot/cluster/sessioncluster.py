@@ -167,7 +167,8 @@ class SessionCluster(Cluster):  # type: ignore[misc]
             If the cluster hasn't started yet.
         """
         session = self._lifetime.opened
-        return job_table(session.jobs, session.progress.tallies(), self.status == Status.closed)
+        known = session.jobs, session.progress.tallies(), self.status == Status.closed
+        return job_table(*known, session.spending.stages())
 
     def logs(self, what: Any = None) -> Any:
         """Read the log of a job by its id, or of the job that makes a key or future.

@@ -10,6 +10,7 @@ from dask_knot.batch import rules
 from dask_knot.batch.rules import JobStatus
 from dask_knot.batch.service import StageJob
 from dask_knot.plural import many
+from dask_knot.prices.money import Money
 from dask_knot.run.names import StageId
 from dask_knot.tracking.moves import ShardState
 from dask_knot.tracking.tally import Tally
@@ -26,6 +27,9 @@ _ON_THE_WAY = [status for status in reversed(JobStatus) if status not in rules.E
 #: Prefixes that are named of each job.
 NAMED = 4
 
+#: What jobs of this machine cost.
+NOBODY_PAYS: Mapping[str, Money] = {}
+
 #: Rows that are shown; iterate over the table to see all.
 SHOWN = 50
 
@@ -34,7 +38,8 @@ SHOWN = 50
 class JobRow:
     """One job or array job: the prefixes of its tasks, and its children by state.
 
-    A task that raises doesn't fail its job, so those that `erred` are counted apart.
+    A task that raises doesn't fail its job, so those that `erred` are counted apart. `cost` is what
+    is known without asking; `KnotCluster.cost` asks. It is empty where jobs cost nothing.
     """
 
     stage: str
@@ -43,6 +48,7 @@ class JobRow:
     counts: Mapping[str, int]
     tasks: Sequence[str] = ()
     erred: int = 0
+    cost: str = ""
 
 
 class JobTable(Sequence[JobRow]):
@@ -92,10 +98,12 @@ class JobTable(Sequence[JobRow]):
 
     def _cells(self) -> list[list[str]]:
         used = [state for state in STATES if any(row.counts.get(state) for row in self._rows)]
+        is_paid = any(row.cost for row in self._rows)
         head = ["stage", "job", "tasks", "children", *(state.lower() for state in used)]
-        return [head] + [
+        return [head + ["cost"] * is_paid] + [
             [row.stage, row.job_id, _words(row), str(row.size)]
             + [str(row.counts.get(state, 0)) for state in used]
+            + [row.cost] * is_paid
             for row in self._rows[-SHOWN:]
         ]
 
@@ -106,7 +114,10 @@ class JobTable(Sequence[JobRow]):
 
 
 def job_table(
-    jobs: Mapping[StageId, StageJob], tallies: Mapping[StageId, Tally], is_closed: bool
+    jobs: Mapping[StageId, StageJob],
+    tallies: Mapping[StageId, Tally],
+    is_closed: bool,
+    costs: Mapping[str, Money] = NOBODY_PAYS,
 ) -> JobTable:
     """List what was submitted, as the manifests, and Batch at the last look, tell of it.
 
@@ -118,6 +129,8 @@ def job_table(
         What has become of it.
     is_closed : bool
         Whether the cluster has ended all that was left, and looks no more.
+    costs : mapping of str to Money
+        What stages have cost so far, where they cost anything.
     """
     return JobTable(
         [
@@ -128,6 +141,7 @@ def job_table(
                 _counts(tallies[id].shards, {} if is_closed else job.counts, is_closed),
                 tuple(tallies[id].total),
                 tallies[id].erred.total(),
+                str(costs.get(str(id), "")),
             )
             for id, job in sorted(jobs.items())
             if id in tallies

@@ -49,6 +49,8 @@ class Overview:
         Bytes that jobs and this process have ``read`` and ``written``.
     decisions : sequence of Decision
         The last about plans that were under way, the oldest first.
+    cost : str
+        What jobs have cost so far; empty where they cost nothing.
     """
 
     running: int
@@ -60,6 +62,7 @@ class Overview:
     jobs_moved: Mapping[str, int]
     client_moved: Mapping[str, int]
     decisions: Sequence[Decision] = ()
+    cost: str = ""
 
     @property
     def count(self) -> Count:
@@ -73,6 +76,7 @@ def overview(
     slots: int,
     client_moved: Mapping[str, int],
     decisions: Sequence[Decision] = (),
+    cost: str = "",
 ) -> Overview:
     """Join what the tracker and Batch know.
 
@@ -88,6 +92,8 @@ def overview(
         Bytes that this process has read and written.
     decisions : sequence of Decision
         The last about plans that were under way.
+    cost : str
+        What jobs have cost so far; empty where they cost nothing.
     """
     rows = [_row(stage, children.get(stage.id, {})) for stage in seen.stages]
     return Overview(
@@ -100,6 +106,7 @@ def overview(
         jobs_moved=seen.moved,
         client_moved=client_moved,
         decisions=decisions,
+        cost=cost,
     )
 
 

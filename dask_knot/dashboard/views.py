@@ -81,7 +81,8 @@ class Views:
         progress = session.progress
         running = {id: job.counts for id, job in progress.running_jobs().items()}
         moved, decisions = session.traffic(), session.decisions
-        return overview(progress.snapshot(), running, session.slots, moved, decisions)
+        cost = session.spending.words()
+        return overview(progress.snapshot(), running, session.slots, moved, decisions, cost)
 
 
 def _first_start(event: ManifestFound) -> float:

@@ -48,6 +48,7 @@ def figures(now: Overview) -> str:
         "stored": format_bytes(now.stored),
         "read and written by jobs": _moved(now.jobs_moved),
         "read and written by this process": _moved(now.client_moved),
+        **({"cost so far": now.cost} if now.cost else {}),
     }
     shown = [
         f'<div style="{_CARD}"><span style="font-size:15pt">{value}</span><br>{name}</div>'

@@ -61,6 +61,8 @@ class Depot:
         How jobs on AWS are asked for; None if that can't be, or there are none.
     why : str
         Why jobs on AWS can't be asked for.
+    region : str
+        Where these are.
     """
 
     url: str
@@ -68,6 +70,7 @@ class Depot:
     _store: Store | None  # None: nobody has made its folder yet
     jobs: JobAccess | None = None
     why: str = ""
+    region: str = ""
 
     def names(self) -> list[str]:
         """Name the runs: a listing, and a read for each folder."""
@@ -200,7 +203,8 @@ def _on_aws(aws: AwsSettings, url: str | None, open_session: Callable[..., Any] 
     except AwsError as error:
         if url is None:
             raise
-        return Depot(url, "aws", Store(url, **session.store_options()), why=str(error))
+        there = Store(url, **session.store_options())
+        return Depot(url, "aws", there, why=str(error), region=session.region)
     url = url or outputs.store_url
     jobs = JobAccess(
         session.asking("batch"),
@@ -208,4 +212,5 @@ def _on_aws(aws: AwsSettings, url: str | None, open_session: Callable[..., Any] 
         lambda stream, lines: tail(session, outputs.log_group, stream, lines),
         session,
     )
-    return Depot(url, "aws", Store(url, **session.store_options()), jobs)
+    there = Store(url, **session.store_options())
+    return Depot(url, "aws", there, jobs, region=session.region)

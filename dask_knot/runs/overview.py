@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 from dask_knot.errors import ConfigurationError, RunNameError, StoreError
+from dask_knot.prices.bill import Bill
+from dask_knot.runs.billing import run_bill
 from dask_knot.runs.depot import Depot
 from dask_knot.runs.jobs import KnownJobs, find_run_jobs, with_jobs
 from dask_knot.runs.reading import Observe, RunView, read_holders, read_run
 
+#: Batch isn't asked for jobs of this machine.
+NO_JOBS = KnownJobs({})
 #: Runs that are read at once.
 RUNS_AT_ONCE = 8
 
@@ -45,6 +50,25 @@ def overviews(depot: Depot, observe: Observe) -> list[RunOverview]:
     with ThreadPoolExecutor(RUNS_AT_ONCE, "dask-knot-runs") as pool:
         found = pool.map(partial(_overview, depot, observe), depot.names())
     return sorted(filter(None, found), key=_place)
+
+
+def run_bills(depot: Depot, found: Iterable[RunOverview]) -> dict[str, Bill]:
+    """Add up what runs did cost, by name: those that can be read.
+
+    Raises
+    ------
+    StoreError
+        If the store can't be read.
+    """
+    views = {one.name: one.view for one in found if one.view is not None}
+    return {
+        name: run_bill(depot, view, find_run_jobs(depot, name) if _is_on_aws(view) else NO_JOBS)
+        for name, view in views.items()
+    }
+
+
+def _is_on_aws(view: RunView) -> bool:
+    return view.info.engine == "aws"
 
 
 def look_at_holders(depot: Depot, name: str, observe: Observe) -> tuple[RunView, KnownJobs]:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from dask_knot.prices.bill import Bill
 from dask_knot.run.names import StageId
+from dask_knot.runs.billing import run_bill
 from dask_knot.runs.depot import Depot
 from dask_knot.runs.jobs import KnownJobs
 from dask_knot.runs.mishaps import Mishap, read_mishaps
@@ -36,6 +38,8 @@ class Portrait:
         What went wrong, the latest first.
     published : sequence of str
         The names of published datasets.
+    bill : Bill or None
+        What it did cost, if that was asked.
     """
 
     view: RunView
@@ -45,10 +49,11 @@ class Portrait:
     ids: Mapping[StageId, str]
     mishaps: Sequence[Mishap]
     published: Sequence[str]
+    bill: Bill | None = None
 
 
-def portrait(depot: Depot, name: str, observe: Observe) -> Portrait:
-    """Read all that is shown of a run.
+def portrait(depot: Depot, name: str, observe: Observe, with_cost: bool = False) -> Portrait:
+    """Read all that is shown of a run; what it did cost only if that is asked.
 
     Raises
     ------
@@ -63,4 +68,6 @@ def portrait(depot: Depot, name: str, observe: Observe) -> Portrait:
         done = done_by_prefix(view.run, there, view.survey.manifests, pool)
     ids = {**view.ids, **{stage: job.id for stage, job in known.jobs.items()}}
     mishaps = read_mishaps(view.run, there)
-    return Portrait(view, there, known, done, ids, mishaps, view.run.record.list_published())
+    published = view.run.record.list_published()
+    bill = run_bill(depot, view, known) if with_cost else None
+    return Portrait(view, there, known, done, ids, mishaps, published, bill)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from threading import Lock
 
@@ -15,7 +15,6 @@ from dask_knot.prices.money import Money
 from dask_knot.prices.pricelist import PriceList
 from dask_knot.prices.shelf import stocked
 from dask_knot.run.machine import LOCAL, UNKNOWN, Machine
-from dask_knot.run.names import StageId
 from dask_knot.run.run import Run
 from dask_knot.runs.attendance import Attendance
 from dask_knot.runs.costing import CostedJob, Costing
@@ -112,9 +111,9 @@ class Spending:
         """Say the sum of `so_far`; nothing where jobs cost nothing."""
         return "" if self._is_here and not self._is_stored_there else str(self.so_far().total)
 
-    def of_stage(self, stage: StageId) -> Money | None:
-        """Give what is known of the cost of a stage; None where jobs cost nothing."""
-        return None if self._is_here else self.so_far().stages.get(str(stage))
+    def stages(self) -> Mapping[str, Money]:
+        """Give what is known of the cost of stages; none where jobs cost nothing."""
+        return {} if self._is_here else self.so_far().stages
 
     def _note_jobs(self) -> None:
         """Keep what jobs there were: the service forgets those of long ago."""

@@ -90,6 +90,18 @@ def test_runs_are_listed_with_their_state(folder: Path) -> None:
     assert "running  10 of 20" in good(folder, "runs")
 
 
+def test_what_runs_did_cost_is_added_up_if_that_is_asked(folder: Path) -> None:
+    made(folder)
+    heads, row = good(folder, "runs", "--cost").splitlines()[-2:]
+    assert heads.split()[-3:] == ["vCPU-hours", "cost", "who"]
+    assert row.endswith("0 USD  ada@laptop")
+    shown = good(folder, "show", "climate", "--cost")
+    assert "what it did cost" in shown
+    assert "0 USD (2 attempts" in shown
+    assert "0 USD: this machine" in shown
+    assert "what it did cost" not in good(folder, "show", "climate")
+
+
 def test_a_run_that_cannot_be_read_keeps_nobody_from_the_others(folder: Path) -> None:
     made(folder)
     broken = made(folder, "broken")

@@ -10,6 +10,7 @@ from dask_knot.batch.rules import JobStatus
 from dask_knot.batch.service import StageJob
 from dask_knot.dashboard.jobtable import job_table
 from dask_knot.planning import Resources
+from dask_knot.prices.money import Money
 from dask_knot.run.names import StageId
 from dask_knot.tracking.moves import ShardState
 from dask_knot.tracking.tally import Tally, tally
@@ -98,3 +99,14 @@ def test_the_newest_are_shown() -> None:
     assert lines[1] == "(1 earlier job)"
     assert len(lines) == 52
     assert len(table) == 51
+
+
+def test_what_stages_cost_has_a_column_where_they_cost_anything() -> None:
+    jobs = {ID: StageJob("job-1", 1, Resources())}
+    counts = {ID: counted({DONE: 1}, "inc")}
+    assert "cost" not in repr(job_table(jobs, counts, False))
+    table = job_table(jobs, counts, False, {str(ID): Money(0.5, 0.75)})
+    head, row = repr(table).splitlines()
+    assert head.endswith("cost")
+    assert row.endswith("0.50 to 0.75 USD")
+    assert "<th>cost</th>" in table._repr_html_()

@@ -81,3 +81,9 @@ def test_the_last_decisions_are_shown_the_newest_first() -> None:
     assert shown == sorted(shown)
     assert "&lt;1&gt;" not in text
     assert decisions(overview(seen({}), {}, 8, {})) == ""
+
+
+def test_the_cost_is_shown_where_jobs_cost_anything() -> None:
+    assert "cost so far" not in figures(overview(seen({}), {}, 8, {}))
+    text = figures(overview(seen({}), {}, 8, {}, (), "0.12 to 0.30 USD"))
+    assert "0.12 to 0.30 USD</span><br>cost so far" in text

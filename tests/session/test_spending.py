@@ -349,7 +349,7 @@ def test_jobs_of_this_machine_cost_nothing(tmp_path: Path) -> None:
     assert not bill.unknown
     assert "0 USD: this machine" in bill.notes
     assert replay.spending.words() == ""
-    assert replay.spending.of_stage(StageId(0, 0)) is None
+    assert replay.spending.stages() == {}
 
 
 def test_batch_is_asked_once_for_what_has_ended(tmp_path: Path) -> None:
@@ -370,9 +370,7 @@ def test_what_was_spent_so_far_asks_nobody(tmp_path: Path) -> None:
     assert spending.spent().low == pytest.approx(expected)
     assert replay.batch.calls == []
     assert spending.words() == str(spending.spent())
-    stage = spending.of_stage(StageId(0, 0))
-    assert stage is not None
-    assert stage.low == pytest.approx(expected)
+    assert spending.stages()[str(StageId(0, 0))].low == pytest.approx(expected)
     exact = replay.bill().total
     replay.now += FRESH
     spending.take([Left(0, SPOT, [], attempt=1).found()])
