@@ -6,6 +6,7 @@ Beyond that it is recovered as after other endings that a task may have caused (
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dask.utils import format_bytes, key_split
 
@@ -37,6 +38,25 @@ def grow(state: TrackerState, shard: ShardRecord, missing: Sequence[KeyRecord]) 
             f"lost runs again with {now}, and so do other tasks of that name from now on"
         )
         state.actions.append(Decided(text, is_news=True))
+    return True
+
+
+def shrink(state: TrackerState, shard: ShardRecord, missing: Sequence[KeyRecord]) -> bool:
+    """After jobs that were given more have never started, let none have so much any more.
+
+    That no machine is large enough isn't known beforehand. What they were to make is planned with
+    what there was before, and errs for want of memory; siblings that don't need more don't err.
+    """
+    had, needs = _stage(state, shard).resources.memory, state.memory
+    kinds = _kinds(state, shard, missing)
+    before = max((needs.short().get(kind, 0) for kind in kinds), default=0)
+    known = max([before, *(needs.enough().get(kind, 0) for kind in kinds)])
+    if had is None or not before or had <= known:
+        return False
+    if needs.allowance.most != known:
+        needs.allow(replace(needs.allowance, most=known))
+        text = f"a job with {format_bytes(had)} never started: none gets more than"
+        state.actions.append(Decided(f"{text} {format_bytes(known)} from now on", is_news=True))
     return True
 
 

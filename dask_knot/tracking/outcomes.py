@@ -185,8 +185,11 @@ def take_failed_child(state: TrackerState, event: ChildFailed, now: float) -> No
     missing = _missing(shard)
     attempts = max((record.attempts for record in missing), default=0)
     is_out = event.ending is Ending.MEMORY
+    is_unstarted = event.ending is Ending.NOT_STARTED
     if is_out and growth.grow(state, shard, missing):
         _plan_again(state, shard, event, now, has_grown=True)
+    elif is_unstarted and growth.shrink(state, shard, missing):
+        _plan_again(state, shard, event, now)
     elif judge(event.ending, shard.size, attempts) is Consequence.FAIL:
         for record in missing:
             state.catalog.forget(record.key, shard.id)

@@ -244,6 +244,9 @@ class Jobs:
         shard = job.stage.shards[id.index]
         if NAMES.pack(id.stage) not in self.objects:
             raise DeletedTooEarly(f"the pack of {id}")
+        if (job.stage.resources.memory or 0) > self.universe.largest:
+            self._end(job, id.index, Ending.NOT_STARTED, "too large")
+            return
         values = {key: Value(key) for key in shard.literals}
         values |= {key: self._read(key, job.sources[key]) for key in shard.inputs}
         child = Child(id, shard, values)

@@ -320,6 +320,43 @@ def test_a_shard_of_an_earlier_session_is_made_again_with_more_than_that_had() -
     assert memory_of(made, "fit-0") == 8 * GIB
 
 
+def test_when_no_machine_is_large_enough_the_task_errs_and_its_siblings_do_not() -> None:
+    made = hands()
+    made.submit(NEEDS, *NEEDS)
+    made.plan()
+    run_out(made, "fit-0")
+    made.plan()
+    run_out(made, "fit-0")
+    made.plan()
+    assert memory_of(made, "fit-0") == 4 * GIB
+    made.submit({"fit-9": []}, "fit-9")
+    made.plan()
+    for key in ("fit-0", "fit-9"):
+        made.fail(made.shard_of(key), Ending.NOT_STARTED)
+        made.plan()
+        assert memory_of(made, key) == 2 * GIB
+    assert errors(made) == {}
+    run_out(made, "fit-0")
+    assert "no job may have more here" in errors(made)["fit-0"]
+    made.finish(made.shard_of("fit-9"))
+    assert [action.key for action in made.all(actions.FinishKey)] == ["fit-9"]
+    (text,) = news(made)[2:]
+    assert text == "a job with 4.00 GiB never started: none gets more than 2.00 GiB from now on"
+
+
+def test_a_job_of_a_size_that_did_start_is_blamed_for_nothing() -> None:
+    made = hands()
+    made.submit(NEEDS, *NEEDS)
+    made.plan()
+    run_out(made, "fit-0")
+    made.plan()
+    made.tell(found(made.shard_of("fit-0"), None, {"fit": Work(1, 1.0)}))
+    made.submit({"fit-9": []}, "fit-9")
+    made.plan()
+    made.fail(made.shard_of("fit-9"), Ending.NOT_STARTED)
+    assert list(errors(made)) == ["fit-9"]
+
+
 @pytest.mark.parametrize("ending", [Ending.KILLED, Ending.TIMEOUT, Ending.HOST_LOST])
 def test_other_endings_take_no_memory(ending: Ending) -> None:
     made = hands()

@@ -92,7 +92,8 @@ def crave(world: World, allowance: Allowance) -> None:
     """Have tasks that need more memory, some of them more than they may have."""
     universe, random = world.universe, world.random
     tasks = [key for key in universe.tasks if key not in universe.literals]
-    most = min(MEMORY << allowance.retries, allowance.most or 2**60)
+    universe.largest = random.choice((MEMORY, 2 * MEMORY, 4 * MEMORY, universe.largest))
+    most = min(MEMORY << allowance.retries, allowance.most or universe.largest, universe.largest)
     for key in random.sample(tasks, random.randint(1, len(tasks))):
         universe.needs[key] = MEMORY << random.choice((0, 1, 1, 2, 3, 4))
     universe.bad |= {key for key, memory in universe.needs.items() if memory > most}

@@ -39,6 +39,8 @@ class Universe:
         Tasks that come before or after others.
     needs : dict of Key to int
         Tasks that run out of jobs with less memory.
+    largest : int
+        Jobs with more memory never start.
     """
 
     tasks: dict[Key, Task]
@@ -49,6 +51,7 @@ class Universe:
     bad: set[Key] = field(default_factory=set)
     priorities: dict[Key, float] = field(default_factory=dict)
     needs: dict[Key, int] = field(default_factory=dict)
+    largest: int = 2**60
 
     def graph(self, wanted: Collection[Key], outside: Collection[Key]) -> Graph:
         """Cull the graph of some keys; those of `outside` are read, not made."""
