@@ -41,7 +41,7 @@ class Decisions:
     def note(self, text: str, is_news: bool = False) -> None:
         """Note a decision, and write it into the log; tell people at once if it is news."""
         self._last.append(Decision(self._epoch(), text))
-        logger.info("%s", text)
+        logger.log(logging.WARNING if is_news else logging.INFO, "%s", text)
         if is_news:
             tolerate("a decision could not be shown", self._notice, text)
 
