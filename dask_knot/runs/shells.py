@@ -50,7 +50,7 @@ class Entrance:
 
 
 @dataclass(frozen=True, slots=True)
-class Whereabouts:
+class Addressee:
     """A job that somebody means: what it says of itself, or what its process shows."""
 
     crew: Crew
@@ -101,7 +101,7 @@ def enter(crews: Sequence[Crew], text: str, command: Sequence[str], has_terminal
     return _into_process(found, command)
 
 
-def _find(crews: Sequence[Crew], text: str) -> Whereabouts:
+def _find(crews: Sequence[Crew], text: str) -> Addressee:
     told: list[str] = []
     for crew in crews:
         there = [*_by_id(crew, text)]
@@ -118,14 +118,14 @@ def _find(crews: Sequence[Crew], text: str) -> Whereabouts:
     raise nobody(text, crews, told)
 
 
-def _by_id(crew: Crew, text: str) -> Iterator[Whereabouts]:
+def _by_id(crew: Crew, text: str) -> Iterator[Addressee]:
     """Find a job by its id, even if it doesn't answer."""
     if crew.engine == "docker" and shutil.which("docker"):
         for child in _containers():
             if child.partition("/")[0] == text:
-                yield Whereabouts(crew, text, child.partition("/")[2])
+                yield Addressee(crew, text, child.partition("/")[2])
     if crew.engine == "aws" and crew.depot.jobs is not None and _is_job_id(text):
-        yield Whereabouts(crew, text)
+        yield Addressee(crew, text)
 
 
 def _is_job_id(text: str) -> bool:
@@ -136,8 +136,8 @@ def _is_job_id(text: str) -> bool:
     )
 
 
-def _answered(crew: Crew, answer: Answer) -> Whereabouts:
-    return Whereabouts(
+def _answered(crew: Crew, answer: Answer) -> Addressee:
+    return Addressee(
         crew,
         answer.job,
         answer.attempt,
@@ -148,10 +148,10 @@ def _answered(crew: Crew, answer: Answer) -> Whereabouts:
     )
 
 
-def _silent(crew: Crew, text: str, answers: dict[ShardId, Answer]) -> Iterator[Whereabouts]:
+def _silent(crew: Crew, text: str, answers: dict[ShardId, Answer]) -> Iterator[Addressee]:
     for shard, job in silent_jobs(crew, answers):
         if text in (job.job, str(shard)):
-            yield Whereabouts(
+            yield Addressee(
                 crew, job.job, host=platform.node(), pid=job.pid, folder=_folder_of(job)
             )
 
@@ -180,7 +180,7 @@ def _told_by_docker(words: Sequence[str]) -> list[str]:
     return done.stdout.split("\n")
 
 
-def _into_container(found: Whereabouts, command: Sequence[str], has_terminal: bool) -> Entrance:
+def _into_container(found: Addressee, command: Sequence[str], has_terminal: bool) -> Entrance:
     label = f"label={LABEL}={found.job}/{found.attempt or 1}"
     asked = ["docker", "ps", "--no-trunc", "--filter", label, "--format", "{{.ID}}"]
     ids = [one for one in _told_by_docker(asked) if one]
@@ -194,11 +194,11 @@ def _into_container(found: Whereabouts, command: Sequence[str], has_terminal: bo
     return Entrance(words, f"job {found.job}, container {ids[0][:12]}")
 
 
-def _workdir(found: Whereabouts) -> tuple[str, ...]:
+def _workdir(found: Addressee) -> tuple[str, ...]:
     return ("--workdir", found.folder) if found.folder else ()
 
 
-def _into_process(found: Whereabouts, command: Sequence[str]) -> Entrance:
+def _into_process(found: Addressee, command: Sequence[str]) -> Entrance:
     if found.host != platform.node() or not _runs(found.pid):
         raise EngineError(
             f"job {found.job} is process {found.pid} on {found.host}, which can't be reached from "
@@ -220,7 +220,7 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def _environment_of(found: Whereabouts) -> dict[str, str]:
+def _environment_of(found: Addressee) -> dict[str, str]:
     """Read the variables that a job has, or that its process began with; none: those here."""
     if found.private:
         path = Path(found.private)
