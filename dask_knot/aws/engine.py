@@ -234,6 +234,8 @@ def _container(aws: AwsSettings, outputs: StackOutputs, platform: str) -> dict[s
         # The first process of a container hears no SIGTERM that it doesn't ask for; init does.
         "linuxParameters": {"initProcessEnabled": True},
     }
+    if outputs.has_shell:
+        container["enableExecuteCommand"] = True
     if aws.secrets:
         container["secrets"] = [
             {"name": name, "valueFrom": arn} for name, arn in aws.secrets.items()

@@ -70,6 +70,7 @@ class StackOptions:
     expiry_days: int = 30
     log_days: int = 14
     images: int = 20
+    shell: bool = False
 
     def __post_init__(self) -> None:
         for name, rule in RULES.items():

@@ -51,6 +51,8 @@ class StackOutputs:
         Its ARN; None beside a queue that was there already.
     kms_key : str or None
         The ARN of the key of the bucket, if it isn't S3's own.
+    has_shell : bool
+        Whether jobs can be entered with ECS Exec.
     tags : mapping of str to str
         The tags of the stack, which are those of all its resources.
     """
@@ -71,6 +73,7 @@ class StackOutputs:
     has_public_ip: bool = True
     compute_environment: str | None = None
     kms_key: str | None = None
+    has_shell: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -197,5 +200,6 @@ def _outputs(stack: Mapping[str, Any], said: Mapping[str, str]) -> StackOutputs:
         has_public_ip=said["PublicIp"] == "true",
         compute_environment=said.get("ComputeEnvironment"),
         kms_key=said.get("KmsKey"),
+        has_shell=said.get("Shell") == "true",
         tags=stack_tags(stack),
     )

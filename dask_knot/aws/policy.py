@@ -27,6 +27,8 @@ PUSH = (
     "ecr:PutImage",
     "ecr:UploadLayerPart",
 )
+#: Who has the first has the role of jobs: it can run anything in them.
+ENTER = ("ecs:ExecuteCommand", "ecs:DescribeTasks")
 OBJECTS = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 
 
@@ -54,6 +56,8 @@ def user_policy(outputs: StackOutputs, pushes: bool = True) -> Policy:
         statement("SignInToImages", ["ecr:GetAuthorizationToken"], "*"),
         statement("UseImages", [*PULL, *(PUSH if pushes else ())], _repository_arn(outputs)),
     ]
+    if outputs.has_shell:
+        statements.append(statement("EnterJobs", ENTER, _tasks(outputs)))
     return document(statements)
 
 
@@ -103,6 +107,17 @@ def _objects(outputs: StackOutputs) -> list[Statement]:
         keys = ["kms:Decrypt", "kms:GenerateDataKey"]
         statements.append(statement("UseTheKey", keys, outputs.kms_key))
     return statements
+
+
+def _tasks(outputs: StackOutputs) -> list[str]:
+    """Name the cluster of the stack's compute environment, which Batch has made, and its tasks.
+
+    Its name has that of the compute environment in it. Beside a queue that was there already it
+    isn't known.
+    """
+    environment = (outputs.compute_environment or "").rpartition("/")[2]
+    cluster = f"*{environment}*" if environment else "*"
+    return [_arn(outputs, "ecs", f"{kind}") for kind in (f"cluster/{cluster}", f"task/{cluster}/*")]
 
 
 def _arn(outputs: StackOutputs, service: str, resource: str) -> str:

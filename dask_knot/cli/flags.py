@@ -55,6 +55,10 @@ UP: dict[str, tuple[Any, str]] = {
     "expiry_days": (int, "Objects are deleted after so many days."),
     "log_days": (int, "Logs are deleted after so many days."),
     "images": (int, "So many of the newest images are kept."),
+    "shell": (
+        bool,
+        "Whether `dask knot shell` may enter jobs: who has ecs:ExecuteCommand has their role.",
+    ),
 }
 
 #: The options of `image` by the names of `ImageSpec`.

@@ -113,6 +113,7 @@ def describe(options: Any) -> str:
         return f"beside the job queue {options.existing_queue}"
     words = [options.platform, options.architecture, f"at most {many('vCPU', options.max_vcpus)}"]
     words += ["GPUs"] if options.gpu else []
+    words += ["shells (who has ecs:ExecuteCommand has the role of jobs)"] if options.shell else []
     return ", ".join([*words, f"VPC {options.vpc}"])
 
 

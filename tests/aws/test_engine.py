@@ -148,6 +148,18 @@ def test_a_definition_on_ec2(account: Account) -> None:
     assert "secret" not in str(request).replace("'secrets'", "")
 
 
+@pytest.mark.parametrize("has_shell", [False, True])
+def test_jobs_can_be_entered_only_in_a_stack_that_says_so(
+    account: Account, has_shell: bool
+) -> None:
+    engine = account.engine(replace(OUTPUTS, has_shell=has_shell))
+    request = job_definition(engine.template, Resources(vcpus=1, memory=2 * 2**30))
+    check_parameters("RegisterJobDefinition", request)
+    container = request["containerProperties"]
+    assert container.get("enableExecuteCommand", False) is has_shell
+    assert "readonlyRootFilesystem" not in container  # ECS Exec writes there
+
+
 @pytest.mark.parametrize(("is_public", "says"), [(True, "ENABLED"), (False, "DISABLED")])
 def test_a_definition_on_fargate(account: Account, is_public: bool, says: str) -> None:
     outputs = replace(

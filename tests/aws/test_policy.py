@@ -14,7 +14,7 @@ from dask_knot.aws.doctor import examine
 from dask_knot.aws.operator import Location, operator_policy
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import parse_outputs, read_outputs
-from dask_knot.aws.policy import PUSH, user_policy
+from dask_knot.aws.policy import ENTER, PUSH, user_policy
 from dask_knot.aws.removal import down, find_data
 from dask_knot.aws.rules import PLATFORMS
 from dask_knot.aws.session import AwsSession
@@ -96,6 +96,27 @@ def test_users_of_a_key_may_use_it() -> None:
     key = "arn:aws:kms:eu-west-1:123456789012:key/1"
     assert allows(user_policy(parse_outputs(described(KmsKey=key))), "kms:Decrypt", key)
     assert not [action for action in actions(USER) if action.startswith("kms:")]
+
+
+CLUSTER = "AWSBatch-dask-knot-ec2-0a1b2c3d"
+ENTERED = [f"cluster/{CLUSTER}", f"task/{CLUSTER}/0123"]
+
+
+@pytest.mark.parametrize("action", ENTER)
+def test_users_may_enter_jobs_only_where_the_stack_says_so(action: str) -> None:
+    policy = user_policy(parse_outputs(described(Shell="true")))
+    arn = "arn:aws:ecs:eu-west-1:123456789012:"
+    assert all(allows(policy, action, arn + one) for one in ENTERED)
+    assert not any(allows(USER, action, arn + one) for one in ENTERED)
+    others = [one.replace("dask-knot-ec2", "another") for one in ENTERED]
+    assert not any(allows(policy, action, arn + one) for one in others)
+    assert actions(policy) - actions(USER) == set(ENTER)
+
+
+def test_beside_a_queue_that_was_there_the_cluster_is_not_known() -> None:
+    policy = user_policy(parse_outputs(described(Shell="true", ComputeEnvironment=None)))
+    assert allows(policy, "ecs:ExecuteCommand", "arn:aws:ecs:eu-west-1:123456789012:task/a/1")
+    assert not allows(policy, "ecs:ExecuteCommand", "arn:aws:ecs:us-east-1:123456789012:task/a/1")
 
 
 def test_a_queue_that_is_only_a_name_is_in_the_region_of_the_stack() -> None:

@@ -51,6 +51,7 @@ FURTHER = [
     StackOptions(vpc=VPC, subnets=("subnet-12345678",), security_groups=("sg-12345678",)),
     StackOptions(existing_bucket="theirs", existing_job_role="arn:aws:iam::123456789012:role/r"),
     StackOptions(existing_queue="theirs", platform="fargate"),
+    StackOptions(platform="fargate-spot", shell=True),
     StackOptions(
         platform="fargate", vpc=VPC, subnets=("subnet-12345678",), public_ip=False, repository="a/b"
     ),
@@ -205,6 +206,25 @@ def test_everything_that_can_have_tags_has_ours(options: StackOptions) -> None:
     for name, resource in make_template(options)["Resources"].items():
         if resource["Type"] not in untagged:
             assert '"dask-knot"' in json.dumps(resource["Properties"]["Tags"]), name
+
+
+def test_jobs_can_be_entered_only_where_that_is_chosen() -> None:
+    closed, opened = (make_template(StackOptions(shell=one)) for one in (False, True))
+    assert "ssmmessages" not in json.dumps(closed)
+    assert "Shell" not in closed["Outputs"]
+    (policy,) = properties(StackOptions(shell=True), "JobRole")["Policies"]
+    (channels,) = [
+        one
+        for one in policy["PolicyDocument"]["Statement"]
+        if "ssmmessages:OpenDataChannel" in one["Action"]
+    ]
+    assert sorted(channels["Action"]) == [
+        "ssmmessages:CreateControlChannel",
+        "ssmmessages:CreateDataChannel",
+        "ssmmessages:OpenControlChannel",
+        "ssmmessages:OpenDataChannel",
+    ]
+    assert opened["Outputs"]["Shell"] == {"Value": "true"}
 
 
 def test_what_is_there_already_is_used_and_not_made() -> None:

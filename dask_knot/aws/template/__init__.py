@@ -71,5 +71,6 @@ def _outputs(options: StackOptions) -> dict[str, Resource]:
         "Gpu": str(options.gpu).lower(),
         "PublicIp": str(options.public_ip).lower(),
         "KmsKey": options.kms_key,
+        "Shell": "true" if options.shell else None,
     }
     return {name: {"Value": value} for name, value in values.items() if value is not None}

@@ -21,6 +21,13 @@ from dask_knot.aws.template.words import (
 
 #: What ECS's agent on an instance needs; AWS keeps it up to date.
 INSTANCE_POLICY = "service-role/AmazonEC2ContainerServiceforEC2Role"
+#: What a job needs to be entered with ECS Exec.
+SHELL_CHANNELS = (
+    "CreateControlChannel",
+    "CreateDataChannel",
+    "OpenControlChannel",
+    "OpenDataChannel",
+)
 SPOT_FLEET_POLICY = "service-role/AmazonEC2SpotFleetTaggingRole"
 
 
@@ -52,6 +59,9 @@ def _job_role(options: StackOptions) -> Resource:
     statements = [allow(objects, objects_arn(options)), list_statement(options)]
     if options.kms_key is not None:
         statements.append(allow(["kms:Decrypt", "kms:GenerateDataKey"], options.kms_key))
+    if options.shell:
+        # They know no narrower resource: each opens the channel of its own task.
+        statements.append(allow([f"ssmmessages:{action}" for action in SHELL_CHANNELS], "*"))
     return _role(options, "ecs-tasks", statements)
 
 

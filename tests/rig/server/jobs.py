@@ -104,10 +104,13 @@ class Job(models.Job):
         container = {
             "image": properties.get("image"),
             "jobRoleArn": properties.get("jobRoleArn"),
+            "enableExecuteCommand": properties.get("enableExecuteCommand", False),
             "resourceRequirements": list(required.values()),
         }
         if self.exit_code is not None:
             container["exitCode"] = self.exit_code
+        if self.attempts:
+            container["taskArn"] = self.attempts[-1]["container"]["taskArn"]
         if self.attempts and "reason" in self.attempts[-1]["container"]:
             container["reason"] = self.attempts[-1]["container"]["reason"]
         return container
