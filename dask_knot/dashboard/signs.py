@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from dask_knot.batch.rules import JobStatus
+from dask_knot.dashboard.bar import clock
 from dask_knot.dashboard.jobtable import ENDED, job_table
 from dask_knot.dashboard.terminal import Terminal, is_awaited
 from dask_knot.plural import many
@@ -92,13 +93,19 @@ class SignsOfLife:
         if self._since is None or now - self._since < settings.tempo.progress_after:
             return ""
         seen = progress.snapshot(range(self._first, progress.next_plan))
-        known = progress.tallies()
-        tallies = {id: known[id] for id in progress.running_jobs() if id in known}
-        children: Counter[str] = Counter()
-        for row in job_table(self._session.jobs, tallies, is_closed=False):
-            children.update({name: n for name, n in row.counts.items() if name not in ENDED})
+        children = open_children(self._session)
         lost = sum(stage.shards.get(ShardState.FAILED, 0) for stage in seen.stages)
         return line(seen, children, lost, now - self._began)
+
+
+def open_children(session: Session) -> Counter[str]:
+    """Count the children of a session's jobs that aren't over, by Batch's states."""
+    known = session.progress.tallies()
+    tallies = {id: known[id] for id in session.progress.running_jobs() if id in known}
+    children: Counter[str] = Counter()
+    for row in job_table(session.jobs, tallies, is_closed=False):
+        children.update({name: n for name, n in row.counts.items() if name not in ENDED})
+    return children
 
 
 def line(seen: Snapshot, children: Mapping[str, int], lost: int, seconds: float) -> str:
@@ -117,14 +124,14 @@ def line(seen: Snapshot, children: Mapping[str, int], lost: int, seconds: float)
     """
     count = sum(seen.tasks.values(), Count(total=seen.waiting))
     if not count.total:
-        return f"dask_knot {_clock(seconds)}  reading the graph"
+        return f"dask_knot {clock(seconds)}  reading the graph"
     words = [f"{count.done:,} of {many('task', count.total)}"]
     if count.erred:
         words.append(f"{count.erred:,} erred")
     words += _jobs(children) or ["being planned" if seen.waiting else "being submitted"]
     if lost:
         words.append(f"{many('job', lost)} lost")
-    return f"dask_knot {_clock(seconds)}  {', '.join(words)}"
+    return f"dask_knot {clock(seconds)}  {', '.join(words)}"
 
 
 def _jobs(children: Mapping[str, int]) -> list[str]:
@@ -138,9 +145,3 @@ def _jobs(children: Mapping[str, int]) -> list[str]:
         f"{many('job', count) if place == 0 else f'{count:,}'} {words}"
         for place, (count, words) in enumerate(found)
     ]
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -74,6 +74,31 @@ class Terminal:
                 self._texts |= {user: text} if text else {}
                 self._draw()
 
+    def leave(self, user: object, text: str) -> None:
+        """Let a last text of a user stay as a line of its own, above what else is printed."""
+        with self._lock:
+            if user not in self._users:
+                return
+            self._texts.pop(user, None)
+            if is_kernel():
+                self._draw_in_notebook(text)
+                self._display = None  # what comes has another one
+            elif self._can_draw():
+                self._erase()
+                self._put(f"{text}\n")
+            self._draw()
+
+    @property
+    def columns(self) -> int:
+        """How wide the line may be."""
+        return _columns(self._stream) if self._stream else 80
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether only ASCII can be written."""
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        return not encoding.lower().replace("-", "").startswith("utf")
+
     def abandon(self) -> None:
         """Leave the line to the process of which this is a fork; its lock may be held there."""
         self._unhook()
@@ -83,11 +108,14 @@ class Terminal:
         text = "  |  ".join(self._texts.values())
         if is_kernel():
             self._draw_in_notebook(text)
-        elif text and self._is_free and self._stream and self._is_ours(self._stream):
+        elif text and self._can_draw():
             self._standing = text[: max(1, _columns(self._stream) - 1)]
             self._put(ERASE + self._standing)
         else:
             self._erase()
+
+    def _can_draw(self) -> bool:
+        return bool(self._is_free and self._stream and self._is_ours(self._stream))
 
     def _erase(self) -> None:
         if self._standing:

@@ -64,6 +64,27 @@ def test_it_moves_and_goes() -> None:
         assert screen(tty.written) == []
 
 
+def test_a_last_text_may_stay_as_a_line() -> None:
+    with opened() as (line, tty):
+        line.show("me", "one of two")
+        line.open("another")
+        line.show("another", "1 %")
+        line.leave("another", "another is done")
+        line.leave("nobody", "never opened")
+        assert screen(tty.written) == ["another is done", "one of two"]
+        print("unfinished", end="")  # the terminal is somebody else's
+        line.leave("me", "done")
+        assert screen(tty.written) == ["another is done", "unfinished"]
+
+
+@pytest.mark.parametrize(("encoding", "is_plain"), [("utf-8", False), ("ascii", True)])
+def test_it_is_known_what_can_be_drawn(encoding: str, is_plain: bool) -> None:
+    with opened() as (line, tty):
+        tty.reconfigure(encoding=encoding)
+        assert line.is_plain is is_plain
+        assert line.columns == 80
+
+
 def test_what_others_print_stays_whole() -> None:
     with opened() as (line, tty):
         log = logging.getLogger("tests.of.the.line")
@@ -284,3 +305,16 @@ def test_a_notebook_has_it_below_its_cell(monkeypatch: pytest.MonkeyPatch) -> No
         line.show("me", text)
     line.close("me")
     assert notebook.cells == [["1 of 2", "2 of 2", ""], ["1 of 4", ""]]
+
+
+def test_a_last_text_stays_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = Notebook()
+    monkeypatch.setitem(sys.modules, "IPython", notebook)
+    monkeypatch.setitem(sys.modules, "IPython.display", notebook)
+    line = Terminal()
+    line.open("me")
+    line.show("me", "1 of 2")
+    line.leave("me", "done")
+    line.show("me", "1 of 4")
+    line.close("me")
+    assert notebook.cells == [["1 of 2", "done"], ["1 of 4", ""]]
