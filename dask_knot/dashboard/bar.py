@@ -139,9 +139,10 @@ def _facts(standing: Standing, rate: float | None) -> list[str]:
     if standing.failed:
         facts.append(f"{standing.failed:,} failed")
     if standing.running:
-        facts.append(f"{many('job', standing.running)} running")
-    if standing.waiting:
-        facts.append(f"{many('job', standing.waiting)} waiting for a machine")
+        waiting = f", {standing.waiting:,} waiting" if standing.waiting else ""
+        facts.append(f"{many('job', standing.running)} running{waiting}")
+    elif standing.waiting:
+        facts.append(f"{many('job', standing.waiting)} waiting")
     return facts + ([standing.money] if standing.money else [])
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from dask.typing import Key
 
+from dask_knot.dashboard.mapbars import MapBars
 from dask_knot.errors import EngineError
 from dask_knot.knot.feeder import Feeder
 from dask_knot.knot.function import KnotFunction
@@ -45,6 +46,9 @@ class MapDesk:
         self._host = host
         self._lock = threading.Lock()
         self._open: dict[str, _OpenMap] = {}
+        self._bars: MapBars | None = None
+        if host.session.settings.progress:
+            self._bars = MapBars(host.session, host.loop)
         self._futures: weakref.WeakValueDictionary[str, MapFuture] = weakref.WeakValueDictionary()
 
     def start(
@@ -69,6 +73,8 @@ class MapDesk:
         if max_jobs is not None:
             self._host.limit(name, max_jobs)
         self._host.listen(name, future.take)
+        if self._bars is not None:
+            self._bars.begin(name, lambda: future.counts)
         feeder.start(iter(items.items))
         return future
 
@@ -122,6 +128,8 @@ class MapDesk:
 
     def _complete(self, one: _OpenMap) -> None:
         tolerate("a map could not be noted", self._note_end, one)
+        if self._bars is not None:
+            self._bars.end(one.future.name)
         one.future.settle()
 
     def _note_end(self, one: _OpenMap) -> None:
@@ -141,6 +149,8 @@ class MapDesk:
         """Let go of what a map has that is over."""
         with self._lock:
             self._open.pop(future.name, None)
+        if self._bars is not None:
+            self._bars.end(future.name, is_done=False)
         self._host.release(future.name, future.open_keys)
         self._host.limit(future.name, None)
 

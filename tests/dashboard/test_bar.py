@@ -16,13 +16,13 @@ from dask_knot.dashboard.bar import Speed, Standing, bar, clock, summary
             Standing("pi-0", 0, 0, 100, waiting=3),
             None,
             2.5,
-            "pi-0:   0%|                          | 0/100 [0:02<?, 3 jobs waiting for a machine]",
+            "pi-0:   0%|                              | 0/100 [0:02<?, 3 jobs waiting]",
         ),
         (
-            Standing("pi-0", 40, 1, 100, running=2),
+            Standing("pi-0", 40, 1, 100, running=2, waiting=1200),
             8.2,
             5,
-            "pi-0:  41%|███████▊           | 41/100 [0:05<0:07, 8.2/s, 1 failed, 2 jobs running]",
+            "pi-0:  41% 41/100 [0:05<0:07, 8.2/s, 1 failed, 2 jobs running, 1,200 waiting]",
         ),
         (
             Standing("pi-0", 1, 0, 4, running=1, money="0.12 to 0.30 USD"),
