@@ -248,7 +248,8 @@ EDGES = {
     "run/pickling.py": ("io sys", "buffers; looks up whether numpy is in use"),
     "run/run.py": ("time", "the clock of its patience, which can be given"),
     "run/scripts.py": ("distributed sys threading uuid", "knows the script that is run here"),
-    "run/store.py": ("obstore os shutil threading", "reads and writes objects"),
+    "run/store.py": ("obstore os shutil", "reads and writes objects"),
+    "run/traffic.py": ("threading", "many threads ask a store"),
     "run/trace.py": (
         "os pathlib signal sys time",
         "tells what a process does, and asks others of this machine",

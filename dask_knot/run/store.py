@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from copy import copy
 from functools import partial
-from threading import Lock
 from typing import Any, TypeVar
 
 import obstore
@@ -20,6 +19,7 @@ from dask_knot.run.codec import Bytes
 from dask_knot.run.folder import check_is_there, folder_of
 from dask_knot.run.opening import check_not_gone, open_objects
 from dask_knot.run.patience import NONE, Patience
+from dask_knot.run.traffic import LISTED, Traffic
 from dask_knot.run.trouble import MISSING, TROUBLE, failed, has_bad_credentials, may_pass, missing
 
 T = TypeVar("T")
@@ -67,9 +67,8 @@ class Store:
         self._renew = renew
         self._folder = folder_of(self.url)
         self._patience = NONE
-        self._counting = Lock()  # around the two below: many threads ask
-        self.requests: Counter[str] = Counter()
-        self.moved: Counter[str] = Counter()
+        self._traffic = Traffic(self.url)
+        self.requests, self.moved = self._traffic.requests, self._traffic.moved
 
     @classmethod
     def existing(cls, url: str, seconds: float) -> Store:
@@ -105,7 +104,8 @@ class Store:
         self._ask(
             "put", name, lambda: obstore.put(self._store, name, pieces, chunk_size=PART_BYTES)
         )
-        self._note_moved("written", size)
+        self._traffic.note_parts(size, PART_BYTES)
+        self._traffic.note_moved("written", size)
 
     def put_new(self, name: str, data: Iterable[Bytes]) -> bool:
         """Write an object unless one of that name is there; tell whether it was written."""
@@ -119,7 +119,7 @@ class Store:
             return True
 
         is_new = self._ask("put", name, put)
-        self._note_moved("written", len(whole) if is_new else 0)
+        self._traffic.note_moved("written", len(whole) if is_new else 0)
         return is_new
 
     def get(self, name: str) -> memoryview:
@@ -131,7 +131,7 @@ class Store:
             If there is none of that name.
         """
         data = self._ask("get", name, lambda: memoryview(obstore.get(self._store, name).bytes()))
-        self._note_moved("read", data.nbytes)
+        self._traffic.note_moved("read", data.nbytes)
         return data
 
     def get_range(self, name: str, offset: int, length: int) -> memoryview:
@@ -159,7 +159,7 @@ class Store:
                 f"{name} in {self.url} is shorter than {offset + length} bytes: it was cut off "
                 "after it was written"
             )
-        self._note_moved("read", length)
+        self._traffic.note_moved("read", length)
         return memoryview(data)
 
     def _ends_before(self, name: str, end: int) -> bool:
@@ -203,10 +203,12 @@ class Store:
         """Give the bytes of each object below a folder, by its name, sorted."""
 
         def find() -> list[tuple[str, int]]:
-            pages = obstore.list(self._store, prefix=prefix, offset=offset, chunk_size=1000)
+            pages = obstore.list(self._store, prefix=prefix, offset=offset, chunk_size=LISTED)
             return [(entry["path"], int(entry["size"])) for page in pages for entry in page]
 
-        return dict(sorted(self._ask("list", prefix, find)))
+        found = dict(sorted(self._ask("list", prefix, find)))
+        self._traffic.note_listed(len(found))
+        return found
 
     def delete(self, names: Iterable[str]) -> None:
         """Remove objects; those that are gone already don't matter."""
@@ -240,8 +242,7 @@ class Store:
 
     def traffic(self) -> tuple[Counter[str], Counter[str]]:
         """Copy `requests` and `moved`, as they are at one moment."""
-        with self._counting:
-            return Counter(self.requests), Counter(self.moved)
+        return self._traffic.copy()
 
     def check_writable(self, name: str) -> None:
         """Write and remove one object, so that a store that can't be used is found out at once."""
@@ -262,8 +263,7 @@ class Store:
         )
 
     def _ask_once(self, operation: str, name: str, call: Callable[[], T]) -> T:
-        with self._counting:
-            self.requests[operation] += 1
+        self._traffic.note(operation)
         self._check_folder(operation, name)
         try:
             found = call()
@@ -284,11 +284,6 @@ class Store:
         """Tell a folder that is away from missing objects: obstore would make it anew for a put."""
         if self._folder is not None:
             check_is_there(self._folder, f" to {operation} {name}")
-
-    def _note_moved(self, way: str, size: int) -> None:
-        if size:
-            with self._counting:
-                self.moved[way] += size
 
 
 def _pieces(data: Iterable[Bytes]) -> tuple[Any, int]:
