@@ -23,6 +23,7 @@ IN_RIG = {
     "end_to_end/test_containers_closing.py": "containers",
     "end_to_end/test_containers_images.py": "containers",
     "end_to_end/test_containers_left.py": "accounts",
+    "end_to_end/test_containers_live.py": "containers",
     "end_to_end/test_containers_mending.py": "containers",
     "end_to_end/test_containers_mishaps.py": "containers",
     "end_to_end/test_containers_platforms.py": "containers",
