@@ -57,7 +57,7 @@ ROOMS = {
     # The interface of the Cloudknot paper.
     "knot": "errors plural internals run settings planning tracking digests graphs task batch runs "
     "session dashboard",
-    "cli": "errors plural run settings prices batch image aws runs cluster",
+    "cli": "errors plural run settings planning prices batch image aws runs cluster",
     "zarr": "errors run settings aws",
     "__init__": "settings cluster dashboard knot",
 }

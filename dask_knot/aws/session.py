@@ -107,11 +107,16 @@ class AwsSession:
                 self._clients[service] = self._make(service)
             return self._clients[service]
 
-    def _make(self, service: str) -> Any:
+    def client_in(self, region: str, service: str) -> Any:
+        """Make a client of a service in another region; its exceptions are botocore's."""
+        with self._lock:
+            return self._make(service, region_name=region)
+
+    def _make(self, service: str, **place: str) -> Any:
         try:
             with translated():
                 # Stubs know each service by its literal name only.
-                return cast(Any, self.boto).client(service, config=self._config)
+                return cast(Any, self.boto).client(service, config=self._config, **place)
         except ValueError as error:  # no exception of botocore's own
             if isinstance(error, ConfigurationError):
                 raise

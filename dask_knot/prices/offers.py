@@ -110,26 +110,10 @@ def fargate_step(vcpus: float, memory: float) -> tuple[float, int] | None:
     return None
 
 
-def machine_hour(
-    prices: PriceList, one: MachineType, region: str, job: tuple[float, float], lifecycle: str
-) -> Money | None:
-    """Give what an hour of a job costs on a type of machines, None if that isn't known.
-
-    Parameters
-    ----------
-    prices : PriceList
-        What is known.
-    one : MachineType
-        The type.
-    region : str
-        Where.
-    job : tuple of float
-        Its vCPUs, and its memory in MiB.
-    lifecycle : str
-        How the machine is paid for.
-    """
-    whole = prices.instance(one.name, region, lifecycle)
-    return whole and (whole * min(1.0, one.share(*job)) | whole)
+def share_of(one: MachineType, vcpus: float, memory: float) -> float:
+    """Give the part of a machine that a job takes, of what the system leaves to jobs: at most 1."""
+    room = max(memory, one.memory - KEPT)
+    return min(1.0, max(vcpus / one.vcpus, memory / room))
 
 
 def _machines(
@@ -137,8 +121,9 @@ def _machines(
 ) -> Iterator[Offer]:
     vcpus, memory = job
     for one in prices.fitting(region, vcpus, memory + KEPT, FAMILIES):
-        hour = machine_hour(prices, one, region, job, lifecycle)
-        if hour is not None:
+        whole = prices.instance(one.name, region, lifecycle)
+        if whole is not None:
+            hour = whole * share_of(one, vcpus, memory) | whole
             yield Offer(one.name, one.vcpus, one.memory, one.architecture, lifecycle, hour)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime
+import tempfile
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from dask_knot.errors import PriceFileError
+from dask_knot.errors import PriceError, PriceFileError
 from dask_knot.prices.pricelist import PriceList, PriceSheet
-from dask_knot.prices.sheetfile import unpacked
+from dask_knot.prices.sheetfile import packed, unpacked
 from dask_knot.settings.home import home_folder
 
 NAME = "prices.json.gz"
+_AGAIN = "`dask knot prices --refresh` asks AWS again"
 
 
 def packaged() -> PriceList:
@@ -20,46 +22,60 @@ def packaged() -> PriceList:
     return PriceList((_packaged(),))
 
 
-def refreshed_file() -> Path | None:
-    """Name the file of the prices that this user has refreshed; None without a home folder."""
+def refreshed_folder() -> Path | None:
+    """Name the folder of the prices that this user has refreshed; None without a home folder."""
     home = home_folder("XDG_CACHE_HOME", ".cache")
-    return home / "dask_knot" / NAME if home else None
+    return home / "dask_knot" / "prices" if home else None
 
 
-def stocked(today: datetime.date | None = None, file: Path | None = None) -> PriceList:
+def stocked(today: datetime.date | None = None, folder: Path | None = None) -> PriceList:
     """Give all prices that are here: refreshed ones first, then the packaged ones.
 
-    A file that is damaged is left out, and one that is older than a year is used: the notes of the
-    list say so.
+    A file that is damaged is left out, and prices that are older than a year are used: the notes of
+    the list say so.
 
     Parameters
     ----------
     today : datetime.date, optional
         The day; that of the clock, unless told otherwise.
-    file : Path, optional
+    folder : Path, optional
         That of refreshed prices; the user's, unless told otherwise.
     """
     today = today or datetime.datetime.now(datetime.timezone.utc).date()
-    file = file or refreshed_file()
+    folder = folder or refreshed_folder()
     sheets = [_packaged()]
     notes: list[str] = []
-    try:
-        if file is not None:
-            sheets.insert(0, read_sheet(file))
-    except FileNotFoundError:
-        pass
-    except (OSError, PriceFileError) as error:
-        notes.append(
-            f"the refreshed prices in {file} are not used: {error}. The packaged ones of "
-            f"{sheets[0].date} are; `dask knot prices --refresh` asks AWS again"
-        )
+    for file in sorted(folder.glob(f"*.{NAME}")) if folder else ():
+        try:
+            sheets.append(read_sheet(file))
+        except (OSError, PriceFileError) as error:
+            notes.append(f"the prices in {file} are not used: {error}; {_AGAIN}")
     found = PriceList(tuple(sorted(sheets, key=lambda sheet: sheet.date, reverse=True)))
     if found.is_old(today):
-        notes.append(
-            f"the prices here are older than a year ({found.date}): "
-            "`dask knot prices --refresh` asks AWS for newer ones"
-        )
+        notes.append(f"the prices here are older than a year ({found.date}): {_AGAIN}")
     return PriceList(found.sheets, tuple(notes))
+
+
+def keep(sheet: PriceSheet, region: str) -> Path:
+    """Keep the refreshed prices of a region; another file takes the place of one that is there.
+
+    Raises
+    ------
+    PriceError
+        If there is no home folder, or it can't be written.
+    """
+    folder = refreshed_folder()
+    if folder is None:
+        raise PriceError("prices can't be kept: there is no home folder here, nor XDG_CACHE_HOME")
+    file = folder / f"{region}.{NAME}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as new:
+            new.write(packed(sheet))
+        Path(new.name).replace(file)  # who reads meanwhile has the old or the new one
+    except OSError as error:
+        raise PriceError(f"the prices can't be kept in {file}: {error}") from error
+    return file
 
 
 def read_sheet(file: Path) -> PriceSheet:

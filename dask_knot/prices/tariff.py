@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from dask_knot.planning.resources import Resources
 from dask_knot.prices.money import UNKNOWN, Money
-from dask_knot.prices.offers import FAMILIES, KEPT, fargate_step
+from dask_knot.prices.offers import FAMILIES, KEPT, fargate_step, share_of
 from dask_knot.prices.pricelist import (
     FARGATE,
     FARGATE_SPOT,
@@ -107,7 +107,7 @@ class Tariff:
             return rates is None or rates.vcpu.low > 0
         if SPOT not in market.lifecycles:
             return True
-        types = self._types(size)
+        types = self.types(size)
         return all(self.prices.is_spot_known(one.name, market.region) for one in types)
 
     @staticmethod
@@ -125,14 +125,13 @@ class Tariff:
                 if rates is not None and step is not None:
                     yield rates.hour(*step), 1.0
                 continue
-            for one in self._types(size):
+            for one in self.types(size):
                 price = self.prices.instance(one.name, region, lifecycle)
                 if price is not None:
-                    room = max(memory, one.memory - KEPT)
-                    yield price, min(1.0, max(vcpus / one.vcpus, memory / room))
+                    yield price, share_of(one, vcpus, memory)
 
-    def _types(self, size: Resources) -> list[MachineType]:
-        """Name the smallest types, of each that may be taken, that a job fits on."""
+    def types(self, size: Resources) -> list[MachineType]:
+        """Give the types that may be taken and that a job fits on: of families the smallest."""
         market, memory = self.market, (size.memory or 0) / MIB + KEPT
         families = [name for name in market.types if "." not in name and name not in OWN_CHOICE]
         if any(name in OWN_CHOICE for name in market.types):

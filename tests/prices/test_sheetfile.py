@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from dask_knot.errors import PriceFileError
+from dask_knot.errors import PriceError, PriceFileError
 from dask_knot.prices.sheetfile import packed, unpacked
-from dask_knot.prices.shelf import packaged, read_sheet, stocked
+from dask_knot.prices.shelf import keep, packaged, read_sheet, stocked
 from tests.prices.sheets import DAY, PACKAGED, REFRESHED
 
 
@@ -63,9 +63,9 @@ def test_without_a_refreshed_file_the_packaged_prices_are_there(tmp_path: Path) 
 
 
 def test_a_damaged_file_is_said_and_left_out(tmp_path: Path) -> None:
-    file = tmp_path / "prices.json.gz"
+    file = tmp_path / "here.prices.json.gz"
     file.write_bytes(packed(REFRESHED)[:40])
-    found = stocked(packaged().date, file)
+    found = stocked(packaged().date, tmp_path)
     assert found.sheets == packaged().sheets
     (note,) = found.notes
     assert str(file) in note
@@ -73,24 +73,42 @@ def test_a_damaged_file_is_said_and_left_out(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_a_folder_is_said_and_left_out(tmp_path: Path) -> None:
+    (tmp_path / "here.prices.json.gz").mkdir()
     (note,) = stocked(packaged().date, tmp_path).notes
     assert str(tmp_path) in note
 
 
 def test_refreshed_prices_come_first(tmp_path: Path) -> None:
-    file = tmp_path / "prices.json.gz"
+    file = tmp_path / "here.prices.json.gz"
     file.write_bytes(packed(REFRESHED))
-    found = stocked(REFRESHED.date, file)
+    found = stocked(REFRESHED.date, tmp_path)
     assert found.sheets == (REFRESHED, *packaged().sheets)
     assert read_sheet(file) == REFRESHED
     assert found.notes == ()
 
 
 def test_prices_of_long_ago_are_warned_of(tmp_path: Path) -> None:
-    file = tmp_path / "prices.json.gz"
+    file = tmp_path / "here.prices.json.gz"
     file.write_bytes(packed(REFRESHED))
-    (note,) = stocked(REFRESHED.date + datetime.timedelta(days=366), file).notes
+    (note,) = stocked(REFRESHED.date + datetime.timedelta(days=366), tmp_path).notes
     assert "older than a year (2026-06-01)" in note
     # A newer version of the package may know more than what was refreshed with an older one.
     file.write_bytes(packed(PACKAGED))
-    assert stocked(DAY, file).date == max(DAY, packaged().date)
+    assert stocked(DAY, tmp_path).date == max(DAY, packaged().date)
+
+
+def test_kept_prices_are_found_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    file = keep(REFRESHED, "here")
+    assert keep(REFRESHED, "here") == file
+    assert [*file.parent.iterdir()] == [file]
+    assert stocked(REFRESHED.date).sheets == (REFRESHED, *packaged().sheets)
+
+
+def test_prices_that_can_not_be_kept_are_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "dask_knot").write_text("a file")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(PriceError, match="can't be kept in"):
+        keep(REFRESHED, "here")
