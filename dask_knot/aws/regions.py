@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 from dask_knot.aws.prices import spot_history
 from dask_knot.aws.session import AwsSession, translated
@@ -127,12 +126,9 @@ def _scores(
                 )
             )
             for page in pages:
-                found.update((one["Region"], one["Score"]) for one in _scored(page))
+                scored = page.get("SpotPlacementScores", ())
+                found.update((one["Region"], one["Score"]) for one in scored)
     return found
-
-
-def _scored(page: Any) -> Iterable[Any]:
-    return page.get("SpotPlacementScores", ())
 
 
 def _parts(regions: Sequence[str]) -> Iterable[list[str]]:

@@ -62,7 +62,7 @@ def prices(
 @click.option("--vcpus", default=1.0, show_default=True, help="vCPUs of a job (knot.cores).")
 @click.option("--memory", default="2 GiB", show_default=True, help="Memory of a job.")
 @click.option("--hours", default=1.0, show_default=True, help="Hours of all jobs together.")
-@click.option("--jobs", default=100, show_default=True, help="Jobs at once: is there Spot for them?")
+@click.option("--jobs", default=100, show_default=True, help="Jobs at once, on Spot.")
 @click.option(
     "--architecture",
     default="amd64",
@@ -72,7 +72,7 @@ def prices(
 )
 @click.option("--instance-types", default="", help="Types or families of machines, by commas.")
 @click.option("--regions", "chosen", default="", help="Regions to compare, by commas.")
-@click.option("--ask/--no-ask", default=True, help="Ask AWS about Spot, or only look at prices here.")
+@click.option("--ask/--no-ask", default=True, help="Ask AWS about Spot, or not.")
 @connection_options
 def regions(
     chosen: str, ask: bool, name: str | None, region: str | None, profile: str | None, **work: Any
@@ -102,7 +102,7 @@ def regions(
     screen.columns(HEADS, [one.row() for one in found])
     types = ", ".join(types_of(known, wanted, candidates)) or "no machine whose price is known"
     screen.line(
-        f"for {wanted.hours:g} h of jobs with {wanted.size.vcpus:g} vCPUs and "
+        f"for {wanted.hours:g} h of jobs with {wanted.size.vcpus:g} vCPU and "
         f"{(wanted.size.memory or 0) / 2**20:,.0f} MiB, on full machines: {types}"
     )
     screen.line(f"prices on demand: {known.said(candidates[0]) or UNKNOWN}")
@@ -136,19 +136,21 @@ def _rates(known: PriceList, region: str) -> list[tuple[str, str]]:
     for kind in ("amd64", "arm64"):
         for lifecycle, words in (("fargate", "Fargate"), ("fargate-spot", "Fargate Spot")):
             rates = known.fargate(region, kind, lifecycle)
-            text = f"{rates.vcpu} a vCPU, {rates.gib} a GiB, an hour" if rates else UNKNOWN
+            text = (
+                f"{rates.vcpu.quoted()} a vCPU, {rates.gib.quoted()} a GiB, an hour"
+                if rates
+                else UNKNOWN
+            )
             rows.append((f"{words}, {kind}", text))
-    s3 = known.s3(region)
-    rows.append(
-        (
-            "S3",
-            f"{s3.write * 1000} for 1,000 writes, {s3.read * 1000} for 1,000 reads, "
-            f"{s3.gib_month} a GiB and month"
-            if s3
-            else UNKNOWN,
-        )
-    )
-    return rows
+    return [*rows, ("S3", _of_store(known, region))]
+
+
+def _of_store(known: PriceList, region: str) -> str:
+    rates = known.s3(region)
+    if rates is None:
+        return UNKNOWN
+    write, read = (rates.write * 1000).quoted(), (rates.read * 1000).quoted()
+    return f"1,000 writes {write}, 1,000 reads {read}, a GiB for a month {rates.gib_month.quoted()}"
 
 
 def _of_type(known: PriceList, name: str, region: str) -> str:
@@ -158,13 +160,13 @@ def _of_type(known: PriceList, name: str, region: str) -> str:
         return "not known: neither its size nor its price"
     size = f"{many('vCPU', one.vcpus)}, {one.memory / 1024:g} GiB, {one.architecture}"
     size += f", {many('GPU', one.gpus)}" if one.gpus else ""
-    full = known.instance(name, region)
-    spot = known.instance(name, region, "spot")
-    at_most = "" if known.is_spot_known(name, region) else ", not known"
-    return (
-        f"{size}: {full or UNKNOWN} an hour on demand, {spot or UNKNOWN} on Spot"
-        f"{at_most if spot else ''}"
-    )
+    full, spot = known.instance(name, region), known.instance(name, region, "spot")
+    if full is None and spot is None:
+        return f"{size}: its price is {UNKNOWN}"
+    on_demand = f"{full.quoted()} an hour on demand" if full else f"{UNKNOWN} on demand"
+    if spot is None or not known.is_spot_known(name, region):
+        return f"{size}: {on_demand}, {UNKNOWN} on Spot (never more)"
+    return f"{size}: {on_demand}, {spot.quoted()} on Spot"
 
 
 def _wanted(work: dict[str, Any]) -> WantedWork:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -68,11 +69,18 @@ class Money:
         return Money(min(self.low, other.low), max(self.high, other.high))
 
     def __str__(self) -> str:
+        return self._written(amount)
+
+    def quoted(self) -> str:
+        """Write it with the digits of a list of prices: ``0.04048 USD``."""
+        return self._written("{:.4g}".format)
+
+    def _written(self, write: Callable[[float], str]) -> str:
         if self.is_unknown:
             return "unknown"
         if math.isinf(self.high):
-            return f"at least {amount(self.low)} USD"
-        low, high = amount(self.low), amount(self.high)
+            return f"at least {write(self.low)} USD"
+        low, high = write(self.low), write(self.high)
         if low == high:
             return f"{low} USD"
         return f"at most {high} USD" if self.low == 0 else f"{low} to {high} USD"

@@ -36,6 +36,11 @@ def test_it_is_written_as_far_as_it_is_known(money: Money, text: str) -> None:
     assert str(money) == text
 
 
+def test_a_price_is_quoted_with_its_digits() -> None:
+    assert Money(0.04048).quoted() == "0.04048 USD"
+    assert Money(0, 12.3456).quoted() == "at most 12.35 USD"
+
+
 @pytest.mark.parametrize("bounds", [(-1.0, 2.0), (3.0, 2.0), (math.nan, 1.0), (1.0, math.nan)])
 def test_it_has_two_bounds_in_order(bounds: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="money from"):
