@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from dask_knot.prices.money import Money, amount
 from dask_knot.prices.plancost import PlanCost
 
-_DO = (
-    "what is computed stays: raise max_cost, or ask for less (`cluster.plan_of(...)` shows what it "
+#: What to do about work that costs too much.
+CURE = (
+    "what is computed stays: raise max_cost, or ask for less (`cluster.plan_of(...)` says what it "
     "costs)"
 )
 
@@ -49,8 +50,7 @@ class Budget:
         left_words = f"{amount(left)} USD is left" if left > 0 else "nothing is left"
         return (
             f"this work costs {wanted.money}, and {left_words} of max_cost="
-            f"{amount(self.limit)} USD, of which {amount(used)} USD is spent{beside}: it was not "
-            f"submitted. {_DO}"
+            f"{amount(self.limit)} USD, of which {amount(used)} USD is spent{beside}"
         )
 
     def end(self, spent: Money) -> str | None:
@@ -60,7 +60,7 @@ class Budget:
             return None
         return (
             f"{amount(used)} USD is spent, more than max_cost={amount(self.limit)} USD: the jobs "
-            f"are ended, and nothing more is submitted. {_DO}"
+            f"are ended, and nothing more is submitted; {CURE}"
         )
 
 

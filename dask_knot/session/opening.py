@@ -93,7 +93,7 @@ def session_on(
     run.be_patient(settings.tempo.patience, clockwork.now, clockwork.pause)
     tracker = _tracker(run, settings, size, hold)
     spending = Spending(engine, service, run, epoch=clockwork.epoch)
-    purse = open_purse(settings, size, engine.market, spending.spent, tracker.open_shards)
+    purse = open_purse(settings, size, engine.market, tracker.open_shards, spending.spent)
     tracker.memory.allow(allowance_of(engine))
     values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))
     options = Options(

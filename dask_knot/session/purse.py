@@ -8,7 +8,7 @@ from threading import Lock
 
 from dask_knot.errors import BudgetError, PriceError
 from dask_knot.planning import Plan, Resources
-from dask_knot.prices.budget import Budget
+from dask_knot.prices.budget import CURE, Budget
 from dask_knot.prices.money import Money, amount
 from dask_knot.prices.plancost import PlanCost, plan_cost, stage_cost
 from dask_knot.prices.shelf import stocked
@@ -31,17 +31,17 @@ class Purse:
         What the start of a job takes.
     budget : Budget, optional
         What may be spent.
-    spent : callable
-        Gives what was spent until now.
     open_shards : callable
         Takes stages, and names their shards that aren't over.
+    spent : callable
+        Gives what was spent until now.
     """
 
     tariff: Tariff | None
     start_seconds: float
     budget: Budget | None
-    spent: Callable[[], Money]
     open_shards: Callable[[Collection[StageId]], Collection[ShardId]]
+    spent: Callable[[], Money]
     _planned: dict[StageId, float] = field(default_factory=dict)  # dollars of a shard
     _refusal: str | None = None
     _lock: Lock = field(default_factory=Lock)
@@ -58,8 +58,8 @@ class Purse:
         lines = [f"money: {cost.money} ({self.tariff.said(plan.stages[0].resources)})"]
         if self.budget is not None:
             refusal = self.budget.refusal(self.spent(), self._under_way(), cost)
-            kept = f"max_cost={amount(self.budget.limit)} USD allows it"
-            lines.append(f"money: {refusal or kept}")
+            kept = f"within max_cost={amount(self.budget.limit)} USD"
+            lines.append(f"money: {f'it would be refused: {refusal}' if refusal else kept}")
         return [*lines, *(f"money: {note}" for note in self.tariff.prices.notes)]
 
     def admit(self, number: int, plan: Plan) -> None:
@@ -77,7 +77,7 @@ class Purse:
         costs = [stage_cost(stage, self.tariff, self.start_seconds) for stage in plan.stages]
         wanted = sum(costs[1:], start=costs[0])
         if refusal := self.budget.refusal(self.spent(), self._under_way(), wanted):
-            raise BudgetError(refusal)
+            raise BudgetError(f"{refusal}: it was not submitted; {CURE}")
         with self._lock:
             for index, (stage, cost) in enumerate(zip(plan.stages, costs, strict=True)):
                 self._planned[StageId(number, index)] = cost.counted / len(stage.shards)
@@ -106,8 +106,8 @@ def open_purse(
     settings: Settings,
     size: Resources,
     market: Market | None,
-    spent: Callable[[], Money],
     open_shards: Callable[[Collection[StageId]], Collection[ShardId]],
+    spent: Callable[[], Money],
 ) -> Purse:
     """Make the purse of a session.
 
@@ -118,14 +118,14 @@ def open_purse(
     """
     start = settings.tempo.job_start
     if market is None:
-        return Purse(None, start, None, spent, open_shards)
+        return Purse(None, start, None, open_shards, spent)
     tariff = Tariff(stocked(), market)
     if settings.max_cost is None:
-        return Purse(tariff, start, None, spent, open_shards)
+        return Purse(tariff, start, None, open_shards, spent)
     if not tariff.is_known(size):
         raise PriceError(
             f"max_cost={amount(settings.max_cost)} USD can't be held: what a job costs in "
             f"{market.region} isn't known here. Ask AWS with `dask knot prices --refresh --region "
             f"{market.region}`, or leave max_cost away"
         )
-    return Purse(tariff, start, Budget(settings.max_cost), spent, open_shards)
+    return Purse(tariff, start, Budget(settings.max_cost), open_shards, spent)
