@@ -120,8 +120,11 @@ def translate(error: Exception, profile: str | None = None) -> KnotError:
     return AwsError(f"AWS can't be asked: {error}")
 
 
-#: Calls of S3, whose refusals don't say which permission is missing.
+#: Calls whose refusals don't say which permission is missing.
 _ACTIONS = {
+    "GetProducts": "pricing:GetProducts",
+    "DescribeSpotPriceHistory": "ec2:DescribeSpotPriceHistory",
+    "GetSpotPlacementScores": "ec2:GetSpotPlacementScores",
     "HeadBucket": "s3:ListBucket",
     "HeadObject": "s3:GetObject",
     "ListObjectsV2": "s3:ListBucket",

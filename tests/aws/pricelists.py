@@ -67,7 +67,7 @@ def pricing(refused: bool = False, nothing: bool = False) -> Any:
     """Make a client of the price list that answers as AWS does, in two pages of machines."""
     client = boto3.client("pricing", region_name="eu-central-1")
     stub = Stubber(client)
-    asked = {"ServiceCode": ANY, "Filters": ANY, "FormatVersion": "aws_v1"}
+    asked: dict[str, Any] = {"ServiceCode": ANY, "Filters": ANY, "FormatVersion": "aws_v1"}
     if refused:
         for _ in range(3):
             stub.add_client_error("get_products", "AccessDeniedException", "not allowed")
@@ -75,7 +75,7 @@ def pricing(refused: bool = False, nothing: bool = False) -> Any:
         token = {"NextToken": "more"}
         if not nothing:
             stub.add_response("get_products", {"PriceList": MACHINES[:2], **token}, asked)
-            asked |= token
+            asked = {**asked, **token}
         for page in (MACHINES[2:], CONTAINERS, WRITES, READS, STORAGE):
             stub.add_response("get_products", {"PriceList": [] if nothing else page}, asked)
             asked = {name: value for name, value in asked.items() if name != "NextToken"}

@@ -57,29 +57,22 @@ HISTORY = [
 def ec2(
     *pages: list[dict[str, Any]], scores: dict[str, int] | None = None, refused: bool = False
 ) -> Any:
+    """Make a client that has Spot prices in pages, then placement scores."""
     client = boto3.client("ec2", region_name=REGION)
     stub = Stubber(client)
     for number, page in enumerate(pages):
         asked = {"ProductDescriptions": ANY, "StartTime": ANY}
-        if scores is not None:
-            asked["InstanceTypes"] = ANY
-        if number:
-            asked["NextToken"] = "more"
-        answer: dict[str, Any] = {"SpotPriceHistory": page}
-        if number < len(pages) - 1:
-            answer["NextToken"] = "more"
-        stub.add_response("describe_spot_price_history", answer, asked)
+        asked |= {"InstanceTypes": ANY} if scores is not None else {}
+        asked |= {"NextToken": "more"} if number else {}
+        more = {"NextToken": "more"} if number < len(pages) - 1 else {}
+        stub.add_response("describe_spot_price_history", {"SpotPriceHistory": page, **more}, asked)
     if refused:
         stub.add_client_error("describe_spot_price_history", "UnauthorizedOperation", "no")
-    if scores is not None and not refused:
+    if scores is not None:
         found = [{"Region": region, "Score": score} for region, score in scores.items()]
-        asked = dict.fromkeys(
-            ["InstanceTypes", "TargetCapacity", "TargetCapacityUnitType", "RegionNames"], ANY
-        )
-        asked["SingleAvailabilityZone"] = False
+        names = ["InstanceTypes", "TargetCapacity", "TargetCapacityUnitType", "RegionNames"]
+        asked = {**dict.fromkeys(names, ANY), "SingleAvailabilityZone": False}
         stub.add_response("get_spot_placement_scores", {"SpotPlacementScores": found}, asked)
-    elif refused:
-        stub.add_client_error("get_spot_placement_scores", "UnauthorizedOperation", "no")
     stub.activate()
     return client
 
@@ -169,8 +162,12 @@ def test_regions_are_asked_about_spot() -> None:
 
 
 def test_few_types_have_no_scores() -> None:
-    news = regions(Clients(ec2=ec2(HISTORY, [], scores={})), "m5.large", "c5.large")
-    (why,) = news.refused
+    client = boto3.client("ec2", region_name=REGION)
+    stub = Stubber(client)
+    for _ in range(2):
+        stub.add_response("describe_spot_price_history", {"SpotPriceHistory": HISTORY})
+    stub.activate()
+    (why,) = regions(Clients(ec2=client), "m5.large", "c5.large").refused
     assert "3 types of machines or more, and this work fits 2" in why
 
 
