@@ -39,7 +39,7 @@ Attributes = Mapping[str, Any]
 
 
 @dataclass(slots=True)
-class Found:
+class PricesFound:
     """What AWS has said of a region, and what it was not allowed to say."""
 
     types: dict[str, MachineType] = field(default_factory=dict)
@@ -76,7 +76,7 @@ def ask_prices(session: AwsSession, region: str, now: datetime.datetime, say: Sa
     PriceError
         If it knows no price there.
     """
-    found = Found()
+    found = PricesFound()
     nearest = ENDPOINTS.get(region.partition("-")[0], "us-east-1")
     pricing = session.client_in(nearest, "pricing")
     ec2 = session.client_in(region, "ec2")
@@ -146,7 +146,7 @@ def spot_history(
                 yield one["InstanceType"], one["AvailabilityZone"], one["Timestamp"], price
 
 
-def _machines(found: Found, pricing: Any, region: str) -> None:
+def _machines(found: PricesFound, pricing: Any, region: str) -> None:
     for attributes, price in _products(pricing, "AmazonEC2", region, MACHINES):
         machine = machine_type(attributes)
         if machine is not None and price("Hrs"):
@@ -154,7 +154,7 @@ def _machines(found: Found, pricing: Any, region: str) -> None:
             found.instances[machine.name] = price("Hrs")
 
 
-def _fargate(found: Found, pricing: Any, region: str) -> None:
+def _fargate(found: PricesFound, pricing: Any, region: str) -> None:
     rates: dict[str, dict[str, float]] = defaultdict(dict)
     for attributes, price in _products(pricing, "AmazonECS", region, {}):
         match = _FARGATE.fullmatch(str(attributes.get("usagetype", "")))
@@ -166,7 +166,7 @@ def _fargate(found: Found, pricing: Any, region: str) -> None:
             found.fargate[kind] = known["vCPU"], known["GB"]
 
 
-def _s3(found: Found, pricing: Any, region: str) -> None:
+def _s3(found: PricesFound, pricing: Any, region: str) -> None:
     known: dict[str, float] = {}
     for filters in ({"group": "S3-API-Tier1"}, {"group": "S3-API-Tier2"}, _STANDARD):
         for attributes, price in _products(pricing, "AmazonS3", region, filters):
