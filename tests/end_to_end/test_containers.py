@@ -83,6 +83,19 @@ def test_too_much_memory(client: Client, cluster: KnotCluster) -> None:
     assert "'fill' ran out of memory with 400.00 MiB" in cluster.decisions[-1].text
 
 
+def test_a_process_of_a_job_that_took_too_much_memory(
+    open_aws: Callable[..., KnotCluster],
+) -> None:
+    def fill(size: int) -> int:
+        return len(bytearray(os.urandom(4096)) * (size // 4096))
+
+    # The kernel ends the process that runs the task, and not the job.
+    cluster = open_aws(cores=2, processes=True)
+    with Client(cluster) as client:
+        assert client.submit(fill, 2**29, pure=False).result() == 2**29
+    assert "'fill' ran out of memory with 400.00 MiB" in cluster.decisions[-1].text
+
+
 def test_a_task_that_ends_its_process(client: Client) -> None:
     def die() -> None:
         print("about to die", flush=True)
