@@ -29,10 +29,16 @@ PUSH = (
 )
 #: Who has the first has the role of jobs: it can run anything in them.
 ENTER = ("ecs:ExecuteCommand", "ecs:DescribeTasks")
+#: What tells prices; AWS knows no narrower resource for them than all.
+PRICES = (
+    "ec2:DescribeSpotPriceHistory",
+    "ec2:GetSpotPlacementScores",
+    "pricing:GetProducts",
+)
 OBJECTS = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 
 
-def user_policy(outputs: StackOutputs, pushes: bool = True) -> Policy:
+def user_policy(outputs: StackOutputs, pushes: bool = True, prices: bool = False) -> Policy:
     """Make the least policy to run work in a stack.
 
     Parameters
@@ -41,6 +47,8 @@ def user_policy(outputs: StackOutputs, pushes: bool = True) -> Policy:
         The stack.
     pushes : bool
         Whether job images may be pushed to the stack's repository, too.
+    prices : bool
+        Whether AWS may be asked for prices: `dask knot prices --refresh`, `dask knot regions`.
 
     Returns
     -------
@@ -58,6 +66,8 @@ def user_policy(outputs: StackOutputs, pushes: bool = True) -> Policy:
     ]
     if outputs.has_shell:
         statements.append(statement("EnterJobs", ENTER, _tasks(outputs)))
+    if prices:
+        statements.append(statement("AskForPrices", PRICES, "*"))
     return document(statements)
 
 

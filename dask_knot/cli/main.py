@@ -223,6 +223,7 @@ def image(
     "--operator", "kind", flag_value="operator", help="Print the policy to run `up`, `down`."
 )
 @click.option("--push/--no-push", default=True, help="With --user: may push images, or not.")
+@click.option("--prices", "asks", is_flag=True, help="With --user: may ask AWS for prices, too.")
 def policy(
     name: str | None,
     region: str | None,
@@ -230,6 +231,7 @@ def policy(
     given: dict[str, Any],
     kind: str | None,
     push: bool,
+    asks: bool,
 ) -> None:
     """Print the IAM policy that users or operators need.
 
@@ -245,7 +247,7 @@ def policy(
         raise click.UsageError("say for whom: --user or --operator")
     if kind == "user":
         session = _open(profile, region)
-        found = user_policy(read_outputs(session, _stack(name)), pushes=push)
+        found = user_policy(read_outputs(session, _stack(name)), pushes=push, prices=asks)
     else:
         options = resolve_options({"name": name, **given})
         found = operator_policy(options, _place(profile, region))

@@ -14,7 +14,7 @@ from dask_knot.aws.doctor import examine
 from dask_knot.aws.operator import Location, operator_policy
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import parse_outputs, read_outputs
-from dask_knot.aws.policy import ENTER, PUSH, user_policy
+from dask_knot.aws.policy import ENTER, PRICES, PUSH, user_policy
 from dask_knot.aws.removal import down, find_data
 from dask_knot.aws.rules import PLATFORMS
 from dask_knot.aws.session import AwsSession
@@ -90,6 +90,12 @@ def test_users_may_not_reach_beyond_it(action: str, resource: str) -> None:
 def test_users_may_not_push_images_unless_they_shall() -> None:
     without = user_policy(parse_outputs(described()), pushes=False)
     assert actions(USER) - actions(without) == set(PUSH)
+
+
+def test_users_may_not_ask_for_prices_unless_they_shall() -> None:
+    asking = user_policy(parse_outputs(described()), prices=True)
+    assert actions(asking) - actions(USER) == set(PRICES)
+    assert all(allows(asking, action, "*") for action in PRICES)
 
 
 def test_users_of_a_key_may_use_it() -> None:
