@@ -1,27 +1,23 @@
-"""`dask knot prices`, `regions`: what things cost, and where work would cost least."""
+"""`dask knot prices`: what is known of prices, and what AWS says."""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from dask_knot.cli.flags import connection_options
 from dask_knot.cli.screen import Screen, say
-from dask_knot.errors import ConfigurationError, KnotError, PriceError
 from dask_knot.plural import many
 from dask_knot.settings.connection import connection
 
 # Rooms that read prices or speak to AWS are imported when a command runs: `dask --help` reads this.
 if TYPE_CHECKING:
     from dask_knot.aws.session import AwsSession
-    from dask_knot.prices.comparison import WantedWork
     from dask_knot.prices.pricelist import PriceList
 
-#: Regions that AWS is asked about, the cheapest on demand: each answer takes about a second.
-ASKED = 8
 UNKNOWN = "not known"
 
 
@@ -58,62 +54,12 @@ def prices(
     screen.table([*_rates(known, where), *((one, _of_type(known, one, where)) for one in types)])
 
 
-@click.command()
-@click.option("--vcpus", default=1.0, show_default=True, help="vCPUs of a job (knot.cores).")
-@click.option("--memory", default="2 GiB", show_default=True, help="Memory of a job.")
-@click.option("--hours", default=1.0, show_default=True, help="Hours of all jobs together.")
-@click.option("--jobs", default=100, show_default=True, help="Jobs at once, on Spot.")
-@click.option(
-    "--architecture",
-    default="amd64",
-    show_default=True,
-    type=click.Choice(["amd64", "arm64"]),
-    help="The processors that jobs run on.",
-)
-@click.option("--instance-types", default="", help="Types or families of machines, by commas.")
-@click.option("--regions", "chosen", default="", help="Regions to compare, by commas.")
-@click.option("--ask/--no-ask", default=True, help="Ask AWS about Spot, or not.")
-@connection_options
-def regions(
-    chosen: str, ask: bool, name: str | None, region: str | None, profile: str | None, **work: Any
-) -> None:
-    """Compare what the same work costs in regions: on demand, on Spot, on Fargate.
-
-    AWS is asked for the Spot prices of the last seven days, and how likely there is Spot for so
-    many jobs at once (from 1 to 10). What it may not be asked is said.
-    """
-    from dask_knot.prices.comparison import HEADS, places, types_of
-    from dask_knot.prices.pricelist import PriceList
-    from dask_knot.prices.shelf import stocked
-
-    known, wanted, screen = stocked(), _wanted(work), Screen()
-    for note in known.notes:
-        screen.marked("?", note)
-    named = [one.strip() for one in chosen.split(",") if one.strip()]
-    candidates = named or _cheapest(known, wanted, region or connection({}).region)
-    news = None
-    if ask:
-        say(f"asking AWS about {', '.join(candidates)} …")
-        news = _news(screen, known, wanted, candidates, (profile, region))
-    if news is not None:
-        known = PriceList((news.sheet, *known.sheets))
-    asked = (news.history, news.scores) if news is not None else (None, None)
-    found = places(known, wanted, candidates, *asked)
-    screen.columns(HEADS, [one.row() for one in found])
-    types = ", ".join(types_of(known, wanted, candidates)) or "no machine whose price is known"
-    screen.line(
-        f"for {wanted.hours:g} h of jobs with {wanted.size.vcpus:g} vCPU and "
-        f"{(wanted.size.memory or 0) / 2**20:,.0f} MiB, on full machines: {types}"
-    )
-    screen.line(f"prices on demand: {known.said(candidates[0]) or UNKNOWN}")
-
-
 def _refresh(screen: Screen, region: str | None, profile: str | None) -> str:
     from dask_knot.aws.prices import ask_prices
     from dask_knot.prices.shelf import keep
 
     say("asking AWS for prices …")
-    session = _open(profile, region)
+    session = open_session(profile, region)
     where, now = session.region, datetime.datetime.now(datetime.timezone.utc)
     sheet = ask_prices(session, where, now, lambda line: screen.marked("?", line))
     file = keep(sheet, where)
@@ -169,57 +115,8 @@ def _of_type(known: PriceList, name: str, region: str) -> str:
     return f"{size}: {on_demand}, {spot.quoted()} on Spot"
 
 
-def _wanted(work: dict[str, Any]) -> WantedWork:
-    from dask_knot.planning import Resources
-    from dask_knot.prices.comparison import WantedWork
-    from dask_knot.settings.checks import memory
-
-    size = Resources(vcpus=work["vcpus"], memory=memory("--memory", work["memory"]))
-    if not (work["vcpus"] > 0 and work["hours"] > 0 and work["jobs"] > 0):
-        raise ConfigurationError("--vcpus, --hours and --jobs should be above 0")
-    types = tuple(one.strip() for one in work["instance_types"].split(",") if one.strip())
-    return WantedWork(
-        size, work["hours"], work["jobs"], work["architecture"], types or ("optimal",)
-    )
-
-
-def _cheapest(known: PriceList, wanted: WantedWork, own: str | None) -> list[str]:
-    """Name the regions where the work costs least on demand, and the user's own."""
-    from dask_knot.prices.comparison import places
-
-    usual = [one for one in known.regions if "-gov-" not in one]
-    found = [one.region for one in places(known, wanted, usual) if one.on_demand is not None]
-    if not found:
-        raise PriceError("no region is known whose machines such jobs fit on")
-    return list(dict.fromkeys([*found[:ASKED], *([own] if own else [])]))
-
-
-def _news(
-    screen: Screen,
-    known: PriceList,
-    wanted: WantedWork,
-    regions: Sequence[str],
-    place: tuple[str | None, str | None],
-) -> Any:
-    """Ask AWS, if there are credentials; say what could not be asked."""
-    from dask_knot.aws.regions import ask_regions
-    from dask_knot.prices.comparison import types_of
-
-    profile, region = place
-    try:
-        session = _open(profile, region or regions[0])
-    except KnotError as error:
-        screen.marked("?", f"AWS isn't asked about Spot: {error}")
-        return None
-    now = datetime.datetime.now(datetime.timezone.utc)
-    vcpus = max(1, round(wanted.jobs * wanted.size.vcpus))
-    news = ask_regions(session, regions, types_of(known, wanted, regions), vcpus, now)
-    for line in news.refused:
-        screen.marked("?", line)
-    return news
-
-
-def _open(profile: str | None, region: str | None) -> AwsSession:
+def open_session(profile: str | None, region: str | None) -> AwsSession:
+    """Open a session to AWS, by the options of a command."""
     from dask_knot.aws.session import open_aws_session
 
     wanted = connection({"profile": profile, "region": region})
@@ -229,4 +126,4 @@ def _open(profile: str | None, region: str | None) -> AwsSession:
     return session
 
 
-COMMANDS = (prices, regions)
+COMMANDS = (prices,)
