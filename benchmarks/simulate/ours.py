@@ -93,6 +93,7 @@ class SimulatedEngine:
     is_here = False
     jobs_stay = True
     store_url = URL
+    market = None  # what it costs is counted by the simulation itself
 
     def __init__(self, settings: Settings, batch: SimulatedBatch, store: SimulatedStore) -> None:
         self.settings = settings
