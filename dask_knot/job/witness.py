@@ -54,6 +54,7 @@ class Witness:
         self._clock = clock
         self._job = os.environ.get("AWS_BATCH_JOB_ID", "")
         self._answered: set[str] = set()
+        self._declined: set[str] = set()
         self._watch, self._news = "", clock() - LEASE
         self._burden: Burden | None = None
         self._told = 0
@@ -107,9 +108,11 @@ class Witness:
         """Answer a question; whom it doesn't mean says only what he runs, if that costs nothing."""
         tasks = tasks_here()
         is_meant = means(question.text, self._shard, self._job, [task.key for task in tasks])
-        if not is_meant and self._asked.is_dear:
+        if is_meant:
+            self._answered.add(question.id)
+        elif self._asked.is_dear or question.id in self._declined:
             return  # it may run the key later: it isn't answered yet
-        self._answered.add(question.id)
+        self._declined.add(question.id)
         self._news = self._clock()
         asks_place = question.wanted is Wanted.PLACE
         answer = Answer(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dask_knot.errors import ConfigurationError
@@ -28,7 +29,12 @@ class StackReport:
     text: str
 
 
-def report_stacks(crews: Sequence[Crew], text: str) -> Iterator[StackReport]:
+def report_stacks(
+    crews: Sequence[Crew],
+    text: str,
+    now: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], object] = time.sleep,
+) -> Iterator[StackReport]:
     """Tell where the tasks are that a text means.
 
     Parameters
@@ -37,6 +43,8 @@ def report_stacks(crews: Sequence[Crew], text: str) -> Iterator[StackReport]:
         The runs in which it may run.
     text : str
         A key, a job's id with or without the number of a child, or a shard.
+    now, pause : callable
+        A clock that never goes back, and what waits for so many seconds.
 
     Raises
     ------
@@ -48,7 +56,7 @@ def report_stacks(crews: Sequence[Crew], text: str) -> Iterator[StackReport]:
     told: list[str] = []
     has_any = False
     for crew in crews:
-        answers = ask(crew, text)
+        answers = ask(crew, text, now=now, pause=pause)
         for shard, answer in meant(text, answers).items():
             has_any = True
             yield StackReport(title_of(shard, answer), answer.stacks)

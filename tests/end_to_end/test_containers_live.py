@@ -73,7 +73,7 @@ def test_a_container_is_looked_into_and_entered(docker: KnotCluster) -> None:
         code = "import os; print(os.environ['AWS_BATCH_JOB_ID'], os.path.exists('/.dockerenv'))"
         there = shell("wait-1", "--run", docker.name, "--", "python", "-c", code)
         assert there.returncode == 0, there.stderr
-        job = next(iter(docker.jobs)).id
+        job = next(iter(docker.jobs)).job_id
         assert there.stdout.split() == [job, "True"]
         again = shell(job, "--run", docker.name, "--", "sh", "-c", "exit 3")
         assert again.returncode == 3, again.stderr
@@ -101,7 +101,7 @@ def test_a_job_on_aws_is_looked_into_and_entered(
         there = shell("wait-1", "--run", entered.name, "--", "python", "-V")
         assert there.returncode == 0, there.stderr
         words = json.loads(said.read_text())[1:]
-        job = next(iter(entered.jobs)).id
+        job = next(iter(entered.jobs)).job_id
         (detail,) = entered._lifetime.opened._engine.client.describe_jobs(jobs=[job])["jobs"]
         given = dict(zip(words[3::2], words[4::2], strict=True))
         assert words[:3] == ["ecs", "execute-command", "--interactive"]
