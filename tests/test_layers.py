@@ -35,6 +35,8 @@ ROOMS = {
     "tracking": "errors plural planning run",
     # Dollars: pure, but for the file of prices.
     "prices": "errors plural run settings planning",
+    # Pure: what work will take, from a few of its tasks.
+    "estimates": "errors plural planning prices",
     # In a pickle: from the client to the job.
     "task": "errors internals run",
     # In the job.
@@ -46,23 +48,23 @@ ROOMS = {
     "aws": "errors plural run settings planning prices batch image",
     # Files in S3 are asked for their marks with the session's credentials.
     "digests": "errors internals run settings aws",
-    "graphs": "errors collector internals run settings planning tracking task digests",
+    "graphs": "errors collector internals run settings planning tracking task digests estimates",
     # What people ask of a run without a session.
     "runs": "errors plural run settings planning tracking prices batch digests aws",
-    "session": "errors plural collector internals run settings planning tracking prices digests "
-    "graphs batch local image aws runs",
+    "session": "errors plural collector internals run settings planning tracking prices "
+    "estimates digests graphs batch local image aws runs",
     "dashboard": "errors plural run planning tracking prices batch session",
-    "cluster": "errors plural internals run settings planning tracking digests graphs batch "
-    "session dashboard",
+    "cluster": "errors plural internals run settings planning tracking estimates digests graphs "
+    "batch session dashboard",
     # The interface of the Cloudknot paper.
-    "knot": "errors plural internals run settings planning tracking digests graphs task batch runs "
-    "session dashboard",
+    "knot": "errors plural internals run settings planning tracking estimates digests graphs "
+    "task batch runs session dashboard",
     "cli": "errors plural run settings planning prices batch image aws runs cluster",
     "zarr": "errors run settings aws",
     "__init__": "settings cluster dashboard knot",
 }
 #: What nobody but these may know at all.
-PURE_ROOMS = ("plural", "planning", "tracking")
+PURE_ROOMS = ("plural", "planning", "tracking", "estimates")
 
 
 #: Rooms of which most files are.
@@ -127,6 +129,14 @@ IMPURE = [
 ]
 #: What the tracker may know of a run: names, and what is in manifests.
 STORE = tuple(f"dask_knot.run.{name}" for name in ("names", "manifest", "record", "orders"))
+#: What a pure room may know beside the others: of prices only what is pure as well.
+BESIDE = {
+    "tracking": STORE,
+    "estimates": (
+        "dask_knot.estimates",
+        *(f"dask_knot.prices.{name}" for name in ("money", "offers", "pricelist", "tariff")),
+    ),
+}
 OWN = ("dask_knot.planning", "dask_knot.tracking", "dask_knot.errors", "dask_knot.plural")
 
 
@@ -190,7 +200,7 @@ def test_there_are_pure_rooms() -> None:
 def test_pure_rooms_know_no_clock_file_or_network() -> None:
     wrong = []
     for file in PURE:
-        allowed = OWN + (STORE if file.parent.name == "tracking" else ())
+        allowed = OWN + BESIDE.get(file.parent.name, ())
         for name in imported(file):
             is_strange = is_below(name, ["dask_knot"]) and not is_below(name, allowed)
             if is_strange or is_below(name, IMPURE):
@@ -231,6 +241,7 @@ EDGES = {
         "kinds of values that never change",
     ),
     "graphs/needs.py": ("dask_knot.settings os", "words for a wrong value; texts of paths"),
+    "graphs/extents.py": ("os pathlib", "looks how large the files are that tasks name"),
     "graphs/opening.py": ("distributed", "unpacks what a client of Dask has sent"),
     "graphs/weights.py": ("sys", "looks up whether numpy is in use"),
     "run/codec.py": ("distributed", "Dask's own way to pickle"),

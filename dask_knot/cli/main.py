@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dask_knot.cli import files, live, prices, regions, runs
+from dask_knot.cli import estimates, files, live, prices, regions, runs
 from dask_knot.cli.flags import connection_options, image_options, up_options
 from dask_knot.cli.screen import Screen, describe, readable_size, rows, say
 from dask_knot.errors import KnotError
@@ -288,5 +288,6 @@ def _reporter(screen: Screen) -> Any:
     return report
 
 
-for command in (*prices.COMMANDS, *regions.COMMANDS, *runs.COMMANDS, *live.COMMANDS):
+ROOMS = (estimates, prices, regions, runs, live)
+for command in (one for room in ROOMS for one in room.COMMANDS):
     knot.add_command(command)

@@ -16,20 +16,16 @@ from distributed.utils import offload
 
 from dask_knot.cluster.news import News
 from dask_knot.cluster.recall import Recall
-from dask_knot.dashboard.drawing import PlanDrawing, PriorWork
-from dask_knot.dashboard.estimate import Estimate
 from dask_knot.digests import Digester, GraphDigests
 from dask_knot.errors import UnsupportedGraphError
 from dask_knot.graphs.annotations import Bounds, check_workers, for_dask
 from dask_knot.graphs.compaction import compact
 from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.opening import Digesting, OpenedGraph, SentGraph, open_graph
-from dask_knot.planning import Plan, PlanRequest, Resources, make_plan
-from dask_knot.planning.outline import outline
+from dask_knot.planning import Resources
 from dask_knot.plural import many
 from dask_knot.session.hooks import Hooks
 from dask_knot.session.priorcosts import PriorCosts
-from dask_knot.session.session import Session
 from dask_knot.tracking import events
 
 logger = logging.getLogger(__name__)
@@ -157,7 +153,7 @@ class Arrivals:
         restarts = self._restarts
         try:
             refuse_actors(arrival.options.pop("actors", None))
-            opened = await _opened(
+            opened = await opened_graph(
                 self._session,
                 self._constants,
                 SentGraph(arrival.packed, arrival.keys, arrival.annotations),
@@ -238,24 +234,6 @@ class Arrivals:
         )
 
 
-async def foresee_plan(session: Session, sent: SentGraph) -> PlanDrawing:
-    """Plan what a client would send, with what is known now, as if it came alone; nothing runs."""
-    opened = await _opened(session, Constants(), sent)
-    request, sizes, known, _ = await session.foresee(opened.graph)
-    plan = await offload(make_plan, request) if request is not None else Plan(())
-    prior = None if opened.work is None else _prior_work(opened, opened.work, request)
-    limits = None if request is None else request.limits
-    drawn = outline(plan, set(opened.graph.wanted), sizes, limits)
-    money = session.purse.lines(plan)
-    return PlanDrawing(Estimate(drawn, session.slots, known, money), prior)
-
-
-def _prior_work(opened: OpenedGraph, work: GraphDigests, request: PlanRequest | None) -> PriorWork:
-    tasks = len(opened.graph.tasks.keys() - opened.graph.literals)
-    missing = 0 if request is None else len(request.dependencies.keys() - set(request.literals))
-    return PriorWork(max(0, tasks - missing), tasks, refusal_lines(work))
-
-
 def refusal_lines(work: GraphDigests) -> list[str]:
     """Say which tasks of a graph are run again, whatever the run has, and why."""
     return [
@@ -264,7 +242,8 @@ def refusal_lines(work: GraphDigests) -> list[str]:
     ]
 
 
-async def _opened(session: GraphRunner, constants: Constants, sent: SentGraph) -> OpenedGraph:
+async def opened_graph(session: GraphRunner, constants: Constants, sent: SentGraph) -> OpenedGraph:
+    """Open what a client sends, beside what is read of costs from the store."""
     bounds = Bounds(session.size, session.largest)
     digester, prior = session.digester, session.prior
     marker = None if prior is None else prior.marker

@@ -38,12 +38,12 @@ class KnotCluster(RunCluster):
         has: `close` leaves it, and `end` ends its jobs.
     jobs : int, optional
         Jobs that may run at once.
-    cores : int, optional
-        vCPUs of a job.
+    cores : int or "auto", optional
+        vCPUs of a job; "auto" chooses by what is known of its tasks.
     processes : bool, optional
         Run the tasks of a job with several cores in processes instead of threads.
     memory : str or int, optional
-        Memory of a job, in bytes or as ``"4 GiB"``.
+        Memory of a job, in bytes or as ``"4 GiB"``; ``"auto"`` chooses by what is known.
     gpus : int, optional
         GPUs of a job.
     timeout : str or float, optional
@@ -54,6 +54,8 @@ class KnotCluster(RunCluster):
         How often a job whose machine is lost is started, 1 to 10.
     max_cost : str or float, optional
         US dollars that a session on AWS may spend, as ``"5 USD"``: work that costs more is refused.
+    estimate : int, optional
+        Try so many tasks of each kind, print what all would take, and end the program.
     speculate : float, optional
         A job that is so many times slower than its siblings gets a second try beside it.
     memory_retries : int, optional
@@ -121,7 +123,7 @@ class KnotCluster(RunCluster):
         *,
         name: str | None = None,
         jobs: int | None = None,
-        cores: int | None = None,
+        cores: int | str | None = None,
         processes: bool | None = None,
         memory: str | int | None = None,
         gpus: int | None = None,
@@ -129,6 +131,7 @@ class KnotCluster(RunCluster):
         start_timeout: str | float | None = None,
         attempts: int | None = None,
         max_cost: str | float | None = None,
+        estimate: int | None = None,
         speculate: float | None = None,
         memory_retries: int | None = None,
         max_memory: str | int | None = None,
@@ -167,6 +170,7 @@ class KnotCluster(RunCluster):
             "start_timeout": start_timeout,
             "attempts": attempts,
             "max_cost": max_cost,
+            "estimate": estimate,
             "speculate": speculate,
             "memory_retries": memory_retries,
             "max_memory": max_memory,

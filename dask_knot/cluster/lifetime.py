@@ -23,7 +23,7 @@ from dask_knot.dashboard.signs import SignsOfLife
 from dask_knot.dashboard.terminal import terminal
 from dask_knot.errors import EngineError
 from dask_knot.internals import keep_folder, resize_worker
-from dask_knot.session.opening import open_session
+from dask_knot.session.rehearsal import open_as_configured
 from dask_knot.session.session import Session
 from dask_knot.settings import checks
 from dask_knot.settings.settings import Settings
@@ -108,7 +108,7 @@ class Lifetime:
         overrides.acquire(self._silence_logs)
         self._has_overrides = True
         await asyncio.to_thread(check_host, self.settings.host)
-        session = self.session = await asyncio.to_thread(open_session, self.settings)
+        session = self.session = await asyncio.to_thread(open_as_configured, self.settings)
         self.settings = session.settings
         session.hooks.notice = notice
         return await self._start_servers(session)

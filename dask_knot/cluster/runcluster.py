@@ -9,10 +9,13 @@ from dask.typing import Key
 from distributed import Client, Future, default_client
 from distributed.core import Status
 
+from dask_knot.cluster.previews import estimate_sent
 from dask_knot.cluster.sessioncluster import SessionCluster
 from dask_knot.dashboard.decisiontable import DecisionTable
 from dask_knot.dashboard.resulttable import ResultTable
 from dask_knot.errors import ConfigurationError, EngineError
+from dask_knot.estimates.forecast import check_goal, check_sample
+from dask_knot.graphs.opening import send_graph
 from dask_knot.internals import future_of
 
 
@@ -65,6 +68,41 @@ class RunCluster(SessionCluster):
             )
         self._ends = True
         return self.close(timeout)
+
+    def estimate(self, *collections: Any, sample: int = 3, optimize: str | None = None) -> Any:
+        """Try a few tasks of collections, and say what all of them will take.
+
+        Of each kind of task the smallest, the median and the largest by what they read are run,
+        with what they need, in a session of their own. Later plans know what was measured; in a
+        named run the values are there when all is computed.
+
+        Parameters
+        ----------
+        *collections
+            Dask collections, which would be computed together.
+        sample : int
+            How many tasks of each kind are tried.
+        optimize : {"cost", "time"}, optional
+            What the numbers are for; cost, unless told otherwise.
+
+        Returns
+        -------
+        Forecast
+            Prints as a table; ``KnotCluster(**forecast.settings())`` has jobs of the size chosen.
+
+        Raises
+        ------
+        ConfigurationError
+            If the number or the goal is wrong.
+        TypeError
+            If something isn't a Dask collection.
+        EngineError
+            If the cluster isn't open.
+        """
+        check_sample(sample)
+        goal = None if optimize is None else check_goal(optimize)
+        sent = send_graph(collections)
+        return self.sync(estimate_sent, self._lifetime.opened, sent, sample, goal)
 
     def cost(self) -> Any:
         """Give the bill of all jobs so far: what they did cost, by stage and by prefix.

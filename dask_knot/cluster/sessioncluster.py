@@ -20,8 +20,8 @@ from distributed.objects import SchedulerInfo
 from distributed.security import Security
 from distributed.utils import NoOpAwaitable
 
-from dask_knot.cluster.arrivals import foresee_plan
 from dask_knot.cluster.lifetime import Lifetime
+from dask_knot.cluster.previews import foresee_plan
 from dask_knot.cluster.process import close_clients, close_in_loop, forget_clients
 from dask_knot.cluster.scaling import Adaptation, Scaling
 from dask_knot.cluster.scheduler import KnotScheduler

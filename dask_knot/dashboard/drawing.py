@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from dask.utils import format_bytes
 
-from dask_knot.dashboard.estimate import Estimate, duration
+from dask_knot.dashboard.estimate import Estimate
 from dask_knot.dashboard.svg import Arrow, Box, draw
 from dask_knot.planning.outline import Flow, StageOutline
-from dask_knot.plural import many
+from dask_knot.plural import duration, many
 
 #: Prefixes that are named for each stage.
 NAMED = 4

@@ -6,14 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dask_knot.planning.outline import Outline
-from dask_knot.plural import many
+from dask_knot.plural import duration, many
 from dask_knot.tracking.durations import KnownFrom
 
 #: Prefixes that are named of each source.
 NAMED = 4
 _WIDE = "they go to as many jobs as may help"
-#: Units, their seconds, and from which time on they are used: "75 s" says more than "1.3 min".
-_UNITS = (("days", 86_400.0, 172_800.0), ("h", 3_600.0, 3_600.0), ("min", 60.0, 120.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +79,6 @@ class Estimate:
         if best == worst:
             return f"about {best}, {at_once}"
         return f"at least {best}, at most about {worst}, {at_once}"
-
-
-def duration(seconds: float) -> str:
-    """Say how long something takes, as people do.
-
-    >>> duration(0.02), duration(75), duration(240), duration(9000)
-    ('20 ms', '75 s', '4 min', '2.5 h')
-    """
-    if seconds < 0.9995:
-        return f"{max(1.0, seconds * 1000):.0f} ms"
-    used = (unit[:2] for unit in _UNITS if seconds >= unit[2])
-    name, length = next(used, ("s", 1.0))
-    return f"{round(seconds / length, 0 if seconds >= 10 * length else 1):g} {name}"
 
 
 def _names(prefixes: Iterable[str]) -> str:

@@ -27,14 +27,11 @@ class Constant(OwnCopy):
     ----------
     parts : list of bytes-like
         What `codec.pickled` gave: the memory of arrays is that of the value, not a copy.
-    size : int
-        Bytes of all parts.
     """
 
     def __init__(self, key: Key, parts: list[Bytes], is_fixed: bool) -> None:
         super().__init__(key, parts, is_fixed)
         self.parts = parts
-        self.size = codec.size(parts)
 
 
 class Constants:

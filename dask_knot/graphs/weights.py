@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import islice
+from math import inf
 from types import (
     BuiltinFunctionType,
     FunctionType,
@@ -72,6 +73,11 @@ def is_heavy(value: Any, limit: int) -> bool:
         and PLAIN.issuperset(map(kind_of, value))
     ):
         return LEAST * len(value) >= limit
+    return weigh(value, limit) >= limit
+
+
+def weigh(value: Any, limit: float = inf) -> int:
+    """Give about the bytes of an object when it is pickled; it isn't looked at beyond a limit."""
     weight = 0
     left: list[tuple[object, float]] = [(value, 1.0)]
     while left:
@@ -86,8 +92,8 @@ def is_heavy(value: Any, limit: int) -> bool:
             weight += int((LEAST + own) * times)
             left += [(item, times * share) for item in inside]
         if weight >= limit:
-            return True
-    return False
+            break
+    return weight
 
 
 def kind_of(value: object) -> type:

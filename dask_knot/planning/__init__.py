@@ -3,7 +3,7 @@
 Who calls
     The tracker decides when something is planned and what (`MakePlan`); the session calls
     `make_plan` in a thread, because a million tasks take seconds, and tells the tracker of the
-    outcome. `dask_knot.cluster.arrivals.foresee_plan` plans without running anything, and draws the
+    outcome. `dask_knot.cluster.previews.foresee_plan` plans without running anything, and draws the
     `outline`.
 
 The way of one request

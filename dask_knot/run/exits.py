@@ -38,3 +38,7 @@ _CODES = (
 def exit_code(error: BaseException) -> int:
     """Give the exit code that says why a shard could not be run."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), MISTAKE)
+
+
+#: Not of a job: of a client whose work was estimated instead of computed.
+ESTIMATED = 64

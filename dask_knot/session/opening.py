@@ -44,8 +44,15 @@ READS_AT_ONCE = 8
 MANIFESTS_AT_ONCE = 8
 
 
-def open_session(settings: Settings) -> Session:
+def open_session(settings: Settings, tasks_per_shard: int | None = None) -> Session:
     """Start the engine that the settings name, and a session on it. Blocks for some milliseconds.
+
+    Parameters
+    ----------
+    settings : Settings
+        What it is opened with.
+    tasks_per_shard : int, optional
+        Tasks of a job at most: as the planner thinks best, unless told otherwise.
 
     Raises
     ------
@@ -60,14 +67,17 @@ def open_session(settings: Settings) -> Session:
     """
     engine = open_engine(settings)
     try:
-        return session_on(engine)
+        return session_on(engine, tasks_per_shard=tasks_per_shard)
     except BaseException:
         engine.close()
         raise
 
 
 def session_on(
-    engine: Engine, clockwork: Clockwork | None = None, run: Run | None = None
+    engine: Engine,
+    clockwork: Clockwork | None = None,
+    run: Run | None = None,
+    tasks_per_shard: int | None = None,
 ) -> Session:
     """Make a session on an engine that is open. What is wrong from the start is told at once.
 
@@ -79,6 +89,8 @@ def session_on(
         Clock and threads; those of this process, if none is given.
     run : Run, optional
         What holds all objects; one in the engine's store, if none is given.
+    tasks_per_shard : int, optional
+        Tasks of a job at most.
     """
     clockwork = clockwork or Clockwork()
     settings = engine.settings
@@ -91,7 +103,7 @@ def session_on(
     first = hold.first if hold is not None else 0
     # Not before: what is wrong from the start is told at once. Waiting ends when the run is left.
     run.be_patient(settings.tempo.patience, clockwork.now, clockwork.pause)
-    tracker = _tracker(run, settings, size, hold)
+    tracker = _tracker(run, _limits(settings, tasks_per_shard), settings, size, hold)
     spending = Spending(engine, service, run, epoch=clockwork.epoch)
     purse = open_purse(settings, size, engine.market, tracker.open_shards, spending.spent)
     tracker.memory.allow(allowance_of(engine))
@@ -210,7 +222,9 @@ def _hold(run: Run, engine: Engine, clockwork: Clockwork) -> Hold | None:
     )
 
 
-def _tracker(run: Run, settings: Settings, size: Resources, hold: Hold | None) -> Tracker:
+def _tracker(
+    run: Run, limits: Limits, settings: Settings, size: Resources, hold: Hold | None
+) -> Tracker:
     """Make the tracker, which knows of a named run all that was recorded."""
     tempo = settings.tempo
     pace = Pace(tempo.gather_quiet, tempo.gather_longest)
@@ -218,7 +232,7 @@ def _tracker(run: Run, settings: Settings, size: Resources, hold: Hold | None) -
     if hold is not None:
         held = Held(hold.first, settings.reuse)
     mended = Mending(settings.part_interval, settings.speculate)
-    tracker = Tracker(run.names, _limits(settings), size, pace, held, mended)
+    tracker = Tracker(run.names, limits, size, pace, held, mended)
     tracker.handle(assumed(), 0.0)
     if hold is not None:
         tracker.handle(recalled(hold.profile), 0.0)
@@ -226,9 +240,10 @@ def _tracker(run: Run, settings: Settings, size: Resources, hold: Hold | None) -
     return tracker
 
 
-def _limits(settings: Settings) -> Limits:
+def _limits(settings: Settings, tasks_per_shard: int | None) -> Limits:
     tempo = settings.tempo
     return Limits(
+        tasks_per_shard=tasks_per_shard,
         slots=settings.jobs,
         shards_per_slot=tempo.shards_per_slot,
         target_seconds=tempo.target,

@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dask.utils import parse_bytes, parse_timedelta
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Batch takes no shorter timeout.
 SHORTEST_TIMEOUT = 60.0
+#: Leaves it to what is known of tasks.
+AUTO = "auto"
 #: Dask shows each of them as a worker.
 MOST_JOBS = 100_000
 
@@ -72,6 +74,16 @@ def count(name: str, value: object, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise wrong(name, value, f"a whole number from {least} on")
     return value
+
+
+def automatic(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    """Make a check that takes "auto" as well: it is chosen by what is known of tasks."""
+    return lambda name, value: AUTO if value == AUTO else check(name, value)
+
+
+def samples(name: str, value: object) -> int | None:
+    """Take a number of tasks, or None."""
+    return None if value is None else count(name, value)
 
 
 def jobs(name: str, value: object) -> int | None:

@@ -100,6 +100,7 @@ class Settings:
     """All settings of a cluster; ``knot.yaml`` says what each one means.
 
     `memory` is in bytes, times are in seconds. `jobs` is 0 when the engine is to say how many.
+    `auto` names those of `cores` and `memory` that are to be chosen: they are the usual ones yet.
     """
 
     engine: str
@@ -114,6 +115,7 @@ class Settings:
     start_timeout: float | None
     attempts: int
     max_cost: float | None
+    estimate: int | None
     speculate: float | None
     memory_retries: int
     max_memory: int | None
@@ -127,6 +129,7 @@ class Settings:
     tempo: Tempo
     docker: DockerSettings | None = None
     aws: AwsSettings | None = None
+    auto: frozenset[str] = frozenset()
 
     @property
     def run(self) -> str | None:
@@ -182,6 +185,8 @@ def _is_silent(name: str, value: object) -> bool:
 
 def _sized(values: dict[str, Any]) -> dict[str, Any]:
     """Settle the size and the number of jobs, and the name of the run."""
+    auto = frozenset(name for name in ("cores", "memory") if values[name] == checks.AUTO)
+    values = values | {name: _USUAL[name] for name in auto}
     name, cores, is_local = values["name"], values["cores"], values["engine"] != "aws"
     jobs = values["jobs"] or (max(1, CPU_COUNT // cores) if is_local else 0)
     share = max(1, MEMORY_LIMIT // jobs) if is_local else cores * AWS_MEMORY_PER_CORE
@@ -190,6 +195,7 @@ def _sized(values: dict[str, Any]) -> dict[str, Any]:
         "memory": values["memory"] or share,
         "name": name or f"knot-{uuid.uuid4().hex[:10]}",
         "is_named": name is not None,
+        "auto": auto,
     }
 
 
@@ -204,18 +210,21 @@ def _refuse_other_engines(given: Mapping[str, Any], engine: str) -> None:
                 )
 
 
+#: What stands in the place of what is chosen, as long as nothing is known.
+_USUAL: dict[str, Any] = {"cores": 1, "memory": None}
 _CHECKS: dict[str, Check] = {
     "engine": lambda name, value: checks.one_of(name, value, ENGINES),
     "name": checks.run_name,
     "jobs": checks.jobs,
-    "cores": checks.count,
+    "cores": checks.automatic(checks.count),
     "processes": checks.flag,
-    "memory": checks.memory,
+    "memory": checks.automatic(checks.memory),
     "gpus": checks.gpus,
     "timeout": checks.timeout,
     "start_timeout": checks.start_timeout,
     "attempts": checks.attempts,
     "max_cost": checks.dollars,
+    "estimate": checks.samples,
     "speculate": checks.factor,
     "memory_retries": lambda name, value: checks.attempts(name, value, least=0),
     "max_memory": checks.memory,

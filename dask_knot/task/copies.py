@@ -37,11 +37,17 @@ class OwnCopy(GraphNode):  # type: ignore[misc]
         Its pickle, then its buffers. Those that are read-only are shared by all that is made.
     is_fixed : bool
         It can't be changed: it is made once for all.
+
+    Attributes
+    ----------
+    size : int
+        Bytes of all parts.
     """
 
     def __init__(self, key: Key | None, parts: Sequence[Bytes], is_fixed: bool = False) -> None:
         self.key = key
         self._dependencies = _NO_KEYS
+        self.size = sum(memoryview(part).nbytes for part in parts)
         self._body = parts[0]
         self._buffers = PrivateCopies(parts[1:]) if len(parts) > 1 else None
         self.is_fixed = is_fixed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from copy import copy
+from types import MappingProxyType
 from typing import NamedTuple
 
 from dask.utils import key_split
@@ -35,12 +36,15 @@ class Foresight(NamedTuple):
         The prefixes of which it is known how long a task takes, and from where.
     adopted : set of ShardId
         Shards of other sessions that make what isn't planned, or have made it.
+    peaks : mapping of str to int
+        The most memory that a job is known to have had while tasks ran, by their prefix.
     """
 
     request: PlanRequest | None
     sizes: Sizes
     timed: Mapping[str, KnownFrom]
     adopted: Set[ShardId] = frozenset()
+    peaks: Mapping[str, int] = MappingProxyType({})
 
 
 def foresee(state: TrackerState, graph: Graph, lost: Set[ShardId] = frozenset()) -> Foresight:
@@ -66,7 +70,9 @@ def foresee(state: TrackerState, graph: Graph, lost: Set[ShardId] = frozenset())
     shards = (shard for stage in later.stages.values() for shard in stage.shards)
     adopted = {shard.id for shard in shards if shard.is_adopted and shard.id is not None}
     said = {key_split(key): KnownFrom.SAID for key in graph.seconds}
-    return Foresight(next(iter(asked), None), sizes, durations.sources() | said, adopted)
+    return Foresight(
+        next(iter(asked), None), sizes, durations.sources() | said, adopted, durations.peaks
+    )
 
 
 def _copied(record: KeyRecord) -> KeyRecord:

@@ -193,7 +193,8 @@ def _take_whole(state: TrackerState, draft: Draft, graph: Graph) -> bool:
 
 
 def _request(state: TrackerState, draft: Draft, wanted: list[KeyRecord]) -> PlanRequest:
-    limits = replace(state.limits, tasks_per_shard=draft.tasks_per_shard)
+    most = draft.tasks_per_shard or state.limits.tasks_per_shard
+    limits = replace(state.limits, tasks_per_shard=most)
     if draft.is_handed:
         # Whatever turns out to be long among it is handed over again.
         limits = replace(limits, slots=max(1, free_slots(state)), shards_per_slot=1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dask_knot.dashboard.estimate import Estimate, duration
+from dask_knot.dashboard.estimate import Estimate
 from dask_knot.planning import Resources
 from dask_knot.planning.outline import Outline, StageOutline
+from dask_knot.plural import duration
 from dask_knot.tracking.durations import KnownFrom
 
 

@@ -128,6 +128,10 @@ WRONG: list[tuple[str, Any, str]] = [
     ("name", "a" * 81, "at most 80"),
     ("name", "my run", "letters, digits"),
     ("name", 5, "letters, digits"),
+    ("estimate", 0, "a whole number from 1 on"),
+    ("estimate", "few", "a whole number from 1 on"),
+    ("cores", "automatic", "a whole number from 1 on"),
+    ("memory", "some", "an amount of memory"),
     ("jobs", 0, "a whole number from 1 on"),
     ("jobs", 1.5, "a whole number from 1 on"),
     ("jobs", True, "a whole number from 1 on"),
@@ -260,6 +264,13 @@ def test_defaults_come_back_after_distributed_resets() -> None:
         dask.config.config.clear()
         dask.config.config.update(kept[0])
         dask.config.defaults[:] = kept[1]
+
+
+def test_what_is_to_be_chosen_is_as_usual_yet() -> None:
+    usual, chosen = resolve({"jobs": 2}), resolve({"jobs": 2, "cores": "auto", "memory": "auto"})
+    assert (chosen.cores, chosen.memory) == (usual.cores, usual.memory)
+    assert (usual.auto, chosen.auto) == (frozenset(), {"cores", "memory"})
+    assert resolve({"jobs": 2, "cores": "auto", "memory": "1 GiB"}).memory == 2**30
 
 
 def test_every_setting_is_checked() -> None:

@@ -1,0 +1,48 @@
+"""`dask knot estimate`: what a script would take, from a few of its tasks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import click
+
+from dask_knot.cli.screen import say
+
+#: The setting that makes clusters of another process estimate.
+VARIABLE = "DASK_KNOT__ESTIMATE"
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("script", type=click.Path(exists=True, dir_okay=False))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.option(
+    "--sample",
+    default=3,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="So many tasks of each kind are tried.",
+)
+def estimate(script: str, arguments: tuple[str, ...], sample: int) -> None:
+    """Say what a script would take, in time and money.
+
+    SCRIPT runs, with its ARGUMENTS, up to where it waits for the first result of a KnotCluster or a
+    Knot. Of what it has asked for by then a few tasks of each kind are tried; the answer is
+    printed, and the script ends there.
+    """
+    say(f"running {script} up to its first computation …")
+    from dask_knot.run.exits import ESTIMATED
+
+    command = [sys.executable, script, *arguments]
+    ended = subprocess.run(command, env={**os.environ, VARIABLE: str(sample)}, check=False)
+    if ended.returncode == ESTIMATED:
+        return
+    if ended.returncode == 0:
+        raise click.ClickException(f"{script} ended, and has computed nothing with dask_knot")
+    raise click.ClickException(
+        f"{script} ended with {ended.returncode} before it could be estimated"
+    )
+
+
+COMMANDS = (estimate,)
