@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from dask_knot.errors import ConfigurationError, EngineError
+from dask_knot.estimates.forecast import Forecast, check_goal, check_sample
 from dask_knot.knot import vocabulary
 from dask_knot.knot.deletion import may_delete
 from dask_knot.knot.desk import MapDesk
+from dask_knot.knot.estimates import estimate_items, rehearse
 from dask_knot.knot.function import KnotFunction, settled
 from dask_knot.knot.future import MapFuture
 from dask_knot.knot.host import SessionHost
-from dask_knot.knot.items import ItemCheck, MapItems
+from dask_knot.knot.items import ItemCheck, MapItems, MapWork
 from dask_knot.knot.jobs import KnotJob
 from dask_knot.knot.ledger import MapLedger
 from dask_knot.knot.past import PastLogs, depot_of
@@ -126,13 +128,52 @@ class Knot:
         vocabulary.refuse(unknown, vocabulary.MAP, "Knot.map")
         known = ("iterdata", "starmap", "max_jobs", "environment")
         checks.check_names(unknown, known, "Knot.map takes no argument")
-        if self._function is None:
-            raise ConfigurationError(f"the knot {self.name!r} has no function: Knot(name, func=)")
+        function = self._needed_function()
         variables = checks.environment("environment", environment or {})
         most = checks.jobs("max_jobs", max_jobs)
         self._check_usable()
-        items = MapItems.of(iterdata, ItemCheck(self._function.func, starmap))
-        return self._desk.start(self._function, items, starmap, variables, most)
+        items = MapItems.of(iterdata, ItemCheck(function.func, starmap))
+        if (sample := self.settings.estimate) is not None:
+            rehearse(self.host, self._work(starmap, variables), items, sample)
+        return self._desk.start(function, items, starmap, variables, most)
+
+    def estimate(
+        self,
+        iterdata: Iterable[Any],
+        sample: int = 3,
+        optimize: str | None = None,
+        starmap: bool = False,
+    ) -> Forecast:
+        """Try a few items, and say what a map over all of them will take.
+
+        They are the smallest, the median and the largest; their values are there for `map`.
+
+        Parameters
+        ----------
+        iterdata : iterable
+            The items; all of them are read.
+        sample : int
+            How many are tried.
+        optimize : {"cost", "time"}, optional
+            What the numbers are for; cost, unless told otherwise.
+        starmap : bool
+            Whether each item is a tuple of all arguments.
+
+        Raises
+        ------
+        ConfigurationError
+            If the knot has no function, or an argument is wrong.
+        ItemsError, PicklingError
+            If something can't be computed with an item.
+        EngineError
+            If the knot is closed.
+        """
+        check_sample(sample)
+        goal = None if optimize is None else check_goal(optimize)
+        self._check_usable()
+        work = self._work(starmap, {})
+        items = MapItems.of(iterdata, ItemCheck(work.func, starmap))
+        return estimate_items(self.host, work, items, sample, goal)
 
     @property
     def jobs(self) -> list[KnotJob]:
@@ -234,6 +275,15 @@ class Knot:
         return f"<Knot {self.name}: {function}, {self.settings.engine}, {state}>"
 
     # How it is done.
+
+    def _needed_function(self) -> KnotFunction:
+        if self._function is None:
+            raise ConfigurationError(f"the knot {self.name!r} has no function: Knot(name, func=)")
+        return self._function
+
+    def _work(self, starmap: bool, variables: Mapping[str, str]) -> MapWork:
+        """Give the work of a first map: those of others have keys with the same prefix."""
+        return MapWork(f"{self.name}-0", self._needed_function().func, starmap, variables)
 
     def _check_usable(self) -> None:
         if self._is_clobbered:
