@@ -12,7 +12,7 @@ from dask_knot.estimates.forecast import Forecast, ForecastRow
 from dask_knot.estimates.schedule import Course
 from dask_knot.estimates.sizes import JobSize
 from dask_knot.estimates.trials import Habit
-from dask_knot.estimates.whereabouts import HERE, HOUR, WAYS, Whereabouts
+from dask_knot.estimates.venue import HERE, HOUR, WAYS, Venue
 from dask_knot.planning.plan import Plan
 
 
@@ -20,7 +20,7 @@ def assemble(
     evidence: Evidence,
     plan: Plan,
     ahead: Course,
-    place: Whereabouts,
+    place: Venue,
     optimize: str,
     notes: Sequence[str],
 ) -> Forecast:
@@ -34,7 +34,7 @@ def assemble(
         How it would be cut.
     ahead : Course
         How that would run.
-    place : Whereabouts
+    place : Venue
         Where.
     optimize : {"cost", "time"}
         What is to be small.
@@ -73,9 +73,7 @@ def _tasks(plan: Plan) -> dict[str, int]:
     return found
 
 
-def _row(
-    evidence: Evidence, prefix: str, plan: Plan, place: Whereabouts, chosen: JobSize
-) -> ForecastRow:
+def _row(evidence: Evidence, prefix: str, plan: Plan, place: Venue, chosen: JobSize) -> ForecastRow:
     seconds = [
         evidence.expected.seconds[key]
         for stage in plan.stages
@@ -105,7 +103,7 @@ def _row(
     )
 
 
-def _unsaid(evidence: Evidence, place: Whereabouts, rows: Sequence[ForecastRow]) -> list[str]:
+def _unsaid(evidence: Evidence, place: Venue, rows: Sequence[ForecastRow]) -> list[str]:
     """Say what isn't known."""
     notes = []
     for row in rows:

@@ -11,7 +11,7 @@ from dask_knot.estimates.choice import needed
 from dask_knot.estimates.sampling import by_prefix
 from dask_knot.estimates.sizes import JobSize, smallest, steps
 from dask_knot.estimates.trials import Expectation, Habit, Trial
-from dask_knot.estimates.whereabouts import Whereabouts
+from dask_knot.estimates.venue import Venue
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Evidence:
         """Give what tasks of a prefix took."""
         return [one for one in self.trials if key_split(one.key) == prefix]
 
-    def fitting(self, prefix: str, tasks: int, place: Whereabouts, cores: int) -> JobSize | None:
+    def fitting(self, prefix: str, tasks: int, place: Venue, cores: int) -> JobSize | None:
         """Choose the smallest job in which so many tasks of a prefix fit; None if nothing is known.
 
         Of tasks that run side by side in a job each takes what it takes beside what the job has.
@@ -69,9 +69,7 @@ class Evidence:
         return None if memory is None else JobSize(cores, memory)
 
 
-def choose_sizes(
-    evidence: Evidence, tasks: Mapping[str, int], place: Whereabouts
-) -> dict[str, JobSize]:
+def choose_sizes(evidence: Evidence, tasks: Mapping[str, int], place: Venue) -> dict[str, JobSize]:
     """Choose the size of all jobs, for either goal."""
     usual = max(1, int(place.size.cores))
     tried = {cores for found in evidence.by_cores.values() for cores in found}
@@ -98,9 +96,7 @@ def choose_sizes(
     return found
 
 
-def _size(
-    evidence: Evidence, tasks: Mapping[str, int], place: Whereabouts, cores: int
-) -> JobSize | None:
+def _size(evidence: Evidence, tasks: Mapping[str, int], place: Venue, cores: int) -> JobSize | None:
     """Give the size in which tasks of all prefixes fit of which anything is known."""
     fitting = {
         prefix: evidence.fitting(prefix, count, place, cores) for prefix, count in tasks.items()

@@ -17,7 +17,7 @@ from dask_knot.estimates.sampling import Extent, Sampling, by_prefix, choose_sam
 from dask_knot.estimates.schedule import course
 from dask_knot.estimates.sizes import JobSize
 from dask_knot.estimates.trials import Habit, expect
-from dask_knot.estimates.whereabouts import Whereabouts
+from dask_knot.estimates.venue import Venue
 from dask_knot.graphs.extents import extents_of
 from dask_knot.planning import Cost, Plan, PlanRequest, make_plan
 from dask_knot.plural import many
@@ -199,7 +199,7 @@ async def _plan(session: Session, graph: Graph) -> Plan:
     return plan
 
 
-def _place(session: Session) -> Whereabouts:
+def _place(session: Session) -> Venue:
     """Say where the work would be done, and what is known of prices there."""
     settings, tariff = session.settings, session.purse.tariff
     platform = "local"
@@ -208,7 +208,7 @@ def _place(session: Session) -> Whereabouts:
     region = tariff.market.region if tariff is not None else connection({}).region
     size = JobSize(settings.cores, settings.memory)
     most = session.largest.memory
-    return Whereabouts(platform, size, session.slots, most, region, stocked(), tariff)
+    return Venue(platform, size, session.slots, most, region, stocked(), tariff)
 
 
 def _notes(sampling: Sampling, tried: TrialRun, evidence: Evidence) -> list[str]:

@@ -119,7 +119,7 @@ def apart(settings: Settings) -> Settings:
     return replace(settings, name=f"{settings.name}-again", is_named=False, store=store)
 
 
-class _Witness:
+class _Tester:
     """Takes what a session tells of tasks, until all have ended."""
 
     def __init__(self, session: Session, graph: Graph) -> None:
@@ -175,15 +175,15 @@ async def try_tasks(settings: Settings, graph: Graph, notice: Callable[[str], No
         If the session can't be opened.
     """
     session = await asyncio.to_thread(open_session, settings, 1)
-    witness = _Witness(session, graph)
+    tester = _Tester(session, graph)
     hooks = session.hooks
-    hooks.outcomes, hooks.found, hooks.notice = witness.outcomes, witness.manifests, notice
+    hooks.outcomes, hooks.found, hooks.notice = tester.outcomes, tester.manifests, notice
     try:
         session.start()
         session.submit(graph)
         await session.flush()
-        await witness.is_over.wait()
-        return witness.found
+        await tester.is_over.wait()
+        return tester.found
     finally:
         await session.leave()
         await asyncio.to_thread(_end, session)

@@ -14,7 +14,7 @@ from dask_knot.estimates.forecast import Forecast, check_goal, check_sample
 from dask_knot.estimates.schedule import course
 from dask_knot.estimates.sizes import GIB, MIB, JobSize
 from dask_knot.estimates.trials import Expectation, Habit, Trial
-from dask_knot.estimates.whereabouts import HERE, WAYS, Whereabouts
+from dask_knot.estimates.venue import HERE, WAYS, Venue
 from dask_knot.planning import Plan, Resources
 from dask_knot.planning.plan import Shard, Stage
 from dask_knot.prices.pricelist import ON_DEMAND
@@ -22,9 +22,9 @@ from dask_knot.prices.shelf import packaged
 from dask_knot.prices.tariff import Market, Tariff
 
 PRICES = packaged()
-HOME = Whereabouts("local", JobSize(1, 4 * GIB), 2, 8 * GIB, None, PRICES)
+HOME = Venue("local", JobSize(1, 4 * GIB), 2, 8 * GIB, None, PRICES)
 REGION = "us-east-1"
-CLOUD = Whereabouts(
+CLOUD = Venue(
     "ec2",
     JobSize(1, 2 * GIB),
     8,
@@ -45,7 +45,7 @@ TRIALS = [Trial(key, 100.0, 300 * MIB) for key in KEYS[:3]]
 KNOWN = Evidence(Expectation(SECONDS, {"g": 1}), TRIALS, reserved=60 * MIB)
 
 
-def answer(evidence: Evidence, place: Whereabouts, optimize: str = "cost") -> Forecast:
+def answer(evidence: Evidence, place: Venue, optimize: str = "cost") -> Forecast:
     """Put it together."""
     ahead = course(PLAN, evidence.expected.seconds, place.slots, 1.0)
     return assemble(evidence, PLAN, ahead, place, optimize, ["said"])

@@ -25,7 +25,7 @@ HOUR = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Whereabouts:
+class Venue:
     """Where the work would be done.
 
     Attributes
