@@ -259,9 +259,9 @@ def main() -> None:
         parser.error(f"give at least one subject, and heads of {SMALLEST} voxels or more")
     if args.figure:
         compare(args.engine, args.counts, args.side, args.figure)
-        return
-    with KnotCluster(engine=args.engine) as cluster, Client(cluster) as client:
-        report(study(client, args.subjects, args.side), args.side)
+    else:
+        with KnotCluster(engine=args.engine) as cluster, Client(cluster) as client:
+            report(study(client, args.subjects, args.side), args.side)
 
 
 if __name__ == "__main__":
