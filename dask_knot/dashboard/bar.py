@@ -58,12 +58,16 @@ class Speed:
     Parameters
     ----------
     start : float
-        When the first item could begin, in seconds of any clock; `note` and `a_second` use it, too.
+        When it begins, in seconds of any clock; the methods use it, too.
     """
 
     def __init__(self, start: float) -> None:
-        self._start = start
-        self._samples: deque[tuple[float, int]] = deque([(start, 0)])
+        self.begin(0, start)
+
+    def begin(self, ended: int, now: float) -> None:
+        """Begin anew: what is over by now, as it was there already, tells nothing of the speed."""
+        self._start = now
+        self._samples: deque[tuple[float, int]] = deque([(now, ended)])
 
     def note(self, ended: int, now: float) -> None:
         """Take the number of items that are over."""

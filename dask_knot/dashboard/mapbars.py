@@ -125,7 +125,9 @@ class MapBars:
             return ""
         for _, shown in maps:
             counts = shown.counts()
-            shown.speed.note(counts.done + counts.failed, now)
+            is_young = now - shown.start < AFTER  # what is there so soon was there before
+            note = shown.speed.begin if is_young else shown.speed.note
+            note(counts.done + counts.failed, now)
         name, first = maps[0]
         if now - first.start < AFTER or now - self._awaited >= STAYS:
             return ""

@@ -93,6 +93,14 @@ def test_a_speed_forgets_the_start_of_the_jobs() -> None:
     assert found == pytest.approx(10, rel=0.1)
 
 
+def test_a_speed_knows_nothing_of_what_was_there_already() -> None:
+    speed = Speed(0.0)
+    speed.begin(900, 0.4)
+    assert speed.a_second(900, 0.4) is None
+    assert speed.a_second(900, 1.4) is None
+    assert speed.a_second(902, 1.4) == pytest.approx(2)
+
+
 def test_a_speed_falls_while_nothing_moves() -> None:
     speed = Speed(0.0)
     speed.note(100, 10.0)
