@@ -85,15 +85,25 @@ def _function(tree: ast.Module, name: str) -> ast.FunctionDef:
 def _main(name: str, text: str, tree: ast.Module) -> tuple[str, str]:
     """Give the variables that the command line has, and what `main` does with them."""
     main = _function(tree, "main")
-    if any(isinstance(node, ast.Return) for node in ast.walk(main)):
-        raise ValueError(f"{name}: main returns early, which a cell can't: write if and else")
     variables = [_variable(node, text) for node in ast.walk(main) if _is_argument(node)]
-    of_parser = [node for node in main.body if PARSER in _names(node)]
-    rest = [node for node in main.body if node not in of_parser]
-    [start] = {node.lineno for node in rest[:1]}
-    lines = text.splitlines()[start - 1 : main.end_lineno]
+    lines, indent = [], ""
+    for node in (node for node in main.body if PARSER not in _names(node)):
+        source = text.splitlines()[node.lineno - 1 : node.end_lineno]
+        if _ends_early(node):
+            lines += [*(indent + line for line in source[:-1]), f"{indent}    else:"]
+            indent += "    "
+        elif any(isinstance(one, ast.Return) for one in ast.walk(node)):
+            raise ValueError(f"{name}: a cell can't return in the midst of {source[0].strip()!r}")
+        else:
+            lines += [indent + line for line in source]
     code = re.sub(rf"\b{ARGUMENTS}\.(\w+)", r"\1", textwrap.dedent("\n".join(lines)))
     return "\n".join(variables), code
+
+
+def _ends_early(node: ast.stmt) -> bool:
+    """Tell whether what follows is the other branch of a condition: a cell needs `else` there."""
+    is_one = isinstance(node, ast.If) and not node.orelse and isinstance(node.body[-1], ast.Return)
+    return is_one and sum(isinstance(one, ast.Return) for one in ast.walk(node)) == 1
 
 
 def _names(node: ast.AST) -> set[str]:

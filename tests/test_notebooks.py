@@ -11,6 +11,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests import notebooks
 from tests.examples import missing_programs, need
 from tests.notebooks import EXAMPLES, names, notebook, path_of
 
@@ -42,11 +43,61 @@ def test_a_notebook_is_valid(name: str) -> None:
     nbformat.validate(nbformat.reads(path_of(name).read_text(), as_version=4))
 
 
-def test_what_a_cell_cannot_do_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.notebooks.EXAMPLES", tmp_path)
-    (tmp_path / "early.py").write_text('"""Early."""\ndef main() -> None:\n    return\n')
-    with pytest.raises(ValueError, match="early: main returns early"):
-        notebook("early")
+SCRIPT = """\
+\"\"\"A script.
+
+It ends early.
+\"\"\"
+
+from __future__ import annotations
+
+import argparse
+
+#: Of the numbers.
+FIRST = 1
+SECOND = 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--many-times", type=int, default=FIRST, help="how often")
+    parser.add_argument("--loud", action="store_true")
+    args = parser.parse_args()
+    if args.many_times < 0:
+        parser.error("too few")
+    if args.loud:
+        print("loud", args.many_times)
+        return
+    for _ in range(args.many_times):
+        print("quiet")
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the path of an example that isn't one of ours."""
+    monkeypatch.setattr(notebooks, "EXAMPLES", tmp_path)
+    (tmp_path / "own.py").write_text(SCRIPT)
+    return tmp_path / "own.py"
+
+
+@pytest.mark.usefixtures("script")
+def test_a_script_is_cut_into_cells() -> None:
+    said, imports, constants, variables, rest = (
+        "".join(cell["source"]) for cell in json.loads(notebook("own"))["cells"]
+    )
+    assert said.startswith("# A script\n\nIt ends early.\n\nAs a program: [`own.py`](../own.py)")
+    assert imports.strip() == "from __future__ import annotations"
+    assert constants == "#: Of the numbers.\nFIRST = 1\nSECOND = 2"
+    assert variables == "many_times = FIRST  # how often\nloud = False"
+    branches = 'if loud:\n    print("loud", many_times)\nelse:\n    for _ in range(many_times):\n'
+    assert rest == branches + '        print("quiet")'
+
+
+def test_what_a_cell_cannot_do_is_refused(script: Path) -> None:
+    script.write_text(SCRIPT + "        return\n")
+    with pytest.raises(ValueError, match="own: a cell can't return in the midst of 'for _ in"):
+        notebook("own")
 
 
 @pytest.mark.parametrize("name", names())
