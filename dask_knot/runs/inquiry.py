@@ -23,8 +23,10 @@ from dask_knot.runs.state import ShardCondition
 #: Seconds in which jobs look whether anything is asked, where that costs nothing, and elsewhere
 #: (as often as they look what their session wants), and some more for the answer.
 NEAR, FAR = 4.0, 30.0
-#: Seconds between two looks for answers, and after which is asked again what somebody overwrote.
-PAUSE, AGAIN = 0.5, 5.0
+#: Seconds between two looks for answers, near and far.
+NEAR_PAUSE, FAR_PAUSE = 0.5, 2.0
+#: Seconds after which is asked again what somebody overwrote.
+AGAIN = 5.0
 #: More stages aren't asked where each costs a request.
 MOST_STAGES = 200
 
@@ -156,7 +158,7 @@ def ask(
             if now() - asked_at >= AGAIN:
                 asked_at = now()
                 _tell(crew, question)
-            pause(PAUSE)
+            pause(FAR_PAUSE if inquiries.is_dear else NEAR_PAUSE)
             before, found = found, inquiries.answers(question.id)
             if meant(text, found) and found.keys() == before.keys():
                 break
