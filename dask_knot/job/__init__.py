@@ -16,6 +16,9 @@ Its index says which shard of the stage it runs; all else it finds in the run, b
 4. A child that is asked gives up what it hasn't begun (`agenda` decides what, `handover` commits
    it), and settles at its end who runs that: the client that has claimed it, or itself.
 
+5. A `witness` answers what people ask beside all that: which tasks run (`present`), where their
+   threads are (`whereabouts`), what they use (`burden`). It costs no request while nobody asks.
+
 Whatever a task does is an outcome in the manifest, and the process ends with 0: were the child to
 fail, Batch would fail all that depends on its array. Only what keeps a whole shard from running has
 an exit code of its own (`run.exits`). What a task or a plugin leaves behind (threads, processes,

@@ -22,7 +22,8 @@ Rules
 -----
 - An object is written whole or not at all, and never changed. Only the client replaces some:
   plugins that may be damaged, what children are told while they run (`orders`), and notes that one
-  session keeps (its heartbeat, its costs, its plans' jobs) or that people replace (a dataset).
+  session keeps (its heartbeat, its costs, its plans' jobs) or that people replace (a dataset, what
+  they ask jobs: `inquiries`). A job replaces only what it tells of how it fares.
 - The manifest is the commit. It is written last, only if there is none, and says where all else is:
   a data object that no manifest names is as good as not there.
 - Every byte is checked before it is unpickled, wherever it was meanwhile. Each entry of a pack and
