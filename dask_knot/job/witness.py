@@ -55,6 +55,7 @@ class Witness:
         self._job = os.environ.get("AWS_BATCH_JOB_ID", "")
         self._answered: set[str] = set()
         self._declined: set[str] = set()
+        self._private: list[str] = []
         self._watch, self._news = "", clock() - LEASE
         self._burden: Burden | None = None
         self._told = 0
@@ -70,6 +71,9 @@ class Witness:
         self._is_over = True
         self._called.set()
         self._thread.join(PARTING)
+        for path in self._private:
+            with suppress(OSError):  # usually who asked has deleted it
+                os.unlink(path)
 
     def call(self) -> None:
         """Have it look, as there is something in the store for the stage."""
@@ -115,6 +119,8 @@ class Witness:
         self._declined.add(question.id)
         self._news = self._clock()
         asks_place = question.wanted is Wanted.PLACE
+        if is_meant and asks_place:
+            self._private.append(_environment_file())
         answer = Answer(
             job=self._job,
             attempt=os.environ.get("AWS_BATCH_JOB_ATTEMPT", ""),
@@ -123,7 +129,7 @@ class Witness:
             folder=_folder(),
             tasks=tasks,
             stacks=stacks_here(question.text) if is_meant and not asks_place else "",
-            private=_environment_file() if is_meant and asks_place else "",
+            private=self._private[-1] if is_meant and asks_place else "",
         )
         self._asked.answer(question.id, self._shard, answer)
 

@@ -15,6 +15,9 @@ from dask_knot.runs.inquiry import Crew
 #: where that costs nothing, and elsewhere.
 NEAR, FAR = 2.0, 20.0
 
+#: Seconds that a job may take to tell once more, as it has read what is taken back since.
+PARTING = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class VitalSign:
@@ -34,6 +37,8 @@ class Vigil:
         Finds the jobs that are under way; asked again as new ones start.
     now : callable
         A clock that never goes back.
+    pause : callable
+        Waits for so many seconds.
 
     Attributes
     ----------
@@ -41,9 +46,14 @@ class Vigil:
         The jobs that were under way when it looked last.
     """
 
-    def __init__(self, find: Callable[[], Crew], now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        find: Callable[[], Crew],
+        now: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
         self._find = find
-        self._now = now
+        self._now, self._pause = now, pause
         self.crew = find()
         self._id = uuid.uuid4().hex[:12]
         self._count = 0
@@ -82,6 +92,8 @@ class Vigil:
             asks = inquiries.read(stage)
             if asks.watch == watch:  # else somebody else watches
                 inquiries.tell(stage, asks.without(watch))
+        if self._stages:
+            self._pause(PARTING)
         inquiries.forget_vitals(inquiries.vitals())
 
     def _tell(self) -> None:

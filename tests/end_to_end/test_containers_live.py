@@ -23,6 +23,7 @@ from dask_knot.aws.session import AwsSession
 from dask_knot.aws.shell import TOOLS
 from dask_knot.aws.stack import up
 from dask_knot.cli.main import knot
+from tests.end_to_end.conftest import until
 from tests.end_to_end.containers import SMALL, account, machine, open_aws, settings
 from tests.rig.machine import Rig
 
@@ -77,6 +78,23 @@ def test_a_container_is_looked_into_and_entered(docker: KnotCluster) -> None:
         assert there.stdout.split() == [job, "True"]
         again = shell(job, "--run", docker.name, "--", "sh", "-c", "exit 3")
         assert again.returncode == 3, again.stderr
+        future.release()
+
+
+def test_a_container_whose_task_holds_the_lock_is_found_all_the_same(docker: KnotCluster) -> None:
+    def hold_the_lock() -> None:
+        import re
+
+        re.match(r"(a+)+$", "a" * 40 + "b")
+
+    with Client(docker) as client:
+        future = client.submit(hold_the_lock, key="hold-1")
+        job = until(
+            lambda: next((row.job_id for row in docker.jobs if row.counts.get("RUNNING")), "")
+        )
+        assert "in hold_the_lock" in run("stacks", "hold-1", "--run", docker.name)
+        there = shell(job, "--run", docker.name, "--", "sh", "-c", "echo $AWS_BATCH_JOB_ID")
+        assert there.stdout.split() == [job], there.stderr
         future.release()
 
 

@@ -109,9 +109,11 @@ def test_the_environment_is_for_its_user_only_and_never_in_the_store(
     file = Path(answer.private)
     assert file.stat().st_mode & 0o777 == 0o600
     assert "hush-hush" in file.read_text()
-    file.unlink()
     for name in scene.store.list(""):
         assert b"hush-hush" not in bytes(scene.store.get(name)), name
+    with scene.witness:  # at the end of its job
+        pass
+    assert not file.exists()
 
 
 def test_it_tells_how_it_fares_as_long_as_somebody_watches(scene: Scene) -> None:

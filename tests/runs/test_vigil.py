@@ -23,14 +23,28 @@ def run(tmp_path: Path) -> Run:
     return Run(Store(tmp_path / "store"), "run")
 
 
+class Late(AskedChild):
+    """A child that tells once more than it should."""
+
+    def __init__(self, run: Run, shard: ShardId, vitals: Vitals) -> None:
+        super().__init__(run, shard)
+        self._vitals = vitals
+
+    def look(self) -> None:
+        """Tell."""
+        self.run.inquiries.tell_vitals(self.shard, self._vitals)
+
+
 def test_jobs_tell_as_soon_as_they_have_looked(run: Run, tmp_path: Path) -> None:
     time = Time([AskedChild(run, shard, "load-1") for shard in SHARDS])
-    vigil = Vigil(lambda: crew(run, SHARDS), time.now)
+    vigil = Vigil(lambda: crew(run, SHARDS), time.now, time.pause)
     assert vigil.look() == []
     time.pause(1)
     signs = vigil.look()
     assert {sign.shard for sign in signs} == {*SHARDS}
     assert {sign.vitals.tasks[0].key for sign in signs} == {"load-1"}
+    late = run.inquiries.vitals()
+    time.children = [Late(run, SHARDS[0], late[SHARDS[0]])]  # it had read what is taken back
     vigil.close()
     assert left(tmp_path / "store") == []
 
@@ -38,7 +52,7 @@ def test_jobs_tell_as_soon_as_they_have_looked(run: Run, tmp_path: Path) -> None
 def test_what_others_have_left_is_not_told(run: Run) -> None:
     run.inquiries.tell_vitals(SHARDS[0], Vitals("old", 9, "job", "host", 1, 0.5, 1, 2))
     time = Time()
-    vigil = Vigil(lambda: crew(run, SHARDS), time.now)
+    vigil = Vigil(lambda: crew(run, SHARDS), time.now, time.pause)
     assert vigil.look() == []
     time.pause(1)
     assert vigil.look() == []
@@ -55,7 +69,7 @@ def test_new_jobs_are_looked_for_and_asked(run: Run, is_near: bool) -> None:
     def find() -> Crew:
         return crew(run, list(there))
 
-    vigil = Vigil(find, time.now)
+    vigil = Vigil(find, time.now, time.pause)
     vigil.look()
     there.append(SHARDS[1])
     time.pause((NEAR if is_near else FAR) - 0.5)
@@ -68,7 +82,7 @@ def test_new_jobs_are_looked_for_and_asked(run: Run, is_near: bool) -> None:
 
 def test_who_ends_leaves_the_others_watching(run: Run) -> None:
     time = Time()
-    first, second = (Vigil(lambda: crew(run, SHARDS), time.now) for _ in range(2))
+    first, second = (Vigil(lambda: crew(run, SHARDS), time.now, time.pause) for _ in range(2))
     first.look()
     second.look()
     watch = run.inquiries.read(FIRST).watch
