@@ -21,6 +21,7 @@ IN_RIG = {
     "end_to_end/test_containers.py": "containers",
     "end_to_end/test_containers_calls.py": "containers",
     "end_to_end/test_containers_closing.py": "containers",
+    "end_to_end/test_containers_cost.py": "containers",
     "end_to_end/test_containers_images.py": "containers",
     "end_to_end/test_containers_left.py": "accounts",
     "end_to_end/test_containers_live.py": "containers",

@@ -10,10 +10,12 @@ from threading import Lock
 from dask_knot.batch.attempts import AttemptBook, Child
 from dask_knot.batch.rules import JobStatus
 from dask_knot.batch.service import JobService, StageJob
+from dask_knot.planning import Resources
 from dask_knot.prices.bill import Bill, bill_of
-from dask_knot.prices.money import Money
+from dask_knot.prices.money import NOTHING, Money
 from dask_knot.prices.pricelist import PriceList
 from dask_knot.prices.shelf import stocked
+from dask_knot.prices.tariff import Tariff
 from dask_knot.run.machine import LOCAL, UNKNOWN, Machine
 from dask_knot.run.run import Run
 from dask_knot.runs.attendance import Attendance
@@ -21,7 +23,8 @@ from dask_knot.runs.costing import CostedJob, Costing
 from dask_knot.session.engines import Engine
 from dask_knot.tracking.events import ManifestFound
 
-#: What is shown while jobs run is added up again after so many seconds.
+#: What is shown while jobs run is added up again after so many seconds, or as many for each
+#: thousand attempts: that takes 30 ms, perhaps of the event loop.
 FRESH = 1.0
 
 
@@ -53,7 +56,9 @@ class Spending:
         self._client = engine.client
         self._service = service
         self._run = run
-        self._is_parallel = engine.settings.cores > 1
+        self._is_parallel = engine.settings.cores > 1  # else tasks follow each other
+        self._market = engine.market
+        self._size = engine.settings
         self._is_here = engine.market is None
         self._region = engine.market.region if engine.market is not None else ""
         self._is_stored_there = run.store_url.startswith("s3://")
@@ -91,21 +96,30 @@ class Spending:
     def so_far(self) -> Bill:
         """Add up what is known without asking anybody: what jobs have told when they committed.
 
-        Cheap, and up to a second old.
+        Cheap, and up to a second old, or one for each thousand attempts.
         """
         with self._lock:
             now, changes = self._epoch(), self._attendance.changes
             if self._latest is not None:
                 as_of, made, bill = self._latest
-                if as_of == changes or 0 <= now - made < FRESH:
+                if as_of == changes or 0 <= now - made < FRESH * max(1, bill.attempts / 1000):
                     return bill
             bill = self._add_up(self._ended())
             self._latest = changes, now, bill
             return bill
 
     def spent(self) -> Money:
-        """Give the sum of `so_far`, but for what has no price that is known."""
-        return self.so_far().known
+        """Give the sum of `so_far` for a budget.
+
+        What nobody knows the machine of counts as what jobs of this session's size may run on.
+        """
+        bill = self.so_far()
+        hours = sum(bill.unknown.values())
+        if not hours or self._market is None:
+            return bill.known
+        size = Resources(self._size.cores, self._size.memory, self._size.gpus)
+        hour = Tariff(self._prices(), self._market).full(size)
+        return bill.known + (NOTHING if hour.is_unknown else hour * (hours / size.vcpus))
 
     def words(self) -> str:
         """Say the sum of `so_far`; nothing where jobs cost nothing."""

@@ -377,6 +377,26 @@ def test_what_was_spent_so_far_asks_nobody(tmp_path: Path) -> None:
     assert spending.spent().low == pytest.approx(exact.low), "it is known meanwhile"
 
 
+def test_a_budget_counts_unknown_machines_as_those_that_there_may_be(tmp_path: Path) -> None:
+    # Half an hour of 1 vCPU on m5.large, an hour where nobody knows.
+    jobs = [Recorded([[(0, 1800)]]), Recorded([[(0, 3600)]])]
+    left = [
+        Left(0, M5, [("inc", 0, 1800)]),
+        Left(0, Machine("ip"), [("inc", 0, 3600)], stage=1),
+    ]
+    market = Market(REGION, ("on-demand",), types=("m5.large", "r5.large"))
+    replay = Replay(History(jobs, left), tmp_path)
+    known = 0.5 * 0.096 * 0.5
+    assert replay.spending.so_far().known == Money(known)
+    replay.spending._market = market
+    spent = replay.spending.spent()
+    # The larger share of each is its vCPUs: jobs of this session have 1, and 4 GiB at most.
+    assert spent.low > known
+    assert spent.high >= known + 0.5 * 0.126
+    replay.spending._market = Market("mars", ("on-demand",))
+    assert replay.spending.spent() == Money(known), "nobody knows prices there either"
+
+
 def test_it_is_added_up_once_a_second_at_most(tmp_path: Path) -> None:
     replay = Replay(one_job(M5, 600), tmp_path)
     first = replay.spending.so_far()

@@ -1,0 +1,83 @@
+"""What jobs on the emulated AWS did cost: real containers find out where they run."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+import pytest
+from click.testing import CliRunner
+from distributed import Client
+
+from dask_knot import KnotCluster
+from dask_knot.cli.main import knot
+from dask_knot.prices.shelf import packaged
+from tests.end_to_end.containers import account, machine, open_aws, settings
+from tests.rig.machine import Rig
+
+__all__ = ["account", "machine", "open_aws", "settings"]
+
+pytestmark = pytest.mark.timeout(300)
+
+TOLD = {
+    "instance-type": "m5.large",
+    "placement/availability-zone": "us-east-1a",
+    "instance-life-cycle": "on-demand",
+}
+
+
+class Instance(BaseHTTPRequestHandler):
+    """An instance that tells containers what it is."""
+
+    def do_PUT(self) -> None:
+        self._say("token")
+
+    def do_GET(self) -> None:
+        self._say(TOLD[self.path.removeprefix("/latest/meta-data/")])
+
+    def _say(self, text: str) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, format: str, *arguments: object) -> None: ...
+
+
+@pytest.fixture
+def instance(machine: Rig) -> Iterator[str]:
+    """Serve the metadata of an instance where containers reach the emulated AWS."""
+    host = urlsplit(machine.environment["AWS_ENDPOINT_URL"]).hostname
+    with ThreadingHTTPServer(("", 0), Instance) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http://{host}:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_containers_find_out_what_they_cost(
+    open_aws: Callable[..., KnotCluster], instance: str
+) -> None:
+    environment = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": instance}
+    cluster = open_aws(name="paid", environment=environment)
+    with Client(cluster) as client:
+        client.gather(client.map(time.sleep, [1.0, 1.1, 1.2], pure=False))
+        bill = cluster.cost()
+        price = packaged().instance("m5.large", "us-east-1")
+        assert price is not None
+        # 1 of 2 vCPUs; 400 MiB are less of its memory.
+        assert not bill.unknown, str(bill)
+        assert bill.jobs.low == pytest.approx(0.5 * price.low * bill.seconds / 3600)
+        assert bill.jobs.is_exact
+        assert bill.seconds > bill.task_seconds["sleep"] > 3.2
+        assert bill.idle_seconds > 0
+        assert bill.store.low > 0
+        assert "USD" in repr(cluster.jobs).splitlines()[-1]
+    cluster.close()
+    shown = CliRunner().invoke(knot, ["show", "paid", "--cost", "--engine", "aws"])
+    assert shown.exit_code == 0, shown.output
+    (line,) = (line for line in shown.output.splitlines() if line.startswith("jobs  "))
+    assert f"{bill.jobs} (" in line
