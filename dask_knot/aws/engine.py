@@ -85,7 +85,7 @@ class AwsEngine:
         jobs = max(1, sum(sizes) // settings.cores) if sizes else JOBS
         self.settings = replace(settings, jobs=settings.jobs or jobs)
         self._most_vcpus = float(max(sizes)) if sizes else math.inf
-        self.market = _market(environments, outputs, session.region)
+        self.market = market(environments, outputs, session.region)
         region = {"AWS_REGION": session.region, "AWS_DEFAULT_REGION": session.region}
         self.template = JobTemplate(
             name=settings.name,
@@ -208,7 +208,7 @@ def _platform(environments: Sequence[Description], outputs: StackOutputs) -> str
     return FARGATE if outputs.is_fargate else EC2
 
 
-def _market(environments: Sequence[Description], outputs: StackOutputs, region: str) -> Market:
+def market(environments: Sequence[Description], outputs: StackOutputs, region: str) -> Market:
     """Tell where jobs run, as far as it decides what they cost."""
     resources = [one.get("computeResources", {}) for one in environments]
     kinds = [LIFECYCLES[one["type"]] for one in resources if one.get("type") in LIFECYCLES]

@@ -33,8 +33,9 @@ async def foresee_plan(session: Session, sent: SentGraph) -> PlanDrawing:
     prior = None if opened.work is None else _prior_work(opened, opened.work, request)
     limits = None if request is None else request.limits
     drawn = outline(plan, set(opened.graph.wanted), sizes, limits)
-    money = session.purse.lines(plan)
-    return PlanDrawing(Estimate(drawn, session.slots, known, money), prior)
+    money, cost = session.purse.lines(plan), session.purse.cost(plan)
+    estimate = Estimate(drawn, session.slots, known, money, cost.money if cost else None)
+    return PlanDrawing(estimate, prior)
 
 
 def _prior_work(opened: OpenedGraph, work: GraphDigests, request: PlanRequest | None) -> PriorWork:

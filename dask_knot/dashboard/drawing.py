@@ -64,6 +64,8 @@ class PlanDrawing:
         then nobody knows the most.
     known : mapping of str to str
         Where it is known from how long tasks take, by their prefix.
+    money : Money or None
+        What it costs, from `low` to `high` dollars; None where nothing costs anything.
     reasons : tuple of str
         Why it was cut where it was.
     why : Lines
@@ -77,6 +79,7 @@ class PlanDrawing:
         self.stages = outline.stages
         self.flows = outline.flows
         self.reasons = outline.reasons
+        self.money = estimate.cost
         self.best = outline.best
         self.worst = outline.worst
         self.known = {prefix: source.value for prefix, source in estimate.known.items()}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from dask_knot.planning.outline import Outline
 from dask_knot.plural import duration, many
+from dask_knot.prices.money import Money
 from dask_knot.tracking.durations import KnownFrom
 
 #: Prefixes that are named of each source.
@@ -28,12 +29,15 @@ class Estimate:
         Where it is known from how long tasks take, by their prefix; the others are unknown.
     money : sequence of str
         What it costs, in words; nothing where nothing costs anything.
+    cost : Money, optional
+        The same in dollars.
     """
 
     outline: Outline
     slots: int
     sources: Mapping[str, KnownFrom] = field(default_factory=dict)
     money: Sequence[str] = ()
+    cost: Money | None = None
 
     @property
     def known(self) -> dict[str, KnownFrom]:
@@ -46,7 +50,7 @@ class Estimate:
         tasks = self._tasks()
         if not tasks:
             return []
-        lines = [f"time: {self._time(sum(tasks.values()))}"]
+        lines = [f"time: {self._time(sum(tasks.values()))}", *self.money]
         known = self.known
         said = [
             f"{_names(p for p in known if known[p] is source)} ({source.value})"
@@ -58,7 +62,7 @@ class Estimate:
         unknown = [prefix for prefix in tasks if prefix not in known]
         if unknown:
             lines.append(f"not known: {_names(unknown)} (nothing is assumed: {_WIDE})")
-        return [*lines, *self.money]
+        return lines
 
     def _tasks(self) -> dict[str, int]:
         tasks: dict[str, int] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from dask_knot.aws.engine import AwsEngine
+from dask_knot.aws.engine import AwsEngine, market
 from dask_knot.aws.outputs import StackOutputs
 from dask_knot.aws.session import AwsSession, open_aws_session
 from dask_knot.batch.request import job_definition
@@ -18,6 +18,7 @@ from dask_knot.batch.service import JobService
 from dask_knot.errors import AwsError, ConfigurationError, EngineError
 from dask_knot.local.schema import check_parameters
 from dask_knot.planning import Resources, Shard, Stage
+from dask_knot.prices.tariff import Market
 from dask_knot.run.names import StageId
 from dask_knot.settings.settings import resolve
 
@@ -99,6 +100,36 @@ def account() -> Iterator[Account]:
     with mock_aws(config={"batch": {"use_docker": False}}):
         yield Account(open_aws_session(region=REGION))
     patch.undo()
+
+
+def test_what_decides_what_jobs_cost(account: Account) -> None:
+    assert account.engine().market == Market(REGION, ("on-demand",), "amd64", ("optimal",))
+    assert account.engine(queue="lab-fargate").market.lifecycles == ("fargate",)
+    arm = account.engine(replace(OUTPUTS, architecture="arm64"))
+    assert arm.market.architecture == "arm64"
+
+
+@pytest.mark.parametrize(
+    ("environments", "lifecycles", "types"),
+    [
+        ([{"type": "EC2"}, {"type": "SPOT"}], ("on-demand", "spot"), ("optimal",)),
+        (
+            [{"type": "SPOT", "instanceTypes": ["c6i", "m6i.large"]}],
+            ("spot",),
+            ("c6i", "m6i.large"),
+        ),
+        ([{"type": "FARGATE_SPOT"}], ("fargate-spot",), ("optimal",)),
+        # Where Batch doesn't say it, it is what the stack was made for.
+        ([{}], ("spot",), ("optimal",)),
+        ([], ("spot",), ("optimal",)),
+    ],
+)
+def test_how_machines_are_paid_for(
+    environments: list[Any], lifecycles: tuple[str, ...], types: tuple[str, ...]
+) -> None:
+    described = [{"computeResources": one} for one in environments]
+    found = market(described, replace(OUTPUTS, platform="spot"), REGION)
+    assert found == Market(REGION, lifecycles, "amd64", types)
 
 
 def test_as_many_jobs_as_the_queue_has_room_for(account: Account) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from dask_knot.dashboard.drawing import PlanDrawing
 from dask_knot.dashboard.estimate import Estimate
 from dask_knot.planning import Resources
 from dask_knot.planning.outline import Outline, StageOutline
 from dask_knot.plural import duration
+from dask_knot.prices.money import Money
 from dask_knot.tracking.durations import KnownFrom
 
 
@@ -78,3 +80,9 @@ def test_long_lists_are_cut() -> None:
 
 def test_of_no_tasks_there_is_nothing_to_say() -> None:
     assert Estimate(Outline((), (), ()), 8).lines == []
+
+
+def test_money_is_said_after_time() -> None:
+    estimate = Estimate(outline({"a": 1}, 1), 8, money=["money: 1.00 USD"], cost=Money(1))
+    assert estimate.lines[1] == "money: 1.00 USD"
+    assert PlanDrawing(estimate).money == Money(1)
