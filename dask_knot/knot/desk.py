@@ -64,7 +64,7 @@ class MapDesk:
         name = record.name
         future = MapFuture(name, self._read)
         work = MapWork(name, function.func, starmap, variables)
-        feeder = Feeder(self._host, work, future, items.check)
+        feeder = Feeder(self._host, work, future, items)
         with self._lock:
             self._futures[name] = future
             self._open[name] = _OpenMap(record, future, feeder)
@@ -75,7 +75,7 @@ class MapDesk:
         self._host.listen(name, future.take)
         if self._bars is not None:
             self._bars.begin(name, lambda: future.counts)
-        feeder.start(iter(items.items))
+        feeder.start()
         return future
 
     def future(self, name: str) -> MapFuture | None:
@@ -138,7 +138,7 @@ class MapDesk:
         maps = run.record.maps
         session = one.record.session
         names = run.names
-        taken = future.places_outside(lambda place: names.session_of_data(place.name) == session)
+        taken = future.places_outside(lambda name: names.session_of_data(name) == session)
         if len(taken):
             maps.write_taken(one.record.number, taken)
         error = "" if future.broken is None else str(future.broken)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 from dask_knot.errors import EngineError, InternalError
+from dask_knot.knot.blocks import blocks, read_ahead
 from dask_knot.knot.future import MapFuture
 from dask_knot.knot.host import SessionHost
-from dask_knot.knot.items import ItemCheck, MapWork, blocks
+from dask_knot.knot.items import MapItems, MapWork
 
 logger = logging.getLogger(__name__)
 
@@ -27,23 +26,23 @@ class Feeder:
         What is done with each item.
     future : MapFuture
         Is told of items, and of the end of them.
-    check : ItemCheck or None
-        Looks at items; None: all of them were looked at.
+    items : MapItems
+        The items.
     """
 
     def __init__(
-        self, host: SessionHost, work: MapWork, future: MapFuture, check: ItemCheck | None
+        self, host: SessionHost, work: MapWork, future: MapFuture, items: MapItems
     ) -> None:
         self._host = host
         self._work = work
         self._future = future
-        self._check = check
+        self._items = items
         self._thread: threading.Thread | None = None
 
-    def start(self, items: Iterator[Any]) -> None:
+    def start(self) -> None:
         """Begin to read, in a thread that may wait for the user's iterable for ever."""
         name = f"dask-knot-{self._work.name}"
-        self._thread = threading.Thread(target=self._feed, args=(items,), name=name, daemon=True)
+        self._thread = threading.Thread(target=self._feed, name=name, daemon=True)
         self._thread.start()
 
     def wait(self, timeout: float) -> bool:
@@ -53,10 +52,10 @@ class Feeder:
             return not self._thread.is_alive()
         return True
 
-    def _feed(self, items: Iterator[Any]) -> None:
+    def _feed(self) -> None:
         error: BaseException | None = None
         try:
-            self._submit_all(items)
+            self._submit_all()
         except EngineError:  # it is closed: whoever did that has told the future
             return
         except Exception as raised:
@@ -65,11 +64,12 @@ class Feeder:
         with suppress(EngineError):
             self._host.soon(self._future.take, ())  # it may have been the last that was missing
 
-    def _submit_all(self, items: Iterator[Any]) -> None:
+    def _submit_all(self) -> None:
         number = 0
-        for block in blocks(items):
-            if self._check is not None:
-                self._check.check(block, number)
+        check, items = self._items.check, self._items.items
+        for block in blocks(items) if check is None else read_ahead(iter(items)):
+            if check is not None:
+                check.check(block, number)
             graph = self._host.open(self._work.tasks(block, number), self._work.variables)
             if not self._future.expect(len(block)):
                 return

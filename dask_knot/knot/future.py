@@ -13,7 +13,6 @@ from typing import Any
 from dask.typing import Key
 
 from dask_knot.knot.landings import Landed, Landings, ReadPlaces
-from dask_knot.run.manifest import Place
 from dask_knot.run.maps import PlaceTable
 from dask_knot.session.hooks import Outcome
 
@@ -100,7 +99,7 @@ class MapFuture(concurrent.futures.Future):  # type: ignore[type-arg]
             super().result(timeout)
         with self._news:
             if self._values is None:
-                self._values = [one.value for one in self._landings.read(range(self._expected))]
+                self._values = self._landings.values(self._expected)
             return list(self._values)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
@@ -221,10 +220,12 @@ class MapFuture(concurrent.futures.Future):  # type: ignore[type-arg]
     def open_keys(self) -> list[Key]:
         """The keys of items without an outcome."""
         with self._news:
+            if len(self._landings.order) == self._expected:
+                return []
             return [(self.name, n) for n in range(self._expected) if not self._landings.has(n)]
 
-    def places_outside(self, is_own: Callable[[Place], bool]) -> PlaceTable:
-        """Give the places of values that others have made."""
+    def places_outside(self, is_own: Callable[[str], bool]) -> PlaceTable:
+        """Give the places of values in other objects than our own."""
         return self._landings.places_outside(is_own)
 
     def settle(self) -> None:

@@ -27,6 +27,7 @@ from dask_knot.session.opening import open_session
 from dask_knot.session.process import hear_signals, open_here
 from dask_knot.session.session import Session
 from dask_knot.settings.settings import Settings
+from dask_knot.task.items import ItemTask
 from dask_knot.task.variables import TaskWithVariables
 from dask_knot.tracking import events
 
@@ -97,17 +98,13 @@ class SessionHost:
                 self._said.add(reason)
                 logger.info("%r and its like are computed anew each time: %s", refusal.key, reason)
         graph = opened.graph
+        light = {key: ItemTask.of(node) for key, node in graph.tasks.items()}
         settings = session.settings
-        if not variables and (settings.cores == 1 or settings.processes):
-            return graph
         # Without any as well, where threads of one job may run tasks of several maps.
-        with_variables = {
-            key: TaskWithVariables(node, variables).task() if key in tasks else node
-            for key, node in graph.tasks.items()
-        }
-        salt = repr(sorted(variables.items())).encode() if variables else b""
-        digests = {key: digest(one + salt) if salt else one for key, one in graph.digests.items()}
-        return replace(graph, tasks=with_variables, digests=digests)
+        if variables or (settings.cores > 1 and not settings.processes):
+            for key in tasks:
+                light[key] = TaskWithVariables(light[key], variables).task()
+        return replace(graph, tasks=light, digests=_salted(graph.digests, variables))
 
     def submit(self, graph: events.Graph) -> None:
         """Compute a graph; its outcomes go to who listens; in any thread but that of the loop.
@@ -236,6 +233,14 @@ class SessionHost:
         if jobs is not None:
             self._most[name] = jobs
         self.session.resize(min([self._jobs, *self._most.values()]))
+
+
+def _salted(digests: Mapping[Key, bytes], variables: Mapping[str, str]) -> Mapping[Key, bytes]:
+    """Make the digests of work that is done with other variables others."""
+    if not variables:
+        return digests
+    salt = repr(sorted(variables.items())).encode()
+    return {key: digest(one + salt) for key, one in digests.items()}
 
 
 def _first_part(outcome: Outcome) -> Any:

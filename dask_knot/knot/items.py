@@ -1,13 +1,11 @@
-"""The items of a map: whether its function can take them, and their way into blocks."""
+"""The items of a map: what is done with each, and whether its function can take them."""
 
 from __future__ import annotations
 
 import inspect
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 from dask.typing import Key
@@ -16,10 +14,6 @@ from dask_knot.errors import ItemsError, PicklingError
 from dask_knot.internals import DataNode, GraphNode, Task, TaskRef
 from dask_knot.run import codec
 
-#: Items that are made tasks at once, at first and at most: what is asked for first begins soon.
-FIRST, MOST = 64, 10_000
-#: Where reading items takes its time, a block has those of so many seconds.
-BLOCK_SECONDS = 0.1
 #: Any pickle takes these.
 _SIMPLE = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _NODES = (GraphNode, TaskRef)
@@ -162,39 +156,6 @@ class MapItems:
         items = given if isinstance(given, range | tuple) else list(given)
         check.check(items[:1] if isinstance(items, range) else items)
         return cls(items, len(items), None)
-
-
-def blocks(items: Iterator[Any]) -> Iterator[list[Any]]:
-    """Read items in blocks, which become larger; what was read before an error comes first.
-
-    Raises
-    ------
-    ItemsError
-        If the iterable raises; that is the cause.
-    """
-    size, count = FIRST, 0
-    while True:
-        block: list[Any] = []
-        raised: BaseException | None = None
-        began = time.monotonic()
-        try:
-            for item in islice(items, size):
-                block.append(item)
-                if time.monotonic() - began > BLOCK_SECONDS:
-                    break
-        except BaseException as error:  # it is the user's own code, and its end that of the items
-            raised = error
-        count += len(block)
-        if block:
-            yield block
-        if raised is not None:
-            raise ItemsError(
-                f"the items of this map end after {count:,}: what they are read from raised "
-                f"{type(raised).__name__}: {raised}. What was computed of them stays"
-            ) from raised
-        if not block:
-            return
-        size = min(2 * size, MOST)
 
 
 def _has_items(item: Any) -> bool:

@@ -148,11 +148,13 @@ class KnotJob:
         Raises
         ------
         ConfigurationError
-            If it is of another session.
+            If it runs in another session.
         """
+        if self.done:
+            return
         if self._future is None:
             raise ConfigurationError(
-                f"{self.name} is of an earlier session: `dask knot cancel {self._ledger.run.name}` "
+                f"{self.name} is of another session: `dask knot cancel {self._ledger.run.name}` "
                 "ends all jobs of the knot"
             )
         self._future.cancel()

@@ -90,13 +90,22 @@ class Landings:
                 self._errors[number] = one.failure if is_kept else None
             self.order.append(number)
 
-    def places_outside(self, is_own: Callable[[Place], bool]) -> PlaceTable:
-        """Give the places of values that others have made."""
-        found = PlaceTable()
-        for number, place in self._places.items():
-            if not is_own(place):
-                found.put(number, place)
-        return found
+    def places_outside(self, is_own: Callable[[str], bool]) -> PlaceTable:
+        """Give the places of values in other objects than our own."""
+        return self._places.outside(is_own)
+
+    def values(self, count: int) -> list[Any]:
+        """Read the values of the first items, all of which have one."""
+        values: list[Any] = []
+        for start in range(0, count, TOGETHER):
+            places = {
+                (self._name, n): place
+                for n in range(start, min(count, start + TOGETHER))
+                if (place := self._places.get(n)) is not None
+            }
+            found = self._read(places)
+            values += [found[key] for key in places]
+        return values
 
     def read(self, numbers: Sequence[int]) -> Iterator[Landed]:
         """Read the outcomes of items that have one, in that order."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import zlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from dask_knot.errors import CorruptObjectError, MissingObjectError
@@ -112,6 +112,16 @@ class PlaceTable:
             return None
         name = self._names[self._which[number]]
         return Place(name, self._offsets[number], self._lengths[number])
+
+    def outside(self, is_own: Callable[[str], bool]) -> PlaceTable:
+        """Give what is in other objects than our own, by the names of these."""
+        found = PlaceTable()
+        others = {which for which, name in enumerate(self._names) if not is_own(name)}
+        if others:
+            for number, place in self.items():
+                if self._which[number] in others:
+                    found.put(number, place)
+        return found
 
     def items(self) -> Iterator[tuple[int, Place]]:
         """Give all that is known."""
