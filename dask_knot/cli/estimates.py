@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -31,13 +35,28 @@ def estimate(script: str, arguments: tuple[str, ...], sample: int) -> None:
     Knot. Of what it has asked for by then a few tasks of each kind are tried; the answer is
     printed, and the script ends there.
     """
+    rehearse(script, arguments, sample)
+
+
+def rehearse(script: str, arguments: Sequence[str] = (), sample: int = 3) -> dict[str, float]:
+    """Run a script up to its first computation, which is estimated; give the numbers of that.
+
+    Raises
+    ------
+    click.ClickException
+        If it computes nothing, or fails.
+    """
     say(f"running {script} up to its first computation …")
-    from dask_knot.run.exits import ESTIMATED
+    from dask_knot.run.exits import ESTIMATED, ESTIMATED_IN
 
     command = [sys.executable, script, *arguments]
-    ended = subprocess.run(command, env={**os.environ, VARIABLE: str(sample)}, check=False)
-    if ended.returncode == ESTIMATED:
-        return
+    with tempfile.TemporaryDirectory(prefix="dask-knot-") as folder:
+        file = Path(folder) / "estimated.json"
+        variables = {**os.environ, VARIABLE: str(sample), ESTIMATED_IN: str(file)}
+        ended = subprocess.run(command, env=variables, check=False)
+        if ended.returncode == ESTIMATED:
+            numbers: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
+            return numbers
     if ended.returncode == 0:
         raise click.ClickException(f"{script} ended, and has computed nothing with dask_knot")
     raise click.ClickException(

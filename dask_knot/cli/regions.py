@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from dask_knot.cli.estimates import rehearse
 from dask_knot.cli.flags import run_options
 from dask_knot.cli.prices import UNKNOWN, open_session
 from dask_knot.cli.runs import open_depot, open_observer
@@ -28,11 +30,17 @@ MEMORY = 2 * 2**30
 
 
 @click.command()
-@click.option("--for", "model", default=None, metavar="RUN", help="Work as that of a named run.")
+@click.option(
+    "--for",
+    "model",
+    default=None,
+    metavar="SCRIPT|RUN",
+    help="Work of a script, or of a named run.",
+)
 @click.option("--vcpus", default=None, type=float, help="vCPUs of a job; 1 unless --for says it.")
 @click.option("--memory", default=None, help="Memory of a job; 2 GiB a vCPU unless --for says it.")
 @click.option("--hours", default=None, type=float, help="Hours of all jobs together; 1 likewise.")
-@click.option("--jobs", default=100, show_default=True, help="Jobs at once, on Spot.")
+@click.option("--jobs", default=None, type=int, help="Jobs at once, on Spot; 100 likewise.")
 @click.option(
     "--architecture",
     default="amd64",
@@ -49,9 +57,10 @@ def regions(
 ) -> None:
     """Compare what the same work costs in regions: on demand, on Spot, on Fargate.
 
-    The work is that of a named RUN, or is given in numbers. AWS is asked for the Spot prices of the
-    last seven days, and how likely there is Spot for so many jobs at once (from 1 to 10). What it
-    may not be asked is said.
+    The work is that of a SCRIPT, of which a few tasks are tried (as `dask knot estimate` does), or
+    of a named RUN, or is given in numbers. AWS is asked for the Spot prices of the last seven days,
+    and how likely there is Spot for so many jobs at once (from 1 to 10). What it may not be asked
+    is said.
     """
     from dask_knot.prices.comparison import HEADS, places, types_of
     from dask_knot.prices.pricelist import PriceList
@@ -76,11 +85,25 @@ def regions(
 
 
 def _work_of(
-    place: Mapping[str, str | None], run: str | None, given: Mapping[str, Any]
+    place: Mapping[str, str | None], model: str | None, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Find the size of the jobs of a run, and their hours; what was given counts all the same."""
-    if run is None:
+    """Find the size of the jobs of a run or a script, and their hours; what was given counts."""
+    if model is None:
         return {}
+    found = _of_script(model) if Path(model).is_file() else _of_run(place, model)
+    return {name: value for name, value in found.items() if given[name] is None}
+
+
+def _of_script(script: str) -> dict[str, Any]:
+    numbers = rehearse(script)
+    if not numbers:
+        raise ConfigurationError(
+            f"of {script} nothing could be estimated: give --vcpus, --memory and --hours"
+        )
+    return {**numbers, "memory": f"{numbers['memory']:.0f} B"}
+
+
+def _of_run(place: Mapping[str, str | None], run: str) -> dict[str, Any]:
     from dask_knot.runs.show import portrait
 
     say(f"looking at run {run} …")
@@ -89,12 +112,12 @@ def _work_of(
     if found.bill is None or not stages or not found.bill.seconds:
         raise ConfigurationError(f"no job of run {run} has run yet: give --vcpus and --hours")
     memory = max((stage.memory or 0) for stage in stages)
-    measured = {
+    return {
         "vcpus": max(stage.vcpus for stage in stages),
         "memory": f"{memory} B" if memory else None,
         "hours": found.bill.seconds / 3600,
+        "jobs": max(len(stage.sizes) for stage in stages),
     }
-    return {name: value for name, value in measured.items() if given[name] is None}
 
 
 def _wanted(work: Mapping[str, Any]) -> WantedWork:
@@ -104,12 +127,13 @@ def _wanted(work: Mapping[str, Any]) -> WantedWork:
 
     vcpus = 1.0 if work["vcpus"] is None else work["vcpus"]
     hours = 1.0 if work["hours"] is None else work["hours"]
-    if not (vcpus > 0 and hours > 0 and work["jobs"] > 0):
+    jobs = 100 if work["jobs"] is None else work["jobs"]
+    if not (vcpus > 0 and hours > 0 and jobs > 0):
         raise ConfigurationError("--vcpus, --hours and --jobs should be above 0")
     memory = checks.memory("--memory", work["memory"]) or int(vcpus * MEMORY)
     types = _listed(work["instance_types"]) or ("optimal",)
     size = Resources(vcpus=vcpus, memory=memory)
-    return WantedWork(size, hours, work["jobs"], work["architecture"], types)
+    return WantedWork(size, hours, jobs, work["architecture"], types)
 
 
 def _listed(text: str) -> tuple[str, ...]:

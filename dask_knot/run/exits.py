@@ -42,3 +42,5 @@ def exit_code(error: BaseException) -> int:
 
 #: Not of a job: of a client whose work was estimated instead of computed.
 ESTIMATED = 64
+#: The variable that names a file for the numbers of the estimate, where somebody goes on with them.
+ESTIMATED_IN = "KNOT_ESTIMATED_IN"

@@ -8,14 +8,17 @@ the script would have done with results, it does nothing with values that aren't
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 from dask.typing import Key
 
-from dask_knot.run.exits import ESTIMATED
+from dask_knot.estimates.forecast import Forecast
+from dask_knot.run.exits import ESTIMATED, ESTIMATED_IN
 from dask_knot.session.forecasting import forecast_of
 from dask_knot.session.opening import open_session
 from dask_knot.session.session import Session
@@ -65,7 +68,9 @@ class Rehearsal(Session):
     async def _tell(self) -> None:
         code = 1
         try:
-            print(await forecast_of(self, together(self._graphs), self.sample))  # noqa: T201
+            forecast = await forecast_of(self, together(self._graphs), self.sample)
+            print(forecast)  # noqa: T201
+            note(forecast, os.environ.get(ESTIMATED_IN))
             code = ESTIMATED
         except Exception as error:
             print(f"it can't be estimated: {error}", file=sys.stderr)  # noqa: T201
@@ -78,6 +83,19 @@ class Rehearsal(Session):
     def _end(self) -> None:
         self.let_go() if self.settings.is_named else self.end_jobs()
         self.end()
+
+
+def note(forecast: Forecast, file: str | None) -> None:
+    """Write down the numbers of an estimate for the command that goes on with them, if one does."""
+    size = forecast.sizes.get(forecast.optimize)
+    if file and size is not None and forecast.seconds is not None:
+        numbers = {
+            "vcpus": size.cores,
+            "memory": size.memory,
+            "hours": forecast.vcpu_seconds / size.cores / 3600,
+            "jobs": forecast.jobs,
+        }
+        Path(file).write_text(json.dumps(numbers))
 
 
 def open_as_configured(settings: Settings) -> Session:

@@ -119,6 +119,28 @@ def test_few_types_have_no_placement_scores(monkeypatch: pytest.MonkeyPatch) -> 
     assert "us-east-1  0.0" in text
 
 
+SCRIPT = """
+from dask.distributed import Client
+from dask_knot import KnotCluster
+
+if __name__ == "__main__":
+    with KnotCluster(jobs=1, memory="1 GiB", dashboard_address=None) as cluster:
+        with Client(cluster) as client:
+            client.gather(client.map(str, range(20)))
+"""
+
+
+def test_regions_are_compared_for_a_script(tmp_path: Path) -> None:
+    script = tmp_path / "work.py"
+    script.write_text(SCRIPT)
+    text = good("regions", "--no-ask", "--regions", "us-east-1", "--for", str(script))
+    assert "h of jobs with 1 vCPU and " in text
+    assert "for 1 h of jobs" not in text
+    script.write_text("")
+    result = run("regions", "--no-ask", "--for", str(script))
+    assert "ended, and has computed nothing with dask_knot" in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
