@@ -29,7 +29,7 @@ from dask._expr import Expr, FinalizeCompute, HLGExpr, LLGExpr
 from dask._task_spec import Alias, DataNode, Dict, GraphNode, List, NestedContainer, Task, TaskRef
 from dask._task_spec import Tuple as TupleNode
 from dask.base import collections_to_expr
-from dask.context import thread_state
+from dask.context import thread_state as thread_state  # for who asks what a thread runs
 from dask.typing import Key
 from distributed import Client, Future, Scheduler, Worker, threadpoolexecutor
 from distributed.client import FutureState
@@ -84,8 +84,7 @@ def culled(tasks: dict[Key, GraphNode], keys: Collection[Key]) -> dict[Key, Grap
 def named(key: Key, node: GraphNode) -> GraphNode:
     """Give a node the name under which its graph holds it.
 
-    Dask lets a node be called anything: an alias as its target is, a container None, and one node
-    may stand under several names.
+    Dask calls an alias as its target, a container None; one node may stand under several names.
     """
     if node.key is key or node.key == key:
         return node

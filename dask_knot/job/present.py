@@ -1,44 +1,30 @@
-"""The tasks that this process runs at the moment: each thread notes its own.
+"""The tasks that this process runs at the moment, by thread: as Dask's functions are told of them.
 
-A process of a job's pool also writes it where the job can read it, as it can't be asked: its only
-thread may be in the midst of a task that doesn't let any other run.
+A thread that runs tasks registers once; a task costs nothing more. A process of a job's pool also
+writes down which one it runs, where the job can read it, as it can't be asked: its only thread may
+be in the midst of a task that doesn't let any other run.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from threading import get_ident
-from typing import NamedTuple
+from typing import Any
 
 from dask.typing import Key
 
+from dask_knot.internals import thread_state
 from dask_knot.run.asks import PresentTask, printed
 
-
-class Begun(NamedTuple):
-    """A task that a thread has begun, and when (seconds of the epoch)."""
-
-    key: Key
-    start: float
-
-
-_begun: dict[int, Begun] = {}
+_threads: dict[int, Mapping[str, Any]] = {}
 _write: Callable[[str, float], None] | None = None
 
 
-def begin(key: Key, start: float) -> None:
-    """Note that this thread begins a task."""
-    _begun[get_ident()] = Begun(key, start)
-    if _write is not None:
-        _write(printed(key), start)
-
-
-def end() -> None:
-    """Note that this thread runs no task any more."""
-    _begun.pop(get_ident(), None)
-    if _write is not None:
-        _write("", 0.0)
+def register() -> None:
+    """Let others know what this thread runs from now on."""
+    _threads[get_ident()] = vars(thread_state)
 
 
 def write_with(write: Callable[[str, float], None]) -> None:
@@ -47,8 +33,27 @@ def write_with(write: Callable[[str, float], None]) -> None:
     _write = write
 
 
+@contextmanager
+def written_down(key: Key) -> Iterator[None]:
+    """Write down that this process runs a task, as long as it does."""
+    if _write is not None:
+        _write(printed(key), time.time())
+    try:
+        yield
+    finally:
+        if _write is not None:
+            _write("", 0.0)
+
+
 def by_thread() -> dict[int, PresentTask]:
     """Tell what runs, by thread: the longest first."""
     now = time.time()
-    there = sorted(_begun.copy().items(), key=lambda item: item[1].start)
-    return {id: PresentTask(printed(one.key), max(now - one.start, 0.0)) for id, one in there}
+    found = {}
+    for id, notes in _threads.copy().items():
+        key, start = notes.get("key", _NOTHING), notes.get("start_time")
+        if key is not _NOTHING and start is not None:
+            found[id] = PresentTask(printed(key), max(now - start, 0.0))
+    return dict(sorted(found.items(), key=lambda item: -item[1].seconds))
+
+
+_NOTHING = object()

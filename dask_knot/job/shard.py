@@ -14,6 +14,7 @@ from dask.typing import Key
 
 from dask_knot.collector import paused_collector
 from dask_knot.internals import GraphNode
+from dask_knot.job import present
 from dask_knot.job.agenda import Agenda
 from dask_knot.job.attempts import NOTHING, EarlierParts, is_twin, read_parts, without_committed
 from dask_knot.job.console import Printout
@@ -31,6 +32,7 @@ from dask_knot.run.orders import Claimant
 from dask_knot.run.run import Run
 from dask_knot.run.work import Options, ShardWork, decode
 from dask_knot.task.context import enter, here, unpickling
+from dask_knot.task.worker import JobWorker
 
 
 class Bench(NamedTuple):
@@ -135,6 +137,12 @@ def _fetch_and_run(agenda: Agenda, inputs: Inputs, bench: Bench) -> None:
         inputs.close()
 
 
+def _enter(worker: JobWorker) -> None:
+    """Make a thread ready for tasks."""
+    enter(worker)
+    present.register()
+
+
 def _first_use(agenda: Agenda, inputs: Inputs) -> list[Key]:
     order: dict[Key, None] = {}
     for node in agenda.kept_first():
@@ -156,5 +164,5 @@ def _run(tasks: Sequence[GraphNode], bench: Bench) -> None:
         if cores <= 1:
             run_in_order(tasks, shelf, sink, printed)
         else:
-            with ThreadPoolExecutor(cores, "dask-knot-task", enter, (here(),)) as executor:
+            with ThreadPoolExecutor(cores, "dask-knot-task", _enter, (here(),)) as executor:
                 run_at_once(tasks, shelf, sink, Pool(executor, cores, processes=False))

@@ -43,7 +43,6 @@ def run_task(node: GraphNode, values: ValuesByKey, printed: Printout | None = No
         printed.clear()
     start = time.time()
     begin_task(node.key, start)  # for whoever asks Dask
-    present.begin(node.key, start)  # and for who asks the job
     keep_nested_work_here()
     open_copies()
     try:
@@ -57,7 +56,6 @@ def run_task(node: GraphNode, values: ValuesByKey, printed: Printout | None = No
     finally:
         drop_copies()
         end_task()
-        present.end()
     return TaskOutcome(value, start, time.time())
 
 
@@ -66,7 +64,8 @@ def run_pickled(data: bytes) -> bytes:
     with unpickling():
         node, values = pickle.loads(data)
     broken = fault()
-    ended = run_task(node, values) if broken is None else _not_run(fail(broken, node.key))
+    with present.written_down(node.key):
+        ended = run_task(node, values) if broken is None else _not_run(fail(broken, node.key))
     try:
         return bytes(scripts.dumps(ended))
     except (Exception, SystemExit) as error:  # pickling runs user code: anything may come out
@@ -158,6 +157,7 @@ def run_in_order(
     tasks: Iterable[GraphNode], shelf: Shelf, sink: Sink, printed: Printout | None
 ) -> None:
     """Run tasks one after another, in the order in which they stand; none that is given up."""
+    present.register()
     for node in tasks:
         if not sink.begin(node.key):
             continue

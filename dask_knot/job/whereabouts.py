@@ -7,9 +7,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
+from itertools import dropwhile
 
 import psutil
 
+from dask_knot.internals import TASK_FILE
 from dask_knot.job import present
 from dask_knot.run.asks import MOST_STACKS, PresentTask, plain
 from dask_knot.run.trace import stacks_of, task_of
@@ -61,8 +63,11 @@ def _of_threads() -> Iterator[str]:
 
 def _of_task(lines: list[str]) -> list[str]:
     """Leave out of a stack what called the task: that is the same for all."""
-    ours = [number for number, line in enumerate(lines) if _CALL in line]
-    return lines[ours[-1] + 1 :] or lines if ours else lines
+    calling = next((number for number, line in enumerate(lines) if _CALL in line), None)
+    if calling is None:
+        return lines
+    own = dropwhile(lambda line: _CALL in line or TASK_FILE in line, lines[calling:])
+    return [*own] or lines
 
 
 def _of_processes() -> Iterator[str]:

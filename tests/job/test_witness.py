@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dask_knot.errors import StoreError
+from dask_knot.internals import begin_task, end_task
 from dask_knot.job import present, witness
 from dask_knot.job.parts import Interest
 from dask_knot.job.whereabouts import stacks_here, tasks_here
@@ -89,11 +90,12 @@ def test_who_is_not_meant_says_only_what_it_runs_and_that_where_it_costs_nothing
 def test_a_key_that_comes_later_is_found(scene: Scene) -> None:
     scene.ask("load-1")
     scene.witness.look()
-    present.begin("load-1", time.time() - 5)
+    present.register()
+    begin_task("load-1", time.time() - 5)
     try:
         scene.witness.look()
     finally:
-        present.end()
+        end_task()
     (answer,) = scene.run.inquiries.answers("q").values()
     assert [task.key for task in answer.tasks] == ["load-1"]
     assert answer.stacks.startswith("task load-1 for 5.")
