@@ -12,6 +12,7 @@ from dask_knot.planning import Limits, Resources
 from dask_knot.run.run import Run
 from dask_knot.run.work import Options
 from dask_knot.runs.machine import own_info
+from dask_knot.session.autosize import automatic_memory, with_cores
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.company import join_company, look_around
 from dask_knot.session.constants import StoredConstants
@@ -67,6 +68,10 @@ def open_session(settings: Settings, tasks_per_shard: int | None = None) -> Sess
     """
     engine = open_engine(settings)
     try:
+        chosen = with_cores(engine)
+        if chosen.cores != settings.cores:
+            engine.close()
+            engine = open_engine(chosen)
         return session_on(engine, tasks_per_shard=tasks_per_shard)
     except BaseException:
         engine.close()
@@ -107,6 +112,7 @@ def session_on(
     spending = Spending(engine, service, run, epoch=clockwork.epoch)
     purse = open_purse(settings, size, engine.market, tracker.open_shards, spending.spent)
     tracker.memory.allow(allowance_of(engine))
+    tracker.memory.automatic = automatic_memory(engine)
     values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))
     options = Options(
         settings.cores,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from dask.utils import key_split
+
 from dask_knot.errors import MissingObjectError
 from dask_knot.run.manifest import Kind, Output
 from dask_knot.tracking import adoption, events, gathering
@@ -30,6 +34,7 @@ def submit(state: TrackerState, event: events.GraphSubmitted, now: float) -> Non
     if state.is_idle and now - state.inflow.last > QUIET:
         state.since, state.earlier = state.plans, EarlierTally()
     state.durations.meet(event.graph.marks)
+    _choose_memory(state, event.graph)
     missing = []
     for key in event.graph.wanted:
         record = state.keys.get(key)
@@ -39,6 +44,19 @@ def submit(state: TrackerState, event: events.GraphSubmitted, now: float) -> Non
             missing.append(record)
     if missing:
         gathering.gather(state, missing, now)
+
+
+def _choose_memory(state: TrackerState, graph: events.Graph) -> None:
+    """Choose the memory of jobs for what is planned from now on, if that is to be chosen."""
+    automatic = state.memory.automatic
+    if automatic is None:
+        return
+    prefixes = {*graph.marks} or {key_split(key) for key in graph.tasks.keys() - graph.literals}
+    memory, why = automatic.choose(state.durations.peaks, prefixes)
+    if state.drafts and state.default.memory is not None:
+        memory = max(memory, state.default.memory)  # others wait to be planned with it
+    state.default = replace(state.default, memory=memory)
+    state.actions += automatic.news(why)
 
 
 def take(state: TrackerState, event: events.GraphTaken, now: float) -> None:

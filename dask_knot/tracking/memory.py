@@ -18,6 +18,7 @@ from dask.typing import Key
 from dask.utils import key_split
 
 from dask_knot.planning import Resources
+from dask_knot.tracking.automatic import AutomaticMemory
 from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.durations import Durations, PrefixAndCode
 
@@ -77,10 +78,13 @@ class MemoryNeeds:
     ----------
     allowance : Allowance
         How much they may be given.
+    automatic : AutomaticMemory or None
+        Chooses what is asked for, where the user leaves that to us.
     """
 
     def __init__(self) -> None:
         self.allowance = Allowance()
+        self.automatic: AutomaticMemory | None = None
         self._seen: dict[PrefixAndCode, int] = {}
         self._recalled: dict[PrefixAndCode, int] = {}
         # What tasks ran with that had run out of less; what was too little.
@@ -96,6 +100,7 @@ class MemoryNeeds:
         other = copy(self)
         for name in ("_seen", "_recalled", "_enough", "_short"):
             setattr(other, name, dict(getattr(self, name)))
+        other.automatic = None if self.automatic is None else self.automatic.copy()
         return other
 
     @property
