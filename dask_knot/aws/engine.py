@@ -93,7 +93,8 @@ class AwsEngine:
             image=image,
             environment={
                 **region,
-                **_lifecycles(environments),
+                # It decides their price, and they may not be able to find out.
+                "KNOT_LIFECYCLES": " ".join(_lifecycles(environments)),
                 **environment,
                 **settings.environment,
             },
@@ -192,14 +193,6 @@ def _sizes(environments: Sequence[Description]) -> list[int]:
     return [int(size) for size in sizes if size is not None]
 
 
-def _lifecycles(environments: Sequence[Description]) -> dict[str, str]:
-    """Tell jobs on Fargate whether it is Spot: they can't find out, and it decides their price."""
-    kinds = {str(one.get("computeResources", {}).get("type", "")) for one in environments}
-    if not kinds or not all(kind.startswith(FARGATE) for kind in kinds):
-        return {}
-    return {"KNOT_LIFECYCLES": " ".join(sorted(kinds)).lower().replace("_", "-")}
-
-
 def _platform(environments: Sequence[Description], outputs: StackOutputs) -> str:
     kinds = [str(one.get("computeResources", {}).get("type", "")) for one in environments]
     known = [kind for kind in kinds if kind]
@@ -208,14 +201,19 @@ def _platform(environments: Sequence[Description], outputs: StackOutputs) -> str
     return FARGATE if outputs.is_fargate else EC2
 
 
+def _lifecycles(environments: Sequence[Description]) -> tuple[str, ...]:
+    """Name the lifecycles of machines that a queue may use, as far as it says so."""
+    kinds = (str(one.get("computeResources", {}).get("type", "")) for one in environments)
+    return tuple(dict.fromkeys(LIFECYCLES[kind] for kind in kinds if kind in LIFECYCLES))
+
+
 def market(environments: Sequence[Description], outputs: StackOutputs, region: str) -> Market:
     """Tell where jobs run, as far as it decides what they cost."""
     resources = [one.get("computeResources", {}) for one in environments]
-    kinds = [LIFECYCLES[one["type"]] for one in resources if one.get("type") in LIFECYCLES]
     types = [str(name) for one in resources for name in one.get("instanceTypes", ())]
     return Market(
         region,
-        tuple(dict.fromkeys(kinds)) or (PLATFORMS[outputs.platform],),
+        _lifecycles(environments) or (PLATFORMS[outputs.platform],),
         outputs.architecture,
         tuple(dict.fromkeys(types)) or ("optimal",),
     )

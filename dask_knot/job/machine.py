@@ -1,19 +1,22 @@
 """Finds out on which machine a job runs: what it costs depends on that.
 
-On AWS the ECS agent tells where a container runs, and the instance itself what it is. Either may
-refuse: a container may be one hop too far from the instance's metadata, or its owner may have
-closed them. Then it isn't known; nothing waits for an answer, and nothing is guessed.
+Containers often don't reach the metadata of their instance, from which they could take its role:
+in the stacks of `dask knot up` they don't. Its firmware tells the type as well, the ECS agent tells
+the zone, and the client which lifecycles the machines of its queue have. What nobody tells isn't
+known; nothing waits for an answer, and nothing is guessed.
 """
 
 from __future__ import annotations
 
 import json
 import platform
+import re
 import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from dask_knot.run.machine import FARGATE, LIFECYCLES, LOCAL, UNKNOWN, Machine
@@ -27,6 +30,8 @@ PATIENCE = 1.0
 _MOST_BYTES = 2**20
 #: As AWS calls them.
 _ARCHITECTURES = {"aarch64": "arm64", "amd64": "x86_64"}
+#: Names of instance types; older machines have their hypervisor's instead.
+_TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", re.ASCII)
 #: What asking raises where nobody answers, or says what makes no sense.
 _SILENCE = (OSError, HTTPException, ValueError, TypeError, AttributeError)
 
@@ -60,21 +65,35 @@ class JobSite:
             ask.start()
 
     def _ask(self, environment: Mapping[str, str]) -> None:
-        found = look_up(environment)
-        known = {name: value for name, value in found._asdict().items() if value}
-        self.machine = self.machine._replace(**known)
+        self.machine = _joined(look_up(environment), self.machine)
 
 
-def look_up(environment: Mapping[str, str]) -> Machine:
+def look_up(environment: Mapping[str, str], root: Path = Path("/")) -> Machine:
     """Ask AWS where a job runs; blocks for some seconds at most."""
     task = _task(environment)
-    zone = str(task.get("AvailabilityZone") or "")
-    if task.get("LaunchType") == "FARGATE":
-        # The agent doesn't tell Spot from on demand: the client knows what its queue has.
-        possible = environment.get("KNOT_LIFECYCLES", "").split()
-        lifecycle = possible[0] if len(possible) == 1 and possible[0] in LIFECYCLES else ""
-        return Machine(type=FARGATE, zone=zone, lifecycle=lifecycle)
-    return _instance(environment, zone)
+    possible = environment.get("KNOT_LIFECYCLES", "").split()
+    lifecycle = possible[0] if len(possible) == 1 and possible[0] in LIFECYCLES else ""
+    known = Machine(zone=str(task.get("AvailabilityZone") or ""), lifecycle=lifecycle)
+    is_fargate = environment.get("AWS_EXECUTION_ENV") == "AWS_ECS_FARGATE"
+    if is_fargate or task.get("LaunchType") == "FARGATE":
+        return known._replace(type=FARGATE)
+    return _joined(_instance(environment), known._replace(type=_type_of_firmware(root)))
+
+
+def _joined(told: Machine, known: Machine) -> Machine:
+    return Machine(*(new or old for new, old in zip(told, known, strict=True)))
+
+
+def _type_of_firmware(root: Path) -> str:
+    """Read the type of an instance where the kernel shows what its firmware says: on Nitro."""
+    folder = root / "sys/class/dmi/id"
+    with suppress(OSError, ValueError):
+        vendor, name = (
+            (folder / one).read_text().strip() for one in ("sys_vendor", "product_name")
+        )
+        if vendor == "Amazon EC2" and _TYPE.fullmatch(name):
+            return name
+    return ""
 
 
 def _is_on_aws(environment: Mapping[str, str]) -> bool:
@@ -96,10 +115,10 @@ def _task(environment: Mapping[str, str]) -> Mapping[str, object]:
     return {}
 
 
-def _instance(environment: Mapping[str, str], zone: str) -> Machine:
+def _instance(environment: Mapping[str, str]) -> Machine:
     """Ask the instance what it is."""
     if environment.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
-        return UNKNOWN._replace(zone=zone)
+        return UNKNOWN
     is_ipv6 = environment.get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "").lower() == "ipv6"
     default = INSTANCE_IPV6 if is_ipv6 else INSTANCE
     base = environment.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or default
@@ -114,7 +133,7 @@ def _instance(environment: Mapping[str, str], zone: str) -> Machine:
             told[name] = _answer(f"{base}/meta-data/{name}", "GET", headers).strip()
     return Machine(
         type=told.get("instance-type", ""),
-        zone=told.get("placement/availability-zone", zone),
+        zone=told.get("placement/availability-zone", ""),
         lifecycle=told.get("instance-life-cycle", ""),
     )
 

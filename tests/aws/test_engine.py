@@ -171,6 +171,7 @@ def test_a_definition_on_ec2(account: Account) -> None:
     assert {entry["name"]: entry["value"] for entry in container["environment"]} == {
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
+        "KNOT_LIFECYCLES": "on-demand",
         "OMP_NUM_THREADS": "2",
         "A": "1",
     }

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,8 @@ from dask_knot.job.machine import JobSite, look_up
 from dask_knot.run.machine import LOCAL, Machine
 
 TOKEN = "a token"
+#: Where no kernel shows a firmware.
+NOWHERE = Path("/dev/null")
 INSTANCE = {
     "instance-type": "m5.large",
     "placement/availability-zone": "us-east-1b",
@@ -95,17 +98,61 @@ def metadata() -> Iterator[Metadata]:
 def test_an_instance_says_what_it_is(metadata: Metadata, lifecycle: str, has_tokens: bool) -> None:
     metadata.gives_tokens = metadata.wants_tokens = has_tokens
     metadata.instance["instance-life-cycle"] = lifecycle
-    assert look_up(metadata.environment()) == Machine("", "m5.large", "us-east-1b", lifecycle)
+    assert look_up(metadata.environment(), NOWHERE) == Machine(
+        "", "m5.large", "us-east-1b", lifecycle
+    )
 
 
-def test_the_task_tells_the_zone_where_the_instance_refuses(metadata: Metadata) -> None:
+@pytest.fixture
+def nitro(tmp_path: Path) -> Path:
+    """Make a root of files, in which the kernel shows the firmware of an instance."""
+    write_firmware(tmp_path, "Amazon EC2", "c7g.16xlarge")
+    return tmp_path
+
+
+def write_firmware(root: Path, vendor: str, name: str) -> None:
+    folder = root / "sys/class/dmi/id"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sys_vendor").write_text(f"{vendor}\n")
+    (folder / "product_name").write_text(f"{name}\n")
+
+
+def test_an_instance_that_refuses_is_known_all_the_same(metadata: Metadata, nitro: Path) -> None:
+    """So are those of `dask knot up`: the metadata are one hop too far for containers."""
     metadata.gives_tokens = False
     metadata.task = {"LaunchType": "EC2", "AvailabilityZone": "eu-west-3c"}
-    assert look_up(metadata.environment()) == Machine(zone="eu-west-3c")
-    disabled = metadata.environment(AWS_EC2_METADATA_DISABLED="true")
+    known = Machine("", "c7g.16xlarge", "eu-west-3c", "spot")
+    assert look_up(metadata.environment(KNOT_LIFECYCLES="spot"), nitro) == known
+    either = metadata.environment(KNOT_LIFECYCLES="spot on-demand")
+    assert look_up(either, nitro) == known._replace(lifecycle="")
     metadata.asked.clear()
-    assert look_up(disabled) == Machine(zone="eu-west-3c")
+    disabled = metadata.environment(AWS_EC2_METADATA_DISABLED="true", KNOT_LIFECYCLES="spot")
+    assert look_up(disabled, nitro) == known
     assert metadata.asked == ["/v4/abc/task"]
+
+
+def test_what_an_instance_says_is_believed_first(metadata: Metadata, nitro: Path) -> None:
+    found = look_up(metadata.environment(KNOT_LIFECYCLES="on-demand"), nitro)
+    assert found == Machine("", "m5.large", "us-east-1b", "spot")
+
+
+@pytest.mark.parametrize(
+    ("vendor", "name", "type"),
+    [
+        ("Amazon EC2", "u-6tb1.metal", "u-6tb1.metal"),
+        ("Amazon EC2", "m7i-flex.large", "m7i-flex.large"),
+        ("Xen", "HVM domU", ""),
+        ("Amazon EC2", "Not Specified", ""),
+        ("LENOVO", "t3.micro", ""),
+        ("Amazon EC2", "", ""),
+    ],
+)
+def test_only_firmware_of_ec2_is_believed(
+    metadata: Metadata, tmp_path: Path, vendor: str, name: str, type: str
+) -> None:
+    write_firmware(tmp_path, vendor, name)
+    closed = metadata.environment(AWS_EC2_METADATA_DISABLED="true")
+    assert look_up(closed, tmp_path) == Machine(type=type)
 
 
 @pytest.mark.parametrize(
@@ -119,18 +166,21 @@ def test_the_task_tells_the_zone_where_the_instance_refuses(metadata: Metadata) 
     ],
 )
 def test_fargate_has_the_lifecycle_that_its_queue_has(
-    metadata: Metadata, said: str, lifecycle: str
+    metadata: Metadata, nitro: Path, said: str, lifecycle: str
 ) -> None:
     metadata.task = {"LaunchType": "FARGATE", "AvailabilityZone": "us-west-2a"}
-    found = look_up(metadata.environment(KNOT_LIFECYCLES=said))
+    found = look_up(metadata.environment(KNOT_LIFECYCLES=said), nitro)
     assert found == Machine("", "fargate", "us-west-2a", lifecycle)
     assert metadata.asked == ["/v4/abc/task"], "there is no instance"
+    metadata.task = None
+    silent = metadata.environment(KNOT_LIFECYCLES=said, AWS_EXECUTION_ENV="AWS_ECS_FARGATE")
+    assert look_up(silent, nitro) == found._replace(zone="")
 
 
 @pytest.mark.parametrize("task", ["no json", "[1]", "null", "{}"])
 def test_nonsense_of_the_agent_is_no_answer(metadata: Metadata, task: str) -> None:
     metadata.task = task
-    assert look_up(metadata.environment()).type == "m5.large"
+    assert look_up(metadata.environment(), NOWHERE).type == "m5.large"
 
 
 def test_nobody_there_is_unknown(metadata: Metadata) -> None:
@@ -140,9 +190,15 @@ def test_nobody_there_is_unknown(metadata: Metadata) -> None:
         "AWS_EC2_METADATA_SERVICE_ENDPOINT": nobody,
         "ECS_CONTAINER_METADATA_URI_V4": nobody,
     }
-    assert look_up(environment) == Machine()
-    assert look_up({**environment, "AWS_EC2_METADATA_SERVICE_ENDPOINT": "nonsense"}) == Machine()
-    assert look_up({**environment, "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://x:no"}) == Machine()
+    assert look_up(environment, NOWHERE) == Machine()
+    assert (
+        look_up({**environment, "AWS_EC2_METADATA_SERVICE_ENDPOINT": "nonsense"}, NOWHERE)
+        == Machine()
+    )
+    assert (
+        look_up({**environment, "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://x:no"}, NOWHERE)
+        == Machine()
+    )
 
 
 def test_an_answer_that_does_not_come_is_given_up(
@@ -151,7 +207,7 @@ def test_an_answer_that_does_not_come_is_given_up(
     monkeypatch.setattr(machine, "PATIENCE", 0.05)
     metadata.gate.clear()
     start = time.monotonic()
-    assert look_up(metadata.environment()) == Machine()
+    assert look_up(metadata.environment(), NOWHERE) == Machine()
     assert time.monotonic() - start < 5
 
 
