@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -60,6 +63,43 @@ def test_heat_prints_small_residuals(project: Path) -> None:
     cells = [row.split() for row in rows]
     assert [(row[0], row[1]) for row in cells] == [("8", "10"), ("5", "5"), ("5", "12")]
     assert all(float(row[3]) <= 1e-8 for row in cells)
+
+
+@pytest.mark.parametrize("example", ["heat"], indirect=True)
+def test_heat_draws_what_it_measures(example: ModuleType, project: Path, tmp_path: Path) -> None:
+    options = ["--figure", str(tmp_path), "--constraints", "4", "--sides", "5"]
+    said = printed(project, "heat", *options)
+    rows = re.findall(r"^(dask_knot|LocalCluster) +(\d) +(\d+) +\d+\.\d\d$", said, re.MULTILINE)
+    assert sorted(rows) == [
+        ("LocalCluster", "4", "10"),
+        ("LocalCluster", "5", "5"),
+        ("dask_knot", "4", "10"),
+        ("dask_knot", "5", "5"),
+    ]
+    assert ("Lithops isn't installed" in said) == (find_spec("lithops") is None)
+    for number in (2, 3):
+        assert (tmp_path / f"heat-figure-{number}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("example", ["heat"], indirect=True)
+def test_heat_leaves_out_what_is_only_in_the_repository(
+    example: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    known = example.of_the_repository()
+    assert {name.partition(" (")[0] for name in known} <= example.LOOKS.keys()
+    assert known["Cloudknot, custom (published)"][1][175] == 400.223
+    assert known["dask_knot (simulated)"][0].keys() == {4, 16, 64, 256, 1024, 4096}
+    monkeypatch.setattr(example, "__file__", str(tmp_path / "here" / "heat.py"))
+    assert example.of_the_repository() == {}
+    assert "isn't here" in capsys.readouterr().out
+
+
+def test_heat_refuses_a_figure_of_nothing(project: Path) -> None:
+    with pytest.raises(AssertionError, match="a figure needs 4 constraints"):
+        printed(project, "heat", "--figure", "nowhere", "--constraints", "3")
 
 
 def test_pipeline_prints_the_warmest_station(project: Path) -> None:

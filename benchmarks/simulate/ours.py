@@ -92,6 +92,7 @@ class SimulatedEngine:
     largest = Resources(64, 2**38)
     is_here = False
     jobs_stay = True
+    market = None  # what it costs is counted by the simulation itself
     store_url = URL
     market = None  # what it costs is counted by the simulation itself
 
