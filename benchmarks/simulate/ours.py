@@ -94,7 +94,6 @@ class SimulatedEngine:
     jobs_stay = True
     market = None  # what it costs is counted by the simulation itself
     store_url = URL
-    market = None  # what it costs is counted by the simulation itself
 
     def __init__(self, settings: Settings, batch: SimulatedBatch, store: SimulatedStore) -> None:
         self.settings = settings
