@@ -16,10 +16,10 @@ from dask_knot.job import present
 from dask_knot.run.asks import MOST_STACKS, PresentTask, plain
 from dask_knot.run.trace import stacks_of, task_of
 
-#: Threads of the job's own, which nobody asks about.
+#: Threads of the job's own, which nobody asks about, unless they run tasks.
 _OWN = "dask-knot-"
-#: But for those of its pool, which run tasks.
-_POOL = "dask-knot-task"
+#: The folder of what stands in the stack of the job's main thread.
+_JOB = os.path.join("dask_knot", "job", "")
 #: The file whose frame calls a task.
 _CALL = os.path.join("dask_knot", "task", "subgraphs.py")
 #: So many threads are told of at most: those that run tasks, and then the others.
@@ -37,28 +37,29 @@ def stacks_here(text: str = "") -> str:
 
     Before these are those that run the keys that a text means.
     """
-    parts = sorted([*_of_threads(), *_of_processes()], key=lambda part: not _is_of(part, text))
-    return "\n".join(parts)[:MOST_STACKS]
+    in_processes = [*_of_processes()]
+    parts = [*_of_threads(bool(in_processes)), *in_processes]
+    return "\n".join(sorted(parts, key=lambda part: not _is_of(part, text)))[:MOST_STACKS]
 
 
-def _of_threads() -> Iterator[str]:
+def _of_threads(has_processes: bool) -> Iterator[str]:
     tasks, frames = present.by_thread(), sys._current_frames()
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    order = [*(id for id in tasks if id in frames), *(id for id in frames if id not in tasks)]
-    own = 0
-    for id in order[:_MOST_THREADS]:
-        name = names.get(id, f"thread {id}")
-        if id not in tasks and name.startswith(_OWN) and not name.startswith(_POOL):
-            own += 1
-            continue
-        lines = traceback.format_stack(frames[id])
+    there = [*(id for id in tasks if id in frames), *(id for id in frames if id not in tasks)]
+    for id in there[:_MOST_THREADS]:
+        name, lines = names.get(id, str(id)), traceback.format_stack(frames[id])
         if id in tasks:
             yield f"{headline(tasks[id])} in thread {name!r}\n" + "".join(_of_task(lines))
-        else:
+        elif not (name.startswith(_OWN) or ((tasks or has_processes) and _waits(lines))):
             yield f"thread {name!r}\n" + "".join(lines)
-    left = len(order) - _MOST_THREADS
+    left = len(there) - _MOST_THREADS
     if left > 0:
         yield f"and {left} more threads\n"
+
+
+def _waits(lines: list[str]) -> bool:
+    """Tell whether a stack is of the job's main thread, which waits for tasks that run."""
+    return any(_JOB in line for line in lines)
 
 
 def _of_task(lines: list[str]) -> list[str]:
