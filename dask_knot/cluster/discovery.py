@@ -100,8 +100,11 @@ def open_clusters() -> dict[str, str]:
 
 def open_premises() -> list[Premises]:
     """Tell where the jobs of all open clusters are."""
-    told = (notice.get("premises") for notice in _notices())
-    return list(dict.fromkeys(Premises(**one) for one in told if one))
+    found = dict[Premises, None]()
+    for notice in _notices():
+        with contextlib.suppress(KeyError, TypeError):  # another version has written it
+            found[Premises(**notice["premises"])] = None
+    return list(found)
 
 
 def _notices() -> Iterator[dict[str, Any]]:

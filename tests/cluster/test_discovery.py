@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from dask_knot.cluster.discovery import announce, open_clusters, withdraw
+from dask_knot.cluster.discovery import (
+    Premises,
+    announce,
+    open_clusters,
+    open_premises,
+    withdraw,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +74,19 @@ def test_where_nothing_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
     assert announce("study", "tcp://127.0.0.1:1") is None
     assert open_clusters() == {}
+
+
+def test_it_is_told_where_the_jobs_of_open_clusters_are() -> None:
+    premises = Premises("study", "file:///store", "aws", True, stack="lab")
+    paths = [announce("study", f"tcp://127.0.0.1:{port}", premises) for port in (1, 2)]
+    paths.append(announce("old", "tcp://127.0.0.1:3"))  # as older versions do
+    assert open_premises() == [premises]
+    assert paths[0] is not None
+    told = json.loads(paths[0].read_text())
+    told["premises"]["of-a-newer-version"] = 1
+    paths[0].write_text(json.dumps(told))
+    assert open_premises() == [premises]
+    for path in paths:
+        assert path is not None
+        withdraw(path)
+    assert open_premises() == []
