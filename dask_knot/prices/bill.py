@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from html import escape
 
 from dask_knot.plural import many
 from dask_knot.prices.attempt import HOUR, PaidAttempt, hourly, remarks, why_unknown
@@ -22,7 +23,7 @@ from dask_knot.prices.pricelist import PriceList
 WRITES, READS = ("put", "list", "part"), ("get", "head")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Bill:
     """What jobs did cost.
 
@@ -102,6 +103,13 @@ class Bill:
     def __str__(self) -> str:
         width = max(len(name) for name, _ in self.rows())
         return "\n".join(f"{name.ljust(width)}  {text}".rstrip() for name, text in self.rows())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        cells = ((escape(name).replace("  ", "&emsp;"), escape(text)) for name, text in self.rows())
+        rows = (f"<tr><th>{name}</th><td>{text}</td></tr>" for name, text in cells)
+        return f"<table>{''.join(rows)}</table>"
 
 
 def bill_of(

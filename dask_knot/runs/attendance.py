@@ -42,9 +42,10 @@ class Attended:
         known = zip(manifest.machine, self.machine, strict=True)
         self.machine = Machine(*(new or old for new, old in known))
         self.started = manifest.started or self.started
-        self.requests |= Counter(manifest.requests)  # each tells of all since the start
-        for prefix, work in manifest.work.items():
-            self.work[prefix] = self.work.get(prefix, 0.0) + work.seconds
+        # Both are replaced, never changed: whoever adds them up does so in another thread.
+        self.requests = self.requests | Counter(manifest.requests)  # of all since the start
+        more = {p: self.work.get(p, 0.0) + work.seconds for p, work in manifest.work.items()}
+        self.work = {**self.work, **more}
         times = array("d", manifest.times)
         if times:
             before = self.stopped
