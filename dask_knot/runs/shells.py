@@ -13,11 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dask_knot.errors import ConfigurationError, EngineError
+from dask_knot.errors import ConfigurationError, EngineError, StoreError
 from dask_knot.run.asks import Answer, Wanted
 from dask_knot.run.names import ShardId
 from dask_knot.run.trace import TracedJob
 from dask_knot.runs.inquiry import Crew, ask, meant
+from dask_knot.runs.keys import find_key
+from dask_knot.runs.lines import making
+from dask_knot.runs.overview import read_record
 from dask_knot.runs.stacks import nobody, silent_jobs
 
 #: What Docker's containers of jobs are labelled with: the child's id, and its attempt.
@@ -110,6 +113,8 @@ def _find(crews: Sequence[Crew], text: str) -> Addressee:
             told += [task.key for answer in answers.values() for task in answer.tasks]
             there = [_answered(crew, answer) for answer in meant(text, answers).values()]
             there = there or [*_silent(crew, text, answers)]
+            for id in () if there else _recorded(crew, text):
+                there = [*_by_id(crew, id), *_silent(crew, id, answers)]
         if len(there) == 1:
             return there[0]
         if there:
@@ -126,6 +131,18 @@ def _by_id(crew: Crew, text: str) -> Iterator[Addressee]:
                 yield Addressee(crew, text, child.partition("/")[2])
     if crew.engine == "aws" and crew.depot.jobs is not None and _is_job_id(text):
         yield Addressee(crew, text)
+
+
+def _recorded(crew: Crew, text: str) -> Iterator[str]:
+    """Name the job that makes a key, as the record of a named run says: it may not answer."""
+    with suppress(ConfigurationError, StoreError):
+        view = read_record(crew.depot, crew.run.name)
+        shard = making(view, find_key(text, (key for plan in view.plans for key in plan.keys)))
+        id = view.ids.get(shard.stage)
+        if id and shard in crew.shards:
+            (plan,) = [plan for plan in view.plans if plan.number == shard.stage.plan]
+            is_array = len(plan.stages[shard.stage.stage].outputs) > 1
+            yield f"{id}:{shard.index}" if is_array else id
 
 
 def _is_job_id(text: str) -> bool:

@@ -20,9 +20,11 @@ from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 from dask_knot.runs import shells
+from dask_knot.runs.depot import Words, find_runs
 from dask_knot.runs.inquiry import Crew
 from dask_knot.runs.shells import CONTAINER_SHELL, enter
 from tests.runs.asked import crew
+from tests.runs.stores import MadeRun
 
 SHARD, OTHER = ShardId(StageId(0, 0), 0), ShardId(StageId(0, 0), 1)
 HERE = platform.node()
@@ -160,3 +162,18 @@ def test_aws_that_can_not_be_asked_is_told(tmp_path: Path, answering: Answering)
     answering(answer())
     with pytest.raises(EngineError, match="AWS can't be asked"):
         enter(jobs(tmp_path, "aws"), "load-1", [], False)
+
+
+def test_a_job_that_does_not_answer_is_found_by_the_record_of_a_named_run(
+    tmp_path: Path, answering: Answering, docker: Path
+) -> None:
+    made = MadeRun(tmp_path / "store", "climate", "docker")
+    made.open(is_alive=True)
+    made.plan(0, [["load-0", "load-1"]])
+    made.run.record.note_jobs(0, {0: "job-1"})
+    depot = find_runs(Words(store=str(tmp_path / "store")))
+    there = Crew(made.run, "docker", [SHARD], depot)
+    answering()
+    assert enter([there], "load-0", ["ls"], False).words[-2:] == ("c0ffee", "ls")
+    with pytest.raises(ConfigurationError, match="perhaps it waits, or has ended"):
+        enter([there], "load-1", ["ls"], False)  # its shard isn't under way
