@@ -21,6 +21,7 @@ from dask_knot.knot.items import ItemCheck, MapItems, MapWork
 from dask_knot.knot.jobs import KnotJob
 from dask_knot.knot.ledger import MapLedger
 from dask_knot.knot.past import PastLogs, depot_of
+from dask_knot.prices.bill import Bill
 from dask_knot.session.session import Session
 from dask_knot.settings import checks
 from dask_knot.settings.settings import KEYWORDS, Settings, resolve
@@ -262,6 +263,10 @@ class Knot:
     def settings(self) -> Settings:
         """Its settings, with what only the engine knows."""
         return self.host.session.settings
+
+    def cost(self) -> Bill:
+        """Give the bill of the jobs of this session, as `KnotCluster.cost` does; blocks."""
+        return self.session.spending.bill(not self.host.is_closed)
 
     def __enter__(self) -> Knot:
         return self

@@ -50,6 +50,13 @@ def test_values_come_one_after_another(knot: Knot) -> None:
     assert len(future) == 50
 
 
+def test_the_bill_of_its_jobs_can_be_asked_for(knot: Knot) -> None:
+    knot.map([1, 2]).result(LONG)
+    bill = knot.cost()
+    assert bill.attempts > 0
+    assert str(bill.total) == "0 USD"
+
+
 def test_what_a_function_raises_is_raised_here_and_the_others_are_there(knot: Knot) -> None:
     future = knot.map(["a", "bad", "b", "bad too"])
     with pytest.raises(ValueError, match=r"nobody doubles bad\n.*item 1 of doubles-") as caught:
