@@ -132,6 +132,8 @@ class Forecast:
         return {} if size is None else {"memory": readable(size.memory), "cores": int(size.cores)}
 
     def __str__(self) -> str:
+        if not self.rows:
+            return "\n".join(self.lines)
         ways = [*self.prices]
         table = columns([[*HEADS, *ways], *(row.cells(ways) for row in self.rows)])
         return "\n".join([*table, *self.lines])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, pstdev
 
 from dask.typing import Key
@@ -19,7 +19,7 @@ from dask_knot.estimates.sizes import JobSize
 from dask_knot.estimates.trials import Habit, expect
 from dask_knot.estimates.venue import Venue
 from dask_knot.graphs.extents import extents_of
-from dask_knot.planning import Cost, Plan, PlanRequest, make_plan
+from dask_knot.planning import Cost, PlanRequest, make_plan
 from dask_knot.plural import many
 from dask_knot.prices.shelf import stocked
 from dask_knot.session.session import Session
@@ -74,11 +74,13 @@ async def forecast_of(
     sampling = await offload(tries.choose, sample)
     tried = await tries.run(sampling)
     evidence = await tries.evidence(sampling, tried)
-    session.handle([_learned(tried, evidence, graph)])
-    plan = await _plan(session, graph)
+    learned = _learned(tried, evidence, graph)
+    session.handle([learned])
+    plan = await offload(make_plan, _with(learned, before))
     place = _place(session)
     ahead = course(plan, evidence.expected.seconds, session.slots, session.settings.tempo.job_start)
-    return assemble(evidence, plan, ahead, place, goal, _notes(sampling, tried, evidence))
+    notes = _notes(sampling, tried, evidence, session.settings.is_named)
+    return assemble(evidence, plan, ahead, place, goal, notes)
 
 
 @dataclass(slots=True)
@@ -193,10 +195,11 @@ def _learned(tried: TrialRun, evidence: Evidence, graph: Graph) -> CostsRecalled
     )
 
 
-async def _plan(session: Session, graph: Graph) -> Plan:
-    request = (await session.foresee(graph)).request
-    plan: Plan = Plan(()) if request is None else await offload(make_plan, request)
-    return plan
+def _with(learned: CostsRecalled, before: PlanRequest) -> PlanRequest:
+    """Ask for the plan of all that was to run before anything was tried, with what is known now."""
+    costs = {prefix: cost for (prefix, _), cost in learned.costs.items()}
+    nbytes = {prefix: size for (prefix, _), size in learned.nbytes.items()}
+    return replace(before, costs={**before.costs, **costs}, nbytes={**before.nbytes, **nbytes})
 
 
 def _place(session: Session) -> Venue:
@@ -211,7 +214,7 @@ def _place(session: Session) -> Venue:
     return Venue(platform, size, session.slots, most, region, stocked(), tariff)
 
 
-def _notes(sampling: Sampling, tried: TrialRun, evidence: Evidence) -> list[str]:
+def _notes(sampling: Sampling, tried: TrialRun, evidence: Evidence, is_named: bool) -> list[str]:
     """Say of what nothing is known, and why."""
     left = {key_split(key): why for key, why in tried.failures.items()}
     reasons = {**sampling.left_out, **{prefix: f"raised {why}" for prefix, why in left.items()}}
@@ -224,4 +227,6 @@ def _notes(sampling: Sampling, tried: TrialRun, evidence: Evidence) -> list[str]
         for prefix, why in sampling.left_out.items()
         if prefix not in evidence.expected.unknown
     ]
+    if is_named and tried.seconds:
+        notes.append(f"{many('task', len(tried.seconds))} were tried: this run has their values")
     return notes

@@ -233,6 +233,7 @@ class Session:
         """Tell what the planner would be asked if a graph came now; nothing changes."""
         if self._company is None:
             return self._tracker.foresee(graph)
+        await self._driver.look_up()  # others may have made what it would make
         return await self._company.foresee(self._tracker, graph)
 
     def read_values(

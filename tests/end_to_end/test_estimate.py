@@ -83,11 +83,14 @@ def test_a_closed_cluster_estimates_nothing() -> None:
 def test_values_of_a_trial_are_there_in_a_named_run(tmp_path: Path) -> None:
     work = [delayed(grow)(number) for number in (1, 20, 40)]
     with KnotCluster(name="tried", store=tmp_path, **SMALL) as cluster, Client(cluster):
-        cluster.estimate(*work)
+        first = cluster.estimate(*work)
+        assert first.rows[0].tasks == 3
+        assert "3 tasks were tried: this run has their values" in first.notes
         again = cluster.estimate(*work)
         assert str(again) == "nothing is left to be computed"
         assert dask.compute(*work) == (1, 20, 40)
-        assert not cluster.jobs
+        assert "elsewhere-tried" in str(cluster.jobs)  # nothing ran but what was tried
+        assert len(cluster.jobs) == 1
 
 
 def test_sizes_that_are_auto_follow(tmp_path: Path) -> None:
