@@ -79,16 +79,17 @@ class Bill:
 
     def rows(self) -> list[tuple[str, str]]:
         """Give the lines of the bill: what, and how much."""
-        span = f"{self.seconds:,.0f} s"
+        span = _seconds(self.seconds)
+        asked = many("request", sum(self.requests.values()))
         rows = [
             ("total", str(self.total)),
             ("jobs", f"{self.jobs} ({many('attempt', self.attempts)}, {span}, {self._hours()})"),
             *(
-                (f"  {prefix}", f"{money} ({self.task_seconds[prefix]:,.0f} s)")
+                (f"  {prefix}", f"{money} ({_seconds(self.task_seconds[prefix])})")
                 for prefix, money in self.tasks.items()
             ),
-            ("  start-up and idle", f"{self.idle} ({self.idle_seconds:,.0f} s)"),
-            ("requests to the store", f"{self.store} ({many('request', self._asked())})"),
+            ("  start-up and idle", f"{self.idle} ({_seconds(self.idle_seconds)})"),
+            *([("requests to the store", f"{self.store} ({asked})")] if self.requests else []),
             *((f"stage {stage}", str(money)) for stage, money in self.stages.items()),
         ]
         missing = (f"{h:.3g} vCPU-hours {why}" for why, h in self.unknown.items())
@@ -96,9 +97,6 @@ class Bill:
 
     def _hours(self) -> str:
         return f"{self.vcpu_hours:,.3g} vCPU-hours"
-
-    def _asked(self) -> int:
-        return sum(self.requests.values())
 
     def __str__(self) -> str:
         width = max(len(name) for name, _ in self.rows())
@@ -110,6 +108,10 @@ class Bill:
         cells = ((escape(name).replace("  ", "&emsp;"), escape(text)) for name, text in self.rows())
         rows = (f"<tr><th>{name}</th><td>{text}</td></tr>" for name, text in cells)
         return f"<table>{''.join(rows)}</table>"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
 
 
 def bill_of(

@@ -438,6 +438,7 @@ def test_requests_to_s3_are_counted_by_jobs_and_client(tmp_path: Path) -> None:
     store = replay.bill().store
     assert store.low == pytest.approx((3 + 1 + 1) * 0.000005 + 7 * 0.0000004)
     assert store.is_exact
+    assert "requests to the store" in str(replay.bill())
 
 
 def test_a_bill_prints_as_a_table(tmp_path: Path) -> None:
@@ -445,5 +446,6 @@ def test_a_bill_prints_as_a_table(tmp_path: Path) -> None:
     text = str(bill)
     assert repr(bill) == text
     names = [line.split("  ")[0] for line in text.splitlines() if line[0] != " "]
-    assert names == ["total", "jobs", "requests to the store", "stage 0000000000-000", "unknown"]
+    assert names == ["total", "jobs", "stage 0000000000-000", "unknown"]
+    assert "(2 attempts, 5,400 s, 1.5 vCPU-hours)" in text
     assert "<th>&emsp;start-up and idle</th>" in bill._repr_html_()
