@@ -21,6 +21,7 @@ from dask_knot.prices.pricelist import PriceList
 
 #: S3 takes the price of a write for a listing, too; deletions are free.
 WRITES, READS = ("put", "list", "part"), ("get", "head")
+NO_RATES = "what requests to S3 cost in {} isn't known here"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -141,6 +142,7 @@ def bill_of(
         till.add(attempt)
     rates = prices.s3(region) if prices is not None else None
     store = _requests(requests, rates.write, rates.read) if rates else _unpriced(requests)
+    lacking = [NO_RATES.format(region or "a region that nobody knows")] if store.is_unknown else []
     return Bill(
         dict(till.stages),
         dict(sorted(till.tasks.items())),
@@ -154,7 +156,7 @@ def bill_of(
         dict(requests),
         till.known + (store if rates else NOTHING),
         dict(till.unknown),
-        tuple(dict.fromkeys([*till.notes, *notes])),
+        tuple(dict.fromkeys([*till.notes, *lacking, *notes])),
     )
 
 

@@ -439,6 +439,10 @@ def test_requests_to_s3_are_counted_by_jobs_and_client(tmp_path: Path) -> None:
     assert store.low == pytest.approx((3 + 1 + 1) * 0.000005 + 7 * 0.0000004)
     assert store.is_exact
     assert "requests to the store" in str(replay.bill())
+    elsewhere = Replay(history, tmp_path, region="mars-north-1", kind=RunInS3).spending.bill()
+    assert elsewhere.store.is_unknown
+    assert elsewhere.known == elsewhere.jobs, "the zone of the machine tells its region"
+    assert "what requests to S3 cost in mars-north-1 isn't known here" in elsewhere.notes
 
 
 def test_a_bill_prints_as_a_table(tmp_path: Path) -> None:
