@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dask.utils import key_split
 
 from dask_knot.estimates.curve import quantile
-from dask_knot.estimates.evidence import Evidence, choose_sizes, stretch
+from dask_knot.estimates.evidence import Evidence, choose_sizes, delay, stretch
 from dask_knot.estimates.forecast import Forecast, ForecastRow
 from dask_knot.estimates.schedule import Course
 from dask_knot.estimates.sizes import JobSize
@@ -47,11 +47,12 @@ def assemble(
     rows = [_row(evidence, prefix, plan, place, chosen) for prefix in tasks]
     unknown = sum(evidence.expected.unknown.values())
     is_known = bool(evidence.expected.seconds)
-    longer = stretch(evidence, int(place.size.cores), int(chosen.cores))
-    busy = ahead.busy * longer
+    cores = int(chosen.cores)
+    busy = ahead.busy * stretch(evidence, int(place.size.cores), cores)
+    later = delay(evidence, tasks, place, cores)
     return Forecast(
         rows=rows,
-        seconds=ahead.seconds * longer if is_known else None,
+        seconds=ahead.seconds * later if is_known else None,
         jobs=ahead.jobs,
         vcpu_seconds=busy * chosen.cores,
         sizes=sizes,

@@ -13,6 +13,9 @@ from dask_knot.estimates.sizes import JobSize, smallest, steps
 from dask_knot.estimates.trials import Expectation, Habit, Trial
 from dask_knot.estimates.venue import Venue
 
+#: Jobs of other cores than usual have to be so much better, or what was measured may be chance.
+WORTH = 0.95
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -74,26 +77,37 @@ def choose_sizes(evidence: Evidence, tasks: Mapping[str, int], place: Venue) -> 
     usual = max(1, int(place.size.cores))
     tried = {cores for found in evidence.by_cores.values() for cores in found}
     counts = sorted({usual, *tried})
-    vcpus = place.slots * usual
 
-    def cost(cores: int) -> tuple[float, int]:
-        return cores * stretch(evidence, usual, cores), cores
+    def cost(cores: int) -> float:
+        return cores * stretch(evidence, usual, cores) / usual
 
-    def time(cores: int) -> tuple[float, int]:
-        slots = max(1, vcpus // cores)
-        taken = {
-            prefix: work * _ratio(evidence, prefix, usual, cores) / min(tasks[prefix], slots)
-            for prefix, work in evidence.work().items()
-            if prefix in tasks
-        }
-        return sum(taken.values()), cores
+    def time(cores: int) -> float:
+        return delay(evidence, tasks, place, cores)
 
     found: dict[str, JobSize] = {}
-    for goal, key in (("cost", cost), ("time", time)):
-        cores = min(counts, key=key)
-        if (size := _size(evidence, tasks, place, cores)) is not None:
+    for goal, measure in (("cost", cost), ("time", time)):
+        best = usual
+        for cores in counts:
+            if measure(cores) < WORTH * measure(best):
+                best = cores
+        if (size := _size(evidence, tasks, place, best)) is not None:
             found[goal] = size
     return found
+
+
+def delay(evidence: Evidence, tasks: Mapping[str, int], place: Venue, cores: int) -> float:
+    """Tell how much later all is done in jobs of other cores: fewer of them run at once."""
+    usual = max(1, int(place.size.cores))
+
+    def taken(cores: int) -> float:
+        slots = max(1, place.slots * usual // cores)
+        return sum(
+            work * _ratio(evidence, prefix, usual, cores) / min(tasks[prefix], slots)
+            for prefix, work in evidence.work().items()
+            if prefix in tasks
+        )
+
+    return taken(cores) / (taken(usual) or 1.0)
 
 
 def _size(evidence: Evidence, tasks: Mapping[str, int], place: Venue, cores: int) -> JobSize | None:

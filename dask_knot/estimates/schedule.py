@@ -29,7 +29,9 @@ class Course(NamedTuple):
     busy: float
 
 
-def course(plan: Plan, seconds: Mapping[Key, float], slots: int, start: float) -> Course:
+def course(
+    plan: Plan, seconds: Mapping[Key, float], slots: int, start: float, beside: float = 1.0
+) -> Course:
     """Let a plan run, as jobs are taken: those of earlier stages first, as soon as they may start.
 
     Parameters
@@ -42,6 +44,8 @@ def course(plan: Plan, seconds: Mapping[Key, float], slots: int, start: float) -
         Jobs that run at once.
     start : float
         Seconds that each job takes to start.
+    beside : float
+        Tasks of a job that run at once, each as fast as if it were alone.
     """
     free = [0.0] * max(1, slots)
     heapq.heapify(free)
@@ -50,7 +54,8 @@ def course(plan: Plan, seconds: Mapping[Key, float], slots: int, start: float) -
     for stage in plan.stages:
         own = []
         for child, shard in enumerate(stage.shards):
-            taken = start + sum(seconds.get(key, 0.0) for key in shard.tasks)
+            each = [seconds.get(key, 0.0) for key in shard.tasks]
+            taken = start + max(sum(each) / beside, max(each, default=0.0))
             begins = max(heapq.heappop(free), _ready(stage, child, ends))
             heapq.heappush(free, begins + taken)
             own.append(begins + taken)

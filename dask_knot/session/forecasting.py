@@ -78,7 +78,9 @@ async def forecast_of(
     session.handle([learned])
     plan = await offload(make_plan, _with(learned, before))
     place = _place(session)
-    ahead = course(plan, evidence.expected.seconds, session.slots, session.settings.tempo.job_start)
+    beside = _beside(session.settings.cores, tried)
+    start = session.settings.tempo.job_start
+    ahead = course(plan, evidence.expected.seconds, session.slots, start, beside)
     notes = _notes(sampling, tried, evidence, session.settings.is_named)
     return assemble(evidence, plan, ahead, place, goal, notes)
 
@@ -200,6 +202,14 @@ def _with(learned: CostsRecalled, before: PlanRequest) -> PlanRequest:
     costs = {prefix: cost for (prefix, _), cost in learned.costs.items()}
     nbytes = {prefix: size for (prefix, _), size in learned.nbytes.items()}
     return replace(before, costs={**before.costs, **costs}, nbytes={**before.nbytes, **nbytes})
+
+
+def _beside(cores: int, tried: TrialRun) -> float:
+    """Tell how many tasks of a job run at once, where none has to wait for processors."""
+    seen = [one for one in tried.profile.costs.values() if one.threads]
+    whole = sum(one.seconds for one in seen)
+    busy = sum(one.seconds * one.threads for one in seen) / whole if whole else 1.0
+    return max(1.0, cores / max(1.0, busy))
 
 
 def _place(session: Session) -> Venue:

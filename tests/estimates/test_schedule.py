@@ -48,5 +48,12 @@ def test_starts_are_paid_for() -> None:
     assert run(Plan((stage(1, 2, 3),)), slots=3, start=10.0) == Course(13.0, 3, 36.0)
 
 
+@pytest.mark.parametrize(("beside", "seconds"), [(1, 6.0), (2, 3.0), (4, 3.0)])
+def test_tasks_of_a_job_run_at_once_where_it_has_cores(beside: int, seconds: float) -> None:
+    plan = Plan((Stage((Shard(("a", "b", "c"), (), (), (), 0.0),), Resources()),))
+    found = course(plan, {"a": 1.0, "b": 2.0, "c": 3.0}, 1, 0.0, beside)
+    assert found.seconds == seconds
+
+
 def test_what_nothing_is_known_of_takes_no_time() -> None:
     assert course(Plan((stage(1, 2),)), {}, 1, 0.5) == Course(1.0, 2, 1.0)
