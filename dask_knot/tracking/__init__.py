@@ -18,7 +18,8 @@ What may be missing
     twice, or forget it while it runs; a job may end with no manifest, or with half of its outputs;
     an object may be gone or damaged. A question always gets an answer, though it be an error. Of
     what is missing it is worked out anew what makes it (`gaps`), and that is planned: recovery
-    (`recovery`, `losses`, `outcomes`) is planning again, bounded by the attempts of each key.
+    (`recovery`, `losses`, `outcomes`) is planning again, bounded by the attempts of each key; what
+    ran out of memory is planned with more of it (`growth`, `memory`).
 
 Which races there are
     A key is released and asked for again while its old job runs: the new record takes the place of
