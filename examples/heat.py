@@ -216,7 +216,7 @@ LOOKS = {
     "PyWren": ("tab:purple", "P", 1),
 }
 NOTE = (
-    "Simulated: no machine runs before, as the simulator has it. "
+    "Simulated: no machine runs before the first task. "
     "Published: SciPy 2018; “custom” kept 512 vCPUs running, PyWren ran on AWS Lambda."
 )
 
