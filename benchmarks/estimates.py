@@ -71,7 +71,7 @@ def refine(data: bytearray) -> int:
 def heavy(_: int, mebibytes: int) -> int:
     """Have so much memory for a moment."""
     data = touched(mebibytes)
-    time.sleep(0.2)
+    time.sleep(0.5)
     return len(data)
 
 
@@ -183,7 +183,7 @@ def fit(mebibytes: int, sample: int) -> Fit:
         chosen // MIB,
         next(size for size in ladder if size >= row.peak) // MIB,
         runs_in(chosen, mebibytes),
-        runs_in(ladder[ladder.index(chosen) - 1], mebibytes),
+        runs_in(ladder[max(0, ladder.index(chosen) - 1)], mebibytes),
     )
 
 

@@ -57,11 +57,12 @@ class Evidence:
 
         Of tasks that run side by side in a job each takes what it takes beside what the job has.
         """
-        usual = max(1, int(place.size.cores))
-        beside = max(1, min(cores, tasks)) if cores > usual else 1
+        beside = max(1, min(cores, tasks))
         measured = [one for one in self.tried(prefix) if one.peak]
         if not measured and prefix in self.habits and self.habits[prefix].peak:
             habit = self.habits[prefix]
+            # Those of earlier runs had others beside them already, where jobs had the same cores.
+            beside = beside if cores > place.size.cores else 1
             measured = [Trial(prefix, habit.seconds, habit.peak)]
         if not measured:
             return None

@@ -16,7 +16,7 @@ FAMILIES = (2, 4, 8)
 MOST_VCPUS = 192
 #: On this machine any size is there: steps of a half and a third, so that none is far off.
 LOCAL_STEPS = tuple(
-    size for power in range(7, 21) for size in (2**power * MIB, 3 * 2**power * MIB // 2)
+    size for power in range(6, 21) for size in (2**power * MIB, 3 * 2**power * MIB // 2)
 )
 
 

@@ -28,7 +28,8 @@ class Usage:
     Attributes
     ----------
     reserved : int
-        Bytes that this process had before its first task.
+        Bytes that this process had before its first task. As with peaks, what it shares with other
+        processes is counted by its share.
     is_alone : bool
         One task runs at a time. Else a mark that is set back would be missed by the others, and a
         peak is that of all which have run so far; if they run in other processes, it is unknown.
@@ -39,8 +40,10 @@ class Usage:
     def __init__(self, peak: PeakMemory) -> None:
         self._peak = peak
         self.is_alone = self.is_here = True
-        self.reserved = self._last = peak.mark()
-        self._can_set_back = peak.set_back(self.reserved)
+        self._shared = peak.shared()
+        self._last = peak.mark()
+        self.reserved = max(0, self._last - self._shared)
+        self._can_set_back = peak.set_back(self._last)
         self._begin()
 
     def _begin(self) -> None:
@@ -77,7 +80,9 @@ class Usage:
             return 0  # of some task before
         largest, seconds = of_children(), _children_seconds()
         # Of several programs, one after another, only the largest is known.
-        return mark + (largest if (largest, seconds) != self._children else 0)
+        return max(1, mark - self._shared) + (
+            largest if (largest, seconds) != self._children else 0
+        )
 
 
 def _children_seconds() -> float:

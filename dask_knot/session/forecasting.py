@@ -35,6 +35,8 @@ MOST_CORES = 4
 #: With twice the cores a task has to be so many times faster, or it is tried with no more.
 FASTER = 1.3
 UNTRIED = "was not tried"
+#: So many tasks are tried, where it matters only how much may have to run before them.
+FEW = 3
 #: So many prefixes, those with most work, are tried with more cores.
 MOST_PREFIXES = 3
 
@@ -77,12 +79,17 @@ async def forecast_of(
     learned = _learned(tried, evidence, graph)
     session.handle([learned])
     plan = await offload(make_plan, _with(learned, before))
-    place = _place(session)
     beside = _beside(session.settings.cores, tried)
-    start = session.settings.tempo.job_start
-    ahead = course(plan, evidence.expected.seconds, session.slots, start, beside)
+    pace = session.slots, session.settings.tempo.job_start, beside
+    ahead = await offload(course, plan, evidence.expected.seconds, *pace)
     notes = _notes(sampling, tried, evidence, session.settings.is_named)
-    return assemble(evidence, plan, ahead, place, goal, notes)
+    if there := len(all_extents) - len(needed):
+        whole = many("task", len(all_extents))
+        notes.insert(0, f"{there:,} of {whole} {'is' if there == 1 else 'are'} there already")
+    forecast: Forecast = await offload(
+        assemble, evidence, plan, ahead, _place(session), goal, notes
+    )
+    return forecast
 
 
 @dataclass(slots=True)
@@ -118,13 +125,13 @@ class Tries:
         if not sampling.tasks:
             return TrialRun()
         settings = roomy(self.session.settings, self.session.largest, cores)
-        part = part_of(self.graph, sampling.tasks)
+        part = await offload(part_of, self.graph, sampling.tasks)
         return await try_tasks(settings, part, self.session.hooks.notice)
 
     async def evidence(self, sampling: Sampling, tried: TrialRun) -> Evidence:
         """Put together what is known by now, after some were tried with more cores."""
         trials = [one for one in tried.trials() if one.key in self.extents]
-        expected = expect(self.needed, trials, self.habits)
+        expected = await offload(expect, self.needed, trials, self.habits)
         reserved = max((one.reserved for one in tried.profile.costs.values()), default=0)
         first = Evidence(expected, trials, self.habits, reserved=reserved)
         by_cores = await self._with_more_cores(sampling, first)
@@ -149,7 +156,7 @@ class Tries:
             chosen = {prefix: (medians[prefix],) for prefix in left}
             reads = {key: self.graph.tasks[key].dependencies for key in self.extents}
             extents = {key: self.extents[key] for keys in chosen.values() for key in keys}
-            again = choose_samples(reads, extents, self.graph.literals.__contains__, 1)
+            again = choose_samples(reads, extents, self.graph.literals.__contains__, FEW)
             tried = await self._fresh(again, cores)
             for prefix in left:
                 if (seconds := tried.seconds.get(medians[prefix])) is not None:
@@ -166,7 +173,7 @@ class Tries:
         """Run tasks that ran before: not in the run, if that has a name, or they would not."""
         session = self.session
         settings = roomy(session.settings, session.largest, cores)
-        part = part_of(self.graph, sampling.tasks)
+        part = await offload(part_of, self.graph, sampling.tasks)
         return await try_tasks(apart(settings), part, session.hooks.notice)
 
 

@@ -88,9 +88,12 @@ def test_values_of_a_trial_are_there_in_a_named_run(tmp_path: Path) -> None:
         assert "3 tasks were tried: this run has their values" in first.notes
         again = cluster.estimate(*work)
         assert str(again) == "nothing is left to be computed"
+        more = cluster.estimate(*work, delayed(grow)(30))
+        assert more.rows[0].tasks == 1
+        assert more.notes[0] == "3 of 4 tasks are there already"
         assert dask.compute(*work) == (1, 20, 40)
         assert "elsewhere-tried" in str(cluster.jobs)  # nothing ran but what was tried
-        assert len(cluster.jobs) == 1
+        assert len(cluster.jobs) == 2
 
 
 def test_sizes_that_are_auto_follow(tmp_path: Path) -> None:

@@ -120,6 +120,11 @@ def test_tasks_side_by_side_in_a_job_need_as_much_each() -> None:
     assert answer(evidence, HOME).sizes["cost"] == JobSize(2, 1024 * MIB)
 
 
+def test_tasks_that_were_tried_alone_have_others_beside_them_later() -> None:
+    place = replace(HOME, size=JobSize(2, 4 * GIB))
+    assert answer(KNOWN, place).sizes["cost"] == JobSize(2, 1024 * MIB)
+
+
 def test_earlier_runs_say_it_where_nothing_was_tried() -> None:
     evidence = Evidence(Expectation(SECONDS), habits={"f": Habit(100.0, 1000 * MIB)})
     found = answer(evidence, HOME)

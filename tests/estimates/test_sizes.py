@@ -28,7 +28,7 @@ def test_ec2_has_the_ratios_of_its_families_then_larger_machines() -> None:
 
 def test_this_machine_has_what_it_has() -> None:
     found = steps("local", 1, most=3000 * MIB)
-    assert found[:4] == [128 * MIB, 192 * MIB, 256 * MIB, 384 * MIB]
+    assert found[:4] == [64 * MIB, 96 * MIB, 128 * MIB, 192 * MIB]
     assert found[-2:] == [2 * GIB, 3000 * MIB]
 
 

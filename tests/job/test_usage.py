@@ -59,6 +59,9 @@ class Kernel:
     def mark(self) -> int:
         return self.now
 
+    def shared(self) -> int:
+        return 0
+
     def set_back(self, mark: int) -> bool:
         self.forgotten += self._can_forget
         return self._can_forget
@@ -117,6 +120,14 @@ def test_processor_time_is_shared_out_by_seconds(monkeypatch: pytest.MonkeyPatch
     used.close_window()
     assert long.cpu > 0.0
     assert long.cpu == pytest.approx(3 * short.cpu)
+
+
+def test_what_is_shared_counts_by_the_share(tmp_path: Path) -> None:
+    assert PeakMemory(tmp_path).shared() == 0
+    path = tmp_path / "proc/self/smaps_rollup"
+    path.parent.mkdir(parents=True)
+    path.write_text("00-ff ---p 00000000 00:00 0  [rollup]\nRss:  900 kB\nPss:  300 kB\n")
+    assert PeakMemory(tmp_path).shared() == 600 * 1024
 
 
 def test_a_container_that_may_not_forget(tmp_path: Path) -> None:
