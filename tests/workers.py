@@ -65,6 +65,7 @@ SLOW = (
     "end_to_end",
     "image",
     *(f"job/test_{name}.py" for name in ("exit", "flipped", "installs", "program", "shard")),
+    *(f"knot/test_{name}.py" for name in ("knot", "paper")),
     *(f"local/test_{name}.py" for name in ("batch", "containers", "docker", "engine", "fork")),
     *(f"local/test_{name}.py" for name in ("guard", "mistakes", "orphans", "scratch", "warmth")),
     "rig",

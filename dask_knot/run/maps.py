@@ -92,6 +92,9 @@ class PlaceTable:
     def __len__(self) -> int:
         return len(self._which)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PlaceTable) and dict(self.items()) == dict(other.items())
+
     def put(self, number: int, place: Place) -> None:
         """Note where something is."""
         missing = number + 1 - len(self._which)
@@ -144,6 +147,8 @@ class PlaceTable:
             made._names = list(fields["names"])
             columns = [array("q", zlib.decompress(one)) for one in fields["columns"]]
             made._which, made._offsets, made._lengths = columns
+            if len({*map(len, columns)}) > 1 or max(made._which, default=-1) > len(made._names) - 1:
+                raise ValueError(f"{name} has columns that don't belong together")
         except (*NONSENSE, zlib.error) as error:
             raise makes_no_sense(name, error) from error
         made._known = {name: number for number, name in enumerate(made._names)}

@@ -16,6 +16,7 @@ from dask_knot.errors import CorruptObjectError, RunFormatError, StoreError
 from dask_knot.run import note, record
 from dask_knot.run.codec import Bytes
 from dask_knot.run.manifest import Place
+from dask_knot.run.maps import MapRecord, PlaceTable
 from dask_knot.run.names import StageId
 from dask_knot.run.note import NoteKind
 from dask_knot.run.obituary import Obituary
@@ -46,6 +47,9 @@ PLAN = PlanRecord(
     7, 1.5, [STAGE], ["a", ("b", 0)], bytes(range(16)) + NO_DIGEST, (1,), {"add": b"c"}
 )
 SCATTERED = ScatterRecord(0, 2.5, {"x": Place("run/scattered/0", 0, 8)}, {"x": b"d" * 16})
+TAKEN = PlaceTable()
+TAKEN.put(2, Place("run/data/7f/0000000000-000-00000.000a1", 64, 8))
+TAKEN.put(0, Place("run/manifests/0000000000-000/00000.end", 0, 16))
 KINDS = {
     "run": ObjectKind(RunInfo(1.0, "ada@host", "aws", "1.0"), RunInfo.encode, RunInfo.decode),
     "session": ObjectKind(
@@ -66,6 +70,12 @@ KINDS = {
     ),
     "orders": ObjectKind(Orders(frozenset([1, 300]), frozenset([7])), Orders.encode, Orders.decode),
     "claim": ObjectKind(Claimant.CHILD, Claimant.encode, Claimant.decode),
+    "map": ObjectKind(
+        MapRecord("pi-3", 2, 1.5, 3, None, "pi", "ab12", True, ("HOME",), b"\0pickled", "it ended"),
+        MapRecord.encode,
+        MapRecord.decode,
+    ),
+    "taken": ObjectKind(TAKEN, PlaceTable.encode, PlaceTable.decode),
     "jobs": ObjectKind({"jobs": {0: "job", 1: "other"}}, *noted(NoteKind.JOBS)),
     "published": ObjectKind({"name": "a/b", "data": b"\0"}, *noted(NoteKind.PUBLISHED)),
     "why": ObjectKind({"data": b"\0components"}, *noted(NoteKind.WHY)),
