@@ -39,7 +39,7 @@ def prices(
     where = region or connection({}).region
     if refresh:
         where = _refresh(screen, region, profile)
-    known = stocked()
+    known = stocked(region=where or "")
     for note in known.notes:
         screen.marked("?", note)
     for sheet in known.sheets:

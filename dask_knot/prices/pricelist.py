@@ -201,9 +201,14 @@ class PriceList:
         """Tell whether the Spot price of a type is known, rather than only its upper bound."""
         return self._spot(type, region, "") is not None
 
-    def is_old(self, today: datetime.date) -> bool:
-        """Tell whether even the newest prices are older than a year."""
-        return today - self.date > OLD
+    def dated(self, region: str = "") -> datetime.date:
+        """Give the day of the newest prices of a region, or of any."""
+        dates = [sheet.date for sheet in self.sheets if region in sheet.instances]
+        return max(dates, default=self.date)
+
+    def is_old(self, today: datetime.date, region: str = "") -> bool:
+        """Tell whether even the newest prices of a region, or of any, are older than a year."""
+        return today - self.dated(region) > OLD
 
     def said(self, region: str = "") -> str:
         """Say where prices are from and of when: those of a region, or all."""

@@ -28,7 +28,9 @@ def refreshed_folder() -> Path | None:
     return home / "dask_knot" / "prices" if home else None
 
 
-def stocked(today: datetime.date | None = None, folder: Path | None = None) -> PriceList:
+def stocked(
+    today: datetime.date | None = None, folder: Path | None = None, region: str = ""
+) -> PriceList:
     """Give all prices that are here: refreshed ones first, then the packaged ones.
 
     A file that is damaged is left out, and prices that are older than a year are used: the notes of
@@ -40,6 +42,8 @@ def stocked(today: datetime.date | None = None, folder: Path | None = None) -> P
         The day; that of the clock, unless told otherwise.
     folder : Path, optional
         That of refreshed prices; the user's, unless told otherwise.
+    region : str
+        Whose prices should not be old; without one, the newest of all.
     """
     today = today or datetime.datetime.now(datetime.timezone.utc).date()
     folder = folder or refreshed_folder()
@@ -51,8 +55,9 @@ def stocked(today: datetime.date | None = None, folder: Path | None = None) -> P
         except (OSError, PriceFileError) as error:
             notes.append(f"the prices in {file} are not used: {error}; {_AGAIN}")
     found = PriceList(tuple(sorted(sheets, key=lambda sheet: sheet.date, reverse=True)))
-    if found.is_old(today):
-        notes.append(f"the prices here are older than a year ({found.date}): {_AGAIN}")
+    if found.is_old(today, region):
+        where = f"the prices of {region}" if region else "the prices here"
+        notes.append(f"{where} are older than a year ({found.dated(region)}): {_AGAIN}")
     return PriceList(found.sheets, tuple(notes))
 
 

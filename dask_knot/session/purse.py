@@ -119,7 +119,7 @@ def open_purse(
     start = settings.tempo.job_start
     if market is None:
         return Purse(None, start, None, open_shards, spent)
-    tariff = Tariff(stocked(), market)
+    tariff = Tariff(stocked(region=market.region), market)
     if settings.max_cost is None:
         return Purse(tariff, start, None, open_shards, spent)
     if not tariff.is_known(size):

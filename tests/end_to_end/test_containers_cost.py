@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+import dask
 import pytest
 from click.testing import CliRunner
+from dask import delayed
 from distributed import Client
 
 from dask_knot import KnotCluster
 from dask_knot.cli.main import knot
+from dask_knot.errors import BudgetError
 from dask_knot.prices.shelf import packaged
 from tests.end_to_end.containers import account, machine, open_aws, settings
 from tests.rig.machine import Rig
@@ -81,3 +84,24 @@ def test_containers_find_out_what_they_cost(
     assert shown.exit_code == 0, shown.output
     (line,) = (line for line in shown.output.splitlines() if line.startswith("jobs  "))
     assert f"{bill.jobs} (" in line
+
+
+def test_what_costs_more_than_it_may_is_not_submitted(
+    open_aws: Callable[..., KnotCluster],
+) -> None:
+    cluster = open_aws(max_cost="0.001 USD")
+    with Client(cluster) as client:
+        seconds = {"seconds": 600}
+        with dask.annotate(knot=seconds):
+            dear = [delayed(sum)([n, 1]) for n in range(3)]
+        plan = cluster.plan_of(dear)
+        assert plan.money is not None
+        assert plan.money.low > 0.001
+        assert f"money: {plan.money} (" in repr(plan)
+        assert "it would be refused: this work costs" in repr(plan)
+        with pytest.raises(BudgetError, match=r"is left of max_cost=0\.0010 USD"):
+            client.compute(dear[0]).result(timeout=60)
+        assert len(cluster.jobs) == 0
+        # What fits runs.
+        assert client.submit(sum, [1, 2]).result(timeout=120) == 3
+    cluster.close()

@@ -92,6 +92,10 @@ def test_prices_of_long_ago_are_warned_of(tmp_path: Path) -> None:
     file.write_bytes(packed(REFRESHED))
     (note,) = stocked(REFRESHED.date + datetime.timedelta(days=366), tmp_path).notes
     assert "older than a year (2026-06-01)" in note
+    # What was refreshed elsewhere doesn't make a region's own prices any newer.
+    later = packaged().date + datetime.timedelta(days=367)
+    (note,) = stocked(later, tmp_path, "us-east-1").notes
+    assert f"the prices of us-east-1 are older than a year ({packaged().date})" in note
     # A newer version of the package may know more than what was refreshed with an older one.
     file.write_bytes(packed(PACKAGED))
     assert stocked(DAY, tmp_path).date == max(DAY, packaged().date)
