@@ -15,7 +15,8 @@ from dask import delayed
 from distributed import Client
 
 from dask_knot import Knot, KnotCluster
-from dask_knot.errors import ConfigurationError, EngineError
+from dask_knot.errors import ConfigurationError, EngineError, JobError
+from dask_knot.estimates.sizes import LOCAL_STEPS
 from dask_knot.run.exits import ESTIMATED
 from tests.end_to_end.conftest import SMALL
 
@@ -57,6 +58,28 @@ def test_a_few_tasks_say_what_all_take(cluster: KnotCluster) -> None:
     assert plan.known == {"grow": "seen in earlier sessions"}
 
 
+def heavy(_: int) -> int:
+    """Have 200 MiB long enough to be seen."""
+    data = bytearray(200 * MIB)
+    data[::4096] = b"x" * len(data[::4096])
+    time.sleep(0.5)
+    return len(data)
+
+
+def test_the_size_is_the_smallest_that_fits(cluster: KnotCluster) -> None:
+    work = [delayed(heavy)(number) for number in range(20)]
+    [row] = cluster.estimate(*work, sample=5).rows
+    assert row.size is not None
+    assert row.size.memory in LOCAL_STEPS
+    smaller = LOCAL_STEPS[LOCAL_STEPS.index(row.size.memory) - 1]
+    options = {**SMALL, "memory_retries": 0}
+    with KnotCluster(**{**options, "memory": row.size.memory}) as fitting, Client(fitting):
+        assert len(dask.compute(*work[:2])) == 2
+    short = KnotCluster(**{**options, "memory": smaller})
+    with short, Client(short), pytest.raises(JobError, match="memory"):
+        dask.compute(*work[:2])
+
+
 def test_what_raises_is_said_and_keeps_nothing_from_being_estimated(cluster: KnotCluster) -> None:
     forecast = cluster.estimate(delayed(grow)(3), delayed(fail)(1), sample=1)
     assert [row.median is None for row in forecast.rows] == [False, True]
@@ -93,7 +116,7 @@ def test_values_of_a_trial_are_there_in_a_named_run(tmp_path: Path) -> None:
         assert more.notes[0] == "3 of 4 tasks are there already"
         assert dask.compute(*work) == (1, 20, 40)
         assert "elsewhere-tried" in str(cluster.jobs)  # nothing ran but what was tried
-        assert len(cluster.jobs) == 2
+        assert len(cluster.jobs) == 1
 
 
 def test_sizes_that_are_auto_follow(tmp_path: Path) -> None:
