@@ -143,7 +143,7 @@ def running(folder: Path, slots: int = 2) -> Iterator[Rig]:
     slots : int
         How many jobs run at once.
     """
-    install_packages()
+    install(PACKAGES)
     address, port = free_address(80), free_port()
     docker_host = f"unix://{folder}/docker.sock"
     environment = {
@@ -168,15 +168,15 @@ def running(folder: Path, slots: int = 2) -> Iterator[Rig]:
         yield rig
 
 
-def install_packages() -> None:
-    """Install the Debian packages that are missing; one of several workers does it."""
+def install(packages: Mapping[str, str]) -> None:
+    """Install the Debian packages whose commands are missing; one of several workers does it."""
     with Path(tempfile.gettempdir(), "dask-knot-rig.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        _install_missing()
+        _install_missing(packages)
 
 
-def _install_missing() -> None:
-    missing = [package for command, package in PACKAGES.items() if shutil.which(command) is None]
+def _install_missing(packages: Mapping[str, str]) -> None:
+    missing = [package for command, package in packages.items() if shutil.which(command) is None]
     if not missing:
         return
     quiet = ["-qq", "-o", "Dpkg::Use-Pty=0"]
