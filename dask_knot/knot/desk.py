@@ -14,7 +14,7 @@ from typing import Any
 from dask.typing import Key
 
 from dask_knot.dashboard.mapbars import MapBars
-from dask_knot.errors import EngineError
+from dask_knot.errors import CorruptObjectError, EngineError, MissingObjectError
 from dask_knot.knot.feeder import Feeder
 from dask_knot.knot.function import KnotFunction
 from dask_knot.knot.future import MapFuture
@@ -155,6 +155,14 @@ class MapDesk:
         self._host.limit(future.name, None)
 
     def _read(self, places: Mapping[Key, Place]) -> Mapping[Key, Any]:
+        try:
+            return self._read_anyhow(places)
+        except (MissingObjectError, CorruptObjectError) as error:
+            name = self._host.session.settings.name
+            again = f"Knot({name!r}, func, reuse=False).map(items) computes it anew"
+            raise type(error)(f"{error}. {again}") from error
+
+    def _read_anyhow(self, places: Mapping[Key, Place]) -> Mapping[Key, Any]:
         if not self._host.is_closed:
             with suppress(RuntimeError):  # it is being closed: its threads are gone
                 return read_places(self._host.session, places)

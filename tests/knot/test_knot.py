@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
+import io
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +21,7 @@ from dask_knot.errors import (
     EngineError,
     ItemsError,
     KilledTaskError,
+    MissingObjectError,
     PicklingError,
 )
 from dask_knot.knot.future import MapCounts
@@ -280,3 +284,59 @@ def test_jobs_and_their_children(knot: Knot, capsys: pytest.CaptureFixture[str])
     assert all(id in printed for id, _ in children)
     job.terminate("it is done")
     assert job.result()[0] == 0
+
+
+class Keyboard(io.StringIO):
+    """A terminal at which somebody types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_somebody_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Knot("asked", double, store=tmp_path, jobs=1, progress=False) as knot:
+        assert knot.map([1]).result(LONG) == [2]
+        monkeypatch.setattr(sys, "stdin", Keyboard("no\ny\n"))
+        knot.clobber()
+        assert knot.jobs[0].result() == [2]
+        knot.clobber()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_value_that_is_gone_is_said_to_be_and_can_be_computed_anew(tmp_path: Path) -> None:
+    settings: Any = {"store": tmp_path, "jobs": 1, "progress": False}
+    with Knot("gone", double, **settings) as knot:
+        future = knot.map(["x" * 100_000])
+        assert future.exception(LONG) is None
+        for path in (tmp_path / "gone/data").rglob("*"):
+            if path.is_file():
+                path.unlink()
+        with pytest.raises(MissingObjectError, match="reuse=False"):
+            future.result()
+        assert knot.map(["x" * 100_000]).result(LONG) == ["x" * 200_000]
+    with Knot("gone", double, reuse=False, **settings) as knot:
+        assert knot.map(["x" * 100_000]).result(LONG) == ["x" * 200_000]
+
+
+def test_an_event_loop_can_wait_for_it(knot: Knot) -> None:
+    async def wait() -> list[int]:
+        return await asyncio.wrap_future(knot.map([1, 2]))
+
+    assert asyncio.run(wait()) == [2, 4]
+
+
+def test_in_a_fork_a_knot_is_of_no_use(knot: Knot) -> None:
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            knot.map([1])
+        except EngineError as error:
+            os.write(write, str(error).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        assert "of which this is a fork: Knot.open('doubles')" in pipe.read()
+    assert knot.map([3]).result(LONG) == [6]
