@@ -82,8 +82,9 @@ def shell(
 @click.option("--once", is_flag=True, help="Print one table, as soon as the jobs have told.")
 @run_options
 def top(run: str | None, once: bool, place: Mapping[str, str | None]) -> None:
-    """Show what running jobs do: processor time, memory, their task, and for how long it runs.
+    """Show what running jobs do: processor time, memory, and task.
 
+    For each also how long its task has run.
     While this watches, each job tells every few seconds; else none does.
     """
     from dask_knot.runs.vigil import Vigil

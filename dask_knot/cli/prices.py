@@ -28,10 +28,10 @@ UNKNOWN = "not known"
 def prices(
     types: Sequence[str], refresh: bool, name: str | None, region: str | None, profile: str | None
 ) -> None:
-    """Show what is known of prices: from where, of when, and what machines of a TYPE cost.
+    """Say what machines cost, from where that is known, and of when.
 
-    Prices are those that came with dask_knot, and what --refresh has asked of AWS. Of what isn't
-    known it says so.
+    Of each TYPE, of Fargate and of S3 in a region. Prices are those that came with dask_knot, and
+    what --refresh has asked of AWS. Of what isn't known it says so.
     """
     from dask_knot.prices.shelf import stocked
 

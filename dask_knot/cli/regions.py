@@ -55,12 +55,12 @@ MEMORY = 2 * 2**30
 def regions(
     place: Mapping[str, str | None], model: str | None, chosen: str, ask: bool, **work: Any
 ) -> None:
-    """Compare what the same work costs in regions: on demand, on Spot, on Fargate.
+    """Compare what the same work costs in different regions.
 
-    The work is that of a SCRIPT, of which a few tasks are tried (as `dask knot estimate` does), or
-    of a named RUN, or is given in numbers. AWS is asked for the Spot prices of the last seven days,
-    and how likely there is Spot for so many jobs at once (from 1 to 10). What it may not be asked
-    is said.
+    On demand, on Spot and on Fargate. The work is that of a SCRIPT, of which a few tasks are tried
+    (as `dask knot estimate` does), or of a named RUN, or is given in numbers. AWS is asked for the
+    Spot prices of the last seven days, and how likely there is Spot for so many jobs at once (from
+    1 to 10). What it may not be asked is said.
     """
     from dask_knot.prices.comparison import HEADS, places, types_of
     from dask_knot.prices.pricelist import PriceList
