@@ -26,7 +26,7 @@ Races
 - A map may be cancelled, or its knot be closed, while its feeder waits for the user's iterable, for
   room, or for the event loop: it asks before each block; whoever ends a map lets go of its keys.
 - Outcomes of keys that were let go of may still come: they are for nobody.
-- Futures end in a thread of their own: what users do when one is done may well wait for another.
+- Futures end in threads of their own: what users do when one is done may well wait for another.
 - The end of the process comes from signals and the interpreter, as for clusters
   (`session/process.py`); in a fork there is nothing to close.
 """

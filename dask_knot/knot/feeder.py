@@ -58,7 +58,7 @@ class Feeder:
             self._submit_all()
         except EngineError:  # it is closed: whoever did that has told the future
             return
-        except Exception as raised:
+        except BaseException as raised:  # whatever ends this thread is to end the map as well
             error = InternalError.of(raised)
         self._future.end_items(error)
         with suppress(EngineError):

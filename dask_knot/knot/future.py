@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,8 @@ from dask.typing import Key
 from dask_knot.knot.landings import Landed, Landings, ReadPlaces
 from dask_knot.run.maps import PlaceTable
 from dask_knot.session.hooks import Outcome
+
+logger = logging.getLogger(__name__)
 
 #: So many items of a map are under way at once: each takes about a kilobyte until it is done.
 UNDER_WAY = 200_000
@@ -74,7 +77,7 @@ class MapFuture(concurrent.futures.Future):  # type: ignore[type-arg]
         self._landings = Landings(name, read)
         self._expected = 0
         self._is_reading = True
-        self._is_over = False
+        self._is_over = self._is_cancelled = False
         self._broken: BaseException | None = None
         self._watchers: list[Callable[[MapFuture], object]] = []
         self._values: list[Any] | None = None
@@ -116,12 +119,13 @@ class MapFuture(concurrent.futures.Future):  # type: ignore[type-arg]
 
         What is computed stays; jobs that nobody needs are ended.
         """
-        if self.cancelled():
-            return True
         if not super().cancel():
             return False
-        self.set_running_or_notify_cancel()
-        self._end(concurrent.futures.CancelledError())
+        with self._news:
+            is_first, self._is_cancelled = not self._is_cancelled, True
+        if is_first:
+            self.set_running_or_notify_cancel()
+            self._end(concurrent.futures.CancelledError())
         return True
 
     # As a collection.
@@ -257,7 +261,10 @@ class MapFuture(concurrent.futures.Future):  # type: ignore[type-arg]
 
     def _tell(self) -> None:
         for call in self._watchers:
-            call(self)
+            try:
+                call(self)
+            except Exception:  # the loop has others to serve
+                logger.exception("what watches %s raised", self.name)
 
     def _raise_broken(self) -> None:
         if self._broken is not None:

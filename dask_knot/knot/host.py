@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 #: For so many seconds who leaves waits until all is submitted that was asked for.
 LONGEST_FLUSH = 60.0
+#: So many maps may end at once: what users do then may well wait for another one.
+FINISHERS = 64
 
 Taker = Callable[[Sequence[Outcome]], None]
 
@@ -70,7 +72,7 @@ class SessionHost:
         self._said: set[str] = set()
         self._most: dict[str, int] = {}
         self._jobs = self.session.slots
-        self._finisher = ThreadPoolExecutor(1, "dask-knot-done")
+        self._finisher = ThreadPoolExecutor(FINISHERS, "dask-knot-done")
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="dask-knot-loop", daemon=True)
         self._thread.start()

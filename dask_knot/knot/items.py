@@ -98,12 +98,12 @@ class ItemCheck:
                 _check_pickle(item, number)
 
     def _check_star(self, item: Any, number: int) -> None:
-        if type(item) is not tuple and (isinstance(item, str | bytes) or not _has_items(item)):
+        if (count := _count(item)) is None:
             raise ItemsError(
                 f"item {number} is {_short(item)}: with starmap=True each item is a tuple of "
                 f"arguments for {_name(self._func)}"
             )
-        self._check_count(len(item), number, item)
+        self._check_count(count, number, item)
 
     def _check_count(self, count: int, number: int, item: Any) -> None:
         if self._signature is None or count in self._fitting:
@@ -149,23 +149,32 @@ class MapItems:
         """
         try:
             iterator = iter(given)
-        except TypeError as error:
-            raise ItemsError(f"{_short(given)} is no iterable of items: {error}") from error
-        if iterator is given or not hasattr(given, "__len__"):
-            return cls(iterator, None, check)
-        items = given if isinstance(given, range | tuple) else list(given)
+            if iterator is given or not hasattr(given, "__len__"):
+                return cls(iterator, None, check)
+            items = given if isinstance(given, range | tuple) else list(given)
+            count = len(items)
+        except Exception as error:  # what is given runs its own code: anything may come out
+            raise ItemsError(
+                f"{_short(given)} is no iterable of items: {type(error).__name__}: {error}"
+            ) from error
         check.check(items[:1] if isinstance(items, range) else items)
-        return cls(items, len(items), None)
+        return cls(items, count, None)
 
 
-def _has_items(item: Any) -> bool:
-    return hasattr(item, "__len__") and hasattr(item, "__iter__")
+def _count(item: Any) -> int | None:
+    """Count the arguments that an item has; None if it is no collection of any."""
+    if isinstance(item, str | bytes) or not hasattr(item, "__iter__"):
+        return None
+    try:
+        return len(item)
+    except Exception:  # an array without dimensions, or what runs its own code
+        return None
 
 
 def _check_pickle(item: Any, number: int) -> None:
     try:
         codec.pickled(item)
-    except Exception as error:  # pickling runs user code: anything may come out
+    except (Exception, SystemExit) as error:  # pickling runs user code: anything may come out
         raise PicklingError(
             f"item {number}, {_short(item)}, can't be sent to a job, because pickling it raised "
             f"{type(error).__name__}: {error}. Pass what it is made from, and make it in the "

@@ -83,6 +83,8 @@ class Landings:
         """Take outcomes in."""
         for one in outcomes:
             _, number = one.key
+            if self.has(number):
+                continue
             if isinstance(one, FinishKey):
                 self._places.put(number, one.place)
             else:

@@ -242,6 +242,9 @@ def environment(name: str, value: Any) -> dict[str, str]:
             raise wrong(
                 name, variable, "names of letters, digits and _, not beginning with AWS_BATCH"
             )
+    for content in value.values():
+        if content is None or "\0" in str(content):
+            raise wrong(name, content, "texts without null characters, for each name")
     return {str(variable): str(content) for variable, content in value.items()}
 
 

@@ -159,6 +159,36 @@ def test_who_watches_is_told() -> None:
     assert [(one.done, one.failed) for one in seen] == [(1, 0), (1, 1), (1, 1)]
 
 
+def test_who_watches_and_raises_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    made, told = future(total=2), []
+    made.add_progress_callback(lambda one: 1 / 0)
+    made.add_progress_callback(told.append)
+    made.take([value(0)])
+    assert told == [made]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_an_outcome_that_comes_twice_counts_once() -> None:
+    made = future(value(0), value(0), total=2)
+    assert not made.is_complete
+    assert made.counts.done == 1
+    made.take([error(0), value(1)])
+    made.settle()
+    assert made.result() == [0, 10]
+
+
+def test_many_may_cancel_at_once() -> None:
+    made = future(total=1)
+    start = threading.Barrier(8)
+
+    def cancel() -> bool:
+        start.wait(10)
+        return made.cancel()
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert all(one.result(10) for one in [pool.submit(cancel) for _ in range(8)])
+
+
 def test_a_future_without_items_is_true_and_done() -> None:
     made = future(total=0)
     assert made

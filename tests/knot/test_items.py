@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ def test_items_that_fit(func: Callable[..., Any], starmap: bool, items: Iterable
         (add, True, [(1, 2), (1, 2, 3)], r"item 6, which is 3 arguments, \(1, 2, 3\)"),
         (add, True, [(1, 2), 3], "item 6 is 3: with starmap=True each item is a tuple"),
         (add, True, ["ab"], "item 5 is 'ab'"),
+        (add, True, [(1,), np.array(5)], r"item 6 is array\(5\): with starmap=True"),
     ],
     ids=str,
 )
@@ -58,6 +59,18 @@ def test_items_that_a_function_cannot_take(
 def test_the_item_that_cannot_be_pickled_is_named(starmap: bool, items: list[Any]) -> None:
     with pytest.raises(PicklingError, match=r"item 1, .*lock.*TypeError"):
         ItemCheck(add, starmap).check(items)
+
+
+class Leaving:
+    """An item that ends the program when it is pickled."""
+
+    def __reduce__(self) -> Any:
+        raise SystemExit(3)
+
+
+def test_an_item_that_ends_the_program_is_named() -> None:
+    with pytest.raises(PicklingError, match="item 1, .*SystemExit"):
+        ItemCheck(double, False).check([0, Leaving()])
 
 
 def test_an_item_whose_own_code_raises_is_named() -> None:
@@ -92,6 +105,29 @@ def test_a_generator_is_read_later() -> None:
     found = MapItems.of((read.append(n) for n in range(3)), ItemCheck(double, False))
     assert (read, found.count) == ([], None)
     assert found.check is not None
+
+
+class Broken:
+    """Items that can't be read, whatever they say of themselves."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __iter__(self) -> Iterator[int]:
+        raise ValueError("no connection")
+
+
+@pytest.mark.parametrize(
+    ("items", "words"),
+    [
+        (Broken(), "no connection"),
+        (range(10**20), "too large"),
+    ],
+    ids=["broken", "endless"],
+)
+def test_items_that_cannot_be_read_at_all(items: Any, words: str) -> None:
+    with pytest.raises(ItemsError, match=words):
+        MapItems.of(items, ItemCheck(double, False))
 
 
 def test_nothing_to_iterate_over_is_refused() -> None:

@@ -169,6 +169,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("part_interval", {}, "500ms"),
     ("environment", ["A=1"], "a mapping"),
     ("environment", {"1A": "x"}, "letters, digits and _"),
+    ("environment", {"A": None}, "texts without null characters"),
+    ("environment", {"A": "x\0y"}, "texts without null characters"),
     ("environment", {"AWS_BATCH_JOB_ID": "x"}, "not beginning with AWS_BATCH"),
     ("store", "", "s3://bucket/prefix"),
     ("store", 5, "s3://bucket/prefix"),
