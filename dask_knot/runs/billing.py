@@ -18,6 +18,7 @@ from dask_knot.run.manifest import Manifest
 from dask_knot.run.names import ManifestId, StageId
 from dask_knot.run.record import RecordedStage
 from dask_knot.run.run import Run
+from dask_knot.run.work import TWIN
 from dask_knot.runs.attendance import Attendance
 from dask_knot.runs.costing import CostedJob, Costing
 from dask_knot.runs.depot import Depot
@@ -60,7 +61,7 @@ def run_bill(
         for place, stage in enumerate(plan.stages)
     }
     attendance = _attendance(view, stages)
-    jobs = list(_jobs(stages, view.ids, known))
+    jobs = [*_jobs(stages, view.ids, known), *_forgotten_twins(stages, attendance, known)]
     is_paid = view.info.engine == "aws"
     book, notes = AttemptBook(), [known.why]
     if is_paid and depot.jobs is not None and known.is_asked:
@@ -108,6 +109,17 @@ def _jobs(
     for twin in known.twins:
         if twin.stage in stages:
             yield CostedJob(twin.stage, twin.id, 1, _size(stages[twin.stage]), twin.twin)
+
+
+def _forgotten_twins(
+    stages: Mapping[StageId, RecordedStage], attendance: Attendance, known: KnownJobs
+) -> Iterator[CostedJob]:
+    """Give the twins of which nobody but their manifests tells: no record has them."""
+    there = {(twin.stage, twin.twin) for twin in known.twins}
+    told = {shard for shard, attempt in attendance.attempts if attempt > TWIN}
+    for shard in sorted(told):
+        if shard.stage in stages and (shard.stage, shard.index) not in there:
+            yield CostedJob(shard.stage, "", 1, _size(stages[shard.stage]), shard.index)
 
 
 def _size(stage: RecordedStage) -> Resources:

@@ -132,6 +132,19 @@ def test_twins_are_paid_as_well(tmp_path: Path) -> None:
     assert len(found.unknown) == 1, "the child has left no manifest"
 
 
+def test_twins_that_batch_has_forgotten_are_paid_as_well(tmp_path: Path) -> None:
+    one = made(tmp_path)
+    commit(one, FIRST, M5, 600, attempt=51)
+    commit(one, SECOND, M5, 600)
+    found = bill(tmp_path)
+    assert found.attempts == 2
+    assert found.total.low == pytest.approx(0.5 * 0.1 * 1200 / 3600)
+    # Its child is known, the twin is not.
+    details = {"job:0": described("job:0"), "job:1": described("job:1", (0, 900))}
+    found = bill(tmp_path, KNOWN, details)
+    assert found.total.low == pytest.approx(0.5 * 0.1 * 1500 / 3600)
+
+
 def test_a_run_of_this_machine_costs_nothing(tmp_path: Path) -> None:
     one = made(tmp_path, engine="local")
     commit(one, FIRST, Machine("me", lifecycle=LOCAL), 3600)
