@@ -126,7 +126,7 @@ def main(wheel: Path) -> None:
     used = {name for known in prices.values() for name in known}
     sheet = PriceSheet(
         datetime.datetime.fromtimestamp(data["updated"], datetime.timezone.utc).date(),
-        f"list prices that {'-'.join(wheel.name.split('-')[:2])} has, checked by families",
+        f"AWS list prices of {' '.join(wheel.name.split('-')[:2])}",
         {name: one for name, one in machines.items() if name in used},
         prices,
         {},

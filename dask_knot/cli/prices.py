@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from dask_knot.prices.pricelist import PriceList
 
 UNKNOWN = "not known"
+#: Characters of a line, at most.
+WIDTH = 80
 
 
 @click.command()
@@ -48,7 +50,9 @@ def prices(
         regions = ", ".join(places) if len(places) == 1 else many("region", len(places))
         screen.line(f"{sheet.said()}: {many('type', count)}, {regions}")
     if where is None:
-        screen.line(f"regions: {', '.join(known.regions)}")
+        screen.line("regions:")
+        for line in _columns(known.regions):
+            screen.line(line)
         screen.line("--region says what things cost in one of them")
         return
     screen.table([*_rates(known, where), *((one, _of_type(known, one, where)) for one in types)])
@@ -74,6 +78,14 @@ def _refresh(screen: Screen, region: str | None, profile: str | None) -> str:
         if not is_known:
             screen.marked("?", f"AWS said no prices {what}")
     return where
+
+
+def _columns(names: Sequence[str]) -> list[str]:
+    """Write names below each other, so many in a line as a narrow terminal has room for."""
+    width = max(map(len, names)) + 2
+    each = max(1, (WIDTH - 2) // width)
+    rows = (names[start : start + each] for start in range(0, len(names), each))
+    return ["  " + "".join(name.ljust(width) for name in row).rstrip() for row in rows]
 
 
 def _rates(known: PriceList, region: str) -> list[tuple[str, str]]:

@@ -67,6 +67,8 @@ def unpacked(data: bytes) -> PriceSheet:
         EOFError,
         zlib.error,
         ValueError,
+        ArithmeticError,  # a number that no float holds
+        RecursionError,
         KeyError,
         TypeError,
         AttributeError,
@@ -81,8 +83,9 @@ def _text(value: Any) -> str:
 
 
 def _type(name: str, vcpus: int, memory: int, architecture: str, gpus: int = 0) -> MachineType:
-    if min(vcpus, memory) <= 0 or architecture not in ("amd64", "arm64"):
-        raise ValueError(f"{name} has {vcpus} vCPUs, {memory} MiB, {architecture}")
+    is_whole = all(type(number) is int for number in (vcpus, memory, gpus))
+    if not is_whole or min(vcpus, memory, gpus + 1) < 1 or architecture not in ("amd64", "arm64"):
+        raise ValueError(f"{name} has {vcpus} vCPUs, {memory} MiB, {gpus} GPUs, {architecture}")
     return MachineType(name, vcpus, memory, architecture, gpus)
 
 

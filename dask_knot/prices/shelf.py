@@ -14,7 +14,7 @@ from dask_knot.prices.sheetfile import packed, unpacked
 from dask_knot.settings.home import home_folder
 
 NAME = "prices.json.gz"
-_AGAIN = "`dask knot prices --refresh` asks AWS again"
+_AGAIN = "`dask knot prices --refresh` asks AWS"
 
 
 def packaged() -> PriceList:
@@ -51,13 +51,13 @@ def stocked(
     notes: list[str] = []
     for file in sorted(folder.glob(f"*.{NAME}")) if folder else ():
         try:
-            sheets.append(read_sheet(file))
+            sheets.append(_past(read_sheet(file), today))
         except (OSError, PriceFileError) as error:
             notes.append(f"the prices in {file} are not used: {error}; {_AGAIN}")
     found = PriceList(tuple(sorted(sheets, key=lambda sheet: sheet.date, reverse=True)))
     if found.is_old(today, region):
-        where = f"the prices of {region}" if region else "the prices here"
-        notes.append(f"{where} are older than a year ({found.dated(region)}): {_AGAIN}")
+        where = f"prices of {region}" if region else "prices"
+        notes.append(f"{where} are of {found.dated(region)}, older than a year: {_AGAIN}")
     return PriceList(found.sheets, tuple(notes))
 
 
@@ -94,6 +94,13 @@ def read_sheet(file: Path) -> PriceSheet:
         If it is damaged.
     """
     return unpacked(file.read_bytes())
+
+
+def _past(sheet: PriceSheet, today: datetime.date) -> PriceSheet:
+    """Refuse prices of a day to come: they would stand before all others, and never grow old."""
+    if sheet.date > today + datetime.timedelta(days=1):  # clocks differ a little
+        raise PriceFileError(f"{sheet.date} is still to come")
+    return sheet
 
 
 @cache

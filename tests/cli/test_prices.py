@@ -47,7 +47,10 @@ def good(*arguments: str, session: Any = None) -> str:
 def test_it_says_where_prices_are_from_and_of_when() -> None:
     text = good("prices")
     assert packaged().said() in text
-    assert "regions: af-south-1" in text
+    assert "regions:\n  af-south-1 " in text
+    assert " us-west-2\n" in text
+    # A hundred columns are enough, but for the line that says what to do about old prices.
+    assert max(len(line) for line in text.splitlines()) <= 100
     is_old = packaged().is_old(datetime.datetime.now(datetime.timezone.utc).date())
     assert ("older than a year" in text) == is_old
 

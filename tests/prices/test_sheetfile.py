@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def test_a_sheet_is_read_as_it_was_written(sheet: Any) -> None:
 
 def changed(**changes: Any) -> bytes:
     content = json.loads(gzip.decompress(packed(PACKAGED)))
-    return gzip.compress(json.dumps({**content, **changes}).encode())
+    return gzip.compress(json.dumps({**content, **changes}).encode(), mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -46,10 +47,18 @@ def changed(**changes: Any) -> bytes:
         changed(instances=["here"]),
         changed(types={"m5.large": [2, 8192, "sparc", 0]}),
         changed(types={"m5.large": [2]}),
+        changed(types={"m5.large": [float("nan"), 8192, "amd64", 0]}),
+        changed(types={"m5.large": [2, float("inf"), "amd64", 0]}),
+        changed(types={"m5.large": [True, 8192, "amd64", 0]}),
+        changed(types={"m5.large": [2, 8192, "amd64", -1]}),
+        changed(types={"m5.large": [2, 8192, "amd64", "1"]}),
+        changed(instances={"here": {"m5.large": 10**400}}),
+        changed(spot={"here": {"m5.large": {"here-a": float("-inf")}}}),
+        gzip.compress(b"[" * 200_000),
         changed(fargate={"here": {"amd64": [0.1]}}),
         changed(s3={"here": [0.1, 0.1, -1]}),
     ],
-    ids=str,
+    ids=lambda data: f"{len(data)}-bytes",
 )
 def test_a_damaged_file_is_refused(data: bytes) -> None:
     with pytest.raises(PriceFileError, match=r"it (can't be read|has format)"):
@@ -78,6 +87,20 @@ def test_a_file_that_is_a_folder_is_said_and_left_out(tmp_path: Path) -> None:
     assert str(tmp_path) in note
 
 
+def test_prices_of_a_day_to_come_are_said_and_left_out(tmp_path: Path) -> None:
+    # Else they would stand before all others, and never grow old.
+    file = tmp_path / "here.prices.json.gz"
+    today = packaged().date
+    later = today + datetime.timedelta(days=2)
+    file.write_bytes(packed(replace(REFRESHED, date=later)))
+    found = stocked(today, tmp_path)
+    assert found.sheets == packaged().sheets
+    (note,) = found.notes
+    assert f"{later} is still to come" in note
+    # Clocks differ a little.
+    assert stocked(today + datetime.timedelta(days=1), tmp_path).notes == ()
+
+
 def test_refreshed_prices_come_first(tmp_path: Path) -> None:
     file = tmp_path / "here.prices.json.gz"
     file.write_bytes(packed(REFRESHED))
@@ -91,11 +114,14 @@ def test_prices_of_long_ago_are_warned_of(tmp_path: Path) -> None:
     file = tmp_path / "here.prices.json.gz"
     file.write_bytes(packed(REFRESHED))
     (note,) = stocked(REFRESHED.date + datetime.timedelta(days=366), tmp_path).notes
-    assert "older than a year (2026-06-01)" in note
+    assert "prices are of 2026-06-01, older than a year: `dask knot prices" in note
     # What was refreshed elsewhere doesn't make a region's own prices any newer.
     later = packaged().date + datetime.timedelta(days=367)
+    file.write_bytes(packed(replace(REFRESHED, date=later)))
     (note,) = stocked(later, tmp_path, "us-east-1").notes
-    assert f"the prices of us-east-1 are older than a year ({packaged().date})" in note
+    assert f"prices of us-east-1 are of {packaged().date}, older than a year" in note
+    # What nobody knows isn't old.
+    assert stocked(later, tmp_path, "mars-1").notes == ()
     # A newer version of the package may know more than what was refreshed with an older one.
     file.write_bytes(packed(PACKAGED))
     assert stocked(DAY, tmp_path).date == max(DAY, packaged().date)
