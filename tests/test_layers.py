@@ -71,7 +71,7 @@ PURE_ROOMS = ("plural", "planning", "tracking", "estimates")
 EDGED = ("run", "digests", "graphs")
 #: Files of other rooms that are as pure.
 PURE_FILES = [
-    *(f"batch/{name}.py" for name in ("diagnosis", "endings", "fargate", "limits", "request")),
+    *(f"batch/{name}.py" for name in ("diagnosis", "endings", "limits", "request")),
     "batch/rules.py",
     *(f"local/{name}.py" for name in ("capacity", "definitions", "descriptions", "jobgraph")),
     *("local/jobs.py", "local/lanes.py", "runs/keys.py"),

@@ -14,13 +14,12 @@ from dask_knot.aws.names import TAG
 from dask_knot.aws.outputs import StackOutputs, read_outputs
 from dask_knot.aws.prerequisites import check_bucket_region
 from dask_knot.aws.session import AwsSession, open_aws_session
-from dask_knot.batch import fargate
 from dask_knot.batch.client import BatchClient
 from dask_knot.batch.queues import Description, describe_queue
 from dask_knot.batch.request import EC2, FARGATE, MIB, JobTemplate
 from dask_knot.errors import ConfigurationError, EngineError
 from dask_knot.image.image import resolve_spec
-from dask_knot.planning import Resources
+from dask_knot.planning import Resources, fargate
 from dask_knot.prices import pricelist as prices
 from dask_knot.prices.pricelist import FARGATE_SPOT, ON_DEMAND, SPOT
 from dask_knot.prices.tariff import Market

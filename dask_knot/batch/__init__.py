@@ -31,7 +31,7 @@ child ended and why; whether its work is done, its manifest says. Termination go
 stage to the first, so that none starts because the one before it was quicker.
 
 What is pure. `rules` (states, arrays, dependencies, retries), `limits` (what requests are refused
-for), `request`, `endings`, `diagnosis` and `fargate` know no clock and no network. Whatever plays
+for), `request`, `endings` and `diagnosis` know no clock and no network. Whatever plays
 Batch keeps the first two: the local engine, the simulation in the tracker's tests, and the emulated
 AWS of the tests.
 """

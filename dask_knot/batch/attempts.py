@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dask_knot.batch.client import BatchClient, describe_jobs
-from dask_knot.batch.fargate import nearest
 from dask_knot.batch.queues import Description
 from dask_knot.batch.request import FARGATE as ON_FARGATE
 from dask_knot.batch.rules import ENDED, STARTED, known_status
+from dask_knot.planning.fargate import nearest
 from dask_knot.run.machine import FARGATE, LIFECYCLES, UNKNOWN, Machine
 
 #: Batch's names of architectures: those of manifests.

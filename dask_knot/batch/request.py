@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dask_knot.batch import fargate
-from dask_knot.planning import Resources
+from dask_knot.planning import Resources, fargate
 
 MIB = 2**20
 EC2, FARGATE = "EC2", "FARGATE"

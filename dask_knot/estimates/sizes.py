@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from dask.utils import format_bytes
 
-from dask_knot.prices.offers import FARGATE_SIZES
+from dask_knot.planning.fargate import SIZES
 
 MIB = 2**20
 GIB = 2**30
@@ -63,10 +63,7 @@ def steps(platform: str, cores: float, most: int | None = None) -> list[int]:
 
 
 def _fargate(cores: float) -> list[int]:
-    for vcpus, least, most, step in FARGATE_SIZES:
-        if vcpus >= cores:
-            return [size for size in range(least, most + 1, step) if (vcpus, size) != (0.25, 1536)]
-    return []
+    return next(([*sizes] for vcpus, sizes in SIZES.items() if vcpus >= cores), [])
 
 
 def smallest(fitting: int, found: list[int]) -> int | None:

@@ -65,7 +65,7 @@ def check(vcpus: float, memory: int, gpus: int = 0) -> None:
     )
 
 
-def nearest(vcpus: float, memory: int) -> tuple[float, int] | None:
+def nearest(vcpus: float, memory: float) -> tuple[float, int] | None:
     """Give the smallest size that has at least so much of both, or None."""
     fitting = (
         (cores, size)

@@ -1,7 +1,7 @@
 """An attempt of a job, and what an hour of it costs: pure.
 
 A job on a machine pays for its share of it: of its vCPUs, of its memory or of its GPUs, whichever
-is the largest. A job on Fargate pays for what it was given.
+is the largest. A job on Fargate pays for the size that it fills.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dask_knot.planning.fargate import nearest
 from dask_knot.prices.money import NOTHING, Money
 from dask_knot.prices.pricelist import PriceList
 from dask_knot.run.machine import FARGATE, FARGATE_SPOT, LOCAL, ON_DEMAND, SPOT, Machine
@@ -94,7 +95,7 @@ def _fargate(one: PaidAttempt, prices: PriceList, region: str) -> Money | None:
         rates = prices.fargate(region, machine.architecture or "x86_64", lifecycle)
         if rates is None:
             return None
-        hour = rates.hour(one.vcpus, one.memory)
+        hour = rates.hour(*(nearest(one.vcpus, one.memory) or (one.vcpus, one.memory)))
         found = hour if found is None else found | hour
     return found
 

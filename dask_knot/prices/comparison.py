@@ -124,7 +124,8 @@ def _place(
     spot = _tariff(prices, wanted, region, SPOT)
     known = [one for one in spot.types(wanted.size) if prices.is_spot_known(one.name, region)]
     now = [prices.instance(one.name, region, SPOT) for one in known]
-    shares = [share_of(one, wanted.size.vcpus, (wanted.size.memory or 0) / MIB) for one in known]
+    size, memory = wanted.size, (wanted.size.memory or 0) / MIB
+    shares = [share_of(one, size.vcpus, memory, size.gpus) for one in known]
     week = [
         Money(min(history[one.name]), max(history[one.name])) * share
         for one, share in zip(known, shares, strict=True)

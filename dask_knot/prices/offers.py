@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from dask_knot.planning.fargate import nearest
 from dask_knot.prices.money import Money
 from dask_knot.prices.pricelist import (
     FARGATE,
@@ -29,16 +30,6 @@ FAMILIES = tuple(
 #: What the ECS agent and the system keep of a machine's memory, in MiB: a job of all of it has no
 #: room (AWS Batch, "Compute resource memory management").
 KEPT = 512
-#: The sizes that Fargate has: vCPUs, and least and most memory in MiB (and its steps).
-FARGATE_SIZES: tuple[tuple[float, int, int, int], ...] = (
-    (0.25, 512, 2048, 512),
-    (0.5, 1024, 4096, 1024),
-    (1, 2048, 8192, 1024),
-    (2, 4096, 16384, 1024),
-    (4, 8192, 30720, 1024),
-    (8, 16384, 61440, 4096),
-    (16, 32768, 122880, 8192),
-)
 
 
 class Offer(NamedTuple):
@@ -95,25 +86,11 @@ def offers(
     return found
 
 
-def fargate_step(vcpus: float, memory: float) -> tuple[float, int] | None:
-    """Give the smallest size of Fargate that has so much of both; None if none has.
-
-    >>> fargate_step(1, 2100), fargate_step(1, 9000), fargate_step(3, 1024), fargate_step(17, 1)
-    ((1, 3072), (2, 9216), (4, 8192), None)
-    """
-    for cores, least, most, step in FARGATE_SIZES:
-        if cores >= vcpus and most >= memory:
-            steps = max(0, -(-(memory - least) // step))
-            size = least + int(steps) * step
-            # 0.25 vCPU has 512, 1024 and 2048 MiB, but not 1536.
-            return cores, 2048 if (cores, size) == (0.25, 1536) else size
-    return None
-
-
-def share_of(one: MachineType, vcpus: float, memory: float) -> float:
+def share_of(one: MachineType, vcpus: float, memory: float, gpus: int = 0) -> float:
     """Give the part of a machine that a job takes, of what the system leaves to jobs: at most 1."""
     room = max(memory, one.memory - KEPT)
-    return min(1.0, max(vcpus / one.vcpus, memory / room))
+    of_gpus = gpus / one.gpus if gpus and one.gpus else 0.0
+    return min(1.0, max(vcpus / one.vcpus, memory / room, of_gpus))
 
 
 def _machines(
@@ -130,7 +107,7 @@ def _machines(
 def _fargate(
     prices: PriceList, region: str, job: tuple[float, float], lifecycle: str
 ) -> Iterator[Offer]:
-    size = fargate_step(*job)
+    size = nearest(*job)
     for architecture in ("amd64", "arm64") if size else ():
         rates = prices.fargate(region, architecture, lifecycle)
         if rates is not None and size is not None:

@@ -207,7 +207,12 @@ class PriceList:
         return max(dates, default=self.date)
 
     def is_old(self, today: datetime.date, region: str = "") -> bool:
-        """Tell whether even the newest prices of a region, or of any, are older than a year."""
+        """Tell whether even the newest prices of a region, or of any, are older than a year.
+
+        Those of a region that no sheet has are not known: not old.
+        """
+        if region and not any(region in sheet.instances for sheet in self.sheets):
+            return False
         return today - self.dated(region) > OLD
 
     def said(self, region: str = "") -> str:
@@ -216,7 +221,12 @@ class PriceList:
         return "; ".join(sheet.said() for sheet in named[: 1 if region else None])
 
     def fitting(
-        self, region: str, vcpus: float, memory: float, families: Iterable[str] = ()
+        self,
+        region: str,
+        vcpus: float,
+        memory: float,
+        families: Iterable[str] = (),
+        gpus: int = 0,
     ) -> Iterator[MachineType]:
         """Give the smallest type of each family that a job fits on and whose price is known.
 
@@ -228,11 +238,13 @@ class PriceList:
             The size of a job: vCPUs, and memory in MiB.
         families : iterable of str
             Those that count; none: all.
+        gpus : int
+            GPUs of the job.
         """
         wanted = {*families}
         smallest: dict[str, MachineType] = {}
         for one in sorted(self.types.values(), key=lambda one: (one.vcpus, one.memory, one.name)):
-            if (wanted and one.family not in wanted) or not one.fits(vcpus, memory):
+            if (wanted and one.family not in wanted) or not one.fits(vcpus, memory, gpus):
                 continue
             if one.family not in smallest and self._on_demand(one.name, region) is not None:
                 smallest[one.family] = one

@@ -13,9 +13,10 @@ from functools import reduce
 from operator import or_
 from typing import NamedTuple
 
+from dask_knot.planning.fargate import nearest
 from dask_knot.planning.resources import Resources
 from dask_knot.prices.money import UNKNOWN, Money
-from dask_knot.prices.offers import FAMILIES, KEPT, fargate_step, share_of
+from dask_knot.prices.offers import FAMILIES, KEPT, share_of
 from dask_knot.prices.pricelist import (
     FARGATE,
     FARGATE_SPOT,
@@ -121,14 +122,14 @@ class Tariff:
         for lifecycle in self.market.lifecycles:
             if lifecycle in (FARGATE, FARGATE_SPOT):
                 rates = self.prices.fargate(region, self.market.architecture, lifecycle)
-                step = None if size.gpus else fargate_step(vcpus, memory)
+                step = None if size.gpus else nearest(vcpus, memory)
                 if rates is not None and step is not None:
                     yield rates.hour(*step), 1.0
                 continue
             for one in self.types(size):
                 price = self.prices.instance(one.name, region, lifecycle)
                 if price is not None:
-                    yield price, share_of(one, vcpus, memory)
+                    yield price, share_of(one, vcpus, memory, size.gpus)
 
     def types(self, size: Resources) -> list[MachineType]:
         """Give the types that may be taken and that a job fits on: of families the smallest."""
@@ -138,12 +139,12 @@ class Tariff:
             families += FAMILIES
         found = [
             one
-            for one in self.prices.fitting(market.region, size.vcpus, memory, families)
+            for one in self.prices.fitting(market.region, size.vcpus, memory, families, size.gpus)
             if one.architecture == market.architecture
         ]
         named = [self.prices.type(name) for name in market.types if "." in name]
         return [
-            *[one for one in (found if families else []) if one.gpus >= size.gpus],
+            *(found if families else []),
             *[one for one in named if one and one.fits(size.vcpus, memory, size.gpus)],
         ]
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_knot.batch import fargate
 from dask_knot.estimates.choice import ENOUGH, MARGIN, SLACK, first_allocation, needed
 from dask_knot.estimates.sizes import GIB, MIB, JobSize, readable, smallest, steps
+from dask_knot.planning import fargate
 
 
 @pytest.mark.parametrize("cores", [1, 2, 4, 8, 16])

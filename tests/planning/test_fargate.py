@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_knot.batch import fargate
 from dask_knot.batch.request import JobTemplate, fitting_size, job_definition
 from dask_knot.errors import ConfigurationError
-from dask_knot.planning import Resources
+from dask_knot.planning import Resources, fargate
 
 
 @pytest.mark.parametrize(
@@ -24,6 +23,9 @@ def test_sizes_that_there_are(vcpus: float, memory: int) -> None:
     [
         (1, 1024, (1, 2048)),
         (1, 2049, (1, 3072)),
+        (1, 2100.5, (1, 3072)),
+        (0.25, 1300, (0.25, 2048)),
+        (2, 1024, (2, 4096)),
         (1, 9000, (2, 9216)),
         (0.3, 512, (0.5, 1024)),
         (3, 4096, (4, 8192)),

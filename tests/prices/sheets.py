@@ -22,6 +22,7 @@ TYPES = {
         machine("m5.xlarge", 4, 16),
         machine("m6g.large", 2, 8, "arm64"),
         machine("g4dn.xlarge", 4, 16, gpus=1),
+        machine("g4dn.12xlarge", 48, 192, gpus=4),
         machine("new.large", 2, 8),
     )
 }
@@ -37,6 +38,7 @@ PACKAGED = PriceSheet(
             "m5.xlarge": 0.2,
             "m6g.large": 0.07,
             "g4dn.xlarge": 0.5,
+            "g4dn.12xlarge": 4.0,
         },
         "there": {"m5.large": 0.12},
     },

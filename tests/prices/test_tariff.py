@@ -9,7 +9,7 @@ import pytest
 from dask_knot.planning import Plan, Resources, Shard, Stage
 from dask_knot.prices.budget import Budget
 from dask_knot.prices.money import NOTHING, UNKNOWN, Money
-from dask_knot.prices.offers import KEPT, fargate_step, offers
+from dask_knot.prices.offers import KEPT, offers
 from dask_knot.prices.plancost import PlanCost, plan_cost
 from dask_knot.prices.pricelist import FARGATE, FARGATE_SPOT, ON_DEMAND, SPOT
 from dask_knot.prices.tariff import Market, Tariff
@@ -57,6 +57,16 @@ def tariff(*lifecycles: str, types: tuple[str, ...] = ("c5", "m5"), kind: str = 
         # GPUs: only machines that have them.
         (tariff(ON_DEMAND), Resources(1, GIB, gpus=1), UNKNOWN, UNKNOWN),
         (tariff(ON_DEMAND, types=("g4dn",)), Resources(4, GIB, gpus=1), Money(0.5), Money(0.5)),
+        # A job of one vCPU that has the only GPU, or one of four, keeps others from it.
+        (tariff(ON_DEMAND, types=("g4dn.xlarge",)), Resources(1, GIB, gpus=1), *[Money(0.5)] * 2),
+        (
+            tariff(ON_DEMAND, types=("g4dn.12xlarge",)),
+            Resources(1, GIB, gpus=1),
+            Money(1),
+            Money(4),
+        ),
+        # Of a family the smallest machine that has so many.
+        (tariff(ON_DEMAND, types=("g4dn",)), Resources(1, GIB, gpus=2), Money(2), Money(4)),
         # Fargate has steps: 2.1 GiB cost as 3.
         (
             tariff(FARGATE),
@@ -106,25 +116,6 @@ def test_known_prices_of_spot_are_not_said_to_be_unknown() -> None:
     assert "isn't known" not in tariff(FARGATE_SPOT).said(SMALL)
     unknown = Tariff(PRICES, Market("here", (FARGATE_SPOT,)))
     assert "isn't known" in unknown.said(SMALL)
-
-
-@pytest.mark.parametrize(
-    ("vcpus", "memory", "step"),
-    [
-        (0.25, 512, (0.25, 512)),
-        (0.25, 1300, (0.25, 2048)),
-        (0.3, 512, (0.5, 1024)),
-        (1, 2048, (1, 2048)),
-        (1, 2049, (1, 3072)),
-        (2, 1024, (2, 4096)),
-        (8, 60 * 1024, (8, 60 * 1024)),
-        (8, 61 * 1024, (16, 64 * 1024)),
-        (16, 121 * 1024, None),
-        (32, 1024, None),
-    ],
-)
-def test_steps_of_fargate(vcpus: float, memory: float, step: tuple[float, int] | None) -> None:
-    assert fargate_step(vcpus, memory) == step
 
 
 def test_offers_of_one_job_on_every_kind_of_machine() -> None:

@@ -244,6 +244,15 @@ HISTORIES: Mapping[str, tuple[History, float, float]] = {
         0.5 * 0.096 * 600 / H,
         0.5 * 0.096 * 600 / H,
     ),
+    # The same on Fargate, where 3 vCPUs and 3000 MiB are 4 and 8 GiB.
+    "Fargate, forgotten by Batch": (
+        History(
+            [Recorded([[(0, 700)]], vcpus=3, memory=3000, is_forgotten=True)],
+            [Left(0, fargate("fargate", "arm64"), [("inc", 100, 660)], started=60)],
+        ),
+        (4 * 0.032 + 8 * 0.0036) * 600 / H,
+        (4 * 0.032 + 8 * 0.0036) * 600 / H,
+    ),
     # The child for 1000 s, and its twin for 300 s on Spot.
     "a twin": (
         History(
