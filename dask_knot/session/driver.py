@@ -208,6 +208,7 @@ class Driver:
             logger.debug("plan %d failed", action.number, exc_info=True)
             made = [events.PlanningFailed(action.number, InternalError.of(error))]
         self.handle(made)
+        self._submitter.told(action.number)
 
     async def _submit(self, action: actions.SubmitPlan) -> None:
         submit = paused_collector()(lambda: list(self._submitter.submit(action)))

@@ -18,6 +18,18 @@ from dask_knot.settings.settings import Settings
 
 
 @dataclass(slots=True)
+class _Admitted:
+    """A stage that may be submitted: what a shard costs, how many there are.
+
+    The tracker hears of it a little later: until then all its shards count.
+    """
+
+    dollars: float
+    shards: int
+    is_told: bool = False
+
+
+@dataclass(slots=True)
 class Purse:
     """Knows what plans cost where jobs cost anything, and holds those of a session to its budget.
 
@@ -42,7 +54,7 @@ class Purse:
     budget: Budget | None
     open_shards: Callable[[Collection[StageId]], Collection[ShardId]]
     spent: Callable[[], Money]
-    _planned: dict[StageId, float] = field(default_factory=dict)  # dollars of a shard
+    _planned: dict[StageId, _Admitted] = field(default_factory=dict)
     _refusal: str | None = None
     _lock: Lock = field(default_factory=Lock)
 
@@ -80,7 +92,14 @@ class Purse:
             raise BudgetError(f"{refusal}: it was not submitted; {CURE}")
         with self._lock:
             for index, (stage, cost) in enumerate(zip(plan.stages, costs, strict=True)):
-                self._planned[StageId(number, index)] = cost.counted / len(stage.shards)
+                count = len(stage.shards)
+                self._planned[StageId(number, index)] = _Admitted(cost.counted / count, count)
+
+    def told(self, number: int) -> None:
+        """Note that the tracker has heard of a plan, or that there will be none."""
+        with self._lock:
+            for stage, admitted in self._planned.items():
+                admitted.is_told |= stage.plan == number
 
     def overdraft(self) -> BudgetError | None:
         """Give the error that ends what runs, if more was spent than may be, once; else None."""
@@ -91,14 +110,13 @@ class Purse:
 
     def _under_way(self) -> float:
         """Add up what counts of the shards that are submitted and aren't over."""
-        with self._lock:
-            planned = dict(self._planned)
         total = 0.0
-        for stage, dollars in planned.items():
-            count = len(self.open_shards([stage]))
-            total += dollars * count
-            if not count:
-                self._planned.pop(stage, None)
+        with self._lock:
+            for stage, one in [*self._planned.items()]:
+                count = len(self.open_shards([stage])) if one.is_told else one.shards
+                total += one.dollars * count
+                if not count:
+                    del self._planned[stage]
         return total
 
 

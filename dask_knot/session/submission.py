@@ -101,6 +101,11 @@ class Submitter:
             # If that fails they are found by their names.
             tolerate(_UNNOTED, self.run.record.note_jobs, action.number, noted)
 
+    def told(self, plan: int) -> None:
+        """Note that the tracker knows what became of a plan."""
+        if self.purse is not None:
+            self.purse.told(plan)
+
     def withdraw(self, plan: int, stages: int) -> None:
         """Tell other sessions that a plan which was recorded will never be submitted."""
         if self.recorder is not None:

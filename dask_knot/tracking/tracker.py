@@ -167,7 +167,7 @@ class Tracker:
 
     def open_shards(self, stages: Iterable[StageId]) -> list[ShardId]:
         """List the shards of some stages that aren't done."""
-        known = [self._state.stages[id] for id in stages if id in self._state.stages]
+        known = filter(None, map(self._state.stages.get, stages))  # others ask from their threads
         return [
             shard.id
             for stage in known

@@ -10,16 +10,20 @@ import pytest
 from dask._task_spec import Task
 
 from dask_knot.errors import BudgetError, PriceError
-from dask_knot.planning import make_plan
+from dask_knot.planning import Plan, Resources, Shard, Stage, make_plan
+from dask_knot.prices.budget import Budget
 from dask_knot.prices.money import Money
 from dask_knot.prices.pricelist import ON_DEMAND
-from dask_knot.prices.tariff import Market
+from dask_knot.prices.tariff import Market, Tariff
+from dask_knot.run.names import ShardId, StageId
 from dask_knot.session import virtual
 from dask_knot.session.failures import ErredKey
 from dask_knot.session.opening import session_on
+from dask_knot.session.purse import Purse
 from dask_knot.session.session import Session
 from dask_knot.session.virtual import VirtualLoop
 from dask_knot.tracking import events
+from tests.session.histories import PRICES
 from tests.session.test_session import WORK, Heard, VirtualEngine, until
 
 #: A job of 600 s, a vCPU and a GiB costs about 0.01 USD there.
@@ -97,6 +101,31 @@ def test_plans_under_way_count(tmp_path: Path) -> None:
         session.end()
 
     virtual.run(main)
+
+
+def test_a_plan_counts_before_the_tracker_has_heard_of_it() -> None:
+    # The thread that submits may have the next plan in hand before the event loop knows the last.
+    known: set[ShardId] = set()
+    purse = Purse(
+        Tariff(PRICES, MARKET._replace(types=("m5.large",))),
+        0.0,
+        Budget(1.0),
+        lambda stages: [one for one in known if one.stage in stages],
+        lambda: Money(0),
+    )
+    work = Stage((Shard((), (), (), (), 3600.0),) * 10, Resources(1, 2**30))
+    purse.admit(0, Plan((work,)))  # of half a machine for 0.096 dollars an hour: 0.48 dollars
+    purse.admit(1, Plan((work,)))
+    with pytest.raises(BudgetError, match=r"beside 0\.96 USD for what is under way"):
+        purse.admit(2, Plan((work,)))
+    # Once it has heard of it, what isn't open is done, or nobody wants it.
+    known.update(ShardId(StageId(0, 0), index) for index in range(4))
+    purse.told(0)
+    purse.told(1)
+    assert purse._under_way() == pytest.approx(4 * 0.048, rel=1e-3)
+    known.clear()
+    assert purse._under_way() == 0
+    purse.admit(3, Plan((work,)))
 
 
 def test_what_has_cost_more_is_ended_and_what_is_computed_stays(tmp_path: Path) -> None:
