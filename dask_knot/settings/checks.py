@@ -135,12 +135,16 @@ def dollars(name: str, value: object) -> float | None:
     """Take an amount of US dollars; or None."""
     if value is None:
         return None
-    written = re.fullmatch(
-        r"\$?\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:usd|\$|dollars?)?", str(value).strip().lower()
-    )
-    if isinstance(value, bool) or written is None or float(written[1]) <= 0:
+    number = r"\d+(?:\.\d*)?|\.\d+" if isinstance(value, str) else r"\S+"  # 1e-05 is a float, too
+    text = rf"\$?\s*({number})\s*(?:usd|\$|dollars?)?"
+    written = re.fullmatch(text, str(value).strip().lower())
+    try:
+        found = float(written[1]) if written and not isinstance(value, bool) else 0.0
+    except ValueError:
+        found = 0.0
+    if not 0 < found < math.inf:  # nan, too
         raise wrong(name, value, 'US dollars above 0, such as "5 USD"')
-    return float(written[1])
+    return found
 
 
 def bandwidth(name: str, value: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
@@ -103,6 +104,8 @@ def test_the_environment_configures() -> None:
         ("max_cost", "$0.50", 0.5),
         ("max_cost", 5, 5.0),
         ("max_cost", ".5 dollars", 0.5),
+        ("max_cost", 1e-5, 0.00001),
+        ("max_cost", 1e16, 1e16),
         ("memory_retries", "2", 2),
         ("max_memory", "64 GiB", 2**36),
         ("gpus", 0, 0),
@@ -144,6 +147,12 @@ WRONG: list[tuple[str, Any, str]] = [
     ("max_cost", "5 EUR", "5 USD"),
     ("max_cost", "-5", "5 USD"),
     ("max_cost", True, "5 USD"),
+    ("max_cost", math.inf, "5 USD"),
+    ("max_cost", math.nan, "5 USD"),
+    ("max_cost", -1e-5, "5 USD"),
+    ("max_cost", "9" * 400, "5 USD"),
+    ("max_cost", "1,000 USD", "5 USD"),
+    ("max_cost", [5], "5 USD"),
     ("max_cost", "much", "5 USD"),
     ("speculate", 1, "a number above 1"),
     ("memory_retries", -1, "a whole number from 0 on"),
