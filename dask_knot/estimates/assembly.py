@@ -114,6 +114,9 @@ def _unsaid(evidence: Evidence, place: Venue, rows: Sequence[ForecastRow]) -> li
         notes.append("money: unknown, as the region isn't known")
     elif place.region is not None:
         missing = [way for way in WAYS if way not in place.costs(place.size, HOUR)]
-        notes += [f"{way}: unknown, no price is known in {place.region}" for way in missing]
-        notes.append(f"prices: {place.prices.said(place.region)}")
+        if not place.gpus:
+            notes += [f"{way}: unknown, no price is known in {place.region}" for way in missing]
+        if said := place.prices.said(place.region):
+            notes.append(f"prices: {said}")
+        notes += place.prices.notes
     return notes

@@ -44,6 +44,8 @@ class Venue:
         What is known of prices.
     tariff : Tariff or None
         What jobs of the cluster cost; None where they cost nothing.
+    gpus : int
+        GPUs of a job: what machines without any cost says nothing then.
     """
 
     platform: str
@@ -53,15 +55,16 @@ class Venue:
     region: str | None
     prices: PriceList
     tariff: Tariff | None = None
+    gpus: int = 0
 
     def costs(self, size: JobSize, seconds: float) -> dict[str, Money]:
         """Say what jobs of a size cost that take so many seconds together, as far as is known."""
         costs: dict[str, Money] = {}
-        asked = Resources(size.cores, size.memory)
+        asked = Resources(size.cores, size.memory, self.gpus)
         if self.tariff is not None and self.tariff.is_known(asked):
             hour = self.tariff.full(asked) | self.tariff.alone(asked)
             costs[HERE] = hour * (seconds / HOUR)
-        if self.region is None:
+        if self.region is None or self.gpus:
             return costs
         found = offers(self.prices, self.region, size.cores, size.memory / _MIB)
         for way, (lifecycle, architecture) in WAYS.items():

@@ -96,6 +96,9 @@ class Tariff:
         """Say of what the prices of a job are, from where, and of when."""
         market = self.market
         words = " or ".join(_WORDS[one] for one in market.lifecycles)
+        if not self.is_known(size):
+            asks = f"`dask knot prices --refresh --region {market.region}` asks AWS"
+            return f"{words} in {market.region}: what such a job costs isn't known here, {asks}"
         text = f"{words} in {market.region}, {self.prices.said(market.region)}"
         if not self.is_fargate:
             text += "; from full machines to one job on each"

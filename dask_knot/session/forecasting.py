@@ -228,7 +228,8 @@ def _place(session: Session) -> Venue:
     region = tariff.market.region if tariff is not None else connection({}).region
     size = JobSize(settings.cores, settings.memory)
     most = session.largest.memory
-    return Venue(platform, size, session.slots, most, region, stocked(), tariff)
+    prices = stocked(region=region or "")
+    return Venue(platform, size, session.slots, most, region, prices, tariff, settings.gpus)
 
 
 def _notes(sampling: Sampling, tried: TrialRun, evidence: Evidence, is_named: bool) -> list[str]:

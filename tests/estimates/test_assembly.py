@@ -87,6 +87,20 @@ def test_a_region_without_prices_is_said() -> None:
     found = answer(KNOWN, replace(CLOUD, region="mars-1", tariff=None))
     assert found.money is None
     assert "on demand: unknown, no price is known in mars-1" in found.notes
+    assert not any(note.startswith("prices:") for note in found.notes)
+
+
+def test_jobs_with_gpus_are_not_priced_as_those_without() -> None:
+    tariff = Tariff(PRICES, Market(REGION, (ON_DEMAND,), types=("p4d.24xlarge", "m5.large")))
+    plain, with_gpu = (answer(KNOWN, replace(CLOUD, gpus=n, tariff=tariff)) for n in (0, 1))
+    assert set(with_gpu.prices) <= {HERE}
+    assert plain.prices[HERE] != with_gpu.prices.get(HERE)
+    assert not any("unknown, no price is known" in note for note in with_gpu.notes)
+
+
+def test_what_is_to_be_said_of_prices_is_said() -> None:
+    old = replace(CLOUD, prices=replace(PRICES, notes=("prices are old",)))
+    assert answer(KNOWN, old).notes[-2:] == (f"prices: {PRICES.said(REGION)}", "prices are old")
 
 
 @pytest.mark.parametrize(

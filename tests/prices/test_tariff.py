@@ -93,6 +93,12 @@ def test_a_region_that_the_list_lacks() -> None:
     nowhere = Tariff(PRICES, Market("nowhere", (ON_DEMAND,)))
     assert nowhere.full(SMALL) == UNKNOWN
     assert nowhere.store is None
+    assert nowhere.said(SMALL) == (
+        "EC2 on demand in nowhere: what such a job costs isn't known here, "
+        "`dask knot prices --refresh --region nowhere` asks AWS"
+    )
+    # The machines of a region may be known, and Fargate not.
+    assert "isn't known here" in Tariff(PRICES, Market("there", (FARGATE,))).said(SMALL)
 
 
 @pytest.mark.parametrize(
