@@ -27,7 +27,6 @@ from tests.knot.functions import add, double
         (lambda *all: all, True, [(1, 2, 3)]),
         (double, False, []),
     ],
-    ids=str,
 )
 def test_items_that_fit(func: Callable[..., Any], starmap: bool, items: Iterable[Any]) -> None:
     ItemCheck(func, starmap).check(items)
@@ -43,7 +42,6 @@ def test_items_that_fit(func: Callable[..., Any], starmap: bool, items: Iterable
         (add, True, ["ab"], "item 5 is 'ab'"),
         (add, True, [(1,), np.array(5)], r"item 6 is array\(5\): with starmap=True"),
     ],
-    ids=str,
 )
 def test_items_that_a_function_cannot_take(
     func: Callable[..., Any], starmap: bool, items: Iterable[Any], words: str
@@ -69,7 +67,7 @@ class Leaving:
 
 
 def test_an_item_that_ends_the_program_is_named() -> None:
-    with pytest.raises(PicklingError, match="item 1, .*SystemExit"):
+    with pytest.raises(PicklingError, match=r"item 1, .*SystemExit"):
         ItemCheck(double, False).check([0, Leaving()])
 
 
