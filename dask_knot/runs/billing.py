@@ -32,7 +32,7 @@ def run_bill(
     depot: Depot,
     view: RunView,
     known: KnownJobs,
-    prices: Callable[[], PriceList] = stocked,
+    prices: Callable[[], PriceList] | None = None,
     now: Callable[[], float] = time.time,
 ) -> Bill:
     """Add up what all jobs of a run did cost, whoever submitted them.
@@ -48,7 +48,7 @@ def run_bill(
     known : KnownJobs
         Its jobs, as far as Batch knows them.
     prices, now : callable
-        Give what is known of prices, and the time.
+        Give what is known of prices, those that are here unless told otherwise, and the time.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def run_bill(
     costing = Costing(attendance, book.children, here, now())
     attempts = costing.attempts(jobs)
     requests = attendance.requests() if view.run.store_url.startswith("s3://") else {}
-    listed = prices() if is_paid else None
+    listed = (prices or partial(stocked, region=depot.region))() if is_paid else None
     notes += [*costing.notes, *([NO_CLIENTS] if requests else [])]
     notes += listed.notes if listed is not None else ()
     return bill_of(attempts, requests, listed, depot.region, filter(None, notes))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 from dask_knot.batch.service import JobService
 from dask_knot.digests import CodeMarker, Digester
 from dask_knot.planning import Limits, Resources
+from dask_knot.prices.shelf import stocked
 from dask_knot.run.run import Run
 from dask_knot.run.work import Options
 from dask_knot.runs.machine import own_info
@@ -109,8 +110,11 @@ def session_on(
     # Not before: what is wrong from the start is told at once. Waiting ends when the run is left.
     run.be_patient(settings.tempo.patience, clockwork.now, clockwork.pause)
     tracker = _tracker(run, _limits(settings, tasks_per_shard), settings, size, hold)
-    spending = Spending(engine, service, run, epoch=clockwork.epoch)
-    purse = open_purse(settings, size, engine.market, tracker.open_shards, spending.spent)
+    market = engine.market
+    # Before and after at the same prices, also if they are refreshed meanwhile.
+    prices = cache(partial(stocked, region=market.region if market is not None else ""))
+    spending = Spending(engine, service, run, prices, clockwork.epoch)
+    purse = open_purse(settings, size, market, tracker.open_shards, spending.spent, prices)
     tracker.memory.allow(allowance_of(engine))
     tracker.memory.automatic = automatic_memory(engine)
     values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))

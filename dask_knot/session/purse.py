@@ -11,7 +11,7 @@ from dask_knot.planning import Plan, Resources
 from dask_knot.prices.budget import CURE, Budget
 from dask_knot.prices.money import Money, amount
 from dask_knot.prices.plancost import PlanCost, plan_cost, stage_cost
-from dask_knot.prices.shelf import stocked
+from dask_knot.prices.pricelist import PriceList
 from dask_knot.prices.tariff import Market, Tariff
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.settings.settings import Settings
@@ -126,6 +126,7 @@ def open_purse(
     market: Market | None,
     open_shards: Callable[[Collection[StageId]], Collection[ShardId]],
     spent: Callable[[], Money],
+    prices: Callable[[], PriceList],
 ) -> Purse:
     """Make the purse of a session.
 
@@ -137,7 +138,7 @@ def open_purse(
     start = settings.tempo.job_start
     if market is None:
         return Purse(None, start, None, open_shards, spent)
-    tariff = Tariff(stocked(region=market.region), market)
+    tariff = Tariff(prices(), market)
     if settings.max_cost is None:
         return Purse(tariff, start, None, open_shards, spent)
     if not tariff.is_known(size):

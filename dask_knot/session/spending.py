@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
 from threading import Lock
 
 from dask_knot.batch.attempts import AttemptBook, Child
@@ -14,7 +13,6 @@ from dask_knot.planning import Resources
 from dask_knot.prices.bill import Bill, bill_of
 from dask_knot.prices.money import NOTHING, Money
 from dask_knot.prices.pricelist import PriceList
-from dask_knot.prices.shelf import stocked
 from dask_knot.prices.tariff import Tariff
 from dask_knot.run.machine import LOCAL, UNKNOWN, Machine
 from dask_knot.run.run import Run
@@ -40,7 +38,7 @@ class Spending:
     run : Run
         Counts this client's own requests.
     prices : callable
-        Gives what is known of prices; called once they are needed.
+        Gives what is known of prices; called when they are needed.
     epoch : callable
         The time, in seconds since the epoch.
     """
@@ -50,7 +48,7 @@ class Spending:
         engine: Engine,
         service: JobService,
         run: Run,
-        prices: Callable[[], PriceList] = stocked,
+        prices: Callable[[], PriceList],
         epoch: Callable[[], float] = time.time,
     ) -> None:
         self._client = engine.client
@@ -62,7 +60,7 @@ class Spending:
         self._is_here = engine.market is None
         self._region = engine.market.region if engine.market is not None else ""
         self._is_stored_there = run.store_url.startswith("s3://")
-        self._prices = cache(prices)
+        self._prices = prices
         self._epoch = epoch
         self._attendance = Attendance()
         self._book = AttemptBook()
