@@ -23,7 +23,9 @@ from dask_knot.session.purse import Purse
 from dask_knot.session.session import Session
 from dask_knot.session.virtual import VirtualLoop
 from dask_knot.tracking import events
+from tests.session.batch import VirtualBatch
 from tests.session.histories import PRICES
+from tests.session.test_adoption import NamedEngine, digested
 from tests.session.test_session import WORK, Heard, VirtualEngine, until
 
 #: A job of 600 s, a vCPU and a GiB costs about 0.01 USD there.
@@ -203,6 +205,46 @@ def test_a_plan_says_what_it_costs(tmp_path: Path) -> None:
         assert money.startswith(f"money: {cost.money} (EC2 on demand in us-east-1, ")
         assert budget.startswith("money: it would be refused: this work costs ")
         assert "max_cost=0.010 USD" in budget
+        session.end()
+
+    virtual.run(main)
+
+
+def test_a_named_run_goes_on_with_a_higher_budget(tmp_path: Path) -> None:
+    def named(loop: VirtualLoop, max_cost: float, batch: VirtualBatch | None) -> NamedEngine:
+        engine = NamedEngine(loop, tmp_path.as_uri(), batch)
+        engine.market = MARKET
+        engine.settings = replace(engine.settings, max_cost=max_cost)
+        return engine
+
+    async def main(loop: VirtualLoop) -> None:
+        engine = named(loop, 1.0, None)
+        session = session_on(engine, loop.clockwork())
+        heard = Heard(session, loop)
+        session.start()
+        done, more = digested(work("done", 2)), digested(work("more", 3))
+        session.submit(done)
+        await until(loop, heard, 2)
+        session.submit(more)
+        while len(session.jobs) < 2:
+            await asyncio.sleep(1)
+        session.purse.spent = lambda: Money(1.5)  # while it runs
+        await until(loop, heard, 5)
+        assert [type(error) for error in errors(heard)] == [BudgetError] * 3
+        await session.leave()
+        session.let_go()
+        session.end()
+
+        session = session_on(named(loop, 2.0, engine.client), loop.clockwork())
+        heard = Heard(session, loop)
+        session.start()
+        session.submit(digested(work("done", 2)))
+        session.submit(digested(work("more", 3)))
+        await until(loop, heard, 5)
+        assert errors(heard) == []
+        assert engine.client.ran == {str(key): 1 for key in [*done.tasks, *more.tasks]}
+        await session.leave()
+        session.let_go()
         session.end()
 
     virtual.run(main)
