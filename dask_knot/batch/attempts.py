@@ -72,8 +72,10 @@ def child_of(detail: Description) -> Child:
         vcpus, memory = nearest(vcpus, memory) or (vcpus, memory)
     status = known_status(detail["status"])
     stays = list(_ended(detail.get("attempts", ())))
-    if status in STARTED and (running := _running(detail, container, stays)) is not None:
-        stays.append(running)
+    may_lack = status in STARTED or (status in ENDED and not stays)
+    if may_lack and (more := _unlisted(detail, container, stays)) is not None:
+        stays.append(more)
+    stays = _stopped(stays, detail.get("stoppedAt"), status in ENDED)
     return Child(stays, vcpus, memory, int(needs.get("GPU", 0)), machine, status in ENDED)
 
 
@@ -86,7 +88,7 @@ def _ended(attempts: Sequence[Mapping[str, Any]]) -> Iterable[Stay]:
             yield Stay(number, started / 1000, stopped and stopped / 1000, instance)
 
 
-def _running(
+def _unlisted(
     detail: Description, container: Mapping[str, Any], stays: Sequence[Stay]
 ) -> Stay | None:
     started = detail.get("startedAt")
@@ -96,6 +98,19 @@ def _running(
         return None
     number = len(detail.get("attempts", ())) + 1
     return Stay(number, started / 1000, None, str(container.get("containerInstanceArn", "")))
+
+
+def _stopped(stays: Sequence[Stay], end: float | None, is_over: bool) -> list[Stay]:
+    """End those whose end Batch doesn't tell, though they are over, or they would be paid for ever.
+
+    At the start of the next one, or with their job; else nobody knows how long they ran.
+    """
+    starts = [one.started for one in stays[1:]]
+    last = [max(one.started, end / 1000 if end else 0.0) if is_over else None for one in stays[-1:]]
+    return [
+        one if one.stopped is not None else one._replace(stopped=stop)
+        for one, stop in zip(stays, [*starts, *last], strict=True)
+    ]
 
 
 def _machine(detail: Description, container: Mapping[str, Any]) -> Machine:

@@ -44,6 +44,16 @@ def detail(status: str = "SUCCEEDED", *attempts: Any, **more: Any) -> dict[str, 
         ),
         # The first one never began: its image could not be pulled.
         (detail("FAILED", {"stoppedAt": 900}, ENDED), [Stay(2, 1.0, 3.0, "arn:i")]),
+        # When its machine went nobody noted; it was over when the next one began, or the job was.
+        (
+            detail("RUNNING", {"startedAt": 1000}, RUNS, startedAt=5000),
+            [Stay(1, 1.0, 5.0), Stay(2, 5.0, None)],
+        ),
+        (detail("FAILED", {"startedAt": 1000}, stoppedAt=4000), [Stay(1, 1.0, 4.0)]),
+        (detail("FAILED", ENDED, {"startedAt": 5000}), [Stay(1, 1.0, 3.0, "arn:i"), Stay(2, 5, 5)]),
+        # It lists no attempt of a job that has ended, and only says when that ran.
+        (detail("FAILED", startedAt=1000, stoppedAt=4000), [Stay(1, 1.0, 4.0)]),
+        (detail("FAILED", {"stoppedAt": 900}, stoppedAt=900), []),
     ],
 )
 def test_attempts_that_began(told: dict[str, Any], stays: list[Stay]) -> None:

@@ -161,3 +161,14 @@ def test_a_damaged_manifest_keeps_nobody_from_the_rest(tmp_path: Path) -> None:
     name = one.run.names.manifest(SECOND)
     (tmp_path / name).write_bytes(b"damaged")
     assert bill(tmp_path).total.low == pytest.approx(0.5 * 0.1 * 600 / 3600)
+
+
+def test_jobs_of_all_sessions_are_on_the_bill(tmp_path: Path) -> None:
+    one = made(tmp_path)
+    commit(one, FIRST, M5, 600)
+    second = one.open()  # of another client, a day later
+    one.plan(second, [["fit-0"]])
+    commit(one, ShardId(StageId(second, 0), 0), M5, 1200)
+    found = bill(tmp_path)
+    assert found.total.low == pytest.approx(0.5 * 0.1 * (600 + 1200) / 3600)
+    assert [*found.stages] == [str(StageId(0, 0)), str(StageId(second, 0))]

@@ -278,6 +278,40 @@ HISTORIES: Mapping[str, tuple[History, float, float]] = {
         0.5 * 0.096 * 100 / H,
         0.5 * 0.096 * 100 / H,
     ),
+    # Killed for its memory after 300 s in half a machine; alone with twice the memory, and again:
+    # 8192 of 8192 MiB is all of one for 200 s, and then half of an m5.xlarge for 400 s.
+    "out of memory, again with more": (
+        History(
+            [
+                Recorded([[(0, 300, "arn:i-1")], [(0, 100, "arn:i-1")]], memory=4096),
+                Recorded([[(400, 600, "arn:i-1")]], memory=8192, status="FAILED"),
+                Recorded([[(700, 1100)]], memory=8192),
+            ],
+            [
+                Left(1, M5, [("inc", 0, 100)]),
+                Left(0, on("m5.xlarge"), [("inc", 700, 1100)], stage=2, started=700),
+            ],
+        ),
+        (0.5 * 0.096 * 400 + 0.096 * 200 + 0.5 * 0.192 * 400) / H,
+        (0.5 * 0.096 * 400 + 0.096 * 200 + 0.5 * 0.192 * 400) / H,
+    ),
+    # Nobody ever had a machine for it.
+    "cancelled while it waited": (History([Recorded([[], []], status="FAILED")], []), 0.0, 0.0),
+    # Three of one array, on Spot and on ARM: 1 of 4 vCPUs for 30 s; the second lost after 10 s in a
+    # zone, and done on demand; the third in a zone of no known price.
+    "ARM on Spot, less than a minute": (
+        History(
+            [Recorded([[(0, 30)], [(0, 10, "arn:i-2"), (20, 50)], [(0, 30)]])],
+            [
+                Left(0, on("c7g.xlarge", "spot"), [("inc", 1, 30)]),
+                Left(1, on("c7g.xlarge", "spot"), [], is_final=False),
+                Left(1, on("c7g.xlarge", zone="us-east-1b"), [("inc", 21, 50)], attempt=2),
+                Left(2, on("c7g.xlarge", "spot", "us-east-1c"), [("inc", 1, 30)]),
+            ],
+        ),
+        0.25 * (0.06 * 30 + 0.06 * 10 + 0.144 * 30 + 0.06 * 30) / H,
+        0.25 * (0.06 * 30 + 0.06 * 10 + 0.144 * 30 + 0.06 * 30) / H,
+    ),
     # It runs since 4000 s, now it is 10000 s; Batch lists the attempt that ended only.
     "running": (
         History(
