@@ -35,7 +35,7 @@ def prices(
     Of each TYPE, of Fargate and of S3 in a region. Prices are those that came with dask_knot, and
     what --refresh has asked of AWS. Of what isn't known it says so.
     """
-    from dask_knot.prices.shelf import stocked
+    from dask_knot.prices.shelf import asks, stocked
 
     screen = Screen()
     where = region or connection({}).region
@@ -55,6 +55,8 @@ def prices(
             screen.line(line)
         screen.line("--region says what things cost in one of them")
         return
+    if where not in known.regions:
+        screen.marked("?", f"no price of {where} is known here: {asks(where)}")
     screen.table([*_rates(known, where), *((one, _of_type(known, one, where)) for one in types)])
 
 

@@ -14,7 +14,12 @@ from dask_knot.prices.sheetfile import packed, unpacked
 from dask_knot.settings.home import home_folder
 
 NAME = "prices.json.gz"
-_AGAIN = "`dask knot prices --refresh` asks AWS"
+
+
+def asks(region: str = "") -> str:
+    """Say how AWS is asked for today's prices of a region."""
+    place = f" --region {region}" if region else ""
+    return f"`dask knot prices --refresh{place}` asks AWS"
 
 
 def packaged() -> PriceList:
@@ -53,11 +58,13 @@ def stocked(
         try:
             sheets.append(_past(read_sheet(file), today))
         except (OSError, PriceFileError) as error:
-            notes.append(f"the prices in {file} are not used: {error}; {_AGAIN}")
+            notes.append(
+                f"the prices in {file} are not used: {error}; {asks(file.name[: -len(NAME) - 1])}"
+            )
     found = PriceList(tuple(sorted(sheets, key=lambda sheet: sheet.date, reverse=True)))
     if found.is_old(today, region):
         where = f"prices of {region}" if region else "prices"
-        notes.append(f"{where} are of {found.dated(region)}, older than a year: {_AGAIN}")
+        notes.append(f"{where} are of {found.dated(region)}, older than a year: {asks(region)}")
     return PriceList(found.sheets, tuple(notes))
 
 

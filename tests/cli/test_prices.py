@@ -67,6 +67,7 @@ def test_prices_of_types_in_a_region() -> None:
 def test_a_region_that_the_list_lacks_is_said() -> None:
     text = good("prices", "m5.large", "--region", "mars-1")
     assert "prices of machines   not known" in text
+    assert "no price of mars-1 is known here: `dask knot prices --refresh --region mars-1`" in text
     assert "2 vCPUs, 8 GiB, amd64: its price is not known" in text
 
 

@@ -78,7 +78,7 @@ def test_a_damaged_file_is_said_and_left_out(tmp_path: Path) -> None:
     assert found.sheets == packaged().sheets
     (note,) = found.notes
     assert str(file) in note
-    assert "--refresh" in note
+    assert "`dask knot prices --refresh --region here` asks AWS" in note
 
 
 def test_a_file_that_is_a_folder_is_said_and_left_out(tmp_path: Path) -> None:
@@ -114,12 +114,15 @@ def test_prices_of_long_ago_are_warned_of(tmp_path: Path) -> None:
     file = tmp_path / "here.prices.json.gz"
     file.write_bytes(packed(REFRESHED))
     (note,) = stocked(REFRESHED.date + datetime.timedelta(days=366), tmp_path).notes
-    assert "prices are of 2026-06-01, older than a year: `dask knot prices" in note
+    assert (
+        "prices are of 2026-06-01, older than a year: `dask knot prices --refresh` asks AWS" in note
+    )
     # What was refreshed elsewhere doesn't make a region's own prices any newer.
     later = packaged().date + datetime.timedelta(days=367)
     file.write_bytes(packed(replace(REFRESHED, date=later)))
     (note,) = stocked(later, tmp_path, "us-east-1").notes
-    assert f"prices of us-east-1 are of {packaged().date}, older than a year" in note
+    assert f"prices of us-east-1 are of {packaged().date}, older than a year: " in note
+    assert "--refresh --region us-east-1`" in note
     # What nobody knows isn't old.
     assert stocked(later, tmp_path, "mars-1").notes == ()
     # A newer version of the package may know more than what was refreshed with an older one.
