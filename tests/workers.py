@@ -92,6 +92,8 @@ def is_slow(path: Path) -> bool:
 def sort_and_mark(items: list[pytest.Item]) -> None:
     """Put the longest files first, and mark what is slow."""
     for item in items:
+        if " at 0x" in item.nodeid:  # of all workers, each would have tests of its own
+            raise pytest.UsageError(f"a name that is new in each process: {item.nodeid}")
         if is_slow(item.path):
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: _rank(item.path))
