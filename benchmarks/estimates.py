@@ -31,6 +31,8 @@ from dask_knot.estimates.sizes import LOCAL_STEPS
 
 MIB = 2**20
 PAGE = 4096
+#: Set in the environment of a process in which `starting` has run.
+STARTED = "DASK_KNOT_BENCHMARK_STARTED"
 #: An estimate is good if it is off by less than this part.
 GOOD = 0.25
 
@@ -90,6 +92,24 @@ def hashing(number: int) -> str:
         return "".join(pool.map(lambda part: hashlib.sha256(part).hexdigest(), parts))[:8]
 
 
+def importing(number: int) -> float:
+    """Import something large, as tasks of other people do, and compute for a fifth of a second."""
+    import numpy as np
+
+    drawn = np.random.default_rng(number).random((2, 500_000))
+    time.sleep(0.15)
+    return float(4 * np.mean((drawn**2).sum(axis=0) < 1))
+
+
+def starting(number: int) -> int:
+    """Take a second longer when called for the first time in a process."""
+    if STARTED not in os.environ:
+        time.sleep(1.0)
+        os.environ[STARTED] = "1"
+    time.sleep(0.2)
+    return number
+
+
 class Case(NamedTuple):
     """Something that is estimated, then computed."""
 
@@ -115,6 +135,8 @@ def cases() -> list[Case]:
         Case("skewed by input", lambda: [delayed(reading)(b"x" * n) for n in skewed]),
         Case("skewed by input, 5", lambda: [delayed(reading)(b"x" * n) for n in skewed], 5),
         Case("pipeline", pipeline),
+        Case("imports", lambda: [delayed(importing)(i) for i in range(80)]),
+        Case("starts cold", lambda: [delayed(starting)(i) for i in range(80)]),
         Case("threads", lambda: [delayed(hashing)(i) for i in range(30)]),
     ]
 

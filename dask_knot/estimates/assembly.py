@@ -14,6 +14,11 @@ from dask_knot.estimates.sizes import JobSize
 from dask_knot.estimates.trials import Habit
 from dask_knot.estimates.venue import HERE, HOUR, WAYS, Venue
 from dask_knot.planning.plan import Plan
+from dask_knot.plural import duration
+
+#: A start-up is said that has so many seconds, and so much of what a task takes.
+NOTABLE = 0.05
+NOTABLE_PART = 0.2
 
 
 def assemble(
@@ -99,6 +104,7 @@ def _row(evidence: Evidence, prefix: str, plan: Plan, place: Venue, chosen: JobS
         seconds=sum(seconds) if seconds else None,
         peak=max(peaks, default=0) or habit.peak,
         size=size,
+        startup=evidence.startups.get(prefix, 0.0),
         by_cores=evidence.by_cores.get(prefix, {}),
         money=place.costs(size, sum(seconds)) if size and seconds else {},
     )
@@ -108,6 +114,11 @@ def _unsaid(evidence: Evidence, place: Venue, rows: Sequence[ForecastRow]) -> li
     """Say what isn't known."""
     notes = []
     for row in rows:
+        if row.startup >= max(NOTABLE, NOTABLE_PART * (row.median or 0.0)):
+            notes.append(
+                f"start-up: the first task of {row.prefix} in a job takes "
+                f"{duration(row.startup)} longer, as when it imports something; that is counted"
+            )
         if row.median is not None and row.peak and row.size is None:
             notes.append(f"no job has enough memory for {row.prefix}")
     if place.region is None and place.platform != "local":

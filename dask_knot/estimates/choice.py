@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-#: So few samples say nothing of how memory spreads.
+#: So many samples tell how memory spreads, as far as that can be told.
 ENOUGH = 5
-#: Then jobs get so many times the most that was seen.
-MARGIN = 1.5
+#: Of fewer it is the most that was seen that has to fit, and so much more at least: what the same
+#: task has at most differs by a few percent from one time to the next.
+SPARE = 1.12
+#: One sample tells nothing of others.
+ALONE = 1.5
+#: A line goes through so many samples in any case: others tell how far they are off it.
+LINE = 2
 #: So many of all tasks may not fit. A job has many: with more of them most jobs would run again.
 RARE = 0.1
 #: What a job needs besides what its tasks were seen to take, however many samples there are: values
@@ -15,7 +20,47 @@ RARE = 0.1
 SLACK = 1.05
 
 
-def needed(peaks: Sequence[int], seconds: Sequence[float], found: Sequence[int]) -> int | None:
+def margin(peaks: Sequence[int], places: Sequence[float] = ()) -> float:
+    """Say how much more than the most of a few samples others may need, as a factor.
+
+    Where it shows how much tasks have to do, the largest was among those that were tried, and
+    others lie below it, but for how far samples are off the line from the smallest to the largest.
+    Else the largest of three is the largest of all by chance: others may be as far above it as the
+    smallest is below.
+
+    Parameters
+    ----------
+    peaks : sequence of int
+        The memory that jobs had.
+    places : sequence of float
+        How much each has to do; fewer, if that isn't known.
+
+    Returns
+    -------
+    float
+        From `SPARE` on.
+    """
+    largest, smallest = max(peaks), min(peaks)
+    if len(peaks) == 1:
+        return ALONE
+    off: float = largest - smallest
+    if len(places) == len(peaks) and len(peaks) > LINE and min(places) < max(places):
+        off = _off_the_line(sorted(zip(places, peaks, strict=True)))
+    return max(SPARE, 1 + off / largest)
+
+
+def _off_the_line(points: Sequence[tuple[float, int]]) -> float:
+    (first, low), (last, high) = points[0], points[-1]
+    slope = (high - low) / (last - first)
+    return max(abs(peak - low - slope * (place - first)) for place, peak in points)
+
+
+def needed(
+    peaks: Sequence[int],
+    seconds: Sequence[float],
+    found: Sequence[int],
+    spare: float | None = None,
+) -> int | None:
     """Choose the size of jobs for tasks of one prefix; None if no size fits.
 
     Parameters
@@ -26,9 +71,11 @@ def needed(peaks: Sequence[int], seconds: Sequence[float], found: Sequence[int])
         How long they took.
     found : sequence of int
         The sizes that there are, ascending.
+    spare : float, optional
+        How much more than the largest has to fit if samples are few; see `margin`.
     """
-    margin = SLACK if len(peaks) >= ENOUGH else MARGIN
-    wanted = [int(peak * margin) for peak in peaks]
+    factor = SLACK if len(peaks) >= ENOUGH else spare or margin(peaks)
+    wanted = [int(peak * factor) for peak in peaks]
     fitting = [size for size in found if size >= max(wanted)]
     if not fitting:
         return None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dask.typing import Key
 from dask.utils import key_split
 
-from dask_knot.estimates.choice import needed
+from dask_knot.estimates.choice import SPARE, margin, needed
 from dask_knot.estimates.sampling import by_prefix
 from dask_knot.estimates.sizes import JobSize, smallest, steps
 from dask_knot.estimates.trials import Expectation, Habit, Trial
@@ -33,6 +34,10 @@ class Evidence:
         Seconds of the median task of prefixes that were tried with other numbers of cores.
     reserved : int
         Bytes that a job has before its first task.
+    places : mapping of Key to float
+        Where tasks that were tried lie among those of their prefix, where that tells something.
+    startups : mapping of str to float
+        Seconds that the first task of a prefix takes longer in each job.
     """
 
     expected: Expectation
@@ -40,6 +45,8 @@ class Evidence:
     habits: Mapping[str, Habit] = field(default_factory=dict)
     by_cores: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     reserved: int = 0
+    places: Mapping[Key, float] = field(default_factory=dict)
+    startups: Mapping[str, float] = field(default_factory=dict)
 
     def work(self) -> dict[str, float]:
         """Give the seconds of all tasks, by prefix."""
@@ -64,12 +71,16 @@ class Evidence:
             # Those of earlier runs had others beside them already, where jobs had the same cores.
             beside = beside if cores > place.size.cores else 1
             measured = [Trial(prefix, habit.seconds, habit.peak)]
-        if not measured:
+            spare = SPARE
+        elif measured:
+            where = [self.places[one.key] for one in measured if one.key in self.places]
+            spare = margin([one.peak for one in measured], where)
+        else:
             return None
         reserved = min(self.reserved, *(one.peak for one in measured), self.reserved)
         peaks = [reserved + beside * (one.peak - reserved) for one in measured]
         there = steps(place.platform, cores, place.most)
-        memory = needed(peaks, [one.seconds for one in measured], there)
+        memory = needed(peaks, [one.seconds for one in measured], there, spare)
         return None if memory is None else JobSize(cores, memory)
 
 

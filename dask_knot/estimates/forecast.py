@@ -36,6 +36,8 @@ class ForecastRow:
         Bytes that a job was seen to have at most while one of them ran; 0 if that isn't known.
     size : JobSize or None
         The smallest job that fits; None if nothing is known, or none is large enough.
+    startup : float
+        Seconds that the first of them takes longer in each job: it imports, and the like.
     by_cores : mapping of int to float
         Seconds of the median task in jobs of so many cores, where others than one were tried.
     money : mapping of str to Money
@@ -51,6 +53,7 @@ class ForecastRow:
     seconds: float | None = None
     peak: int = 0
     size: JobSize | None = None
+    startup: float = 0.0
     by_cores: Mapping[int, float] = field(default_factory=dict)
     money: Mapping[str, Money] = field(default_factory=dict)
 

@@ -30,7 +30,12 @@ class Course(NamedTuple):
 
 
 def course(
-    plan: Plan, seconds: Mapping[Key, float], slots: int, start: float, beside: float = 1.0
+    plan: Plan,
+    seconds: Mapping[Key, float],
+    slots: int,
+    start: float,
+    beside: float = 1.0,
+    startups: Mapping[str, float] | None = None,
 ) -> Course:
     """Let a plan run, as jobs are taken: those of earlier stages first, as soon as they may start.
 
@@ -46,7 +51,11 @@ def course(
         Seconds that each job takes to start.
     beside : float
         Tasks of a job that run at once, each as fast as if it were alone.
+    startups : mapping of str to float, optional
+        Seconds that the first task of a prefix takes longer in each job. Of several prefixes the
+        largest counts: what they import is mostly the same.
     """
+    colder = startups or {}
     free = [0.0] * max(1, slots)
     heapq.heapify(free)
     ends: list[list[float]] = []
@@ -55,7 +64,8 @@ def course(
         own = []
         for child, shard in enumerate(stage.shards):
             each = [seconds.get(key, 0.0) for key in shard.tasks]
-            taken = start + max(sum(each) / beside, max(each, default=0.0))
+            cold = max((colder.get(prefix, 0.0) for prefix in shard.prefixes), default=0.0)
+            taken = start + cold + max(sum(each) / beside, max(each, default=0.0))
             begins = max(heapq.heappop(free), _ready(stage, child, ends))
             heapq.heappush(free, begins + taken)
             own.append(begins + taken)

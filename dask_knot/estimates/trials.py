@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -81,6 +81,20 @@ def expect(
         else:
             unknown[prefix] = len(keys)
     return Expectation(seconds, unknown)
+
+
+def places_of(extents: Mapping[Key, Extent], tried: Collection[Key]) -> dict[Key, float]:
+    """Say of tasks that were tried where they lie among those of their prefix, by what they read.
+
+    Nothing is said of those of which nothing tells how much they have to do, but their places.
+    """
+    found: dict[Key, float] = {}
+    chosen = {*tried}
+    for keys in by_prefix(extents).values():
+        places = abscissas([extents[key] for key in keys])
+        if places != [*map(float, range(len(keys)))]:
+            found.update((k, at) for k, at in zip(keys, places, strict=True) if k in chosen)
+    return found
 
 
 def _along(

@@ -7,6 +7,7 @@ from array import array
 from dask.typing import Key
 from dask.utils import key_split
 
+from dask_knot.job.tasks import TaskOutcome
 from dask_knot.job.usage import Usage
 from dask_knot.run.manifest import Work
 
@@ -35,7 +36,7 @@ class Account:
         self._places: dict[str, int] = {}
 
     def note(
-        self, key: Key, start: float, stop: float, nbytes: int | None = None, erred: bool = False
+        self, key: Key, ended: TaskOutcome, nbytes: int | None = None, erred: bool = False
     ) -> None:
         """Count a task that ran; one whose value leaves the shard says how large that is."""
         # Dask looks into a tuple itself, but only once it has kept what that gives.
@@ -44,15 +45,16 @@ class Account:
         if work is None:
             self._places[prefix] = len(self.work)
             work = self.work[prefix] = Work()
-        self.times.extend((start, stop))
+        self.times.extend((ended.start, ended.stop))
         self.kinds.append(2 * self._places[prefix] + erred)
-        seconds = stop - start
+        seconds = ended.stop - ended.start
         work.tasks += 1
         work.seconds += seconds
         work.squares += seconds * seconds
         if seconds > work.longest:
             work.longest = seconds
         work.erred += erred
+        work.startup += ended.startup
         if nbytes is not None:
             work.values += 1
             work.nbytes += nbytes

@@ -168,7 +168,7 @@ class Parts:
                 self._agenda.hold(key)
         self._agenda.end(key, has_failed)
         if not has_failed or ended.stop > ended.start:
-            outputs.account.note(key, ended.start, ended.stop, nbytes, erred)
+            outputs.account.note(key, ended, nbytes, erred)
 
     def _commit(self, final: bool = False) -> None:
         try:

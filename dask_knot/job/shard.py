@@ -25,7 +25,8 @@ from dask_knot.job.machine import JobSite
 from dask_knot.job.outfit import Outfit, computing_here, outfitted, processes
 from dask_knot.job.outputs import Outputs, SupersededError
 from dask_knot.job.parts import Interest, Parts, Rhythm
-from dask_knot.job.tasks import Pool, Shelf, run_at_once, run_in_order
+from dask_knot.job.tasks import Pool, Shelf, run_at_once, run_in_order, run_task
+from dask_knot.job.tryout import Tryout
 from dask_knot.job.witness import Witness
 from dask_knot.run.names import ShardId
 from dask_knot.run.orders import Claimant
@@ -162,7 +163,8 @@ def _run(tasks: Sequence[GraphNode], bench: Bench) -> None:
         return
     with dask.config.set(computing_here(options.cores // max(cores, 1))):
         if cores <= 1:
-            run_in_order(tasks, shelf, sink, printed)
+            run = Tryout(sink.usage) if options.is_trial else run_task
+            run_in_order(tasks, shelf, sink, printed, run)
         else:
             with ThreadPoolExecutor(cores, "dask-knot-task", _enter, (here(),)) as executor:
                 run_at_once(tasks, shelf, sink, Pool(executor, cores, processes=False))

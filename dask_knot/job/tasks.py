@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import inspect
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from typing import Any, NamedTuple, Protocol
 
@@ -30,11 +30,15 @@ ValuesByKey = dict[Key, Any]
 
 
 class TaskOutcome(NamedTuple):
-    """A task that ran: its value or the Failure in its place, and when (seconds of the epoch)."""
+    """A task that ran: its value or the Failure in its place, and when (seconds of the epoch).
+
+    `startup` are the seconds that it took longer when it ran for the first time, if it ran twice.
+    """
 
     value: Any
     start: float
     stop: float
+    startup: float = 0.0
 
 
 def run_task(node: GraphNode, values: ValuesByKey, printed: Printout | None = None) -> TaskOutcome:
@@ -154,7 +158,11 @@ class Sink(Protocol):
 
 
 def run_in_order(
-    tasks: Iterable[GraphNode], shelf: Shelf, sink: Sink, printed: Printout | None
+    tasks: Iterable[GraphNode],
+    shelf: Shelf,
+    sink: Sink,
+    printed: Printout | None,
+    run: Callable[[GraphNode, ValuesByKey, Printout | None], TaskOutcome] = run_task,
 ) -> None:
     """Run tasks one after another, in the order in which they stand; none that is given up."""
     present.register()
@@ -162,7 +170,7 @@ def run_in_order(
         if not sink.begin(node.key):
             continue
         values = shelf.values_for(node)
-        ended = _not_run(values) if isinstance(values, Failure) else run_task(node, values, printed)
+        ended = _not_run(values) if isinstance(values, Failure) else run(node, values, printed)
         shelf.put(node.key, ended.value)
         shelf.let_go(node)
         sink(node, ended)

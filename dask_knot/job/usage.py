@@ -52,6 +52,12 @@ class Usage:
         self._children = of_children(), _children_seconds()
         self._ended: list[tuple[Work, float]] = []
 
+    def begin_anew(self) -> None:
+        """Forget what was taken since a task ended: it is nobody's."""
+        self.close_window()
+        self._mark()
+        self._begin()
+
     def note(self, work: Work, seconds: float) -> None:
         """Take it that a task has ended, whose costs go into `work`."""
         self._ended.append((work, seconds))

@@ -74,7 +74,8 @@ class Work:
     `values` of them left the shard, with so many bytes in memory; `erred` of them raised. `squares`
     is the sum of the squares of each one's seconds, `longest` the seconds of the longest. `peak` is
     the most bytes that the job's process had while they ran, 0 if that isn't known; `cpu` their
-    seconds of processor time.
+    seconds of processor time. `startup` are the seconds that the first time took longer of tasks
+    that ran twice: those of one prefix in a job, if it only tries them.
     """
 
     tasks: int = 0
@@ -86,6 +87,7 @@ class Work:
     longest: float = 0.0
     peak: int = 0
     cpu: float = 0.0
+    startup: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,9 @@ class Options:
     notes_errors : bool
         Whether errors are noted in the store, so that who looks at a run sees which manifests tell
         of any.
+    is_trial : bool
+        Whether tasks that are short run twice, so that what they take is told apart from what the
+        first one takes to start. Only where they run one after another.
     """
 
     cores: int = 1
@@ -65,6 +68,7 @@ class Options:
     part_seconds: float = 5.0
     news_seconds: float | None = None
     notes_errors: bool = False
+    is_trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

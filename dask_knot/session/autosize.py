@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dask_knot.errors import KnotError
-from dask_knot.estimates.choice import needed
+from dask_knot.estimates.choice import SPARE, needed
 from dask_knot.estimates.sizes import steps
 from dask_knot.plural import many
 from dask_knot.run.profile import Profile, merge
@@ -37,7 +37,7 @@ def automatic_memory(engine: Engine) -> AutomaticMemory | None:
     if engine.market is not None:
         platform = engine.template.platform.lower()
     sizes = steps(platform, settings.cores, engine.largest.memory)
-    return AutomaticMemory(lambda peak: needed([peak], [1.0], sizes), settings.memory)
+    return AutomaticMemory(lambda peak: needed([peak], [1.0], sizes, SPARE), settings.memory)
 
 
 def with_cores(engine: Engine, say: Callable[[str], None] = logger.warning) -> Settings:

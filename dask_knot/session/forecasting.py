@@ -16,7 +16,7 @@ from dask_knot.estimates.forecast import Forecast, check_goal, check_sample
 from dask_knot.estimates.sampling import Extent, Sampling, by_prefix, choose_samples
 from dask_knot.estimates.schedule import course
 from dask_knot.estimates.sizes import JobSize
-from dask_knot.estimates.trials import Habit, expect
+from dask_knot.estimates.trials import Habit, expect, places_of
 from dask_knot.estimates.venue import Venue
 from dask_knot.graphs.extents import extents_of
 from dask_knot.planning import Cost, PlanRequest, make_plan
@@ -81,7 +81,7 @@ async def forecast_of(
     plan = await offload(make_plan, _with(learned, before))
     beside = _beside(session.settings.cores, tried)
     pace = session.slots, session.settings.tempo.job_start, beside
-    ahead = await offload(course, plan, evidence.expected.seconds, *pace)
+    ahead = await offload(course, plan, evidence.expected.seconds, *pace, evidence.startups)
     notes = _notes(sampling, tried, evidence, session.settings.is_named)
     if there := len(all_extents) - len(needed):
         whole = many("task", len(all_extents))
@@ -133,9 +133,12 @@ class Tries:
         trials = [one for one in tried.trials() if one.key in self.extents]
         expected = await offload(expect, self.needed, trials, self.habits)
         reserved = max((one.reserved for one in tried.profile.costs.values()), default=0)
-        first = Evidence(expected, trials, self.habits, reserved=reserved)
-        by_cores = await self._with_more_cores(sampling, first)
-        return Evidence(expected, trials, self.habits, by_cores, reserved)
+        places = await offload(places_of, self.needed, [one.key for one in trials])
+        startups = tried.startup()
+        first = Evidence(
+            expected, trials, self.habits, {}, reserved, places=places, startups=startups
+        )
+        return replace(first, by_cores=await self._with_more_cores(sampling, first))
 
     async def _with_more_cores(
         self, sampling: Sampling, known: Evidence

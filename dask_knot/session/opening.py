@@ -46,15 +46,15 @@ READS_AT_ONCE = 8
 MANIFESTS_AT_ONCE = 8
 
 
-def open_session(settings: Settings, tasks_per_shard: int | None = None) -> Session:
+def open_session(settings: Settings, is_trial: bool = False) -> Session:
     """Start the engine that the settings name, and a session on it. Blocks for some milliseconds.
 
     Parameters
     ----------
     settings : Settings
         What it is opened with.
-    tasks_per_shard : int, optional
-        Tasks of a job at most: as the planner thinks best, unless told otherwise.
+    is_trial : bool
+        Each task runs alone in its job, and twice if it is short: see `job/tryout.py`.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def open_session(settings: Settings, tasks_per_shard: int | None = None) -> Sess
         if chosen.cores != settings.cores:
             engine.close()
             engine = open_engine(chosen)
-        return session_on(engine, tasks_per_shard=tasks_per_shard)
+        return session_on(engine, is_trial=is_trial)
     except BaseException:
         engine.close()
         raise
@@ -83,7 +83,7 @@ def session_on(
     engine: Engine,
     clockwork: Clockwork | None = None,
     run: Run | None = None,
-    tasks_per_shard: int | None = None,
+    is_trial: bool = False,
 ) -> Session:
     """Make a session on an engine that is open. What is wrong from the start is told at once.
 
@@ -95,8 +95,8 @@ def session_on(
         Clock and threads; those of this process, if none is given.
     run : Run, optional
         What holds all objects; one in the engine's store, if none is given.
-    tasks_per_shard : int, optional
-        Tasks of a job at most.
+    is_trial : bool
+        See `open_session`.
     """
     clockwork = clockwork or Clockwork()
     settings = engine.settings
@@ -109,7 +109,7 @@ def session_on(
     first = hold.first if hold is not None else 0
     # Not before: what is wrong from the start is told at once. Waiting ends when the run is left.
     run.be_patient(settings.tempo.patience, clockwork.now, clockwork.pause)
-    tracker = _tracker(run, _limits(settings, tasks_per_shard), settings, size, hold)
+    tracker = _tracker(run, _limits(settings, is_trial), settings, size, hold)
     market = engine.market
     # Before and after at the same prices, also if they are refreshed meanwhile.
     prices = cache(partial(stocked, region=market.region if market is not None else ""))
@@ -124,6 +124,7 @@ def session_on(
         settings.part_interval,
         settings.tempo.news_interval,
         settings.is_named,
+        is_trial,
     )
     hooks = Hooks()
     endurance = Endurance(clockwork, lambda line: hooks.notice(line))
@@ -250,10 +251,10 @@ def _tracker(
     return tracker
 
 
-def _limits(settings: Settings, tasks_per_shard: int | None) -> Limits:
+def _limits(settings: Settings, is_trial: bool) -> Limits:
     tempo = settings.tempo
     return Limits(
-        tasks_per_shard=tasks_per_shard,
+        tasks_per_shard=1 if is_trial else None,
         slots=settings.jobs,
         shards_per_slot=tempo.shards_per_slot,
         target_seconds=tempo.target,

@@ -4,7 +4,8 @@ It runs on the same engine, and in the same run if that has a name: there what w
 taken up, and what is made now is there for the computation itself. In any case later plans know
 what was measured. The first try is in jobs of the usual size on this machine, where jobs share it,
 and in roomy ones on AWS, so that memory is measured and not run out of; tasks that take long are
-tried again with more cores, as long as these make them faster.
+tried again with more cores, as long as these make them faster. A short task runs twice in its job:
+the second time is what it takes, and what the first took longer is what a job takes to start.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import median
 
 from dask.typing import Key
 from dask.utils import key_split
@@ -48,6 +50,8 @@ class TrialRun:
         How long those took that ended well, now or when an earlier session ran them.
     peaks : dict of Key to int
         Bytes that their jobs had at most, of those that ran now.
+    startups : dict of str to list of float
+        Seconds that tasks of a prefix took longer when they ran for the first time in a job.
     failures : dict of Key to str
         Why others gave nothing.
     profile : Profile
@@ -56,12 +60,17 @@ class TrialRun:
 
     seconds: dict[Key, float] = field(default_factory=dict)
     peaks: dict[Key, int] = field(default_factory=dict)
+    startups: dict[str, list[float]] = field(default_factory=dict)
     failures: dict[Key, str] = field(default_factory=dict)
     profile: Profile = field(default_factory=Profile)
 
     def trials(self) -> list[Trial]:
         """Give what the tasks took."""
         return [Trial(key, taken, self.peaks.get(key, 0)) for key, taken in self.seconds.items()]
+
+    def startup(self) -> dict[str, float]:
+        """Give the seconds that the first task of each prefix takes longer, in a usual job."""
+        return {prefix: median(each) for prefix, each in self.startups.items()}
 
 
 def part_of(graph: Graph, tasks: Sequence[Key]) -> Graph:
@@ -147,6 +156,8 @@ class _Tester:
 
     def _take(self, event: ManifestFound) -> None:
         found = costs_of(event.manifest)
+        for prefix, work in event.manifest.work.items():
+            self.found.startups.setdefault(prefix, []).append(work.startup / max(1, work.tasks))
         for prefix, costs in found.items():
             kind = ProfileKey(prefix, self._marks.get(prefix, NO_CODE))
             self._costs[kind] = self._costs.get(kind, TaskCosts()) + costs
@@ -174,7 +185,7 @@ async def try_tasks(settings: Settings, graph: Graph, notice: Callable[[str], No
     KnotError
         If the session can't be opened.
     """
-    session = await asyncio.to_thread(open_session, settings, 1)
+    session = await asyncio.to_thread(open_session, settings, is_trial=True)
     tester = _Tester(session, graph)
     hooks = session.hooks
     hooks.outcomes, hooks.found, hooks.notice = tester.outcomes, tester.manifests, notice

@@ -36,7 +36,7 @@ def test_the_class_is_found_in_its_room_too() -> None:
 def test_every_setting_is_a_keyword_and_every_keyword_a_setting() -> None:
     kinds = (Settings, DockerSettings, AwsSettings)
     settings = {field.name for kind in kinds for field in fields(kind)}
-    settings -= {"is_named", "tempo", "docker", "aws"}  # they follow from others
+    settings -= {"is_named", "auto", "tempo", "docker", "aws"}  # they follow from others
     assert settings == {*KEYWORDS}
     assert {*SIGNATURE.parameters} == {*settings, *OF_DASK, "unknown"}
 

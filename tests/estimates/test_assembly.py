@@ -56,7 +56,7 @@ def test_a_row_for_each_prefix_and_what_isnt_known_is_said() -> None:
     first, second = found.rows
     assert (first.prefix, first.tasks, first.tried, first.jobs) == ("f", 6, 3, 6)
     assert (first.median, first.p95, first.seconds) == (100.0, 100.0, 600.0)
-    assert first.size == JobSize(1, 512 * MIB)
+    assert first.size == JobSize(1, 384 * MIB)
     assert (second.tried, second.median, second.size) == (0, None, None)
     assert (found.seconds, found.jobs, found.vcpu_seconds) == (304.0, 7, 607.0)
     assert (found.unknown, found.money, found.prices) == (1, None, {})
@@ -66,9 +66,28 @@ def test_a_row_for_each_prefix_and_what_isnt_known_is_said() -> None:
     assert text.splitlines()[2].split() == ["g", "1", "0", "?", "?", "?", "?", "1"]
 
 
+@pytest.mark.parametrize(("startup", "is_said"), [(30.0, True), (3.0, False)])
+def test_a_long_start_is_said(startup: float, is_said: bool) -> None:
+    found = answer(replace(KNOWN, startups={"f": startup}), HOME)
+    assert found.rows[0].startup == startup
+    assert ("start-up: the first task of f in a job takes 30 s longer" in str(found)) is is_said
+
+
+def test_where_samples_lie_says_how_much_larger_others_may_be() -> None:
+    trials = [
+        Trial(key, 100.0, peak * MIB) for key, peak in zip(KEYS, (60, 180, 300), strict=False)
+    ]
+    spread = answer(replace(KNOWN, trials=trials), HOME)
+    line = {key: float(place) for place, key in enumerate(KEYS[:3])}
+    assert spread.rows[0].size == JobSize(1, 768 * MIB)
+    assert answer(replace(KNOWN, trials=trials, places=line), HOME).rows[0].size == JobSize(
+        1, 384 * MIB
+    )
+
+
 def test_settings_are_keywords_of_a_cluster() -> None:
     found = answer(KNOWN, HOME)
-    assert found.settings() == found.settings("time") == {"memory": "512 MiB", "cores": 1}
+    assert found.settings() == found.settings("time") == {"memory": "384 MiB", "cores": 1}
     with pytest.raises(ConfigurationError, match="optimize='speed'"):
         found.settings("speed")
 
@@ -130,13 +149,13 @@ def test_more_cores_save_time_where_tasks_are_few() -> None:
 
 def test_tasks_side_by_side_in_a_job_need_as_much_each() -> None:
     evidence = replace(KNOWN, by_cores={"f": {1: 100.0, 2: 45.0}})
-    # 60 MiB of the job, and twice 240 of the tasks, half as much again: 810.
-    assert answer(evidence, HOME).sizes["cost"] == JobSize(2, 1024 * MIB)
+    # 60 MiB of the job, and twice 240 of the tasks, and an eighth to spare: 605.
+    assert answer(evidence, HOME).sizes["cost"] == JobSize(2, 768 * MIB)
 
 
 def test_tasks_that_were_tried_alone_have_others_beside_them_later() -> None:
     place = replace(HOME, size=JobSize(2, 4 * GIB))
-    assert answer(KNOWN, place).sizes["cost"] == JobSize(2, 1024 * MIB)
+    assert answer(KNOWN, place).sizes["cost"] == JobSize(2, 768 * MIB)
 
 
 def test_earlier_runs_say_it_where_nothing_was_tried() -> None:

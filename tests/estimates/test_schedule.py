@@ -57,3 +57,17 @@ def test_tasks_of_a_job_run_at_once_where_it_has_cores(beside: int, seconds: flo
 
 def test_what_nothing_is_known_of_takes_no_time() -> None:
     assert course(Plan((stage(1, 2),)), {}, 1, 0.5) == Course(1.0, 2, 1.0)
+
+
+def test_the_first_task_of_a_prefix_takes_longer_in_each_job() -> None:
+    kinds = {"f": 1, "g": 1}
+    shards = (
+        Shard((1.0, 2.0), (), (), (), 3.0, kinds),
+        Shard((3.0,), (), (), (), 3.0, {"g": 1}),
+        Shard((4.0,), (), (), (), 4.0, {"h": 1}),
+    )
+    plan = Plan((Stage(shards, Resources()),))
+    seconds: dict[Key, float] = {one: one for one in (1.0, 2.0, 3.0, 4.0)}
+    # Of f and g the larger counts, as they import the same.
+    found = course(plan, seconds, 3, 0.5, startups={"f": 2.0, "g": 1.0})
+    assert found == Course(5.5, 3, 5.5 + 4.5 + 4.5)

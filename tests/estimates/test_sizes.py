@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_knot.estimates.choice import ENOUGH, MARGIN, SLACK, first_allocation, needed
+from dask_knot.estimates.choice import ALONE, ENOUGH, SLACK, SPARE, first_allocation, margin, needed
 from dask_knot.estimates.sizes import GIB, MIB, JobSize, readable, smallest, steps
 from dask_knot.planning import fargate
 
@@ -51,8 +51,10 @@ LADDER = [128, 192, 256, 384, 512, 768, 1024]
 @pytest.mark.parametrize(
     ("peaks", "size"),
     [
-        ([100, 100, 100], 192),  # half as much again, as three say little
-        ([100, 240, 340], 512),
+        ([100, 100, 100], 128),
+        ([120, 121, 119], 192),  # less than an eighth of 128 would be to spare
+        ([200, 240, 340], 512),  # another may be as far above as the least is below
+        ([100], 192),  # half as much again: one says nothing of others
         ([100, 700], None),
         ([120] * ENOUGH, 128),
         ([250] * 10, 384),  # 250 and a little more is above 256
@@ -85,6 +87,30 @@ def test_few_samples_fit_with_room_to_spare_and_no_smaller_size_does(peaks: list
     size = needed(peaks, [1.0] * len(peaks), ladder)
     assert size is not None
     if len(peaks) < ENOUGH:
-        assert size >= int(max(peaks) * MARGIN) > size - 10
+        assert size >= int(max(peaks) * margin(peaks)) > size - 10
     else:
         assert int(min(peaks) * SLACK) <= size
+
+
+@pytest.mark.parametrize(
+    ("peaks", "places", "factor"),
+    [
+        ([100], [1.0], ALONE),
+        ([100, 101, 99], [], SPARE),
+        ([100, 50, 60], [], 1.5),  # nothing shows which is large: another may be larger
+        ([100, 50, 75], [2.0, 0.0, 1.0], SPARE),  # on a line: the largest was tried
+        ([100, 50, 95], [2.0, 0.0, 1.0], 1.2),  # 20 off it
+        ([100, 50], [2.0, 0.0], 1.5),  # a line goes through any two
+        ([100, 50, 75], [1.0, 1.0, 1.0], 1.5),
+        ([100, 50, 75], [1.0, 0.0], 1.5),  # of one it isn't known
+    ],
+)
+def test_others_may_need_more_than_those_that_were_tried(
+    peaks: list[int], places: list[float], factor: float
+) -> None:
+    assert margin(peaks, places) == pytest.approx(factor)
+
+
+def test_what_whole_runs_had_fits_with_a_little_to_spare() -> None:
+    assert needed([110], [1.0], LADDER, SPARE) == 128
+    assert needed([110], [1.0], LADDER) == 192
