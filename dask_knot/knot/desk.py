@@ -141,14 +141,18 @@ class MapDesk:
         taken = future.places_outside(lambda name: names.session_of_data(name) == session)
         if len(taken):
             maps.write_taken(one.record.number, taken)
-        error = "" if future.broken is None else str(future.broken)
-        if one.record.items is None or error:
-            maps.write(replace(one.record, items=len(future), error=error))
+        error = "it was cancelled" if future.cancelled() else str(future.broken or "")
+        items = one.record.items
+        if items is None or error:
+            items = len(future) if items is None else items
+            maps.write(replace(one.record, items=items, error=error))
 
     def _let_go(self, future: MapFuture) -> None:
         """Let go of what a map has that is over."""
         with self._lock:
-            self._open.pop(future.name, None)
+            one = self._open.pop(future.name, None)
+        if one is not None and future.cancelled():
+            self._host.finish(lambda: tolerate("a map could not be noted", self._note_end, one))
         if self._bars is not None:
             self._bars.end(future.name, is_done=False)
         self._host.release(future.name, future.open_keys)

@@ -137,6 +137,14 @@ class MapFuture(concurrent.futures.Future):  # type: ignore[type-arg]
     def __bool__(self) -> bool:
         return True
 
+    def __repr__(self) -> str:
+        count = self.counts
+        done = f"{count.done + count.failed:,} of {self._expected:,}"
+        state = "cancelled" if self.cancelled() else "done" if self.done() else "running"
+        failed = f"{count.failed:,} failed, " if count.failed else ""
+        items = "items read so far" if count.is_reading else "items"
+        return f"<{type(self).__name__} {self.name}: {done} {items}, {failed}{state}>"
+
     def __iter__(self) -> Iterator[Any]:
         """Give the values in the order of the items, each as soon as it is there.
 

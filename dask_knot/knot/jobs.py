@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from dask_knot.errors import ConfigurationError, JobError
+from dask_knot.errors import ConfigurationError, JobError, KnotError
 from dask_knot.knot.future import MapFuture
 from dask_knot.knot.ledger import MapLedger
 from dask_knot.plural import many
@@ -24,7 +24,7 @@ _STATUS = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class KnotJob:
     """A map: what it is, and what became of it.
 
@@ -39,6 +39,15 @@ class KnotJob:
     _renew: Callable[[], MapLedger]
     _future: MapFuture | None
     _read_logs: Callable[[list[str]], Mapping[str, str]]
+
+    def __repr__(self) -> str:
+        count = "items" if self.items is None else many("item", self.items)
+        function = self.record.function or "a function"
+        try:
+            state = str(self.status["status"])
+        except KnotError:  # the store can't be asked
+            state = "unknown"
+        return f"<KnotJob {self.name}: {function}, {count}, {state}>"
 
     @property
     def name(self) -> str:
@@ -111,7 +120,8 @@ class KnotJob:
         TimeoutError
             If they aren't there in time.
         JobError
-            If some are missing, and nobody makes them: `values` gives the others.
+            If the map ended early, or some are missing that nobody makes: `values` gives the
+            others.
         """
         if self._future is not None:
             return self._future.result(timeout)
@@ -120,13 +130,16 @@ class KnotJob:
             found = self._ledger.find(self.record)
             size = self.record.items
             there = len(found.places) + len(found.failures)
+            if self.record.error:
+                raise JobError(f"{self.name} ended early: {self.record.error}", self.job_id)
             if size is not None and there == size:
                 break
             if self.done:
                 raise JobError(self._missing(there), self.job_id)
-            if deadline is not None and time.monotonic() >= deadline:
+            left = PAUSE if deadline is None else deadline - time.monotonic()
+            if left <= 0:
                 raise TimeoutError(f"{there:,} of {size or '?'} items of {self.name} are there")
-            time.sleep(PAUSE)
+            time.sleep(min(PAUSE, left))
             self._look_again()
         if found.failures:
             raise self._ledger.read_failure(found.failures[min(found.failures)])
@@ -180,13 +193,18 @@ class KnotJob:
 
     def _word(self, counts: Mapping[str, int]) -> tuple[str, str]:
         size, there = self.record.items, sum(counts.values())
-        live = self._future is not None and not self._future.done()
-        if live or counts.get("RUNNING"):
-            return ("RUNNING" if there else "PENDING"), ""
+        under_way = ("RUNNING" if there else "PENDING"), ""
+        if self._future is not None and not self._future.done():
+            return under_way
         if self.record.error:
             return "FAILED", self.record.error
+        if counts.get("RUNNING"):
+            return under_way
         if counts.get("SUCCEEDED", 0) == size:
             return "SUCCEEDED", ""
+        # Its session may not have submitted all of it yet.
+        if self._future is None and there != size and self._ledger.is_held(self.record):
+            return under_way
         return "FAILED", self._why(counts)
 
     def _why(self, counts: Mapping[str, int]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,8 +16,10 @@ from dask_knot.run.manifest import Kind, Manifest, Place
 from dask_knot.run.maps import MapRecord, PlaceTable
 from dask_knot.run.names import ManifestId, ShardId, StageId
 from dask_knot.run.run import Run
+from dask_knot.runs.presence import Observer
 from dask_knot.runs.reading import READERS, RunView
 from dask_knot.runs.state import PlanView, ShardCondition
+from dask_knot.session.hooks import nobody
 from dask_knot.session.values import EncodedValues, ValueReader
 
 #: Values that are read at once.
@@ -87,6 +89,11 @@ class MapLedger:
         return self._source.view()
 
     @cached_property
+    def _held(self) -> Set[int]:
+        """Name the sessions that are there: the view leaves it open where jobs tell enough."""
+        return self.view.marks.alive or Observer(nobody)(self.run, self.view.sessions)
+
+    @cached_property
     def _shards(self) -> list[tuple[ShardId, ShardCondition]]:
         return [
             (ShardId(stage.id, index), condition)
@@ -138,6 +145,10 @@ class MapLedger:
             counts["SUCCEEDED"] -= failed
             counts["FAILED"] += failed
         return +counts
+
+    def is_held(self, record: MapRecord) -> bool:
+        """Tell whether the session of a map is there still."""
+        return record.session in self._held
 
     def shards_of(self, record: MapRecord) -> dict[ShardId, ShardCondition]:
         """Name the shards that were to make a map, with what became of each."""
