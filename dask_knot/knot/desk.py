@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import weakref
@@ -27,8 +28,12 @@ from dask_knot.run.names import session_of
 from dask_knot.session.outages import tolerate
 from dask_knot.session.values import ValueReader
 
+logger = logging.getLogger(__name__)
+
 #: For so many seconds who leaves waits until all items are submitted, where jobs stay.
 LONGEST_FEED = 600.0
+#: After so many of them it says so.
+PATIENCE = 2.0
 #: Values that are read at once when the session is closed.
 READERS = 8
 
@@ -44,6 +49,7 @@ class MapDesk:
 
     def __init__(self, host: SessionHost) -> None:
         self._host = host
+        host.feed = self._feed
         self._lock = threading.Lock()
         self._open: dict[str, _OpenMap] = {}
         self._bars: MapBars | None = None
@@ -86,10 +92,6 @@ class MapDesk:
         """Leave the run, or end its jobs; futures that aren't done say so, and nobody waits."""
         with self._lock:
             left = list(self._open.values())
-        if self._host.session.jobs_stay and not ends and not self._host.is_closed:
-            deadline = time.monotonic() + LONGEST_FEED
-            for one in left:
-                one.feeder.wait(max(0.0, deadline - time.monotonic()))
         self._host.close(ends)
         name = self._host.session.settings.name
         for one in left:
@@ -99,6 +101,20 @@ class MapDesk:
                     f"Knot.open({name!r}).jobs has it"
                 )
             )
+
+    def _feed(self) -> None:
+        """Wait until all items are submitted."""
+        with self._lock:
+            left = list(self._open.values())
+        deadline = time.monotonic() + LONGEST_FEED
+        for one in left:
+            if not one.feeder.wait(PATIENCE):
+                logger.warning(
+                    "items of %s are still submitted; that may take %s seconds, others are left",
+                    one.future.name,
+                    round(deadline - time.monotonic()),
+                )
+                one.feeder.wait(max(0.0, deadline - time.monotonic()))
 
     def _claim(
         self, function: KnotFunction, items: MapItems, starmap: bool, variables: Mapping[str, str]

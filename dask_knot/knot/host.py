@@ -57,11 +57,14 @@ class SessionHost:
         Where outcomes come.
     is_closed : bool
         Nothing is taken any more.
+    feed : callable
+        Waits until all is submitted that others read: jobs that go on are to have all of it.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._pid = os.getpid()
         self.is_closed = False
+        self.feed: Callable[[], object] = lambda: None
         hear_signals()
         self.session: Session = open_session(settings)
         self.session.hooks.outcomes = self._hand_out
@@ -174,6 +177,7 @@ class SessionHost:
             return
         leaves = self.session.jobs_stay and not ends
         if leaves:
+            self.feed()
             with suppress(FutureTimeoutError, EngineError):
                 self.call(self.session.flush(is_leaving=True), LONGEST_FLUSH)
         self.is_closed = True

@@ -258,6 +258,25 @@ def test_a_knot_that_is_closed_says_so_and_its_values_stay(tmp_path: Path) -> No
             call()
 
 
+def test_all_items_are_submitted_when_the_process_ends_and_jobs_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    knot = Knot("stays", double, store=tmp_path, jobs=1, progress=False)
+    monkeypatch.setattr(type(knot.session), "jobs_stay", True)
+    more = threading.Event()
+    future = knot.map(n for n in [1, 2] if n == 1 or more.wait(LONG))
+    assert next(iter(future)) == 2
+    end = threading.Thread(target=knot.host.close_at_exit, args=[LONG])
+    end.start()
+    end.join(0.5)
+    assert not knot.host.is_closed
+    more.set()
+    end.join(LONG)
+    assert len(future) == 2
+    assert knot.host.is_closed
+    knot.close()
+
+
 def test_clobber_keeps_its_hands_off_what_others_use(tmp_path: Path) -> None:
     settings: Any = {"store": tmp_path, "jobs": 1, "progress": False}
     with Knot("shared", add, **settings) as one, Knot("shared", add, **settings) as two:
