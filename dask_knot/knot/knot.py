@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +21,7 @@ from dask_knot.knot.jobs import KnotJob
 from dask_knot.knot.ledger import MapLedger
 from dask_knot.knot.past import PastLogs, depot_of
 from dask_knot.prices.bill import Bill
+from dask_knot.runs.machine import user_name
 from dask_knot.session.session import Session
 from dask_knot.settings import checks
 from dask_knot.settings.settings import KEYWORDS, Settings, resolve
@@ -67,7 +67,7 @@ class Knot:
         vocabulary.refuse_mebibytes(settings.get("memory"))
         checks.check_names(settings, KEYWORDS, "Knot takes no argument")
         if name is None:
-            name = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{getpass.getuser()}-default").lstrip("-_")
+            name = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{user_name()}-default").lstrip("-_")
         function = KnotFunction.of(func)
         self._resolved = resolve({**settings, "name": name})
         self.host = SessionHost(self._resolved)

@@ -69,7 +69,7 @@ def own_info(engine: str, place: str = "") -> SessionInfo:
     """
     pid = os.getpid()
     return SessionInfo(
-        user=_user(),
+        user=user_name(),
         host=platform.node(),
         machine=machine_id(),
         pid=pid,
@@ -88,7 +88,8 @@ def runs_here(who: SessionInfo) -> bool | None:
     return process_start(who.pid) == who.process_start
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Name the user of this process."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a user without a name, as in containers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import re
 from pathlib import Path
 from typing import Any
@@ -92,3 +93,14 @@ def test_wrong_settings_are_refused_at_once(
     with pytest.raises(ConfigurationError, match=words):
         Knot(**{"name": "pi", "func": len, "store": tmp_path, **given})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_has_no_name_has_a_knot_by_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    with Knot(func=len, store=tmp_path, jobs=1, progress=False) as knot:
+        assert knot.name.endswith("-default")
