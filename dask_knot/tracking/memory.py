@@ -161,9 +161,12 @@ class MemoryNeeds:
         memory = max((self._need(kind) for kind in kinds), default=0)
         if self.allowance.most is not None:
             memory = min(memory, self.allowance.most)
-        if memory <= asked.memory:
-            return asked
-        return self.allowance.fitting(replace(asked, memory=memory)) or asked
+        while memory > asked.memory:
+            size = self.allowance.fitting(replace(asked, memory=memory))
+            if size is not None:
+                return size
+            memory //= 2  # earlier sessions had what there isn't here: the most of it that there is
+        return asked
 
     def _need(self, kind: PrefixAndCode) -> int:
         return max(self._seen.get(kind, 0), self._recalled.get(kind, 0))

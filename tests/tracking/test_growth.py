@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -302,6 +303,36 @@ def test_there_may_be_jobs_of_some_sizes_only() -> None:
         seen.append(memory_of(made, "fit-0"))
         run_out(made, "fit-0")
     assert seen == [GIB, 3 * GIB, 6 * GIB, 9 * GIB]
+
+
+def up_to(most: int) -> Callable[[Resources], Resources | None]:
+    """Give what says of sizes which there are: any that is no larger."""
+    return lambda needs: needs if needs.memory is not None and needs.memory <= most else None
+
+
+@pytest.mark.parametrize(
+    ("known", "largest", "seen"),
+    [
+        (8 * GIB, 4 * GIB, [4 * GIB]),
+        (12 * GIB, 4 * GIB, [3 * GIB]),
+        (64 * GIB, GIB, [GIB]),
+    ],
+)
+def test_what_earlier_sessions_had_that_is_not_to_be_had_here_ends_all_the_same(
+    known: int, largest: int, seen: list[int]
+) -> None:
+    made = hands()
+    made.tracker.memory.allow(Allowance(3, None, up_to(largest)))
+    made.tell(events.CostsRecalled(memory={("fit", b""): known}))
+    made.submit({"fit-0": []}, "fit-0")
+    had = []
+    while not errors(made) and len(had) < 9:
+        made.plan()
+        had.append(memory_of(made, "fit-0"))
+        run_out(made, "fit-0")
+    assert had[: len(seen)] == seen
+    assert errors(made)
+    assert set(had) == {*seen}
 
 
 def test_a_shard_of_an_earlier_session_is_made_again_with_more_than_that_had() -> None:
