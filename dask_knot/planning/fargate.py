@@ -28,6 +28,15 @@ def most_memory(vcpus: float) -> int:
     return max((max(sizes) for cores, sizes in SIZES.items() if cores <= vcpus), default=0)
 
 
+def most_within(vcpus: float, memory: float) -> int:
+    """Give the memory in MiB of the largest job with so many vCPUs at least, and no more memory.
+
+    0 if there is none.
+    """
+    sizes = (size for cores, sizes in SIZES.items() if cores >= vcpus for size in sizes)
+    return max((size for size in sizes if size <= memory), default=0)
+
+
 def check(vcpus: float, memory: int, gpus: int = 0) -> None:
     """Refuse a size that Fargate doesn't have.
 

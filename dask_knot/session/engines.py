@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from distributed.utils import is_kernel
 
 from dask_knot.batch.client import BatchClient
-from dask_knot.batch.request import JobTemplate, fitting_size
-from dask_knot.planning import Resources
+from dask_knot.batch.request import FARGATE, MIB, JobTemplate, fitting_size
+from dask_knot.planning import Resources, fargate
 from dask_knot.prices.shelf import stocked
 from dask_knot.prices.tariff import Market, most_memory
 from dask_knot.run.store import Store
@@ -91,13 +92,15 @@ def allowance_of(engine: Engine) -> Allowance:
     there = largest.memory
     if there is None and engine.market is not None:
         there = most_memory(stocked(), engine.market)
-    bounds = [one for one in (settings.max_memory, there) if one is not None]
+    most = min([one for one in (settings.max_memory, there) if one is not None], default=None)
+    if most is not None and engine.template.platform == FARGATE:
+        most = fargate.most_within(settings.cores, most // MIB) * MIB
 
     def fitting(needs: Resources) -> Resources | None:
         size = fitting_size(engine.template, needs)
-        return size if size is not None and size.fit(largest) else None
+        return size if size is not None and size.fit(replace(largest, memory=most)) else None
 
-    return Allowance(settings.memory_retries, min(bounds, default=None), fitting)
+    return Allowance(settings.memory_retries, most, fitting)
 
 
 #: Opens an engine with settings and variables of all jobs; says what it does while that takes long.

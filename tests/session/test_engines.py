@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from distributed.system import MEMORY_LIMIT
 
+from dask_knot.batch.request import JobTemplate
 from dask_knot.local.engine import LocalEngine
 from dask_knot.planning import Resources
 from dask_knot.prices.offers import KEPT
@@ -39,6 +41,32 @@ def test_a_job_that_ran_out_may_have_what_there_is(given: dict[str, Any], most: 
     assert (allowance.retries, allowance.most) == (2, most)
     assert allowance.fitting(Resources(1, GIB)) == Resources(1, GIB)
     assert allowance.fitting(Resources(1, 900 * 2**40)) is None
+
+
+@pytest.mark.parametrize(
+    ("max_memory", "most", "needs", "size"),
+    [
+        (31, 30, Resources(1, 30 * GIB), Resources(4, 30 * GIB)),
+        (31, 30, Resources(1, 9 * GIB), Resources(2, 9 * GIB)),
+        (31, 30, Resources(8, 30 * GIB), None),  # those of 8 vCPUs have 28 GiB, or 32
+        (63, 60, Resources(1, 60 * GIB), Resources(8, 60 * GIB)),
+        (500, 60, Resources(1, 64 * GIB), None),
+        (1, 0, Resources(1, 1 * GIB), None),
+    ],
+)
+def test_no_size_of_fargate_has_more_than_a_job_may_have(
+    max_memory: int, most: int, needs: Resources, size: Resources | None
+) -> None:
+    given = settings.resolve({"engine": "local", "cores": 1, "max_memory": f"{max_memory} GiB"})
+    engine = SimpleNamespace(
+        settings=given,
+        largest=Resources(8, 60 * GIB),
+        market=None,
+        template=JobTemplate("job", "queue", "image", platform="FARGATE"),
+    )
+    allowance = engines.allowance_of(cast(engines.Engine, engine))
+    assert allowance.most == most * GIB
+    assert allowance.fitting(needs) == size
 
 
 @pytest.mark.parametrize(
