@@ -55,7 +55,7 @@ ROOMS = {
     "estimates digests graphs batch local image aws runs",
     "dashboard": "errors plural run planning tracking prices batch session",
     "cluster": "errors plural internals run settings planning tracking estimates digests graphs "
-    "batch session dashboard",
+    "batch runs session dashboard",
     # The interface of the Cloudknot paper.
     "knot": "errors plural internals run settings planning tracking prices estimates digests "
     "graphs task batch runs session dashboard",

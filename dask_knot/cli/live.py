@@ -17,8 +17,8 @@ from dask_knot.cli.screen import Screen, readable_age, readable_size, say
 from dask_knot.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from dask_knot.cluster.discovery import Premises
     from dask_knot.runs.inquiry import Crew
+    from dask_knot.runs.notices import Premises
     from dask_knot.runs.vigil import Vigil, VitalSign
 
 #: Finds the jobs of a run that are under way, as they are now.
@@ -26,9 +26,12 @@ Find = Callable[[], "Crew"]
 HEADS = ("RUN", "JOB", "HOST", "CPU", "MEMORY", "FOR", "TASK")
 #: Seconds between two pictures, where looks cost nothing and elsewhere.
 NEAR, FAR = 1.0, 5.0
-NOBODY = "no cluster is open on this machine: name a run with --run"
+NOBODY = "no cluster or knot is open on this machine: name a run with --run"
 _RUN = click.option(
-    "--run", "run", default=None, help="The run; without it, all clusters open on this machine."
+    "--run",
+    "run",
+    default=None,
+    help="The run; without it, all clusters and knots open on this machine.",
 )
 
 
@@ -175,7 +178,7 @@ def _crews(run: str | None, place: Mapping[str, str | None]) -> list[Crew]:
 
 
 def _finders(run: str | None, place: Mapping[str, str | None]) -> list[Find]:
-    """Tell how to find the jobs of the run that is named, or of all clusters open here.
+    """Tell how to find the jobs of the run that is named, or of all clusters and knots open here.
 
     Raises
     ------
@@ -183,7 +186,7 @@ def _finders(run: str | None, place: Mapping[str, str | None]) -> list[Find]:
         If none is named, and none is open.
     """
     say("looking for jobs …")
-    from dask_knot.cluster.discovery import open_premises
+    from dask_knot.runs.notices import open_premises
 
     there = open_premises()
     if run is None or not any(place.values()):

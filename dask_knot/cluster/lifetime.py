@@ -15,7 +15,6 @@ from pathlib import Path
 import dask
 from distributed.security import Security
 
-from dask_knot.cluster.discovery import Premises, announce, withdraw
 from dask_knot.cluster.gateway import Gateway
 from dask_knot.cluster.process import overrides
 from dask_knot.cluster.scheduler import KnotScheduler
@@ -23,6 +22,8 @@ from dask_knot.dashboard.signs import SignsOfLife
 from dask_knot.dashboard.terminal import terminal
 from dask_knot.errors import EngineError
 from dask_knot.internals import keep_folder, resize_worker
+from dask_knot.runs.notices import announce, withdraw
+from dask_knot.session.premises import premises_of
 from dask_knot.session.rehearsal import open_as_configured
 from dask_knot.session.session import Session
 from dask_knot.settings import checks
@@ -126,7 +127,7 @@ class Lifetime:
             self._signs = SignsOfLife(self.opened, terminal)
             self._signs.start()
         name, address = self.settings.name, self.scheduler.address
-        self._notice = await asyncio.to_thread(announce, name, address, _premises(self.opened))
+        self._notice = await asyncio.to_thread(announce, name, address, premises_of(self.opened))
         self._following = asyncio.ensure_future(self._follow(self.scheduler, finish))
 
     async def close(self, ends: bool = False) -> None:
@@ -288,11 +289,3 @@ def dashboard_address(host: str, address: str | None) -> str:
     """
     address = address or ":0"
     return f"{host}{address}" if address.startswith(":") else address
-
-
-def _premises(session: Session) -> Premises:
-    run, settings = session.run, session.settings
-    on_aws = settings.aws
-    place = ("", "", "") if on_aws is None else (on_aws.stack, on_aws.region, on_aws.profile)
-    words = (word or "" for word in place)
-    return Premises(run.name, run.store_url, settings.engine, settings.is_named, *words)

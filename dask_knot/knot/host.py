@@ -22,8 +22,10 @@ from dask_knot.graphs.annotations import Bounds
 from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.opening import Digesting, open_tasks
 from dask_knot.internals import GraphNode
+from dask_knot.runs.notices import announce, withdraw
 from dask_knot.session.hooks import Outcome
 from dask_knot.session.opening import open_session
+from dask_knot.session.premises import premises_of
 from dask_knot.session.process import hear_signals, open_here
 from dask_knot.session.session import Session
 from dask_knot.settings.settings import Settings
@@ -80,6 +82,7 @@ class SessionHost:
         self._thread = threading.Thread(target=self._run, name="dask-knot-loop", daemon=True)
         self._thread.start()
         self.call(self._start())
+        self._notice = announce(self.session.run.name, "", premises_of(self.session))
         open_here.add(self)
 
     def open(self, tasks: dict[Key, GraphNode], variables: Mapping[str, str]) -> events.Graph:
@@ -181,6 +184,7 @@ class SessionHost:
             with suppress(FutureTimeoutError, EngineError):
                 self.call(self.session.flush(is_leaving=True), LONGEST_FLUSH)
         self.is_closed = True
+        self._withdraw()
         with suppress(RuntimeError):
             asyncio.run_coroutine_threadsafe(self.session.leave(), self.loop).result()
         (self.session.end_run_jobs if ends else self.session.let_go)()
@@ -201,10 +205,15 @@ class SessionHost:
         self.is_closed = True
         self.session.let_go()
         self.session.end()
+        self._withdraw()
 
     def abandon(self) -> None:
         """Leave everything to the process of which this is a fork."""
         self.is_closed = True
+
+    def _withdraw(self) -> None:
+        if self._notice is not None:
+            withdraw(self._notice)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)

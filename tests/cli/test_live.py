@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 
 from dask_knot.cli.live import HEADS, picture, row
 from dask_knot.cli.main import knot
-from dask_knot.cluster.discovery import Premises, announce, withdraw
 from dask_knot.run.asks import PresentTask, Vitals
 from dask_knot.run.names import ShardId, StageId
+from dask_knot.runs.notices import Premises, announce, withdraw
 from dask_knot.runs.vigil import VitalSign
 from dask_knot.settings.defaults import DEFAULTS
 from tests.job.runs import shard, task
@@ -56,7 +56,7 @@ def run(*words: str) -> Result:
 def test_without_a_cluster_it_is_said_what_to_do(words: list[str]) -> None:
     result = run(*words)
     assert result.exit_code == 1
-    assert "no cluster is open on this machine: name a run with --run" in result.output
+    assert "no cluster or knot is open on this machine: name a run with --run" in result.output
 
 
 @pytest.mark.parametrize("words", [["top"], ["stacks", "load-1"], ["shell", "load-1"]])

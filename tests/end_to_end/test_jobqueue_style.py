@@ -17,8 +17,9 @@ import pytest
 from distributed import Client
 
 from dask_knot import KnotCluster
-from dask_knot.cluster.discovery import RunningCluster, open_clusters
+from dask_knot.cluster.discovery import RunningCluster
 from dask_knot.errors import ConfigurationError, EngineError
+from dask_knot.runs.notices import open_clusters
 from tests.end_to_end.conftest import SMALL, until
 from tests.end_to_end.tasks import inc, wait_for
 

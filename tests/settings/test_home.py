@@ -15,10 +15,10 @@ from click.testing import CliRunner
 
 from dask_knot.cli import files
 from dask_knot.cli.main import knot
-from dask_knot.cluster.discovery import announce, open_clusters
 from dask_knot.errors import ConfigurationError
 from dask_knot.run.folder import expanded
 from dask_knot.run.store import Store
+from dask_knot.runs.notices import announce, open_clusters
 from dask_knot.settings.defaults import ensure_file
 from dask_knot.settings.home import home_folder
 from tests.aws.account import account, sign_in

@@ -1,4 +1,4 @@
-"""Open clusters are found by their files; those of processes that are gone are not."""
+"""Open clusters and knots are found by their files; those of processes that are gone are not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dask_knot.cluster.discovery import (
+from dask_knot.runs.notices import (
     Premises,
     announce,
     open_clusters,
@@ -87,6 +87,18 @@ def test_it_is_told_where_the_jobs_of_open_clusters_are() -> None:
     paths[0].write_text(json.dumps(told))
     assert open_premises() == [premises]
     for path in paths:
+        assert path is not None
+        withdraw(path)
+    assert open_premises() == []
+
+
+def test_a_knot_is_told_of_but_is_no_cluster_to_join() -> None:
+    premises = Premises("slow", "file:///store", "local", True)
+    paths = [announce("slow", "", premises) for _ in range(2)]
+    assert open_clusters() == {}
+    assert open_premises() == [premises]
+    for path in paths:
+        assert open_premises() == [premises]
         assert path is not None
         withdraw(path)
     assert open_premises() == []
