@@ -259,7 +259,7 @@ ACROSS = {2: "constraints on a 10 x 10 grid", 3: f"side of the grid, for {FEW} c
 def compare(folder: Path, engine: str | None, constraints: int, sides: Sequence[int]) -> None:
     """Measure, and draw the paper's Figures 2 and 3."""
     if find_spec("matplotlib") is None:  # not after minutes of measuring
-        sys.exit("figures need matplotlib: pip install 'dask_knot[examples]'")
+        sys.exit("figures need matplotlib: pip install 'dask_knot[paper]'")
     folder.mkdir(parents=True, exist_ok=True)
     counts = [4**n for n in range(1, 12) if 4**n <= constraints]
     with ExitStack() as held:
