@@ -55,6 +55,7 @@ class CostSheet:
         self._costs: dict[ProfileKey, TaskCosts] = {}
         self._written = now()
         self._has_changed = False
+        self._needed = Profile({})
 
     def take(self, found: Iterable[object]) -> None:
         """Add what manifests tell."""
@@ -69,7 +70,9 @@ class CostSheet:
     @property
     def is_due(self) -> bool:
         """Whether there is something new, and the last time is long ago."""
-        return self._has_changed and self._now() - self._written >= WRITTEN_EVERY
+        if self._now() - self._written < WRITTEN_EVERY:
+            return False
+        return self._has_changed or memory_of(self._memory) != self._needed
 
     def write(self) -> None:
         """Write the sum into the run, if there is anything new; blocks.
@@ -79,9 +82,10 @@ class CostSheet:
         StoreError
             If it can't be written.
         """
-        if self._has_changed:
-            self._written, self._has_changed = self._now(), False
-            self._note(merge([Profile(dict(self._costs)), memory_of(self._memory)]))
+        needed = memory_of(self._memory)
+        if self._has_changed or needed != self._needed:
+            self._written, self._has_changed, self._needed = self._now(), False, needed
+            self._note(merge([Profile(dict(self._costs)), needed]))
 
     def _is_ours(self, event: ManifestFound) -> bool:
         return session_of(event.shard.stage.plan) == self._session

@@ -84,6 +84,29 @@ def test_the_memory_that_tasks_needed_is_written_and_recalled() -> None:
     assert recalled(written[0]).memory == {("load", b"code"): 2**31}
 
 
+def test_what_ran_out_of_memory_is_written_though_no_task_has_ended_or_nothing_else_is_new() -> (
+    None
+):
+    written: list[Profile] = []
+    now = [0.0]
+    needs = MemoryNeeds()
+    needs.allow(Allowance(3))
+    sheet = CostSheet(written.append, 2, {}, lambda: now[0], needs)
+    needs.grow([("fit", b"")], 2**30, 2**31)
+    assert not sheet.is_due
+    now[0] = WRITTEN_EVERY
+    assert sheet.is_due
+    sheet.write()
+    assert written[-1].costs == {ProfileKey("fit", b""): TaskCosts(peak=2**30 + 1)}
+    sheet.take([found()])
+    sheet.write()  # before anybody else heard of that manifest
+    needs.note([("fit", b"")], 2**31)
+    sheet.write()
+    assert written[-1].costs[ProfileKey("fit", b"")].memory == 2**31
+    sheet.write()
+    assert len(written) == 3
+
+
 def test_what_is_noted_is_recalled_by_prefix_and_code() -> None:
     profile = Profile(
         {
