@@ -84,9 +84,7 @@ def test_the_memory_that_tasks_needed_is_written_and_recalled() -> None:
     assert recalled(written[0]).memory == {("load", b"code"): 2**31}
 
 
-def test_what_ran_out_of_memory_is_written_though_no_task_has_ended_or_nothing_else_is_new() -> (
-    None
-):
+def test_what_ran_out_of_memory_is_written_though_nothing_else_is_new() -> None:
     written: list[Profile] = []
     now = [0.0]
     needs = MemoryNeeds()
