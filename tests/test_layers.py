@@ -57,8 +57,8 @@ ROOMS = {
     "cluster": "errors plural internals run settings planning tracking estimates digests graphs "
     "batch runs session dashboard",
     # The interface of the Cloudknot paper.
-    "knot": "errors plural internals run settings planning tracking prices estimates digests "
-    "graphs task batch runs session dashboard",
+    "knot": "errors plural collector internals run settings planning tracking prices estimates "
+    "digests graphs task batch runs session dashboard",
     "cli": "errors plural run settings planning prices batch image aws runs cluster",
     "zarr": "errors run settings aws",
     "__init__": "settings cluster dashboard knot",

@@ -124,7 +124,7 @@ class Digester:
         read = set[Key]().union(*[node.dependencies for node in tasks.values()])
         known = {key: outside(key) for key in read.difference(tasks)}
         graph = _GraphWalk(self._walk(plain), self._environment.token, known)
-        for key in in_order(tasks):
+        for key in in_order(tasks) if read else tasks:
             mark = partial(self._files.inputs, inputs[key]) if key in inputs else None
             graph.add(key, tasks[key], key in fresh, mark)
         digests = {key: graph.known[key] for key in tasks}

@@ -17,6 +17,7 @@ from dask_knot.digests.plain import digest
 from dask_knot.digests.refusal import UndigestibleError
 from dask_knot.digests.walk import Walk
 from dask_knot.internals import EXECUTE_SUBGRAPH, Alias, DataNode, GraphNode, Task, TaskRef
+from dask_knot.run.codec import SIMPLE
 
 #: Made once: it is asked for every argument.
 _NODES = (TaskRef, GraphNode)
@@ -122,7 +123,7 @@ class TaskWriter:
         parts.append(b"T%b%d;" % (self._walk.digest(node.func), len(node.args)))
         encoded = self._walk.encoded
         for argument in node.args:
-            if isinstance(argument, _NODES):
+            if type(argument) not in SIMPLE and isinstance(argument, _NODES):
                 self._argument(argument, parts, known)
             else:
                 parts.append(encoded(argument))

@@ -10,14 +10,13 @@ from dask.typing import Key
 
 from dask_knot.graphs.mutability import can_change
 from dask_knot.run import codec
-from dask_knot.run.codec import Bytes
+from dask_knot.run.codec import SIMPLE, Bytes
 from dask_knot.task.buffers import copied
 from dask_knot.task.copies import OwnCopy
 
 #: Constants of this size are stored apart: as with values between shards, smaller ones cost less
 #: where they stand, in the pack (2,000 shards that read one of 64 KiB make a pack of 128 MiB).
 LARGE = 64 * 1024
-_SIMPLE = frozenset({int, float, complex, bool, str, bytes, type(None)})
 
 
 class Constant(OwnCopy):
@@ -73,5 +72,5 @@ def own_copy(value: object, key: Key | None = None) -> OwnCopy | None:
 def _is_simple(value: object) -> bool:
     """Tell whether a value is one of those that graphs have thousands of: any pickle takes it."""
     if type(value) is list:
-        return _SIMPLE.issuperset(map(type, value))
-    return type(value) is dict and _SIMPLE.issuperset(map(type, [*value, *value.values()]))
+        return SIMPLE.issuperset(map(type, value))
+    return type(value) is dict and SIMPLE.issuperset(map(type, [*value, *value.values()]))

@@ -53,10 +53,16 @@ def lift(
     lifting = _Lifting(constants)
     renamed: dict[Key, Key] = {}
     lifted: dict[Key, GraphNode] = {}
+    bare: object = None  # a function of which nothing is lifted: a map has a million calls of it
     for key, node in tasks.items():
         kind = type(node)
-        if kind is Task or isinstance(node, NestedContainer):
-            lifted[key] = named(key, lifting.task(node))
+        if kind is Task and node.func is bare and _is_plain(node):
+            lifted[key] = named(key, node)
+        elif kind is Task or isinstance(node, NestedContainer):
+            new = lifting.task(node)
+            lifted[key] = named(key, new)
+            if kind is Task:
+                bare = node.func if new is node and _is_plain(node) else None
         elif kind is not DataNode:
             lifted[key] = node
         elif (constant := lifting.literal(node, key in wanted)) is None:
@@ -237,6 +243,18 @@ class _Lifting:
         if constant is not None:
             self.found[constant.key] = constant
         return constant
+
+
+def _is_plain(node: Task) -> bool:
+    """Tell whether arguments of a task are such that nothing is lifted out of them."""
+    if node.kwargs:
+        return False
+    return all(
+        [
+            kind_of(one) in PLAIN or (type(one) is str and len(one) < LARGE)  # a path, say
+            for one in node.args
+        ]
+    )
 
 
 def _like(node: NestedContainer, items: list[object]) -> NestedContainer:

@@ -6,6 +6,7 @@ import logging
 import threading
 from contextlib import suppress
 
+from dask_knot.collector import paused_collector
 from dask_knot.errors import EngineError, InternalError
 from dask_knot.knot.blocks import blocks, read_ahead
 from dask_knot.knot.future import MapFuture
@@ -70,7 +71,8 @@ class Feeder:
         for block in blocks(items) if check is None else read_ahead(iter(items)):
             if check is not None:
                 check.check(block, number)
-            graph = self._host.open(self._work.tasks(block, number), self._work.variables)
+            with paused_collector():
+                graph = self._host.open(self._work.tasks(block, number), self._work.variables)
             if not self._future.expect(len(block)):
                 return
             self._host.submit(graph)

@@ -241,7 +241,7 @@ class SessionHost:
         self.loop.call_soon(self._release, done)
 
     def _release(self, keys: Sequence[Key]) -> None:
-        self.session.handle([events.KeyReleased(key, forgotten=True) for key in keys])
+        self.session.handle(events.KeyReleased(key, forgotten=True) for key in keys)
 
     def _limit(self, name: str, jobs: int | None) -> None:
         self._most.pop(name, None)

@@ -13,9 +13,8 @@ from dask.typing import Key
 from dask_knot.errors import ItemsError, PicklingError
 from dask_knot.internals import DataNode, GraphNode, Task, TaskRef
 from dask_knot.run import codec
+from dask_knot.run.codec import SIMPLE
 
-#: Any pickle takes these.
-_SIMPLE = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _NODES = (GraphNode, TaskRef)
 
 
@@ -47,7 +46,7 @@ class MapWork:
         for number, item in enumerate(items, start):
             key = (name, number)
             arguments = item if self.starmap else (item,)
-            if any([isinstance(one, _NODES) for one in arguments]):
+            if any([type(one) not in SIMPLE and isinstance(one, _NODES) for one in arguments]):
                 arguments = [_literal(one) for one in arguments]
             found[key] = Task(key, func, *arguments)
         return found
@@ -92,9 +91,9 @@ class ItemCheck:
         for number, item in enumerate(items, start):
             if self._starmap:
                 self._check_star(item, number)
-                if not all([type(one) in _SIMPLE for one in item]):
+                if not all([type(one) in SIMPLE for one in item]):
                     _check_pickle(item, number)
-            elif type(item) not in _SIMPLE:
+            elif type(item) not in SIMPLE:
                 _check_pickle(item, number)
 
     def _check_star(self, item: Any, number: int) -> None:

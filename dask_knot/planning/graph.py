@@ -59,17 +59,10 @@ def build_graph(request: PlanRequest) -> NumberedGraph:
     """Number the needed tasks of a request depth-first from its wanted keys."""
     numbering = _Numbering(request)
     starts = [numbering.task_number(key) for key in request.wanted]
-    try:
-        order = depth_first(starts, numbering.inputs_of, len(numbering.keys))
-    except CycleError as error:
-        key = numbering.keys[error.task]
-        raise PlanningError(f"task {key!r} reads its own value over other tasks") from None
+    order, inputs = _in_order(numbering, starts)
     number = [0] * len(numbering.keys)
     for new, old in enumerate(order):
         number[old] = new
-    inputs = Adjacency()
-    for task in order:
-        inputs.append(map(number.__getitem__, numbering.noted(task)))
     keys = [numbering.keys[task] for task in order]
     known = _knowledge(keys, request)
     external = {number[task]: found for task, found in numbering.external.items()}
@@ -92,11 +85,31 @@ def build_graph(request: PlanRequest) -> NumberedGraph:
     )
 
 
+def _in_order(numbering: _Numbering, starts: Sequence[int]) -> tuple[list[int], Adjacency]:
+    """Order tasks depth-first, and tell which places in that order each reads."""
+    if not numbering.are_edges:  # as in a map: a million tasks, none of which reads another
+        order = [*dict.fromkeys(starts)]
+        return order, Adjacency([], [0] * (len(order) + 1))
+    try:
+        order = depth_first(starts, numbering.inputs_of, len(numbering.keys))
+    except CycleError as error:
+        key = numbering.keys[error.task]
+        raise PlanningError(f"task {key!r} reads its own value over other tasks") from None
+    number = [0] * len(numbering.keys)
+    for new, old in enumerate(order):
+        number[old] = new
+    inputs = Adjacency()
+    for task in order:
+        inputs.append(map(number.__getitem__, numbering.noted(task)))
+    return order, inputs
+
+
 class _Numbering:
     """Looks up what each task reads, and notes it by task."""
 
     def __init__(self, request: PlanRequest) -> None:
         self._dependencies = request.dependencies
+        self.are_edges = any(request.dependencies.values())
         self.keys = [*request.dependencies]
         self._tasks = len(self.keys)
         self.keys += [key for key in request.external if key not in request.dependencies]

@@ -29,6 +29,8 @@ _MAGIC = b"KV"
 _WRITABLE = 1 << 63
 
 Bytes = bytes | bytearray | memoryview
+#: Any pickle takes these, and none is a node of a graph: to ask that of a million takes a while.
+SIMPLE = frozenset({int, float, complex, bool, str, bytes, type(None)})
 
 
 def encode(value: object) -> list[Bytes]:

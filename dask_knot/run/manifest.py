@@ -259,11 +259,11 @@ def decode(name: str, data: Bytes) -> Manifest:
 def _decode(name: str, index: memoryview) -> Manifest:
     fields = msgpack.unpackb(index, strict_map_key=False, use_list=False)
     objects = (name, *fields["objects"])
-    inline = _HEAD.size + index.nbytes
+    inline, kinds = _HEAD.size + index.nbytes, {int(kind): kind for kind in Kind}
     outputs = [
         Output(
             ordinal,
-            Kind(kind),
+            kinds[kind],
             Place(objects[number], offset + (0 if number else inline), size),
             *rest,
         )

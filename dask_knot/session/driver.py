@@ -80,6 +80,7 @@ class Driver:
         for executor in (self._submits, self._deletes, self._reads):
             executor.submit(nobody, None)
 
+    @paused_collector()  # a manifest tells of thousands of keys
     def handle(self, happened: Iterable[events.Event]) -> None:
         """Tell the tracker what happened, and do what it decides; nothing any more once closed."""
         if self.is_closing:

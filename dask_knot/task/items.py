@@ -8,6 +8,7 @@ from typing import Any
 from dask.typing import Key
 
 from dask_knot.internals import GraphNode, Task, TaskRef
+from dask_knot.run.codec import SIMPLE
 
 _NO_KEYS: frozenset[Key] = frozenset()
 _READING = (GraphNode, TaskRef)
@@ -41,7 +42,7 @@ class ItemTask(GraphNode):  # type: ignore[misc]
         """Give a task as such a one, if it reads nothing and holds no other node."""
         if type(node) is not Task or node.kwargs or node.dependencies:
             return node
-        if any([isinstance(one, _READING) for one in node.args]):
+        if any([type(one) not in SIMPLE and isinstance(one, _READING) for one in node.args]):
             return node
         return cls(node.key, node.func, node.args)
 

@@ -65,7 +65,7 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
         state.detach(record)
     handover.release(state, shard)
     for record in shard.outputs if shard.alive else ():
-        if record.shard is shard:
+        if record.shard is shard and not record.is_wanted:
             state.drop_if_unneeded(record)  # its client has left
 
 
@@ -113,11 +113,13 @@ def _told_of(shard: ShardRecord, manifest: Manifest) -> list[KeyRecord]:
 
 
 def _told(shard: ShardRecord, manifest: Manifest) -> Iterator[tuple[Output, KeyRecord]]:
+    twins = shard.twins
     for output in manifest.outputs:
         record = shard.output(output.ordinal)
         if record is not None:
             yield output, record
-        yield from ((output, twin) for twin in shard.twins if twin.ordinal == output.ordinal)
+        if twins:
+            yield from ((output, twin) for twin in twins if twin.ordinal == output.ordinal)
 
 
 def _is_to_be_tried(shard: ShardRecord, record: KeyRecord) -> bool:

@@ -57,7 +57,7 @@ def record_plan(state: TrackerState, event: PlanMade, now: float) -> None:
         record = state.stages.get(StageId(number, index))
         for shard in record.shards if record else ():
             for output in shard.outputs:
-                if output.shard is shard:
+                if output.shard is shard and not output.is_wanted:
                     state.drop_if_unneeded(output)
 
 
