@@ -227,8 +227,7 @@ class Driver:
             self.background(self.adoption.seek(action.stage.plan, self._hooks.changed))
 
     async def _terminate(self, id: StageId, reason: str) -> None:
-        # Behind the submission of the stage, which may still be under way.
-        await self._in(self._submits, self._submitter.terminate, [id], reason)
+        await self._in(self._submits, self._submitter.terminate, [id], reason)  # once submitted
         if self._submitter.has_job(id):
             self._terminated.add(id)
             self._hooks.changed()
