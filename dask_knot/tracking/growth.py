@@ -49,7 +49,9 @@ def shrink(state: TrackerState, shard: ShardRecord, missing: Sequence[KeyRecord]
     """
     had, needs = _stage(state, shard).resources.memory, state.memory
     kinds = _kinds(state, shard, missing)
+    # What earlier sessions had may be more than there is here.
     before = max((needs.short().get(kind, 0) for kind in kinds), default=0)
+    before = before or _asked(state, missing)
     known = max([before, *(needs.enough().get(kind, 0) for kind in kinds)])
     if had is None or not before or had <= known:
         return False

@@ -375,6 +375,25 @@ def test_when_no_machine_is_large_enough_the_task_errs_and_its_siblings_do_not()
     assert text == "a job with 4.00 GiB never started: none gets more than 2.00 GiB from now on"
 
 
+def test_no_machine_is_as_large_as_those_of_earlier_sessions() -> None:
+    made = hands()
+    made.tell(events.CostsRecalled(memory={("fit", b""): 8 * GIB}))
+    made.submit({"fit-0": [], "fit-1": []}, "fit-0", "fit-1")
+    made.plan()
+    made.fail(made.shard_of("fit-0"), Ending.NOT_STARTED)
+    made.plan()
+    assert memory_of(made, "fit-0") == GIB
+    assert errors(made) == {}
+    run_out(made, "fit-0")
+    assert list(errors(made)) == ["fit-0"]
+    made.fail(made.shard_of("fit-1"), Ending.NOT_STARTED)
+    made.plan()
+    assert memory_of(made, "fit-1") == GIB
+    made.fail(made.shard_of("fit-1"), Ending.NOT_STARTED)
+    assert [*errors(made)] == ["fit-0", "fit-1"]
+    assert len(news(made)) == 1
+
+
 def test_a_job_of_a_size_that_did_start_is_blamed_for_nothing() -> None:
     made = hands()
     made.submit(NEEDS, *NEEDS)
