@@ -56,7 +56,7 @@ class Allowance:
         base : int
             What was asked for, or known to be needed, at first: it is doubled so often at most.
         """
-        if had.memory is None:
+        if had.memory is None or not self.retries:
             return None
         bound = base << self.retries
         memory = min(2 * had.memory, bound if self.most is None else min(bound, self.most))

@@ -375,6 +375,18 @@ def test_when_no_machine_is_large_enough_the_task_errs_and_its_siblings_do_not()
     assert text == "a job with 4.00 GiB never started: none gets more than 2.00 GiB from now on"
 
 
+def test_turned_off_what_earlier_sessions_had_is_not_tried_either() -> None:
+    made = hands(retries=0)
+    made.tell(events.CostsRecalled(memory={("fit", b""): 8 * GIB}))
+    made.submit({"fit-0": []}, "fit-0")
+    had = []
+    while not errors(made) and len(had) < 9:
+        made.plan()
+        had.append(memory_of(made, "fit-0"))
+        run_out(made, "fit-0")
+    assert had == [GIB]
+
+
 def test_no_machine_is_as_large_as_those_of_earlier_sessions() -> None:
     made = hands()
     made.tell(events.CostsRecalled(memory={("fit", b""): 8 * GIB}))
