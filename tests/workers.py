@@ -24,6 +24,7 @@ IN_RIG = {
     "end_to_end/test_containers_cost.py": "containers",
     "end_to_end/test_containers_examples.py": "accounts",
     "end_to_end/test_containers_images.py": "containers",
+    "end_to_end/test_containers_knot.py": "containers",
     "end_to_end/test_containers_left.py": "accounts",
     "end_to_end/test_containers_live.py": "containers",
     "end_to_end/test_containers_mending.py": "containers",
