@@ -42,8 +42,9 @@ _RUN = click.option(
 def stacks(key: str, run: str | None, place: Mapping[str, str | None]) -> None:
     """Print where a running task is: the Python stacks of its job.
 
-    KEY is a key as it is printed, or its beginning; or name a job or shard. The job answers when it
-    looks whether anything is asked: at once on this machine, within 20 seconds on AWS.
+    KEY is a key (load-3, pi-0:17), the name of a map (pi-0), or how keys begin; or name a job or
+    shard. Jobs answer when they look whether anything is asked: at once on this machine, within 20
+    seconds on AWS.
     """
     from dask_knot.runs.stacks import report_stacks
 

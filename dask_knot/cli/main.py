@@ -9,7 +9,7 @@ import click
 
 from dask_knot.cli import estimates, files, live, prices, regions, runs
 from dask_knot.cli.flags import connection_options, image_options, up_options
-from dask_knot.cli.screen import Screen, describe, readable_size, rows, say
+from dask_knot.cli.screen import Screen, describe, needs, readable_size, rows, say
 from dask_knot.errors import KnotError
 from dask_knot.plural import many
 from dask_knot.settings.connection import connection
@@ -72,6 +72,8 @@ def up(
             f"CloudFormation goes on by itself; `{again}` follows it"
         ) from None
     screen.table(rows(outputs))
+    for line in needs(options):
+        screen.line(line)
     if config:
         used = connection({"profile": profile}).profile
         try:

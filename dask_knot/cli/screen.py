@@ -117,6 +117,19 @@ def describe(options: Any) -> str:
     return ", ".join([*words, f"VPC {options.vpc}"])
 
 
+def needs(options: Any) -> list[str]:
+    """Say what the stack can't give to what was there before it."""
+    if not options.shell or options.existing_job_role is None:
+        return []
+    from dask_knot.aws.template.roles import SHELL_CHANNELS
+
+    actions = ", ".join(f"ssmmessages:{action}" for action in SHELL_CHANNELS)
+    return [
+        f"`dask knot shell` needs the actions {actions} on * in the role of jobs, which is yours "
+        f"and isn't changed: {options.existing_job_role}"
+    ]
+
+
 def rows(outputs: Any) -> list[tuple[str, str]]:
     """List what a stack has, by name."""
     return [

@@ -13,7 +13,8 @@ import psutil
 
 from dask_knot.internals import TASK_FILE
 from dask_knot.job import present
-from dask_knot.run.asks import MOST_STACKS, PresentTask, plain
+from dask_knot.run.asks import MOST_STACKS, PresentTask
+from dask_knot.run.spelling import Fit, fit_of
 from dask_knot.run.trace import stacks_of, task_of
 
 #: Threads of the job's own, which nobody asks about, unless they run tasks.
@@ -39,7 +40,7 @@ def stacks_here(text: str = "") -> str:
     """
     in_processes = [*_of_processes()]
     parts = [*_of_threads(bool(in_processes)), *in_processes]
-    return "\n".join(sorted(parts, key=lambda part: not _is_of(part, text)))[:MOST_STACKS]
+    return "\n".join(sorted(parts, key=lambda part: -_fit_of(part, text)))[:MOST_STACKS]
 
 
 def _of_threads(has_processes: bool) -> Iterator[str]:
@@ -87,8 +88,8 @@ def _in_processes() -> list[tuple[int, PresentTask]]:
     return sorted(there, key=lambda one: -one[1].seconds)
 
 
-def _is_of(part: str, text: str) -> bool:
-    return bool(text) and plain(part).startswith(plain(f"task {text}"))
+def _fit_of(part: str, text: str) -> Fit:
+    return fit_of(f"task {text}", part.partition("\n")[0]) if text else Fit.NONE
 
 
 def headline(task: PresentTask) -> str:

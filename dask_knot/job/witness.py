@@ -14,7 +14,7 @@ from contextlib import suppress
 from dask_knot.errors import StoreError
 from dask_knot.job.burden import Burden
 from dask_knot.job.whereabouts import stacks_here, tasks_here
-from dask_knot.run.asks import Answer, Asks, Question, Vitals, Wanted, means
+from dask_knot.run.asks import Answer, Asks, Question, Vitals, Wanted, fit
 from dask_knot.run.names import ShardId
 from dask_knot.run.run import Run
 
@@ -111,7 +111,7 @@ class Witness:
     def _reply(self, question: Question) -> None:
         """Answer a question; whom it doesn't mean says only what he runs, if that costs nothing."""
         tasks = tasks_here()
-        is_meant = means(question.text, self._shard, self._job, [task.key for task in tasks])
+        is_meant = fit(question.text, self._shard, self._job, [task.key for task in tasks]) > 0
         if is_meant:
             self._answered.add(question.id)
         elif self._asked.is_dear or question.id in self._declined:

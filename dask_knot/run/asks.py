@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from dask_knot.run import note
 from dask_knot.run.codec import Bytes
 from dask_knot.run.names import ShardId
 from dask_knot.run.note import NONSENSE, NoteKind, makes_no_sense
+from dask_knot.run.spelling import Fit, fit_of, plain
 
 #: So many questions to one stage are kept at most: older ones were given up.
 MOST_QUESTIONS = 32
@@ -195,20 +197,15 @@ def printed(key: Key) -> str:
     return str(key)[:MOST_LETTERS]
 
 
-def means(text: str, shard: ShardId, job: str, keys: list[str]) -> bool:
-    """Tell whether a text means a job: by a key that it runs, by its id, or by its shard.
+def fit(text: str, shard: ShardId, job: str, keys: Sequence[str]) -> Fit:
+    """Tell how well a text means a job: by a key that it runs, by its id, or by its shard.
 
-    A key may be said without its quotes and blanks, or by its beginning; a job by the id of its
-    array with the number of the child, or without where all of them are meant.
+    A key may be said as `fit_of` takes it; a job by the id of its array with the number of the
+    child, or without where all of them are meant.
     """
-    said = plain(text)
-    if not said or said in (str(shard), str(shard.stage), f"{shard.stage}:{shard.index}"):
-        return True
-    if job and said in (job, job.partition(":")[0]):
-        return True
-    return any(plain(key).startswith(said) for key in keys)
-
-
-def plain(text: str) -> str:
-    """Leave out what a shell eats, or people leave out: quotes and blanks."""
-    return "".join(letter for letter in text[:MOST_LETTERS] if letter not in "\"' ")
+    said = plain(text[:MOST_LETTERS])
+    if said and said in (job, str(shard), f"{shard.stage}:{shard.index}"):
+        return Fit.WHOLE
+    if said in ("", str(shard.stage), job.partition(":")[0]):
+        return Fit.PARTS
+    return max((fit_of(said, key) for key in keys), default=Fit.NONE)

@@ -11,12 +11,14 @@ a run ends (`ending`).
 
 Jobs that run can be asked, too, of runs without a name as well: `inquiry` asks them through the
 store, `stacks` where their tasks are, `vigil` how they fare as long as somebody watches, and
-`shells` finds the way into one.
+`shells` finds the way into one. `notices` are of the clusters and knots that are open on this
+machine, so that nobody need name their runs.
 
 Rules
 -----
-- Nothing here opens a session, or writes; but `ending` deletes and ends what it is told to, and
-  `inquiry` and `vigil` write what they ask, and delete it afterwards.
+- Nothing here opens a session, or writes; but who is open has a notice written, `ending` deletes
+  and ends what it is told to, and `inquiry` and `vigil` write what they ask, and delete it
+  afterwards.
 - To look at a run costs a listing of its objects and its record. Manifests are read only of shards
   that erred, which the job has noted beside them, and of stages that are under way.
 - A run that can't be read is told as such, and keeps nobody from seeing the others.

@@ -53,6 +53,8 @@ def cancel(depot: Depot, view: RunView, known: KnownJobs) -> Sequence[str]:
         If they are processes of a client, which only that can end.
     AwsError
         If Batch doesn't take it, or can't be asked.
+    StoreError
+        If the store can't be read.
     """
     if view.info.engine != "aws":
         if there := holders(view, known).sessions:
@@ -74,7 +76,10 @@ def _who(number: int, who: SessionInfo | None) -> str:
 
 
 def _of_client(view: RunView, sessions: Sequence[str]) -> str:
+    # A knot has one object for each of its maps.
+    call = "knot.close()" if view.run.record.maps.read_all() else "cluster.end()"
     return (
         f"jobs of run {view.run.name} are processes of its client, and end with it: end "
-        f"{' and '.join(sessions).rstrip(',')}, or call cluster.end() there"
+        f"{' and '.join(sessions).rstrip(',')} (Ctrl-C there), or call {call} there; what is done "
+        "stays"
     )

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dask_knot.run.asks import Answer, Question, Wanted, means, plain
+from dask_knot.run.asks import Answer, Question, Wanted, fit
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.run import Run
+from dask_knot.run.spelling import Fit
 from dask_knot.runs.depot import Depot
 from dask_knot.runs.jobs import KnownJobs, find_run_jobs
 from dask_knot.runs.overview import look_at
@@ -25,6 +26,8 @@ from dask_knot.runs.state import ShardCondition
 NEAR, FAR = 4.0, 30.0
 #: Seconds between two looks for answers, near and far.
 NEAR_PAUSE, FAR_PAUSE = 0.5, 2.0
+#: Where several may be meant, these seconds without another answer tell that there is none, near.
+QUIET = 1.5
 #: Seconds after which is asked again what somebody overwrote.
 AGAIN = 5.0
 #: More stages aren't asked where each costs a request.
@@ -127,7 +130,7 @@ def ask(
     now: Callable[[], float] = time.monotonic,
     pause: Callable[[float], object] = time.sleep,
 ) -> dict[ShardId, Answer]:
-    """Ask jobs, and wait until one has answered whom the text means.
+    """Ask jobs, and wait until one has answered whom just the text means, or all whom it may mean.
 
     Parameters
     ----------
@@ -152,7 +155,7 @@ def ask(
     """
     question = Question(uuid.uuid4().hex[:12], text, wanted)
     inquiries, end = crew.run.inquiries, now() + crew.patience
-    asked_at, found = float("-inf"), dict[ShardId, Answer]()
+    asked_at, heard_at, found = float("-inf"), now(), dict[ShardId, Answer]()
     try:
         while crew.stages and now() < end:
             if now() - asked_at >= AGAIN:
@@ -160,7 +163,9 @@ def ask(
                 _tell(crew, question)
             pause(FAR_PAUSE if inquiries.is_dear else NEAR_PAUSE)
             before, found = found, inquiries.answers(question.id)
-            if meant(text, found) and found.keys() == before.keys():
+            if found.keys() != before.keys():
+                heard_at = now()
+            elif _is_enough(crew, text, found, now() - heard_at):
                 break
     finally:
         take_back(crew, question.id)
@@ -168,20 +173,27 @@ def ask(
     return found
 
 
-def meant(text: str, answers: dict[ShardId, Answer]) -> dict[ShardId, Answer]:
+def _is_enough(crew: Crew, text: str, found: Mapping[ShardId, Answer], quiet: float) -> bool:
+    """Tell whether nobody else need be waited for, so many seconds after the last answer."""
+    best = max(fits_of(text, found).values(), default=Fit.NONE)
+    if best in (Fit.NONE, Fit.WHOLE):
+        return best is Fit.WHOLE
+    return len(found) == len(crew.shards) or (quiet >= QUIET and not crew.run.inquiries.is_dear)
+
+
+def meant(text: str, answers: Mapping[ShardId, Answer]) -> dict[ShardId, Answer]:
     """Choose the answers of those whom a text means: who runs just that key, before others."""
-    found = {
-        shard: answer
+    fits = fits_of(text, answers)
+    best = max(fits.values(), default=Fit.NONE)
+    return {shard: answers[shard] for shard in fits if fits[shard] == best is not Fit.NONE}
+
+
+def fits_of(text: str, answers: Mapping[ShardId, Answer]) -> dict[ShardId, Fit]:
+    """Tell how well a text means each of those who have answered."""
+    return {
+        shard: fit(text, shard, answer.job, [task.key for task in answer.tasks])
         for shard, answer in answers.items()
-        if means(text, shard, answer.job, [task.key for task in answer.tasks])
     }
-    said = plain(text)
-    exact = {
-        shard: answer
-        for shard, answer in found.items()
-        if any(plain(task.key) == said for task in answer.tasks)
-    }
-    return exact or found
 
 
 def _tell(crew: Crew, question: Question) -> None:

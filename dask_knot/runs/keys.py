@@ -10,6 +10,7 @@ from dask.utils import key_split
 
 from dask_knot.errors import ConfigurationError
 from dask_knot.plural import many
+from dask_knot.run.spelling import Fit, fit_of, plain
 
 #: So many of the keys that a text may mean are named.
 NAMED = 5
@@ -21,7 +22,8 @@ def find_key(text: str, keys: Iterable[Key]) -> Key:
     Parameters
     ----------
     text : str
-        A key as it is printed (``load-3``, ``('x', 0, 0)``), or what only one begins with.
+        A key as it is printed (``load-3``, ``('x', 0, 0)``) or nearly so (``x:0:0``), or what only
+        one begins with.
     keys : iterable of Key
         Those that there are.
 
@@ -37,10 +39,12 @@ def find_key(text: str, keys: Iterable[Key]) -> Key:
         printed.setdefault(str(key), key)
     if text in printed:
         return printed[text]
-    plain = {_plain(name): key for name, key in printed.items()}
-    if _plain(text) in plain:
-        return plain[_plain(text)]
-    found = [key for name, key in plain.items() if name.startswith(_plain(text))]
+    same = [key for name, key in printed.items() if plain(name) == plain(text)]
+    if same:
+        return same[-1]
+    fits = {name: fit_of(text, name) for name in printed}
+    best = max(fits.values(), default=Fit.NONE)
+    found = [key for name, key in printed.items() if fits[name] == best is not Fit.NONE]
     if len(found) == 1:
         return found[0]
     if found:
@@ -58,11 +62,6 @@ def _kinds(keys: Iterable[Key]) -> str:
     if not kinds:
         return ""
     return f"; jobs hand on {_some(kinds)}. What they keep to themselves isn't recorded"
-
-
-def _plain(text: str) -> str:
-    """Leave out what a shell eats, or people leave out: quotes and blanks."""
-    return "".join(letter for letter in text if letter not in "\"' ")
 
 
 def _some(keys: Sequence[Key]) -> str:

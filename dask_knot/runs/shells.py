@@ -16,8 +16,9 @@ from pathlib import Path
 from dask_knot.errors import ConfigurationError, EngineError, StoreError
 from dask_knot.run.asks import Answer, Wanted
 from dask_knot.run.names import ShardId
+from dask_knot.run.spelling import Fit, fit_of
 from dask_knot.run.trace import TracedJob
-from dask_knot.runs.inquiry import Crew, ask, meant
+from dask_knot.runs.inquiry import Crew, ask, fits_of
 from dask_knot.runs.keys import find_key
 from dask_knot.runs.lines import making
 from dask_knot.runs.overview import read_record
@@ -63,6 +64,7 @@ class Addressee:
     pid: int = 0
     folder: str = ""
     private: str = ""
+    key: str = ""
 
 
 def enter(crews: Sequence[Crew], text: str, command: Sequence[str], has_terminal: bool) -> Entrance:
@@ -106,31 +108,50 @@ def enter(crews: Sequence[Crew], text: str, command: Sequence[str], has_terminal
 
 def _find(crews: Sequence[Crew], text: str) -> Addressee:
     told: list[str] = []
+    found: list[tuple[Fit, Addressee]] = []
     for crew in crews:
-        there = [*_by_id(crew, text)]
-        if not there:
-            answers = ask(crew, text, Wanted.PLACE)
-            told += [task.key for answer in answers.values() for task in answer.tasks]
-            there = [_answered(crew, answer) for answer in meant(text, answers).values()]
-            there = there or [*_silent(crew, text, answers)]
-            for id in () if there else _recorded(crew, text):
-                there = [*_by_id(crew, id), *_silent(crew, id, answers)]
-        if len(there) == 1:
-            return there[0]
-        if there:
-            some = ", ".join(one.job for one in there[:5]) + (", …" if len(there) > 5 else "")
-            raise ConfigurationError(f"several jobs are meant by {text!r}, say which one: {some}")
-    raise nobody(text, crews, told)
+        there = [*_by_id(crew, text)] or [*_by_answers(crew, text, told)]
+        found += there
+        if any(fit is Fit.WHOLE for fit, _ in there):
+            break
+    best = max((fit for fit, _ in found), default=Fit.NONE)
+    meant = [one for fit, one in found if fit is best]
+    if not meant:
+        raise nobody(text, crews, told)
+    if len(meant) > 1:
+        some = ", ".join(map(_named, meant[:5])) + (", …" if len(meant) > 5 else "")
+        raise ConfigurationError(f"several jobs are meant by {text!r}, say which one: {some}")
+    return meant[0]
 
 
-def _by_id(crew: Crew, text: str) -> Iterator[Addressee]:
+def _named(one: Addressee) -> str:
+    return f"{one.job} ({one.key})" if one.key else one.job
+
+
+def _by_answers(crew: Crew, text: str, told: list[str]) -> Iterator[tuple[Fit, Addressee]]:
+    """Find jobs by what they answer, or those that don't by what else is known of them."""
+    answers = ask(crew, text, Wanted.PLACE)
+    told += [task.key for answer in answers.values() for task in answer.tasks]
+    fits = fits_of(text, answers)
+    if any(fits.values()):
+        for shard, fit in fits.items():
+            if fit is not Fit.NONE:
+                yield fit, _answered(crew, answers[shard], text)
+        return
+    there = [*_silent(crew, text, answers)]
+    for id in () if there else _recorded(crew, text):
+        there = [*_by_id(crew, id), *_silent(crew, id, answers)]
+    yield from there
+
+
+def _by_id(crew: Crew, text: str) -> Iterator[tuple[Fit, Addressee]]:
     """Find a job by its id, even if it doesn't answer."""
     if crew.engine == "docker" and shutil.which("docker"):
         for child in _containers():
             if child.partition("/")[0] == text:
-                yield Addressee(crew, text, child.partition("/")[2])
+                yield Fit.WHOLE, Addressee(crew, text, child.partition("/")[2])
     if crew.engine == "aws" and crew.depot.jobs is not None and _is_job_id(text):
-        yield Addressee(crew, text)
+        yield Fit.WHOLE, Addressee(crew, text)
 
 
 def _recorded(crew: Crew, text: str) -> Iterator[str]:
@@ -153,7 +174,8 @@ def _is_job_id(text: str) -> bool:
     )
 
 
-def _answered(crew: Crew, answer: Answer) -> Addressee:
+def _answered(crew: Crew, answer: Answer, text: str) -> Addressee:
+    keys = sorted((task.key for task in answer.tasks), key=lambda key: -fit_of(text, key))
     return Addressee(
         crew,
         answer.job,
@@ -162,15 +184,17 @@ def _answered(crew: Crew, answer: Answer) -> Addressee:
         answer.pid,
         answer.folder,
         answer.private,
+        *keys[:1],
     )
 
 
-def _silent(crew: Crew, text: str, answers: dict[ShardId, Answer]) -> Iterator[Addressee]:
+def _silent(
+    crew: Crew, text: str, answers: dict[ShardId, Answer]
+) -> Iterator[tuple[Fit, Addressee]]:
     for shard, job in silent_jobs(crew, answers):
         if text in (job.job, str(shard)):
-            yield Addressee(
-                crew, job.job, host=platform.node(), pid=job.pid, folder=_folder_of(job)
-            )
+            host, folder = platform.node(), _folder_of(job)
+            yield Fit.WHOLE, Addressee(crew, job.job, host=host, pid=job.pid, folder=folder)
 
 
 def _folder_of(job: TracedJob) -> str:

@@ -42,7 +42,7 @@ def report_stacks(
     crews : sequence of Crew
         The runs in which it may run.
     text : str
-        A key, a job's id with or without the number of a child, or a shard.
+        A key or its beginning, a job's id with or without the number of a child, or a shard.
     now, pause : callable
         A clock that never goes back, and what waits for so many seconds.
 

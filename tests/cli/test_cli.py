@@ -90,6 +90,17 @@ def test_up_writes_a_file_that_a_cluster_and_the_next_up_read(
         assert "team in eu-west-1: fargate, amd64, at most 8" in good("up")
 
 
+def test_up_says_what_shells_need_of_a_role_that_is_not_the_stacks(session: AwsSession) -> None:
+    role = session.client("iam").create_role(RoleName="theirs", AssumeRolePolicyDocument="{}")
+    arn = role["Role"]["Arn"]
+    said = re.sub(r"\s+", " ", good("up", "--no-config", "--shell", "--existing-job-role", arn))
+    for action in ("CreateControl", "CreateData", "OpenControl", "OpenData"):
+        assert f"ssmmessages:{action}Channel" in said
+    assert f"isn't changed: {arn}" in said
+    for options in (["--shell"], ["--existing-job-role", arn]):
+        assert "ssmmessages" not in good("up", "--no-config", "--name", "other", *options)
+
+
 def test_up_writes_nothing_if_it_shall_not(folder: Path, session: AwsSession) -> None:
     good("up", "--no-config")
     assert list(folder.iterdir()) == []

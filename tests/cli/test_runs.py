@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from dask_knot.cli.main import knot
 from dask_knot.run import note
+from dask_knot.run.maps import MapRecord
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.orders import Claimant
 from dask_knot.settings.defaults import DEFAULTS
@@ -212,7 +213,11 @@ def test_cancel_says_whose_jobs_end_with_their_client(folder: Path) -> None:
     one = made(folder)
     assert "nothing to end" in good(folder, "cancel", "climate")
     one.open(is_alive=True)
-    assert "are processes of its client" in bad(folder, "cancel", "climate", "--yes")
+    said = bad(folder, "cancel", "climate", "--yes")
+    assert "are processes of its client" in said
+    assert "cluster.end() there" in said
+    one.run.record.maps.claim(MapRecord("climate", 1, 0.0))
+    assert "knot.close() there" in bad(folder, "cancel", "climate", "--yes")
 
 
 def test_logs_of_this_machine_are_what_was_kept(folder: Path) -> None:

@@ -15,9 +15,10 @@ from dask_knot.run.asks import (
     Question,
     Vitals,
     Wanted,
-    means,
+    fit,
 )
 from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.spelling import Fit
 
 SHARD = ShardId(StageId(3, 1), 7)
 JOB = "0a1b2c3d-0000-4000-8000-0123456789ab:7"
@@ -65,23 +66,28 @@ def test_old_questions_make_room() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "is_meant"),
+    ("text", "how_well"),
     [
-        ("", True),
-        ("load-1", True),
-        ("load", True),
-        ("load-2", False),
-        ("('x', 0)", True),
-        ("(x,0)", True),
-        ("x", False),
-        (JOB, True),
-        (JOB.partition(":")[0], True),
-        (JOB.replace(":7", ":8"), False),
-        (str(SHARD), True),
-        (str(SHARD.stage), True),
-        (f"{SHARD.stage}:7", True),
-        (f"{SHARD.stage}:8", False),
+        ("", Fit.PARTS),
+        ("load-1", Fit.WHOLE),
+        ("load", Fit.BEGINNING),
+        ("load-2", Fit.NONE),
+        ("('x', 0)", Fit.WHOLE),
+        ("(x,0)", Fit.WHOLE),
+        ("x", Fit.PARTS),
+        ("y", Fit.NONE),
+        (JOB, Fit.WHOLE),
+        (JOB.partition(":")[0], Fit.PARTS),
+        (JOB.replace(":7", ":8"), Fit.NONE),
+        (str(SHARD), Fit.WHOLE),
+        (str(SHARD.stage), Fit.PARTS),
+        (f"{SHARD.stage}:7", Fit.WHOLE),
+        (f"{SHARD.stage}:8", Fit.NONE),
     ],
 )
-def test_who_is_meant(text: str, is_meant: bool) -> None:
-    assert means(text, SHARD, JOB, ["load-1", "('x', 0)"]) is is_meant
+def test_who_is_meant(text: str, how_well: Fit) -> None:
+    assert fit(text, SHARD, JOB, ["load-1", "('x', 0)"]) is how_well
+
+
+def test_a_job_that_runs_nothing_is_meant_by_no_key() -> None:
+    assert fit("x", SHARD, "", []) is Fit.NONE

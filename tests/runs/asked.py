@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from dask_knot.run.asks import Answer, PresentTask, Vitals, means
+from dask_knot.run.asks import Answer, PresentTask, Vitals, fit
 from dask_knot.run.names import ShardId
 from dask_knot.run.run import Run
 from dask_knot.runs.depot import Depot
@@ -26,7 +26,7 @@ class AskedChild:
         asks = self.run.inquiries.read(self.shard.stage)
         tasks = tuple(PresentTask(key, 5.0) for key in self.keys)
         for question in asks.questions:
-            is_meant = means(question.text, self.shard, self.job, list(self.keys))
+            is_meant = fit(question.text, self.shard, self.job, list(self.keys)) > 0
             if is_meant or self._tells_all:
                 stacks = f"stacks of {self.job}" if is_meant else ""
                 answer = Answer(self.job, "1", "host", 12, "/tmp", tasks, stacks)

@@ -12,7 +12,7 @@ from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 from dask_knot.runs.depot import Depot, Words, find_runs
-from dask_knot.runs.inquiry import FAR, NEAR, ask, meant, named_crew, unnamed_crew
+from dask_knot.runs.inquiry import FAR, FAR_PAUSE, NEAR, ask, meant, named_crew, unnamed_crew
 from dask_knot.runs.presence import Observer
 from dask_knot.runs.stacks import StackReport, report_stacks
 from tests.runs.asked import AskedChild, Time, crew, left
@@ -48,6 +48,57 @@ def test_who_runs_just_that_key_goes_before_others_that_begin_so(run: Run) -> No
     time = Time([AskedChild(run, SHARDS[0], "load-10"), AskedChild(run, SHARDS[1], "load-1")])
     found = meant("load-1", ask(crew(run, SHARDS), "load-1", now=time.now, pause=time.pause))
     assert list(found) == [SHARDS[1]]
+
+
+def of_map(run: Run) -> list[AskedChild]:
+    keys = ("('pi-0', 1)", "('pi-0', 17)", "('pi-01', 1)")
+    return [AskedChild(run, shard, key) for shard, key in zip(SHARDS, keys, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("pi-0", [0, 1]),  # not the map whose name begins so
+        ("pi-0:1", [0]),
+        ("pi-0,17", [1]),
+        ("pi", [0, 1, 2]),
+        ("('pi-01', 1)", [2]),
+    ],
+)
+def test_the_name_of_a_map_means_all_of_its_tasks_that_run(
+    run: Run, text: str, found: list[int]
+) -> None:
+    time = Time(of_map(run))
+    reports = report_stacks([crew(run, SHARDS)], text, time.now, time.pause)
+    jobs = [time.children[number].job for number in found]
+    assert [report.text for report in reports] == [f"stacks of {job}" for job in jobs]
+
+
+def test_who_answers_later_is_waited_for_where_several_may_be_meant(run: Run) -> None:
+    class Slow(AskedChild):
+        looks = 0
+
+        def look(self) -> None:
+            self.looks += 1
+            if self.looks > 2:
+                super().look()
+
+    there = [AskedChild(run, SHARDS[0], "('pi-0', 1)"), Slow(run, SHARDS[1], "('pi-0', 2)")]
+    for text, found in {"pi-0": SHARDS[:2], "pi-0:1": SHARDS[:1]}.items():
+        time = Time(there)
+        answers = ask(crew(run, SHARDS), text, now=time.now, pause=time.pause)
+        assert list(meant(text, answers)) == found
+        assert time.seconds < NEAR
+
+
+def test_far_away_all_are_waited_for_where_several_may_be_meant() -> None:
+    memory = Run(Store("memory://"), "run")
+    time = Time([AskedChild(memory, SHARDS[0], "('pi-0', 1)", tells_all=False)])
+    for shards, seconds in ((SHARDS, FAR), (SHARDS[:1], 3 * FAR_PAUSE)):
+        time.seconds = 0
+        answers = ask(crew(memory, shards), "pi-0", now=time.now, pause=time.pause)
+        assert list(meant("pi-0", answers)) == SHARDS[:1]
+        assert time.seconds <= seconds
 
 
 def test_nobody_is_waited_for_longer_than_he_takes_to_look(run: Run) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from dask_knot.errors import ConfigurationError
@@ -22,6 +24,9 @@ KEYS = ["load-3", "load-30", ("x-1a", 0, 0), ("x-1a", 0, 1), ("y", "a b"), "sum"
         ("('y'", ("y", "a b")),
         ("('y', 'a b')", ("y", "a b")),
         (" sum ", "sum"),
+        ("x-1a:0:1", ("x-1a", 0, 1)),
+        ("x-1a,0,1", ("x-1a", 0, 1)),
+        ("y", ("y", "a b")),
     ],
 )
 def test_found(text: str, key: object) -> None:
@@ -33,6 +38,7 @@ def test_found(text: str, key: object) -> None:
     [
         ("load", "2 keys of the run begin with 'load': load-3, load-30"),
         ("('x-1a'", "2 keys"),
+        ("x-1a", "2 keys of the run begin with 'x-1a': ('x-1a', 0, 0), ('x-1a', 0, 1)"),
         ("sun", "no graph of the run has a key 'sun'; there are sum"),
         (
             "qqq",
@@ -42,7 +48,7 @@ def test_found(text: str, key: object) -> None:
     ],
 )
 def test_refused(text: str, said: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"^" + said.replace("(", r"\(")):
+    with pytest.raises(ConfigurationError, match=r"^" + re.escape(said)):
         find_key(text, KEYS)
 
 

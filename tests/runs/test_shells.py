@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from dask_knot.errors import ConfigurationError, EngineError
-from dask_knot.run.asks import Answer
+from dask_knot.run.asks import Answer, PresentTask
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
@@ -64,11 +64,9 @@ def jobs(tmp_path: Path, engine: str) -> list[Crew]:
     return [crew(Run(Store(tmp_path / "store"), "run"), [SHARD, OTHER], engine)]
 
 
-def answer(job: str = "job-1:0", **others: Any) -> Answer:
-    from dask_knot.run.asks import PresentTask
-
+def answer(job: str = "job-1:0", key: str = "load-1", **others: Any) -> Answer:
     given = {"attempt": "2", "host": HERE, "pid": os.getpid(), "folder": "/tmp", **others}
-    return Answer(job, tasks=(PresentTask("load-1", 1.0),), **given)
+    return Answer(job, tasks=(PresentTask(key, 1.0),), **given)
 
 
 def test_a_process_here_is_shared_folder_and_variables(
@@ -111,8 +109,28 @@ def test_a_process_elsewhere_or_gone_is_told(tmp_path: Path, answering: Answerin
 
 def test_several_jobs_are_told_apart(tmp_path: Path, answering: Answering) -> None:
     answering(answer(), answer("job-1:1"))
-    with pytest.raises(ConfigurationError, match="say which one: job-1:0, job-1:1"):
+    with pytest.raises(
+        ConfigurationError, match=r"say which one: job-1:0 \(load-1\), job-1:1 \(load-1\)"
+    ):
         enter(jobs(tmp_path, "local"), "load-1", [], True)
+
+
+def test_a_map_is_meant_by_its_name_and_one_of_its_tasks_by_its_number(
+    tmp_path: Path, answering: Answering
+) -> None:
+    there = jobs(tmp_path, "local")
+    answering(answer(key="('pi-0', 1)"), answer("job-1:1", "('pi-0', 17)"))
+    with pytest.raises(ConfigurationError, match=r"job-1:0 \(\('pi-0', 1\)\), job-1:1 \("):
+        enter(there, "pi-0", [], True)
+    assert "job-1:1" in enter(there, "pi-0:17", [], True).said
+    with pytest.raises(ConfigurationError, match=r"there run \('pi-0', 1\), \('pi-0', 17\)"):
+        enter(there, "pi-0:2", [], True)
+
+
+def test_jobs_of_several_runs_are_told_apart(tmp_path: Path, answering: Answering) -> None:
+    answering(answer())
+    with pytest.raises(ConfigurationError, match="several jobs are meant by 'load'"):
+        enter(jobs(tmp_path, "local") * 2, "load", [], True)
 
 
 def test_nobody_who_runs_it_is_told(tmp_path: Path, answering: Answering) -> None:
