@@ -7,7 +7,9 @@ How it works
 - `sampling` chooses tasks of each prefix, from the smallest to the largest by what they read, and
   adds those before them whose values aren't there. If these are too many it leaves tasks out.
 - `session/trial` runs them, each alone in its job, so that the job's peak is the task's own, and
-  hands in what they took: a `Trial` each. Of what takes long the median is tried with more cores.
+  hands in what they took: a `Trial` each. What is short runs twice there (`job/tryout`), so that
+  what a first task imports is a start-up of jobs. Of what takes long the median is tried with
+  more cores.
 - `trials` says how long every other task takes, by a line through those that were tried (`curve`),
   or by what earlier runs have noted (`Habit`). What neither tells stays unknown, and is counted.
 - `schedule` lays the plan of all of it, which the planner makes, into the slots, in order.
