@@ -23,6 +23,8 @@ _OWN = "dask-knot-"
 _JOB = os.path.join("dask_knot", "job", "")
 #: The file whose frame calls a task.
 _CALL = os.path.join("dask_knot", "task", "subgraphs.py")
+#: The folder of what may stand between that and the user's function.
+_CALLED = os.path.join("dask_knot", "task", "")
 #: So many threads are told of at most: those that run tasks, and then the others.
 _MOST_THREADS = 50
 
@@ -68,7 +70,7 @@ def _of_task(lines: list[str]) -> list[str]:
     calling = next((number for number, line in enumerate(lines) if _CALL in line), None)
     if calling is None:
         return lines
-    own = dropwhile(lambda line: _CALL in line or TASK_FILE in line, lines[calling:])
+    own = dropwhile(lambda line: _CALLED in line or TASK_FILE in line, lines[calling:])
     return [*own] or lines
 
 

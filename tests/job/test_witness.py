@@ -20,6 +20,8 @@ from dask_knot.run.names import ShardId
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 from dask_knot.run.work import Options
+from dask_knot.task.items import ItemTask
+from dask_knot.task.subgraphs import call
 
 from .runs import FIRST, Rehearsal, shard, task
 from .test_interest import Clock
@@ -62,6 +64,18 @@ def test_who_is_meant_tells_where_it_is(scene: Scene, text: str) -> None:
     assert (answer.job, answer.pid, answer.folder) == ("job-1:2", os.getpid(), os.getcwd())
     assert "test_who_is_meant_tells_where_it_is" in answer.stacks
     assert answer.private == ""
+
+
+def test_the_stack_of_a_task_of_a_map_begins_with_its_function() -> None:
+    present.register()
+    begin_task(("pi-0", 17), time.time())
+    try:
+        told = call(ItemTask(("pi-0", 17), stacks_here, ("pi-0:17",)), {})
+    finally:
+        end_task()
+    head, first = told.splitlines()[:2]
+    assert head.startswith("task ('pi-0', 17) for ")
+    assert "in stacks_here" in first
 
 
 def test_a_question_is_answered_once(scene: Scene) -> None:
