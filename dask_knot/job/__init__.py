@@ -9,7 +9,7 @@ Its index says which shard of the stage it runs; all else it finds in the run, b
    process (`outfit`, `plugins`) before anything is unpickled, as plugins may bring what tasks need.
 2. `inputs` looks up in manifests where other shards have left what this one reads, and fetches it
    ahead of the tasks, by range. `tasks` runs them: in order, in threads, or in processes;
-   `tryout` those that are only tried, twice.
+   `tryout` those that are only tried, several times.
 3. `outputs` collects what leaves the shard and commits it: large values first, in one object, then
    the manifest, which is the commit. Values that nobody outside reads never leave the process.
    `parts` commits every few seconds, so that little is lost when the process is, and what is done

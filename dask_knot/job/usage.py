@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import cached_property
 
 from dask_knot.job.peak import PeakMemory, of_children
 from dask_knot.run.manifest import Work
@@ -27,9 +28,6 @@ class Usage:
 
     Attributes
     ----------
-    reserved : int
-        Bytes that this process had before its first task. As with peaks, what it shares with other
-        processes is counted by its share.
     is_alone : bool
         One task runs at a time. Else a mark that is set back would be missed by the others, and a
         peak is that of all which have run so far; if they run in other processes, it is unknown.
@@ -40,11 +38,19 @@ class Usage:
     def __init__(self, peak: PeakMemory) -> None:
         self._peak = peak
         self.is_alone = self.is_here = True
-        self._shared = peak.shared()
-        self._last = peak.mark()
-        self.reserved = max(0, self._last - self._shared)
+        self._at_first = self._last = peak.mark()
         self._can_set_back = peak.set_back(self._last)
         self._begin()
+
+    @cached_property
+    def _shared(self) -> int:
+        """Bytes that are others', too: read when the first window closes, as that takes a while."""
+        return self._peak.shared()
+
+    @property
+    def reserved(self) -> int:
+        """Bytes that this process had before its first task; what it shares, by its share."""
+        return max(0, self._at_first - self._shared)
 
     def _begin(self) -> None:
         self._since = time.monotonic()
