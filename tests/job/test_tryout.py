@@ -1,4 +1,4 @@
-"""Tasks that are tried run several times: the last time counts, and changes nothing that anybody sees."""
+"""Tasks that are tried run until they are warm: the last time counts, and changes nothing else."""
 
 from __future__ import annotations
 
