@@ -32,6 +32,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     return workers.dealer(config, log)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """See that a file leaves Dask without a client, as others find it then."""
+    yield
+    if nextitem is None or nextitem.path != item.path:
+        left = dask.config.get("scheduler", None)
+        dask.config.set(scheduler=None)
+        assert left is None, f"clients of {item.path.name} have left the scheduler {left!r} behind"
+
+
 @pytest.fixture(scope="session")
 def project() -> Path:
     """Return the folder of the project: README, examples and docs stand in it."""

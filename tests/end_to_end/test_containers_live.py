@@ -53,6 +53,14 @@ def run(*words: str) -> str:
     return result.output
 
 
+def running(cluster: KnotCluster) -> str:
+    """Wait until a job runs, and give its id."""
+    return until(
+        lambda: next((row.job_id for row in cluster.jobs if row.counts.get("RUNNING")), ""),
+        seconds=120,
+    )
+
+
 def shell(*words: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, which becomes the shell."""
     command = [sys.executable, "-m", "dask", "knot", "shell", *words]
@@ -67,6 +75,7 @@ def test_a_container_is_looked_into_and_entered(docker: KnotCluster) -> None:
 
     with Client(docker) as client:
         future = client.submit(wait_long, key="wait-1")
+        job = running(docker)
         assert "in wait_long" in run("stacks", "wait-1", "--run", docker.name)
         (row,) = run("top", "--once", "--run", docker.name).splitlines()[-1:]
         assert "wait-1" in row
@@ -74,7 +83,6 @@ def test_a_container_is_looked_into_and_entered(docker: KnotCluster) -> None:
         code = "import os; print(os.environ['AWS_BATCH_JOB_ID'], os.path.exists('/.dockerenv'))"
         there = shell("wait-1", "--run", docker.name, "--", "python", "-c", code)
         assert there.returncode == 0, there.stderr
-        job = next(iter(docker.jobs)).job_id
         assert there.stdout.split() == [job, "True"]
         again = shell(job, "--run", docker.name, "--", "sh", "-c", "exit 3")
         assert again.returncode == 3, again.stderr
@@ -89,9 +97,7 @@ def test_a_container_whose_task_holds_the_lock_is_found_all_the_same(docker: Kno
 
     with Client(docker) as client:
         future = client.submit(hold_the_lock, key="hold-1")
-        job = until(
-            lambda: next((row.job_id for row in docker.jobs if row.counts.get("RUNNING")), "")
-        )
+        job = running(docker)
         assert "in hold_the_lock" in run("stacks", "hold-1", "--run", docker.name)
         there = shell(job, "--run", docker.name, "--", "sh", "-c", "echo $AWS_BATCH_JOB_ID")
         assert there.stdout.split() == [job], there.stderr
@@ -114,12 +120,12 @@ def test_a_job_on_aws_is_looked_into_and_entered(
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     with Client(entered) as client:
         future = client.submit(wait_long, key="wait-1")
+        job = running(entered)
         assert "in wait_long" in run("stacks", "wait-1", "--run", entered.name)
         assert "wait-1" in run("top", "--once", "--run", entered.name)
         there = shell("wait-1", "--run", entered.name, "--", "python", "-V")
         assert there.returncode == 0, there.stderr
         words = json.loads(said.read_text())[1:]
-        job = next(iter(entered.jobs)).job_id
         (detail,) = entered._lifetime.opened._engine.client.describe_jobs(jobs=[job])["jobs"]
         given = dict(zip(words[3::2], words[4::2], strict=True))
         assert words[:3] == ["ecs", "execute-command", "--interactive"]

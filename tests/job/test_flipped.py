@@ -166,6 +166,8 @@ ACCOUNTED = {
     "run/plugins.py": "codec.decode() checks the object in which pickles of plugins are",
     "job/tasks.py": "through a pipe from and to a process of the same job",
     "run/work.py": "codec.decode() checks the shard; the seal behind it has its own checksum",
+    "job/tryout.py": "of this process, in which it was pickled a moment before",
+    "knot/function.py": "run/archive.py has checked the note in which the function of a map is",
     "cluster/plugins.py": "from a client over Dask's own connection",
 }
 _READS = re.compile(r"pickle\.loads?\(|pickle\.loads,|codec\.decode\(|unpackb\(|[^_]deserialize\(")
