@@ -451,7 +451,7 @@ def test_who_shuts_down_is_told_from_who_closes() -> None:
     async def live() -> None:
         async with (
             Scheduler(dashboard_address=":0", port=0, host="127.0.0.1") as scheduler,
-            Client(scheduler.address, asynchronous=True) as client,
+            Client(scheduler.address, asynchronous=True, set_as_default=False) as client,
         ):
             client.cluster = Watched()
             await client.cluster.close()

@@ -33,7 +33,7 @@ def test_what_a_container_has_not_begun_is_run_by_another(
         import os
         import time
 
-        time.sleep(2)
+        time.sleep(4)
         return number, os.environ["AWS_BATCH_JOB_ID"]
 
     with dask.config.set(WRONG):
