@@ -6,7 +6,7 @@ grids: short tasks in number, then few tasks that grow.
 With `--figure FOLDER` both series are measured with dask_knot, Dask's LocalCluster and Lithops (if
 it is installed: `pip install lithops`) on as many cores, and drawn as the paper's Figures 2 and 3
 beside what it published and what this repository's simulator says of AWS. The figures of the
-documentation are of `--figure docs/images --constraints 1024 --sides 10 25 50 75 100`: four minutes.
+documentation are of `--figure docs/images --constraints 1024 --sides 10 25 50 75 100`: 4 minutes.
 """
 
 from __future__ import annotations
