@@ -90,9 +90,9 @@ class MapDesk:
 
     def close(self, ends: bool) -> None:
         """Leave the run, or end its jobs; futures that aren't done say so, and nobody waits."""
-        with self._lock:
-            left = list(self._open.values())
         self._host.close(ends)
+        with self._lock:  # not before: another thread may begin a map while items are submitted
+            left = list(self._open.values())
         name = self._host.session.settings.name
         for one in left:
             one.future.fail(

@@ -74,6 +74,7 @@ class SessionHost:
         self._takers: dict[Any, Taker] = {}
         self._constants = Constants()
         self._opening = threading.Lock()
+        self._closing = threading.RLock()  # a signal may close in the midst of closing
         self._said: set[str] = set()
         self._most: dict[str, int] = {}
         self._jobs = self.session.slots
@@ -176,8 +177,18 @@ class SessionHost:
 
     def close(self, ends: bool = False) -> None:
         """Leave the run, or end all of its jobs; once, and whoever else closes waits for that."""
-        if os.getpid() != self._pid or self.is_closed:
+        if os.getpid() != self._pid:
             return
+        # The loop's own thread must not wait for who waits for it.
+        is_loop = threading.current_thread() is self._thread
+        if self._closing.acquire(blocking=not is_loop):
+            try:
+                if not self.is_closed:
+                    self._close(ends)
+            finally:
+                self._closing.release()
+
+    def _close(self, ends: bool) -> None:
         leaves = self.session.jobs_stay and not ends
         if leaves:
             self.feed()

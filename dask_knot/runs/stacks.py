@@ -83,7 +83,10 @@ def nobody(text: str, crews: Sequence[Crew], told: Sequence[str]) -> Configurati
     """Say that nobody answers, and why that may be."""
     names = ", ".join(crew.run.name for crew in crews)
     if not any(crew.shards for crew in crews):
-        return ConfigurationError(f"no job of {names} is under way")
+        return ConfigurationError(
+            f"no job of {names} is under way; what was asked for a moment ago may not be submitted "
+            "yet: ask again"
+        )
     if told:
         some = ", ".join(dict.fromkeys(told[:_NAMED])) + (", …" if len(told) > _NAMED else "")
         return ConfigurationError(

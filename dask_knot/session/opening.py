@@ -28,7 +28,7 @@ from dask_knot.session.outages import Endurance
 from dask_knot.session.parting import Parting
 from dask_knot.session.priorcosts import PriorCosts
 from dask_knot.session.progress import Progress
-from dask_knot.session.purse import open_purse
+from dask_knot.session.purse import Purse, open_purse
 from dask_knot.session.session import Session
 from dask_knot.session.spending import Spending
 from dask_knot.session.submission import Submitter
@@ -110,22 +110,11 @@ def session_on(
     # Not before: what is wrong from the start is told at once. Waiting ends when the run is left.
     run.be_patient(settings.tempo.patience, clockwork.now, clockwork.pause)
     tracker = _tracker(run, _limits(settings, is_trial), settings, size, hold)
-    market = engine.market
-    # Before and after at the same prices, also if they are refreshed meanwhile.
-    prices = cache(partial(stocked, region=market.region if market is not None else ""))
-    spending = Spending(engine, service, run, prices, clockwork.epoch)
-    purse = open_purse(settings, size, market, tracker.open_shards, spending.spent, prices)
+    spending, purse = _money(engine, service, run, settings, tracker, clockwork)
     tracker.memory.allow(allowance_of(engine))
     tracker.memory.automatic = automatic_memory(engine)
     values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))
-    options = Options(
-        settings.cores,
-        settings.processes,
-        settings.part_interval,
-        settings.tempo.news_interval,
-        settings.is_named,
-        is_trial,
-    )
+    options = _options(settings, is_trial)
     hooks = Hooks()
     endurance = Endurance(clockwork, lambda line: hooks.notice(line))
     submitter = Submitter(run, service, options, StoredConstants(run), endurance, purse=purse)
@@ -180,6 +169,34 @@ def _size(settings: Settings) -> Resources:
     return Resources(
         vcpus=settings.cores, memory=settings.memory, gpus=settings.gpus, timeout=settings.timeout
     )
+
+
+def _options(settings: Settings, is_trial: bool) -> Options:
+    return Options(
+        settings.cores,
+        settings.processes,
+        settings.part_interval,
+        settings.tempo.news_interval,
+        settings.is_named,
+        is_trial,
+    )
+
+
+def _money(
+    engine: Engine,
+    service: JobService,
+    run: Run,
+    settings: Settings,
+    tracker: Tracker,
+    clockwork: Clockwork,
+) -> tuple[Spending, Purse]:
+    """Make what tells the cost of jobs, and what holds them to a budget, at the same prices."""
+    market = engine.market
+    # Before and after, also if they are refreshed meanwhile.
+    prices = cache(partial(stocked, region=market.region if market is not None else ""))
+    spending = Spending(engine, service, run, prices, clockwork.epoch)
+    open_shards, spent = tracker.open_shards, spending.spent
+    return spending, open_purse(settings, _size(settings), market, open_shards, spent, prices)
 
 
 def _marker(settings: Settings) -> CodeMarker | None:
