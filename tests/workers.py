@@ -96,10 +96,10 @@ def is_slow(path: Path) -> bool:
 def sort_and_mark(items: list[pytest.Item]) -> None:
     """Put the longest files first, and mark what is slow.
 
-    Before a merge (`CI` is set) what runs real processes gets a second try: three workers on two
-    busy cores now and then starve one. Each second try is named at the end of the run.
+    Before a merge (`.ci/run` sets `SECOND_TRY`) what runs real processes gets a second try: three
+    workers on two busy cores now and then starve one. Each is named at the end of the run.
     """
-    second_try = pytest.mark.flaky(reruns=1) if os.environ.get("CI") else None
+    second_try = pytest.mark.flaky(reruns=1) if os.environ.get("SECOND_TRY") else None
     for item in items:
         if " at 0x" in item.nodeid:  # of all workers, each would have tests of its own
             raise pytest.UsageError(f"a name that is new in each process: {item.nodeid}")
