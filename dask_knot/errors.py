@@ -11,6 +11,7 @@ KnotError
 ├── ConfigurationError (ValueError)   a wrong setting: the message names the valid ones
 ├── EngineError                       the engine can't be used here
 ├── ImageError                        the image of the jobs can't be built, pushed or found
+│   └── PackagesError                 packages that are here can't go into an image
 ├── InternalError                     dask_knot itself made a mistake
 ├── ItemsError (TypeError)         items that the function of a map can't take, or that end early
 ├── LiveWorkerError (AttributeError)  a live Dask worker was used, or what only such a one has
@@ -70,6 +71,7 @@ __all__ = [
     "LiveWorkerError",
     "MissingObjectError",
     "NotLoadedError",
+    "PackagesError",
     "PicklingError",
     "PlanningError",
     "PluginError",
@@ -136,6 +138,10 @@ class EngineError(KnotError):
 
 class ImageError(KnotError):
     """The image of the jobs can't be built, pushed or found."""
+
+
+class PackagesError(ImageError):
+    """Packages that are here can't go into an image: all of them are named, each with its cure."""
 
 
 class InternalError(KnotError):

@@ -43,23 +43,24 @@ ROOMS = {
     "job": "errors collector internals run task",
     # In the client.
     "batch": "errors plural run planning tracking",
-    "image": "errors run settings",
-    "local": "errors plural internals run settings planning batch image",
-    "aws": "errors plural run settings planning prices batch image",
+    "environment": "errors run settings",
+    "image": "errors run settings environment",
+    "local": "errors plural internals run settings planning batch environment image",
+    "aws": "errors plural run settings planning prices batch environment image",
     # Files in S3 are asked for their marks with the session's credentials.
     "digests": "errors internals run settings aws",
     "graphs": "errors collector internals run settings planning tracking task digests estimates",
     # What people ask of a run without a session.
     "runs": "errors plural run settings planning tracking prices batch digests aws",
     "session": "errors plural collector internals run settings planning tracking prices "
-    "estimates digests graphs batch local image aws runs",
+    "estimates digests graphs batch local environment image aws runs",
     "dashboard": "errors plural run planning tracking prices batch session",
     "cluster": "errors plural internals run settings planning tracking estimates digests graphs "
     "batch runs session dashboard",
     # The interface of the Cloudknot paper.
     "knot": "errors plural collector internals run settings planning tracking prices estimates "
     "digests graphs task batch runs session dashboard",
-    "cli": "errors plural run settings planning prices batch image aws runs cluster",
+    "cli": "errors plural run settings planning prices batch environment image aws runs cluster",
     "zarr": "errors run settings aws",
     "__init__": "settings cluster dashboard knot",
 }

@@ -66,6 +66,7 @@ SLOW = (
     "cluster/test_process.py",
     *(f"digests/test_{name}.py" for name in ("code", "edits", "objects", "readers")),
     "end_to_end",
+    "environment",
     "image",
     *(f"job/test_{name}.py" for name in ("exit", "flipped", "installs", "program", "shard")),
     *(f"knot/test_{name}.py" for name in ("knot", "paper")),

@@ -19,10 +19,11 @@ from typing import Any, Protocol
 
 from dask_knot.aws.outputs import StackOutputs
 from dask_knot.aws.session import REFUSALS, AwsSession, code_of, translate, translated
+from dask_knot.environment.problems import Report
 from dask_knot.errors import ImageError
 from dask_knot.image import builder
 from dask_knot.image.image import build_if_missing, make_recipe
-from dask_knot.image.spec import ImageSpec, Report
+from dask_knot.image.spec import ImageSpec
 
 ECR = re.compile(
     r"(?P<account>\d{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[\w-]+)\.[\w.]+/(?P<name>[^:@]+)"

@@ -23,5 +23,5 @@ What may be missing
 
 Nothing is locked. Two who build the same recipe at once do the work twice and get images of one
 name that do the same; that costs less than a lock that a killed build would leave behind. Packages
-are installed in several layers, those that change least first: see `layers`.
+are installed in several layers, those that change least first: see `environment.layers`.
 """

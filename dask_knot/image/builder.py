@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dask_knot.environment.problems import Report
 from dask_knot.errors import ImageError
 from dask_knot.image.dockerfile import FOLDER, Recipe, dockerfile
-from dask_knot.image.spec import Report
 
 #: So many lines of a failed build are shown.
 SHOWN = 15

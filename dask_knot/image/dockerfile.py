@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dask_knot.image.layers import ImageLayer
+from dask_knot.environment.layers import ImageLayer
 
 #: Where our own files lie in the context of the build, and in the image.
 FOLDER = "dask-knot"

@@ -9,10 +9,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from dask_knot.environment.problems import Report
+from dask_knot.environment.requirements import resolve_requirements
 from dask_knot.image import builder
 from dask_knot.image.dockerfile import Recipe, dockerfile
-from dask_knot.image.requirements import resolve_requirements
-from dask_knot.image.spec import ImageSpec, Report, resolve_spec
+from dask_knot.image.spec import ImageSpec, resolve_spec
 from dask_knot.run import versions
 from dask_knot.run.folder import expanded
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,6 @@ from dask_knot.settings.resolver import Check, is_empty, keywords, resolved, sec
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
 NETWORKS = ("default", "host", "none")
-
-#: Told what is done, in lines.
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from dask_knot.environment.layers import ImageLayer
 from dask_knot.image.dockerfile import Recipe, dockerfile
-from dask_knot.image.layers import ImageLayer
 
 RECIPE = Recipe(
     python="3.12",

@@ -11,12 +11,12 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from dask_knot.environment import distributions
+from dask_knot.environment.imports import find_imports
+from dask_knot.environment.layers import ImageLayer, constraints, layers
+from dask_knot.environment.problems import Report
+from dask_knot.environment.wheel import Wheel, make_wheel
 from dask_knot.errors import ImageError
-from dask_knot.image import distributions
-from dask_knot.image.imports import find_imports
-from dask_knot.image.layers import ImageLayer, constraints, layers
-from dask_knot.image.spec import Report
-from dask_knot.image.wheel import Wheel, make_wheel
 
 OWN = "dask_knot"
 #: What the program in a job imports.

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dask_knot.environment.imports import find_imports, script_of
 from dask_knot.errors import ImageError
-from dask_knot.image.imports import find_imports, script_of
 
 
 def write(path: Path, text: str) -> Path:

@@ -6,8 +6,8 @@ from importlib.metadata import version
 
 import pytest
 
-from dask_knot.image.layers import LARGE, ImageLayer
-from dask_knot.image.requirements import Requirements, resolve_requirements
+from dask_knot.environment.layers import LARGE, ImageLayer
+from dask_knot.environment.requirements import Requirements, resolve_requirements
 
 
 def resolve(*packages: str) -> Requirements:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import dask_knot
+from dask_knot.environment import distributions as installed
+from dask_knot.environment.requirements import read_file, resolve_requirements
+from dask_knot.environment.wheel import make_wheel, pack
 from dask_knot.errors import ImageError
-from dask_knot.image import distributions as installed
-from dask_knot.image.requirements import read_file, resolve_requirements
-from dask_knot.image.wheel import make_wheel, pack
 
 SAID: list[str] = []
 

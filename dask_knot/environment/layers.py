@@ -13,7 +13,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from dask_knot.image import distributions
+from dask_knot.environment import distributions
 
 #: A package in the one version that is here.
 EXACT = r"[\w.-]+(\[.*\])?===?[^;]+"
