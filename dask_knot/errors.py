@@ -15,6 +15,7 @@ KnotError
 ├── InternalError                     dask_knot itself made a mistake
 ├── ItemsError (TypeError)         items that the function of a map can't take, or that end early
 ├── LiveWorkerError (AttributeError)  a live Dask worker was used, or what only such a one has
+├── MissingExtraError (ImportError)   a part of dask_knot that isn't installed here is needed
 ├── PlanningError                     a graph that can't be cut into shards
 │   ├── UnknownInputError             a task reads a key that nobody makes
 │   └── UnsupportedGraphError         a graph that needs live workers (P2P shuffle, actors)
@@ -49,51 +50,6 @@ stand where they are raised.
 """
 
 from __future__ import annotations
-
-__all__ = [
-    "AccessError",
-    "AwsError",
-    "BudgetError",
-    "ConfigurationError",
-    "CorruptObjectError",
-    "CredentialsError",
-    "EngineError",
-    "ImageError",
-    "InternalError",
-    "ItemsError",
-    "JobError",
-    "JobMemoryError",
-    "JobStartError",
-    "JobTerminatedError",
-    "JobTimeoutError",
-    "KilledTaskError",
-    "KnotError",
-    "LiveWorkerError",
-    "MissingObjectError",
-    "NotLoadedError",
-    "PackagesError",
-    "PicklingError",
-    "PlanningError",
-    "PluginError",
-    "PriceError",
-    "PriceFileError",
-    "QuotaError",
-    "ReadOnlyStoreError",
-    "RunDeletedError",
-    "RunError",
-    "RunFormatError",
-    "RunNameError",
-    "StackError",
-    "StoreAccessError",
-    "StoreAwayError",
-    "StoreError",
-    "StoreGoneError",
-    "SubmissionError",
-    "UnknownInputError",
-    "UnreachableError",
-    "UnsupportedGraphError",
-    "VersionsError",
-]
 
 
 class KnotError(Exception):
@@ -142,6 +98,10 @@ class ImageError(KnotError):
 
 class PackagesError(ImageError):
     """Packages that are here can't go into an image: all of them are named, each with its cure."""
+
+
+class MissingExtraError(KnotError, ImportError):
+    """A part that a plain installation leaves out is needed; the message says what to install."""
 
 
 class InternalError(KnotError):

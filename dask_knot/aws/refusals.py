@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from botocore import exceptions as boto
-from botocore.parsers import ResponseParserError
-
 from dask_knot.errors import (
     AccessError,
     AwsError,
@@ -17,6 +14,11 @@ from dask_knot.errors import (
     QuotaError,
     UnreachableError,
 )
+from dask_knot.extras import extra
+
+with extra():
+    from botocore import exceptions as boto
+    from botocore.parsers import ResponseParserError
 
 REGION_HINT = "set AWS_REGION or knot.aws.region, or run `aws configure`"
 #: How botocore, in a plain RuntimeError, says that nobody has renewed what it asked to be renewed.

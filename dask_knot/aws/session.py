@@ -10,13 +10,15 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any, NamedTuple, cast
 
-import boto3
-from botocore.config import Config
-from botocore.utils import validate_region_name
-
 from dask_knot.aws.client import AwsClient, Pause, translated
 from dask_knot.aws.refusals import REFUSALS, REGION_HINT, code_of, translate
 from dask_knot.errors import ConfigurationError, CredentialsError
+from dask_knot.extras import extra
+
+with extra():
+    import boto3
+    from botocore.config import Config
+    from botocore.utils import validate_region_name
 
 __all__ = [
     "CONFIG",

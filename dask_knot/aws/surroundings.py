@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.prerequisites import check_existing
 from dask_knot.aws.session import AwsSession, translate, translated
 from dask_knot.errors import ConfigurationError, StackError
+from dask_knot.extras import extra
+
+with extra():
+    from botocore.exceptions import ClientError
 
 BATCH = "batch.amazonaws.com"
 #: AWS's own names of architectures.

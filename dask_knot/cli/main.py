@@ -196,8 +196,6 @@ def image(
     versions that are installed here. What is given is noted in Dask's configuration (knot.build).
     """
     say("finding out what jobs need …")
-    from dask_knot.aws.images import ensure_image
-    from dask_knot.aws.outputs import read_outputs
     from dask_knot.image.image import ensure_local_image, resolve_spec, show_dockerfile
 
     spec, screen = resolve_spec(given), Screen()
@@ -207,6 +205,9 @@ def image(
     if local:
         made = ensure_local_image(spec, screen.line)
     else:
+        from dask_knot.aws.images import ensure_image
+        from dask_knot.aws.outputs import read_outputs
+
         session = _open(profile, region)
         made = ensure_image(session, read_outputs(session, _stack(name)), spec, screen.line)
     try:

@@ -12,6 +12,7 @@ from typing import Any
 
 from dask_knot.environment.problems import Report
 from dask_knot.errors import ImageError
+from dask_knot.extras import extra
 from dask_knot.image.dockerfile import FOLDER, Recipe, dockerfile
 
 #: So many lines of a failed build are shown.
@@ -36,8 +37,9 @@ def connect_to_builder() -> Any:
     ImageError
         If there is none; the message names the alternatives.
     """
-    import docker
-    from docker.errors import DockerException
+    with extra():
+        import docker
+        from docker.errors import DockerException
 
     try:
         client = docker.from_env(timeout=600)
@@ -52,7 +54,8 @@ def connect_to_builder() -> Any:
 
 def context_files(folder: Path) -> dict[str, bytes]:
     """Read the context of an own Dockerfile, without what its ``.dockerignore`` names."""
-    from docker.utils.build import exclude_paths
+    with extra():
+        from docker.utils.build import exclude_paths
 
     ignore = folder / ".dockerignore"
     patterns = ignore.read_text().splitlines() if ignore.exists() else []

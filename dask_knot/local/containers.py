@@ -7,11 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import docker
-from docker.errors import DockerException, ImageNotFound
-
 from dask_knot.batch.request import MIB
 from dask_knot.errors import EngineError
+from dask_knot.extras import extra
 from dask_knot.image.image import ensure_local_image, resolve_spec
 from dask_knot.local.docker import DockerLauncher, words_of
 from dask_knot.local.engine import LocalEngine, grace_of, this_machine
@@ -19,6 +17,10 @@ from dask_knot.local.guard import Guard
 from dask_knot.local.launcher import Launcher
 from dask_knot.run.folder import folder_of
 from dask_knot.settings.settings import Settings
+
+with extra():
+    import docker
+    from docker.errors import DockerException, ImageNotFound
 
 #: A busy engine takes its time to answer.
 TIMEOUT = 120

@@ -12,14 +12,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import docker
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-
 from dask_knot.batch.rules import NOT_STARTED, OUT_OF_MEMORY
 from dask_knot.errors import EngineError
+from dask_knot.extras import extra
 from dask_knot.local.guard import LABEL as GUARD
 from dask_knot.local.guard import Guard
 from dask_knot.local.launcher import ChildProcess, Exit, Listener
+
+with extra():
+    import docker
+    from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 logger = logging.getLogger(__name__)
 

@@ -59,7 +59,7 @@ def obituary_of(failed: ChildFailed) -> Obituary:
 
 def error_of(found: Obituary) -> KnotError:
     """Make the error that stands for what a child should have made."""
-    kind = getattr(errors, found.kind, None) if found.kind in errors.__all__ else None
+    kind = vars(errors).get(found.kind)
     if isinstance(kind, type) and issubclass(kind, JobError):
         return kind(found.text, found.job_id, found.reason, found.log)
     if isinstance(kind, type) and issubclass(kind, KnotError):
