@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dask_knot.extras import MODULES
 from dask_knot.settings.settings import ENGINES, SECTIONS, Tempo
 from tests.test_layers import imported as names_imported
 
@@ -75,8 +76,9 @@ def test_every_dependency_is_imported_and_declared(project: Path, required: set[
     # Who wants Zarr has it: the other files don't need it.
     files = {*(project / "dask_knot").rglob("*.py")} - {project / "dask_knot" / "zarr.py"}
     imported = {name.partition(".")[0] for file in files for name in names_imported(file)}
-    # bokeh is in the extra `dashboard`; test_layers holds that nothing needs it without one.
-    assert imported - sys.stdlib_module_names - {"dask_knot", "bokeh"} == {
+    # Those of extras; test_layers and test_extras hold that nothing needs them without one.
+    optional = {"bokeh", *MODULES}
+    assert imported - sys.stdlib_module_names - {"dask_knot", *optional} == {
         IMPORT_NAMES.get(name, name) for name in required
     }
 
