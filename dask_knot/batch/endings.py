@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 from dask.utils import format_bytes
 
+from dask_knot.batch.reasons import ACCIDENTS, Cause, Fault, cause_of
 from dask_knot.batch.request import MIB
+from dask_knot.batch.rules import CONTAINER_EXITED
 from dask_knot.errors import (
     InternalError,
     JobError,
@@ -53,10 +55,7 @@ RULES = (
     ReasonRule("status", "Your Spot Task was interrupted*", Ending.HOST_LOST),
     ReasonRule("status", "Job attempt duration exceeded timeout*", Ending.TIMEOUT),
     ReasonRule("container", "OutOfMemory*", Ending.MEMORY),
-    ReasonRule("container", "Cannot*", Ending.NOT_STARTED),
-    ReasonRule("container", "ResourceInitializationError*", Ending.NOT_STARTED),
-    ReasonRule("container", "DockerTimeoutError*", Ending.HOST_LOST),
-    ReasonRule("status", "Task failed to start*", Ending.NOT_STARTED),
+    ReasonRule("status", "OutOfMemory*", Ending.MEMORY),
     *(
         ReasonRule("status", reason, Ending.LEFT)
         for reason in (UNNEEDED, CLOSED, UNWATCHED, HOPELESS, CLIENT_GONE, BYGONE)
@@ -98,14 +97,18 @@ def explain(job: Mapping[str, Any], log: Sequence[str]) -> Explanation:
     container = job.get("container", {})
     reasons = {"status": job.get("statusReason", ""), "container": container.get("reason", "")}
     code = container.get("exitCode")
-    ending = _ending(job, reasons, code)
+    cause = _cause(job, reasons)
+    ending = _ending(job, reasons, code, cause)
     if ending is Ending.KILLED and log and NOT_EXECUTED.match(log[-1]):
         why = OTHER_ARCHITECTURE if WRONG_FORMAT in log[-1].lower() else NO_PYTHON
         ending, reasons["container"] = Ending.NOT_STARTED, f"{log[-1]}: {why}"
-    kind, text = _ALONE.get((ending, code)) or _WORDS[ending]
+    start = _STARTS.get(ending) if cause is not None else None
+    kind, text = _ALONE.get((ending, code)) or start or _WORDS[ending]
     reason = reasons["container"] or reasons["status"]
     advice = HERE if any(mark in reason for mark in LOCAL) else SPOT
-    words = text.format(exit=_exit(code), reason=reason, advice=advice, **_limits(job))
+    cure = f". What helps: {cause.cure}" if cause is not None and cause.cure else ""
+    more = {"advice": advice, "cure": cure, **_limits(job)}
+    words = text.format(exit=_exit(code), reason=reason, **more)
     message = f"job {job.get('jobId')} {words}"
     if log:
         message += "\nThe last lines of its log:\n  " + "\n  ".join(log)
@@ -126,7 +129,25 @@ def _limits(job: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _ending(job: Mapping[str, Any], reasons: Mapping[str, str], code: int | None) -> Ending:
+def _cause(job: Mapping[str, Any], reasons: Mapping[str, str]) -> Cause | None:
+    """Tell why a container did not start, or why nobody knows how it ended, if that is so.
+
+    What the network spoils time after time isn't tried for ever: no machine of its subnets will do.
+    """
+    cause = cause_of(reasons["container"]) or cause_of(reasons["status"])
+    if cause is None or cause.fault is not Fault.NETWORK:
+        return cause
+    tries = [
+        cause_of(one.get("container", {}).get("reason", "") or one.get("statusReason", ""))
+        for one in job.get("attempts", ())
+    ]
+    is_usual = sum(1 for one in tries if one is not None and one.fault is Fault.NETWORK)
+    return cause._replace(fault=Fault.OWN) if is_usual >= ACCIDENTS else cause
+
+
+def _ending(
+    job: Mapping[str, Any], reasons: Mapping[str, str], code: int | None, cause: Cause | None
+) -> Ending:
     for rule in RULES:
         if fnmatchcase(reasons[rule.field], rule.pattern):
             return rule.ending
@@ -134,8 +155,11 @@ def _ending(job: Mapping[str, Any], reasons: Mapping[str, str], code: int | None
         return Ending.TERMINATED
     if job.get("status") == "SUCCEEDED":
         return Ending.UNREADABLE
+    if cause is not None and code is None:
+        return Ending.NOT_STARTED if cause.fault is Fault.OWN else Ending.HOST_LOST
     if code is None:
-        return Ending.NOT_STARTED if job.get("status") else Ending.HOST_LOST
+        is_known = job.get("status") and not reasons["status"].startswith(CONTAINER_EXITED)
+        return Ending.NOT_STARTED if is_known else Ending.HOST_LOST
     return _EXITS.get(code, Ending.KILLED)
 
 
@@ -173,6 +197,16 @@ _ALONE: dict[tuple[Ending, int | None], tuple[type[KnotError], str]] = {
     (Ending.KILLED, exits.MISTAKE): (
         InternalError,
         "ended because dask_knot made a mistake in it, please report it with this log",
+    ),
+}
+
+#: What is said where a container never ran, or nobody knows how it ended.
+_STARTS: dict[Ending, tuple[type[JobError], str]] = {
+    Ending.NOT_STARTED: (JobStartError, "never started: {reason}{cure}"),
+    Ending.HOST_LOST: (
+        JobStartError,
+        "was not brought up by its machine, several times, which is no fault of the image: "
+        "{reason}{cure}",
     ),
 }
 

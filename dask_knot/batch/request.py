@@ -15,14 +15,16 @@ from dask_knot.planning import Resources, fargate
 MIB = 2**20
 EC2, FARGATE = "EC2", "FARGATE"
 
-#: Lost machines and failed pulls are tried again; what a task did isn't. Without a last rule
-#: Batch would retry everything else. There may be five.
+#: What a task did isn't tried again. All else may be the fault of a machine or a network: it was
+#: lost, could not pull, start or inspect a container, or got no network interface. The words are
+#: too many for the five rules that there may be, so those that end a job are named instead. The
+#: first two come before: Docker may not answer for a container that has run.
 RETRIES = [
-    {"onStatusReason": "Host EC2*", "action": "RETRY"},
-    {"onStatusReason": "Your Spot Task was interrupted*", "action": "RETRY"},
-    {"onReason": "CannotPull*", "action": "RETRY"},
-    {"onReason": "DockerTimeoutError*", "action": "RETRY"},
-    {"onReason": "*", "action": "EXIT"},
+    {"onReason": "Cannot*", "action": "RETRY"},
+    {"onReason": "DockerTimeout*", "action": "RETRY"},
+    {"onStatusReason": "Essential container*", "action": "EXIT"},
+    {"onReason": "OutOfMemory*", "action": "EXIT"},
+    {"onReason": "*", "action": "RETRY"},
 ]
 
 

@@ -177,15 +177,17 @@ def test_tags_and_share_go_with_every_job(client: RecordingBatch, logs: Logs) ->
     assert client.requests("RegisterJobDefinition")[0]["tags"] == {"dask-knot": "stack"}
 
 
-def test_lost_machines_are_retried_and_nothing_else(
+def test_what_a_task_did_is_not_retried_and_all_else_is(
     service: JobService, client: RecordingBatch
 ) -> None:
     strategy = service.definition(SMALL)["retryStrategy"]
     assert strategy["attempts"] == 4
-    *retried, last = strategy["evaluateOnExit"]
-    assert {rule["action"] for rule in retried} == {"RETRY"}
-    assert last == {"onReason": "*", "action": "EXIT"}
-    assert len(retried) < 5
+    rules = strategy["evaluateOnExit"]
+    ended = [next(iter(rule.items())) for rule in rules if rule["action"] == "EXIT"]
+    assert ended == [("onStatusReason", "Essential container*"), ("onReason", "OutOfMemory*")]
+    assert len(rules) <= 5
+    # Batch knows a star at the end only.
+    assert all("*" not in value[:-1] for rule in rules for value in rule.values())
 
 
 def test_a_refusal_says_what_batch_said(service: JobService, client: RecordingBatch) -> None:

@@ -1,0 +1,129 @@
+"""AWS's reasons why a container did not start, or nobody knows its end: whose fault, what helps.
+
+Pure tables. The words are those of ECS, Docker and containerd as Batch hands them on, cut off after
+some 255 characters. Sources: Amazon ECS Developer Guide, "Stopped task error messages"; AWS Batch
+User Guide, "Troubleshooting"; and what people quote in public issues, which the tests name.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+from typing import NamedTuple
+
+
+class Fault(Enum):
+    """Whose fault it is that a container did not run."""
+
+    MACHINE = auto()  # another machine, or another time, may do
+    NETWORK = auto()  # it may pass; if it doesn't, no machine of the subnets will do
+    OWN = auto()  # the image's, the definition's, a role's: the next try ends as this one
+
+
+class Cause(NamedTuple):
+    """A pattern that is looked for anywhere in a reason, whose fault it is, and what helps."""
+
+    pattern: str
+    fault: Fault
+    cure: str = ""
+
+
+_NET = (
+    "jobs must reach ECR, S3, CloudWatch and ECS: `dask knot doctor` looks at routes and addresses"
+)
+_IMAGE = "build and push it with `dask knot image`, or name another"
+_ROLE = "the execution role, or the policy of what it uses, lacks a permission: run `dask knot up`"
+_DISK = "give machines larger or faster disks: `dask knot up --volume-size ... --volume-type ...`"
+_AGAIN = "try again"
+
+#: The first that is found counts. What passes comes before what doesn't: "denied" and "not found"
+#: also stand in addresses and in what a proxy says.
+CAUSES = (
+    Cause(
+        r"toomanyrequests|too many requests|pull rate limit|rate exceeded|throttl|\b429\b",
+        Fault.NETWORK,
+        "the registry takes no more requests for a while: an image in ECR (`dask knot image`) has "
+        "no such limit",
+    ),
+    Cause(r"no space left on device|thin pool has", Fault.MACHINE, _DISK),
+    Cause(
+        r"i/o time|dial tcp|context deadline|deadline exceeded|request cancel|context ca|"
+        r"client\.timeout|awaiting headers|tls handshake|no such host|no route to host|"
+        r"network is unreachable|connection (refused|reset|timed out|issue)|send request failed|"
+        r"temporary failure in name|unexpected eof|: eof\b|\b50[0234]\b|service unavailable|"
+        r"task network configuration|service call has been retried",
+        Fault.NETWORK,
+        _NET,
+    ),
+    Cause(r"log group does not exist", Fault.OWN, "run `dask knot up`: it makes the log group"),
+    Cause(
+        r"(?<!pull )access ?denied|not authorized|forbidden|\b403\b|unable to assume the role|"
+        r"no basic auth|unauthorized|authorization token has expired",
+        Fault.OWN,
+        _ROLE,
+    ),
+    Cause(
+        r"descriptor matching platform|no match for platform|no matching manifest",
+        Fault.OWN,
+        "the image is for another architecture: build it again with `dask knot image`",
+    ),
+    Cause(
+        r"executable file not found|no such file or directory|exec format|permission denied|"
+        r"no command specified|not a directory",
+        Fault.OWN,
+        "the image lacks what is to be started, or has it elsewhere: " + _IMAGE,
+    ),
+    Cause(
+        r"not found|manifest unknown|name unknown|no such image|does not exist|pull access denied|"
+        r"requested access to the resource|invalid reference|failed to resolve ref|image manifest",
+        Fault.OWN,
+        _IMAGE,
+    ),
+    Cause(r"invalid (mount|volume|value|argument|parameter)", Fault.OWN),
+    Cause(r"could not transition|timed out after|docker ?timeout|devmapper", Fault.MACHINE, _DISK),
+    Cause(
+        r"capacity is unavailable|network interface|ephemeralstorage provisioning|eni\b",
+        Fault.MACHINE,
+        "try again, or with more subnets that have free addresses (`dask knot doctor`)",
+    ),
+)
+
+#: How reasons begin that are about a container that never ran, or of whose end nobody knows.
+BEGINNINGS = (
+    "Cannot",
+    "DockerTimeout",
+    "ResourceInitialization",
+    "Timeout waiting for",
+    "Capacity is unavailable",
+    "Task failed to start",
+    "TaskFailedToStart",
+    "Unexpected EC2 error",
+    "InternalError",
+    "ServerException",
+    "ClientException",
+    "AgentError",
+    "Failed to start",
+    "ECS was unable to",
+)
+#: Without one of them nothing is known of why a container did not start.
+_SILENT = re.compile(r"(task ?failed ?to ?start[:. ]*)?", re.IGNORECASE)
+#: So many starts that the network spoilt, one after another, are no accident any more.
+ACCIDENTS = 3
+
+
+def cause_of(reason: str) -> Cause | None:
+    """Tell whose fault it is, by the words of a reason; None if it isn't about a start.
+
+    Parameters
+    ----------
+    reason : str
+        ``container.reason``, or ``statusReason`` where there is none.
+    """
+    if not reason.startswith(BEGINNINGS):
+        return None
+    if _SILENT.fullmatch(reason):
+        return Cause("", Fault.MACHINE, _AGAIN)
+    for cause in CAUSES:
+        if re.search(cause.pattern, reason, re.IGNORECASE):
+            return cause
+    return Cause("", Fault.MACHINE, _AGAIN)
