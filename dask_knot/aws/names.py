@@ -9,6 +9,8 @@ from dask_knot.settings.checks import wrong
 #: The tag that says of a resource which stack made it.
 TAG = "dask-knot"
 OWNER_TAG = "owner"
+#: Where contexts of builds lie for minutes, below the prefix: no run can have such a name.
+BUILDS = "_builds"
 
 #: Short, since AWS appends to it and roles have 64 characters; lower case, as ECR wants it.
 _STACK = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,30}[a-z0-9]")
@@ -34,6 +36,11 @@ def compute_environment(stack: str, family: str, variant: str = "") -> str:
 def log_group(stack: str) -> str:
     """Name the group of the jobs' logs."""
     return f"/dask-knot/{stack}"
+
+
+def builder(stack: str) -> str:
+    """Name the project that builds images in the account."""
+    return f"{stack}-builder"
 
 
 def job_definitions(stack: str) -> str:

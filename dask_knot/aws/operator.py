@@ -17,6 +17,7 @@ from dask_knot.aws.permissions import (
     ASK_BATCH,
     BATCH,
     BUCKET,
+    BUILDER,
     CLOUDFORMATION,
     GROUP,
     LAUNCH,
@@ -125,6 +126,9 @@ def _kept(options: StackOptions, place: Location) -> list[Statement]:
         _allow("Logs", "logs", LOGS, [logs, f"{logs}:*"]),
         _allow("AskLogs", "logs", ["DescribeLogGroups", "DescribeResourcePolicies"], "*"),
     ]
+    if options.remote_build:
+        project = place.arn("codebuild", f"project/{names.builder(options.name)}")
+        statements.append(_allow("Builder", "codebuild", BUILDER, project))
     if options.existing_bucket is None:
         # CloudFormation makes the name, unless one is given.
         bucket = f"arn:{place.partition}:s3:::{options.bucket or f'{options.name}-bucket-*'}"

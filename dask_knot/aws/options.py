@@ -71,6 +71,7 @@ class StackOptions:
     log_days: int = 14
     images: int = 20
     shell: bool = False
+    remote_build: bool = True
 
     def __post_init__(self) -> None:
         for name, rule in RULES.items():

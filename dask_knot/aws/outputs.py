@@ -53,6 +53,8 @@ class StackOutputs:
         The ARN of the key of the bucket, if it isn't S3's own.
     has_shell : bool
         Whether jobs can be entered with ECS Exec.
+    builder : str or None
+        The name of the project that builds images; None where the stack has none.
     tags : mapping of str to str
         The tags of the stack, which are those of all its resources.
     """
@@ -74,6 +76,7 @@ class StackOutputs:
     compute_environment: str | None = None
     kms_key: str | None = None
     has_shell: bool = False
+    builder: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -201,5 +204,6 @@ def _outputs(stack: Mapping[str, Any], said: Mapping[str, str]) -> StackOutputs:
         compute_environment=said.get("ComputeEnvironment"),
         kms_key=said.get("KmsKey"),
         has_shell=said.get("Shell") == "true",
+        builder=said.get("Builder"),
         tags=stack_tags(stack),
     )

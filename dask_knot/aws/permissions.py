@@ -69,6 +69,8 @@ REPOSITORY = (
     "TagResource",
     "UntagResource",
 )
+#: CloudFormation publishes no handlers for projects of CodeBuild: these are the calls themselves.
+BUILDER = ("BatchGetProjects", "CreateProject", "DeleteProject", "UpdateProject")
 LOGS = (
     "CreateLogGroup",
     "DeleteLogGroup",

@@ -35,6 +35,8 @@ PRICES = (
     "ec2:GetSpotPlacementScores",
     "pricing:GetProducts",
 )
+#: What ends, follows and starts the stack's own builds of images.
+BUILD = ("codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild")
 OBJECTS = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 
 
@@ -64,6 +66,8 @@ def user_policy(outputs: StackOutputs, pushes: bool = True, prices: bool = False
         statement("SignInToImages", ["ecr:GetAuthorizationToken"], "*"),
         statement("UseImages", [*PULL, *(PUSH if pushes else ())], _repository_arn(outputs)),
     ]
+    if outputs.builder is not None and pushes:
+        statements.append(statement("BuildImages", BUILD, _builder_arn(outputs)))
     if outputs.has_shell:
         statements.append(statement("EnterJobs", ENTER, _tasks(outputs)))
     if prices:
@@ -142,6 +146,10 @@ def _queue_arn(outputs: StackOutputs) -> str:
     if outputs.queue.startswith("arn:"):
         return outputs.queue
     return _arn(outputs, "batch", f"job-queue/{outputs.queue}")
+
+
+def _builder_arn(outputs: StackOutputs) -> str:
+    return _arn(outputs, "codebuild", f"project/{outputs.builder}")
 
 
 def _log_streams(outputs: StackOutputs) -> str:

@@ -59,6 +59,10 @@ UP: dict[str, tuple[Any, str]] = {
         bool,
         "Whether `dask knot shell` may enter jobs: who has ecs:ExecuteCommand has their role.",
     ),
+    "remote_build": (
+        bool,
+        "Whether `dask knot image --remote` can build in the account; it costs nothing while idle.",
+    ),
 }
 
 #: The options of `image` by the names of `ImageSpec`.

@@ -137,4 +137,5 @@ def rows(outputs: Any) -> list[tuple[str, str]]:
         ("images", outputs.repository),
         ("queue", outputs.queue),
         ("logs", outputs.log_group),
+        ("builder", outputs.builder or "none: images are built with Docker"),
     ]

@@ -11,6 +11,9 @@ from moto import mock_aws
 
 from dask_knot.aws.progress import StackEvent
 from dask_knot.aws.session import AwsSession, open_aws_session
+from tests.rig import project
+
+__all__ = ["REGION", "account", "make_queue", "project", "sign_in", "unheard"]
 
 REGION = "eu-west-1"
 

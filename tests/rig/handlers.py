@@ -48,11 +48,23 @@ NOT_OURS = {
 }
 
 
+#: Kinds whose handlers AWS doesn't publish: what their names say, and roles that are passed on.
+UNPUBLISHED = {
+    "AWS::CodeBuild::Project": {
+        "create": {"codebuild:CreateProject", "iam:PassRole"},
+        "read": {"codebuild:BatchGetProjects"},
+        "update": {"codebuild:UpdateProject", "iam:PassRole"},
+        "delete": {"codebuild:DeleteProject"},
+    }
+}
+
+
 @cache
 def calls(kind: str, handlers: Sequence[str] = HANDLERS) -> frozenset[str]:
     """Give the permissions that handlers of a kind of resource list."""
-    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, kind).schema["handlers"]
-    found = (schema.get(name, {}).get("permissions", ()) for name in handlers)
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, kind).schema.get("handlers")
+    published = {name: one.get("permissions", ()) for name, one in (schema or {}).items()}
+    found = ((published or UNPUBLISHED[kind]).get(name, ()) for name in handlers)
     return frozenset(action for some in found for action in some)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dask_knot.aws.options import StackOptions
+from dask_knot.aws.template.builds import builds
 from dask_knot.aws.template.compute import compute
 from dask_knot.aws.template.network import network
 from dask_knot.aws.template.roles import job_role, roles
@@ -31,7 +32,7 @@ def make_template(options: StackOptions) -> dict[str, Any]:
         The template, ready for ``json.dumps``.
     """
     has_queue = options.existing_queue is None
-    resources = {**storage(options), **roles(options)}
+    resources = {**storage(options), **roles(options), **builds(options)}
     if has_queue:
         resources |= {**network(options), **compute(options)}
     template: dict[str, Any] = {
@@ -72,5 +73,6 @@ def _outputs(options: StackOptions) -> dict[str, Resource]:
         "PublicIp": str(options.public_ip).lower(),
         "KmsKey": options.kms_key,
         "Shell": "true" if options.shell else None,
+        "Builder": ref("Builder") if options.remote_build else None,
     }
     return {name: {"Value": value} for name, value in values.items() if value is not None}

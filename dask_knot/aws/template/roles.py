@@ -28,6 +28,7 @@ SHELL_CHANNELS = (
     "OpenControlChannel",
     "OpenDataChannel",
 )
+PULL = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
 SPOT_FLEET_POLICY = "service-role/AmazonEC2SpotFleetTaggingRole"
 
 
@@ -48,8 +49,8 @@ def roles(options: StackOptions) -> dict[str, Resource]:
             "Properties": {"Roles": [ref("InstanceRole")]},
         }
         if needs_spot_fleet_role(options):
-            role = _managed_role(options, "spotfleet", SPOT_FLEET_POLICY)
-            resources["SpotFleetRole"] = role
+            fleet = _managed_role(options, "spotfleet", SPOT_FLEET_POLICY)
+            resources["SpotFleetRole"] = fleet
     return resources
 
 
@@ -62,7 +63,7 @@ def _job_role(options: StackOptions) -> Resource:
     if options.shell:
         # They know no narrower resource: each opens the channel of its own task.
         statements.append(allow([f"ssmmessages:{action}" for action in SHELL_CHANNELS], "*"))
-    return _role(options, "ecs-tasks", statements)
+    return role(options, "ecs-tasks", statements)
 
 
 def list_statement(options: StackOptions) -> Statement:
@@ -77,12 +78,11 @@ def list_statement(options: StackOptions) -> Statement:
 
 def _execution_role(options: StackOptions) -> Resource:
     """Let what starts a container pull its image, write its log and read its secrets."""
-    pull = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"]
-    logs = sub("${Arn}:log-stream:*", Arn=_log_group_arn())
+    logs = log_streams_arn()
     statements = [
         allow(["ecr:GetAuthorizationToken"], "*"),
         # Any repository: jobs may use images that are there already.
-        allow(pull, sub("arn:${AWS::Partition}:ecr:*:*:repository/*")),
+        allow(PULL, sub("arn:${AWS::Partition}:ecr:*:*:repository/*")),
         allow(["logs:CreateLogStream", "logs:PutLogEvents"], logs),
     ]
     kinds = {"secretsmanager": "secretsmanager:GetSecretValue", "ssm": "ssm:GetParameters"}
@@ -90,32 +90,35 @@ def _execution_role(options: StackOptions) -> Resource:
         arns = [arn for arn in options.secrets if arn.split(":")[2] == service]
         if arns:
             statements.append(allow([action], arns))
-    return _role(options, "ecs-tasks", statements)
+    return role(options, "ecs-tasks", statements)
 
 
-def _log_group_arn() -> Resource:
+def log_streams_arn(streams: str = "*") -> Resource:
+    """Refer to streams of the stack's group of logs."""
     # The group's own attribute ends in ":*".
     return sub(
-        "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${Group}",
+        "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${Group}"
+        f":log-stream:{streams}",
         Group=ref("LogGroup"),
     )
 
 
 def _managed_role(options: StackOptions, service: str, policy: str) -> Resource:
-    role = _role(options, service, [])
-    role["Properties"]["ManagedPolicyArns"] = [
+    made = role(options, service, [])
+    made["Properties"]["ManagedPolicyArns"] = [
         sub(f"arn:${{AWS::Partition}}:iam::aws:policy/{policy}")
     ]
-    return role
+    return made
 
 
-def _role(options: StackOptions, service: str, statements: Sequence[Statement]) -> Resource:
+def role(options: StackOptions, service: str, statements: Sequence[Statement]) -> Resource:
+    """Make a role that a service takes, with what it may do."""
     trust: Statement = {
         "Effect": "Allow",
         "Action": "sts:AssumeRole",
         "Principal": {"Service": f"{service}.amazonaws.com"},
     }
-    if service == "ecs-tasks":  # no other account may make ECS take the role
+    if service in ("ecs-tasks", "codebuild"):  # no other account may make them take the role
         trust["Condition"] = {"StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")}}
     properties: dict[str, Any] = {
         "AssumeRolePolicyDocument": document([trust]),

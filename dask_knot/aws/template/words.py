@@ -39,6 +39,11 @@ def bucket_arn(options: StackOptions) -> Resource:
     return sub(f"arn:${{AWS::Partition}}:s3:::{options.existing_bucket}")
 
 
+def repository_arn(options: StackOptions) -> Resource:
+    """Refer to the repository of job images."""
+    return attribute("Repository", "Arn")
+
+
 def objects_arn(options: StackOptions) -> Resource:
     """Refer to all objects under the prefix."""
     return sub("${Arn}/" + options.prefix + "/*", Arn=bucket_arn(options))

@@ -12,6 +12,10 @@ from moto.ec2.models.route_tables import RouteTable
 from moto.ecr.models import Repository, ecr_backends
 from moto.iam.models import Role
 
+from tests.rig.project import Project
+
+__all__ = ["Project", "install"]
+
 
 def install() -> None:
     """Let all that is in a stack go with it, and stay what it is when the stack is updated.
