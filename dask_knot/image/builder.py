@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-import re
+import logging
+import os
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,18 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from dask_knot.environment.problems import Report
-from dask_knot.errors import ImageError
+from dask_knot.errors import EngineError, ImageError
 from dask_knot.extras import extra
+from dask_knot.image import buildkit
 from dask_knot.image.dockerfile import FOLDER, Recipe, dockerfile
+from dask_knot.image.endpoints import connect
+from dask_knot.image.logins import notes
+from dask_knot.image.progress import Tenths, follow_answers, shortened
+from dask_knot.image.syntax import Demand, demands, platform_arguments
 
-#: So many lines of a failed build are shown.
-SHOWN = 15
-#: Layers are named one after another: the first ones, which are small, say nothing of all.
-SHOWN_BYTES = 1e7
-#: What the engine says of itself between the lines of a command.
-CHATTER = (" --->", "Removing intermediate container")
-#: What a command says of what it doesn't do.
-NO_NEWS = "Requirement already satisfied"
 WITHOUT_DOCKER = (
     "Start Docker (or set DOCKER_HOST), or run `dask knot image` on another machine that has it "
     "and the same versions, or name an image that is ready: KnotCluster(image=...), knot.aws.image"
@@ -37,19 +35,13 @@ def connect_to_builder() -> Any:
     ImageError
         If there is none; the message names the alternatives.
     """
-    with extra():
-        import docker
-        from docker.errors import DockerException
-
     try:
-        client = docker.from_env(timeout=600)
-        client.ping()
-    except DockerException as error:
+        return connect(timeout=600)
+    except EngineError as error:
         raise ImageError(
-            f"the image of the jobs must be built, and no Docker engine answers here ({error}). "
+            f"the image of the jobs must be built, and no Docker engine answers here: {error}. "
             f"{WITHOUT_DOCKER}"
         ) from None  # its own chain of three libraries says no more
-    return client
 
 
 def context_files(folder: Path) -> dict[str, bytes]:
@@ -85,22 +77,87 @@ def build(client: Any, recipe: Recipe, name: str, network: str | None, report: R
     ImageError
         If a line of the Dockerfile fails: it is shown, with the end of what it printed.
     """
-    text = dockerfile(recipe)
+
+    def say(line: str) -> None:
+        report(recipe.secrets.redact(line))
+
+    for note in notes(os.environ, Path.home()):
+        say(note)
+    needs = demands(dockerfile(recipe))
+    command = buildkit.find(client, os.environ) if needs or recipe.secrets else None
+    try:
+        if command is not None:
+            packed = _tar(context(recipe, mount=bool(recipe.secrets)))
+            buildkit.build(command, recipe, packed, name, network, say)
+        else:
+            _check_plain(client, needs)
+            _build_plainly(client, recipe, name, network, say)
+    except ImageError as error:
+        # Nothing of its cause: a request that failed has the build's arguments.
+        raise ImageError(recipe.secrets.redact(str(error))) from None
+
+
+def context(recipe: Recipe, mount: bool = False) -> dict[str, bytes]:
+    """Give all files of a build, the Dockerfile among them, by name.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What goes in.
+    mount : bool
+        BuildKit builds it, and mounts ``recipe.secrets.mounted()``.
+    """
+    text = dockerfile(recipe, mount)
     files = {f"{FOLDER}/{file}": data for file, data in recipe.own_files.items()}
-    context = _tar(dict(recipe.files) | files | {f"{FOLDER}/Dockerfile": text.encode()})
-    with _translated("build", name):
+    return dict(recipe.files) | files | {f"{FOLDER}/Dockerfile": text.encode()}
+
+
+def _check_plain(client: Any, needs: list[Demand]) -> None:
+    """Refuse what this engine can't build without BuildKit, before it begins."""
+    if needs and not (all("--mount" in need.what for need in needs) and buildkit.is_podman(client)):
+        number, line, what = needs[0]
+        raise ImageError(
+            f"line {number} of the Dockerfile needs BuildKit ({what}), which isn't here:\n"
+            f"  {shortened(line)}\nInstall Docker's buildx (Debian's docker-buildx-plugin, or "
+            "https://docs.docker.com/go/buildx), or write that line without it"
+        )
+
+
+def _build_plainly(
+    client: Any, recipe: Recipe, name: str, network: str | None, report: Report
+) -> None:
+    """Build with the engine's own builder, which every engine has."""
+    arguments = recipe.secrets.arguments()
+    text = "\n".join([recipe.text or "", *recipe.lines])
+    with _translated("build", name), _silenced():
         answers = client.api.build(
-            fileobj=context,
+            fileobj=_tar(context(recipe)),
             custom_context=True,
             dockerfile=f"{FOLDER}/Dockerfile",
             tag=name,
             platform=recipe.platform,
             network_mode=network,
+            buildargs=arguments | platform_arguments(text, recipe.platform),
             rm=True,
             forcerm=True,
             decode=True,
         )
-        _follow_build(answers, report)
+        follow_answers(answers, report)
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Keep a request with the build's arguments out of the log of who debugs his program."""
+    log = logging.getLogger("urllib3.connectionpool")
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "buildargs=" not in record.getMessage()
+
+    log.addFilter(is_other)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_other)
 
 
 def push(client: Any, name: str, login: Mapping[str, str] | None, report: Report) -> None:
@@ -128,44 +185,8 @@ def push(client: Any, name: str, login: Mapping[str, str] | None, report: Report
         _follow_push(answers, name, report)
 
 
-def _follow_build(answers: Iterable[Mapping[str, Any]], report: Report) -> None:
-    step, printed, failure = "FROM", list[str](), ""
-    pulled = _Tenths("pulling the base image", report)
-    for answer in answers:  # to their end: else the connection stays open
-        if "error" in answer:
-            failure = _failure(step, printed, str(answer["error"]))
-        for line in str(answer.get("stream", "")).splitlines():
-            if line.startswith("Step "):
-                step, printed = line, []
-                report(_shortened(line))
-            elif line.strip() and not line.startswith(CHATTER):
-                printed.append(line.rstrip())
-                if not line.startswith(NO_NEWS):
-                    report(_shortened(f"  {line.strip()}"))
-        pulled.take(answer)
-    if failure:
-        raise ImageError(failure)
-
-
-COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-
-
-def _failure(step: str, printed: list[str], error: str) -> str:
-    line = step.partition(" : ")[2] or step
-    cure = "Mend that line, or the packages that it installs"
-    if "exec format error" in error + "".join(printed[-SHOWN:]):
-        cure = (
-            "The image is for another processor than this machine's: install QEMU (`docker run "
-            "--privileged --rm tonistiigi/binfmt --install all`), or build it on such a machine"
-        )
-    said = "".join(f"\n    {text}" for text in printed[-SHOWN:])
-    opening = "the image can't be built, this line of its Dockerfile failed"
-    # Installers write in colours, which are none in a traceback or a log.
-    return COLOURS.sub("", f"{opening}:\n  {line}{said}\n{error}\n{cure}")
-
-
 def _follow_push(answers: Iterable[Mapping[str, Any]], name: str, report: Report) -> None:
-    pushed, failure = _Tenths("pushing", report), ""
+    pushed, failure = Tenths("pushing", report), ""
     for answer in answers:
         failure = str(answer.get("error", failure))
         pushed.take(answer)
@@ -174,32 +195,6 @@ def _follow_push(answers: Iterable[Mapping[str, Any]], name: str, report: Report
             f"{name} can't be pushed: {failure}. Check that you may write to this repository "
             "(`dask knot policy --user`), and that it exists (`dask knot up`)"
         )
-
-
-class _Tenths:
-    """Says of layers, all together, each tenth that is moved."""
-
-    def __init__(self, action: str, report: Report) -> None:
-        self._action, self._report = action, report
-        self._moved: dict[str, tuple[int, int]] = {}
-        self._shown = -1
-
-    def take(self, answer: Mapping[str, Any]) -> None:
-        """Look whether an answer of the engine is about a layer on its way."""
-        detail = answer.get("progressDetail") or {}
-        if "total" not in detail or answer.get("status") == "Extracting":
-            return
-        self._moved[str(answer.get("id"))] = (detail.get("current", 0), detail["total"])
-        done, total = (sum(numbers) for numbers in zip(*self._moved.values(), strict=True))
-        done = min(done, total)  # what is sent is more than what it is packed from
-        tenth = 10 * done // max(total, 1)
-        if tenth > self._shown and total >= SHOWN_BYTES:
-            self._shown = tenth
-            self._report(f"{self._action}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
-
-
-def _shortened(line: str, width: int = 100) -> str:
-    return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
 def _tar(files: Mapping[str, bytes]) -> io.BytesIO:
@@ -220,4 +215,6 @@ def _translated(action: str, name: str) -> Iterator[None]:
     try:
         yield
     except DockerException as error:
-        raise ImageError(f"Docker can't {action} {name}: {error}") from error
+        # Not the request that was answered: it has the arguments of a build, the secret one too.
+        words = getattr(error, "explanation", None) or error
+        raise ImageError(f"Docker can't {action} {name}: {words}") from None

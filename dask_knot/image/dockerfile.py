@@ -7,12 +7,16 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dask_knot.environment.layers import ImageLayer
+from dask_knot.image.secrets import ID, BuildSecrets
 
 #: Where our own files lie in the context of the build, and in the image.
 FOLDER = "dask-knot"
 USER = "1000:1000"
+#: What runs pip in the build.
+INSTALL = "install.py"
 #: How the two files of a step begin.
 KINDS = ("requirements", "constraints")
 #: Doesn't need `useradd`, which small images lack.
@@ -48,6 +52,10 @@ class Recipe:
         What the image says of itself.
     platform : str
         ``linux/amd64`` or ``linux/arm64``.
+    indexes : tuple of str
+        Where packages come from, if not from PyPI: without any secret, since files have it.
+    secrets : BuildSecrets
+        What pip is told besides. Not in the tag: a new token makes no new image.
     """
 
     python: str
@@ -62,6 +70,8 @@ class Recipe:
     wheels: Mapping[str, bytes] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    indexes: tuple[str, ...] = ()
+    secrets: BuildSecrets = field(default_factory=BuildSecrets, repr=False, compare=False)
 
     @property
     def own_files(self) -> dict[str, bytes]:
@@ -71,8 +81,14 @@ class Recipe:
             for suffix, layer in self.steps.items()
             for kind, found in zip(KINDS, layer, strict=True)
         }
-        made = {name: "".join(f"{line}\n" for line in lines) for name, lines in lists.items()}
-        return {name: text.encode() for name, text in made.items()} | dict(self.wheels)
+        # Another index may have another package of the same name: then no cached layer is right.
+        head = [f"# from {place}" for place in self.indexes]
+        made = {
+            name: "".join(f"{line}\n" for line in (*head, *lines)) for name, lines in lists.items()
+        }
+        install = Path(__file__).with_name(INSTALL).read_bytes()
+        files = {name: text.encode() for name, text in made.items()}
+        return files | dict(self.wheels) | {INSTALL: install}
 
     @property
     def steps(self) -> dict[str, ImageLayer]:
@@ -91,8 +107,8 @@ class Recipe:
         return f"py{self.python}-{self.platform.rpartition('/')[2]}-{digest.hexdigest()[:20]}"
 
 
-def dockerfile(recipe: Recipe) -> str:
-    """Write the Dockerfile.
+def dockerfile(recipe: Recipe, mount: bool = False) -> str:
+    """Write the Dockerfile; for BuildKit, which alone can `mount` the secrets, one with a mount.
 
     Our part comes after what the user starts from: the packages first, since they change least (and
     of them, those of `layers`), then dask_knot, then the user's own lines. The program runs as a
@@ -105,16 +121,16 @@ def dockerfile(recipe: Recipe) -> str:
     if recipe.debian:
         lines.append(_install_debian(recipe.debian))
     wheels = " ".join(f"/opt/{FOLDER}/{name}" for name in recipe.wheels)
-    pip = "RUN python -m pip install --no-cache-dir"
+    lines.append(f"COPY {FOLDER}/{INSTALL} /opt/{FOLDER}/")
     for suffix in recipe.steps:
         needs, held = (f"{kind}{suffix}.txt" for kind in KINDS)
         lines += [
             f"COPY {FOLDER}/{needs} {FOLDER}/{held} /opt/{FOLDER}/",
-            f"{pip} -r /opt/{FOLDER}/{needs} -c /opt/{FOLDER}/{held}",
+            _pip(f"-r /opt/{FOLDER}/{needs} -c /opt/{FOLDER}/{held}", mount),
         ]
     lines += [
         f"COPY {FOLDER}/*.whl /opt/{FOLDER}/",
-        f"{pip} --no-deps {wheels}",
+        _pip(f"--no-deps {wheels}", mount),
         *recipe.lines,
         *_label(recipe.labels),
         "ENV PYTHONUNBUFFERED=1",
@@ -124,6 +140,12 @@ def dockerfile(recipe: Recipe) -> str:
         'CMD ["python", "-m", "dask_knot.job"]',
     ]
     return "\n".join(lines) + "\n"
+
+
+def _pip(arguments: str, mount: bool) -> str:
+    """Install packages, with what `install.py` finds of secrets."""
+    mounted = f"--mount=type=secret,id={ID} " if mount else ""
+    return f"RUN {mounted}python /opt/{FOLDER}/{INSTALL} {arguments}"
 
 
 def _label(labels: Mapping[str, str]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from dask_knot.environment.problems import Report
 from dask_knot.environment.requirements import resolve_requirements
 from dask_knot.image import builder
+from dask_knot.image.confidential import with_secrets
 from dask_knot.image.dockerfile import Recipe, dockerfile
 from dask_knot.image.spec import ImageSpec, resolve_spec
 from dask_knot.run import versions
@@ -67,7 +68,7 @@ def make_recipe(spec: ImageSpec, report: Report) -> Recipe:
     found = resolve_requirements(spec.packages, source, report)
     own = Path(spec.dockerfile) if spec.dockerfile else None
     git = ("git",) if found.needs_git and "git" not in spec.debian else ()
-    return Recipe(
+    recipe = Recipe(
         python=f"{sys.version_info[0]}.{sys.version_info[1]}",
         platform=spec.platform or _this_platform(),
         base=spec.base,
@@ -81,6 +82,7 @@ def make_recipe(spec: ImageSpec, report: Report) -> Recipe:
         files=builder.context_files(own.parent) if own else {},
         labels={name: number for name, number in versions.HERE.items() if number},
     )
+    return with_secrets(recipe, getattr(found, "options", ()), spec.network, report)
 
 
 def _this_platform() -> str:

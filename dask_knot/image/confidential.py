@@ -1,0 +1,114 @@
+"""The credentials of a recipe: out of all that an image keeps, into the secrets of its build."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dask_knot.environment.credentials import URL, hide, redact, secrets_of, variables
+from dask_knot.environment.indexes import Sources, find_sources
+from dask_knot.environment.layers import ImageLayer
+from dask_knot.environment.problems import Report
+from dask_knot.errors import ImageError
+from dask_knot.image.dockerfile import Recipe
+from dask_knot.image.secrets import BuildSecrets
+
+
+def with_secrets(
+    recipe: Recipe, options: Iterable[str], network: str | None, report: Report
+) -> Recipe:
+    """Take the credentials out of a recipe, and add what pip knows here of indexes.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        With what stands in requirements as people wrote it.
+    options : iterable of str
+        Lines of files of requirements that name indexes.
+    network : str, optional
+        The network of the build.
+    report : callable
+        Told what the build can't reach.
+
+    Raises
+    ------
+    ImageError
+        If pip's configuration can't be read, or a variable of a requirement isn't set here.
+    """
+    layers = [line for layer in recipe.layers for part in layer for line in part]
+    lines = [*recipe.requirements, *recipe.constraints, *layers]
+    own = _own_variables(lines)
+    hosts = {urlsplit(match[0]).hostname or "" for line in lines for match in URL.finditer(line)}
+    everything = find_sources(options, hosts, os.environ, Path.home())
+    sources, lost = everything.reachable(from_container=network != "host")
+    for url in lost:
+        report(_unreachable(url))
+    hidden = hide(lines).values | own
+    words = everything.secrets | {*hidden.values()} | secrets_of(lines) | _passwords(sources.netrc)
+    return replace(
+        recipe,
+        requirements=tuple(sorted(hide(recipe.requirements).lines, key=str.lower)),
+        constraints=hide(recipe.constraints).lines,
+        layers=tuple(ImageLayer(*(hide(part).lines for part in layer)) for layer in recipe.layers),
+        indexes=sources.shown,
+        secrets=BuildSecrets(
+            environment=_variables(sources) | hidden,
+            files=_files(sources),
+            certificates=sources.certificates.decode(),
+            proxies=sources.proxies,
+            words=frozenset(words),
+        ),
+    )
+
+
+def _own_variables(lines: Iterable[str]) -> dict[str, str]:
+    """Look up the variables that somebody wrote into requirements: they stay there as they are."""
+    found = {name: os.environ.get(name, "") for name in sorted(variables(lines))}
+    for name, value in found.items():
+        if not value:
+            raise ImageError(
+                f"a requirement has ${{{name}}}, and {name} isn't set here: set it, or write what "
+                "it stands for"
+            )
+    return found
+
+
+def _unreachable(url: str) -> str:
+    shown = redact(url, ())
+    if "://" in url and not url.startswith("file:"):
+        return (
+            f"{shown} is this machine, which a build reaches with its network only: the image is "
+            "built without it; set `knot.build.network: host` (--network host) to use it"
+        )
+    return (
+        f"pip looks into {shown}, a folder of this machine, which a build doesn't have: what is "
+        "only there can't be installed; serve it over HTTP, or copy it in an own Dockerfile"
+    )
+
+
+def _variables(sources: Sources) -> dict[str, str]:
+    """Say it as pip hears it: variables are stronger than any file that an image has."""
+    told = {
+        "PIP_INDEX_URL": sources.index,
+        "PIP_EXTRA_INDEX_URL": " ".join(sources.extra),
+        "PIP_FIND_LINKS": " ".join(sources.links),
+        "PIP_TRUSTED_HOST": " ".join(sources.trusted),
+        "PIP_NO_INDEX": "1" if sources.no_index else "",
+        "ALL_PROXY": sources.proxies.get("ALL_PROXY", ""),
+    }
+    more = {
+        f"PIP_{name.upper().replace('-', '_')}": text for name, text in sources.on_the_way.items()
+    }
+    return {name: text for name, text in (told | more).items() if text}
+
+
+def _files(sources: Sources) -> dict[str, str]:
+    found = {"NETRC": sources.netrc, "PIP_CLIENT_CERT": sources.client_certificate.decode()}
+    return {name: text for name, text in found.items() if text}
+
+
+def _passwords(netrc: str) -> set[str]:
+    return {line.partition(" password ")[2].strip('"') for line in netrc.splitlines()}

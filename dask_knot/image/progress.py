@@ -1,0 +1,142 @@
+"""What an engine says while it builds or moves an image: its progress, and the line that failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dask_knot.environment.problems import Report
+from dask_knot.errors import ImageError
+
+#: So many lines of a failed build are shown.
+SHOWN = 15
+#: Layers are named one after another: the first ones, which are small, say nothing of all.
+SHOWN_BYTES = 1e7
+#: What the engine says of itself between the lines of a command.
+CHATTER = (" --->", "Removing intermediate container")
+#: What a command says of what it doesn't do.
+NO_NEWS = "Requirement already satisfied"
+COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+#: BuildKit's steps: those of the Dockerfile have a number of all, and the name of their stage.
+STEP = re.compile(r"#(\d+) (\[(?:[\w.-]+ )?\d+/\d+\] .+)")
+PRINTED = re.compile(r"#(\d+) (?:\d+\.\d+ )(.*)")
+FAILED = re.compile(r"#(\d+) ERROR:? (.*)")
+#: How it ends if no step failed, but the whole.
+AT_ALL = re.compile(r"(?:ERROR: |error: )?(failed to (?:solve|build|receive).*|ERROR: .*)")
+
+
+class BuildLog:
+    """The steps of a build: each is told, with what it prints, and shown if it is the last."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._printed: dict[str, list[str]] = {}
+
+    def begin(self, step: str) -> None:
+        """Tell a step that begins."""
+        self._printed[step] = []
+        self._report(shortened(step))
+
+    def take(self, step: str, line: str) -> None:
+        """Tell a line that a step printed."""
+        if line.strip() and not line.startswith(CHATTER):
+            self._printed.setdefault(step, []).append(line.rstrip())
+            if not line.startswith(NO_NEWS):
+                self._report(shortened(f"  {line.strip()}"))
+
+    def failure(self, step: str, error: str) -> ImageError:
+        """Say which line of the Dockerfile failed, with the end of what it printed."""
+        printed = self._printed.get(step, [])[-SHOWN:]
+        line = re.sub(r"^(Step \d+/\d+ : |\[.*?\] )", "", step)
+        cure = "Mend that line, or the packages that it installs"
+        if "exec format error" in error + "".join(printed):
+            cure = (
+                "The image is for another processor than this machine's: install QEMU (`docker "
+                "run --privileged --rm tonistiigi/binfmt --install all`), or build it on such a "
+                "machine"
+            )
+        said = "".join(f"\n    {text}" for text in printed)
+        opening = "the image can't be built, this line of its Dockerfile failed"
+        # Installers write in colours, which are none in a traceback or a log.
+        return ImageError(COLOURS.sub("", f"{opening}:\n  {line}{said}\n{error}\n{cure}"))
+
+
+def follow_answers(answers: Iterable[Mapping[str, Any]], report: Report) -> None:
+    """Follow a build of the plain builder.
+
+    Raises
+    ------
+    ImageError
+        If a line of the Dockerfile fails.
+    """
+    log, step, failure = BuildLog(report), "FROM", None
+    pulled = Tenths("pulling the base image", report)
+    for answer in answers:  # to their end: else the connection stays open
+        if "error" in answer:
+            failure = log.failure(step, str(answer["error"]))
+        for line in str(answer.get("stream", "")).splitlines():
+            if line.startswith(("Step ", "STEP ")):  # Podman's are in capitals
+                step = _as_docker_says_it(line)
+                log.begin(step)
+            else:
+                log.take(step, line)
+        pulled.take(answer)
+    if failure:
+        raise failure
+
+
+def _as_docker_says_it(line: str) -> str:
+    return re.sub(r"^STEP (\d+/\d+): ", r"Step \1 : ", line)
+
+
+def follow_plain(lines: Iterable[str], report: Report) -> None:
+    """Follow a build of BuildKit, from what it prints with ``--progress=plain``.
+
+    Raises
+    ------
+    ImageError
+        If a line of the Dockerfile fails, or the whole build.
+    """
+    log, names, failure, last = BuildLog(report), dict[str, str](), None, ""
+    for line in (COLOURS.sub("", line.rstrip()) for line in lines):
+        if match := STEP.fullmatch(line):
+            if match[1] not in names:
+                names[match[1]] = match[2]
+                log.begin(match[2])
+        elif match := PRINTED.fullmatch(line):
+            if match[1] in names:
+                log.take(names[match[1]], match[2])
+        elif match := FAILED.fullmatch(line):
+            failure = failure or log.failure(names.get(match[1], f"step {match[1]}"), match[2])
+        elif match := AT_ALL.fullmatch(line):
+            last = match[1]
+    if failure or last:
+        raise failure or ImageError(f"the image can't be built: {last}")
+
+
+class Tenths:
+    """Says of layers, all together, each tenth that is moved."""
+
+    def __init__(self, action: str, report: Report) -> None:
+        self._action, self._report = action, report
+        self._moved: dict[str, tuple[int, int]] = {}
+        self._shown = -1
+
+    def take(self, answer: Mapping[str, Any]) -> None:
+        """Look whether an answer of the engine is about a layer on its way."""
+        detail = answer.get("progressDetail") or {}
+        if "total" not in detail or answer.get("status") == "Extracting":
+            return
+        self._moved[str(answer.get("id"))] = (detail.get("current", 0), detail["total"])
+        done, total = (sum(numbers) for numbers in zip(*self._moved.values(), strict=True))
+        done = min(done, total)  # what is sent is more than what it is packed from
+        tenth = 10 * done // max(total, 1)
+        if tenth > self._shown and total >= SHOWN_BYTES:
+            self._shown = tenth
+            self._report(f"{self._action}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+
+def shortened(line: str, width: int = 100) -> str:
+    """Cut a line to what fits beside others."""
+    return line if len(line) <= width else f"{line[: width - 1]}…"

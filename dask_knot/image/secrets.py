@@ -1,0 +1,99 @@
+"""What a build must know and an image must not have: made here, open while pip runs, then gone.
+
+The way in
+----------
+BuildKit mounts a secret as a file, for one step. The plain builder, and Podman's, have no such
+thing. What they have are build arguments, which they write into the image's history, but for a few
+that they promise not to, since proxies have passwords in them: ``HTTP_PROXY`` and its like, among
+them ``FTP_PROXY``, which neither pip nor git nor apt asks for anything that isn't FTP's. So all
+secrets travel in that one. They are in the environment of the build's containers and nowhere else:
+in no layer, no history, no cache, no configuration of an image. A stage of its own for secrets, or
+a file copied and deleted, would stay on the engine's disks whenever a build is killed.
+
+`install.py` opens them. What it runs finds them as pip and git look for them: in variables and in
+files of a folder in memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dask_knot.environment.credentials import redact
+from dask_knot.errors import ImageError
+from dask_knot.image.install import MARK, VARIABLE
+
+#: The secret's name at BuildKit.
+ID = "dask-knot"
+#: A variable of a process has at most 128 KiB.
+MOST_BYTES = 2**17 - 1024
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSecrets:
+    """What a build is told beside its Dockerfile and its context.
+
+    Attributes
+    ----------
+    environment, files : mapping of str to str
+        Variables for pip, and contents of files that variables name.
+    certificates : str
+        Whom to trust besides.
+    proxies : mapping of str to str
+        The way to everything, for all steps of the build.
+    words : frozenset of str
+        What must never be shown.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    certificates: str = ""
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    words: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.environment or self.files or self.certificates)
+
+    def document(self) -> str:
+        """Write all that pip must know, for `install.py`; nothing if there is nothing."""
+        if not self:
+            return ""
+        content = {
+            "environment": dict(self.environment),
+            "files": dict(self.files),
+            "certificates": self.certificates,
+        }
+        return MARK + base64.b64encode(zlib.compress(json.dumps(content).encode())).decode()
+
+    def mounted(self) -> dict[str, bytes]:
+        """Give what BuildKit should mount, by its id."""
+        return {ID: self.document().encode()} if self else {}
+
+    def arguments(self) -> dict[str, str]:
+        """Give the build arguments of a builder that mounts nothing.
+
+        Raises
+        ------
+        ImageError
+            If there is more than such an argument may have.
+        """
+        document = self.document()
+        if len(document) > MOST_BYTES:
+            raise ImageError(
+                f"the certificates and credentials of this machine's pip have {len(document):,} "
+                f"bytes, and without BuildKit a build can be told {MOST_BYTES:,}: install Docker's "
+                "buildx, or let PIP_CERT name a file with your own certificates only"
+            )
+        return self.proxy_arguments() | ({VARIABLE: document} if document else {})
+
+    def proxy_arguments(self) -> dict[str, str]:
+        """Give the proxies by both spellings: some programs know only one."""
+        small = {name.lower(): url for name, url in self.proxies.items()}
+        return dict(self.proxies) | small
+
+    def redact(self, text: str) -> str:
+        """Take all secrets out of a text."""
+        return redact(text, self.words)
