@@ -246,6 +246,7 @@ EDGES = {
     "graphs/extents.py": ("os pathlib", "looks how large the files are that tasks name"),
     "graphs/opening.py": ("distributed", "unpacks what a client of Dask has sent"),
     "graphs/weights.py": ("sys", "looks up whether numpy is in use"),
+    "run/address.py": ("urllib", "takes URLs apart"),
     "run/codec.py": ("distributed", "Dask's own way to pickle"),
     "run/exits.py": ("concurrent", "a kind of exception"),
     "run/failure.py": (
@@ -500,6 +501,9 @@ NOT_OF_DASK = {
     "_mask": "run/pickling.py",  # of numpy: masked arrays, as their own pickling gives them
     "_fill_value": "run/pickling.py",
     "_hardmask": "run/pickling.py",
+    "_session": "aws/credentials.py",  # of boto3: the session of botocore that it is made of
+    "_prompter": "aws/credentials.py",  # of botocore: what asks for a code of MFA
+    "_expiry_time": "aws/credentials.py",  # of botocore: when credentials end
 }
 #: Names that the documentation of Python promises in spite of their underscore.
 DOCUMENTED = ("_replace", "_asdict", "_fields", "_make")

@@ -23,6 +23,7 @@ from dask_knot.planning import Resources, fargate
 from dask_knot.prices import pricelist as prices
 from dask_knot.prices.pricelist import FARGATE_SPOT, ON_DEMAND, SPOT
 from dask_knot.prices.tariff import Market
+from dask_knot.run.address import VARIABLE
 from dask_knot.run.store import Store
 from dask_knot.settings.settings import AwsSettings, Settings
 
@@ -86,12 +87,15 @@ class AwsEngine:
         self._most_vcpus = float(max(sizes)) if sizes else math.inf
         self.market = market(environments, outputs, session.region)
         region = {"AWS_REGION": session.region, "AWS_DEFAULT_REGION": session.region}
+        told = session.told(settings.store or outputs.store_url)
         self.template = JobTemplate(
             name=settings.name,
             queue=queue,
             image=image,
             environment={
                 **region,
+                # They have no boto3 that could find out.
+                **({VARIABLE: told} if told else {}),
                 # It decides their price, and they may not be able to find out.
                 "KNOT_LIFECYCLES": " ".join(_lifecycles(environments)),
                 **environment,
@@ -145,7 +149,7 @@ class AwsEngine:
                 f"store={url!r} can't be reached by jobs on AWS: use s3://BUCKET/PREFIX"
             )
         check_bucket_region(self._session.client("s3"), parts.netloc, self._session.region)
-        return Store(url, **self._session.store_options())
+        return Store(url, **self._session.store_options(url))
 
     def tail(self, log_stream: str, lines: int) -> Sequence[str]:
         """Give the last lines of a job's log; that it can't be read is no error of the job."""

@@ -5,15 +5,26 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
+from urllib.parse import urlsplit
 
+from dask_knot.aws.bucket import find_address, proxies_for, usual_certificates
 from dask_knot.aws.client import AwsClient, Pause, translated
+from dask_knot.aws.clientconfig import CONFIG, OUTAGE, PATIENT
+from dask_knot.aws.credentials import (
+    Keys,
+    for_obstore,
+    keep_sessions,
+    keys_of,
+    no_credentials,
+)
 from dask_knot.aws.refusals import REFUSALS, REGION_HINT, code_of, translate
-from dask_knot.errors import ConfigurationError, CredentialsError
+from dask_knot.errors import ConfigurationError
 from dask_knot.extras import extra
+from dask_knot.run.address import BucketAddress
 
 with extra():
     import boto3
@@ -32,27 +43,6 @@ __all__ = [
     "translated",
 ]
 
-
-def _config(attempts: int) -> Config:
-    # The adaptive mode slows down by itself when an account has too many callers: Batch takes
-    # about 50 calls a second from all of them. The pauses between attempts double, up to 20 s.
-    return Config(
-        retries={"mode": "adaptive", "total_max_attempts": attempts},
-        connect_timeout=10,
-        read_timeout=60,
-        user_agent_extra="dask_knot",
-    )
-
-
-#: For somebody who waits: without a network it is said after some ten seconds.
-CONFIG = _config(6)
-#: For work that must not be lost when AWS is busy for minutes, ...
-PATIENT = _config(13)
-#: ... or when the network is gone: so many seconds, as the store has it.
-OUTAGE = 120.0
-#: So long the store keeps credentials before it asks botocore again, which renews them 15 minutes
-#: before they expire.
-CREDENTIALS_FOR = timedelta(minutes=5)
 
 logger = logging.getLogger(__name__)
 
@@ -110,21 +100,14 @@ class AwsSession:
             return self._clients[service]
 
     def client_in(self, region: str, service: str) -> Any:
-        """Make a client of a service in another region; its exceptions are botocore's."""
+        """Make a client in another region, which the caller closes."""
         with self._lock:
             return self._make(service, region_name=region)
 
     def _make(self, service: str, **place: str) -> Any:
-        try:
-            with translated():
-                # Stubs know each service by its literal name only.
-                return cast(Any, self.boto).client(service, config=self._config, **place)
-        except ValueError as error:  # no exception of botocore's own
-            if isinstance(error, ConfigurationError):
-                raise
-            raise ConfigurationError(
-                f"AWS can't be asked: {error}. Set AWS_ENDPOINT_URL to a URL, or leave it unset"
-            ) from error
+        with _explained():
+            # Stubs know each service by its literal name only.
+            return cast(Any, self.boto).client(service, config=self._config, **place)
 
     def asking(self, service: str) -> Any:
         """Give a client whose exceptions are ours; the pages of paginators are botocore's."""
@@ -153,7 +136,7 @@ class AwsSession:
         with self._lock:
             try:
                 boto = self._reopen()
-                found = _keys(boto)
+                found = keys_of(boto)
             except Exception as error:  # of botocore, or of the program that a profile names
                 logger.debug("there are no other credentials: %s", error)
                 return False
@@ -166,7 +149,7 @@ class AwsSession:
     def _held(self) -> Keys | None:
         """Give the credentials that are in use, if botocore can."""
         try:
-            return _keys(self.boto)
+            return keys_of(self.boto)
         except Exception as error:  # they have ended
             logger.debug("the credentials have ended: %s", error)
             return None
@@ -197,52 +180,80 @@ class AwsSession:
             found = self.client("sts").get_caller_identity()
         return {name: str(found[name]) for name in ("Account", "Arn", "UserId")}
 
-    def endpoint(self, service: str) -> str | None:
-        """Give the address of a service when it isn't AWS's own."""
-        address = str(self.client(service).meta.endpoint_url)
-        return None if "amazonaws.com" in address else address
+    def address(self, bucket: str, region: str | None = None) -> BucketAddress:
+        """Find where the requests for a bucket go: boto3's own, and those of the store.
 
-    def store_options(self) -> dict[str, Any]:
-        """Give what obstore needs to reach S3 as boto3 does; it knows no profiles and no SSO."""
-        options: dict[str, Any] = {
-            "region": self.region,
-            "credential_provider": self._credentials,
-            "renew": self.renew,
-        }
-        endpoint = self.endpoint("s3")
-        if endpoint is not None:
-            plain = endpoint.startswith("http://")
-            options |= {"endpoint": endpoint, "client_options": {"allow_http": plain}}
-        return options
+        Raises
+        ------
+        AwsError, ConfigurationError
+            If boto3 can't say it.
+        """
+        with self._lock, _explained():
+            return find_address(self.boto, self._config, bucket, region or self.region)
+
+    def told(self, url: str, region: str | None = None) -> str:
+        """Say where the bucket of a store is, for jobs; nothing if they can't get there."""
+        parts = urlsplit(url)
+        if parts.scheme != "s3":
+            return ""
+        address = self.address(parts.netloc, region)
+        return address.told(usual_certificates() if address.certificates else "")
+
+    def store_options(
+        self, url: str, region: str | None = None, anonymous: bool = False
+    ) -> dict[str, Any]:
+        """Give what a store needs to reach S3 as boto3 does, by the keywords of `Store`.
+
+        Parameters
+        ----------
+        url : str
+            ``s3://bucket/prefix``; of anything else there is nothing to say.
+        region : str, optional
+            Where the bucket is, if not in the region of the session.
+        anonymous : bool
+            Whether requests are sent without a signature, as for open data.
+
+        Raises
+        ------
+        AwsError, ConfigurationError
+            If boto3 can't say it.
+        """
+        parts = urlsplit(url)
+        if parts.scheme != "s3":
+            return {}
+        address = self.address(parts.netloc, region)
+        options = address.options()
+        options["client_options"] |= proxies_for(address.endpoint)
+        if anonymous:
+            return {**options, "skip_signature": True}
+        return {**options, "credential_provider": self._credentials, "renew": self.renew}
 
     def _credentials(self) -> dict[str, Any]:
+        """Give the store credentials; those that have ended are looked for where they came from."""
         with translated(self.boto.profile_name):
-            keys = _keys(self.boto)
+            try:
+                keys = keys_of(self.boto)
+            except Exception:
+                if not self.renew():
+                    raise
+                keys = keys_of(self.boto)
         if keys is None:
             raise no_credentials()
-        return {
-            "access_key_id": keys.access_key,
-            "secret_access_key": keys.secret_key,
-            "token": keys.token,
-            "expires_at": datetime.now(timezone.utc) + CREDENTIALS_FOR,
-        }
+        return for_obstore(self.boto, keys)
 
 
-class Keys(NamedTuple):
-    """What signs requests."""
-
-    access_key: str
-    secret_key: str
-    token: str | None
-
-
-def _keys(boto: boto3.Session) -> Keys | None:
-    """Give the keys of a session, as they are now; botocore may have to ask for them."""
-    credentials = boto.get_credentials()
-    if credentials is None:
-        return None
-    frozen: Any = credentials.get_frozen_credentials()
-    return Keys(frozen.access_key, frozen.secret_key, frozen.token)
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Explain what can be wrong before anything is asked: the address, for one."""
+    try:
+        with translated():
+            yield
+    except ValueError as error:  # no exception of botocore's own
+        if isinstance(error, ConfigurationError):
+            raise
+        raise ConfigurationError(
+            f"AWS can't be asked: {error}. Set AWS_ENDPOINT_URL to a URL, or leave it unset"
+        ) from error
 
 
 def open_aws_session(profile: str | None = None, region: str | None = None) -> AwsSession:
@@ -266,7 +277,10 @@ def open_aws_session(profile: str | None = None, region: str | None = None) -> A
     """
 
     def reopen() -> boto3.Session:
-        return boto3.Session(profile_name=profile, region_name=region or _region_variable())
+        boto = boto3.Session(profile_name=profile, region_name=region or _region_variable())
+        if keep_sessions(boto):
+            keys_of(boto)  # asks for the code: now, not when something else is waited for
+        return boto
 
     with translated(profile):
         boto = reopen()
@@ -276,13 +290,6 @@ def open_aws_session(profile: str | None = None, region: str | None = None) -> A
         if boto.get_credentials() is None:
             raise no_credentials()
     return AwsSession(boto, reopen=reopen)
-
-
-def no_credentials() -> CredentialsError:
-    """Make the error that says how to get credentials."""
-    return CredentialsError(
-        "there are no AWS credentials: run `aws configure` or `aws sso login`, or set AWS_PROFILE"
-    )
 
 
 def _region_variable() -> str | None:

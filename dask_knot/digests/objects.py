@@ -130,11 +130,12 @@ class ObjectMarks:
 def _open_client() -> Any:
     """Open S3 as the cluster's session does; boto3 finds buckets of other regions by itself."""
     # Costs a quarter of a second, which most graphs have no need of.
-    from dask_knot.aws.session import open_aws_session
+    from dask_knot.aws.sharing import shared_aws_session
     from dask_knot.settings.connection import connection
 
     wanted = connection()
-    return open_aws_session(wanted.profile, wanted.region).client("s3")
+    session = shared_aws_session(wanted.profile, wanted.region)
+    return session.client_in(session.region, "s3")
 
 
 def _status(error: Exception) -> int:

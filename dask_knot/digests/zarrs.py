@@ -70,7 +70,8 @@ def _of_obstore(store: Any, path: str) -> str:
     prefix = str(inner.prefix or "")
     if kind == "LocalStore" and prefix:
         return _of_disk(prefix, path)
-    if kind == "S3Store" and is_ours(inner.config.get("endpoint")):
+    is_seen = getattr(store, "is_of_session", False) or is_ours(inner.config.get("endpoint"))
+    if kind == "S3Store" and is_seen:
         parts = [inner.config["bucket"], prefix.strip("/"), path]
         return f"{min(S3)}://" + "/".join(part for part in parts if part)
     raise refuse(inner, "holds Zarr data that can't be seen from here")

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from dask_knot.errors import ConfigurationError, StoreError, StoreGoneError
+from dask_knot.run.address import address_without_boto
 from dask_knot.run.folder import folder_of
 
 #: A network that is gone for a minute loses nothing: obstore's own ten retries are over in seconds.
@@ -25,6 +26,11 @@ RETRIES = {
         "base": 2.0,
     },
 }
+#: What may stand still for so long: to connect, to answer, and between two pieces of an answer. A
+#: request that goes on has no end of its own; obstore's is 30 s, which a slow line needs for 4 MiB.
+#: While something is sent, the second one counts until it has arrived: see `Uplink`.
+CONNECT, STILL = timedelta(seconds=10), timedelta(seconds=60)
+TIMES = {"connect_timeout": CONNECT, "read_timeout": STILL, "timeout": timedelta(days=1)}
 
 
 def open_objects(url: str, options: Mapping[str, Any]) -> tuple[str, Any]:
@@ -66,13 +72,23 @@ def _open_folder(folder: Path, parents: bool = False) -> LocalStore:
 
 
 def _open_s3(url: str, **options: Any) -> S3Store:
-    # boto3 takes an endpoint without TLS as it is; obstore wants to be told.
-    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
-    is_plain = endpoint.startswith("http://")
-    if is_plain:
-        options.setdefault("client_options", {"allow_http": True})
-    store: S3Store = S3Store.from_url(url, **{"retry_config": RETRIES, **options})
-    return store
+    parts = urlsplit(url)
+    if not parts.netloc:
+        raise ValueError(f"{url} names no bucket")
+    client = dict(options.pop("client_options", {}))
+    if "endpoint" not in options:
+        here = address_without_boto(parts.netloc, os.environ)
+        found = {} if here is None else here.options()
+        client = {**_trusted(os.environ), **found.pop("client_options", {}), **client}
+        options = {**found, **options}
+    given = {"retry_config": RETRIES, "client_options": {**TIMES, **client}, **options}
+    return S3Store(parts.netloc, prefix=unquote(parts.path).strip("/") or None, **given)
+
+
+def _trusted(environ: Mapping[str, str]) -> dict[str, bytes]:
+    """Read the certificates that a job was told to trust, as all SDKs of AWS are told."""
+    named = environ.get("AWS_CA_BUNDLE")
+    return {"root_certificate": Path(named).read_bytes()} if named else {}
 
 
 def _open_memory(url: str) -> MemoryStore:

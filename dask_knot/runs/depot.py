@@ -203,7 +203,7 @@ def _on_aws(aws: AwsSettings, url: str | None, open_session: Callable[..., Any] 
     except AwsError as error:
         if url is None:
             raise
-        there = Store(url, **session.store_options())
+        there = Store(url, **session.store_options(url))
         return Depot(url, "aws", there, why=str(error), region=session.region)
     url = url or outputs.store_url
     jobs = JobAccess(
@@ -212,5 +212,5 @@ def _on_aws(aws: AwsSettings, url: str | None, open_session: Callable[..., Any] 
         lambda stream, lines: tail(session, outputs.log_group, stream, lines),
         session,
     )
-    there = Store(url, **session.store_options())
+    there = Store(url, **session.store_options(url))
     return Depot(url, "aws", there, jobs, region=session.region)

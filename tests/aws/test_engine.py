@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -168,7 +169,10 @@ def test_a_definition_on_ec2(account: Account) -> None:
     assert container["secrets"] == [
         {"name": "TOKEN", "valueFrom": "arn:aws:ssm:eu-west-1:1:parameter/t"}
     ]
-    assert {entry["name"]: entry["value"] for entry in container["environment"]} == {
+    environment = {entry["name"]: entry["value"] for entry in container["environment"]}
+    told = json.loads(environment.pop("KNOT_S3"))
+    assert told["endpoint"] == f"https://{OUTPUTS.bucket}.s3.{REGION}.amazonaws.com"
+    assert environment == {
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "KNOT_LIFECYCLES": "on-demand",

@@ -136,7 +136,7 @@ def sign_in(home: Path, lasts: timedelta) -> None:
 
 def store_of(session: AwsSession) -> Store:
     """Open a store as the engine does."""
-    options = session.store_options()
+    options = session.store_options("s3://bucket/prefix")
     return Store("s3://bucket/knot", **options)
 
 

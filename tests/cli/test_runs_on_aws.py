@@ -128,7 +128,8 @@ def on_aws(session: WithBatch, code: int, *words: str) -> str:
 @pytest.fixture
 def made(session: WithBatch) -> MadeRun:
     """Make a run whose first stage waits for a job, and whose client is gone."""
-    store = Store(read_outputs(session, "dask-knot").store_url, **session.store_options())
+    url = read_outputs(session, "dask-knot").store_url
+    store = Store(url, **session.store_options(url))
     one = MadeRun(store, engine="aws")
     one.open()
     one.plan(0, [["load-0", "load-1"], ["mean-0"]])

@@ -82,7 +82,7 @@ def give_up_an_upload(desk: Desk) -> None:
     with closing(open_aws_session()) as session, pytest.MonkeyPatch.context() as patch:
         outputs = read_outputs(session, "dask-knot")
         patch.setattr(store_module, "PART_BYTES", 2**20)
-        store = Store(outputs.store_url, **session.store_options())
+        store = Store(outputs.store_url, **session.store_options(outputs.store_url))
         with pytest.raises(KnotError, match="EntityTooSmall"):
             store.put("run/large", [bytes(3 * 2**20)])
 
