@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
+from dask_knot.settings.awschecks import TAG as TAG
 from dask_knot.settings.checks import wrong
 
-#: The tag that says of a resource which stack made it.
-TAG = "dask-knot"
 OWNER_TAG = "owner"
 #: Where contexts of builds lie for minutes, below the prefix: no run can have such a name.
 BUILDS = "_builds"

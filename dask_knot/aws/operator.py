@@ -16,6 +16,7 @@ from dask_knot.aws.permissions import (
     ALWAYS,
     ASK_BATCH,
     BATCH,
+    BOUNDARY,
     BUCKET,
     BUILDER,
     CLOUDFORMATION,
@@ -32,6 +33,7 @@ from dask_knot.aws.permissions import (
 )
 from dask_knot.aws.policy import Policy, statement
 from dask_knot.aws.surroundings import is_looked_up
+from dask_knot.aws.template import make_template
 from dask_knot.aws.template.roles import INSTANCE_POLICY, SPOT_FLEET_POLICY, needs_spot_fleet_role
 from dask_knot.aws.template.words import Statement, document
 
@@ -89,7 +91,10 @@ def _stack(options: StackOptions, place: Location) -> list[Statement]:
 
 def _iam(options: StackOptions, place: Location) -> list[Statement]:
     roles = place.arn("iam", f"role/{options.name}-*", is_global=True)
-    statements = [_allow("Roles", "iam", ROLES, roles)]
+    statements = []
+    if "AWS::IAM::Role" in kinds(options):
+        boundary = BOUNDARY if options.permissions_boundary is not None else ()
+        statements.append(_allow("Roles", "iam", [*ROLES, *boundary], roles))
     if options.existing_queue is not None:
         return statements
     linked = place.arn("iam", "role/aws-service-role/*", is_global=True)
@@ -104,15 +109,41 @@ def _iam(options: StackOptions, place: Location) -> list[Statement]:
         _allow("UseBatchsRole", "iam", ["PassRole"], batch),
     ]
     if options.family == "ec2":
-        profiles = place.arn("iam", f"instance-profile/{options.name}-*", is_global=True)
-        statements.append(_allow("Profiles", "iam", PROFILES, profiles))
-        statements.append(_managed(options, place, roles))
+        statements += _instances(options, place, roles)
     return statements
 
 
-def _managed(options: StackOptions, place: Location, roles: str) -> Statement:
+def kinds(options: StackOptions) -> set[str]:
+    """Name the kinds of resources that the stack makes."""
+    return {one["Type"] for one in make_template(options)["Resources"].values()}
+
+
+def _instances(options: StackOptions, place: Location, roles: str) -> list[Statement]:
+    """Allow to make the profile and roles of instances, or to pass the role of one that is there.
+
+    A profile doesn't tell the name of its role.
+    """
+    statements = []
+    if options.existing_instance_profile is not None:
+        passed = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+        any_role = place.arn("iam", "role/*", is_global=True)
+        statements.append(_allow("PassRoleOfProfile", "iam", ["PassRole"], any_role, passed))
+    else:
+        profiles = place.arn("iam", f"instance-profile/{options.name}-*", is_global=True)
+        statements.append(_allow("Profiles", "iam", PROFILES, profiles))
+    if policies := _managed_policies(options):
+        statements.append(_managed(place, roles, policies))
+    return statements
+
+
+def _managed_policies(options: StackOptions) -> list[str]:
+    """Name AWS's own policies that roles of the stack have."""
+    own = [INSTANCE_POLICY] if options.existing_instance_profile is None else []
+    return [*own, *([SPOT_FLEET_POLICY] if needs_spot_fleet_role(options) else [])]
+
+
+def _managed(place: Location, roles: str, policies: Sequence[str]) -> Statement:
     """Allow to attach AWS's own policies to the roles of instances, and no others."""
-    policies = [INSTANCE_POLICY, *([SPOT_FLEET_POLICY] if needs_spot_fleet_role(options) else [])]
     arns = [f"arn:{place.partition}:iam::aws:policy/{policy}" for policy in policies]
     only = {"ArnEquals": {"iam:PolicyARN": arns}}
     return _allow("AwsPolicies", "iam", ["AttachRolePolicy", "DetachRolePolicy"], roles, only)
@@ -122,13 +153,14 @@ def _kept(options: StackOptions, place: Location) -> list[Statement]:
     repository = place.arn("ecr", f"repository/{options.repository or options.name}")
     logs = place.arn("logs", f"log-group:{names.log_group(options.name)}")
     statements = [
-        _allow("Repository", "ecr", REPOSITORY, repository),
         _allow("Logs", "logs", LOGS, [logs, f"{logs}:*"]),
         _allow("AskLogs", "logs", ["DescribeLogGroups", "DescribeResourcePolicies"], "*"),
     ]
     if options.remote_build:
         project = place.arn("codebuild", f"project/{names.builder(options.name)}")
         statements.append(_allow("Builder", "codebuild", BUILDER, project))
+    if options.existing_repository is None:
+        statements.append(_allow("Repository", "ecr", REPOSITORY, repository))
     if options.existing_bucket is None:
         # CloudFormation makes the name, unless one is given.
         bucket = f"arn:{place.partition}:s3:::{options.bucket or f'{options.name}-bucket-*'}"
@@ -152,7 +184,7 @@ def _ec2(options: StackOptions, place: Location) -> list[Statement]:
         (any(map(is_looked_up, options.instance_types)), TYPES),
         (options.vpc in ("new", "default"), VPCS),
         (not options.security_groups, GROUP),
-        (options.family == "ec2", LAUNCH),
+        (options.family == "ec2" and options.existing_launch_template is None, LAUNCH),
         (options.vpc == "new", NETWORK),
     )
     parts = [part for is_needed, part in is_made if is_needed]

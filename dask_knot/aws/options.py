@@ -8,24 +8,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any, get_args, get_origin, get_type_hints
 
 from dask_knot.aws import names
-from dask_knot.aws.rules import RULES, STRATEGIES, between, strategy
-from dask_knot.errors import ConfigurationError
+from dask_knot.aws.pairs import check_pairs
+from dask_knot.aws.rules import RULES
 from dask_knot.settings.checks import wrong
 from dask_knot.settings.defaults import DEFAULTS
 from dask_knot.settings.resolver import Check, is_empty, is_none, keywords, resolved, section
-
-#: What means nothing on Fargate, by the value that isn't given.
-EC2_ONLY = {
-    "instance_types": (),
-    "gpu": False,
-    "min_vcpus": 0,
-    "desired_vcpus": None,
-    "allocation_strategy": None,
-    "ami": None,
-    "key_pair": None,
-}
-#: What means nothing beside a queue that is there already.
-MADE_WITH_QUEUE = {**EC2_ONLY, "spot_percentage": None, "subnets": (), "security_groups": ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +59,29 @@ class StackOptions:
     images: int = 20
     shell: bool = False
     remote_build: bool = True
+    on_demand_vcpus: int = 0
+    existing_repository: str | None = None
+    existing_execution_role: str | None = None
+    existing_instance_profile: str | None = None
+    existing_launch_template: str | None = None
+    permissions_boundary: str | None = None
+    volume_key: str | None = None
+    volume_iops: int | None = None
+    volume_throughput: int | None = None
+    placement_group: str | None = None
+    user_data: str | None = None
+    hop_limit: int = 1
+    scale_down_delay: int | None = None
+    container_insights: str | None = None
+    capacity_minutes: int | None = None
+    file_systems: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, rule in RULES.items():
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, rule(name, value))
-        _check_vcpus(self)
-        _check_platform(self)
-        _check_existing(self)
+        check_pairs(self)
 
     @property
     def family(self) -> str:
@@ -106,7 +107,8 @@ class StackOptions:
     @property
     def all_tags(self) -> dict[str, str]:
         """The tags of every resource: the user's, `dask-knot` and the owner."""
-        owner = {names.OWNER_TAG: self.owner} if self.owner else {}
+        is_given = names.OWNER_TAG in map(str.lower, self.tags)
+        owner = {names.OWNER_TAG: self.owner} if self.owner and not is_given else {}
         return {**owner, **self.tags, names.TAG: self.name}
 
     def changed(self) -> dict[str, Any]:
@@ -141,51 +143,6 @@ def resolve_options(given: Mapping[str, Any]) -> StackOptions:
     if "name" not in found and (named := resolved({"stack": _CHECKS["name"]}, place)):
         found["name"] = named["stack"]
     return StackOptions(**found)
-
-
-def _check_vcpus(options: StackOptions) -> None:
-    between(0, options.max_vcpus)("min_vcpus", options.min_vcpus)
-    if options.desired_vcpus is not None:
-        between(options.min_vcpus, options.max_vcpus)("desired_vcpus", options.desired_vcpus)
-
-
-def _check_platform(options: StackOptions) -> None:
-    if options.allocation_strategy is not None and options.platform in STRATEGIES:
-        strategy(options.platform)("allocation_strategy", options.allocation_strategy)
-    if options.family == "fargate":
-        _refuse(options, EC2_ONLY, "belongs to instances, which Fargate hides: use platform='ec2'")
-    if options.platform == "fargate-spot" and options.architecture == "arm64":
-        raise ConfigurationError(
-            "Batch has no arm64 on Fargate Spot: use platform='fargate' or architecture='amd64'"
-        )
-    if options.spot_percentage is not None and options.platform != "spot":
-        raise wrong("spot_percentage", options.spot_percentage, "given with platform='spot' only")
-    if not options.vpc.startswith("vpc-") and (options.subnets or options.security_groups):
-        raise ConfigurationError(
-            f"subnets and security groups are in a VPC: give its id with vpc=, not {options.vpc!r}"
-        )
-    if options.family == "fargate" and options.vpc in ("default", "new") and not options.public_ip:
-        raise ConfigurationError(
-            "jobs on Fargate in public subnets need public_ip=True: else they reach neither the "
-            "image nor the bucket"
-        )
-
-
-def _check_existing(options: StackOptions) -> None:
-    if options.existing_queue is not None:
-        _refuse(
-            options, MADE_WITH_QUEUE, "can't be chosen with existing_queue: it has them already"
-        )
-    if options.existing_bucket is not None and options.bucket is not None:
-        raise ConfigurationError(
-            "bucket names the bucket to make, existing_bucket one that is there: give one of them"
-        )
-
-
-def _refuse(options: StackOptions, unset: dict[str, object], why: str) -> None:
-    for option, value in unset.items():
-        if getattr(options, option) != value:
-            raise ConfigurationError(f"{option} {why}")
 
 
 def _check_of(name: str, hint: Any) -> Check:

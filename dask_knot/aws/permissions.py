@@ -30,6 +30,8 @@ ROLES = (
     "UntagRole",
     "UpdateAssumeRolePolicy",
 )
+#: Beside those, with a permissions boundary.
+BOUNDARY = ("DeleteRolePermissionsBoundary", "PutRolePermissionsBoundary")
 PROFILES = (
     "AddRoleToInstanceProfile",
     "CreateInstanceProfile",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dask_knot.aws.session import REFUSALS, AwsSession, code_of, translate
@@ -12,7 +13,12 @@ if TYPE_CHECKING:
     from dask_knot.aws.options import StackOptions
 
 #: How AWS says that something isn't there.
-MISSING = ("404", "NoSuchBucket", "NoSuchEntity", "NotFoundException")
+MISSING = (
+    *("404", "NoSuchBucket", "NoSuchEntity", "NotFoundException", "RepositoryNotFoundException"),
+    *("InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateId.NotFoundException"),
+    *("InvalidLaunchTemplateId.VersionNotFound", "InvalidLaunchTemplateVersion.NotFound"),
+    *("InvalidLaunchTemplateId.Malformed", "InvalidPlacementGroup.Unknown"),
+)
 
 
 def check_existing(session: AwsSession, options: StackOptions) -> None:
@@ -41,10 +47,15 @@ def _checks(session: AwsSession, options: StackOptions) -> Iterator[Callable[[],
         yield lambda: _check_bucket(session, bucket)
     if (queue := options.existing_queue) is not None:
         yield lambda: _check_queue(session, queue)
-    if (role := options.existing_job_role) is not None:
-        yield lambda: _check_role(session, role)
-    if (key := options.kms_key) is not None:
-        yield lambda: _check_key(session, key)
+    for option in ("existing_job_role", "existing_execution_role"):
+        if (role := getattr(options, option)) is not None:
+            yield partial(_check_role, session, option, role)
+    for option, key in (("encryption", options.kms_key), ("volume_key", options.volume_key)):
+        if key is not None:
+            yield partial(_check_key, session, option, key)
+    for option in LOOKED_UP:
+        if (value := getattr(options, option)) is not None:
+            yield partial(_look_up, session, option, value)
 
 
 def bucket_region(s3: Any, bucket: str) -> str | None:
@@ -91,23 +102,69 @@ def _check_queue(session: AwsSession, queue: str) -> None:
         )
 
 
-def _check_role(session: AwsSession, arn: str) -> None:
+def _profile(session: AwsSession, arn: str) -> Any:
+    return session.client("iam").get_instance_profile(InstanceProfileName=arn.rpartition("/")[2])
+
+
+def _boundary(session: AwsSession, arn: str) -> Any:
+    return session.client("iam").get_policy(PolicyArn=arn)
+
+
+def _repository(session: AwsSession, name: str) -> Any:
+    return session.client("ecr").describe_repositories(repositoryNames=[name])
+
+
+def _launch_template(session: AwsSession, text: str) -> Any:
+    id, _, version = text.partition(":")
+    versions = [version or "$Default"]
+    return session.client("ec2").describe_launch_template_versions(
+        LaunchTemplateId=id, Versions=versions
+    )
+
+
+def _placement_group(session: AwsSession, name: str) -> Any:
+    return session.client("ec2").describe_placement_groups(GroupNames=[name])
+
+
+#: By option: what it is called, and the call that doesn't find it.
+LOOKED_UP: dict[str, tuple[str, Callable[[AwsSession, str], Any]]] = {
+    "existing_instance_profile": ("instance profile", _profile),
+    "existing_repository": ("repository", _repository),
+    "existing_launch_template": ("launch template", _launch_template),
+    "permissions_boundary": ("policy", _boundary),
+    "placement_group": ("placement group", _placement_group),
+}
+
+
+def _look_up(session: AwsSession, option: str, value: str) -> None:
+    what, call = LOOKED_UP[option]
+    try:
+        call(session, value)
+    except REFUSALS as error:
+        if code_of(error) not in MISSING:
+            raise
+        raise ConfigurationError(
+            f"there is no {what} {value} in {session.region}: name one that is there, or leave out "
+            f"{option}"
+        ) from error
+
+
+def _check_role(session: AwsSession, option: str, arn: str) -> None:
     try:
         session.client("iam").get_role(RoleName=arn.rpartition("/")[2])
     except REFUSALS as error:
         if code_of(error) not in MISSING:
             raise
         raise ConfigurationError(
-            f"there is no role {arn}: name one that is there, or leave out existing_job_role to "
-            "make one"
+            f"there is no role {arn}: name one that is there, or leave out {option} to make one"
         ) from error
 
 
-def _check_key(session: AwsSession, arn: str) -> None:
+def _check_key(session: AwsSession, option: str, arn: str) -> None:
     if (region := arn.split(":")[3]) != session.region:
         raise ConfigurationError(
-            f"the KMS key {arn} is in {region}, and the stack is in {session.region}: S3 takes "
-            "keys of the bucket's own region only"
+            f"the KMS key {arn} is in {region}, and the stack is in {session.region}: {option} "
+            "takes keys of the stack's own region only"
         )
     try:
         state = session.client("kms").describe_key(KeyId=arn)["KeyMetadata"]["KeyState"]
@@ -115,7 +172,7 @@ def _check_key(session: AwsSession, arn: str) -> None:
         if code_of(error) not in MISSING:
             raise
         raise ConfigurationError(
-            f"there is no KMS key {arn}: name one that is there, or leave out encryption"
+            f"there is no KMS key {arn}: name one that is there, or leave out {option}"
         ) from error
     if state != "Enabled":
         raise ConfigurationError(

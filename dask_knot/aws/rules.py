@@ -7,18 +7,29 @@ from collections.abc import Mapping
 from typing import Any
 
 from dask_knot.aws import names
-from dask_knot.errors import ConfigurationError
+from dask_knot.settings.awschecks import tags
 from dask_knot.settings.checks import wrong
 from dask_knot.settings.resolver import Check
 
 PLATFORMS = ("ec2", "spot", "fargate", "fargate-spot")
 ARCHITECTURES = ("amd64", "arm64")
-VOLUME_TYPES = ("gp3", "gp2", "io1", "io2", "st1", "sc1", "standard")
+#: Instances start from none of the others that EBS has (st1, sc1).
+VOLUME_TYPES = ("gp3", "gp2", "io1", "io2", "standard")
+#: What the whole disk may do: operations a second at the least and most, and for each GiB of it.
+IOPS = {"gp3": (3000, 80_000, 500), "io1": (100, 64_000, 50), "io2": (100, 256_000, 1000)}
+#: Each operation a second is good for so many MiB a second, and not more.
+THROUGHPUT_PER_IOPS = 0.25
+INSIGHTS = ("disabled", "enabled", "enhanced")
+#: EC2 takes so much, before it is encoded.
+USER_DATA_BYTES = 16 * 1024
+#: How what cloud-init understands begins.
+USER_DATA_STARTS = ("#!", "#cloud-config", "MIME-Version:", "Content-Type: multipart/")
 STRATEGIES = {
-    "ec2": ("BEST_FIT_PROGRESSIVE", "BEST_FIT"),
+    "ec2": ("BEST_FIT_PROGRESSIVE", "BEST_FIT_PROGRESSIVE_ORDERED", "BEST_FIT"),
     "spot": (
         "SPOT_PRICE_CAPACITY_OPTIMIZED",
         "SPOT_CAPACITY_OPTIMIZED",
+        "SPOT_CAPACITY_OPTIMIZED_PRIORITIZED",
         "BEST_FIT_PROGRESSIVE",
         "BEST_FIT",
     ),
@@ -31,7 +42,6 @@ LOG_DAYS = (
 #: The AMIs of Batch need this much (GiB).
 SMALLEST_VOLUME = 30
 MOST_TAGS = 45  # of the 50 that AWS allows, some are ours and CloudFormation's
-_TAG = re.compile(r"[\w\s+=.:/@-]+")
 
 
 def _choice(valid: tuple[Any, ...]) -> Check:
@@ -77,23 +87,37 @@ def _each_like(pattern: str, what: str) -> Check:
     return check
 
 
-def _tags(name: str, tags: Mapping[str, str]) -> Mapping[str, str]:
-    if len(tags) > MOST_TAGS:
-        raise ConfigurationError(f"{len(tags)} tags are too many: {MOST_TAGS} at most")
-    for key, value in tags.items():
-        is_key = _TAG.fullmatch(key) and len(key) <= 128 and not key.lower().startswith("aws:")
-        if not is_key or key == names.TAG:
-            raise wrong(
-                name,
-                key,
-                "keys of up to 128 letters, digits, spaces and _.:/=+-@, not beginning with 'aws:' "
-                f"and not {names.TAG!r}, which is ours",
-            )
-        if len(value) > 256 or (value and not _TAG.fullmatch(value)):
-            raise wrong(name, value, "values of up to 256 letters, digits and _.:/=+-@")
-    return tags
+def _user_data(name: str, text: str) -> str:
+    """Take what cloud-init understands; a script is wrapped as Batch wants it by the template."""
+    if not text.startswith(USER_DATA_STARTS):
+        raise wrong(
+            name,
+            text[:40],
+            "the text of a script (#!/bin/bash…), of #cloud-config, or of MIME parts",
+        )
+    if len(text.encode()) > USER_DATA_BYTES:
+        raise wrong(name, text[:40], f"at most {USER_DATA_BYTES:,} bytes: let it fetch the rest")
+    return text
 
 
+def _tags(name: str, given: Mapping[str, str]) -> Mapping[str, str]:
+    return tags(name, given, MOST_TAGS)
+
+
+def _owner(name: str, owner: str) -> str:
+    """Take the value of a tag, as AWS allows it."""
+    tags(name, {names.OWNER_TAG: owner})
+    return owner
+
+
+_ROLE = _like(
+    r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+",
+    "the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME)",
+)
+_KEY = _like(
+    r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+",
+    "the ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID)",
+)
 #: By the names of `StackOptions`; an option that isn't here may be whatever its type allows.
 RULES: dict[str, Check] = {
     "name": names.check_stack,
@@ -121,14 +145,41 @@ RULES: dict[str, Check] = {
     ),
     "repository": names.check_repository,
     "existing_bucket": names.check_bucket,
-    "existing_job_role": _like(
-        r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+",
-        "the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME)",
-    ),
+    "existing_job_role": _ROLE,
     "secrets": _each_like(r"arn:aws[a-z-]*:(secretsmanager|ssm):[a-z0-9-]+:\d{12}:\S+", "secrets"),
     "tags": _tags,
+    "owner": _owner,
     "priority": between(0, 1000),
     "expiry_days": between(1, 36500),
     "log_days": _choice(LOG_DAYS),
     "images": between(1, 10000),
+    "on_demand_vcpus": between(0, 1_000_000),
+    "existing_repository": names.check_repository,
+    "existing_execution_role": _ROLE,
+    "existing_instance_profile": _like(
+        r"arn:aws[a-z-]*:iam::\d{12}:instance-profile/[\w+=,.@/-]+",
+        "the ARN of an instance profile (arn:aws:iam::ACCOUNT:instance-profile/NAME)",
+    ),
+    "existing_launch_template": _like(
+        r"lt-[0-9a-f]{8,17}(:(\d+|\$Latest|\$Default))?",
+        "the id of a launch template, with a version or without: lt-0123456789abcdef0:3",
+    ),
+    "permissions_boundary": _like(
+        r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+",
+        "the ARN of a policy (arn:aws:iam::ACCOUNT:policy/NAME)",
+    ),
+    "volume_key": _KEY,
+    "volume_iops": between(100, 256_000),
+    "volume_throughput": between(125, 2000),
+    "placement_group": _like(r"[\x21-\x7e]{1,255}", "the name of a placement group"),
+    "user_data": _user_data,
+    "hop_limit": between(1, 64),
+    "scale_down_delay": between(20, 10_080),
+    "container_insights": _choice(INSIGHTS),
+    "capacity_minutes": between(10, 1440),
+    "file_systems": _each_like(
+        r"fs-[0-9a-f]{8,40}|arn:aws[a-z-]*:(elasticfilesystem|s3files):[a-z0-9-]+:\d{12}"
+        r":file-system/fs-[0-9a-f]{8,40}",
+        "file systems (fs-0123456789abcdef0, or the ARN of one of EFS or S3 Files)",
+    ),
 }

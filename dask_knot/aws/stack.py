@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,8 +13,10 @@ from dask_knot.aws.outputs import StackOutputs, find_stack, parse_outputs, read_
 from dask_knot.aws.progress import EventReport, Follower, StackEvent
 from dask_knot.aws.session import REFUSALS, AwsSession, Pause, code_of, translate, translated
 from dask_knot.aws.surroundings import find_parameters
-from dask_knot.aws.template import make_template
+from dask_knot.aws.template import write_template
+from dask_knot.aws.template.words import tag_parameters
 from dask_knot.errors import KnotError, StackError
+from dask_knot.settings.awschecks import tag_value
 
 __all__ = ["EventReport", "StackEvent", "StackOutputs", "read_outputs", "up"]
 
@@ -48,10 +49,11 @@ def up(
         If AWS refuses or doesn't answer.
     """
     parameters = find_parameters(session, options)
+    write_template(options)  # one that is too long is told before anything is made
     client = session.client("cloudformation")
     stack = _rested(client, options.name, report, pause)
     if options.owner is None:
-        options = replace(options, owner=_owner(session, stack))
+        options = replace(options, owner=owner_of(session, stack))
     request = _request(options, parameters)
     is_new = stack is None
     id = _create(client, request) if stack is None else str(stack["StackId"])
@@ -106,9 +108,10 @@ def _rested(client: Any, name: str, report: EventReport, pause: Pause) -> Mappin
 
 def _request(options: StackOptions, parameters: Mapping[str, str]) -> dict[str, Any]:
     tags = options.all_tags
+    parameters = {**parameters, **tag_parameters(options)}
     return {
         "StackName": options.name,
-        "TemplateBody": json.dumps(make_template(options)),
+        "TemplateBody": write_template(options),
         "Parameters": [
             {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
         ],
@@ -143,7 +146,10 @@ def _refused(error: Exception) -> KnotError:
     return translate(error)
 
 
-def _owner(session: AwsSession, stack: Mapping[str, Any] | None) -> str:
-    """Name who made the stack, or makes it: a user or session, the last part of an ARN."""
+def owner_of(session: AwsSession, stack: Mapping[str, Any] | None) -> str:
+    """Name who made the stack, or makes it: a user or session, the last part of an ARN.
+
+    Sessions may have names that no tag can have: ``bob@example.com, Bob``.
+    """
     made_by = stack_tags(stack).get(names.OWNER_TAG) if stack else None
-    return made_by or session.identity()["Arn"].rpartition("/")[2].rpartition(":")[2]
+    return made_by or tag_value(session.identity()["Arn"].rpartition("/")[2].rpartition(":")[2])

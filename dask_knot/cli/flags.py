@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from dask_knot.aws.rules import ARCHITECTURES, PLATFORMS
+from dask_knot.aws.rules import ARCHITECTURES, INSIGHTS, PLATFORMS
 from dask_knot.errors import ConfigurationError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,8 +63,41 @@ UP: dict[str, tuple[Any, str]] = {
         bool,
         "Whether `dask knot image --remote` can build in the account; it costs nothing while idle.",
     ),
+    "on_demand_vcpus": (int, "Behind Spot, at most so many vCPUs at full price when it has none."),
+    "existing_repository": (str, "Use the image repository of this name instead of making one."),
+    "existing_execution_role": (
+        str,
+        "Use the role of this ARN to start jobs instead of making one.",
+    ),
+    "existing_instance_profile": (
+        str,
+        "Use the instance profile of this ARN instead of making one.",
+    ),
+    "existing_launch_template": (
+        str,
+        "Use this launch template (lt-...:VERSION) instead of making one.",
+    ),
+    "permissions_boundary": (str, "The ARN of the policy that bounds every role that is made."),
+    "volume_key": (str, "The ARN of the KMS key of the disks, instead of the account's."),
+    "volume_iops": (int, "Operations a second of an instance's disk."),
+    "volume_throughput": (int, "MiB a second of an instance's disk."),
+    "placement_group": (str, "The placement group of the instances."),
+    "user_data": ("file", "A file that instances run when they start: a script, or cloud-config."),
+    "hop_limit": (int, "2: containers reach the metadata of their instance, and so its role."),
+    "scale_down_delay": (int, "Minutes that an idle instance stays, which costs."),
+    "container_insights": (click.Choice(INSIGHTS), "CloudWatch Container Insights, which cost."),
+    "capacity_minutes": (
+        int,
+        "Cancel a job that waits so long for machines that AWS hasn't got.",
+    ),
+    "file_systems": (
+        "list",
+        "A file system of EFS (fs-...) or S3 Files (ARN) that jobs may mount.",
+    ),
 }
 
+#: Options that are lists, and are given once for each entry.
+SINGULAR = {"tags": "--tag", "secrets": "--secret", "file_systems": "--file-system"}
 #: The options of `image` by the names of `ImageSpec`.
 IMAGE: dict[str, tuple[Any, str]] = {
     "packages": (
@@ -143,20 +176,31 @@ def _option(name: str, kind: Any, text: str) -> Callable[[F], F]:
     if kind is bool:
         return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
     if kind in ("list", "pairs"):
-        singular = {"tags": "--tag", "secrets": "--secret"}.get(name, flag)
+        singular = SINGULAR.get(name, flag)
         more = " Can be given more than once." if singular != flag else " Separated by commas."
         is_many = singular != flag
         return click.option(singular, name, multiple=is_many, default=None, help=text + more)
+    kind = click.File() if kind == "file" else kind
     return click.option(flag, name, type=kind, default=None, help=text)
 
 
 def _value(name: str, value: Any) -> Any:
     kind = UP[name][0]
+    if kind == "file" and value is not None:
+        return _read(name, value)
     if kind == "list" and isinstance(value, str):
         return tuple(one.strip() for one in value.split(",") if one.strip())
     if kind == "pairs":
         return dict(_pair(one) for one in value or ())
     return value
+
+
+def _read(name: str, file: Any) -> str:
+    try:
+        return str(file.read())
+    except UnicodeDecodeError:
+        flag = f"--{name.replace('_', '-')}"
+        raise ConfigurationError(f"{flag} {file.name!r} is no text in UTF-8") from None
 
 
 def _pair(text: str) -> tuple[str, str]:

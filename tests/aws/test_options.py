@@ -121,6 +121,10 @@ def test_a_wrong_stack_of_the_configuration_is_one_only_if_it_is_used() -> None:
 
 
 VPC = "vpc-0123456789abcdef0"
+ROLE = "arn:aws:iam::123456789012:role/r"
+SECRET = "arn:aws:ssm:eu-west-1:123456789012:parameter/a"
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/abc-1"
+LAUNCH, FILES = "lt-0123456789abcdef0:3", "fs-0123456789abcdef0"
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"platform": "lambda"}, "one of 'ec2', 'spot'"),
     ({"architecture": "x86"}, "one of 'amd64'"),
@@ -154,9 +158,50 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"tags": {"aws:x": "y"}}, "not beginning with 'aws:'"),
     ({"tags": {"dask-knot": "y"}}, "which is ours"),
     ({"tags": {"": "y"}}, "keys of up to"),
-    ({"tags": {"a": "b" * 257}}, "values of up to"),
-    ({"tags": {"a": "<b>"}}, "values of up to"),
-    ({"tags": {f"t{n}": "" for n in range(46)}}, "46 tags are too many"),
+    ({"tags": {"Dask-Knot": "y"}}, "which is ours"),
+    ({"tags": {"a": "b" * 257}}, "value of 'a' of up to"),
+    ({"tags": {"a": "<b>"}}, "value of 'a' of up to"),
+    ({"tags": {"a": "b, c"}}, "value of 'a' of up to"),
+    ({"tags": {"a": "b\nc"}}, "value of 'a' of up to"),
+    ({"tags": {"a": "aws:b"}}, "not beginning with 'aws:'"),
+    ({"tags": {"a,b": "c"}}, "keys of up to"),
+    ({"tags": {"Team": "a", "team": "b"}}, "'Team' and 'team' are one tag to AWS"),
+    ({"tags": {f"t{n}": "" for n in range(46)}}, "at most 45 tags"),
+    ({"owner": "Bob, Alice"}, "^owner='Bob, Alice' is wrong"),
+    ({"volume_type": "st1"}, "one of 'gp3'"),
+    ({"on_demand_vcpus": 8}, "platform='spot' or 'fargate-spot' only"),
+    ({"on_demand_vcpus": -8, "platform": "spot"}, "from 0"),
+    ({"permissions_boundary": "edge"}, "the ARN of a policy"),
+    ({"existing_execution_role": "admin"}, "ARN of a role"),
+    ({"existing_execution_role": ROLE, "secrets": (SECRET,)}, "read them by itself"),
+    ({"existing_instance_profile": ROLE}, "ARN of an instance profile"),
+    ({"existing_repository": "Images"}, "lower case letters"),
+    ({"existing_repository": "a/b", "repository": "c/d"}, "repository can't be chosen with"),
+    ({"existing_repository": "a/b", "images": 5}, "images can't be chosen with"),
+    ({"existing_launch_template": "mine"}, "the id of a launch template"),
+    ({"existing_launch_template": LAUNCH, "user_data": "#!x"}, "user_data can't be chosen with"),
+    ({"existing_launch_template": LAUNCH, "volume_size": 99}, "volume_size can't be chosen with"),
+    ({"existing_launch_template": LAUNCH, "platform": "fargate"}, "belongs to instances"),
+    ({"volume_key": "alias/mine"}, "ARN of a KMS key"),
+    ({"volume_key": KEY, "platform": "fargate"}, "volume_key belongs to instances"),
+    ({"volume_iops": -1}, "from 100"),
+    ({"volume_iops": 2000}, "from 3000 to 25000"),
+    ({"volume_iops": 4000, "volume_type": "gp2"}, "gp3, io1, io2 only"),
+    ({"volume_type": "io2"}, "needs its speed: give volume_iops"),
+    ({"volume_throughput": 1000}, "from 125 to 750"),
+    ({"volume_throughput": 250, "volume_type": "gp2"}, "gp3 only"),
+    ({"placement_group": ""}, "the name of a placement group"),
+    ({"placement_group": "g", "platform": "fargate"}, "belongs to instances"),
+    ({"user_data": "mount.sh"}, "the text of a script"),
+    ({"user_data": "#!" + "x" * 16384}, "at most 16,384 bytes"),
+    ({"hop_limit": 0}, "from 1 to 64"),
+    ({"scale_down_delay": 5}, "from 20 to 10080"),
+    ({"container_insights": "yes"}, "one of 'disabled', 'enabled', 'enhanced'"),
+    ({"capacity_minutes": 1}, "from 10 to 1440"),
+    ({"existing_queue": "q", "capacity_minutes": 20}, "with existing_queue"),
+    ({"existing_queue": "q", "on_demand_vcpus": 2, "platform": "spot"}, "with existing_queue"),
+    ({"file_systems": ("efs",)}, "file systems .* as AWS writes them"),
+    ({"file_systems": (FILES,), "existing_job_role": ROLE}, "mount them by itself"),
 ]
 
 
@@ -171,7 +216,9 @@ def test_what_is_wrong_is_refused_before_anything_is_made(
 def test_what_goes_together_is_taken() -> None:
     StackOptions(platform="spot", spot_percentage=60, gpu=True, tags={"Cost center": "a/b+c=d"})
     StackOptions(vpc=VPC, subnets=("subnet-12345678",), platform="fargate", public_ip=False)
-    StackOptions(encryption="arn:aws:kms:eu-west-1:123456789012:key/abc-1")
+    StackOptions(encryption=KEY, volume_key=KEY, volume_type="io2", volume_iops=50_000)
+    StackOptions(volume_iops=16_000, volume_throughput=1000, tags={"größe": "a", "空": "東 京"})
+    StackOptions(platform="fargate-spot", on_demand_vcpus=8, container_insights="enabled")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import StackOutputs, parse_outputs, read_outputs
 from dask_knot.aws.progress import StackEvent
 from dask_knot.aws.session import AwsSession
-from dask_knot.aws.stack import up
+from dask_knot.aws.stack import owner_of, up
 from dask_knot.errors import AccessError, ConfigurationError, StackError
 from tests.aws.account import account, make_queue, sign_in, unheard
 from tests.aws.formation import ID, FakeFormation, FakeSession, Step, described, refusal
@@ -74,6 +74,41 @@ def test_a_second_time_changes_nothing(session: AwsSession) -> None:
     second = up(session, StackOptions(), unheard)
     assert replace(second, status=first.status) == first
     assert len(session.client("s3").list_buckets()["Buckets"]) == 1
+
+
+class Named:
+    """Credentials of a session with a name that somebody chose, or a directory."""
+
+    def __init__(self, name: str) -> None:
+        self._arn = f"arn:aws:sts::123456789012:assumed-role/Team/{name}"
+
+    def identity(self) -> dict[str, str]:
+        return {"Arn": self._arn}
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("bob@example.com", "bob@example.com"),
+        ("bob@example.com, Bob", "bob@example.com Bob"),
+        ("Bob,Alice", "Bob Alice"),
+        ("AROAEXAMPLE:bob", "bob"),
+        ("aws:bob", "bob"),
+        (",", ""),
+        ("b" * 300, "b" * 256),
+    ],
+)
+def test_a_session_of_any_name_makes_a_tag_that_aws_takes(name: str, owner: str) -> None:
+    found = owner_of(Named(name), None)  # type: ignore[arg-type]
+    assert found == owner
+    assert StackOptions(owner=owner).all_tags.get("owner", "") == owner
+
+
+def test_an_owner_of_the_users_own_words_is_the_only_one() -> None:
+    assert StackOptions(owner="moto", tags={"Owner": "ada"}).all_tags == {
+        "Owner": "ada",
+        "dask-knot": "dask-knot",
+    }
 
 
 def test_the_owner_is_who_makes_it(session: AwsSession) -> None:

@@ -14,9 +14,9 @@ from dask_knot.aws.options import StackOptions
 from dask_knot.aws.rules import ARCHITECTURES, PLATFORMS
 from dask_knot.aws.template import make_template
 from dask_knot.errors import ConfigurationError
+from tests.aws.templates import ALL, KEY, SHARED, properties
 
 VPC = "vpc-0123456789abcdef0"
-KEY = "arn:aws:kms:eu-west-1:123456789012:key/0123"
 
 
 def combinations() -> Iterator[StackOptions]:
@@ -55,7 +55,9 @@ FURTHER = [
     StackOptions(
         platform="fargate", vpc=VPC, subnets=("subnet-12345678",), public_ip=False, repository="a/b"
     ),
+    StackOptions(platform="fargate-spot", on_demand_vcpus=8, container_insights="enabled"),
 ]
+FURTHER += [ALL, SHARED]
 
 
 def label(options: StackOptions) -> str:
@@ -81,11 +83,6 @@ def test_cfn_lint_would_find_something() -> None:
     template = make_template(StackOptions())
     template["Resources"]["Bucket"]["Properties"]["Colour"] = "red"
     assert "Colour" in str(errors(template))
-
-
-def properties(options: StackOptions, resource: str) -> dict[str, Any]:
-    found: dict[str, Any] = make_template(options)["Resources"][resource]["Properties"]
-    return found
 
 
 @pytest.mark.parametrize("options", COMBINATIONS, ids=label)

@@ -13,6 +13,13 @@ from functools import cache
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 REGION = "us-east-1"
+#: What only a property needs that not all of our resources have: by a word of their template.
+ONLY_WITH = {
+    "ManagedPolicyArns": frozenset({"iam:AttachRolePolicy", "iam:DetachRolePolicy"}),
+    "PermissionsBoundary": frozenset(
+        {"iam:PutRolePermissionsBoundary", "iam:DeleteRolePermissionsBoundary"}
+    ),
+}
 HANDLERS = ("create", "read", "update", "delete")
 
 #: Permissions by pattern, all in lower case, that handlers list and our resources don't need.
@@ -44,7 +51,7 @@ NOT_OURS = {
     r"ec2:createvpcencryptioncontrol|ec2:modifyvpctenancy": "properties never set",
     r"ec2:(attach|detach)vpngateway|ec2:describevpngateways": "the gateway is to the internet",
     r"ec2:replaceroute|ec2:replaceroutetableassociation": "routes never change",
-    r"iam:updaterole(description)?|iam:(put|delete)rolepermissionsboundary": "properties never set",
+    r"iam:updaterole(description)?": "properties never set",
 }
 
 
@@ -76,3 +83,8 @@ def permissions(kind: str) -> frozenset[str]:
 def is_ours(action: str) -> bool:
     """Tell whether our resources need a permission that handlers list."""
     return not any(re.fullmatch(pattern, action.lower()) for pattern in NOT_OURS)
+
+
+def without_property(template: str) -> frozenset[str]:
+    """Give the permissions that a template, or a part of one, has no property for."""
+    return frozenset().union(*(some for word, some in ONLY_WITH.items() if word not in template))

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.template.builds import builds
 from dask_knot.aws.template.compute import compute
 from dask_knot.aws.template.network import network
-from dask_knot.aws.template.roles import job_role, roles
-from dask_knot.aws.template.storage import storage
-from dask_knot.aws.template.words import Resource, attribute, ref
+from dask_knot.aws.template.roles import execution_role, job_role, roles
+from dask_knot.aws.template.storage import repository_uri, storage
+from dask_knot.aws.template.words import Resource, ref, tag_parameters
+from dask_knot.errors import ConfigurationError
 
-__all__ = ["make_template"]
+__all__ = ["make_template", "write_template"]
+
+#: CloudFormation takes a template of so many bytes in a request.
+MOST_BYTES = 51_200
 
 
 def make_template(options: StackOptions) -> dict[str, Any]:
     """Make the template of everything that `dask knot up` makes.
 
     What only AWS knows is a parameter of the template: ``Vpc`` and ``Subnets`` where the stack
-    makes no VPC, and ``ServiceRole``, the account's service-linked role of Batch.
+    makes no VPC, and ``ServiceRole``, the account's service-linked role of Batch. Values of tags
+    are parameters, too (`words.tag_parameters`).
 
     Parameters
     ----------
@@ -46,13 +52,31 @@ def make_template(options: StackOptions) -> dict[str, Any]:
     return template
 
 
+def write_template(options: StackOptions) -> str:
+    """Write the template as CloudFormation gets it: short, since what is longer it doesn't take.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is too long, which only user data and tags that are both long make it.
+    """
+    # Letters of other languages as they are: escaped they take three times as many bytes.
+    text = json.dumps(make_template(options), separators=(",", ":"), ensure_ascii=False)
+    if (size := len(text.encode())) > MOST_BYTES:
+        raise ConfigurationError(
+            f"these options make a template of {size:,} bytes, and CloudFormation takes "
+            f"{MOST_BYTES:,}: give fewer or shorter tags, or shorter user data"
+        )
+    return text
+
+
 def _parameters(options: StackOptions) -> dict[str, Any]:
     parameters = {"ServiceRole": {"Type": "String"}}
     if options.vpc != "new":
         parameters["Subnets"] = {"Type": "List<AWS::EC2::Subnet::Id>"}
         if not options.security_groups:
             parameters["Vpc"] = {"Type": "AWS::EC2::VPC::Id"}
-    return parameters
+    return {**parameters, **{name: {"Type": "String"} for name in tag_parameters(options)}}
 
 
 def _outputs(options: StackOptions) -> dict[str, Resource]:
@@ -61,11 +85,11 @@ def _outputs(options: StackOptions) -> dict[str, Resource]:
     values = {
         "Bucket": options.existing_bucket or ref("Bucket"),
         "Prefix": options.prefix,
-        "Repository": attribute("Repository", "RepositoryUri"),
+        "Repository": repository_uri(options),
         "Queue": ref("Queue") if is_made else options.existing_queue,
         "ComputeEnvironment": ref("ComputeEnvironment") if is_made else None,
         "JobRole": job_role(options),
-        "ExecutionRole": attribute("ExecutionRole", "Arn"),
+        "ExecutionRole": execution_role(options),
         "LogGroup": ref("LogGroup"),
         "Platform": options.platform,
         "Architecture": options.architecture,

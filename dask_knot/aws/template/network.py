@@ -83,7 +83,7 @@ def _new_vpc(options: StackOptions) -> dict[str, Resource]:
     return resources
 
 
-def _subnet(zone: int, addresses: str, tags: list[dict[str, str]]) -> Resource:
+def _subnet(zone: int, addresses: str, tags: list[dict[str, object]]) -> Resource:
     return _resource(
         "EC2::Subnet",
         VpcId=ref("Vpc"),

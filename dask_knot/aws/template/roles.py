@@ -29,6 +29,7 @@ SHELL_CHANNELS = (
     "OpenDataChannel",
 )
 PULL = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
+EFS = "elasticfilesystem"
 SPOT_FLEET_POLICY = "service-role/AmazonEC2SpotFleetTaggingRole"
 
 
@@ -39,18 +40,26 @@ def needs_spot_fleet_role(options: StackOptions) -> bool:
 
 def roles(options: StackOptions) -> dict[str, Resource]:
     """Make the roles, as far as the platform needs them and they aren't there already."""
-    resources = {"ExecutionRole": _execution_role(options)}
+    resources = {}
+    if options.existing_execution_role is None:
+        resources["ExecutionRole"] = _execution_role(options)
     if options.existing_job_role is None:
         resources["JobRole"] = _job_role(options)
     if options.family == "ec2" and options.existing_queue is None:
+        resources |= _instance_roles(options)
+    return resources
+
+
+def _instance_roles(options: StackOptions) -> dict[str, Resource]:
+    resources = {}
+    if options.existing_instance_profile is None:
         resources["InstanceRole"] = _managed_role(options, "ec2", INSTANCE_POLICY)
         resources["InstanceProfile"] = {
             "Type": "AWS::IAM::InstanceProfile",
             "Properties": {"Roles": [ref("InstanceRole")]},
         }
-        if needs_spot_fleet_role(options):
-            fleet = _managed_role(options, "spotfleet", SPOT_FLEET_POLICY)
-            resources["SpotFleetRole"] = fleet
+    if needs_spot_fleet_role(options):
+        resources["SpotFleetRole"] = _managed_role(options, "spotfleet", SPOT_FLEET_POLICY)
     return resources
 
 
@@ -63,7 +72,22 @@ def _job_role(options: StackOptions) -> Resource:
     if options.shell:
         # They know no narrower resource: each opens the channel of its own task.
         statements.append(allow([f"ssmmessages:{action}" for action in SHELL_CHANNELS], "*"))
+    statements += [allow(*one) for one in _file_systems(options)]
     return role(options, "ecs-tasks", statements)
+
+
+def _file_systems(options: StackOptions) -> list[tuple[list[str], object]]:
+    """Let jobs mount file systems, and write them; not as root, which an access point decides."""
+    services: dict[str, list[object]] = {}
+    for one in options.file_systems:
+        service = one.split(":")[2] if one.startswith("arn:") else EFS
+        place = f"{EFS}:${{AWS::Region}}:${{AWS::AccountId}}"
+        here = sub(f"arn:${{AWS::Partition}}:{place}:file-system/{one}")
+        services.setdefault(service, []).append(one if one.startswith("arn:") else here)
+    return [
+        ([f"{service}:ClientMount", f"{service}:ClientWrite"], systems)
+        for service, systems in services.items()
+    ]
 
 
 def list_statement(options: StackOptions) -> Statement:
@@ -124,6 +148,8 @@ def role(options: StackOptions, service: str, statements: Sequence[Statement]) -
         "AssumeRolePolicyDocument": document([trust]),
         "Tags": tag_list(options),
     }
+    if options.permissions_boundary is not None:
+        properties["PermissionsBoundary"] = options.permissions_boundary
     if statements:
         properties["Policies"] = [{"PolicyName": "use", "PolicyDocument": document(statements)}]
     return {"Type": "AWS::IAM::Role", "Properties": properties}
@@ -132,3 +158,8 @@ def role(options: StackOptions, service: str, statements: Sequence[Statement]) -
 def job_role(options: StackOptions) -> object:
     """Refer to the role of jobs, made or there already."""
     return options.existing_job_role or attribute("JobRole", "Arn")
+
+
+def execution_role(options: StackOptions) -> object:
+    """Refer to the role of what starts jobs, made or there already."""
+    return options.existing_execution_role or attribute("ExecutionRole", "Arn")

@@ -12,7 +12,9 @@ from dask_knot.aws.template.words import Resource, attribute, document, ref, sub
 
 def storage(options: StackOptions) -> dict[str, Resource]:
     """Make what keeps data, images and logs."""
-    resources = {"Repository": _repository(options), "LogGroup": _log_group(options)}
+    resources = {"LogGroup": _log_group(options)}
+    if options.existing_repository is None:
+        resources["Repository"] = _repository(options)
     if options.existing_bucket is None:
         resources |= {"Bucket": _bucket(options), "BucketPolicy": _tls_only()}
     return resources
@@ -109,3 +111,11 @@ def _log_group(options: StackOptions) -> Resource:
             "Tags": tag_list(options),
         },
     }
+
+
+def repository_uri(options: StackOptions) -> Resource:
+    """Refer to the repository, made or there already."""
+    if options.existing_repository is None:
+        return attribute("Repository", "RepositoryUri")
+    registry = "${AWS::AccountId}.dkr.ecr.${AWS::Region}.${AWS::URLSuffix}"
+    return sub(f"{registry}/{options.existing_repository}")

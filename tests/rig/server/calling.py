@@ -21,7 +21,6 @@ from moto.iam.access_control import IAMRequest
 
 PATH = "/rig/stick/"
 #: Permissions that a part of a template needs, or that a kind needs only for this part.
-MANAGED = "ManagedPolicyArns", {"iam:AttachRolePolicy", "iam:DetachRolePolicy"}
 ZONES = "Fn::GetAZs", {f"ec2:Describe{name}" for name in ("AccountAttributes", "AvailabilityZones")}
 
 Resource = Mapping[str, Any]
@@ -117,11 +116,11 @@ def _first(
 
 
 def _needed(resource: Resource, handlers: tuple[str, ...]) -> list[str]:
-    from tests.rig.handlers import calls, is_ours  # what it reads takes a second
+    from tests.rig.handlers import calls, is_ours, without_property  # what it reads takes a second
 
     text = json.dumps(resource)
     needed = {one for one in calls(resource["Type"], handlers) if is_ours(one)}
-    needed -= MANAGED[1] if MANAGED[0] not in text else set()
+    needed -= without_property(text)
     return sorted(needed | (ZONES[1] if ZONES[0] in text else set()))
 
 
