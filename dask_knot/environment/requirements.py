@@ -1,24 +1,27 @@
-"""The packages of an image, in the versions that are installed here."""
+"""The packages of an image: copied from here, and solved only where the user wants others."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from dask_knot.environment import distributions
+from dask_knot.environment import conda, distributions
+from dask_knot.environment.closure import closure
 from dask_knot.environment.imports import find_imports
-from dask_knot.environment.layers import ImageLayer, constraints, layers
-from dask_knot.environment.problems import Report
+from dask_knot.environment.indexes import find_sources
+from dask_knot.environment.layers import layers
+from dask_knot.environment.problems import Problems, Report
+from dask_knot.environment.target import Target, this_platform
+from dask_knot.environment.transfer import Transfer
 from dask_knot.environment.wheel import Wheel, make_wheel
-from dask_knot.errors import ImageError
+from dask_knot.environment.wishes import OWN, Wishes
 
-OWN = "dask_knot"
 #: What the program in a job imports.
 NEEDED = ("dask", "distributed", "cloudpickle", "msgpack", "obstore", "psutil", "PyYAML")
 #: What is compared with the client as well, if it is installed here.
@@ -32,28 +35,38 @@ class Requirements:
     Attributes
     ----------
     lines : dict of str to str
-        One requirement for each package, by its name (or by itself, where it has none).
-    constraints : tuple of str
-        The versions of what those need.
-    layers : tuple of ImageLayer
-        What is installed before the others.
+        All that is copied from an index or a URL: one exact requirement for each package.
+    layers : tuple of tuple of str
+        The same, cut into the steps in which it is installed, with nothing solved.
     wheels : tuple of Wheel
-        Packages that no index has, dask_knot first.
+        Packages as their files are here, dask_knot first: installed after those.
+    own : dict of str to str
+        What the user wants in versions of his own, by its name (or by itself, where it has none):
+        solved by pip, last.
+    constraints : tuple of str
+        The versions that pip must keep to meanwhile.
+    options : tuple of str
+        Lines of files that say where packages are.
+    conda : tuple of str
+        What conda makes its environment from; none without conda.
     """
 
     lines: dict[str, str] = field(default_factory=dict)
-    constraints: tuple[str, ...] = ()
-    layers: tuple[ImageLayer, ...] = ()
+    layers: tuple[tuple[str, ...], ...] = ()
     wheels: tuple[Wheel, ...] = ()
+    own: dict[str, str] = field(default_factory=dict)
+    constraints: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    conda: tuple[str, ...] = ()
 
     @property
     def needs_git(self) -> bool:
         """Tell whether pip must fetch something with git."""
-        return any("git+" in line for line in self.lines.values())
+        return any("git+" in line for line in (*self.own.values(), *self.lines.values()))
 
 
 def resolve_requirements(
-    packages: Iterable[str], source: Path | None, report: Report
+    packages: Iterable[str], source: Path | None, report: Report, target: Target | None = None
 ) -> Requirements:
     """Find out what pip should be told.
 
@@ -65,80 +78,91 @@ def resolve_requirements(
         What ``auto`` reads; None: the running script.
     report : callable
         Told what was found, and what jobs won't have.
+    target : Target, optional
+        What the image is for; None: for this machine.
 
     Raises
     ------
-    ImageError
-        If a requirement is wrong, or can't be had in an image.
+    PackagesError
+        If packages can't be had in an image: all of them are named, each with its cure.
     """
-    found = Requirements()
-    local: dict[str, None] = {}
+    target, problems = target or Target(this_platform()), Problems()
+    wishes = Wishes(target, problems, report)
     for name in (*NEEDED, *(name for name in IF_INSTALLED if distributions.find(name))):
-        _add_installed(found, local, name)
+        wishes.take(name)
     for item in packages:
         for text in _expand(item, source, report):
-            _add(found, local, text)
-    found.constraints = tuple(sorted(constraints(found.lines, found.lines)))
-    found.layers = layers(
-        found.lines, {canonicalize_name(name) for name in (*NEEDED, *IF_INSTALLED)}
-    )
-    found.wheels = tuple(make_wheel(name) for name in (OWN, *local))
+            wishes.add(text)
+    found = _copy(wishes, Transfer(target, problems, report, _labels(wishes.options)))
+    found.conda = _condas_list(target, problems)
+    problems.raise_if_any()
     return found
 
 
-def _add_installed(found: Requirements, local: dict[str, None], name: str) -> None:
-    """Take a package as it is here: its version, its commit, or a wheel of it."""
-    package = distributions.find(name)
-    name = canonicalize_name(name)
-    if package is None:
-        found.lines.setdefault(name, name)
-    elif not distributions.is_local(package):
-        found.lines[name] = distributions.pin(package)
-    elif name != canonicalize_name(OWN) and name not in local:
-        local[name] = None
-        for need in distributions.needed_by([name]):
-            if need != name and need not in found.lines:
-                _add_installed(found, local, need)
+def _copy(wishes: Wishes, transfer: Transfer) -> Requirements:
+    """Follow what is taken to all that it needs, and find the way of each package."""
+    all_needed = closure(wishes.taken, wishes.target, wishes.own)
+    for name, package in sorted(all_needed.here.items()):
+        if name != OWN:
+            transfer.add(package)
+    transfer.tell_of_conda(all_needed.here.values())
+    for name, need in all_needed.missing.items():
+        need.marker = None
+        wishes.own.setdefault(name, str(need))
+    lines = transfer.lines
+    first = dict.fromkeys((*NEEDED, *IF_INSTALLED), ())
+    base = closure(first, wishes.target, wishes.own).here
+    own = distributions.find(OWN)
+    if own is None:
+        cure = "Install it (`pip install -e .` in its working copy)"
+        wishes.problems.add("dask_knot is imported, but not installed here", cure)
+    wheels = [own, *transfer.wheels.values()]
+    exact = [line for line in lines.values() if " @ " not in line]
+    return Requirements(
+        lines=lines,
+        layers=layers(lines, base),
+        wheels=tuple(make_wheel(one, wishes.target) for one in wheels if one),
+        own=wishes.own,
+        constraints=tuple(sorted({*exact, *_others(wishes, lines)})) if wishes.own else (),
+        options=tuple(dict.fromkeys(wishes.options)),
+    )
 
 
-def _add(found: Requirements, local: dict[str, None], text: str) -> None:
-    """Take what a user wrote; without a version, the one that is here."""
-    if re.match(r"[\w+]+://|(git|hg|svn|bzr)\+", text):
-        found.lines[text] = text
-        return
-    try:
-        need = Requirement(text)
-    except InvalidRequirement as error:
-        raise ImageError(
-            f"{text!r} is no package: write a requirement such as 'pandas' or 'scipy>=1.14', a "
-            "reference such as 'git+https://github.com/owner/name@v1', or a file of them"
-        ) from error
-    name = canonicalize_name(need.name)
-    if name == canonicalize_name(OWN):
-        return  # as it is here
-    if need.specifier or need.url or need.extras or distributions.find(name) is None:
-        found.lines[name] = _with_extras(need)
-        local.pop(name, None)
-    else:
-        _add_installed(found, local, name)
+def _others(wishes: Wishes, lines: dict[str, str]) -> Iterator[str]:
+    """Give the constraints of files, but for packages that are as they are here."""
+    for line in wishes.constraints:
+        name = re.match(r"[\w.-]+", line)
+        if name and canonicalize_name(name[0]) not in lines:
+            yield line
 
 
-def _with_extras(need: Requirement) -> str:
-    """Give a requirement as it was written; one with extras only, in the version that is here."""
-    package = distributions.find(need.name)
-    if need.specifier or need.url or need.marker or package is None:
-        return str(need)
-    pinned = distributions.pin(package)
-    extras = f"[{','.join(sorted(need.extras))}]"
-    return re.sub(r"^[\w.-]+", lambda match: match[0] + extras, pinned)
+def _labels(options: Iterable[str]) -> set[str]:
+    """Name the local parts of versions that indexes here say they have: PyTorch's end with it."""
+    places = find_sources(options, (), os.environ, Path.home()).urls
+    found = (re.search(r"/whl/(?:\w+/)?([\w.]+)/?$", place) for place in places)
+    return {match[1] for match in found if match}
+
+
+def _condas_list(target: Target, problems: Problems) -> tuple[str, ...]:
+    if target.conda in ("", "true"):
+        prefix = conda.find_prefix()
+        if not target.conda:
+            return ()
+        if prefix is None:
+            problems.add(
+                "conda's packages are asked for, and no conda environment runs here",
+                "Activate it, or name a file: `--conda environment.yml`",
+            )
+            return ()
+        return conda.explicit_list(conda.read_records(prefix).values(), target, problems)
+    lines = Path(target.conda).read_text("utf-8").splitlines()
+    return tuple(conda.without_credentials(line) if "://" in line else line for line in lines)
 
 
 def _expand(item: str, source: Path | None, report: Report) -> Iterator[str]:
-    """Turn ``auto`` and names of files into requirements."""
+    """Turn ``auto`` into requirements."""
     if item == "auto":
         yield from _imported(source or running_script(), report)
-    elif item.endswith((".txt", ".in")):
-        yield from read_file(Path(item))
     else:
         yield item
 
@@ -170,29 +194,3 @@ def _imported(source: Path | None, report: Report) -> Iterator[str]:
         yield from sorted(packages.get(name, ()))
         if name not in packages:
             report(f"{source.name} imports {name}, which is not installed here: it is left out")
-
-
-def read_file(path: Path) -> Iterator[str]:
-    """Read a file of requirements, and those that it names.
-
-    Raises
-    ------
-    ImageError
-        If there is no such file, or a line asks for what an image can't have.
-    """
-    try:
-        text = path.read_text(encoding="utf-8").replace("\\\n", " ")
-    except OSError as error:
-        raise ImageError(f"the requirements {path} can't be read: {error.strerror}") from error
-    for line in text.splitlines():
-        entry = re.sub(r"(^|\s)#.*$", "", line).strip()
-        option = re.match(r"(-r|--requirement)[ =]*(\S+)", entry)
-        if option:
-            yield from read_file(path.parent / option[2])
-        elif entry.startswith(("-", ".", "/")):
-            raise ImageError(
-                f"{path} has the line {entry!r}, which can't be followed in an image: name the "
-                "package instead (what is installed here from a folder goes in as a wheel)"
-            )
-        elif entry:
-            yield re.sub(r"\s+--hash[= ]\S+", "", entry)

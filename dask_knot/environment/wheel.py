@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.util
 import io
+import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
-from pathlib import Path
+from importlib.metadata import Distribution
 
-from dask_knot.errors import ImageError
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
-COMPILED = (".so", ".pyd", ".dylib", ".dll")
-WHEEL = "Wheel-Version: 1.0\nGenerator: dask_knot\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+from dask_knot.environment.contents import COMPILED, SCRIPTS, contents, metadata
+from dask_knot.environment.target import Target
+
+PURE = "py3-none-any"
+#: A script that starts with this gets the path of the Python that it is installed for.
+SHEBANG = re.compile(rb"^#!.*python.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,96 +38,83 @@ class Wheel:
     content: bytes
 
 
-def make_wheel(name: str) -> Wheel:
-    """Make a wheel of an installed package.
-
-    Parameters
-    ----------
-    name : str
-        The distribution's name.
-
-    Raises
-    ------
-    ImageError
-        If it isn't installed, or has compiled parts, which would not run elsewhere.
-    """
+def why_no_wheel(package: Distribution, target: Target) -> str:
+    """Say why no wheel can be made of an installed package; "" if one can."""
+    found = contents(package)
+    if not found:
+        return "its files were not found"
+    compiled = next((name for name in sorted(found) if name.endswith(COMPILED)), None)
+    if compiled and not target.is_here:
+        return f"it has compiled parts ({compiled}), and the image is for {target.platform}"
     try:
-        found = distribution(name)
-    except PackageNotFoundError as error:
-        raise ImageError(f"{name} is not installed here, so no wheel can be made of it") from error
-    files = dict(_sources(found))
-    compiled = next((file for file in files if file.endswith(COMPILED)), None)
-    if compiled or not files:
-        why = f"it has compiled parts ({compiled})" if compiled else "its files were not found"
-        raise ImageError(
-            f"no wheel can be made of {name} as it is installed here: {why}. Name it in the "
-            "packages as a version or as `git+https://...`, or use an own Dockerfile"
-        )
-    return pack(name, found.version, files | dict(_metadata(found)))
+        Version(package.version)
+    except InvalidVersion:
+        return f"its version, {package.version!r}, is none that pip takes"
+    return ""
 
 
-def pack(name: str, version: str, files: Mapping[str, bytes]) -> Wheel:
-    """Pack files as a wheel: pure; ``dist-info/...`` is put into the folder that wheels have."""
-    stem = f"{_normal(name)}-{version.replace('-', '_')}"
+def make_wheel(package: Distribution, target: Target) -> Wheel:
+    """Make a wheel of an installed package: `why_no_wheel` has nothing against it.
+
+    Compiled parts are taken as they are: the wheel then has the tag of the one that was installed,
+    and other platforms refuse it.
+    """
+    found = {path: file.read_bytes() for path, file in contents(package).items()}
+    told = package.read_text("WHEEL") or ""
+    tags = re.findall(r"^Tag:\s*(\S+)", told, re.MULTILINE)
+    if any(path.endswith(COMPILED) for path in found):
+        tags = [tag for tag in tags if not tag.endswith("-any")] or [target.tag]
+    else:
+        tags = [PURE]
+    for path in [path for path in found if path.startswith(SCRIPTS)]:
+        found[path] = SHEBANG.sub(b"#!python", found[path], count=1)
+    info = {f"dist-info/{name}": data for name, data in metadata(package).items()}
+    name = canonicalize_name(package.metadata["Name"]).replace("-", "_")
+    return pack(name, package.version, found | info, tuple(tags))
+
+
+def pack(
+    name: str, version: str, files: Mapping[str, bytes], tags: tuple[str, ...] = (PURE,)
+) -> Wheel:
+    """Pack files as a wheel: pure.
+
+    ``dist-info/...`` and ``.data/...`` are put into the folders that wheels have for them.
+    """
+    stem = f"{re.sub(r'[-.]+', '_', name)}-{str(Version(version)).replace('-', '_')}"
     info = f"{stem}.dist-info"
-    contents = {
-        f"{info}/{path.removeprefix('dist-info/')}" if path.startswith("dist-info/") else path: data
-        for path, data in files.items()
-    }
-    contents[f"{info}/WHEEL"] = WHEEL.encode()
-    record = [f"{path},{_digest(data)},{len(data)}" for path, data in sorted(contents.items())]
+    contents = {_place(path, stem): data for path, data in files.items()}
+    is_pure = "true" if tags == (PURE,) else "false"
+    lines = ["Wheel-Version: 1.0", "Generator: dask_knot", f"Root-Is-Purelib: {is_pure}"]
+    contents[f"{info}/WHEEL"] = "\n".join([*lines, *(f"Tag: {tag}" for tag in tags), ""]).encode()
+    record = [
+        f"{_quoted(path)},{_digest(data)},{len(data)}" for path, data in sorted(contents.items())
+    ]
     contents[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,", ""]).encode()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, data in sorted(contents.items()):
             # A fixed time: the image's tag is a hash of these bytes.
             entry = zipfile.ZipInfo(path, (2020, 1, 1, 0, 0, 0))
-            entry.external_attr = 0o644 << 16
+            entry.external_attr = (0o755 if "/scripts/" in path else 0o644) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, data)
-    return Wheel(f"{stem}-py3-none-any.whl", buffer.getvalue())
+    return Wheel(f"{stem}-{_joined(tags)}.whl", buffer.getvalue())
 
 
-def _sources(found: Distribution) -> Iterator[tuple[str, bytes]]:
-    """Give the modules of a package: where Python finds them, which may be a working copy."""
-    for name in _modules(found):
-        spec = importlib.util.find_spec(name)
-        if spec is None:
-            continue
-        for place in spec.submodule_search_locations or ():
-            for file in sorted(Path(place).rglob("*")):
-                if file.is_file() and "__pycache__" not in file.parts:
-                    yield f"{name}/{file.relative_to(place).as_posix()}", file.read_bytes()
-        if spec.submodule_search_locations is None and spec.origin:
-            yield Path(spec.origin).name, Path(spec.origin).read_bytes()
+def _place(path: str, stem: str) -> str:
+    if path.startswith("dist-info/"):
+        return f"{stem}.{path}"
+    return f"{stem}{path}" if path.startswith(".data/") else path
 
 
-def _modules(found: Distribution) -> list[str]:
-    """Name the top modules of a package."""
-    declared = (found.read_text("top_level.txt") or "").split()
-    if declared:
-        return declared
-    tops = {
-        file.parts[0].removesuffix(".py")
-        for file in found.files or ()
-        if file.suffix == ".py" and ".." not in file.parts
-    }
-    # Of an editable install, only the finder is there.
-    real = sorted(top for top in tops if top.isidentifier() and not top.startswith("__editable__"))
-    return real or [_normal(found.metadata["Name"])]
+def _quoted(path: str) -> str:
+    return f'"{path}"' if "," in path else path
 
 
-def _metadata(found: Distribution) -> Iterator[tuple[str, bytes]]:
-    for name in ("METADATA", "entry_points.txt", "top_level.txt"):
-        text = found.read_text(name)
-        if text is None and name == "METADATA":
-            text = found.read_text("PKG-INFO")  # a working copy has an egg-info beside its package
-        if text is not None:
-            yield f"dist-info/{name}", text.encode()
-
-
-def _normal(name: str) -> str:
-    return name.replace("-", "_").replace(".", "_")
+def _joined(tags: tuple[str, ...]) -> str:
+    """Put tags into one, as file names have them: ``py2-none-any`` and ``py3-…``: ``py2.py3-…``."""
+    parts = zip(*(tag.split("-", 2) for tag in tags), strict=True)
+    return "-".join(".".join(dict.fromkeys(part)) for part in parts)
 
 
 def _digest(data: bytes) -> str:

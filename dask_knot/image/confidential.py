@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from dask_knot.environment.credentials import URL, hide, redact, secrets_of, variables
 from dask_knot.environment.indexes import Sources, find_sources
-from dask_knot.environment.layers import ImageLayer
 from dask_knot.environment.problems import Report
 from dask_knot.errors import ImageError
 from dask_knot.image.dockerfile import Recipe
@@ -38,7 +37,7 @@ def with_secrets(
     ImageError
         If pip's configuration can't be read, or a variable of a requirement isn't set here.
     """
-    layers = [line for layer in recipe.layers for part in layer for line in part]
+    layers = [line for layer in recipe.layers for line in layer]
     lines = [*recipe.requirements, *recipe.constraints, *layers]
     own = _own_variables(lines)
     hosts = {urlsplit(match[0]).hostname or "" for line in lines for match in URL.finditer(line)}
@@ -52,7 +51,7 @@ def with_secrets(
         recipe,
         requirements=tuple(sorted(hide(recipe.requirements).lines, key=str.lower)),
         constraints=hide(recipe.constraints).lines,
-        layers=tuple(ImageLayer(*(hide(part).lines for part in layer)) for layer in recipe.layers),
+        layers=tuple(hide(layer).lines for layer in recipe.layers),
         indexes=sources.shown,
         secrets=BuildSecrets(
             environment=_variables(sources) | hidden,

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dask_knot.environment.layers import ImageLayer
 from dask_knot.image.secrets import ID, BuildSecrets
 
 #: Where our own files lie in the context of the build, and in the image.
@@ -17,13 +16,18 @@ FOLDER = "dask-knot"
 USER = "1000:1000"
 #: What runs pip in the build.
 INSTALL = "install.py"
-#: How the two files of a step begin.
-KINDS = ("requirements", "constraints")
+#: What conda's environment is made in, which has nothing but its program.
+MICROMAMBA = "mambaorg/micromamba:2.0.5"
 #: Doesn't need `useradd`, which small images lack.
 MAKE_USER = (
     "echo 'knot:x:1000:1000::/home/knot:/bin/sh' >> /etc/passwd"
     " && mkdir -p /home/knot && chown 1000:1000 /home/knot"
 )
+
+
+def name_of_layer(number: int) -> str:
+    """Name the file of a step's requirements."""
+    return f"requirements-{number}.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,14 @@ class Recipe:
         The user's own Dockerfile, to start from instead.
     debian, lines : tuple of str
         Debian packages, and more lines of the Dockerfile.
-    requirements, constraints : tuple of str
-        What pip is told.
-    layers : tuple of ImageLayer
-        What it is told before that, of the same packages.
+    layers : tuple of tuple of str
+        Exact requirements, in the steps in which they are installed; nothing is solved.
     wheels : mapping of str to bytes
         Wheels by their file names.
+    requirements, constraints : tuple of str
+        What pip solves after that, and the versions that it must keep to.
+    conda : tuple of str
+        What conda makes its environment from: an explicit list, or an environment.yml.
     files : mapping of str to bytes
         Hashes of the other files of the context: an own Dockerfile may copy them.
     labels : mapping of str to str
@@ -64,10 +70,11 @@ class Recipe:
     text: str | None = None
     debian: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
+    layers: tuple[tuple[str, ...], ...] = ()
+    wheels: Mapping[str, bytes] = field(default_factory=dict)
     requirements: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
-    layers: tuple[ImageLayer, ...] = ()
-    wheels: Mapping[str, bytes] = field(default_factory=dict)
+    conda: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     indexes: tuple[str, ...] = ()
@@ -76,25 +83,22 @@ class Recipe:
     @property
     def own_files(self) -> dict[str, bytes]:
         """Our files in the context, by name."""
-        lists = {
-            f"{kind}{suffix}.txt": found
-            for suffix, layer in self.steps.items()
-            for kind, found in zip(KINDS, layer, strict=True)
-        }
+        lists = {name_of_layer(number): layer for number, layer in enumerate(self.layers, 1)}
+        if self.requirements:
+            lists |= {"requirements.txt": self.requirements, "constraints.txt": self.constraints}
         # Another index may have another package of the same name: then no cached layer is right.
         head = [f"# from {place}" for place in self.indexes]
-        made = {
-            name: "".join(f"{line}\n" for line in (*head, *lines)) for name, lines in lists.items()
-        }
-        install = Path(__file__).with_name(INSTALL).read_bytes()
-        files = {name: text.encode() for name, text in made.items()}
-        return files | dict(self.wheels) | {INSTALL: install}
+        lists = {name: (*head, *lines) for name, lines in lists.items()}
+        if self.conda:
+            lists[self.condas_file] = self.conda
+        made = {name: "".join(f"{line}\n" for line in lines) for name, lines in lists.items()}
+        files = {name: text.encode() for name, text in made.items()} | dict(self.wheels)
+        return files | {INSTALL: Path(__file__).with_name(INSTALL).read_bytes()}
 
     @property
-    def steps(self) -> dict[str, ImageLayer]:
-        """The files of all steps of pip, in order, by the ends of their names."""
-        early = {f"-{number}": layer for number, layer in enumerate(self.layers, 1)}
-        return {**early, "": ImageLayer(self.requirements, self.constraints)}
+    def condas_file(self) -> str:
+        """The name of the file for conda, whose ending says what is in it."""
+        return "conda.txt" if "@EXPLICIT" in self.conda else "conda.yml"
 
     @property
     def tag(self) -> str:
@@ -114,23 +118,25 @@ def dockerfile(recipe: Recipe, mount: bool = False) -> str:
     of them, those of `layers`), then dask_knot, then the user's own lines. The program runs as a
     user without rights.
     """
-    own, base = recipe.text, recipe.base or f"python:{recipe.python}-slim"
+    own, base = recipe.text, recipe.base or _base(recipe)
     lines = [own.rstrip() if own else f"FROM {base}", "USER root"]
-    if own or recipe.base:
+    lines += _install_conda(recipe)
+    if own or recipe.base or recipe.conda:
         lines.append(_check_python(recipe.python))
     if recipe.debian:
         lines.append(_install_debian(recipe.debian))
-    wheels = " ".join(f"/opt/{FOLDER}/{name}" for name in recipe.wheels)
     lines.append(f"COPY {FOLDER}/{INSTALL} /opt/{FOLDER}/")
-    for suffix in recipe.steps:
-        needs, held = (f"{kind}{suffix}.txt" for kind in KINDS)
+    for number in range(1, len(recipe.layers) + 1):
+        name = name_of_layer(number)
         lines += [
-            f"COPY {FOLDER}/{needs} {FOLDER}/{held} /opt/{FOLDER}/",
-            _pip(f"-r /opt/{FOLDER}/{needs} -c /opt/{FOLDER}/{held}", mount),
+            f"COPY {FOLDER}/{name} /opt/{FOLDER}/",
+            _pip(f"--no-deps -r /opt/{FOLDER}/{name}", mount),
         ]
+    wheels = " ".join(f"/opt/{FOLDER}/{name}" for name in recipe.wheels)
     lines += [
         f"COPY {FOLDER}/*.whl /opt/{FOLDER}/",
         _pip(f"--no-deps {wheels}", mount),
+        *_solve(recipe, mount),
         *recipe.lines,
         *_label(recipe.labels),
         "ENV PYTHONUNBUFFERED=1",
@@ -146,6 +152,33 @@ def _pip(arguments: str, mount: bool) -> str:
     """Install packages, with what `install.py` finds of secrets."""
     mounted = f"--mount=type=secret,id={ID} " if mount else ""
     return f"RUN {mounted}python /opt/{FOLDER}/{INSTALL} {arguments}"
+
+
+def _solve(recipe: Recipe, mount: bool) -> list[str]:
+    """Let pip solve what the user wants otherwise than it is here: all else is there by then."""
+    if not recipe.requirements:
+        return []
+    needs, held = f"{FOLDER}/requirements.txt", f"{FOLDER}/constraints.txt"
+    return [f"COPY {needs} {held} /opt/{FOLDER}/", _pip(f"-r /opt/{needs} -c /opt/{held}", mount)]
+
+
+def _base(recipe: Recipe) -> str:
+    return MICROMAMBA if recipe.conda else f"python:{recipe.python}-slim"
+
+
+def _install_conda(recipe: Recipe) -> list[str]:
+    """Make conda's environment as it is here, from the files that conda itself has installed."""
+    if not recipe.conda:
+        return []
+    name = recipe.condas_file
+    prefix = "/opt/conda-knot"
+    return [
+        f"COPY {FOLDER}/{name} /opt/{FOLDER}/",
+        f"RUN micromamba create --yes --prefix {prefix} --file /opt/{FOLDER}/{name}"
+        " && micromamba clean --all --yes",
+        f"ENV CONDA_PREFIX={prefix} PATH={prefix}/bin:$PATH",
+        "RUN python -m pip --version || python -m ensurepip",
+    ]
 
 
 def _label(labels: Mapping[str, str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -11,6 +10,7 @@ from typing import Any
 
 from dask_knot.environment.problems import Report
 from dask_knot.environment.requirements import resolve_requirements
+from dask_knot.environment.target import Target, this_platform
 from dask_knot.image import builder
 from dask_knot.image.confidential import with_secrets
 from dask_knot.image.dockerfile import Recipe, dockerfile
@@ -52,8 +52,9 @@ def ensure_local_image(
 def show_dockerfile(spec: ImageSpec, report: Report) -> str:
     """Write the Dockerfile of an image, with what its requirements are as comments."""
     recipe = make_recipe(spec, report)
-    listed = "".join(f"#   {line}\n" for line in recipe.requirements)
-    return f"# requirements.txt:\n{listed}{dockerfile(recipe)}"
+    copied = sorted((line for layer in recipe.layers for line in layer), key=str.lower)
+    listed = "".join(f"#   {line}\n" for line in (*copied, *recipe.requirements))
+    return f"# requirements:\n{listed}{dockerfile(recipe)}"
 
 
 def make_recipe(spec: ImageSpec, report: Report) -> Recipe:
@@ -65,29 +66,31 @@ def make_recipe(spec: ImageSpec, report: Report) -> Recipe:
         If a package can't go into an image.
     """
     source = expanded(spec.source) if spec.source else None
-    found = resolve_requirements(spec.packages, source, report)
+    target = Target(
+        spec.platform or this_platform(),
+        debian=spec.debian,
+        has_own_base=bool(spec.base or spec.dockerfile),
+        conda=spec.conda or "",
+    )
+    found = resolve_requirements(spec.packages, source, report, target)
     own = Path(spec.dockerfile) if spec.dockerfile else None
     git = ("git",) if found.needs_git and "git" not in spec.debian else ()
     recipe = Recipe(
         python=f"{sys.version_info[0]}.{sys.version_info[1]}",
-        platform=spec.platform or _this_platform(),
+        platform=target.platform,
         base=spec.base,
         text=own.read_text(encoding="utf-8") if own else None,
         debian=(*spec.debian, *git),
         lines=spec.lines,
-        requirements=tuple(sorted(found.lines.values(), key=str.lower)),
+        requirements=tuple(sorted(found.own.values(), key=str.lower)),
         constraints=found.constraints,
         layers=found.layers,
+        conda=found.conda,
         wheels={wheel.name: wheel.content for wheel in found.wheels},
         files=builder.context_files(own.parent) if own else {},
         labels={name: number for name, number in versions.HERE.items() if number},
     )
     return with_secrets(recipe, getattr(found, "options", ()), spec.network, report)
-
-
-def _this_platform() -> str:
-    is_arm = platform.machine().lower() in ("arm64", "aarch64")
-    return "linux/arm64" if is_arm else "linux/amd64"
 
 
 def build_if_missing(

@@ -32,6 +32,9 @@ class ImageSpec:
         More lines of the Dockerfile, after the packages, as root.
     base : str or None
         The image to start from; None: the slim one of Python's minor version here.
+    conda : str or None
+        Take conda's packages from conda: ``true`` for those that are here, or a file of them
+        (``environment.yml``, an explicit list).
     dockerfile : str or None
         A Dockerfile to start from, its folder being the context.
     image : str or None
@@ -47,6 +50,7 @@ class ImageSpec:
     debian: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     base: str | None = None
+    conda: str | None = None
     dockerfile: str | None = None
     image: str | None = None
     platform: str | None = None
@@ -61,6 +65,10 @@ class ImageSpec:
             raise checks.wrong(
                 "base", self.base, "left out beside a Dockerfile, whose FROM says where to start"
             )
+        if self.conda and self.dockerfile:
+            raise checks.wrong("conda", self.conda, "left out beside a Dockerfile")
+        if self.conda and self.conda != "true" and not Path(self.conda).is_file():
+            raise checks.wrong("conda", self.conda, "true, or a file that exists")
         if self.dockerfile and not Path(self.dockerfile).is_file():
             raise checks.wrong("dockerfile", self.dockerfile, "a file that exists")
 
@@ -93,6 +101,13 @@ def _text(name: str, value: object) -> str:
     return checks.text(name, str(value) if isinstance(value, Path) else value)
 
 
+def _conda(name: str, value: object) -> str:
+    """Take true, or a file; false is as if nothing was said."""
+    if isinstance(value, bool) or str(value).lower() in ("true", "false", "yes", "no"):
+        return "true" if str(value).lower() in ("true", "yes") else ""
+    return _text(name, value)
+
+
 def _texts(name: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str):  # as the environment names several
         value = value.split(",")
@@ -117,6 +132,7 @@ def _network(name: str, value: object) -> str:
 _CHECKS: dict[str, Check] = {
     **{field.name: _text for field in fields(ImageSpec)},
     "packages": _texts,
+    "conda": _conda,
     "debian": _texts,
     "lines": _lines,
     "platform": _platform,

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from dask_knot.environment.layers import ImageLayer
 from dask_knot.image.dockerfile import Recipe, dockerfile
 
 RECIPE = Recipe(
@@ -29,23 +28,42 @@ def test_it_starts_from_the_clients_own_python() -> None:
 
 
 def test_packages_come_before_dask_knot_since_they_change_less() -> None:
-    text = dockerfile(RECIPE)
-    assert text.index("requirements.txt") < text.index("--no-deps") < text.index("USER 1000")
+    text = dockerfile(replace(RECIPE, layers=(("dask==1",),)))
+    assert text.index("requirements-1.txt") < text.index(".whl") < text.index("USER 1000")
 
 
-def test_layers_are_steps_before_the_whole_list() -> None:
-    early = (ImageLayer(("dask==1",), ("toolz==1",)), ImageLayer(("pandas==2",), ()))
-    recipe = replace(RECIPE, layers=early)
-    installs = [line.split() for line in dockerfile(recipe).splitlines() if " -r " in line]
-    files = [[word.rpartition("/")[2] for word in line[-3::2]] for line in installs]
-    assert files == [
-        ["requirements-1.txt", "constraints-1.txt"],
-        ["requirements-2.txt", "constraints-2.txt"],
-        ["requirements.txt", "constraints.txt"],
+def test_layers_are_installed_as_they_are_and_only_the_users_own_are_solved() -> None:
+    recipe = replace(RECIPE, layers=(("dask==1", "toolz==1"), ("pandas==2",)))
+    installs = [line for line in dockerfile(recipe).splitlines() if "pip install" in line]
+    assert [("--no-deps" in line, line.rpartition("/")[2]) for line in installs] == [
+        (True, "requirements-1.txt"),
+        (True, "requirements-2.txt"),
+        (True, "dask_knot-1.0-py3-none-any.whl"),
+        (False, "constraints.txt"),
     ]
-    assert recipe.own_files["requirements-2.txt"] == b"pandas==2\n"
-    assert recipe.own_files["constraints-1.txt"] == b"toolz==1\n"
-    assert dockerfile(replace(recipe, layers=early[:1])).splitlines()[:4] == lines(layers=early)[:4]
+    assert recipe.own_files["requirements-1.txt"] == b"dask==1\ntoolz==1\n"
+    first = dockerfile(replace(recipe, layers=recipe.layers[:1])).splitlines()[:4]
+    assert first == dockerfile(recipe).splitlines()[:4]
+
+
+def test_nothing_is_solved_if_all_is_as_it_is_here() -> None:
+    recipe = replace(RECIPE, layers=(("dask==1",),), requirements=(), constraints=())
+    assert "constraints" not in dockerfile(recipe)
+    assert "requirements.txt" not in recipe.own_files
+
+
+def test_conda_makes_its_environment_before_python_is_looked_at() -> None:
+    recipe = replace(RECIPE, conda=("@EXPLICIT", "https://c.example/linux-64/python-3.12.conda#1"))
+    found = dockerfile(recipe).splitlines()
+    assert found[0].startswith("FROM mambaorg/micromamba:")
+    (made,) = [line for line in found if "micromamba create" in line]
+    assert made.split("--file ")[1].startswith("/opt/dask-knot/conda.txt ")
+    path = next(line for line in found if line.startswith("ENV CONDA_PREFIX"))
+    check = next(line for line in found if "sys.version_info" in line)
+    assert found.index(made) < found.index(path) < found.index(check)
+    assert recipe.own_files["conda.txt"].startswith(b"@EXPLICIT\nhttps://c.example/")
+    assert "conda.yml" in dockerfile(replace(recipe, conda=("dependencies:", "- python=3.12")))
+    assert lines(conda=recipe.conda, base="mine:1")[0] == "FROM mine:1"
 
 
 def test_it_ends_as_a_user_without_rights() -> None:
@@ -99,7 +117,8 @@ CHANGES: list[dict[str, Any]] = [
     {"lines": ("RUN x",)},
     {"requirements": ("dask==2026.9.0",)},
     {"constraints": ()},
-    {"layers": (ImageLayer(("dask==2026.8.0",), ()),)},
+    {"layers": (("dask==2026.8.0",),)},
+    {"conda": ("@EXPLICIT",)},
     {"wheels": {"dask_knot-1.0-py3-none-any.whl": b"other"}},
     {"files": {"data": b"x"}},
     {"labels": {"python": "3"}},

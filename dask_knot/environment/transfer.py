@@ -1,0 +1,181 @@
+"""The way of each package into an image: by its version, as a wheel of what is here, or none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from importlib.metadata import Distribution
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from dask_knot.environment import conda
+from dask_knot.environment.contents import COMPILED, contents
+from dask_knot.environment.distributions import pin
+from dask_knot.environment.origins import (
+    OriginKind,
+    PackageOrigin,
+    conda_prefix_of,
+    origin_of,
+)
+from dask_knot.environment.problems import Problems, Report
+from dask_knot.environment.target import Target
+from dask_knot.environment.wheel import why_no_wheel
+
+#: So many bytes from a URL go in as a wheel; larger ones (models of languages) are fetched again.
+LARGEST = 2**26
+
+
+class Transfer:
+    """Finds for each package how it goes into an image.
+
+    Parameters
+    ----------
+    target : Target
+        What the image is for.
+    problems : Problems
+        Told of packages that can't be had there.
+    report : callable
+        Told what may be missed there.
+    labels : collection of str
+        Local parts of versions that an index is known to have.
+
+    Attributes
+    ----------
+    lines : dict of str to str
+        One requirement for each package that pip fetches.
+    wheels : dict of str to Distribution
+        What goes in as a wheel of the files that are here.
+    """
+
+    def __init__(
+        self, target: Target, problems: Problems, report: Report, labels: Collection[str] = ()
+    ) -> None:
+        self._target, self._problems, self._report = target, problems, report
+        self._labels = labels
+        self._records: dict[Path, dict[str, conda.CondaRecord]] = {}
+        listed = target.conda not in ("", "true") and Path(target.conda).is_file()
+        self._listed = Path(target.conda).read_text("utf-8") if listed else ""
+        self.lines: dict[str, str] = {}
+        self.wheels: dict[str, Distribution] = {}
+
+    def add(self, package: Distribution) -> None:
+        """Find the way of a package."""
+        name, origin = canonicalize_name(package.metadata["Name"]), origin_of(package)
+        if origin.is_local:
+            self._add_local(name, package, origin)
+        elif origin.kind is OriginKind.CONDA:
+            self._add_condas(name, package)
+        elif origin.url:
+            self._add_addressed(name, package, origin)
+        else:
+            self._pin(name, package)
+
+    def tell_of_conda(self, packages: Collection[Distribution]) -> None:
+        """Say what conda's packages need that is no Python package."""
+        if self._target.conda:
+            return
+        of_conda = [one for one in packages if origin_of(one).kind is OriginKind.CONDA]
+        needs = {
+            need
+            for records in self._records.values()
+            for need in conda.needed_beside_python(of_conda, records)
+        }
+        if needs:
+            self._report(
+                f"conda has {', '.join(sorted(needs))} for these packages, which no index has: "
+                "its wheels bring what they need. If something is missed, ask for it with "
+                f"`--debian`, or take {conda.CONDA}"
+            )
+
+    def _pin(self, name: str, package: Distribution) -> None:
+        self.lines[name] = pin(package, self._labels)
+        if "===" in self.lines[name]:
+            self._report(
+                f"{name} has a version that is none by today's rules ({package.version}): where "
+                "pip doesn't find it, name another (`--package`)"
+            )
+
+    def _take_wheel(self, name: str, package: Distribution) -> None:
+        self.wheels[name] = package
+        if any(path.endswith(COMPILED) for path in contents(package)):
+            self._report(
+                f"{name} goes in as it was compiled here: the image must have as new a C library"
+            )
+
+    def _add_local(self, name: str, package: Distribution, origin: PackageOrigin) -> None:
+        why = why_no_wheel(package, self._target)
+        if not why:
+            self._take_wheel(name, package)
+            return
+        place = f" from {origin.folder}" if origin.folder else ""
+        cure = "Name it as a version or as `git+https://...` in the packages"
+        if "not found" in why and origin.kind is OriginKind.EDITABLE:
+            cure = f"Install it without -e (`pip install {origin.folder}`), or name it as a version"
+        elif "compiled" in why:
+            cure += ", build for this machine's platform, or use an own Dockerfile"
+        self._problems.add(
+            f"no wheel can be made of {name}, as it is installed here{place}: {why}", cure
+        )
+
+    def _add_addressed(self, name: str, package: Distribution, origin: PackageOrigin) -> None:
+        """Copy what came from a URL or a repository: a build may have neither key nor way there."""
+        bytes_here = sum(file.stat().st_size for file in contents(package).values())
+        is_public = origin.kind is OriginKind.URL and not re.search(r"://[^/]*@", origin.url)
+        why = why_no_wheel(package, self._target)
+        if not why and (bytes_here <= LARGEST or not is_public):
+            self._take_wheel(name, package)
+        elif re.match(r"\w+\+ssh:", origin.url):
+            self._problems.add(
+                f"{name} came from {origin.url}, a build has no key for it, and no wheel can be "
+                f"made of what is here: {why}",
+                "Name it with https:// in the packages, or build on a machine of that platform",
+            )
+        else:
+            self.lines[name] = f"{name} @ {origin.url}"
+
+    def _add_condas(self, name: str, package: Distribution) -> None:
+        record = self._record(name, package)
+        if self._target.conda == "true" or re.search(rf"\b{re.escape(name)}\b", self._listed):
+            return  # it comes with the base
+        debian = conda.ONLY_CONDA.get(name)
+        is_there = self._target.has_own_base or bool(
+            debian and debian.split()[0] in self._target.debian
+        )
+        if debian is not None and not is_there:
+            asked = " ".join(f"--debian {one}" for one in debian.split())
+            libraries = f"Ask for what it is compiled with (`{asked}`), or take "
+            self._problems.add(
+                f"{name} {package.version} is conda's, and no index has it ready to be installed",
+                f"{libraries if debian else 'Take '}{conda.CONDA}",
+            )
+            return
+        is_private = record is not None and record.channel not in conda.PUBLIC
+        if is_private and not any(one.endswith(COMPILED) for one in contents(package)):
+            self._take_wheel(name, package)
+        else:
+            self.lines[name] = _pin_of_record(name, package, record) or pin(package, self._labels)
+
+    def _record(self, name: str, package: Distribution) -> conda.CondaRecord | None:
+        prefix = conda_prefix_of(package)
+        if prefix is None:
+            return None
+        if prefix not in self._records:
+            self._records[prefix] = conda.read_records(prefix)
+        records = self._records[prefix]
+        return records.get(name) or records.get(name.replace("-", "_"))
+
+
+def _pin_of_record(
+    name: str, package: Distribution, record: conda.CondaRecord | None
+) -> str | None:
+    """Give the version that conda knows, where that of the metadata is another.
+
+    Some of conda's packages were built without their history, and call themselves 0.0.0.
+    """
+    try:
+        here, told = Version(package.version), Version(record.version if record else "")
+    except InvalidVersion:
+        return None
+    return f"{name}=={told.public}" if here.release == (0, 0, 0) and told != here else None
