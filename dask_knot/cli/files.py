@@ -107,7 +107,7 @@ def _absolute(name: str, value: Any) -> Any:
     if not isinstance(value, str):
         return [_absolute(name, one) for one in value]
     is_list = name == "packages" and value.endswith((".txt", ".in"))
-    is_path = is_list or name in ("source", "dockerfile")
+    is_path = is_list or name in ("source", "dockerfile") or (name == "conda" and value != "here")
     return str(expanded(value)) if is_path else value
 
 

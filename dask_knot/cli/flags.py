@@ -107,6 +107,7 @@ IMAGE: dict[str, tuple[Any, str]] = {
     "debian": ("--debian", "A Debian package to install."),
     "lines": ("--line", "A line of the Dockerfile, such as 'ENV A=1', after the packages."),
     "base": (str, "The image to start from, with the same Python as here."),
+    "conda": (str, "Conda's packages from conda: 'here', as they are, or an environment.yml."),
     "dockerfile": (str, "Your own Dockerfile to start from, with its folder."),
     "network": (str, "The network of the build: 'host' where Docker has no other."),
 }

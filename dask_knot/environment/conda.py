@@ -43,7 +43,7 @@ ONLY_CONDA = {
     **dict.fromkeys(("pythonocc-core", "raft-dask", "rmm", "slepc4py"), ""),
 }
 #: The cure that holds for all of them.
-CONDA = "conda's own packages with `--conda` (`knot.build.conda: true`)"
+CONDA = "conda's own packages with `--conda here` (`knot.build.conda`)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,10 +144,10 @@ def _labels(options: Iterable[str]) -> set[str]:
 
 
 def _condas_list(target: Target, problems: Problems) -> tuple[str, ...]:
-    if target.conda in ("", "true"):
+    if not target.conda:
+        return ()
+    if target.conda == "here":
         prefix = conda.find_prefix()
-        if not target.conda:
-            return ()
         if prefix is None:
             problems.add(
                 "conda's packages are asked for, and no conda environment runs here",

@@ -34,7 +34,7 @@ class Target:
     has_own_base : bool
         The user has chosen what it starts from, which may have more than Python.
     conda : str
-        Where conda's packages are taken from: ``true`` for those here, a file, or "" for an index.
+        Where conda's packages are taken from: ``here``, a file, or "" for an index.
     system : str
         What `sys.platform` is here.
     machine : str

@@ -55,7 +55,7 @@ class Transfer:
         self._target, self._problems, self._report = target, problems, report
         self._labels = labels
         self._records: dict[Path, dict[str, conda.CondaRecord]] = {}
-        listed = target.conda not in ("", "true") and Path(target.conda).is_file()
+        listed = target.conda not in ("", "here") and Path(target.conda).is_file()
         self._listed = Path(target.conda).read_text("utf-8") if listed else ""
         self.lines: dict[str, str] = {}
         self.wheels: dict[str, Distribution] = {}
@@ -137,7 +137,7 @@ class Transfer:
 
     def _add_condas(self, name: str, package: Distribution) -> None:
         record = self._record(name, package)
-        if self._target.conda == "true" or re.search(rf"\b{re.escape(name)}\b", self._listed):
+        if self._target.conda == "here" or re.search(rf"\b{re.escape(name)}\b", self._listed):
             return  # it comes with the base
         debian = conda.ONLY_CONDA.get(name)
         is_there = self._target.has_own_base or bool(

@@ -33,8 +33,8 @@ class ImageSpec:
     base : str or None
         The image to start from; None: the slim one of Python's minor version here.
     conda : str or None
-        Take conda's packages from conda: ``true`` for those that are here, or a file of them
-        (``environment.yml``, an explicit list).
+        Take conda's packages from conda: ``here``, those that are installed here, or those of a
+        file (``environment.yml``, an explicit list).
     dockerfile : str or None
         A Dockerfile to start from, its folder being the context.
     image : str or None
@@ -67,8 +67,8 @@ class ImageSpec:
             )
         if self.conda and self.dockerfile:
             raise checks.wrong("conda", self.conda, "left out beside a Dockerfile")
-        if self.conda and self.conda != "true" and not Path(self.conda).is_file():
-            raise checks.wrong("conda", self.conda, "true, or a file that exists")
+        if self.conda and self.conda != "here" and not Path(self.conda).is_file():
+            raise checks.wrong("conda", self.conda, "here, or a file that exists")
         if self.dockerfile and not Path(self.dockerfile).is_file():
             raise checks.wrong("dockerfile", self.dockerfile, "a file that exists")
 
@@ -102,10 +102,7 @@ def _text(name: str, value: object) -> str:
 
 
 def _conda(name: str, value: object) -> str:
-    """Take true, or a file; false is as if nothing was said."""
-    if isinstance(value, bool) or str(value).lower() in ("true", "false", "yes", "no"):
-        return "true" if str(value).lower() in ("true", "yes") else ""
-    return _text(name, value)
+    return "here" if value is True else _text(name, value)
 
 
 def _texts(name: str, value: Any) -> tuple[str, ...]:
