@@ -10,10 +10,12 @@ from functools import partial
 from typing import NamedTuple
 
 from dask_knot.aws.images import image_versions, newest_image
+from dask_knot.aws.network.review import review
 from dask_knot.aws.outputs import StackOutputs, read_outputs
 from dask_knot.aws.session import REFUSALS, AwsSession, translate
 from dask_knot.aws.status import find_environment, find_queue, state_of
 from dask_knot.errors import ConfigurationError, KnotError
+from dask_knot.plural import many
 from dask_knot.run.versions import HERE
 
 
@@ -88,7 +90,7 @@ def _missing_credentials(open_one: Callable[..., AwsSession]) -> Iterator[Findin
 
 
 def examine(session: AwsSession, stack: str) -> Iterator[Finding]:
-    """Check credentials, region, stack, queue, image, quota and bucket, in this order.
+    """Check credentials, region, stack, queue, image, quota, bucket and network, in this order.
 
     Parameters
     ----------
@@ -100,7 +102,8 @@ def examine(session: AwsSession, stack: str) -> Iterator[Finding]:
     Yields
     ------
     Finding
-        One for each check; those that need a stack are left out if there is none.
+        One for each check, of the network one for each fault; those that need a stack are left
+        out if there is none.
     """
     who = _guarded("credentials", partial(_credentials, session))
     yield who
@@ -115,6 +118,7 @@ def examine(session: AwsSession, stack: str) -> Iterator[Finding]:
     yield Finding("stack", Verdict.GOOD, f"{stack} is {outputs.status}")
     for what, check in CHECKS.items():
         yield _guarded(what, partial(check, session, outputs))
+    yield from _network(session, outputs)
 
 
 def _guarded(what: str, check: Callable[[], Finding]) -> Finding:
@@ -218,6 +222,24 @@ def _bucket(session: AwsSession, outputs: StackOutputs) -> Finding:
     finally:
         s3.delete_object(Bucket=outputs.bucket, Key=key)
     return Finding("bucket", Verdict.GOOD, f"{outputs.store_url} can be written, read and listed")
+
+
+def _network(session: AwsSession, outputs: StackOutputs) -> Iterator[Finding]:
+    """Say what is wrong with the subnets of jobs, one line each."""
+    what = "network"
+    try:
+        subnets, faults = review(session, outputs)
+    except (KnotError, *REFUSALS) as error:
+        text, cure = _split(translate(error))
+        may = "the rest may be well: `dask knot policy --user --network` has what is needed to look"
+        yield Finding(what, Verdict.UNSURE, text, may if not cure else f"{cure}; {may}")
+        return
+    for fault in faults:
+        yield Finding(
+            what, Verdict.BAD if fault.is_sure else Verdict.UNSURE, fault.line, fault.cure
+        )
+    if not faults:
+        yield Finding(what, Verdict.GOOD, f"{many('subnet', subnets)}, with a way to AWS")
 
 
 CHECKS: dict[str, Examination] = {

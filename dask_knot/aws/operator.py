@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 from dask_knot.aws import names
+from dask_knot.aws.network.choice import is_looked_up
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.permissions import (
     ALWAYS,
@@ -23,8 +24,10 @@ from dask_knot.aws.permissions import (
     GROUP,
     LAUNCH,
     LOGS,
+    LOOK,
     NETWORK,
     OBJECTS,
+    OFFERS,
     PROFILES,
     REPOSITORY,
     ROLES,
@@ -32,7 +35,6 @@ from dask_knot.aws.permissions import (
     VPCS,
 )
 from dask_knot.aws.policy import Policy, statement
-from dask_knot.aws.surroundings import is_looked_up
 from dask_knot.aws.template import make_template
 from dask_knot.aws.template.roles import INSTANCE_POLICY, SPOT_FLEET_POLICY, needs_spot_fleet_role
 from dask_knot.aws.template.words import Statement, document
@@ -179,9 +181,12 @@ def _batch(options: StackOptions, place: Location) -> list[Statement]:
 
 
 def _ec2(options: StackOptions, place: Location) -> list[Statement]:
+    has_types = any(map(is_looked_up, options.instance_types))
     is_made = (
         (True, ALWAYS),
-        (any(map(is_looked_up, options.instance_types)), TYPES),
+        (has_types, TYPES),
+        (has_types and options.check_network, OFFERS),
+        (options.check_network and options.vpc != "new", LOOK),
         (options.vpc in ("new", "default"), VPCS),
         (not options.security_groups, GROUP),
         (options.family == "ec2" and options.existing_launch_template is None, LAUNCH),

@@ -75,6 +75,7 @@ class StackOptions:
     container_insights: str | None = None
     capacity_minutes: int | None = None
     file_systems: tuple[str, ...] = ()
+    check_network: bool = True
 
     def __post_init__(self) -> None:
         for name, rule in RULES.items():

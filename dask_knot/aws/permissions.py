@@ -105,7 +105,22 @@ BATCH = (
 #: EC2's actions, by what is made: what is asked for, made and deleted.
 ALWAYS = (("DescribeLaunchTemplateVersions", "DescribeSubnets"), (), ())
 TYPES = (("DescribeInstanceTypes",), (), ())
+OFFERS = (("DescribeInstanceTypeOfferings",), (), ())
 VPCS = (("DescribeVpcs",), (), ())
+#: What tells whether jobs in a subnet reach what they need.
+LOOK = (
+    (
+        "DescribeNatGateways",
+        "DescribeNetworkAcls",
+        "DescribeRouteTables",
+        "DescribeSecurityGroups",
+        "DescribeSubnets",
+        "DescribeVpcAttribute",
+        "DescribeVpcEndpoints",
+    ),
+    (),
+    (),
+)
 GROUP = (
     ("DescribeInstances", "DescribeSecurityGroups"),
     (

@@ -7,6 +7,7 @@ from typing import Any
 
 from dask_knot.aws import names
 from dask_knot.aws.outputs import StackOutputs
+from dask_knot.aws.permissions import LOOK
 from dask_knot.aws.template.words import Statement, document
 
 Policy = dict[str, Any]
@@ -37,10 +38,17 @@ PRICES = (
 )
 #: What ends, follows and starts the stack's own builds of images.
 BUILD = ("codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild")
+#: What tells whether jobs reach what they need; EC2 knows no narrower resource for it than all.
+NETWORK = (
+    "ec2:DescribeInstanceTypeOfferings",
+    *(f"ec2:{action}" for action in LOOK[0]),
+)
 OBJECTS = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 
 
-def user_policy(outputs: StackOutputs, pushes: bool = True, prices: bool = False) -> Policy:
+def user_policy(
+    outputs: StackOutputs, pushes: bool = True, prices: bool = False, network: bool = False
+) -> Policy:
     """Make the least policy to run work in a stack.
 
     Parameters
@@ -51,6 +59,9 @@ def user_policy(outputs: StackOutputs, pushes: bool = True, prices: bool = False
         Whether job images may be pushed to the stack's repository, too.
     prices : bool
         Whether AWS may be asked for prices: `dask knot prices --refresh`, `dask knot regions`.
+    network : bool
+        Whether EC2 may be asked about subnets, routes and their like: `dask knot doctor`, and what
+        is said of instances that start and never join.
 
     Returns
     -------
@@ -72,6 +83,8 @@ def user_policy(outputs: StackOutputs, pushes: bool = True, prices: bool = False
         statements.append(statement("EnterJobs", ENTER, _tasks(outputs)))
     if prices:
         statements.append(statement("AskForPrices", PRICES, "*"))
+    if network:
+        statements.append(statement("LookAtTheNetwork", NETWORK, "*"))
     return document(statements)
 
 

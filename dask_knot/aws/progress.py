@@ -31,6 +31,15 @@ class StackEvent(NamedTuple):
 EventReport = Callable[[StackEvent], None]
 
 
+#: The status of what isn't CloudFormation's, but ours: something that may not work.
+NOTED = "NOTE"
+
+
+def noting(report: EventReport) -> Callable[[str], None]:
+    """Make a report of events one of texts."""
+    return lambda text: report(StackEvent("", "network", text, NOTED, ""))
+
+
 class Follower:
     """Follows one stack.
 

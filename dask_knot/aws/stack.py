@@ -10,7 +10,7 @@ from typing import Any
 from dask_knot.aws import names
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import StackOutputs, find_stack, parse_outputs, read_outputs, stack_tags
-from dask_knot.aws.progress import EventReport, Follower, StackEvent
+from dask_knot.aws.progress import EventReport, Follower, StackEvent, noting
 from dask_knot.aws.session import REFUSALS, AwsSession, Pause, code_of, translate, translated
 from dask_knot.aws.surroundings import find_parameters
 from dask_knot.aws.template import write_template
@@ -48,7 +48,7 @@ def up(
     AwsError
         If AWS refuses or doesn't answer.
     """
-    parameters = find_parameters(session, options)
+    parameters = find_parameters(session, options, noting(report))
     write_template(options)  # one that is too long is told before anything is made
     client = session.client("cloudformation")
     stack = _rested(client, options.name, report, pause)

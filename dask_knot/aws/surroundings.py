@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from dask_knot.aws.network.choice import Caution, check_new_zones, choose_subnets, is_looked_up
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.prerequisites import check_existing
 from dask_knot.aws.session import AwsSession, translate, translated
@@ -19,7 +20,7 @@ BATCH = "batch.amazonaws.com"
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "arm64"}
 
 
-def find_parameters(session: AwsSession, options: StackOptions) -> dict[str, str]:
+def find_parameters(session: AwsSession, options: StackOptions, say: Caution) -> dict[str, str]:
     """Find the parameters of the template, and what would let the stack fail late.
 
     Makes the service-linked roles that Batch needs, once for all of the account.
@@ -30,6 +31,8 @@ def find_parameters(session: AwsSession, options: StackOptions) -> dict[str, str
         Credentials and region.
     options : StackOptions
         What the user chose.
+    say : callable
+        Told what may not work.
 
     Raises
     ------
@@ -37,7 +40,7 @@ def find_parameters(session: AwsSession, options: StackOptions) -> dict[str, str
         If an instance type doesn't exist in the region, or has another architecture; or if
         something that is there already isn't.
     StackError
-        If there is no network to use.
+        If there is no network to use, or jobs could not run in it.
     AwsError
         If AWS refuses to say.
     """
@@ -46,13 +49,8 @@ def find_parameters(session: AwsSession, options: StackOptions) -> dict[str, str
         return {}
     with translated():
         check_instance_types(session.client("ec2"), options)
-        parameters = _network(session.client("ec2"), options)
+        parameters = _network(session.client("ec2"), options, say)
         return parameters | {"ServiceRole": _service_roles(session.client("iam"), options)}
-
-
-def is_looked_up(instance_type: str) -> bool:
-    """Tell whether EC2 is asked for a type; Batch chooses among the others itself."""
-    return instance_type != "optimal" and not instance_type.startswith("default_")
 
 
 def check_instance_types(ec2: Any, options: StackOptions) -> None:
@@ -81,13 +79,17 @@ def _instance_types(ec2: Any, pattern: str) -> list[dict[str, Any]]:
     return [one for page in pages for one in page["InstanceTypes"]]
 
 
-def _network(ec2: Any, options: StackOptions) -> dict[str, str]:
+def _network(ec2: Any, options: StackOptions, say: Caution) -> dict[str, str]:
     if options.vpc == "new":
+        if options.check_network:
+            check_new_zones(ec2, options, say)
         return {}
     vpc = _default_vpc(ec2) if options.vpc == "default" else options.vpc
     subnets = list(options.subnets) or [one["SubnetId"] for one in _subnets(ec2, vpc)]
     if not subnets:
         raise StackError(f"{vpc} has no subnets: make some, or let `up` make a VPC with --vpc new")
+    if options.check_network:
+        subnets = [*choose_subnets(ec2, options, subnets, say)]
     # Each parameter that the template has, and no other: CloudFormation refuses those.
     parameters = {"Subnets": ",".join(sorted(subnets))}
     return parameters if options.security_groups else parameters | {"Vpc": vpc}

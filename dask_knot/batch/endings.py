@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from dask.utils import format_bytes
 
-from dask_knot.batch.reasons import ACCIDENTS, Cause, Fault, cause_of
+from dask_knot.batch.reasons import ACCIDENTS, Blame, Cause, cause_of
 from dask_knot.batch.request import MIB
 from dask_knot.batch.rules import CONTAINER_EXITED
 from dask_knot.errors import (
@@ -135,14 +135,14 @@ def _cause(job: Mapping[str, Any], reasons: Mapping[str, str]) -> Cause | None:
     What the network spoils time after time isn't tried for ever: no machine of its subnets will do.
     """
     cause = cause_of(reasons["container"]) or cause_of(reasons["status"])
-    if cause is None or cause.fault is not Fault.NETWORK:
+    if cause is None or cause.fault is not Blame.NETWORK:
         return cause
     tries = [
         cause_of(one.get("container", {}).get("reason", "") or one.get("statusReason", ""))
         for one in job.get("attempts", ())
     ]
-    is_usual = sum(1 for one in tries if one is not None and one.fault is Fault.NETWORK)
-    return cause._replace(fault=Fault.OWN) if is_usual >= ACCIDENTS else cause
+    is_usual = sum(1 for one in tries if one is not None and one.fault is Blame.NETWORK)
+    return cause._replace(fault=Blame.OWN) if is_usual >= ACCIDENTS else cause
 
 
 def _ending(
@@ -156,7 +156,7 @@ def _ending(
     if job.get("status") == "SUCCEEDED":
         return Ending.UNREADABLE
     if cause is not None and code is None:
-        return Ending.NOT_STARTED if cause.fault is Fault.OWN else Ending.HOST_LOST
+        return Ending.NOT_STARTED if cause.fault is Blame.OWN else Ending.HOST_LOST
     if code is None:
         is_known = job.get("status") and not reasons["status"].startswith(CONTAINER_EXITED)
         return Ending.NOT_STARTED if is_known else Ending.HOST_LOST

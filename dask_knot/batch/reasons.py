@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 
-class Fault(Enum):
+class Blame(Enum):
     """Whose fault it is that a container did not run."""
 
     MACHINE = auto()  # another machine, or another time, may do
@@ -24,7 +24,7 @@ class Cause(NamedTuple):
     """A pattern that is looked for anywhere in a reason, whose fault it is, and what helps."""
 
     pattern: str
-    fault: Fault
+    fault: Blame
     cure: str = ""
 
 
@@ -41,49 +41,49 @@ _AGAIN = "try again"
 CAUSES = (
     Cause(
         r"toomanyrequests|too many requests|pull rate limit|rate exceeded|throttl|\b429\b",
-        Fault.NETWORK,
+        Blame.NETWORK,
         "the registry takes no more requests for a while: an image in ECR (`dask knot image`) has "
         "no such limit",
     ),
-    Cause(r"no space left on device|thin pool has", Fault.MACHINE, _DISK),
+    Cause(r"no space left on device|thin pool has", Blame.MACHINE, _DISK),
     Cause(
         r"i/o time|dial tcp|context deadline|deadline exceeded|request cancel|context ca|"
         r"client\.timeout|awaiting headers|tls handshake|no such host|no route to host|"
         r"network is unreachable|connection (refused|reset|timed out|issue)|send request failed|"
         r"temporary failure in name|unexpected eof|: eof\b|\b50[0234]\b|service unavailable|"
         r"task network configuration|service call has been retried",
-        Fault.NETWORK,
+        Blame.NETWORK,
         _NET,
     ),
-    Cause(r"log group does not exist", Fault.OWN, "run `dask knot up`: it makes the log group"),
+    Cause(r"log group does not exist", Blame.OWN, "run `dask knot up`: it makes the log group"),
     Cause(
         r"(?<!pull )access ?denied|not authorized|forbidden|\b403\b|unable to assume the role|"
         r"no basic auth|unauthorized|authorization token has expired",
-        Fault.OWN,
+        Blame.OWN,
         _ROLE,
     ),
     Cause(
         r"descriptor matching platform|no match for platform|no matching manifest",
-        Fault.OWN,
+        Blame.OWN,
         "the image is for another architecture: build it again with `dask knot image`",
     ),
     Cause(
         r"executable file not found|no such file or directory|exec format|permission denied|"
         r"no command specified|not a directory",
-        Fault.OWN,
+        Blame.OWN,
         "the image lacks what is to be started, or has it elsewhere: " + _IMAGE,
     ),
     Cause(
         r"not found|manifest unknown|name unknown|no such image|does not exist|pull access denied|"
         r"requested access to the resource|invalid reference|failed to resolve ref|image manifest",
-        Fault.OWN,
+        Blame.OWN,
         _IMAGE,
     ),
-    Cause(r"invalid (mount|volume|value|argument|parameter)", Fault.OWN),
-    Cause(r"could not transition|timed out after|docker ?timeout|devmapper", Fault.MACHINE, _DISK),
+    Cause(r"invalid (mount|volume|value|argument|parameter)", Blame.OWN),
+    Cause(r"could not transition|timed out after|docker ?timeout|devmapper", Blame.MACHINE, _DISK),
     Cause(
         r"capacity is unavailable|network interface|ephemeralstorage provisioning|eni\b",
-        Fault.MACHINE,
+        Blame.MACHINE,
         "try again, or with more subnets that have free addresses (`dask knot doctor`)",
     ),
 )
@@ -122,8 +122,8 @@ def cause_of(reason: str) -> Cause | None:
     if not reason.startswith(BEGINNINGS):
         return None
     if _SILENT.fullmatch(reason):
-        return Cause("", Fault.MACHINE, _AGAIN)
+        return Cause("", Blame.MACHINE, _AGAIN)
     for cause in CAUSES:
         if re.search(cause.pattern, reason, re.IGNORECASE):
             return cause
-    return Cause("", Fault.MACHINE, _AGAIN)
+    return Cause("", Blame.MACHINE, _AGAIN)

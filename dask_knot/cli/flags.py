@@ -94,6 +94,10 @@ UP: dict[str, tuple[Any, str]] = {
         "list",
         "A file system of EFS (fs-...) or S3 Files (ARN) that jobs may mount.",
     ),
+    "check_network": (
+        bool,
+        "Whether to look first if jobs reach AWS from the subnets (the default).",
+    ),
 }
 
 #: Options that are lists, and are given once for each entry.

@@ -9,14 +9,13 @@ import click
 
 from dask_knot.cli import estimates, files, live, prices, regions, runs
 from dask_knot.cli.flags import connection_options, image_options, up_options
-from dask_knot.cli.screen import Screen, describe, needs, readable_size, rows, say
+from dask_knot.cli.screen import Screen, describe, needs, readable_size, reporter, rows, say
 from dask_knot.errors import KnotError
 from dask_knot.plural import many
 from dask_knot.settings.connection import connection
 
 # Rooms that speak to AWS are imported when a command runs: `dask --help` reads this file.
 if TYPE_CHECKING:
-    from dask_knot.aws.progress import StackEvent
     from dask_knot.aws.session import AwsSession
 
 
@@ -65,7 +64,7 @@ def up(
     session, screen = _open(profile, region), Screen()
     screen.line(f"stack {options.name} in {session.region}: {describe(options)}")
     try:
-        outputs = make(session, options, _reporter(screen))
+        outputs = make(session, options, reporter(screen))
     except KeyboardInterrupt:
         again = f"dask knot up --name {options.name}"
         raise click.ClickException(
@@ -115,7 +114,7 @@ def down(
         click.confirm(f"Delete stack {stack} in {session.region}{doomed}?", abort=True)
     if left := end_stack_jobs(session, stack, screen.line):
         screen.line(f"these jobs have not ended yet, and go with their queue: {', '.join(left)}")
-    removed = delete(session, stack, _reporter(screen), keep_data=keep_data)
+    removed = delete(session, stack, reporter(screen), keep_data=keep_data)
     screen.line(f"stack {stack} is deleted")
     if removed.kept:
         screen.line(
@@ -226,7 +225,8 @@ def image(
     "--operator", "kind", flag_value="operator", help="Print the policy to run `up`, `down`."
 )
 @click.option("--push/--no-push", default=True, help="With --user: may push images, or not.")
-@click.option("--prices", "asks", is_flag=True, help="With --user: may ask AWS for prices, too.")
+@click.option("--prices", is_flag=True, help="With --user: may ask AWS for prices, too.")
+@click.option("--network", is_flag=True, help="With --user: may look at subnets and routes, too.")
 def policy(
     name: str | None,
     region: str | None,
@@ -234,7 +234,7 @@ def policy(
     given: dict[str, Any],
     kind: str | None,
     push: bool,
-    asks: bool,
+    **more: bool,
 ) -> None:
     """Print the IAM policy that users or operators need.
 
@@ -250,7 +250,7 @@ def policy(
         raise click.UsageError("say for whom: --user or --operator")
     if kind == "user":
         session = _open(profile, region)
-        found = user_policy(read_outputs(session, _stack(name)), pushes=push, prices=asks)
+        found = user_policy(read_outputs(session, _stack(name)), pushes=push, **more)
     else:
         options = resolve_options({"name": name, **given})
         found = operator_policy(options, _place(profile, region))
@@ -281,14 +281,6 @@ def _open(profile: str | None, region: str | None) -> AwsSession:
 
 def _stack(name: str | None) -> str:
     return connection({"stack": name}).stack
-
-
-def _reporter(screen: Screen) -> Any:
-    def report(event: StackEvent) -> None:
-        reason = f": {event.reason}" if event.is_failure and event.reason else ""
-        screen.marked(event.status, f"{event.resource} ({event.kind}){reason}")
-
-    return report
 
 
 ROOMS = (estimates, prices, regions, runs, live)

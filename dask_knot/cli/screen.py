@@ -15,8 +15,10 @@ from dask_knot.plural import many
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from dask_knot.aws.progress import EventReport, StackEvent
+
 #: Colours by the words that begin a mark.
-STYLES = {"ok": "green", "?": "yellow", "wrong": "bold red"}
+STYLES = {"ok": "green", "?": "yellow", "wrong": "bold red", "NOTE": "yellow"}
 
 
 class Screen:
@@ -139,3 +141,17 @@ def rows(outputs: Any) -> list[tuple[str, str]]:
         ("logs", outputs.log_group),
         ("builder", outputs.builder or "none: images are built with Docker"),
     ]
+
+
+def reporter(screen: Screen) -> EventReport:
+    """Make what prints the steps of a stack, and what may not work in it."""
+    from dask_knot.aws.progress import NOTED
+
+    def report(event: StackEvent) -> None:
+        if event.status == NOTED:
+            screen.marked(event.status, f"{event.resource}: {event.kind}")
+            return
+        reason = f": {event.reason}" if event.is_failure and event.reason else ""
+        screen.marked(event.status, f"{event.resource} ({event.kind}){reason}")
+
+    return report

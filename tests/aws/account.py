@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from moto import mock_aws
@@ -35,7 +36,20 @@ def account() -> Iterator[AwsSession]:
     with mock_aws(), warnings.catch_warnings():
         # moto makes no bucket policies, and says so.
         warnings.filterwarnings("ignore", "Tried to parse AWS::S3::BucketPolicy")
-        yield open_aws_session()
+        session = open_aws_session()
+        give_gateway(session.client("ec2"))
+        yield session
+
+
+def give_gateway(ec2: Any) -> None:
+    """Give the default VPC the way out that it has on AWS; moto's has none."""
+    (vpc,) = ec2.describe_vpcs()["Vpcs"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(VpcId=vpc["VpcId"], InternetGatewayId=gateway)
+    (table,) = ec2.describe_route_tables()["RouteTables"]
+    ec2.create_route(
+        RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway
+    )
 
 
 def make_queue(session: AwsSession, name: str) -> None:

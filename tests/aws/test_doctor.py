@@ -39,7 +39,7 @@ def by_name(session: AwsSession) -> dict[str, Finding]:
 def test_a_new_stack_lacks_an_image_only(session: AwsSession) -> None:
     up(session, StackOptions(), unheard)
     found = by_name(session)
-    assert list(found) == ["credentials", "region", "stack", *CHECKS]
+    assert list(found) == ["credentials", "region", "stack", *CHECKS, "network"]
     bad = {what for what, one in found.items() if one.verdict is Verdict.BAD}
     assert "image" in bad
     assert bad <= {"image", "quota"}  # moto knows few quotas

@@ -14,7 +14,8 @@ from dask_knot.aws.doctor import examine
 from dask_knot.aws.operator import Location, operator_policy
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import parse_outputs, read_outputs
-from dask_knot.aws.policy import ENTER, PRICES, PUSH, user_policy
+from dask_knot.aws.permissions import LOOK
+from dask_knot.aws.policy import ENTER, NETWORK, PRICES, PUSH, user_policy
 from dask_knot.aws.removal import down, find_data
 from dask_knot.aws.rules import PLATFORMS
 from dask_knot.aws.session import AwsSession
@@ -98,6 +99,12 @@ def test_users_may_not_ask_for_prices_unless_they_shall() -> None:
     assert all(allows(asking, action, "*") for action in PRICES)
 
 
+def test_users_may_not_look_at_the_network_unless_they_shall() -> None:
+    looking = user_policy(parse_outputs(described()), network=True)
+    assert actions(looking) - actions(USER) == set(NETWORK)
+    assert all(allows(looking, action, "*") for action in NETWORK)
+
+
 def test_users_of_a_key_may_use_it() -> None:
     key = "arn:aws:kms:eu-west-1:123456789012:key/1"
     assert allows(user_policy(parse_outputs(described(KmsKey=key))), "kms:Decrypt", key)
@@ -139,7 +146,8 @@ def test_all_that_reading_a_stack_calls_is_allowed_to_users(session: AwsSession)
         read_status(session, outputs)
         list(examine(session, "dask-knot"))
     assert "s3:ListBucket" in needed
-    assert needed - actions(user_policy(outputs)) == set()
+    assert needed - actions(user_policy(outputs, network=True)) == set()
+    assert {"ec2:DescribeRouteTables", "ec2:DescribeNetworkAcls"} <= needed
 
 
 OPTIONS = [
@@ -205,7 +213,9 @@ CALLED = {
     "cloudformation:ListStackResources",
     "ec2:DescribeAccountAttributes",  # Fn::GetAZs
     "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeInstanceTypes",
+    *(f"ec2:{name}" for name in LOOK[0]),
     "ec2:DescribeSubnets",
     "ec2:DescribeVpcs",
     "iam:CreateServiceLinkedRole",

@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 
 from dask_knot.batch.endings import explain
-from dask_knot.batch.reasons import ACCIDENTS, Fault, cause_of
+from dask_knot.batch.reasons import ACCIDENTS, Blame, cause_of
 from dask_knot.batch.rules import CONTAINER_EXITED, NOT_STARTED
 from dask_knot.errors import JobError, JobStartError
 from dask_knot.tracking.events import Ending
 
 #: By a name: status reason, reason of the container, whose fault, words of the cure. In most a
 #: name, an address or a digest is another than where it was found.
-REASONS: dict[str, tuple[str, str, Fault, str]] = {
+REASONS: dict[str, tuple[str, str, Blame, str]] = {
     # nextflow-io/nextflow#3091, aws/amazon-ecs-agent#2312
     "inspect": (
         CONTAINER_EXITED,
         "CannotInspectContainerError: Could not transition to inspecting; timed out after "
         "waiting 30s",
-        Fault.MACHINE,
+        Blame.MACHINE,
         "--volume-type",
     ),
     # nextflow-io/nextflow#5099
@@ -28,14 +28,14 @@ REASONS: dict[str, tuple[str, str, Fault, str]] = {
         NOT_STARTED,
         "CannotPullContainerError: write /var/lib/docker/tmp/GetImageBlob887491687: no space left "
         "on device",
-        Fault.MACHINE,
+        Blame.MACHINE,
         "--volume-size",
     ),
     "disk full while a layer is unpacked": (
         NOT_STARTED,
         "CannotPullContainerError: failed to register layer: write /usr/local/lib/libopenblas.so: "
         "no space left on device",
-        Fault.MACHINE,
+        Blame.MACHINE,
         "--volume-size",
     ),
     # seqeralabs/nf-tower#305
@@ -44,34 +44,34 @@ REASONS: dict[str, tuple[str, str, Fault, str]] = {
         "CannotStartContainerError: Error response from daemon: failed to initialize logging "
         "driver: failed to create Cloudwatch log stream: RequestError: send request failed caused "
         "by: Post https://logs.us-east-2.amazonaws.com/: dial tcp 10.20.10.16:443: i/o time",
-        Fault.NETWORK,
+        Blame.NETWORK,
         "dask knot doctor",
     ),
     # aws-actions/amazon-ecs-deploy-task-definition#232
     "docker timeout": (
         "DockerTimeoutError: Could not transition to started; timed out after waiting 3m0s",
         "",
-        Fault.MACHINE,
+        Blame.MACHINE,
         "--volume-type",
     ),
     # aws/amazon-ecs-agent#4825, aws-solutions/distributed-load-testing-on-aws#82
     "network interface": (
         "Timeout waiting for network interface provisioning to complete.",
         "",
-        Fault.MACHINE,
+        Blame.MACHINE,
         "free addresses",
     ),
     "ephemeral storage": (
         "Timeout waiting for EphemeralStorage provisioning to complete.",
         "",
-        Fault.MACHINE,
+        Blame.MACHINE,
         "try again",
     ),
     "capacity of Fargate": (
         "Capacity is unavailable at this time. Please try again later or in a different "
         "availability zone",
         "",
-        Fault.MACHINE,
+        Blame.MACHINE,
         "more subnets",
     ),
     # globaldothealth/list#2662
@@ -82,7 +82,7 @@ REASONS: dict[str, tuple[str, str, Fault, str]] = {
         '"https://api.ecr.us-east-2.amazonaws.com/": dial tcp 52.95.1.1:443: i/o timeout. Please '
         "check your task network configuration.",
         "",
-        Fault.NETWORK,
+        Blame.NETWORK,
         "dask knot doctor",
     ),
     # Releem/releem-agent#195: outbound rules of the security group
@@ -92,7 +92,7 @@ REASONS: dict[str, tuple[str, str, Fault, str]] = {
         "retrieval failed: unable to retrieve secret from asm: service call has been retried 5 "
         "time(s): failed to fetch secret arn:aws:secretsmanager:us-west-2:1:secret:a from secrets "
         "manager: RequestCanceled: request context canceled caused by: context deadline exceeded.",
-        Fault.NETWORK,
+        Blame.NETWORK,
         "dask knot doctor",
     ),
     "a secret that may not be read": (
@@ -100,7 +100,7 @@ REASONS: dict[str, tuple[str, str, Fault, str]] = {
         "retrieval failed: unable to retrieve secret from asm: AccessDeniedException: User: "
         "arn:aws:sts::1:assumed-role/x is not authorized to perform: secretsmanager:GetSecretValue",
         "",
-        Fault.OWN,
+        Blame.OWN,
         "execution role",
     ),
     "a log group that isn't there": (
@@ -108,7 +108,7 @@ REASONS: dict[str, tuple[str, str, Fault, str]] = {
         "retried 1 times: failed to create Cloudwatch log stream: ResourceNotFoundException: The "
         "specified log group does not exist. : exit status 1",
         "",
-        Fault.OWN,
+        Blame.OWN,
         "dask knot up",
     ),
     # globaldothealth/list#2662 (platform version 1.3.0)
@@ -117,7 +117,7 @@ REASONS: dict[str, tuple[str, str, Fault, str]] = {
         "CannotPullContainerError: Error response from daemon: Get https://1.dkr.ecr.eu-west-1."
         "amazonaws.com/v2/: net/http: request canceled while waiting for connection "
         "(Client.Timeout exceeded while awaiting headers)",
-        Fault.NETWORK,
+        Blame.NETWORK,
         "dask knot doctor",
     ),
     # aws/containers-roadmap#1133: AWS cuts reasons off
@@ -126,7 +126,7 @@ REASONS: dict[str, tuple[str, str, Fault, str]] = {
         'CannotPullContainerError: containerd: pull command failed: time="2020-10-30" level=info '
         'msg="apply failure, attempting cleanup" error="failed to extract layer sha256:1: context '
         "ca...",
-        Fault.NETWORK,
+        Blame.NETWORK,
         "dask knot doctor",
     ),
     "docker hub's limit": (
@@ -135,7 +135,7 @@ REASONS: dict[str, tuple[str, str, Fault, str]] = {
         "failed open: unexpected status code https://registry-1.docker.io/v2/library/python/"
         "manifests/sha256:1: 429 Too Many Requests - Server message: toomanyrequests: You have "
         "reached your pull rate limit. You may increase the limit by authenticating",
-        Fault.NETWORK,
+        Blame.NETWORK,
         "an image in ECR",
     ),
     "registry that is ill": (
@@ -143,7 +143,7 @@ REASONS: dict[str, tuple[str, str, Fault, str]] = {
         "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to "
         "resolve ref public.ecr.aws/x/y:1: unexpected status from HEAD request: 503 Service "
         "Unavailable",
-        Fault.NETWORK,
+        Blame.NETWORK,
         "dask knot doctor",
     ),
     # spotify/luigi#2808
@@ -151,7 +151,7 @@ REASONS: dict[str, tuple[str, str, Fault, str]] = {
         NOT_STARTED,
         "CannotPullContainerError: Error response from daemon: manifest for 1.dkr.ecr.eu-west-1."
         "amazonaws.com/x:y not found",
-        Fault.OWN,
+        Blame.OWN,
         "dask knot image",
     ),
     "no such repository": (
@@ -159,28 +159,28 @@ REASONS: dict[str, tuple[str, str, Fault, str]] = {
         "CannotPullContainerError: Error response from daemon: pull access denied for x, "
         "repository does not exist or may require 'docker login': denied: requested access to the "
         "resource is denied",
-        Fault.OWN,
+        Blame.OWN,
         "dask knot image",
     ),
     "an image that can't be resolved": (
         NOT_STARTED,
         "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to "
         "resolve ref docker.io/library/x:y: docker.io/library/x:y: not found",
-        Fault.OWN,
+        Blame.OWN,
         "dask knot image",
     ),
     "a role that may not pull": (
         NOT_STARTED,
         "CannotPullECRContainerError: AccessDeniedException: User: arn:aws:sts::1:assumed-role/x "
         "is not authorized to perform: ecr:GetAuthorizationToken on resource: *",
-        Fault.OWN,
+        Blame.OWN,
         "execution role",
     ),
     "another platform": (
         NOT_STARTED,
         "CannotPullContainerError: pull image manifest has been retried 1 time(s): image Manifest "
         "does not contain descriptor matching platform 'linux/amd64'",
-        Fault.OWN,
+        Blame.OWN,
         "another architecture",
     ),
     "no such program": (
@@ -188,20 +188,20 @@ REASONS: dict[str, tuple[str, str, Fault, str]] = {
         "CannotStartContainerError: Error response from daemon: failed to create shim task: OCI "
         "runtime create failed: runc create failed: unable to start container process: exec: "
         '"python": executable file not found in $PATH: unknown',
-        Fault.OWN,
+        Blame.OWN,
         "lacks what is to be started",
     ),
     "no command": (
         NOT_STARTED,
         "CannotCreateContainerError: Error response from daemon: No command specified",
-        Fault.OWN,
+        Blame.OWN,
         "lacks what is to be started",
     ),
     "thin pool": (
         NOT_STARTED,
         "CannotCreateContainerError: API error (500): devmapper: Thin Pool has 4350 free data "
         "blocks which is less than minimum required 4454 free data blocks",
-        Fault.MACHINE,
+        Blame.MACHINE,
         "--volume-size",
     ),
     "a daemon that has no memory": (
@@ -209,19 +209,19 @@ REASONS: dict[str, tuple[str, str, Fault, str]] = {
         "CannotStartContainerError: Error response from daemon: OCI runtime create failed: "
         "container_linux.go:380: starting container process caused: process_linux.go:545: "
         "container init caused: Running hook #0: cannot allocate memory: unknown",
-        Fault.MACHINE,
+        Blame.MACHINE,
         "try again",
     ),
     "a role that can't be taken": (
         "ECS was unable to assume the role 'arn:aws:iam::1:role/x' that was provided for this "
         "task.",
         "",
-        Fault.OWN,
+        Blame.OWN,
         "execution role",
     ),
     # aws/containers-roadmap#2561, apache/airflow#15000
-    "nothing is said": (NOT_STARTED, "", Fault.MACHINE, "try again"),
-    "nothing is said, in the newer words": ("TaskFailedToStart", "", Fault.MACHINE, "try again"),
+    "nothing is said": (NOT_STARTED, "", Blame.MACHINE, "try again"),
+    "nothing is said, in the newer words": ("TaskFailedToStart", "", Blame.MACHINE, "try again"),
 }
 
 
@@ -234,17 +234,17 @@ def ended(status: str, container: str, attempts: int = 0) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("status", "container", "fault", "cure"), REASONS.values(), ids=REASONS)
 def test_whose_fault_it_is_is_told_with_what_helps(
-    status: str, container: str, fault: Fault, cure: str
+    status: str, container: str, fault: Blame, cure: str
 ) -> None:
     cause = cause_of(container or status)
     assert cause is not None
     assert cause.fault is fault
     found = explain(ended(status, container), ())
     # Planned again, unless the next start must end as this one.
-    assert found.ending is (Ending.NOT_STARTED if fault is Fault.OWN else Ending.HOST_LOST)
+    assert found.ending is (Ending.NOT_STARTED if fault is Blame.OWN else Ending.HOST_LOST)
     assert type(found.error) is JobStartError
     assert cure in str(found.error)
-    assert ("no fault of the image" in str(found.error)) == (fault is not Fault.OWN)
+    assert ("no fault of the image" in str(found.error)) == (fault is not Blame.OWN)
 
 
 @pytest.mark.parametrize("attempts", range(ACCIDENTS + 2))
@@ -253,7 +253,7 @@ def test_whose_fault_it_is_is_told_with_what_helps(
 )
 def test_a_network_that_never_works_is_not_tried_for_ever(name: str, attempts: int) -> None:
     status, container, fault, _ = REASONS[name]
-    is_over = fault is Fault.NETWORK and attempts >= ACCIDENTS
+    is_over = fault is Blame.NETWORK and attempts >= ACCIDENTS
     found = explain(ended(status, container, attempts), ())
     assert found.ending is (Ending.NOT_STARTED if is_over else Ending.HOST_LOST)
 

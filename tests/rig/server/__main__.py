@@ -24,6 +24,7 @@ from tests.rig.server import (
     formation,
     images,
     refusing,
+    routes,
 )
 from tests.rig.server.attempts import Surroundings
 from tests.rig.server.queueing import Queueing
@@ -49,6 +50,7 @@ def main(port: int, folder: Path, registry: str) -> None:
     asked.install()  # before what it is the base of
     access.install()
     formation.install()
+    routes.install()
     calling.install()
     images.install(registry)
     blobs.install(registry)

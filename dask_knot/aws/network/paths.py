@@ -1,0 +1,122 @@
+"""The way from a subnet to the internet: routes, NAT gateways, public addresses. Pure.
+
+Source: Amazon VPC User Guide, "Configure route tables", "Internet gateways", "NAT gateways".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+from dask_knot.aws.network.chart import Chart, Described, Fault, Needs
+
+#: What a route may lead to beside the two kinds of gateways that can be looked at.
+ELSEWHERE = (
+    *("TransitGatewayId", "InstanceId", "NetworkInterfaceId", "VpcPeeringConnectionId"),
+    *("CarrierGatewayId", "LocalGatewayId", "CoreNetworkArn"),
+)
+_NAT = "in private subnets jobs need a route to a NAT gateway, or VPC endpoints"
+
+
+def default_route(table: Described | None) -> Described | None:
+    """Give the route of a table that leads to all addresses, or to half of them."""
+    routes = [] if table is None else table.get("Routes", ())
+    wide = [
+        route
+        for route in routes
+        if (block := route.get("DestinationCidrBlock"))
+        and ip_network(str(block), strict=False).prefixlen <= 1
+    ]
+    return min(wide, key=lambda one: str(one["DestinationCidrBlock"])) if wide else None
+
+
+def has_way_out(chart: Chart, subnet: Described) -> bool:
+    """Tell whether there is a route out of a subnet that leads anywhere."""
+    route = default_route(chart.table_of(subnet["SubnetId"], subnet["VpcId"]))
+    return route is not None and route.get("State") != "blackhole"
+
+
+def path_faults(chart: Chart, needs: Needs, subnet: Described) -> Iterator[Fault]:
+    """Say what is wrong with a subnet's route to the internet, if it has one."""
+    id, vpc = str(subnet["SubnetId"]), str(subnet["VpcId"])
+    table = chart.table_of(id, vpc)
+    route = default_route(table)
+    if route is None or table is None:
+        return
+    where = f"in the route table {table['RouteTableId']}"
+    target = _target(route)
+    if route.get("State") == "blackhole":
+        yield Fault(
+            f"the default route {where} leads to {target}, which is gone (blackhole)",
+            f"give it a target that is there; {_NAT}",
+            (id,),
+        )
+    elif target.startswith("igw-"):
+        yield from _address_faults(needs, subnet)
+    elif target.startswith("nat-"):
+        yield from _gateway_faults(chart, target, id)
+    elif target.startswith("eigw-"):
+        yield Fault(f"the default route {where} is for IPv6 only", _NAT, (id,))
+
+
+def _target(route: Described) -> str:
+    for name in ("GatewayId", "NatGatewayId", "EgressOnlyInternetGatewayId", *ELSEWHERE):
+        if route.get(name):
+            return str(route[name])
+    return "something"
+
+
+def _address_faults(needs: Needs, subnet: Described) -> Iterator[Fault]:
+    """Say whether what runs in a public subnet has no public address."""
+    id = str(subnet["SubnetId"])
+    if needs.is_fargate and not needs.gets_address:
+        yield Fault(
+            "it is a public subnet, where jobs on Fargate reach nothing without a public address",
+            "run `dask knot up --public-ip`, or give private subnets with a NAT gateway",
+            (id,),
+        )
+    elif not (needs.is_fargate or needs.gets_address or subnet.get("MapPublicIpOnLaunch")):
+        yield Fault(
+            "it is a public subnet that gives instances no public address "
+            "(MapPublicIpOnLaunch is off), so they reach nothing",
+            f"run `aws ec2 modify-subnet-attribute --subnet-id {id} --map-public-ip-on-launch`, or "
+            "give private subnets with a NAT gateway",
+            (id,),
+        )
+
+
+def _gateway_faults(chart: Chart, nat: str, id: str) -> Iterator[Fault]:
+    """Say what is wrong with the NAT gateway of a subnet."""
+    gateway = next((one for one in chart.gateways if one["NatGatewayId"] == nat), None)
+    if gateway is None:  # it is another account's, in a VPC that is shared
+        return
+    state = str(gateway.get("State", "available"))
+    if state not in ("available", "pending"):
+        yield Fault(
+            f"its NAT gateway {nat} is {state}",
+            "make another one, and change the route to it",
+            (id,),
+        )
+    elif gateway.get("ConnectivityType") == "private":
+        yield Fault(
+            f"its NAT gateway {nat} is a private one, which doesn't lead to the internet",
+            "make a public NAT gateway, and change the route to it",
+            (id,),
+        )
+    else:
+        yield from _home_faults(chart, gateway, id)
+
+
+def _home_faults(chart: Chart, gateway: Described, id: str) -> Iterator[Fault]:
+    """Say whether a NAT gateway is itself in a subnet without a way out."""
+    home = str(gateway.get("SubnetId", ""))
+    table = chart.table_of(home, str(gateway.get("VpcId", "")))
+    route = default_route(table)
+    if table is not None and (route is None or not _target(route).startswith("igw-")):
+        yield Fault(
+            f"its NAT gateway {gateway['NatGatewayId']} is in {home}, which has no route to an "
+            "internet gateway",
+            "make the NAT gateway in a public subnet, or give that one the route "
+            f"(in {table['RouteTableId']})",
+            (id,),
+        )
