@@ -262,7 +262,10 @@ EDGES = {
     "run/pickling.py": ("io sys", "buffers; looks up whether numpy is in use"),
     "run/run.py": ("time", "the clock of its patience, which can be given"),
     "run/scripts.py": ("distributed sys threading uuid", "knows the script that is run here"),
+    "run/sending.py": ("datetime obstore threading time", "sends, and looks how long it took"),
     "run/store.py": ("obstore os shutil", "reads and writes objects"),
+    "run/terms.py": ("threading", "many threads write to a store"),
+    "run/uplink.py": ("threading", "many threads write to a store"),
     "run/traffic.py": ("threading", "many threads ask a store"),
     "run/trace.py": (
         "os pathlib signal sys time",

@@ -14,6 +14,7 @@ from obstore.store import LocalStore, MemoryStore, S3Store
 
 from dask_knot.errors import ConfigurationError, StoreError, StoreGoneError
 from dask_knot.run.address import address_without_boto
+from dask_knot.run.causes import plain
 from dask_knot.run.folder import folder_of
 
 #: A network that is gone for a minute loses nothing: obstore's own ten retries are over in seconds.
@@ -28,7 +29,7 @@ RETRIES = {
 }
 #: What may stand still for so long: to connect, to answer, and between two pieces of an answer. A
 #: request that goes on has no end of its own; obstore's is 30 s, which a slow line needs for 4 MiB.
-#: While something is sent, the second one counts until it has arrived: see `Uplink`.
+#: While something is sent, the second one counts until it has arrived: see `uplink`.
 CONNECT, STILL = timedelta(seconds=10), timedelta(seconds=60)
 TIMES = {"connect_timeout": CONNECT, "read_timeout": STILL, "timeout": timedelta(days=1)}
 
@@ -54,12 +55,13 @@ def open_objects(url: str, options: Mapping[str, Any]) -> tuple[str, Any]:
     try:
         return url, _OPENERS[scheme](url if folder is None else folder, **options)
     except (BaseError, OSError, ValueError) as error:
-        raise StoreError(f"the store {url} can't be opened: {plain_text(error)}") from error
+        raise StoreError(f"the store {url} can't be opened: {plain(str(error))}") from error
 
 
-def plain_text(error: Exception) -> str:
-    """Leave out the inner workings that obstore appends."""
-    return str(error).partition("\n\nDebug source:")[0]
+def still_of(options: Mapping[str, Any]) -> timedelta:
+    """Tell how long nothing may be heard of a request, by what a store was opened with."""
+    found: timedelta = options.get("client_options", {}).get("read_timeout", STILL)
+    return found
 
 
 def _open_folder(folder: Path, parents: bool = False) -> LocalStore:
@@ -71,8 +73,8 @@ def _open_folder(folder: Path, parents: bool = False) -> LocalStore:
     return LocalStore(folder, automatic_cleanup=True)  # of folders that became empty
 
 
-def _open_s3(url: str, **options: Any) -> S3Store:
-    parts = urlsplit(url)
+def _open_s3(url: str, kms_key: str = "", **options: Any) -> S3Store:
+    parts = urlsplit(url)  # the key is for what a bucket may want: see `Sender`
     if not parts.netloc:
         raise ValueError(f"{url} names no bucket")
     client = dict(options.pop("client_options", {}))

@@ -19,13 +19,13 @@ from dask_knot.run.codec import Bytes
 from dask_knot.run.folder import check_is_there, folder_of
 from dask_knot.run.opening import check_not_gone, open_objects
 from dask_knot.run.patience import NONE, Patience
+from dask_knot.run.sending import Sender, pieces_of
 from dask_knot.run.traffic import LISTED, Traffic
 from dask_knot.run.trouble import MISSING, TROUBLE, failed, has_bad_credentials, may_pass, missing
+from dask_knot.run.uplink import AT_ONCE, PART_BYTES, Dispatch
 
 T = TypeVar("T")
 
-#: Objects of this size and more go to S3 in several parts at once (S3's own smallest part: 5 MiB).
-PART_BYTES = 16 * 2**20
 #: Keys that one S3 DeleteObjects request takes.
 DELETE_AT_ONCE = 1000
 
@@ -64,6 +64,7 @@ class Store:
         self, url: str | os.PathLike[str], renew: Callable[[], object] | None = None, **options: Any
     ) -> None:
         self.url, self._store = open_objects(os.fspath(url), options)
+        self._sender = Sender(self.url, options) if self.url.startswith("s3://") else None
         self._renew = renew
         self._folder = folder_of(self.url)
         self._patience = NONE
@@ -100,25 +101,29 @@ class Store:
         data : iterable of bytes-like
             Its bytes, one piece after another; none is copied or joined.
         """
-        pieces, size = _pieces(data)
-        self._ask(
-            "put", name, lambda: obstore.put(self._store, name, pieces, chunk_size=PART_BYTES)
-        )
-        self._traffic.note_parts(size, PART_BYTES)
+        pieces, size = pieces_of(data)
+
+        def put(store: Any, given: Dispatch) -> int:
+            at_once = given.at_once
+            obstore.put(store, name, pieces, chunk_size=given.part, max_concurrency=at_once)
+            return given.part
+
+        part = self._ask("put", name, lambda: self._send(size, put))
+        self._traffic.note_parts(size, part)
         self._traffic.note_moved("written", size)
 
     def put_new(self, name: str, data: Iterable[Bytes]) -> bool:
         """Write an object unless one of that name is there; tell whether it was written."""
         whole = b"".join(data)
 
-        def put() -> bool:
+        def put(store: Any, _: Dispatch) -> bool:
             try:
-                obstore.put(self._store, name, whole, mode="create", use_multipart=False)
+                obstore.put(store, name, whole, mode="create", use_multipart=False)
             except AlreadyExistsError:
                 return False
             return True
 
-        is_new = self._ask("put", name, put)
+        is_new = self._ask("put", name, lambda: self._send(len(whole), put, whole=True))
         self._traffic.note_moved("written", len(whole) if is_new else 0)
         return is_new
 
@@ -257,6 +262,11 @@ class Store:
         else:
             obstore.delete(self._store, names)
 
+    def _send(self, size: int, write: Callable[[Any, Dispatch], T], whole: bool = False) -> T:
+        if self._sender is None:
+            return write(self._store, Dispatch(PART_BYTES, AT_ONCE, 0.0))
+        return self._sender.send(size, write, whole)
+
     def _ask(self, operation: str, name: str, call: Callable[[], T]) -> T:
         return self._patience.call(
             operation, partial(self._ask_once, operation, name, call), partial(may_pass, self.url)
@@ -284,10 +294,3 @@ class Store:
         """Tell a folder that is away from missing objects: obstore would make it anew for a put."""
         if self._folder is not None:
             check_is_there(self._folder, f" to {operation} {name}")
-
-
-def _pieces(data: Iterable[Bytes]) -> tuple[Any, int]:
-    pieces = [memoryview(piece).cast("B") for piece in data if memoryview(piece).nbytes]
-    size = sum(piece.nbytes for piece in pieces)
-    # One piece goes as it is: an iterable would make S3 start a multipart upload.
-    return (b"".join(pieces) if size < PART_BYTES else pieces), size

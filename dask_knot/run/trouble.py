@@ -19,21 +19,16 @@ from dask_knot.errors import (
     StoreError,
     StoreGoneError,
 )
-from dask_knot.run.opening import plain_text
+from dask_knot.run.answers import Blame, code_in, meaning_of, message_in
+from dask_knot.run.causes import cause_in, plain
 
-#: How S3, inside obstore's errors, says that the credentials are at fault, and no permission.
-_CREDENTIALS = (
-    "ExpiredToken",
-    "InvalidAccessKeyId",
-    "InvalidToken",
-    "RequestTimeTooSkewed",
-    "SignatureDoesNotMatch",
-    "TokenRefreshRequired",
-)
 #: How obstore says that an object isn't there.
 MISSING = (FileNotFoundError, NotFoundError)
 #: What can go wrong when a store is asked; others are mistakes of ours.
 TROUBLE = (BaseError, OSError, ValueError)
+#: How obstore says that what boto3 knows of credentials doesn't help.
+_PROVIDER = "External AWS credential provider: "
+_CHECK = "Check that it exists, that you may write there, and that it isn't full"
 #: What only those do who may write.
 _WRITING = ("put", "delete")
 #: How a folder says that nobody may write there; obstore has no kind of its own for the first.
@@ -56,13 +51,30 @@ def why_missing(url: str) -> str:
 
 
 def failed(url: str, operation: str, name: str, error: Exception) -> StoreError:
-    """Say what could not be done with an object, and what to do."""
-    text = f"the store {url} failed to {operation} {name}: {plain_text(error)}. {_cure(error)}"
+    """Say what could not be done with an object, why, and what to do."""
+    reason, cure = _explained(error, url.startswith("s3:"))
+    text = f"the store {url} failed to {operation} {name}: {reason}. {cure}"
     if operation in _WRITING and _is_read_only(url, error):
         return ReadOnlyStoreError(text)
     if url.startswith("file:") or isinstance(error, ValueError):
         return StoreError(text)
-    return StoreAccessError(text) if _is_denied(error) else StoreAwayError(text)
+    return StoreAccessError(text) if _is_refused(error) else StoreAwayError(text)
+
+
+def _explained(error: Exception, is_s3: bool) -> tuple[str, str]:
+    """Give the reason, with what S3 or the network has said of it, and the cure."""
+    said = plain(str(error))
+    answer, cause = meaning_of(str(error)), cause_in(str(error))
+    if isinstance(error, UnauthenticatedError) and answer is None:
+        return said.rpartition(_PROVIDER)[2], "Sign in again: `aws sso login`, or `aws configure`"
+    if answer is not None:
+        own = f"{code_in(said)}: {message_in(said)}".strip(": ") or said
+        return f"{answer.meaning} ({own.rstrip('.')})", answer.cure
+    if cause is not None and is_s3:
+        return f"{cause.text} ({said})", cause.cure
+    if isinstance(error, PermissionDeniedError):
+        return said, "Ask for the permission; in S3, `dask knot policy` prints all that are needed"
+    return said, _CHECK
 
 
 def may_pass(url: str, error: StoreError) -> bool:
@@ -75,24 +87,24 @@ def may_pass(url: str, error: StoreError) -> bool:
 
 def has_bad_credentials(error: Exception) -> bool:
     """Tell whether S3 says that the credentials have ended or are wrong, or there are none."""
-    if isinstance(error, UnauthenticatedError):
-        return True
-    return isinstance(error, BaseError) and any(f"<Code>{c}<" in str(error) for c in _CREDENTIALS)
+    return isinstance(error, UnauthenticatedError) or _fault(error) is Blame.CREDENTIALS
+
+
+def _fault(error: Exception) -> Blame | None:
+    answer = meaning_of(str(error)) if isinstance(error, BaseError) else None
+    return answer.fault if answer is not None else None
 
 
 def _is_denied(error: Exception) -> bool:
     return isinstance(error, PermissionDeniedError) and not has_bad_credentials(error)
 
 
+def _is_refused(error: Exception) -> bool:
+    """Tell whether S3 refuses, and not only for a moment."""
+    return _is_denied(error) or _fault(error) is Blame.REFUSAL
+
+
 def _is_read_only(url: str, error: Exception) -> bool:
     if _is_denied(error) or isinstance(error, PermissionError):
         return True
     return url.startswith("file:") and any(text in str(error) for text in _READ_ONLY)
-
-
-def _cure(error: Exception) -> str:
-    if has_bad_credentials(error):
-        return "Sign in again: `aws sso login`, or `aws configure`"
-    if isinstance(error, PermissionDeniedError):
-        return "Ask for the permission; in S3, `dask knot policy` prints all that are needed"
-    return "Check that it exists, that you may write there, and that it isn't full"

@@ -24,7 +24,7 @@ from dask_knot.aws.stack import up
 from dask_knot.aws.status import read_status
 from dask_knot.errors import KnotError
 from dask_knot.image.image import ImageSpec
-from dask_knot.run import store as store_module
+from dask_knot.run import sending, uplink
 from dask_knot.run.store import Store
 from tests.aws.account import unheard
 from tests.aws.permissions import actions
@@ -81,7 +81,8 @@ def give_up_an_upload(desk: Desk) -> None:
     """S3 refuses parts that are too small when it shall join them: what is there is deleted."""
     with closing(open_aws_session()) as session, pytest.MonkeyPatch.context() as patch:
         outputs = read_outputs(session, "dask-knot")
-        patch.setattr(store_module, "PART_BYTES", 2**20)
+        for module in (sending, uplink):
+            patch.setattr(module, "PART_BYTES", 2**20)
         store = Store(outputs.store_url, **session.store_options(outputs.store_url))
         with pytest.raises(KnotError, match="EntityTooSmall"):
             store.put("run/large", [bytes(3 * 2**20)])

@@ -11,6 +11,7 @@ import obstore.exceptions
 import pytest
 
 from dask_knot.errors import ConfigurationError, MissingObjectError, StoreError
+from dask_knot.run import sending, uplink
 from dask_knot.run import store as store_module
 from dask_knot.run.store import Store
 
@@ -51,7 +52,8 @@ class TestEveryStore:
 
     def test_holds_large_objects(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         # S3's own smallest part, so that this is an upload in several parts.
-        monkeypatch.setattr(store_module, "PART_BYTES", 5 * 2**20)
+        for module in (store_module, sending, uplink):
+            monkeypatch.setattr(module, "PART_BYTES", 5 * 2**20)
         pieces = [bytes([number]) * 2**20 for number in range(12)]
         store.put("large", pieces)
         assert store.get_range("large", 2**20 - 1, 2) == b"\x00\x01"

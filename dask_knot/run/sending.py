@@ -1,0 +1,90 @@
+"""Sends objects to S3: in the parts that the line takes, on the terms that the bucket has."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from threading import Lock
+from typing import Any, TypeVar
+
+from obstore.exceptions import BaseError
+
+from dask_knot.run.codec import Bytes
+from dask_knot.run.opening import open_objects, still_of
+from dask_knot.run.terms import Terms
+from dask_knot.run.uplink import PART_BYTES, Dispatch, Uplink
+
+T = TypeVar("T")
+
+#: How obstore says that something took longer than it may.
+LATE = "kind: Timeout"
+
+
+class Sender:
+    """Lets whatever is written be tried until the line and the bucket take it. For several threads.
+
+    Parameters
+    ----------
+    url : str
+        A store in S3.
+    options : mapping
+        What it was opened with.
+    """
+
+    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+        self._url, self._options = url, options
+        self._terms = Terms(str(options.get("kms_key", "")))
+        self._line = Uplink(still_of(options).total_seconds())
+        self._lock = Lock()  # around the stores, of which there is one for each limit
+        self._stores: dict[tuple[float, int], tuple[Mapping[str, Any], Any]] = {}
+
+    def send(self, size: int, write: Callable[[Any, Dispatch], T], whole: bool = False) -> T:
+        """Write an object.
+
+        Parameters
+        ----------
+        size : int
+            Its bytes.
+        write : callable
+            Writes it into a store of obstore's, in parts of a size.
+        whole : bool
+            Whether it can't go in parts.
+        """
+        while True:
+            given, terms = self._line.dispatch(size, whole), self._terms.options
+            store = self._store(given.limit, terms)
+            began = time.monotonic()
+            try:
+                found = write(store, given)
+            except BaseError as error:
+                if not self._may_send_again(str(error), size, given, terms):
+                    raise
+            else:
+                self._line.note_sent(size, time.monotonic() - began)
+                return found
+
+    def _may_send_again(
+        self, refusal: str, size: int, given: Dispatch, terms: Mapping[str, Any]
+    ) -> bool:
+        if LATE in refusal:
+            return self._line.note_late(size, given)
+        return self._terms.learn(refusal, terms)
+
+    def _store(self, limit: float, terms: Mapping[str, Any]) -> Any:
+        with self._lock:
+            wanted = limit, id(terms)  # of terms that are kept, and never changed
+            if wanted not in self._stores:
+                client = dict(self._options.get("client_options", {}))
+                client["read_timeout"] = timedelta(seconds=limit)
+                options = {**self._options, **terms, "client_options": client}
+                self._stores[wanted] = terms, open_objects(self._url, options)[1]
+            return self._stores[wanted][1]
+
+
+def pieces_of(data: Iterable[Bytes]) -> tuple[Any, int]:
+    """Give what obstore sends of an object that comes in pieces, and its bytes."""
+    pieces = [memoryview(piece).cast("B") for piece in data if memoryview(piece).nbytes]
+    size = sum(piece.nbytes for piece in pieces)
+    # One piece goes as it is: an iterable would make S3 start a multipart upload.
+    return (b"".join(pieces) if size < PART_BYTES else pieces), size
