@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,8 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from dask_knot.environment import conda, distributions
+from dask_knot.environment.auto import imported_packages
 from dask_knot.environment.closure import closure
-from dask_knot.environment.imports import find_imports
 from dask_knot.environment.indexes import find_sources
 from dask_knot.environment.layers import layers
 from dask_knot.environment.problems import Problems, Report
@@ -162,35 +161,6 @@ def _condas_list(target: Target, problems: Problems) -> tuple[str, ...]:
 def _expand(item: str, source: Path | None, report: Report) -> Iterator[str]:
     """Turn ``auto`` into requirements."""
     if item == "auto":
-        yield from _imported(source or running_script(), report)
+        yield from imported_packages(source, report)
     else:
         yield item
-
-
-def running_script() -> Path | None:
-    """Give the script that runs; None in an interactive session, and for what is installed."""
-    script = getattr(sys.modules.get("__main__"), "__file__", None)
-    path = Path(script) if script else None
-    is_command = path is not None and (path.suffix != ".py" or "site-packages" in path.parts)
-    return None if is_command or path is None or not path.exists() else path
-
-
-def _imported(source: Path | None, report: Report) -> Iterator[str]:
-    if source is None:
-        report("no script is running: the image gets no more packages than Dask's own")
-        return
-    imports = find_imports(source)
-    packages = distributions.by_module()
-    for name in imports.unread:
-        report(f"{name} is not valid Python: what it imports is not looked at")
-    for name in imports.own:
-        report(
-            f"{name} stands beside {source.name}: the image doesn't have it. Jobs need it as an "
-            "installed package (`pip install -e`), or define its functions in the script"
-        )
-    for name in imports.implied:
-        yield from sorted(packages.get(name, ()))
-    for name in imports.names:
-        yield from sorted(packages.get(name, ()))
-        if name not in packages:
-            report(f"{source.name} imports {name}, which is not installed here: it is left out")

@@ -57,13 +57,6 @@ def test_auto_takes_what_a_script_imports(tmp_path: Path) -> None:
     assert any("no_such_module" in line and "left out" in line for line in SAID)
 
 
-def test_auto_says_what_jobs_will_not_have(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text("")
-    (tmp_path / "a.py").write_text("import mine")
-    resolve("auto", source=tmp_path / "a.py")
-    assert any("mine stands beside a.py" in line for line in SAID)
-
-
 def test_a_package_without_version_is_taken_as_it_is_here() -> None:
     found = resolve("pandas", "botocore>=1.40", "zarr[remote]", "no-such-package")
     assert found["pandas"] == f"pandas=={version('pandas')}"

@@ -1,0 +1,73 @@
+"""What ``auto`` stands for: the packages of what a script, a notebook or a session imports."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from dask_knot.environment import distributions
+from dask_knot.environment.imports import Imports, find_imports
+from dask_knot.environment.origins import origin_of
+from dask_knot.environment.problems import Report
+from dask_knot.environment.providers import KNOWN, providers_of
+from dask_knot.environment.session import is_interactive, running_script, session_imports
+
+
+def imported_packages(source: Path | None, report: Report) -> Iterator[str]:
+    """Name the packages here whose modules are imported.
+
+    Parameters
+    ----------
+    source : Path, optional
+        A script, a notebook or a folder; None: what runs here.
+    report : callable
+        Told what was not read, and what is imported but not installed.
+    """
+    tops = distributions.by_module()
+    imports, origin = _imports(source, tops)
+    for line in imports.unread:
+        report(line)
+    yield from sorted(_projects(imports, tops, origin, report))
+    for name in imports.implied:
+        yield from sorted(tops.get(name, ()))
+    wanted: set[str] = set()
+    missing: dict[str, None] = {}
+    for dotted in imports.dotted:
+        providers = providers_of(dotted, tops)
+        wanted |= providers
+        if not providers and dotted.partition(".")[0] not in imports.optional:
+            missing[_missing(dotted, tops)] = None
+    yield from sorted(wanted)
+    for name in missing:
+        package = f" (pip install {KNOWN[name]})" if name in KNOWN else ""
+        report(f"{origin} imports {name}, which is not installed here{package}: it is left out")
+
+
+def _imports(source: Path | None, tops: Mapping[str, set[str]]) -> tuple[Imports, str]:
+    """Find the imports, and the name of what has them."""
+    if source is not None:
+        return find_imports(source, tops), source.name
+    script = running_script()
+    if script is None or is_interactive():
+        return session_imports(tops), "this session"
+    return find_imports(script, tops, sys.path), script.name
+
+
+def _projects(
+    imports: Imports, tops: Mapping[str, set[str]], origin: str, report: Report
+) -> Iterator[str]:
+    """Name the editable projects among the modules beside a source; the others hide packages."""
+    for name in imports.own:
+        for package in tops.get(name, ()):
+            found = distributions.find(package)
+            if found is not None and origin_of(found).is_local:
+                yield package
+            else:
+                report(f"{name} beside {origin} hides the package {package}: it is left out")
+
+
+def _missing(dotted: str, tops: Mapping[str, set[str]]) -> str:
+    """Name what isn't there: all of the name where the first part is a namespace that is."""
+    top = dotted.partition(".")[0]
+    return dotted if top in tops else top
