@@ -77,21 +77,17 @@ def build(client: Any, recipe: Recipe, name: str, network: str | None, report: R
     ImageError
         If a line of the Dockerfile fails: it is shown, with the end of what it printed.
     """
-
-    def say(line: str) -> None:
-        report(recipe.secrets.redact(line))
-
     for note in notes(os.environ, Path.home()):
-        say(note)
+        report(note)
     needs = demands(dockerfile(recipe))
     command = buildkit.find(client, os.environ) if needs or recipe.secrets else None
     try:
         if command is not None:
             packed = _tar(context(recipe, mount=bool(recipe.secrets)))
-            buildkit.build(command, recipe, packed, name, network, say)
+            buildkit.build(command, recipe, packed, name, network, report)
         else:
             _check_plain(client, needs)
-            _build_plainly(client, recipe, name, network, say)
+            _build_plainly(client, recipe, name, network, report)
     except ImageError as error:
         # Nothing of its cause: a request that failed has the build's arguments.
         raise ImageError(recipe.secrets.redact(str(error))) from None
@@ -142,7 +138,7 @@ def _build_plainly(
             forcerm=True,
             decode=True,
         )
-        follow_answers(answers, report)
+        follow_answers(answers, report, recipe.secrets.redact)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,11 +119,20 @@ def build(
             variables[VARIABLE] = recipe.secrets.document()
         if logins is not None:
             variables["DOCKER_CONFIG"] = str(logins.parent)
-        _run([*words, "-"], variables, context, report)
+        clean = recipe.secrets.redact
+        _run(
+            [*words, "-"],
+            variables,
+            context,
+            lambda lines: follow_plain(lines, report, clean),
+        )
 
 
 def _run(
-    words: list[str], variables: Mapping[str, str], context: io.BytesIO, report: Report
+    words: list[str],
+    variables: Mapping[str, str],
+    context: io.BytesIO,
+    follow: Callable[[Iterator[str]], None],
 ) -> None:
     with tempfile.TemporaryFile() as packed:
         packed.write(context.getbuffer())
@@ -131,7 +140,7 @@ def _run(
         with _started(words, variables, packed) as process:
             assert process.stdout is not None
             last = list[str]()
-            follow_plain(_kept(process.stdout, last), report)
+            follow(_kept(process.stdout, last))
         if process.returncode:
             raise ImageError(
                 f"Docker's command can't build the image (exit code {process.returncode}): "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from dask_knot.environment.problems import Report
@@ -14,12 +14,15 @@ SHOWN = 15
 #: Layers are named one after another: the first ones, which are small, say nothing of all.
 SHOWN_BYTES = 1e7
 #: What the engine says of itself between the lines of a command.
-CHATTER = (" --->", "Removing intermediate container")
+CHATTER = (" --->", "--> ", "Removing intermediate container", "COMMIT ")
 #: What a command says of what it doesn't do.
 NO_NEWS = "Requirement already satisfied"
 COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+#: The plain builder's steps; Podman's are in capitals.
+STEP_OF_ENGINE = re.compile(r"(?:Step|STEP) (\d+/\d+) ?: ")
 #: BuildKit's steps: those of the Dockerfile have a number of all, and the name of their stage.
-STEP = re.compile(r"#(\d+) (\[(?:[\w.-]+ )?\d+/\d+\] .+)")
+STEP = re.compile(r"#(\d+) (\[\s*(?:[\w.-]+\s+)?\d+/\d+\] .+)")
+OTHER_STEP = re.compile(r"#(\d+) (\[[^\]]+\] .+)")
 PRINTED = re.compile(r"#(\d+) (?:\d+\.\d+ )(.*)")
 FAILED = re.compile(r"#(\d+) ERROR:? (.*)")
 #: How it ends if no step failed, but the whole.
@@ -62,8 +65,19 @@ class BuildLog:
         return ImageError(COLOURS.sub("", f"{opening}:\n  {line}{said}\n{error}\n{cure}"))
 
 
-def follow_answers(answers: Iterable[Mapping[str, Any]], report: Report) -> None:
+def follow_answers(
+    answers: Iterable[Mapping[str, Any]], report: Report, clean: Callable[[str], str] = str
+) -> None:
     """Follow a build of the plain builder.
+
+    Parameters
+    ----------
+    answers : iterable of mapping
+        What the engine says.
+    report : callable
+        Told each step, and what it prints.
+    clean : callable
+        Takes secrets out of a line, before it is cut.
 
     Raises
     ------
@@ -71,27 +85,37 @@ def follow_answers(answers: Iterable[Mapping[str, Any]], report: Report) -> None
         If a line of the Dockerfile fails.
     """
     log, step, failure = BuildLog(report), "FROM", None
-    pulled = Tenths("pulling the base image", report)
+    pulled, begun = Tenths("pulling the base image", report), ""
     for answer in answers:  # to their end: else the connection stays open
+        text = begun + str(answer.get("stream", ""))
+        # A line may come in pieces: only a whole one can be cleaned.
+        whole, _, begun = text.rpartition("\n")
         if "error" in answer:
-            failure = log.failure(step, str(answer["error"]))
-        for line in str(answer.get("stream", "")).splitlines():
-            if line.startswith(("Step ", "STEP ")):  # Podman's are in capitals
-                step = _as_docker_says_it(line)
+            whole, begun = text, ""
+        for line in map(clean, whole.splitlines()):
+            if match := STEP_OF_ENGINE.match(line):
+                step = f"Step {match[1]} : {line[match.end() :]}"
                 log.begin(step)
             else:
                 log.take(step, line)
+        if "error" in answer:
+            failure = log.failure(step, clean(str(answer["error"])))
         pulled.take(answer)
     if failure:
         raise failure
 
 
-def _as_docker_says_it(line: str) -> str:
-    return re.sub(r"^STEP (\d+/\d+): ", r"Step \1 : ", line)
-
-
-def follow_plain(lines: Iterable[str], report: Report) -> None:
+def follow_plain(lines: Iterable[str], report: Report, clean: Callable[[str], str] = str) -> None:
     """Follow a build of BuildKit, from what it prints with ``--progress=plain``.
+
+    Parameters
+    ----------
+    lines : iterable of str
+        What it prints.
+    report : callable
+        Told each step, and what it prints.
+    clean : callable
+        Takes secrets out of a line, before it is cut.
 
     Raises
     ------
@@ -99,11 +123,13 @@ def follow_plain(lines: Iterable[str], report: Report) -> None:
         If a line of the Dockerfile fails, or the whole build.
     """
     log, names, failure, last = BuildLog(report), dict[str, str](), None, ""
-    for line in (COLOURS.sub("", line.rstrip()) for line in lines):
+    for line in (clean(COLOURS.sub("", line.rstrip())) for line in lines):
         if match := STEP.fullmatch(line):
             if match[1] not in names:
                 names[match[1]] = match[2]
                 log.begin(match[2])
+        elif match := OTHER_STEP.fullmatch(line):
+            names.setdefault(match[1], match[2])
         elif match := PRINTED.fullmatch(line):
             if match[1] in names:
                 log.take(names[match[1]], match[2])

@@ -10,6 +10,7 @@ from typing import Any
 from dask_knot.batch.request import MIB
 from dask_knot.errors import EngineError
 from dask_knot.extras import extra
+from dask_knot.image import endpoints
 from dask_knot.image.image import ensure_local_image, resolve_spec
 from dask_knot.local.docker import DockerLauncher, words_of
 from dask_knot.local.engine import LocalEngine, grace_of, this_machine
@@ -19,7 +20,6 @@ from dask_knot.run.folder import folder_of
 from dask_knot.settings.settings import Settings
 
 with extra():
-    import docker
     from docker.errors import DockerException, ImageNotFound
 
 #: A busy engine takes its time to answer.
@@ -64,15 +64,12 @@ def connect() -> Any:
         If there is none; the message says what else can be done.
     """
     try:
-        client = docker.from_env(timeout=TIMEOUT, max_pool_size=CONNECTIONS)
-        client.ping()
-    except DockerException as error:
+        return endpoints.connect(timeout=TIMEOUT, max_pool_size=CONNECTIONS)
+    except EngineError as error:
         raise EngineError(
-            "engine='docker' needs a Docker engine, and none answers: "
-            f"{words_of(error).rstrip('.')}. Start it, set DOCKER_HOST, or use engine='local', "
-            "which needs none"
-        ) from None  # its own chain of three libraries says no more
-    return client
+            f"engine='docker' needs a Docker engine: {error}. Start one, set DOCKER_HOST, or use "
+            "engine='local', which needs none"
+        ) from None
 
 
 def check_image(client: Any, image: str) -> None:

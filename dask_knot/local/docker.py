@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from dask_knot.extras import extra
 from dask_knot.local.guard import LABEL as GUARD
 from dask_knot.local.guard import Guard
 from dask_knot.local.launcher import ChildProcess, Exit, Listener
+from dask_knot.local.ownership import limits, owner_options
 
 with extra():
     import docker
@@ -133,8 +135,9 @@ class DockerLauncher:
         self._listener.child_exited(child.child_id, end)
 
     def _make_and_wait(self, child: ChildProcess, record: _Container) -> Exit:
+        options = self._options(child)
         try:
-            container = self._client.containers.create(self._image, **self._options(child))
+            container = self._client.containers.create(self._image, **options)
         except ImageNotFound as error:
             return Exit(None, f"CannotPullContainerError: {words_of(error)}", NOT_STARTED)
         except APIError as error:
@@ -161,8 +164,13 @@ class DockerLauncher:
         container.reload()
         return Exit(code, OUT_OF_MEMORY if container.attrs["State"].get("OOMKilled") else None)
 
+    @cached_property
+    def _info(self) -> Mapping[str, Any]:
+        """What the engine says of itself: it doesn't change while it runs."""
+        found: Mapping[str, Any] = self._client.info()
+        return found
+
     def _options(self, child: ChildProcess) -> dict[str, Any]:
-        limit = f"{child.memory}m"
         guarded = {} if self._guard is None else {GUARD: self._guard.name}
         mounts = [docker.types.Mount(str(path), str(path), type="bind") for path in self._folders]
         gpus = [
@@ -176,10 +184,9 @@ class DockerLauncher:
             "init": True,
             "labels": {LABEL: child.child_id, **guarded},
             "network_mode": "host",
-            "user": f"{os.getuid()}:{os.getgid()}",
             "mounts": mounts,
-            "mem_limit": limit,
-            "memswap_limit": limit,
+            **owner_options(self._info, os.getuid(), os.getgid()),
+            **limits(self._info, child.memory),
             "device_requests": gpus if child.gpus else None,
         }
 

@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dask_knot.errors import EngineError
 from dask_knot.local.forkclient import boot_command, far_environment
 
 MODULE = "dask_knot.local.guard"
@@ -88,11 +89,13 @@ def watch(name: str, grace: float) -> None:
             break
     if ALL_WELL in said:
         return
-    import docker  # not before: most guards never need it
+    from docker.errors import DockerException  # not before: most guards never need it
+
+    from dask_knot.image.endpoints import connect
 
     for _ in range(_LOOKS):
-        with contextlib.suppress(docker.errors.DockerException, OSError):
-            end_containers(docker.from_env(), name, grace)
+        with contextlib.suppress(DockerException, EngineError, OSError):
+            end_containers(connect(), name, grace)
         time.sleep(_PAUSE)
 
 

@@ -81,6 +81,10 @@ class FakeEngine:
         self.gate = threading.Event()
         self.gate.set()
         self.is_closed = False
+        self.said: dict[str, Any] = {}
+
+    def info(self) -> dict[str, Any]:
+        return self.said
 
     def create(self, image: str, **options: Any) -> FakeContainer:
         self.gate.wait()
