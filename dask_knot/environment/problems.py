@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from dask_knot.environment.credentials import redact
 from dask_knot.errors import PackagesError
 
 #: Told what is done, in lines.
@@ -57,4 +58,5 @@ class Problems:
         """Put them into one message."""
         one = "something" if len(self._found) == 1 else f"{len(self._found)} things"
         listed = "".join(f"\n- {what}\n  {cure}" for what, cure in self._found)
-        return f"{one} of the packages here can't go into an image as it is:{listed}"
+        # A line of a file may have a token, as its author wrote it.
+        return redact(f"{one} of the packages here can't go into an image as it is:{listed}", ())

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from dask_knot.environment.credentials import redact
 from dask_knot.environment.problems import Report
 from dask_knot.environment.requirements import resolve_requirements
 from dask_knot.environment.target import Target, this_platform
@@ -72,7 +73,11 @@ def make_recipe(spec: ImageSpec, report: Report) -> Recipe:
         has_own_base=bool(spec.base or spec.dockerfile),
         conda=spec.conda or "",
     )
-    found = resolve_requirements(spec.packages, source, report, target)
+
+    def told(line: str) -> None:  # what people wrote may have credentials
+        report(redact(line, ()))
+
+    found = resolve_requirements(spec.packages, source, told, target)
     own = Path(spec.dockerfile) if spec.dockerfile else None
     git = ("git",) if found.needs_git and "git" not in spec.debian else ()
     recipe = Recipe(
@@ -90,7 +95,7 @@ def make_recipe(spec: ImageSpec, report: Report) -> Recipe:
         files=builder.context_files(own.parent) if own else {},
         labels={name: number for name, number in versions.HERE.items() if number},
     )
-    return with_secrets(recipe, getattr(found, "options", ()), spec.network, report)
+    return with_secrets(recipe, found.options, spec.network, report)
 
 
 def build_if_missing(
