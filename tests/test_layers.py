@@ -50,11 +50,13 @@ ROOMS = {
     "aws": "errors extras plural run settings planning prices batch environment image",
     # Files in S3 are asked for their marks with the session's credentials.
     "digests": "errors internals run settings aws",
+    # Of the user's own.
+    "modules": "errors run",
     "graphs": "errors collector internals run settings planning tracking task digests estimates",
     # What people ask of a run without a session.
     "runs": "errors plural run settings planning tracking prices batch digests aws",
     "session": "errors plural collector internals run settings planning tracking prices "
-    "estimates digests graphs batch local environment image aws runs",
+    "estimates digests modules graphs batch local environment image aws runs",
     "dashboard": "errors plural run planning tracking prices batch session",
     "cluster": "errors plural internals run settings planning tracking estimates digests graphs "
     "batch runs session dashboard",
@@ -355,7 +357,7 @@ IDS = ("ManifestId", "RUN_NAME", "ShardId", "StageId", "first_plan", "session_of
 #: Folders of a run.
 FOLDERS = re.compile(
     r"(^|/)(packs|manifests|data|scattered|constants|orders|claims|sessions|plugins|beats|log|jobs|why|"
-    r"published|profiles|asks|answers|vitals)/",
+    r"published|profiles|asks|answers|vitals|bundles)/",
     re.ASCII,
 )
 

@@ -17,6 +17,7 @@ from dask_knot.internals import GraphNode
 from dask_knot.job import present
 from dask_knot.job.agenda import Agenda
 from dask_knot.job.attempts import NOTHING, EarlierParts, is_twin, read_parts, without_committed
+from dask_knot.job.bundles import own_modules
 from dask_knot.job.console import Printout
 from dask_knot.job.farewell import Farewell
 from dask_knot.job.handover import HandOver
@@ -78,10 +79,11 @@ def run_shard(
     """
     opened = run.read_shard(shard)
     sys.argv = opened.argv  # the client's: modules that tasks import may look at it
-    outfit = Outfit(str(shard), run.read_plugins(opened.plugins))
+    outfit = Outfit(str(shard), run.supplies.read_plugins(opened.plugins))
+    modules = own_modules(run.supplies.read_bundle(opened.bundle))
     try:
-        # Before the tasks are unpickled: they may need modules that a plugin brings.
-        with outfitted(outfit):
+        # Before the tasks are unpickled: they may need the user's modules, or what a plugin brings.
+        with modules, outfitted(outfit):
             work, given_up = _decode(opened.frames), frozenset[Key]()
             earlier = read_parts(run, shard) if attempt > 1 else NOTHING
             if earlier is None:

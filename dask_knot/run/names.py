@@ -15,6 +15,7 @@ ask jobs is in `inquiries`. `ID` stands for a stage, ``PLAN-STAGE``::
     RUN/maps/0000000000          a map of a `Knot`: its function, and how many items it has
     RUN/maps/0000000000.taken    where values of it are that earlier sessions had made
     RUN/plugins/DIGEST           worker plugins, as they were when a stage was packed
+    RUN/bundles/DIGEST           modules of the user's own, as they were when a stage was packed
     RUN/constants/ID             large constants, written with the first stage that reads them
     RUN/scattered/0000000000     values that a client scattered
     RUN/packs/ID                 the shards of a stage; its URL is what a job is started with
@@ -54,7 +55,7 @@ _MANIFEST = re.compile(
 _FOLDERS = (
     *("sessions", "beats", "log", "jobs", "why", "published", "profiles", "plugins", "constants"),
     *("scattered", "packs", "orders", "claims", "data", "manifests", "asks", "answers", "vitals"),
-    "maps",
+    *("maps", "bundles"),
 )
 _SESSION, _ENTRY = re.compile(r"\d{4}|[1-9]\d{4,}", re.ASCII), re.compile(r"\d{10}", re.ASCII)
 _ERRED = ".erred"
@@ -262,6 +263,10 @@ class Names:
     def plugins(self, digest: str) -> str:
         """Name the object of the worker plugins with that digest."""
         return f"{self.run}/plugins/{digest}"
+
+    def bundle(self, digest: str) -> str:
+        """Name the object of the user's own modules with that digest."""
+        return f"{self.run}/bundles/{digest}"
 
 
 def _numbers(pattern: re.Pattern[str], names: Iterable[str]) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Any
 from dask.typing import Key
 
 from dask_knot.errors import ReadOnlyStoreError, StoreError, StoreGoneError
-from dask_knot.run import manifest, pack, plugins, versions, work
+from dask_knot.run import manifest, pack, versions, work
 from dask_knot.run.almanac import Almanac
 from dask_knot.run.archive import Archive
 from dask_knot.run.codec import Bytes
@@ -22,9 +22,9 @@ from dask_knot.run.manifest import Commit, Manifest, Output, Place
 from dask_knot.run.names import ManifestId, Names, ShardId, StageId, first_plan, parse_pack
 from dask_knot.run.orders import Claimant, Orders
 from dask_knot.run.patience import IN_JOBS
-from dask_knot.run.plugins import Plugin
 from dask_knot.run.presence import SessionInfo
 from dask_knot.run.store import Store
+from dask_knot.run.supplies import Supplies
 from dask_knot.run.survey import Survey, survey
 from dask_knot.run.versions import PackedShard
 from dask_knot.run.work import ShardWork
@@ -53,15 +53,17 @@ class Run:
 
     Attributes
     ----------
-    names, record, almanac, inquiries : Names, Archive, Almanac, Inquiries
-        What objects are called; the record of a named run; what runs without names know; questions.
+    names, record, almanac : Names, Archive, Almanac
+        What objects are called; the record of a named run; what runs without names know.
+    inquiries, supplies : Inquiries, Supplies
+        Questions to jobs; what jobs are set up with.
     """
 
     def __init__(self, store: Store, name: str) -> None:
         self._store = store
         self.names = names = Names(name)
         self.record, self.almanac = Archive(store, names), Almanac(store, names)
-        self.inquiries = Inquiries(store, names)
+        self.inquiries, self.supplies = Inquiries(store, names), Supplies(store, names)
 
     @classmethod
     def of_pack(cls, url: str, patience: float = IN_JOBS) -> tuple[Run, StageId]:
@@ -165,13 +167,15 @@ class Run:
         """Give the URL that the jobs of a stage are started with: that of its pack."""
         return f"{self.store_url}/{self.names.pack(stage)}"
 
-    def write_pack(self, stage: StageId, works: Iterable[ShardWork], plugins: str = "") -> str:
+    def write_pack(
+        self, stage: StageId, works: Iterable[ShardWork], plugins: str = "", bundle: str = ""
+    ) -> str:
         """Write the shards of a stage, and give the URL that its jobs are started with.
 
-        A task that can't be pickled raises in its job. `plugins` is the digest of the worker
-        plugins that set the jobs up.
+        A task that can't be pickled raises in its job. `plugins` and `bundle` are the digests of
+        what sets the jobs up.
         """
-        shards = [work.encode(each, plugins) for each in works]
+        shards = [work.encode(each, plugins, bundle) for each in works]
         self._store.put(self.names.pack(stage), pack.build(shards))
         return self.url_of(stage)
 
@@ -186,20 +190,6 @@ class Run:
         name = self.names.pack(shard.stage)
         read = partial(self._store.get_range, name)
         return versions.unseal(pack.read_shard(name, shard.index, read))
-
-    def publish_plugins(self, registered: Sequence[Plugin], is_doubted: bool = False) -> str:
-        """Write worker plugins, and give the digest to find them by.
-
-        Those that are there are kept, unless it is in doubt that they can be read.
-        """
-        digest, frames = plugins.encode(registered)
-        write = self._store.put if is_doubted else self._store.put_new
-        write(self.names.plugins(digest), frames)
-        return digest
-
-    def read_plugins(self, digest: str) -> list[Plugin]:
-        """Read the plugins that a shard was packed with; without any, nothing is asked for."""
-        return plugins.decode(self._store.get(self.names.plugins(digest))) if digest else []
 
     def tell_orders(self, stage: StageId, orders: Orders) -> None:
         """Tell the children of a stage what they shall do; what was told before counts no more."""

@@ -1,5 +1,5 @@
 """The surroundings in which a shard was packed: versions, compared with those that are here,
-plugins, and the command line of the client. Looked at before its pickle is."""
+what jobs are set up with, and the command line of the client. Looked at before its pickle is."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from dask_knot.run.codec import Bytes
 #: What pickles of tasks depend on. Packages of one side only can't be in what is sent.
 PACKAGES = ("dask_knot", "dask", "distributed", "cloudpickle", "numpy", "msgpack")
 
-#: The line that names the worker plugins, among those that name packages.
-_PLUGINS = "worker-plugins"
+#: The lines that name worker plugins and the user's own modules, among those that name packages.
+_PLUGINS, _BUNDLE = "worker-plugins", "bundle"
 #: The line with the client's command line: modules may look at it when they are imported.
 _ARGV = "argv"
 
@@ -43,22 +43,27 @@ HERE: Mapping[str, str] = installed()
 
 
 class PackedShard(NamedTuple):
-    """A shard's frames, and what is set up before they are decoded: the digest of the worker
-    plugins, and ``sys.argv``."""
+    """A shard's frames, and what is set up before they are decoded: ``sys.argv``, and by their
+    digests worker plugins and the user's own modules."""
 
     frames: memoryview
     plugins: str
     argv: list[str]
+    bundle: str = ""
 
 
 def seal(
-    frames: list[Bytes], versions: Mapping[str, str] | None = None, plugins: str = ""
+    frames: list[Bytes],
+    versions: Mapping[str, str] | None = None,
+    plugins: str = "",
+    bundle: str = "",
 ) -> list[Bytes]:
-    """Put versions, plugins and our command line behind a shard's frames, in plain text: any Python
-    can read that."""
+    """Put versions, supplies and our command line behind a shard's frames, in plain text: any
+    Python can read that."""
     lines = {
         **(HERE if versions is None else versions),
         _PLUGINS: plugins,
+        _BUNDLE: bundle,
         _ARGV: json.dumps([*map(str, sys.argv)]),  # in one line, and in ASCII
     }
     text = "\n".join(f"{name} {number}" for name, number in lines.items()).encode()
@@ -82,8 +87,9 @@ def unseal(data: memoryview, here: Mapping[str, str] | None = None) -> PackedSha
     lines = bytes(data[end - length : end]).decode().splitlines()
     there = dict(line.split(" ", 1) for line in lines)
     plugins, argv = there.pop(_PLUGINS, ""), there.pop(_ARGV, "[]")
+    bundle = there.pop(_BUNDLE, "")
     check(there, HERE if here is None else here)
-    return PackedShard(data[: end - length], plugins, json.loads(argv))
+    return PackedShard(data[: end - length], plugins, json.loads(argv), bundle)
 
 
 def check(client: Mapping[str, str], here: Mapping[str, str]) -> None:

@@ -82,21 +82,21 @@ class ShardWork:
     options: Options
 
 
-def encode(work: ShardWork, plugins: str = "") -> list[Bytes]:
+def encode(work: ShardWork, plugins: str = "", bundle: str = "") -> list[Bytes]:
     """Turn a shard's work into the frames of a pack, with the versions they are made with.
 
-    `plugins` is the digest of the worker plugins that set up the job.
+    `plugins` and `bundle` are the digests of worker plugins and of the user's own modules.
 
     A task that can't be pickled becomes a task that raises PicklingError, so that the futures
     concerned say why and all the others are computed.
     """
     try:
-        return versions.seal(codec.encode(work), plugins=plugins)
+        return versions.seal(codec.encode(work), plugins=plugins, bundle=bundle)
     except Exception:  # pickling runs user code: anything may come out
         tasks = [_checked(node) for node in work.tasks]
         literals = [_checked(node) for node in work.literals]
         checked = ShardWork(tasks, literals, work.inputs, work.outputs, work.options)
-        return versions.seal(codec.encode(checked), plugins=plugins)
+        return versions.seal(codec.encode(checked), plugins=plugins, bundle=bundle)
 
 
 def decode(frames: memoryview) -> ShardWork:

@@ -8,12 +8,14 @@ from functools import cache, partial
 
 from dask_knot.batch.service import JobService
 from dask_knot.digests import CodeMarker, Digester
+from dask_knot.modules import OwnModules
 from dask_knot.planning import Limits, Resources
 from dask_knot.prices.shelf import stocked
 from dask_knot.run.run import Run
 from dask_knot.run.work import Options
 from dask_knot.runs.machine import own_info
 from dask_knot.session.autosize import automatic_memory, with_cores
+from dask_knot.session.bundles import JobBundle
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.company import join_company, look_around
 from dask_knot.session.constants import StoredConstants
@@ -117,7 +119,8 @@ def session_on(
     options = _options(settings, is_trial)
     hooks = Hooks()
     endurance = Endurance(clockwork, lambda line: hooks.notice(line))
-    submitter = Submitter(run, service, options, StoredConstants(run), endurance, purse=purse)
+    constants, bundle = StoredConstants(run), _bundle(engine)
+    submitter = Submitter(run, service, options, constants, endurance, bundle=bundle, purse=purse)
     finder, marker = None, _marker(engine.settings)
     costs = _cost_sheet(run, hold, marker, clockwork, tracker.memory)
     if hold is not None:
@@ -169,6 +172,11 @@ def _size(settings: Settings) -> Resources:
     return Resources(
         vcpus=settings.cores, memory=settings.memory, gpus=settings.gpus, timeout=settings.timeout
     )
+
+
+def _bundle(engine: Engine) -> JobBundle:
+    """Make what takes the user's own modules along; jobs that are here import the same files."""
+    return JobBundle(None if engine.is_here else OwnModules())
 
 
 def _options(settings: Settings, is_trial: bool) -> Options:

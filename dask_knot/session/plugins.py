@@ -39,6 +39,6 @@ class JobPlugins:
         current = self._plugins
         published, digest = self._published
         if current is not published:
-            digest = run.publish_plugins(current, self._is_doubted) if current else ""
+            digest = run.supplies.publish_plugins(current, self._is_doubted) if current else ""
             self._published, self._is_doubted = (current, digest), False
         return digest

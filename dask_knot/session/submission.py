@@ -28,6 +28,7 @@ from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.orders import Orders
 from dask_knot.run.run import Run
 from dask_knot.run.work import ConstantPlace, Options, ShardOutput, ShardWork, Source
+from dask_knot.session.bundles import JobBundle
 from dask_knot.session.constants import StoredConstants
 from dask_knot.session.jobfinder import NEVER
 from dask_knot.session.neighbours import Neighbours
@@ -60,6 +61,7 @@ class Submitter:
     constants: StoredConstants
     endurance: Endurance
     plugins: JobPlugins = field(default_factory=JobPlugins)
+    bundle: JobBundle = field(default_factory=JobBundle)
     recorder: Recorder | None = None
     neighbours: Neighbours | None = None
     purse: Purse | None = None
@@ -136,7 +138,8 @@ class Submitter:
         places = self.constants.put(id, constants)
         stored = {key: ConstantPlace(p, constants[key].is_fixed) for key, p in places.items()}
         works = [self._work(shard, action, sources, stored) for shard in stage.shards]
-        url = self.run.write_pack(id, works, self.plugins.publish(self.run))
+        supplies = self.plugins.publish(self.run), self.bundle.publish(self.run)
+        url = self.run.write_pack(id, works, *supplies)
         self.service.submit(id, stage, url)
 
     def close(self) -> None:
@@ -199,6 +202,7 @@ class Submitter:
         """Note that jobs may have found shared objects gone or damaged: they come anew."""
         self.constants.forget(names)
         self.plugins.forget()
+        self.bundle.forget()
 
     def _is_alone(self) -> bool:
         return self.neighbours is None or not self.neighbours.others()

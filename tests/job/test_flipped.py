@@ -15,6 +15,7 @@ import dask_knot
 from dask_knot.errors import CorruptObjectError, StoreError
 from dask_knot.graphs.constants import Constants
 from dask_knot.run import codec, work
+from dask_knot.run.bundle import Bundle, BundledFile, PathEntry, Precedence
 from dask_knot.run.failure import Failure, fail
 from dask_knot.run.manifest import Kind, Place
 from dask_knot.run.names import ManifestId, ShardId
@@ -102,11 +103,17 @@ def scattered(run: Rehearsal) -> Kept:
 
 
 def a_plugin(run: Rehearsal) -> Kept:
-    digest = run.publish_plugins([Plugin("mine", b"pickled")])
-    return run.names.plugins(digest), lambda: run.read_plugins(digest)
+    digest = run.supplies.publish_plugins([Plugin("mine", b"pickled")])
+    return run.names.plugins(digest), lambda: run.supplies.read_plugins(digest)
 
 
-KINDS = [a_pack, a_manifest, a_failure, data, a_constant, scattered, a_plugin]
+def a_bundle(run: Rehearsal) -> Kept:
+    files = [BundledFile("0/mine.py", b"X = 1"), BundledFile("0/b.bin", b"\0" * 100, True)]
+    digest = run.supplies.publish_bundle(Bundle([PathEntry("0", Precedence.PYTHON)], files))
+    return run.names.bundle(digest), lambda: run.supplies.read_bundle(digest)
+
+
+KINDS = [a_pack, a_manifest, a_failure, data, a_constant, scattered, a_plugin, a_bundle]
 
 
 def flipped(store: Store, name: str) -> Iterator[int]:
@@ -163,6 +170,7 @@ ACCOUNTED = {
     "run/failure.py": "msgpack behind a checksum; exceptions are in there",
     "job/inputs.py": "codec.decode() and Failure.decode() check",
     "job/plugins.py": "run/plugins.py has checked the object in which they are",
+    "run/bundle.py": "codec.decode() checks the object before anything of it is unpacked",
     "run/plugins.py": "codec.decode() checks the object in which pickles of plugins are",
     "job/tasks.py": "through a pipe from and to a process of the same job",
     "run/work.py": "codec.decode() checks the shard; the seal behind it has its own checksum",

@@ -206,7 +206,7 @@ def test_plugins_that_are_gone(run: Rehearsal) -> None:
 def test_without_plugins_nothing_is_asked_for(run: Rehearsal) -> None:
     run.outcomes(shard([task("x", int, 1)]))
     before = dict(run.store.requests)
-    assert run.read_plugins("") == []
+    assert run.supplies.read_plugins("") == []
     assert dict(run.store.requests) == before
 
 

@@ -81,6 +81,7 @@ def test_all_objects_of_a_run_are_below_its_name() -> None:
         NAMES.orders(shard.stage),
         NAMES.claim(shard),
         NAMES.plugins("digest"),
+        NAMES.bundle("digest"),
         NAMES.scattered(5),
         NAMES.session(5),
         NAMES.beat(5),

@@ -13,6 +13,7 @@ from dask._task_spec import Task
 from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
 from dask_knot.run import codec, work
 from dask_knot.run import run as run_module
+from dask_knot.run.bundle import Bundle, BundledFile, PathEntry, Precedence
 from dask_knot.run.manifest import INSIDE, Kind, Manifest, Output, Place
 from dask_knot.run.names import PLANS_PER_SESSION, ManifestId, ShardId, StageId
 from dask_knot.run.orders import Claimant, Orders
@@ -57,11 +58,11 @@ def memory() -> Run:
 
 class TestEveryStore:
     def test_a_shard_comes_out_of_its_pack(self, run: Run) -> None:
-        url = run.write_pack(FIRST, [shard("a"), shard("b")], plugins="digest")
+        url = run.write_pack(FIRST, [shard("a"), shard("b")], plugins="digest", bundle="other")
         assert url == run.url_of(FIRST)
         opened = run.read_shard(ShardId(FIRST, 1))
         assert [node.key for node in work.decode(opened.frames).tasks] == ["b"]
-        assert opened.plugins == "digest"
+        assert (opened.plugins, opened.bundle) == ("digest", "other")
         assert asked(run) == {"put": 1, "get": 2}
         with pytest.raises(MissingObjectError):
             run.read_shard(ShardId(SECOND, 0))
@@ -130,14 +131,27 @@ class TestEveryStore:
 
     def test_plugins_are_found_by_their_digest(self, run: Run, store: Store) -> None:
         some = [Plugin("one", b"1"), Plugin("two", b"2")]
-        digest = run.publish_plugins(some)
-        assert run.read_plugins(digest) == some
+        digest = run.supplies.publish_plugins(some)
+        assert run.supplies.read_plugins(digest) == some
         store.put(run.names.plugins(digest), [b"damaged"])
-        assert run.publish_plugins(some) == digest
+        assert run.supplies.publish_plugins(some) == digest
         with pytest.raises(CorruptObjectError):
-            run.read_plugins(digest)
-        run.publish_plugins(some, is_doubted=True)
-        assert run.read_plugins(digest) == some
+            run.supplies.read_plugins(digest)
+        run.supplies.publish_plugins(some, is_doubted=True)
+        assert run.supplies.read_plugins(digest) == some
+
+    def test_bundles_are_found_by_their_digest(self, run: Run, store: Store) -> None:
+        entries = [PathEntry("0", Precedence.PYTHON), PathEntry("1", Precedence.NOTHING, "a.zip")]
+        modules = Bundle(entries, [BundledFile("0/mine.py", b"X = 1", True)], "linux")
+        digest = run.supplies.publish_bundle(modules)
+        assert run.supplies.read_bundle(digest) == modules
+        store.put(run.names.bundle(digest), [b"damaged"])
+        assert run.supplies.publish_bundle(modules) == digest
+        with pytest.raises(CorruptObjectError):
+            run.supplies.read_bundle(digest)
+        run.supplies.publish_bundle(modules, is_doubted=True)
+        assert run.supplies.read_bundle(digest) == modules
+        assert run.supplies.read_bundle("") is None
 
     def test_children_are_told_what_to_do(self, run: Run) -> None:
         with pytest.raises(MissingObjectError):

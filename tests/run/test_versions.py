@@ -33,12 +33,13 @@ def test_the_same_versions_open_the_seal() -> None:
         b"".join(frames),
         "",
         sys.argv,
+        "",
     )
 
 
-def test_plugins_are_named_beside_the_versions() -> None:
-    sealed = joined(versions.seal([b"pickle"], CLIENT, "a1b2"))
-    assert versions.unseal(sealed, CLIENT) == (b"pickle", "a1b2", sys.argv)
+def test_what_sets_jobs_up_is_named_beside_the_versions() -> None:
+    sealed = joined(versions.seal([b"pickle"], CLIENT, "a1b2", "c3d4"))
+    assert versions.unseal(sealed, CLIENT) == (b"pickle", "a1b2", sys.argv, "c3d4")
     with pytest.raises(VersionsError, match=r"has numpy 1, but the client has numpy 2\.4\.6\. "):
         versions.unseal(sealed, CLIENT | {"numpy": "1"})
 

@@ -38,12 +38,12 @@ def test_each_change_is_written_once(store: Store) -> None:
     second = ours.publish(Run(store, "run"))
     assert second != first
     assert stored(store) == 2
-    assert Run(store, "run").read_plugins(second) == [("a", b"1"), ("b", b"2")]
+    assert Run(store, "run").supplies.read_plugins(second) == [("a", b"1"), ("b", b"2")]
     ours.set({})
     assert ours.publish(Run(store, "run")) == ""
     ours.set({"a": b"1"})  # as before: another job may read it this very moment
     assert ours.publish(Run(store, "run")) == first
-    assert Run(store, "run").read_plugins(first) == [("a", b"1")]
+    assert Run(store, "run").supplies.read_plugins(first) == [("a", b"1")]
     assert stored(store) == 2
 
 
@@ -74,4 +74,4 @@ def test_what_could_not_be_written_is_tried_again() -> None:
         ours.publish(Run(store, "run"))
     store.is_broken = False
     digest = ours.publish(Run(store, "run"))
-    assert Run(store, "run").read_plugins(digest) == [("a", b"1")]
+    assert Run(store, "run").supplies.read_plugins(digest) == [("a", b"1")]

@@ -41,7 +41,7 @@ class VirtualEngine:
     """An engine whose Batch knows no time but that of an event loop."""
 
     largest = Resources(64, 2**36)
-    is_here = False
+    is_here = True  # its jobs run nowhere: no module has to travel
     jobs_stay = True
     market: Market | None = None
 
