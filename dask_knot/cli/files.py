@@ -11,9 +11,12 @@ import yaml
 
 from dask_knot.run.folder import expanded
 from dask_knot.settings.defaults import has_folder
+from dask_knot.settings.notes import notes_path, read_notes
 
 #: Dask reads all files of its folder in the order of their names: knot.yaml wins over these.
-NAME, IMAGE_NAME = "knot-up.yaml", "knot-image.yaml"
+NAME = "knot-up.yaml"
+#: The one option of an image that isn't noted.
+SOURCE = "source"
 HEADER = """\
 # Written by `dask knot up`, deleted by `dask knot down`: with it, KnotCluster() uses the stack.
 # What knot.yaml beside it says wins. There are no credentials in here.
@@ -21,7 +24,7 @@ HEADER = """\
 
 IMAGE_HEADER = """\
 # Written by `dask knot image`: KnotCluster() and the next `dask knot image` take the same options.
-# What knot.yaml beside it says wins. Delete this file to go back to the defaults.
+# What knot.yaml beside it says wins. `dask knot image --forget` deletes this file.
 """
 
 
@@ -79,40 +82,76 @@ def remove(stack: str, region: str) -> Path | None:
     return path
 
 
-def write_image(options: Mapping[str, Any]) -> Path | None:
+def write_image(options: Mapping[str, Any]) -> list[str]:
     """Note the options that an image was built with, beside those noted before.
 
-    Without them a cluster would look for an image of other contents, thus of another tag. A script
-    is not noted as the source: the script that runs is what is read then.
+    Without them a cluster would look for an image of other contents, thus of another tag. What is
+    read for imports is never noted: the script that runs speaks for itself.
 
     Parameters
     ----------
     options : mapping of str to Any
         Attributes of `ImageSpec`, empty ones are those that weren't given.
+
+    Returns
+    -------
+    list of str
+        A line for each thing that is noted now and wasn't before.
     """
-    given = {name: _absolute(name, value) for name, value in options.items() if value}
-    if str(given.get("source", "")).endswith((".py", ".pyw")):
-        del given["source"]
-    path = _path(IMAGE_NAME)
-    if given:
-        noted = yaml.safe_load(path.read_text()) if path.is_file() else None
-        build = {**((noted or {}).get("knot") or {}).get("build", {}), **given}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(IMAGE_HEADER + yaml.safe_dump({"knot": {"build": build}}, sort_keys=False))
-    return path if path.is_file() else None
+    given = {
+        name: _absolute(name, value)
+        for name, value in options.items()
+        if value is not None and value != () and name != SOURCE
+    }
+    before = read_notes()
+    build = {name: value for name, value in {**before, **given}.items() if name != SOURCE}
+    path = notes_path()
+    if build == before:
+        return []
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(IMAGE_HEADER + yaml.safe_dump({"knot": {"build": build}}, sort_keys=False))
+    news = [name for name in given if given[name] != before.get(name)]
+    return [
+        f"noted for clusters, and for the next image: {_words(name, build[name])}" for name in news
+    ]
+
+
+def image_notes(given: Mapping[str, Any]) -> list[str]:
+    """Say what was noted before and isn't given now: it is built with, too."""
+    noted = {name: one for name, one in read_notes().items() if name != SOURCE}
+    left = [name for name in noted if given.get(name) in (None, ())]
+    said = [f"as noted before: {_words(name, noted[name])}" for name in left]
+    return [*said, f"({notes_path()}; `dask knot image --forget` deletes it)"] if said else []
+
+
+def forget_image() -> Path | None:
+    """Delete what was noted, and forget it; return what was deleted."""
+    path = notes_path()
+    if not path.is_file():
+        return None
+    path.unlink()
+    dask.config.refresh()
+    return path
+
+
+def _words(name: str, value: Any) -> str:
+    words = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return f"{name}: {words}"
 
 
 def _absolute(name: str, value: Any) -> Any:
     """Give paths from the root: scripts that read the file run elsewhere."""
-    if not isinstance(value, str):
+    if isinstance(value, (list, tuple)):
         return [_absolute(name, one) for one in value]
-    is_list = name == "packages" and value.endswith((".txt", ".in"))
-    is_path = is_list or name in ("source", "dockerfile") or (name == "conda" and value != "here")
-    return str(expanded(value)) if is_path else value
+    if not isinstance(value, str):
+        return value
+    is_list = name == "packages" and value.endswith((".txt", ".in", ".toml", ".lock"))
+    is_list |= name == "conda" and value.endswith((".yml", ".yaml", ".txt", ".lock"))
+    return str(expanded(value)) if is_list or name == "dockerfile" else value
 
 
-def _path(name: str = NAME) -> Path:
+def _path() -> Path:
     # Looked up each time: DASK_CONFIG may have changed, and tests change it.
     if not has_folder():
         raise FileNotFoundError("there is no home folder for Dask's configuration")
-    return Path(dask.config.PATH) / name
+    return Path(dask.config.PATH) / NAME

@@ -181,6 +181,7 @@ def doctor(name: str | None, region: str | None, profile: str | None) -> None:
 @image_options
 @click.option("--local", is_flag=True, help="Build it on this machine only, for engine 'docker'.")
 @click.option("--show", is_flag=True, help="Print the Dockerfile, and build nothing.")
+@click.option("--forget", is_flag=True, help="Forget what was noted of images before.")
 def image(
     name: str | None,
     region: str | None,
@@ -188,16 +189,23 @@ def image(
     given: dict[str, Any],
     local: bool,
     show: bool,
+    forget: bool,
 ) -> None:
     """Build and push the image that jobs run in, unless it is there.
 
     SOURCE is a script, notebook or folder: the packages that it imports go into the image, in the
-    versions that are installed here. What is given is noted in Dask's configuration (knot.build).
+    versions that are installed here. Other options that are given are noted in Dask's configuration
+    (knot.build), for clusters and for the next image; which is said.
     """
     say("finding out what jobs need …")
     from dask_knot.image.image import ensure_local_image, resolve_spec, show_dockerfile
 
-    spec, screen = resolve_spec(given), Screen()
+    screen = Screen()
+    if forget and (path := files.forget_image()):
+        screen.line(f"deleted {path}")
+    for line in files.image_notes(given):
+        click.echo(line, err=True)
+    spec = resolve_spec(given)
     if show:
         click.echo(show_dockerfile(spec, lambda line: click.echo(line, err=True)))
         return
@@ -210,8 +218,8 @@ def image(
         session = _open(profile, region)
         made = ensure_image(session, read_outputs(session, _stack(name)), spec, screen.line)
     try:
-        if path := files.write_image(given):
-            screen.line(f"KnotCluster() builds with the same options, by {path}")
+        for line in files.write_image(given):
+            screen.line(line)
     except OSError as error:
         screen.line(f"name it, KnotCluster(image=...), as it could not be written down: {error}")
     click.echo(made)

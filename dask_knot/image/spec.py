@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dask_knot.settings import checks
+from dask_knot.settings.notes import is_noted_source
 from dask_knot.settings.resolver import Check, is_empty, keywords, resolved, section
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
@@ -90,7 +91,10 @@ def resolve_spec(given: Mapping[str, Any]) -> ImageSpec:
     configured = section("knot.build", _is_blank)
     for source in (configured, said):
         source.check_names(_CHECKS)
-    return ImageSpec(**resolved(_CHECKS, said, configured))
+    found = resolved(_CHECKS, said, configured)
+    if not given.get("source") and is_noted_source(found.get("source", "")):
+        del found["source"]
+    return ImageSpec(**found)
 
 
 def _is_blank(name: str, value: object) -> bool:
