@@ -37,6 +37,7 @@ IN_RIG = {
     "end_to_end/test_new_user.py": "accounts",
     "end_to_end/test_operator_policy.py": "accounts",
     "end_to_end/test_user_policy.py": "accounts",
+    "aws/test_builds_in_rig.py": "accounts",
     "aws/test_images_in_rig.py": "accounts",
     "image/test_image_in_rig.py": "accounts",
     "rig/test_rig.py": "accounts",

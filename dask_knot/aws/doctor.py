@@ -9,6 +9,7 @@ from enum import Enum
 from functools import partial
 from typing import NamedTuple
 
+from dask_knot.aws.buildquota import BUILD_QUOTAS, builds_at_once
 from dask_knot.aws.images import image_versions, newest_image
 from dask_knot.aws.network.review import review
 from dask_knot.aws.outputs import StackOutputs, read_outputs
@@ -242,10 +243,29 @@ def _network(session: AwsSession, outputs: StackOutputs) -> Iterator[Finding]:
         yield Finding(what, Verdict.GOOD, f"{many('subnet', subnets)}, with a way to AWS")
 
 
+def _remote_builds(session: AwsSession, outputs: StackOutputs) -> Finding:
+    what = "remote builds"
+    if outputs.builder is None:
+        cure = "images are built with Docker; `dask knot up --remote-build` builds without it, too"
+        return Finding(what, Verdict.GOOD, "this stack has none", cure)
+    allowed = builds_at_once(session, outputs)
+    text = f"{outputs.builder} builds images without Docker here (`dask knot image --remote`)"
+    if allowed is None:
+        return Finding(what, Verdict.GOOD, text)
+    if allowed >= 1:
+        return Finding(what, Verdict.GOOD, f"{text}, {allowed:g} at once in the account")
+    cure = (
+        "ask for more under Service Quotas, AWS CodeBuild, "
+        f"'{BUILD_QUOTAS[outputs.architecture][1]}', or build with Docker"
+    )
+    return Finding(what, Verdict.UNSURE, f"this account may run none, as new ones ({text})", cure)
+
+
 CHECKS: dict[str, Examination] = {
     "queue": _queue,
     "compute environment": _environment,
     "image": _image,
     "quota": _quota,
     "bucket": _bucket,
+    "remote builds": _remote_builds,
 }

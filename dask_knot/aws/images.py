@@ -17,10 +17,11 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any, Protocol
 
+from dask_knot.aws.builds import Order, build_in_account
 from dask_knot.aws.outputs import StackOutputs
 from dask_knot.aws.session import REFUSALS, AwsSession, code_of, translate, translated
 from dask_knot.environment.problems import Report
-from dask_knot.errors import ImageError
+from dask_knot.errors import ImageError, MissingExtraError
 from dask_knot.image import builder
 from dask_knot.image.image import build_if_missing, make_recipe
 from dask_knot.image.spec import ImageSpec
@@ -50,6 +51,18 @@ class Destination(Protocol):
     def architecture(self) -> str:
         """``amd64`` or ``arm64``."""
 
+    @property
+    def bucket(self) -> str:
+        """The bucket, where builds in the account find what they build."""
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of its objects."""
+
+    @property
+    def builder(self) -> str | None:
+        """The project that builds in the account; None if the stack has none."""
+
 
 def ensure_image(
     session: AwsSession,
@@ -59,6 +72,9 @@ def ensure_image(
     engine: Callable[[], Any] = builder.connect_to_builder,
 ) -> str:
     """Give the URI of the image that jobs should have; build and push it if nobody has yet.
+
+    It is built with the Docker engine here, or in the account if the specification says so. Where
+    it doesn't say, it is built in the account if no Docker engine answers here.
 
     Parameters
     ----------
@@ -92,7 +108,11 @@ def ensure_image(
     if find_image(session, outputs.repository, recipe.tag):
         report(f"{name} is there already")
         return name
-    with closing(engine()) as client:
+    client = None if spec.remote else _engine_here(engine, spec, outputs, report)
+    if client is None:
+        build_in_account(session, outputs, Order(recipe, name, spec.network), report)
+        return name
+    with closing(client):
         if not is_ecr(outputs.repository) and _is_elsewhere(client, name):
             report(f"{name} is there already")
             return name
@@ -100,6 +120,19 @@ def ensure_image(
         report(f"pushing {name}")
         builder.push(client, name, login(session, outputs.repository), report)
     return name
+
+
+def _engine_here(
+    engine: Callable[[], Any], spec: ImageSpec, outputs: Destination, report: Report
+) -> Any:
+    """Connect to the Docker engine; None if there is none, and the account can do its work."""
+    try:
+        return engine()
+    except (ImageError, MissingExtraError):
+        if spec.remote is False or outputs.builder is None:
+            raise
+        report("no Docker engine answers here: the image is built in the account")
+        return None
 
 
 def _is_elsewhere(client: Any, name: str) -> bool:

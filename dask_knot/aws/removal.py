@@ -88,6 +88,7 @@ def down(
     with translated():
         buckets = _made(client, id)
         if buckets and keep_data:
+            _clear_builds(session.client("s3"), stack, list(buckets.values()))
             _retain(client, id, follower)
         deregister(session.client("batch"), name)
     _delete(session, id, follower, [] if keep_data else list(buckets.values()))
@@ -163,11 +164,20 @@ def _retain(client: Any, id: str, follower: Follower) -> None:
         raise follower.failure("the bucket could not be kept, so nothing was deleted:")
 
 
-def empty(s3: Any, bucket: str) -> int:
-    """Delete all objects of a bucket, with all their versions; return how many."""
+def _clear_builds(s3: Any, stack: Mapping[str, Any], buckets: list[str]) -> None:
+    """Delete what builds of images have left in buckets that stay."""
+    said = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
+    if "Prefix" in said:
+        for bucket in buckets:
+            empty(s3, bucket, f"{said['Prefix']}/{names.BUILDS}/")
+
+
+def empty(s3: Any, bucket: str, prefix: str = "") -> int:
+    """Delete all objects of a bucket, or under a prefix, with all versions; return how many."""
     count = 0
     try:
-        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+        for page in pages:
             found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
             keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
             for start in range(0, len(keys), DELETE_AT_ONCE):

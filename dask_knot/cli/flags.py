@@ -114,6 +114,10 @@ IMAGE: dict[str, tuple[Any, str]] = {
     "conda": (str, "Conda's packages from conda: 'here', as they are, or an environment.yml."),
     "dockerfile": (str, "Your own Dockerfile to start from, with its folder."),
     "network": (str, "The network of the build: 'host' where Docker has no other."),
+    "remote": (
+        bool,
+        "Build it in the AWS account, not with Docker here (the default where no Docker answers).",
+    ),
 }
 
 
@@ -139,8 +143,8 @@ def image_options(command: F) -> F:
         return command(given={"source": source, **given}, **options)
 
     for name, (kind, text) in reversed(IMAGE.items()):
-        if kind is str:
-            run = click.option(f"--{name}", default=None, help=text)(run)
+        if kind in (str, bool):
+            run = _option(name, kind, text)(run)
         else:
             text += " Can be given more than once."
             run = click.option(kind, name, multiple=True, help=text)(run)

@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dask_knot.cli import estimates, files, live, prices, regions, runs
-from dask_knot.cli.flags import connection_options, image_options, up_options
-from dask_knot.cli.screen import Screen, describe, needs, readable_size, reporter, rows, say
+from dask_knot.cli import estimates, files, images, live, prices, regions, runs
+from dask_knot.cli.account import open_session, stack_name
+from dask_knot.cli.flags import connection_options, up_options
+from dask_knot.cli.screen import (
+    Screen,
+    builds_of,
+    describe,
+    needs,
+    readable_size,
+    reporter,
+    rows,
+    say,
+)
 from dask_knot.errors import KnotError
 from dask_knot.plural import many
 from dask_knot.settings.connection import connection
@@ -56,12 +66,12 @@ def up(
     The stack has a bucket, an image repository, roles, a job queue and a compute environment.
     Options that are given are noted in Dask's configuration (knot.aws.up) for the next `up`.
     """
-    say(f"looking for credentials, and for the stack {_stack(name)} …")
+    say(f"looking for credentials, and for the stack {stack_name(name)} …")
     from dask_knot.aws.options import resolve_options
     from dask_knot.aws.stack import up as make
 
     options = resolve_options({"name": name, **given})
-    session, screen = _open(profile, region), Screen()
+    session, screen = open_session(profile, region), Screen()
     screen.line(f"stack {options.name} in {session.region}: {describe(options)}")
     try:
         outputs = make(session, options, reporter(screen))
@@ -95,12 +105,12 @@ def down(
     Jobs of the stack that wait or run are listed and ended first. Only what the stack made is
     deleted: a bucket, queue or role that was there before stays.
     """
-    say(f"looking for the stack {_stack(name)} …")
+    say(f"looking for the stack {stack_name(name)} …")
     from dask_knot.aws.jobs import end_stack_jobs, find_jobs
     from dask_knot.aws.removal import down as delete
     from dask_knot.aws.removal import find_data
 
-    session, stack, screen = _open(profile, region), _stack(name), Screen()
+    session, stack, screen = open_session(profile, region), stack_name(name), Screen()
     buckets = find_data(session, stack)
     if buckets is None:
         screen.line(f"there is no stack {stack} in {session.region}: nothing to delete")
@@ -132,12 +142,12 @@ def down(
 @connection_options
 def status(name: str | None, region: str | None, profile: str | None) -> None:
     """Show the stack, its jobs and image, and the size of its store."""
-    say(f"asking AWS about the stack {_stack(name)} …")
+    say(f"asking AWS about the stack {stack_name(name)} …")
     from dask_knot.aws.outputs import read_outputs
     from dask_knot.aws.status import read_status
 
-    session = _open(profile, region)
-    found = read_status(session, read_outputs(session, _stack(name)))
+    session = open_session(profile, region)
+    found = read_status(session, read_outputs(session, stack_name(name)))
     jobs = ", ".join(f"{count} {state}" for state, count in found.jobs.items())
     size = f"{many('object', found.size.objects)}, {readable_size(found.size.bytes)}"
     Screen().table(
@@ -147,6 +157,7 @@ def status(name: str | None, region: str | None, profile: str | None) -> None:
             ("compute environment", found.compute_environment or "that of the queue"),
             ("jobs", jobs or "none"),
             ("image", found.image or "none yet: dask knot image"),
+            ("remote builds", builds_of(found.outputs)),
             ("store", f"{found.outputs.store_url}, {size if found.size.is_all else f'> {size}'}"),
         ]
     )
@@ -159,70 +170,20 @@ def doctor(name: str | None, region: str | None, profile: str | None) -> None:
 
     The lines are marked ok, wrong, or ? where it isn't sure; the exit code is 1 if any is wrong.
     """
-    say(f"examining the stack {_stack(name)} …")
+    say(f"examining the stack {stack_name(name)} …")
     from dask_knot.aws.doctor import Verdict, open_and_examine
 
     def open_one(**place: str) -> AwsSession:
-        return _open(profile, place.get("region", region))
+        return open_session(profile, place.get("region", region))
 
     screen, is_bad = Screen(), False
-    for finding in open_and_examine(open_one, _stack(name)):
+    for finding in open_and_examine(open_one, stack_name(name)):
         screen.marked(finding.verdict.value, f"{finding.what}: {finding.text}")
         if finding.cure:
             screen.line(f"       → {finding.cure}")
         is_bad |= finding.verdict is Verdict.BAD
     if is_bad:
         raise SystemExit(1)
-
-
-@knot.command()
-@click.argument("source", required=False)
-@connection_options
-@image_options
-@click.option("--local", is_flag=True, help="Build it on this machine only, for engine 'docker'.")
-@click.option("--show", is_flag=True, help="Print the Dockerfile, and build nothing.")
-@click.option("--forget", is_flag=True, help="Forget what was noted of images before.")
-def image(
-    name: str | None,
-    region: str | None,
-    profile: str | None,
-    given: dict[str, Any],
-    local: bool,
-    show: bool,
-    forget: bool,
-) -> None:
-    """Build and push the image that jobs run in, unless it is there.
-
-    SOURCE is a script, notebook or folder: the packages that it imports go into the image, in the
-    versions that are installed here. Other options that are given are noted in Dask's configuration
-    (knot.build), for clusters and for the next image; which is said.
-    """
-    say("finding out what jobs need …")
-    from dask_knot.image.image import ensure_local_image, resolve_spec, show_dockerfile
-
-    screen = Screen()
-    if forget and (path := files.forget_image()):
-        screen.line(f"deleted {path}")
-    for line in files.image_notes(given):
-        click.echo(line, err=True)
-    spec = resolve_spec(given)
-    if show:
-        click.echo(show_dockerfile(spec, lambda line: click.echo(line, err=True)))
-        return
-    if local:
-        made = ensure_local_image(spec, screen.line)
-    else:
-        from dask_knot.aws.images import ensure_image
-        from dask_knot.aws.outputs import read_outputs
-
-        session = _open(profile, region)
-        made = ensure_image(session, read_outputs(session, _stack(name)), spec, screen.line)
-    try:
-        for line in files.write_image(given):
-            screen.line(line)
-    except OSError as error:
-        screen.line(f"name it, KnotCluster(image=...), as it could not be written down: {error}")
-    click.echo(made)
 
 
 @knot.command()
@@ -257,8 +218,8 @@ def policy(
     if kind is None:
         raise click.UsageError("say for whom: --user or --operator")
     if kind == "user":
-        session = _open(profile, region)
-        found = user_policy(read_outputs(session, _stack(name)), pushes=push, **more)
+        session = open_session(profile, region)
+        found = user_policy(read_outputs(session, stack_name(name)), pushes=push, **more)
     else:
         options = resolve_options({"name": name, **given})
         found = operator_policy(options, _place(profile, region))
@@ -270,27 +231,13 @@ def _place(profile: str | None, region: str | None) -> Any:
     from dask_knot.aws.operator import Location
 
     try:
-        session = _open(profile, region)
+        session = open_session(profile, region)
         arn = session.identity()["Arn"].split(":")
     except KnotError:
         return Location(region=region or "*")
     return Location(partition=arn[1], region=session.region, account=arn[4])
 
 
-def _open(profile: str | None, region: str | None) -> AwsSession:
-    from dask_knot.aws.session import open_aws_session
-
-    wanted = connection({"profile": profile, "region": region})
-    # Tests hand in another way to open one.
-    opener = click.get_current_context().obj or open_aws_session
-    session: AwsSession = opener(profile=wanted.profile, region=wanted.region)
-    return session
-
-
-def _stack(name: str | None) -> str:
-    return connection({"stack": name}).stack
-
-
-ROOMS = (estimates, prices, regions, runs, live)
+ROOMS = (images, estimates, prices, regions, runs, live)
 for command in (one for room in ROOMS for one in room.COMMANDS):
     knot.add_command(command)

@@ -139,7 +139,7 @@ def rows(outputs: Any) -> list[tuple[str, str]]:
         ("images", outputs.repository),
         ("queue", outputs.queue),
         ("logs", outputs.log_group),
-        ("builder", outputs.builder or "none: images are built with Docker"),
+        ("remote builds", builds_of(outputs)),
     ]
 
 
@@ -155,3 +155,10 @@ def reporter(screen: Screen) -> EventReport:
         screen.marked(event.status, f"{event.resource} ({event.kind}){reason}")
 
     return report
+
+
+def builds_of(outputs: Any) -> str:
+    """Say whether a stack builds images."""
+    if outputs.builder is None:
+        return "none: images are built with Docker"
+    return f"{outputs.builder}, which costs nothing but the minutes of builds"

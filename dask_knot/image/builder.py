@@ -22,8 +22,9 @@ from dask_knot.image.progress import Tenths, follow_answers, shortened
 from dask_knot.image.syntax import Demand, demands, platform_arguments
 
 WITHOUT_DOCKER = (
-    "Start Docker (or set DOCKER_HOST), or run `dask knot image` on another machine that has it "
-    "and the same versions, or name an image that is ready: KnotCluster(image=...), knot.aws.image"
+    "Start Docker (or set DOCKER_HOST), or build in the AWS account, for jobs there (`dask knot "
+    "image --remote`), or run `dask knot image` on another machine that has it and the same "
+    "versions, or name an image that is ready: KnotCluster(image=...), knot.aws.image"
 )
 
 

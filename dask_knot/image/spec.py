@@ -44,6 +44,9 @@ class ImageSpec:
         ``linux/amd64`` or ``linux/arm64``; None: that of the stack, or of this machine.
     network : str or None
         The network while it is built; ``host`` where the Docker engine has no other.
+    remote : bool or None
+        Whether it is built in the AWS account; None: there where no Docker engine answers here. An
+        image for this machine only is built here.
     """
 
     packages: tuple[str, ...] = ("auto",)
@@ -56,6 +59,7 @@ class ImageSpec:
     image: str | None = None
     platform: str | None = None
     network: str | None = None
+    remote: bool | None = None
 
     def __post_init__(self) -> None:
         if self.platform is not None:
@@ -138,4 +142,5 @@ _CHECKS: dict[str, Check] = {
     "lines": _lines,
     "platform": _platform,
     "network": _network,
+    "remote": checks.flag,
 }

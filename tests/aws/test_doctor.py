@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -254,6 +255,43 @@ def test_the_newest_image_and_its_versions(
     assert found.verdict is verdict
     assert found.text.startswith("new, ")
     assert words in found.text
+
+
+class BuildQuotas:
+    """The quota of builds, or a refusal."""
+
+    def __init__(self, quota: float | None) -> None:
+        self._quota = quota
+
+    def get_service_quota(self, **request: str) -> dict[str, Any]:
+        assert request == {"ServiceCode": "codebuild", "QuotaCode": "L-9D07B6EF"}
+        if self._quota is None:
+            raise refusal("no", "AccessDeniedException", "GetServiceQuota")
+        return {"Quota": {"Value": self._quota}}
+
+
+@pytest.mark.parametrize(
+    ("quota", "verdict", "words"),
+    [
+        (60.0, Verdict.GOOD, "60 at once"),
+        (0.0, Verdict.UNSURE, "may run none"),
+        (None, Verdict.GOOD, "builds images without Docker here"),
+    ],
+    ids=["some", "none", "not told"],
+)
+def test_remote_builds(quota: float | None, verdict: Verdict, words: str) -> None:
+    outputs = replace(OUTPUTS, builder="dask-knot-builder")
+    clients: Any = FakeSession(**{"service-quotas": BuildQuotas(quota)})
+    found = CHECKS["remote builds"](clients, outputs)
+    assert found.verdict is verdict
+    assert words in found.text
+
+
+def test_a_stack_may_have_no_remote_builds() -> None:
+    nothing: Any = FakeSession()
+    found = CHECKS["remote builds"](nothing, OUTPUTS)
+    assert found.verdict is Verdict.GOOD
+    assert "--remote-build" in found.cure
 
 
 def test_the_status_of_a_stack_that_works(session: AwsSession) -> None:

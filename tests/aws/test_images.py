@@ -10,9 +10,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from dask_knot.aws import images
+from dask_knot.aws.builds import Order
 from dask_knot.aws.images import ensure_image
 from dask_knot.aws.session import AwsSession
 from dask_knot.errors import AwsError, ImageError
+from dask_knot.image.builder import connect_to_builder
 from dask_knot.image.image import make_recipe
 from dask_knot.image.spec import ImageSpec
 from tests.aws.engines import FakeDocker
@@ -27,6 +30,9 @@ class Place:
 
     repository: str
     architecture: str = "amd64"
+    bucket: str = "bucket"
+    prefix: str = "knot"
+    builder: str | None = None
 
 
 @pytest.fixture
@@ -103,6 +109,45 @@ def test_names_the_cure_for_a_missing_repository(session: AwsSession) -> None:
     place = Place("123456789012.dkr.ecr.us-east-1.amazonaws.com/gone")
     with pytest.raises(ImageError, match="dask knot up"):
         ensure_image(session, place, SPEC, say_nothing, no_engine)
+
+
+def test_without_docker_it_is_built_in_the_account_if_the_stack_can(
+    session: AwsSession, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders: list[Order] = []
+    said: list[str] = []
+
+    def build(session: Any, outputs: Any, order: Order, report: Any) -> None:
+        orders.append(order)
+
+    monkeypatch.setattr(images, "build_in_account", build)
+    able = replace(place, builder="a-builder")
+    image = ensure_image(session, able, SPEC, said.append, no_engine)
+    assert [order.name for order in orders] == [image]
+    assert any("no Docker engine answers here" in line for line in said)
+    ensure_image(session, able, replace(SPEC, remote=True), say_nothing, unasked)
+    assert len(orders) == 2
+    with pytest.raises(ImageError, match="no Docker engine"):
+        ensure_image(session, able, replace(SPEC, remote=False), say_nothing, no_engine)
+
+
+def unasked() -> NoReturn:
+    raise AssertionError("a Docker engine is looked for")
+
+
+def test_an_older_stack_can_not_build(session: AwsSession, place: Place) -> None:
+    with pytest.raises(ImageError, match=r"dask knot up.*again"):
+        ensure_image(session, place, replace(SPEC, remote=True), say_nothing, unasked)
+    with pytest.raises(ImageError, match="no Docker engine"):
+        ensure_image(session, place, SPEC, say_nothing, no_engine)
+
+
+def test_who_has_no_docker_is_offered_to_build_in_the_account(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    with pytest.raises(ImageError, match="dask knot image --remote"):
+        connect_to_builder()
 
 
 def test_other_registries_are_reached_with_dockers_own_login(session: AwsSession) -> None:

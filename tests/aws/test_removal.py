@@ -143,16 +143,24 @@ class FakeBatch:
 
 
 class FakeS3:
-    """Counts how often it is emptied."""
+    """Notes how often it is emptied, and under which prefixes."""
 
     class exceptions:
         NoSuchBucket = KeyError
 
-    emptied = 0
+    def __init__(self) -> None:
+        self.prefixes: list[str] = []
 
-    def get_paginator(self, call: str) -> Pages:
-        self.emptied += 1
-        return Pages([{}])
+    @property
+    def emptied(self) -> int:
+        return self.prefixes.count("")
+
+    def get_paginator(self, call: str) -> FakeS3:
+        return self
+
+    def paginate(self, *, Bucket: str, Prefix: str) -> list[dict[str, Any]]:
+        self.prefixes.append(Prefix)
+        return [{}]
 
 
 def delete(formation: FakeFormation, s3: FakeS3, keep_data: bool = False) -> Removal:
@@ -202,6 +210,7 @@ def test_to_keep_data_the_bucket_is_retained_before_anything_is_deleted() -> Non
     changed = json.loads(formation.calls[0][1]["TemplateBody"])["Resources"]["Bucket"]
     assert changed["DeletionPolicy"] == "Retain"
     assert s3.emptied == 0
+    assert s3.prefixes == ["knot/_builds/"]  # what builds have left is no data
 
 
 def test_a_bucket_that_cannot_be_retained_stops_everything() -> None:

@@ -95,8 +95,9 @@ def test_nothing_comes_in(options: StackOptions) -> None:
 def test_the_bucket_is_closed() -> None:
     bucket = properties(StackOptions(), "Bucket")
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
-    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
-    assert (rule["Prefix"], rule["ExpirationInDays"]) == ("knot/", 30)
+    rules = bucket["LifecycleConfiguration"]["Rules"]
+    found = [(rule["Prefix"], rule["ExpirationInDays"]) for rule in rules]
+    assert found == [("knot/", 30), ("knot/_builds/", 1)]
     (statement,) = properties(StackOptions(), "BucketPolicy")["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Action"]) == ("Deny", "s3:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 
 import dask
 import pytest
 from distributed import Client
 
 from dask_knot import KnotCluster
+from dask_knot.aws.builds import Order, build_in_account
 from dask_knot.aws.doctor import Verdict, examine
 from dask_knot.aws.images import ensure_image
 from dask_knot.aws.options import StackOptions
@@ -23,7 +24,7 @@ from dask_knot.aws.session import open_aws_session
 from dask_knot.aws.stack import up
 from dask_knot.aws.status import read_status
 from dask_knot.errors import KnotError
-from dask_knot.image.image import ImageSpec
+from dask_knot.image.image import ImageSpec, make_recipe
 from dask_knot.run import sending, uplink
 from dask_knot.run.store import Store
 from tests.aws.account import unheard
@@ -69,12 +70,14 @@ def doctor(desk: Desk) -> None:
         pytest.fail(str(wrong))  # the whole of it
 
 
+def new_image(desk: Desk) -> ImageSpec:
+    now = f"ENV NOW={time.time()}"
+    return ImageSpec(packages=(), network="host", base=desk.image, lines=(now,))
+
+
 def image(desk: Desk) -> None:
-    spec = ImageSpec(
-        packages=(), network="host", base=desk.image, lines=(f"ENV NOW={time.time()}",)
-    )
     with closing(open_aws_session()) as session:
-        ensure_image(session, read_outputs(session, "dask-knot"), spec, unheard)
+        ensure_image(session, read_outputs(session, "dask-knot"), new_image(desk), unheard)
 
 
 def give_up_an_upload(desk: Desk) -> None:
@@ -112,6 +115,24 @@ def close_early(desk: Desk) -> None:
         pytest.fail(str(desk.caplog.messages))
 
 
+def build_in_the_account(desk: Desk) -> None:
+    with closing(open_aws_session()) as session:
+        outputs = read_outputs(session, "dask-knot")
+        ensure_image(session, outputs, replace(new_image(desk), remote=True), unheard)
+
+
+def end_a_build(desk: Desk) -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with closing(open_aws_session()) as session:
+        outputs = read_outputs(session, "dask-knot")
+        recipe = make_recipe(new_image(desk), unheard)
+        order = Order(recipe, f"{outputs.repository}:{recipe.tag}", "host")
+        with suppress(KeyboardInterrupt):
+            build_in_account(session, outputs, order, unheard, pause=interrupt)
+
+
 Step = Callable[[Desk], None]
 #: What users do; the cheapest first.
 STEPS: tuple[Step, ...] = (
@@ -122,6 +143,8 @@ STEPS: tuple[Step, ...] = (
     work,
     read_a_log,
     close_early,
+    end_a_build,
+    build_in_the_account,
 )
 
 

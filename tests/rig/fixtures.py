@@ -74,3 +74,6 @@ class Place:
 
     repository: str
     architecture: str = "amd64"
+    bucket: str = "bucket"
+    prefix: str = "knot"
+    builder: str | None = None

@@ -34,7 +34,7 @@ LONGEST, LONGEST_WAIT = 120, 60
 STREAMS = "builds"
 #: The object that a build is made from: all that differs between builds is in it.
 SOURCE = "KNOT_SOURCE"
-COMMAND = f'aws s3 cp --quiet "s3://${SOURCE}.tar" - | tar x && sh ./build.sh'
+COMMAND = f'aws s3 cp --quiet "s3://${SOURCE}.tar" - | tar xz && sh ./build.sh'
 PUSH = (
     "ecr:CompleteLayerUpload",
     "ecr:InitiateLayerUpload",

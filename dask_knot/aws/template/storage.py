@@ -30,7 +30,7 @@ def _bucket(options: StackOptions) -> Resource:
         },
         "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
         "BucketEncryption": {"ServerSideEncryptionConfiguration": [_encryption(options)]},
-        "LifecycleConfiguration": {"Rules": [_expiry(options)]},
+        "LifecycleConfiguration": {"Rules": _expiry(options)},
         "Tags": tag_list(options),
     }
     if options.bucket is not None:
@@ -52,14 +52,22 @@ def _encryption(options: StackOptions) -> dict[str, Any]:
     return {"ServerSideEncryptionByDefault": rule, "BucketKeyEnabled": True}
 
 
-def _expiry(options: StackOptions) -> dict[str, Any]:
-    return {
+def _expiry(options: StackOptions) -> list[dict[str, Any]]:
+    all_objects = {
         "Id": "expire",
         "Status": "Enabled",
         "Prefix": f"{options.prefix}/",
         "ExpirationInDays": options.expiry_days,
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
     }
+    # Builds delete what they are made from; what a client left before its build began is no use.
+    builds = {
+        "Id": "builds",
+        "Status": "Enabled",
+        "Prefix": f"{options.prefix}/{names.BUILDS}/",
+        "ExpirationInDays": 1,
+    }
+    return [all_objects, builds] if options.remote_build else [all_objects]
 
 
 def _tls_only() -> Resource:

@@ -19,6 +19,7 @@ from tests.rig.server import (
     asked,
     batch,
     blobs,
+    builds,
     calling,
     counted,
     formation,
@@ -54,6 +55,7 @@ def main(port: int, folder: Path, registry: str) -> None:
     calling.install()
     images.install(registry)
     blobs.install(registry)
+    builds.install(endpoint)
     application = surroundings.credentials.serve(DomainDispatcherApplication(create_backend_app))
     for serve in (asked.serve, refusing.serve, calling.serve, counted.serve):
         application = serve(application)

@@ -64,7 +64,7 @@ class Credentials:
                 return _answer(start, _reclaim(job_id))
             is_known = environ.get("HTTP_AUTHORIZATION") == self._token
             role = self._roles.get(job_id) if is_known else None
-            return _answer(start, _assume(role, job_id) if role else None)
+            return _answer(start, assume(role, job_id) if role else None)
 
         return answer
 
@@ -82,7 +82,8 @@ def _reclaim(job_id: str) -> dict[str, Any] | None:
     return {"jobId": job_id}
 
 
-def _assume(role: str, job_id: str) -> dict[str, Any]:
+def assume(role: str, job_id: str) -> dict[str, Any]:
+    """Give credentials of a role."""
     assumed = sts_backends[ACCOUNT]["aws"].assume_role(
         region_name="us-east-1",
         role_session_name=job_id.replace(":", "-"),

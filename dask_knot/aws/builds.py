@@ -1,0 +1,329 @@
+"""Builds an image in the account, with the stack's project of CodeBuild: no Docker engine here.
+
+How it works
+------------
+What the image is made of goes into the stack's bucket, into a folder that is named by the image's
+tag; the build deletes it as soon as it has it. The build pushes by itself: it goes on if this
+process ends, and whoever asks for the same tag meanwhile finds a note with its id, and follows it.
+Two who begin at the same moment build twice, and push the same.
+
+Secrets of the build lie in an object of their own for the seconds until the machine has started,
+encrypted as the bucket is, and are never in the build's variables, its log or a layer.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from dask_knot.aws import buildscript, names
+from dask_knot.aws.buildlog import Build, RemoteLog, is_running
+from dask_knot.aws.buildscript import PUSHING
+from dask_knot.aws.session import REFUSALS, AwsSession, Pause, code_of, translate, translated
+from dask_knot.aws.template.builds import LONGEST, LONGEST_WAIT, SOURCE
+from dask_knot.environment.problems import Report
+from dask_knot.errors import ImageError, QuotaError, UnreachableError
+from dask_knot.image import builder
+from dask_knot.image.dockerfile import Recipe, dockerfile
+from dask_knot.image.progress import follow_plain
+
+#: Seconds between two looks at a build.
+LOOK = 2.0
+#: Seconds between two tries while the account runs as many builds as it may, and tries.
+BUSY_PAUSE, BUSY_TRIES = 10.0, 60
+#: Uploads from so many bytes on tell how far they are.
+LARGE = 10**7
+
+WITHOUT_BUILDER = (
+    "this stack builds no images: run `dask knot up` again, with --remote-build if it was made "
+    "with --no-remote-build, or build with a Docker engine"
+)
+PHASES = {
+    "QUEUED": "waiting for a machine of CodeBuild",
+    "PROVISIONING": "a machine of CodeBuild starts",
+    "BUILD": "building",
+}
+CURES = {
+    "TIMED_OUT": (
+        f"it may take {LONGEST} minutes, and wait for {LONGEST_WAIT}: put fewer or smaller "
+        "packages into the image, or start from a base image that has them (--base)"
+    ),
+    "STOPPED": "somebody has ended it: run the same again",
+    "FAULT": "that is a fault of AWS: run the same again",
+    "FAILED": "run `dask knot doctor`, and the same again",
+}
+
+
+class Workshop(Protocol):
+    """What a build needs to know of the stack."""
+
+    @property
+    def bucket(self) -> str:
+        """The bucket, where builds find what they build."""
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of its objects."""
+
+    @property
+    def builder(self) -> str | None:
+        """The project that builds; None if the stack has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What shall be built.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        What goes in.
+    name : str
+        The image, with its repository and tag.
+    network : str or None
+        The network of the build.
+    """
+
+    recipe: Recipe
+    name: str
+    network: str | None = None
+
+
+def build_in_account(
+    session: AwsSession,
+    outputs: Workshop,
+    order: Order,
+    report: Report,
+    pause: Pause = time.sleep,
+) -> None:
+    """Build an image in the account, and push it.
+
+    Parameters
+    ----------
+    session : AwsSession
+        Credentials and region.
+    outputs : Workshop
+        The stack.
+    order : Order
+        What shall be built.
+    report : callable
+        Told each step, and each line of the build.
+    pause : callable
+        Waits for so many seconds.
+
+    Raises
+    ------
+    ImageError
+        If the stack has no project for it, or a line of the Dockerfile fails: it is shown, with
+        the end of what it printed.
+    QuotaError
+        If the account may not build.
+    AwsError
+        If AWS refuses, or can't be reached; a build that has begun goes on.
+    """
+    if outputs.builder is None:
+        raise ImageError(WITHOUT_BUILDER)
+    patient = session.patient()
+    try:
+        RemoteBuild(patient, outputs, order, report, pause).run()
+    finally:
+        patient.close()
+
+
+class RemoteBuild:
+    """One build: found or begun, followed to its end, ended by whoever began it.
+
+    Parameters
+    ----------
+    session, outputs, order, report, pause
+        See `build_in_account`.
+    """
+
+    def __init__(
+        self,
+        session: AwsSession,
+        outputs: Workshop,
+        order: Order,
+        report: Report,
+        pause: Pause,
+    ) -> None:
+        self._builds, self._s3 = session.asking("codebuild"), session.client("s3")
+        self._logs = session.asking("logs")
+        self._outputs, self._order, self._pause = outputs, order, pause
+        self._redact = order.recipe.secrets.redact
+        self._report: Report = lambda line: report(self._redact(line))
+        self._folder = f"{outputs.prefix}/{names.BUILDS}/{order.recipe.tag}"
+        self._source = f"{self._folder}/{uuid.uuid4().hex}"
+        self._note = f"{self._folder}/build"
+        self._phase = ""
+
+    def run(self) -> None:
+        """Build, or follow the build of somebody else."""
+        build = self._others()
+        is_ours = build is None
+        if build is None:
+            build = self._begin()
+        else:
+            self._report(f"{build['id']} builds it already: following it")
+        self._follow(build, is_ours)
+
+    def _others(self) -> Build | None:
+        """Find a build of the same tag that waits or runs."""
+        try:
+            noted = self._s3.get_object(Bucket=self._outputs.bucket, Key=self._note)["Body"].read()
+        except REFUSALS as error:
+            if code_of(error) in ("NoSuchKey", "404"):
+                return None
+            raise translate(error) from error
+        found = self._builds.batch_get_builds(ids=[noted.decode()])["builds"]
+        return found[0] if found and is_running(found[0]) else None
+
+    def _begin(self) -> Build:
+        """Upload what is needed, and start a build."""
+        recipe = self._order.recipe
+        secrets = recipe.secrets.mounted()
+        text = dockerfile(recipe, mount=bool(secrets))
+        commands = buildscript.script(
+            self._order.name, text, self._order.network, has_secrets=bool(secrets)
+        )
+        context = builder.context(recipe, mount=bool(secrets))
+        uploads = {".tar": buildscript.source(commands, context)}
+        if secrets:
+            uploads[".secrets"] = buildscript.archive(secrets)
+        try:
+            for ending, data in uploads.items():
+                self._upload(f"{self._source}{ending}", data)
+            build = self._start()
+        except BaseException:
+            self._delete([f"{self._source}{ending}" for ending in uploads])
+            raise
+        with translated():
+            self._s3.put_object(
+                Bucket=self._outputs.bucket, Key=self._note, Body=str(build["id"]).encode()
+            )
+        return build
+
+    def _upload(self, key: str, data: bytes) -> None:
+        done, tenth = 0, 0
+
+        def tell(count: int) -> None:
+            nonlocal done, tenth
+            done += count
+            if len(data) >= LARGE and 10 * done // len(data) > tenth:
+                tenth = 10 * done // len(data)
+                self._report(f"uploading: {done / 1e6:.0f} of {len(data) / 1e6:.0f} MB")
+
+        with translated():
+            self._s3.upload_fileobj(io.BytesIO(data), self._outputs.bucket, key, Callback=tell)
+
+    def _start(self) -> Build:
+        variable = {
+            "name": SOURCE,
+            "value": f"{self._outputs.bucket}/{self._source}",
+            "type": "PLAINTEXT",
+        }
+        for _ in range(BUSY_TRIES):
+            try:
+                with translated():
+                    build: Build = self._builds.start_build(
+                        projectName=self._outputs.builder, environmentVariablesOverride=[variable]
+                    )["build"]
+            except Exception as error:
+                _check_start(error, str(self._outputs.builder))
+                self._report("the account runs as many builds as it may: waiting for their end")
+                self._pause(BUSY_PAUSE)
+            else:
+                self._report(f"{build['id']} builds in the account; nothing is needed here")
+                return build
+        raise QuotaError(
+            "the account ran as many builds as it may for ten minutes: try again later, or ask for "
+            "more in the AWS console under Service Quotas, AWS CodeBuild"
+        )
+
+    def _follow(self, build: Build, is_ours: bool) -> None:
+        id, found = str(build["id"]), dict(build)
+        log = RemoteLog(self._logs, lambda: self._pause(LOOK))
+
+        def ask() -> Build:
+            builds = self._builds.batch_get_builds(ids=[id])["builds"]
+            found.update(builds[0] if builds else {"buildStatus": "STOPPED"})
+            self._tell_phase(str(found.get("currentPhase", "")))
+            return found
+
+        try:
+            follow_plain(log.follow(ask), self._report)
+        except ImageError as error:
+            raise ImageError(self._redact(str(error))) from None
+        except KeyboardInterrupt:
+            self._interrupted(id, is_ours)
+            raise
+        except UnreachableError as error:
+            raise UnreachableError(
+                f"{error}. The build goes on in the account: run the same again to follow it"
+            ) from error
+        finally:
+            if is_ours and not is_running(found):
+                self._delete([f"{self._source}.tar", f"{self._source}.secrets", self._note])
+        if found["buildStatus"] != "SUCCEEDED":
+            raise ImageError(self._redact(_why(found, log)))
+
+    def _tell_phase(self, phase: str) -> None:
+        if phase != self._phase:
+            self._phase = phase
+            if phase in PHASES:
+                self._report(PHASES[phase])
+
+    def _interrupted(self, id: str, is_ours: bool) -> None:
+        """End what this process has begun; what others have begun is theirs."""
+        if not is_ours:
+            self._report(f"{id}, which somebody else has begun, goes on")
+            return
+        self._builds.stop_build(id=id)
+        self._report(f"{id} is ended")
+        self._delete([f"{self._source}.tar", f"{self._source}.secrets", self._note])
+
+    def _delete(self, keys: Collection[str]) -> None:
+        """Delete objects; those that are gone already are no error."""
+        with translated():
+            for key in keys:
+                self._s3.delete_object(Bucket=self._outputs.bucket, Key=key)
+
+
+def _check_start(error: Exception, project: str) -> None:
+    """Raise what a refusal means, unless it is that other builds must end first."""
+    cause = error.__cause__
+    code = code_of(cause) if isinstance(cause, Exception) else ""
+    if code == "ResourceNotFoundException":
+        raise ImageError(
+            f"the project {project} is gone: run `dask knot up --no-remote-build`, then `dask knot "
+            "up --remote-build` to make it again"
+        ) from error
+    if code != "AccountLimitExceededException":
+        raise error
+    if "more than 0 builds" in str(error):
+        raise QuotaError(
+            "this account may run no builds of CodeBuild, as is so for new accounts: ask for one "
+            "in the AWS console under Service Quotas, AWS CodeBuild, 'Concurrently running builds "
+            "for Linux/Small environment' (ARM/Small for arm64), or build with a Docker engine"
+        ) from error
+
+
+def _why(build: Build, log: RemoteLog) -> str:
+    """Say why a build failed, when it wasn't a line of the Dockerfile."""
+    status = str(build["buildStatus"])
+    reasons = [
+        f"\n    {one['phaseType']}: {context.get('message') or context.get('statusCode')}"
+        for one in build.get("phases", ())
+        if one.get("phaseStatus") not in (None, "SUCCEEDED", "IN_PROGRESS")
+        for context in one.get("contexts", ())
+    ]
+    printed = "".join(f"\n    {line}" for line in log.tail)
+    what = "the image could not be pushed" if log.part == PUSHING else "the image can't be built"
+    return (
+        f"{what}, its build in the account ({build['id']}) ended as {status}:"
+        f"{''.join(reasons)}{printed}\n{CURES.get(status, CURES['FAILED'])}"
+    )
