@@ -13,17 +13,14 @@ encrypted as the bucket is, and are never in the build's variables, its log or a
 
 from __future__ import annotations
 
-import io
 import time
-import uuid
-from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Protocol
 
-from dask_knot.aws import buildscript, names
+from dask_knot.aws import buildscript
 from dask_knot.aws.buildlog import Build, RemoteLog, is_running
+from dask_knot.aws.buildobjects import CONTEXT, SECRETS, BuildObjects, Workshop
 from dask_knot.aws.buildscript import PUSHING
-from dask_knot.aws.session import REFUSALS, AwsSession, Pause, code_of, translate, translated
+from dask_knot.aws.session import AwsSession, Pause, code_of, translated
 from dask_knot.aws.template.builds import LONGEST, LONGEST_WAIT, SOURCE
 from dask_knot.environment.problems import Report
 from dask_knot.errors import ImageError, QuotaError, UnreachableError
@@ -35,8 +32,6 @@ from dask_knot.image.progress import follow_plain
 LOOK = 2.0
 #: Seconds between two tries while the account runs as many builds as it may, and tries.
 BUSY_PAUSE, BUSY_TRIES = 10.0, 60
-#: Uploads from so many bytes on tell how far they are.
-LARGE = 10**7
 
 WITHOUT_BUILDER = (
     "this stack builds no images: run `dask knot up` again, with --remote-build if it was made "
@@ -58,24 +53,8 @@ CURES = {
 }
 
 
-class Workshop(Protocol):
-    """What a build needs to know of the stack."""
-
-    @property
-    def bucket(self) -> str:
-        """The bucket, where builds find what they build."""
-
-    @property
-    def prefix(self) -> str:
-        """The prefix of its objects."""
-
-    @property
-    def builder(self) -> str | None:
-        """The project that builds; None if the stack has none."""
-
-
 @dataclass(frozen=True, slots=True)
-class Order:
+class BuildOrder:
     """What shall be built.
 
     Attributes
@@ -96,7 +75,7 @@ class Order:
 def build_in_account(
     session: AwsSession,
     outputs: Workshop,
-    order: Order,
+    order: BuildOrder,
     report: Report,
     pause: Pause = time.sleep,
 ) -> None:
@@ -108,7 +87,7 @@ def build_in_account(
         Credentials and region.
     outputs : Workshop
         The stack.
-    order : Order
+    order : BuildOrder
         What shall be built.
     report : callable
         Told each step, and each line of the build.
@@ -147,18 +126,16 @@ class RemoteBuild:
         self,
         session: AwsSession,
         outputs: Workshop,
-        order: Order,
+        order: BuildOrder,
         report: Report,
         pause: Pause,
     ) -> None:
-        self._builds, self._s3 = session.asking("codebuild"), session.client("s3")
-        self._logs = session.asking("logs")
+        self._builds, self._logs = session.asking("codebuild"), session.asking("logs")
         self._outputs, self._order, self._pause = outputs, order, pause
         self._redact = order.recipe.secrets.redact
         self._report: Report = lambda line: report(self._redact(line))
-        self._folder = f"{outputs.prefix}/{names.BUILDS}/{order.recipe.tag}"
-        self._source = f"{self._folder}/{uuid.uuid4().hex}"
-        self._note = f"{self._folder}/build"
+        s3 = session.client("s3")
+        self._objects = BuildObjects(s3, outputs, order.recipe.tag, self._report)
         self._phase = ""
 
     def run(self) -> None:
@@ -173,13 +150,10 @@ class RemoteBuild:
 
     def _others(self) -> Build | None:
         """Find a build of the same tag that waits or runs."""
-        try:
-            noted = self._s3.get_object(Bucket=self._outputs.bucket, Key=self._note)["Body"].read()
-        except REFUSALS as error:
-            if code_of(error) in ("NoSuchKey", "404"):
-                return None
-            raise translate(error) from error
-        found = self._builds.batch_get_builds(ids=[noted.decode()])["builds"]
+        id = self._objects.noted()
+        if id is None:
+            return None
+        found = self._builds.batch_get_builds(ids=[id])["builds"]
         return found[0] if found and is_running(found[0]) else None
 
     def _begin(self) -> Build:
@@ -191,41 +165,19 @@ class RemoteBuild:
             self._order.name, text, self._order.network, has_secrets=bool(secrets)
         )
         context = builder.context(recipe, mount=bool(secrets))
-        uploads = {".tar": buildscript.source(commands, context)}
-        if secrets:
-            uploads[".secrets"] = buildscript.archive(secrets)
         try:
-            for ending, data in uploads.items():
-                self._upload(f"{self._source}{ending}", data)
+            self._objects.upload(CONTEXT, buildscript.source(commands, context))
+            if secrets:
+                self._objects.upload(SECRETS, buildscript.archive(secrets))
             build = self._start()
         except BaseException:
-            self._delete([f"{self._source}{ending}" for ending in uploads])
+            self._objects.delete()
             raise
-        with translated():
-            self._s3.put_object(
-                Bucket=self._outputs.bucket, Key=self._note, Body=str(build["id"]).encode()
-            )
+        self._objects.note(str(build["id"]))
         return build
 
-    def _upload(self, key: str, data: bytes) -> None:
-        done, tenth = 0, 0
-
-        def tell(count: int) -> None:
-            nonlocal done, tenth
-            done += count
-            if len(data) >= LARGE and 10 * done // len(data) > tenth:
-                tenth = 10 * done // len(data)
-                self._report(f"uploading: {done / 1e6:.0f} of {len(data) / 1e6:.0f} MB")
-
-        with translated():
-            self._s3.upload_fileobj(io.BytesIO(data), self._outputs.bucket, key, Callback=tell)
-
     def _start(self) -> Build:
-        variable = {
-            "name": SOURCE,
-            "value": f"{self._outputs.bucket}/{self._source}",
-            "type": "PLAINTEXT",
-        }
+        variable = {"name": SOURCE, "value": self._objects.source, "type": "PLAINTEXT"}
         for _ in range(BUSY_TRIES):
             try:
                 with translated():
@@ -267,7 +219,7 @@ class RemoteBuild:
             ) from error
         finally:
             if is_ours and not is_running(found):
-                self._delete([f"{self._source}.tar", f"{self._source}.secrets", self._note])
+                self._objects.delete()
         if found["buildStatus"] != "SUCCEEDED":
             raise ImageError(self._redact(_why(found, log)))
 
@@ -284,13 +236,7 @@ class RemoteBuild:
             return
         self._builds.stop_build(id=id)
         self._report(f"{id} is ended")
-        self._delete([f"{self._source}.tar", f"{self._source}.secrets", self._note])
-
-    def _delete(self, keys: Collection[str]) -> None:
-        """Delete objects; those that are gone already are no error."""
-        with translated():
-            for key in keys:
-                self._s3.delete_object(Bucket=self._outputs.bucket, Key=key)
+        self._objects.delete()
 
 
 def _check_start(error: Exception, project: str) -> None:

@@ -17,7 +17,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any, Protocol
 
-from dask_knot.aws.builds import Order, build_in_account
+from dask_knot.aws.builds import BuildOrder, build_in_account
 from dask_knot.aws.outputs import StackOutputs
 from dask_knot.aws.session import REFUSALS, AwsSession, code_of, translate, translated
 from dask_knot.environment.problems import Report
@@ -110,7 +110,7 @@ def ensure_image(
         return name
     client = None if spec.remote else _engine_here(engine, spec, outputs, report)
     if client is None:
-        build_in_account(session, outputs, Order(recipe, name, spec.network), report)
+        build_in_account(session, outputs, BuildOrder(recipe, name, spec.network), report)
         return name
     with closing(client):
         if not is_ecr(outputs.repository) and _is_elsewhere(client, name):

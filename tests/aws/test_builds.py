@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from dask_knot.aws import builds
-from dask_knot.aws.builds import Order, build_in_account
+from dask_knot.aws.builds import BuildOrder, build_in_account
 from dask_knot.aws.buildscript import BUILDING, DONE, PUSHING
 from dask_knot.errors import AccessError, ImageError, KnotError, QuotaError, UnreachableError
 from dask_knot.image.dockerfile import Recipe
@@ -65,7 +65,7 @@ class Desk:
     ) -> BuilderSession:
         """Build, with a log that comes in portions."""
         session = BuilderSession(self.s3, made, FakeLogs(list(portions)))
-        order = Order(recipe, NAME)
+        order = BuildOrder(recipe, NAME)
         build_in_account(session, self.place, order, self.said.append, self.paused.append)  # type: ignore[arg-type]
         return session
 

@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from dask_knot.aws import images
-from dask_knot.aws.builds import Order
+from dask_knot.aws.builds import BuildOrder
 from dask_knot.aws.images import ensure_image
 from dask_knot.aws.session import AwsSession
 from dask_knot.errors import AwsError, ImageError
@@ -114,10 +114,10 @@ def test_names_the_cure_for_a_missing_repository(session: AwsSession) -> None:
 def test_without_docker_it_is_built_in_the_account_if_the_stack_can(
     session: AwsSession, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    orders: list[Order] = []
+    orders: list[BuildOrder] = []
     said: list[str] = []
 
-    def build(session: Any, outputs: Any, order: Order, report: Any) -> None:
+    def build(session: Any, outputs: Any, order: BuildOrder, report: Any) -> None:
         orders.append(order)
 
     monkeypatch.setattr(images, "build_in_account", build)

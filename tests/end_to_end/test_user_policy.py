@@ -13,7 +13,7 @@ import pytest
 from distributed import Client
 
 from dask_knot import KnotCluster
-from dask_knot.aws.builds import Order, build_in_account
+from dask_knot.aws.builds import BuildOrder, build_in_account
 from dask_knot.aws.doctor import Verdict, examine
 from dask_knot.aws.images import ensure_image
 from dask_knot.aws.options import StackOptions
@@ -128,7 +128,7 @@ def end_a_build(desk: Desk) -> None:
     with closing(open_aws_session()) as session:
         outputs = read_outputs(session, "dask-knot")
         recipe = make_recipe(new_image(desk), unheard)
-        order = Order(recipe, f"{outputs.repository}:{recipe.tag}", "host")
+        order = BuildOrder(recipe, f"{outputs.repository}:{recipe.tag}", "host")
         with suppress(KeyboardInterrupt):
             build_in_account(session, outputs, order, unheard, pause=interrupt)
 
