@@ -110,7 +110,7 @@ def test_the_build_gets_all_that_the_image_is_made_of(
     (source,) = uploads.values()
     with tarfile.open(fileobj=io.BytesIO(source)) as tar:
         names = set(tar.getnames())
-    expected = {"Dockerfile", "requirements.txt", "a-1-py3-none-any.whl"}
+    expected = {"Dockerfile", "a-1-py3-none-any.whl"}
     assert {"build.sh", *(f"context/dask-knot/{name}" for name in expected)} <= names
 
 
