@@ -13,6 +13,7 @@ from typing import Any, cast
 from urllib.parse import quote, urlsplit
 from urllib.request import getproxies
 
+from dask_knot.aws.clientconfig import regional
 from dask_knot.aws.credentials import core_of
 from dask_knot.errors import ConfigurationError
 from dask_knot.extras import extra
@@ -89,7 +90,7 @@ def _url_of(boto: boto3.Session, config: Config, bucket: str, region: str) -> st
         return AWSResponse(request.url, 200, HTTPHeaders(), _Nothing())
 
     # Unsigned: where it goes doesn't depend on who asks, and nobody is asked for credentials.
-    unsigned = config.merge(Config(signature_version=UNSIGNED))
+    unsigned = regional(config).merge(Config(signature_version=UNSIGNED))
     client = cast(Any, boto).client("s3", region_name=region, config=unsigned)
     client.meta.events.register_first("before-send.s3.HeadObject", stop)
     client.head_object(Bucket=bucket, Key=_KEY)
@@ -123,14 +124,16 @@ def read_certificates(path: str) -> str:
         If there is no such file, or no certificate in it.
     """
     try:
-        text = Path(path).expanduser().read_text("utf-8", "replace")
-        ssl.create_default_context(cadata=certificates_in(text))
+        text = certificates_in(Path(path).expanduser().read_text("utf-8", "replace"))
+        if not text:
+            raise ValueError("there is none in it")
+        ssl.create_default_context(cadata=text)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise ConfigurationError(
             f"AWS_CA_BUNDLE (or ca_bundle of the profile) names {path}, which can't be read as "
             f"certificates ({error}): give the path of a file in PEM format"
         ) from error
-    return certificates_in(text)
+    return text
 
 
 def proxies_for(endpoint: str) -> dict[str, str]:

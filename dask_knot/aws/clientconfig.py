@@ -16,10 +16,16 @@ def _config(attempts: int) -> Config:
         connect_timeout=10,
         read_timeout=60,
         user_agent_extra="dask_knot",
-        # In the oldest region, too, requests go to the region itself: the name that boto3 has for
-        # it by default has no PrivateLink.
-        s3={"us_east_1_regional_endpoint": "regional"},
     )
+
+
+def regional(config: Config) -> Config:
+    """Let requests to S3 in its oldest region, too, go to the region itself.
+
+    The name that boto3 has for it by default has no PrivateLink. A copy for each client: botocore
+    writes into it what the profile of one client wants.
+    """
+    return config.merge(Config(s3={"us_east_1_regional_endpoint": "regional"}))
 
 
 #: For somebody who waits: without a network it is said after some ten seconds.

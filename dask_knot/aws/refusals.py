@@ -105,6 +105,11 @@ def translate(error: Exception, profile: str | None = None) -> KnotError:
         return ConfigurationError(f"AWS needs a region and none is set: {REGION_HINT}")
     if isinstance(error, boto.InvalidRegionError):
         return ConfigurationError(f"{str(error).rstrip('.')}: {REGION_HINT}")
+    if isinstance(error, boto.MissingDependencyException):
+        return CredentialsError(
+            f"AWS's library lacks a part that this way to sign in needs: {str(error).rstrip('.')}: "
+            "pip install 'botocore[crt]'"
+        )
     if isinstance(error, _NO_CREDENTIALS) or is_still_expired(error):
         return CredentialsError(
             f"there are no usable AWS credentials: {str(error).rstrip('.')}; {_sign_in(profile)}"
@@ -153,8 +158,8 @@ def _sign_in(profile: str | None) -> str:
     """Say what ends trouble with credentials; a program that runs takes up what is new."""
     named = f" --profile {profile}" if profile not in (None, "default") else ""
     return (
-        f"sign in again (`aws sso login{named}`, `aws configure{named}`), or choose another "
-        "AWS_PROFILE"
+        f"sign in again (`aws sso login{named}`, `aws login{named}`, `aws configure{named}`), or "
+        "choose another AWS_PROFILE"
     )
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from dask_knot.aws.bucket import find_address, proxies_for, usual_certificates
 from dask_knot.aws.client import AwsClient, Pause, translated
-from dask_knot.aws.clientconfig import CONFIG, OUTAGE, PATIENT
+from dask_knot.aws.clientconfig import CONFIG, OUTAGE, PATIENT, regional
 from dask_knot.aws.credentials import (
     Keys,
     for_obstore,
@@ -107,7 +107,7 @@ class AwsSession:
     def _make(self, service: str, **place: str) -> Any:
         with _explained():
             # Stubs know each service by its literal name only.
-            return cast(Any, self.boto).client(service, config=self._config, **place)
+            return cast(Any, self.boto).client(service, config=regional(self._config), **place)
 
     def asking(self, service: str) -> Any:
         """Give a client whose exceptions are ours; the pages of paginators are botocore's."""

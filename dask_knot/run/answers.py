@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Blame(Enum):
-    """Whose an answer is, and so whether a moment later it may be another one."""
+class Outlook(Enum):
+    """What ends it: whether a moment later the answer may be another one."""
 
     CREDENTIALS = "sign in again"
     REFUSAL = "somebody must change something"
@@ -25,13 +25,13 @@ class Meaning:
 
     Attributes
     ----------
-    fault : Blame
-        Whose it is.
+    outlook : Outlook
+        What ends it, in one word.
     meaning, cure : str
         What happened; what ends it.
     """
 
-    fault: Blame
+    outlook: Outlook
     meaning: str
     cure: str
 
@@ -52,18 +52,18 @@ _CHECKSUM = (
 
 
 def _credentials(meaning: str, cure: str = _SIGN_IN) -> Meaning:
-    return Meaning(Blame.CREDENTIALS, f"the credentials {meaning}", cure)
+    return Meaning(Outlook.CREDENTIALS, f"the credentials {meaning}", cure)
 
 
 def _refusal(meaning: str, cure: str) -> Meaning:
-    return Meaning(Blame.REFUSAL, meaning, cure)
+    return Meaning(Outlook.REFUSAL, meaning, cure)
 
 
 _EXPIRED = _credentials("have expired")
 _UNKNOWN = _credentials("are unknown to this S3")
 _NO_KEY = _refusal("the KMS key of the bucket can't be used", _KEY)
 _ELSEWHERE = _refusal("the bucket is in another region", _REGION)
-_BUSY = Meaning(Blame.BUSY, "S3 is busy", "Try again later: it is asked more slowly meanwhile")
+_BUSY = Meaning(Outlook.BUSY, "S3 is busy", "Try again later: it is asked more slowly meanwhile")
 
 ANSWERS = {
     "ExpiredToken": _EXPIRED,
@@ -91,7 +91,7 @@ ANSWERS = {
     "KMS.ThrottlingException": _BUSY,
     "PermanentRedirect": _ELSEWHERE,
     "TemporaryRedirect": Meaning(
-        Blame.BUSY, "the bucket is new, and its name not known everywhere", "Try again in an hour"
+        Outlook.BUSY, "the bucket is new, and its name not known everywhere", "Try again in an hour"
     ),
     "AuthorizationHeaderMalformed": _ELSEWHERE,
     "IllegalLocationConstraintException": _ELSEWHERE,
@@ -120,7 +120,7 @@ ANSWERS = {
     "ServiceUnavailable": _BUSY,
     "InternalError": _BUSY,
     "RequestTimeout": Meaning(
-        Blame.BUSY, "the line stood still while something was sent", "Check the network"
+        Outlook.BUSY, "the line stood still while something was sent", "Check the network"
     ),
 }
 #: Of a permission that is missing, by what S3 says of it: which rule it is.

@@ -19,7 +19,7 @@ from dask_knot.errors import (
     StoreError,
     StoreGoneError,
 )
-from dask_knot.run.answers import Blame, code_in, meaning_of, message_in
+from dask_knot.run.answers import Outlook, code_in, meaning_of, message_in
 from dask_knot.run.causes import cause_in, plain
 
 #: How obstore says that an object isn't there.
@@ -87,12 +87,12 @@ def may_pass(url: str, error: StoreError) -> bool:
 
 def has_bad_credentials(error: Exception) -> bool:
     """Tell whether S3 says that the credentials have ended or are wrong, or there are none."""
-    return isinstance(error, UnauthenticatedError) or _fault(error) is Blame.CREDENTIALS
+    return isinstance(error, UnauthenticatedError) or _fault(error) is Outlook.CREDENTIALS
 
 
-def _fault(error: Exception) -> Blame | None:
+def _fault(error: Exception) -> Outlook | None:
     answer = meaning_of(str(error)) if isinstance(error, BaseError) else None
-    return answer.fault if answer is not None else None
+    return answer.outlook if answer is not None else None
 
 
 def _is_denied(error: Exception) -> bool:
@@ -101,7 +101,7 @@ def _is_denied(error: Exception) -> bool:
 
 def _is_refused(error: Exception) -> bool:
     """Tell whether S3 refuses, and not only for a moment."""
-    return _is_denied(error) or _fault(error) is Blame.REFUSAL
+    return _is_denied(error) or _fault(error) is Outlook.REFUSAL
 
 
 def _is_read_only(url: str, error: Exception) -> bool:
