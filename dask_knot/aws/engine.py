@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from dask_knot.aws.container import container_properties
 from dask_knot.aws.images import ensure_image
 from dask_knot.aws.logs import tail
 from dask_knot.aws.names import TAG
@@ -29,6 +30,8 @@ from dask_knot.settings.settings import AwsSettings, Settings
 
 #: Jobs at once where no compute environment says how many vCPUs it may have.
 JOBS = 64
+#: Tags that a job can have.
+JOB_TAGS = 50
 #: How machines are paid for: by the type of a compute environment, and by the platform of a stack.
 LIFECYCLES = {
     "EC2": ON_DEMAND,
@@ -37,7 +40,6 @@ LIFECYCLES = {
     "FARGATE_SPOT": FARGATE_SPOT,
 }
 PLATFORMS = {name.lower().replace("_", "-"): kind for name, kind in LIFECYCLES.items()}
-ARCHITECTURES = {"amd64": "X86_64", "arm64": "ARM64"}
 
 
 class AwsEngine:
@@ -81,6 +83,7 @@ class AwsEngine:
         self.client: BatchClient = session.asking("batch")
         queue = settings.aws.queue or outputs.queue
         environments = _usable_environments(self.client, queue, session.region)
+        platform = _platform(environments, outputs)
         sizes = _sizes(environments)
         jobs = max(1, sum(sizes) // settings.cores) if sizes else JOBS
         self.settings = replace(settings, jobs=settings.jobs or jobs)
@@ -102,8 +105,8 @@ class AwsEngine:
                 **settings.environment,
             },
             attempts=settings.attempts,
-            container=_container(settings.aws, outputs, _platform(environments, outputs)),
-            platform=_platform(environments, outputs),
+            container=container_properties(settings.aws, outputs, platform),
+            platform=platform,
             prefix=outputs.name,
             # The policy of users lets them end the jobs that have the tag of the stack.
             tags={**outputs.tags, **settings.aws.tags, TAG: outputs.name},
@@ -222,35 +225,6 @@ def market(environments: Sequence[Description], outputs: StackOutputs, region: s
     )
 
 
-def _container(aws: AwsSettings, outputs: StackOutputs, platform: str) -> dict[str, Any]:
-    log = {
-        "awslogs-group": outputs.log_group,
-        "awslogs-region": outputs.region,
-        "awslogs-stream-prefix": "dask-knot",
-    }
-    container: dict[str, Any] = {
-        "jobRoleArn": aws.job_role or outputs.job_role,
-        "executionRoleArn": outputs.execution_role,
-        "logConfiguration": {"logDriver": "awslogs", "options": log},
-        # The first process of a container hears no SIGTERM that it doesn't ask for; init does.
-        "linuxParameters": {"initProcessEnabled": True},
-    }
-    if outputs.has_shell:
-        container["enableExecuteCommand"] = True
-    if aws.secrets:
-        container["secrets"] = [
-            {"name": name, "valueFrom": arn} for name, arn in aws.secrets.items()
-        ]
-    if platform == FARGATE:
-        address = "ENABLED" if outputs.has_public_ip else "DISABLED"
-        container["networkConfiguration"] = {"assignPublicIp": address}
-        container["runtimePlatform"] = {
-            "operatingSystemFamily": "LINUX",
-            "cpuArchitecture": ARCHITECTURES[outputs.architecture],
-        }
-    return container
-
-
 def _share(aws: AwsSettings) -> dict[str, Any]:
     share: dict[str, Any] = {}
     if aws.share_identifier is not None:
@@ -258,6 +232,26 @@ def _share(aws: AwsSettings) -> dict[str, Any]:
     if aws.scheduling_priority is not None:
         share["schedulingPriorityOverride"] = aws.scheduling_priority
     return share
+
+
+def check_early(aws: AwsSettings, outputs: StackOutputs) -> None:
+    """Refuse what the first job definition would be refused for, before an image is built.
+
+    Raises
+    ------
+    ConfigurationError
+        If there are too many tags, or what jobs run on has no containers of that kind.
+    """
+    _check_tags({**outputs.tags, **aws.tags})
+    if aws.queue is None:  # else only Batch knows what jobs run on
+        container_properties(aws, outputs, _platform([], outputs))
+
+
+def _check_tags(tags: Mapping[str, str]) -> None:
+    if len(tags) > JOB_TAGS:
+        raise ConfigurationError(
+            f"tags: {len(tags)} are too many, those of the stack included: Batch takes {JOB_TAGS}"
+        )
 
 
 def open_aws(
@@ -277,6 +271,7 @@ def open_aws(
     assert settings.aws is not None
     session = open_aws_session(settings.aws.profile, settings.aws.region)
     outputs = read_outputs(session, settings.aws.stack)
+    check_early(settings.aws, outputs)
     image = settings.aws.image or ensure_image(session, outputs, resolve_spec({}), report)
     session.close()
     return AwsEngine(settings, session.patient(), outputs, image, environment)

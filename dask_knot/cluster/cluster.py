@@ -88,6 +88,9 @@ class KnotCluster(RunCluster):
     secrets, tags : mapping of str to str, optional
         Engine "aws": environment variables of the jobs with the ARN of the secret in each, and
         tags on the jobs.
+    container : mapping of str to Any, optional
+        Engines "docker" and "aws": what containers have besides, such as ``{"shared-memory": "8
+        GiB"}``; ``docs/aws.md`` lists it.
     asynchronous : bool
         Whether this is used with ``async with`` inside an event loop.
     loop : IOLoop, optional
@@ -152,6 +155,7 @@ class KnotCluster(RunCluster):
         scheduling_priority: int | None = None,
         secrets: Mapping[str, str] | None = None,
         tags: Mapping[str, object] | None = None,
+        container: Mapping[str, Any] | None = None,
         asynchronous: bool = False,
         loop: Any = None,
         security: Security | bool | None = None,
@@ -191,6 +195,7 @@ class KnotCluster(RunCluster):
             "scheduling_priority": scheduling_priority,
             "secrets": secrets,
             "tags": tags,
+            "container": container,
         }
         super().__init__(
             resolve({**_said(given), **unknown}),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dask_knot.batch.request import MIB
-from dask_knot.errors import EngineError
+from dask_knot.batch.schema import container_faults
+from dask_knot.errors import ConfigurationError, EngineError
 from dask_knot.extras import extra
 from dask_knot.image import endpoints
 from dask_knot.image.image import ensure_local_image, resolve_spec
+from dask_knot.local.amenities import amenities
 from dask_knot.local.docker import DockerLauncher, words_of
 from dask_knot.local.engine import LocalEngine, grace_of, this_machine
 from dask_knot.local.guard import Guard
@@ -21,6 +24,8 @@ from dask_knot.settings.settings import Settings
 
 with extra():
     from docker.errors import DockerException, ImageNotFound
+
+logger = logging.getLogger(__name__)
 
 #: A busy engine takes its time to answer.
 TIMEOUT = 120
@@ -35,12 +40,19 @@ def open_docker(
 
     Raises
     ------
+    ConfigurationError
+        If Batch knows no containers with what is said.
     EngineError
         If there is no Docker engine, or the image that the settings name isn't there.
     ImageError
         If no image is named, nor has been built, and none can be built here.
     """
     assert settings.docker is not None
+    container = settings.docker.container
+    if faults := list(container_faults(container)):
+        raise ConfigurationError("container: " + "; ".join(faults))
+    if unmet := amenities(container).unmet:
+        logger.warning("container: only AWS has %s; engine 'docker' goes without", ", ".join(unmet))
     client = connect()
     image = settings.docker.image or ensure_local_image(resolve_spec({}), report)
     check_image(client, image)
@@ -50,7 +62,8 @@ def open_docker(
         folder = folder_of(store_url)
         folders = [] if folder is None else [folder]
         grace = grace_of(settings)
-        return DockerLauncher(client, image, folders, environment, Guard(grace), grace)
+        more = amenities(container, folders)
+        return DockerLauncher(client, image, more, environment, Guard(grace), grace)
 
     return LocalEngine(settings, launch, image, machine)
 

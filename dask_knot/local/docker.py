@@ -10,12 +10,12 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from dask_knot.batch.rules import NOT_STARTED, OUT_OF_MEMORY
 from dask_knot.errors import EngineError
 from dask_knot.extras import extra
+from dask_knot.local.amenities import Amenities
 from dask_knot.local.guard import LABEL as GUARD
 from dask_knot.local.guard import Guard
 from dask_knot.local.launcher import ChildProcess, Exit, Listener
@@ -43,8 +43,9 @@ class DockerLauncher:
         The Docker engine.
     image : str
         The image of the jobs.
-    folders : sequence of Path
-        What the containers may read and write, under the same path: the store.
+    more : Amenities
+        What containers have besides: what they may read and write, under the same path, is the
+        store.
     environment : mapping of str to str
         Variables of every container, beside the job's own.
     guard : Guard, optional
@@ -57,14 +58,14 @@ class DockerLauncher:
         self,
         client: Any,
         image: str,
-        folders: Sequence[Path] = (),
+        more: Amenities | None = None,
         environment: Mapping[str, str] | None = None,
         guard: Guard | None = None,
         grace: float = 0.0,
     ) -> None:
         self._client = client
         self._image = image
-        self._folders = folders
+        self._more = more or Amenities()
         self._environment = {"HOME": "/tmp", **(environment or {})}
         self._guard = guard
         self._grace = grace
@@ -171,8 +172,8 @@ class DockerLauncher:
         return found
 
     def _options(self, child: ChildProcess) -> dict[str, Any]:
+        more = self._more
         guarded = {} if self._guard is None else {GUARD: self._guard.name}
-        mounts = [docker.types.Mount(str(path), str(path), type="bind") for path in self._folders]
         gpus = [
             docker.types.DeviceRequest(
                 device_ids=[str(number) for number in child.gpus], capabilities=[["gpu"]]
@@ -184,10 +185,11 @@ class DockerLauncher:
             "init": True,
             "labels": {LABEL: child.child_id, **guarded},
             "network_mode": "host",
-            "mounts": mounts,
+            "mounts": list(more.mounts),
             **owner_options(self._info, os.getuid(), os.getgid()),
-            **limits(self._info, child.memory),
+            **limits(self._info, child.memory, more.swap),
             "device_requests": gpus if child.gpus else None,
+            **more.options,
         }
 
 

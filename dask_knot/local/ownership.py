@@ -35,12 +35,11 @@ def owner_options(info: Mapping[str, Any], user: int, group: int) -> dict[str, A
     return found
 
 
-def limits(info: Mapping[str, Any], mebibytes: int) -> dict[str, Any]:
+def limits(info: Mapping[str, Any], mebibytes: int, swap: int | None = None) -> dict[str, Any]:
     """Give the options that limit memory, where the engine can: a rootless one may not."""
     if info.get("MemoryLimit") is False:
         return {}
-    limit = f"{mebibytes}m"
-    return {"mem_limit": limit, "memswap_limit": limit}
+    return {"mem_limit": f"{mebibytes}m", "memswap_limit": f"{mebibytes + (swap or 0)}m"}
 
 
 def _names(options: Iterable[str]) -> set[str]:

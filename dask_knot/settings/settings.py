@@ -16,6 +16,7 @@ from distributed.system import MEMORY_LIMIT
 from dask_knot.errors import ConfigurationError
 from dask_knot.settings import awschecks, checks
 from dask_knot.settings.connection import CONNECTION_CHECKS
+from dask_knot.settings.container import container, ignored
 from dask_knot.settings.defaults import DEFAULTS, reconfigure_if_wiped
 from dask_knot.settings.resolver import (
     Check,
@@ -77,6 +78,7 @@ class DockerSettings:
     """The settings of engine "docker" alone."""
 
     image: str | None
+    container: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class AwsSettings:
     scheduling_priority: int | None
     secrets: Mapping[str, str]
     tags: Mapping[str, str]
+    container: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +250,8 @@ _TEMPO_CHECKS: dict[str, Check] = {
 
 _ENGINE_SETTINGS: dict[str, type[Any]] = {"docker": DockerSettings, "aws": AwsSettings}
 _ENGINE_CHECKS: dict[str, dict[str, Check]] = {
-    "local": {},
-    "docker": {"image": checks.optional_text},
+    "local": {"container": ignored},
+    "docker": {"image": checks.optional_text, "container": container},
     "aws": {
         **CONNECTION_CHECKS,
         "image": checks.optional_text,
@@ -258,6 +261,7 @@ _ENGINE_CHECKS: dict[str, dict[str, Check]] = {
         "scheduling_priority": awschecks.priority,
         "secrets": awschecks.secrets,
         "tags": awschecks.tags,
+        "container": container,
     },
 }
 #: Every setting that is a keyword of a cluster, those that only some engines have included.

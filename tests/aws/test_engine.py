@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from dask_knot.aws.engine import AwsEngine, market
+from dask_knot.aws.engine import AwsEngine, check_early, market
 from dask_knot.aws.outputs import StackOutputs
 from dask_knot.aws.session import AwsSession, open_aws_session
 from dask_knot.batch.request import job_definition
@@ -217,6 +217,21 @@ def test_a_definition_on_fargate(account: Account, is_public: bool, says: str) -
         job_definition(engine.template, Resources(vcpus=1, memory=2**30))
 
 
+def test_what_the_platform_of_the_queue_lacks_is_refused(account: Account) -> None:
+    more = {"ephemeral-storage": "100 GiB"}
+    assert account.engine(queue="lab-fargate", container=more)
+    with pytest.raises(ConfigurationError, match="ephemeral-storage: only jobs on Fargate"):
+        account.engine(container=more)
+
+
+def test_tags_of_the_stack_and_of_the_user_are_no_more_than_a_job_has() -> None:
+    tags = {f"t{n}": "" for n in range(30)}
+    found = resolve({"engine": "aws", "tags": {f"u{n}": "" for n in range(30)}})
+    assert found.aws is not None
+    with pytest.raises(ConfigurationError, match="60 are too many, those of the stack included"):
+        check_early(found.aws, replace(OUTPUTS, tags=tags))
+
+
 def test_another_queue_decides_the_platform(account: Account) -> None:
     assert account.engine(queue="lab-fargate").template.platform == "FARGATE"
     assert account.engine(queue="lab-queue").template.queue == "lab-queue"
@@ -244,6 +259,21 @@ def test_a_definition_is_registered_once_for_all_runs(account: Account) -> None:
     batch = account.session.client("batch")
     (definition,) = batch.describe_job_definitions(status="ACTIVE")["jobDefinitions"]
     assert definition["revision"] == 1
+
+
+def test_a_definition_with_more_is_registered_beside_that_without(account: Account) -> None:
+    size = Resources(vcpus=1, memory=2**30, gpus=0)
+    plain, more = account.engine(), account.engine(container={"shared-memory": "8 GiB"})
+    arns = []
+    for engine in (plain, more):
+        request = job_definition(engine.template, size)
+        arns.append(engine.client.register_job_definition(**request)["jobDefinitionArn"])
+    batch: Any = account.session.client("batch")
+    first, second = (
+        batch.describe_job_definitions(jobDefinitions=[arn])["jobDefinitions"][0] for arn in arns
+    )
+    assert second["containerProperties"]["linuxParameters"]["sharedMemorySize"] == 8192
+    assert "sharedMemorySize" not in first["containerProperties"]["linuxParameters"]
 
 
 def test_what_batch_refuses_is_translated(account: Account) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
@@ -115,6 +116,24 @@ DEFAULT = StackOptions()
 MORE = StackOptions(
     platform="spot", vpc="new", allocation_strategy="BEST_FIT", instance_types=("c6i",)
 )
+#: With all that can be there already, and a boundary for what is made beside it.
+BOUND = StackOptions(
+    platform="spot",
+    on_demand_vcpus=64,
+    permissions_boundary="arn:aws:iam::123456789012:policy/edge",
+    existing_instance_profile="arn:aws:iam::123456789012:instance-profile/theirs",
+    file_systems=("fs-0123456789abcdef0",),
+    container_insights="enabled",
+    capacity_minutes=30,
+)
+
+
+def make_what_is_there(root: AwsSession) -> None:
+    """Make the policy and the profile that a stack uses and doesn't make."""
+    all_of_it = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [all_of_it]})
+    root.client("iam").create_policy(PolicyName="edge", PolicyDocument=policy)
+    root.client("iam").create_instance_profile(InstanceProfileName="theirs")
 
 
 @pytest.fixture
@@ -123,6 +142,7 @@ def account(request: pytest.FixtureRequest, in_rig: Rig) -> Iterator[Account]:
     in_rig.reset()
     in_rig.enforce_permissions()
     with closing(open_aws_session()) as root:
+        make_what_is_there(root)
         yield Account(in_rig, root, request.param)
     in_rig.enforce_permissions(False)
     in_rig.reset()
@@ -130,8 +150,12 @@ def account(request: pytest.FixtureRequest, in_rig: Rig) -> Iterator[Account]:
 
 @pytest.mark.parametrize(
     ("account", "known"),
-    [(DEFAULT, set()), (MORE, actions(operator_policy(DEFAULT)))],
-    ids=["default", "more"],
+    [
+        (DEFAULT, set()),
+        (MORE, actions(operator_policy(DEFAULT))),
+        (BOUND, actions(operator_policy(DEFAULT)) | actions(operator_policy(MORE))),
+    ],
+    ids=["default", "more", "bound"],
     indirect=["account"],
 )
 def test_no_action_can_be_taken_away(account: Account, known: set[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from dask_knot.batch.rules import OUT_OF_MEMORY
 from dask_knot.errors import EngineError
+from dask_knot.local.amenities import amenities
 from dask_knot.local.docker import DockerLauncher
 from dask_knot.local.launcher import ChildProcess, Exit
+from dask_knot.settings.container import container as properties
 from tests.local.desk import wait_until
 
 
@@ -115,13 +117,16 @@ class Events:
 class Desk:
     """A launcher over a fake engine."""
 
-    def __init__(self, folder: Path, grace: float = 0.0) -> None:
+    def __init__(
+        self, folder: Path, grace: float = 0.0, container: Mapping[str, Any] | None = None
+    ) -> None:
         self.engine = FakeEngine()
         self.events = Events()
         self.log = folder / "log"
         self.folder = folder
         environment = {"OMP_NUM_THREADS": "2", "A": "launcher"}
-        self.launcher = DockerLauncher(self.engine, "image:1", [folder], environment, grace=grace)
+        more = amenities(container or {}, [folder])
+        self.launcher = DockerLauncher(self.engine, "image:1", more, environment, grace=grace)
         self.launcher.bind(self.events)
 
     def start(self, gpus: tuple[int, ...] = ()) -> None:
@@ -166,6 +171,54 @@ def test_what_a_container_is_given(desk: Desk) -> None:
     )
     assert options["labels"] == {"dask-knot": "job:0/1"}
     assert options["device_requests"] is None
+
+
+def test_what_containers_have_besides(tmp_path: Path) -> None:
+    words = {
+        "shared-memory": "1 GiB",
+        "ulimits": {"nofile": "1024:4096"},
+        "tmpfs": {"/scratch": {"size": "2 MiB", "options": ["noexec"]}},
+        "devices": ["/dev/fuse:/dev/fuse:rw"],
+        "swap": "1 GiB",
+        "swappiness": 10,
+        "read-only": True,
+        "privileged": True,
+        "volumes": {"/data": {"source": str(tmp_path / "data"), "read-only": True}},
+    }
+    desk = Desk(tmp_path, container=properties("container", words))
+    options = desk.run().options
+    desk.engine.gate.set()
+    desk.launcher.close()
+    assert options["shm_size"] == 2**30
+    (limit,) = options["ulimits"]
+    assert (limit["Name"], limit["Soft"], limit["Hard"]) == ("nofile", 1024, 4096)
+    assert options["tmpfs"] == {"/scratch": "size=2m,noexec"}
+    assert options["devices"] == ["/dev/fuse:/dev/fuse:rw"]
+    assert (options["mem_limit"], options["memswap_limit"]) == ("256m", "1280m")
+    assert (options["mem_swappiness"], options["read_only"], options["privileged"]) == (
+        10,
+        True,
+        True,
+    )
+    store, data = options["mounts"]
+    assert (store["Target"], store["ReadOnly"]) == (str(tmp_path), False)
+    assert (data["Source"], data["Target"], data["ReadOnly"]) == (
+        str(tmp_path / "data"),
+        "/data",
+        True,
+    )
+
+
+def test_what_only_aws_has_is_named() -> None:
+    words = {
+        "ephemeral-storage": "100 GiB",
+        "volumes": {"/a": "fs-0123456789abcdef0", "/b": "/mnt"},
+        "init": False,
+    }
+    found = amenities(properties("container", words))
+    assert found.unmet == ("ephemeralStorage", "efsVolumeConfiguration")
+    assert found.options == {"init": False}
+    assert amenities({}).unmet == ()
 
 
 def test_gpus_are_those_that_were_given_out(desk: Desk) -> None:

@@ -228,7 +228,7 @@ def test_a_wrong_number_of_an_engine_is_answered(setting: str, value: object, va
     [
         ({"job": 3}, {}, "Did you mean 'jobs'"),
         ({"memry": "1 GiB"}, {}, "Did you mean 'memory'"),
-        ({"qqq": 1}, {}, "There are: attempts, cores"),
+        ({"qqq": 1}, {}, "There are: attempts, container, cores"),
         ({}, {"knot.core": 3}, "Did you mean 'cores'"),
         ({}, {"knot.part-intervall": 3}, "Did you mean 'part-interval'"),
         ({}, {"knot.local.targets": 3}, "Did you mean 'target'"),

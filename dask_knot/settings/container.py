@@ -1,0 +1,253 @@
+"""What containers of jobs may have: plain words become Batch's own ``containerProperties``. Pure.
+
+Whatever Batch knows besides can be said in its own spelling (``linuxParameters``): it is passed on,
+and checked by botocore's description of Batch when a cluster is opened (`aws/container`).
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from dask_knot.errors import ConfigurationError
+from dask_knot.settings import checks
+from dask_knot.settings.checks import check_names, wrong
+from dask_knot.settings.ulimits import ulimits
+from dask_knot.settings.volumes import volumes
+
+MIB, GIB = 2**20, 2**30
+#: GiB of a job on Fargate: what each has, and what Batch takes beyond it.
+USUAL_STORAGE, MOST_STORAGE = 20, 200
+
+logger = logging.getLogger(__name__)
+
+Properties = dict[str, Any]
+
+#: What something else decides, and what.
+DECIDED = {
+    "image": "image=",
+    "command": "the tasks themselves",
+    "vcpus": "cores=",
+    "memory": "memory=",
+    "resourceRequirements": "cores=, memory= and gpus=",
+    "environment": "environment=",
+    "secrets": "secrets=",
+    "jobRoleArn": "job_role=",
+    "executionRoleArn": "`dask knot up --existing-execution-role`",
+    "enableExecuteCommand": "`dask knot up --shell`",
+    "runtimePlatform": "`dask knot up --architecture`",
+    "instanceType": "`dask knot up --instance-types`",
+}
+#: The rest of ``containerProperties`` that has no capital in it.
+PASSED_ON = ("privileged", "ulimits", "user", "volumes")
+
+
+def container(name: str, value: Any) -> Properties:
+    """Take what containers shall have.
+
+    Parameters
+    ----------
+    name : str
+        What errors call it.
+    value : mapping of str to Any, or None
+        Plain words with their values, names of ``containerProperties`` with theirs, or both.
+
+    Returns
+    -------
+    dict
+        A part of ``containerProperties``.
+
+    Raises
+    ------
+    ConfigurationError
+        If a word is unknown or its value wrong, or if something is said twice.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(word, str) for word in value):
+        raise wrong(name, value, 'a mapping, such as {"shared-memory": "8 GiB"}')
+    found: Properties = {}
+    for word, said in value.items():
+        if said is None:
+            continue
+        part = _part(name, word, said)
+        if twice := set(_leaves(found)) & set(_leaves(part)):
+            raise ConfigurationError(f"{name}: {', '.join(sorted(twice))} is said twice")
+        found = merged(found, part)
+    if (
+        "swappiness" in found.get("linuxParameters", {})
+        and "maxSwap" not in found["linuxParameters"]
+    ):
+        raise ConfigurationError(f"{name}: swappiness means nothing without swap: give both")
+    return found
+
+
+def ignored(name: str, value: Any) -> Properties:
+    """Take the same where jobs are no containers, and say that it means nothing."""
+    if found := container(name, value):
+        logger.warning("%s means nothing with engine='local': its jobs are no containers", name)
+    return found
+
+
+def merged(first: Mapping[str, Any], more: Mapping[str, Any]) -> Properties:
+    """Put two parts together: lists behind each other, and else what `more` says."""
+    found = dict(first)
+    for name, value in more.items():
+        there = found.get(name)
+        if isinstance(there, Mapping) and isinstance(value, Mapping):
+            found[name] = merged(there, value)
+        elif isinstance(there, list) and isinstance(value, list):
+            found[name] = [*there, *value]
+        else:
+            found[name] = value
+    return found
+
+
+def _part(name: str, word: str, said: Any) -> Properties:
+    if word in DECIDED:
+        raise ConfigurationError(f"{name}: {word} is not said here, but by {DECIDED[word]}")
+    plain = word.replace("_", "-")
+    is_batchs = word in PASSED_ON and isinstance(said, (list, tuple))
+    if plain in WORDS and not is_batchs:
+        return WORDS[plain](f"{name}.{word}", said)
+    if not is_batchs and not re.search("[A-Z]", word):
+        complaint = f"under {name} there is no setting"
+        check_names([plain], WORDS, complaint)
+    return {word: copy.deepcopy(list(said) if isinstance(said, tuple) else said)}
+
+
+def _leaves(part: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Name what is said, by its path; lists only grow."""
+    for name, value in part.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{above}{name}.")
+        elif not isinstance(value, list):
+            yield above + name
+
+
+def _linux(name: str, value: Any) -> Properties:
+    return {"linuxParameters": {name: value}}
+
+
+def _mebibytes(name: str, value: Any) -> int:
+    return math.ceil((checks.memory(name, value) or 0) / MIB)
+
+
+def _shared_memory(name: str, value: Any) -> Properties:
+    return _linux("sharedMemorySize", _mebibytes(name, value))
+
+
+def _swap(name: str, value: Any) -> Properties:
+    is_none = value in (0, "0") and not isinstance(value, bool)
+    return _linux("maxSwap", 0 if is_none else _mebibytes(name, value))
+
+
+def _swappiness(name: str, value: Any) -> Properties:
+    if checks.count(name, value, least=0) > 100:
+        raise wrong(name, value, "from 0 to 100")
+    return _linux("swappiness", checks.count(name, value, least=0))
+
+
+def _tmpfs(name: str, value: Any) -> Properties:
+    if not isinstance(value, Mapping):
+        raise wrong(name, value, 'folders and their sizes, such as {"/scratch": "2 GiB"}')
+    return _linux("tmpfs", [_one_tmpfs(name, path, said) for path, said in value.items()])
+
+
+def _one_tmpfs(name: str, path: Any, said: Any) -> Properties:
+    given = said if isinstance(said, Mapping) else {"size": said}
+    check_names(given, ("size", "options"), f"under {name}.{path} there is no setting")
+    found = {"containerPath": folder(name, path), "size": _mebibytes(name, given.get("size", ""))}
+    options = given.get("options")
+    if options is not None:
+        if not isinstance(options, list):
+            raise wrong(f"{name}.{path}.options", options, 'a list, such as ["noexec"]')
+        found["mountOptions"] = [str(one) for one in options]
+    return found
+
+
+def _devices(name: str, value: Any) -> Properties:
+    if not isinstance(value, (list, tuple)):
+        raise wrong(name, value, 'a list of devices, such as ["/dev/fuse"]')
+    return _linux("devices", [_device(name, one) for one in value])
+
+
+def _device(name: str, value: Any) -> Properties:
+    written = re.fullmatch(r"(/[^:]+)(?::(/[^:]+))?(?::([rwm]{1,3}))?", str(value))
+    if not written:
+        raise wrong(name, value, "paths such as /dev/fuse, or /dev/here:/dev/there:rw")
+    found: Properties = {"hostPath": written[1], "containerPath": written[2] or written[1]}
+    rights = {"r": "READ", "w": "WRITE", "m": "MKNOD"}
+    return {**found, "permissions": [rights[one] for one in dict.fromkeys(written[3] or "rwm")]}
+
+
+def folder(name: str, path: Any) -> str:
+    """Take the path of a folder in a container."""
+    if not isinstance(path, str) or not path.startswith("/") or path == "/" or ":" in path:
+        raise wrong(name, path, "folders from the root on, such as /scratch")
+    return path
+
+
+def _storage(name: str, value: Any) -> Properties:
+    size = math.ceil((checks.memory(name, value) or 0) / GIB)
+    if not USUAL_STORAGE <= size <= MOST_STORAGE:
+        raise wrong(name, value, f"from {USUAL_STORAGE} to {MOST_STORAGE} GiB, as Fargate has it")
+    return {"ephemeralStorage": {"sizeInGiB": size}} if size > USUAL_STORAGE else {}
+
+
+def _flag(*path: str) -> Callable[[str, Any], Properties]:
+    def check(name: str, value: Any) -> Properties:
+        return _at(path, checks.flag(name, value))
+
+    return check
+
+
+def _at(path: tuple[str, ...], value: Any) -> Properties:
+    for name in reversed(path):
+        value = {name: value}
+    return dict(value)
+
+
+def _user(name: str, value: Any) -> Properties:
+    return {"user": checks.text(name, str(value) if type(value) is int else value)}
+
+
+def _platform_version(name: str, value: Any) -> Properties:
+    if not isinstance(value, str) or not re.fullmatch(r"LATEST|\d+\.\d+\.\d+", value):
+        raise wrong(name, value, 'LATEST, or a version of Fargate such as "1.4.0"')
+    return {"fargatePlatformConfiguration": {"platformVersion": value}}
+
+
+def _public_ip(name: str, value: Any) -> Properties:
+    said = "ENABLED" if checks.flag(name, value) else "DISABLED"
+    return {"networkConfiguration": {"assignPublicIp": said}}
+
+
+def _registry_secret(name: str, value: Any) -> Properties:
+    if not isinstance(value, str) or not re.match(r"arn:aws[a-z-]*:secretsmanager:", value):
+        raise wrong(name, value, "the ARN of a secret of Secrets Manager, with user and password")
+    return {"repositoryCredentials": {"credentialsParameter": value}}
+
+
+#: What each plain word may be.
+WORDS: dict[str, Callable[[str, Any], Properties]] = {
+    "shared-memory": _shared_memory,
+    "ulimits": ulimits,
+    "tmpfs": _tmpfs,
+    "volumes": lambda name, value: volumes(name, value, folder),
+    "devices": _devices,
+    "swap": _swap,
+    "swappiness": _swappiness,
+    "init": _flag("linuxParameters", "initProcessEnabled"),
+    "read-only": _flag("readonlyRootFilesystem"),
+    "privileged": _flag("privileged"),
+    "user": _user,
+    "ephemeral-storage": _storage,
+    "platform-version": _platform_version,
+    "public-ip": _public_ip,
+    "registry-secret": _registry_secret,
+}
