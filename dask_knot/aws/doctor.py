@@ -17,7 +17,7 @@ from dask_knot.aws.session import REFUSALS, AwsSession, translate
 from dask_knot.aws.status import find_environment, find_queue, state_of
 from dask_knot.errors import ConfigurationError, KnotError
 from dask_knot.plural import many
-from dask_knot.run.versions import HERE
+from dask_knot.run.versions import HERE, public
 
 
 class Verdict(Enum):
@@ -180,13 +180,17 @@ def _image(session: AwsSession, outputs: StackOutputs) -> Finding:
     there = image_versions(ecr, outputs, str(image["imageDigest"]))
     if not there:
         return Finding("image", Verdict.UNSURE, f"{text}, which doesn't say its versions")
-    other = [name for name, version in there.items() if HERE.get(name, version) != version]
+    other = [
+        name
+        for name, version in there.items()
+        if public(HERE.get(name, version)) != public(version)
+    ]
     if not other:
         return Finding("image", Verdict.GOOD, f"{text}, of the same versions as here")
-    pairs = [f"{name} {there[name]} (here {HERE[name] or 'none'})" for name in other]
+    named = [f"{name} {there[name]} (here {HERE[name] or 'none'})" for name in other]
     # No image for here may be needed: others may use this stack with other versions.
     cure = "run `dask knot image` for an image of the versions here"
-    return Finding("image", Verdict.UNSURE, f"{text}, has {', '.join(pairs)}", cure)
+    return Finding("image", Verdict.UNSURE, f"{text}, has {', '.join(named)}", cure)
 
 
 def _quota(session: AwsSession, outputs: StackOutputs) -> Finding:

@@ -88,7 +88,10 @@ def name_of(package: Distribution) -> str:
 
     What is half removed (``~andas-2.0.dist-info``), or was vendored without its metadata, does.
     """
-    told = package.metadata
+    try:
+        told = package.metadata
+    except FileNotFoundError:  # as newer Pythons say of a folder without any
+        return ""
     is_told = told is not None and "Name" in told and "Version" in told
     return str(told["Name"]) if is_told else ""
 

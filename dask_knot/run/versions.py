@@ -28,14 +28,23 @@ _MAGIC = b"KN"
 
 
 def installed(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
-    """Name the versions of Python (its minor version) and of packages; one that isn't there: ""."""
+    """Name the versions of Python (its minor version) and of packages; one that isn't there: "".
+
+    The local part of a version (``1.26.4+computecanada``, ``2.5.0+cpu``) says who built it: it is
+    left out, as an image has the same version from elsewhere.
+    """
     found = {"python": f"{sys.version_info[0]}.{sys.version_info[1]}"}
     for package in packages:
         try:
-            found[package] = version(package)
+            found[package] = public(version(package))
         except PackageNotFoundError:
             found[package] = ""
     return found
+
+
+def public(number: str) -> str:
+    """Give a version without its local part."""
+    return number.partition("+")[0]
 
 
 #: Looked up once, and before the local engine forks: it takes 10 ms.
@@ -100,7 +109,11 @@ def check(client: Mapping[str, str], here: Mapping[str, str]) -> None:
     VersionsError
         If they differ; the message names both.
     """
-    other = [name for name, number in client.items() if number and here.get(name, "") != number]
+    other = [
+        name
+        for name, number in client.items()
+        if number and public(here.get(name, "")) != public(number)
+    ]
     if other:
         raise VersionsError(
             f"this job has {_listed(other, here)}, but the client has {_listed(other, client)}. "

@@ -37,10 +37,8 @@ def install(site: Path) -> Install:
         **texts: str,
     ) -> Distribution:
         info = f"{name.replace('-', '_')}-{version}.dist-info"
-        needs = "".join(
-            f"Requires-Dist: {line}\n" for line in texts.pop("needs", "").split("|") if line
-        )
-        told = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}"
+        told = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        told += "".join(f"Requires-Dist: {need}\n" for need in needs)
         listed = {f"{name.replace('-', '_')}.py": ""} if files is None else dict(files)
         listed |= {f"{info}/METADATA": told}
         listed |= {f"{info}/{key}": text for key, text in texts.items()}

@@ -79,6 +79,27 @@ def test_what_only_a_job_has_is_no_difference() -> None:
     versions.check({"python": "3.12"}, CLIENT)
 
 
+@pytest.mark.parametrize(
+    ("client", "job"),
+    [("1.26.4+computecanada", "1.26.4"), ("2.5.0+cpu", "2.5.0+cu121"), ("1.0", "1.0+local.3")],
+)
+def test_who_built_a_version_is_no_difference(client: str, job: str) -> None:
+    versions.check({"numpy": client}, {"numpy": job})
+    with pytest.raises(VersionsError):
+        versions.check({"numpy": client}, {"numpy": f"9{job}"})
+
+
+def test_versions_are_named_without_who_built_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "built-1.2+here.dist-info").mkdir()
+    (tmp_path / "built-1.2+here.dist-info" / "METADATA").write_text(
+        "Name: built\nVersion: 1.2+here\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert versions.installed(["built"])["built"] == "1.2"
+
+
 @pytest.mark.parametrize("data", [b"", b"x", b"x" * 100, b"\xff\xffKN"])
 def test_bytes_without_a_seal_are_damaged(data: bytes) -> None:
     with pytest.raises(CorruptObjectError):
