@@ -51,7 +51,7 @@ ROOMS = {
     # Files in S3 are asked for their marks with the session's credentials.
     "digests": "errors internals run settings aws",
     # Of the user's own.
-    "modules": "errors run",
+    "modules": "errors run environment",
     "graphs": "errors collector internals run settings planning tracking task digests estimates",
     # What people ask of a run without a session.
     "runs": "errors plural run settings planning tracking prices batch digests aws",

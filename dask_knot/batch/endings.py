@@ -225,10 +225,11 @@ _WORDS: dict[Ending, tuple[type[JobError], str]] = {
     ),
     Ending.NOT_LOADED: (
         NotLoadedError,
-        "could not unpickle its tasks. Send a module of yours with client.upload_file, or install "
-        "what is missing where jobs run; what the script itself defines is sent along. If the log "
-        "names '__main__', something goes by its name only: make it inside the function that "
-        "uses it",
+        "could not unpickle its tasks. Put a package that is missing there into the image of the "
+        "jobs (`dask knot image`). Your own modules travel with the work, if they are imported "
+        "here or some source of yours imports them by name; send others with client.upload_file. "
+        "If the log names '__main__', something goes by its name only: make it inside the "
+        "function that uses it",
     ),
     Ending.TIMEOUT: (
         JobTimeoutError,

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Mapping
 from functools import cached_property
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
+from dask_knot.environment.contents import places
+from dask_knot.environment.origins import OriginKind, origin_of
 from dask_knot.run.scripts import SCRIPTS
 
 #: Folders of installed packages (the second one is Debian's).
 SITES = frozenset({"site-packages", "dist-packages"})
-#: Modules that programs around Python (an editor, a debugger) bring along for themselves.
 _OURS = "dask_knot"
+#: Modules that programs around Python (an editor, a debugger) bring along for themselves.
 AROUND = ("sitecustomize", "usercustomize", "debugpy", "pydev", "_pydev", "pycharm")
 
 
@@ -49,20 +48,28 @@ class Ownership:
 
     def _is_installed(self, top: str, folder: str) -> bool:
         """Tell whether a distribution beside the module has it, or an editable one."""
-        place = os.path.realpath(os.path.join(folder, top))
-        if any(place == os.path.realpath(path) for path in self._editable.get(top, ())):
-            return True
-        return _has_record(folder, top)
+        place = os.path.join(os.path.realpath(folder), top)
+        known = self._editable.get(top, ())
+        return any(f"{one}/".startswith(f"{place}/") for one in known) or _has_record(folder, top)
 
     @cached_property
     def _editable(self) -> dict[str, list[str]]:
         """Name the places of modules of editable projects: they are in an image as wheels."""
         found: dict[str, list[str]] = {}
         for package in distributions():
-            if _is_editable(package):
-                for top, place in _places(package):
-                    found.setdefault(top, []).append(place)
+            for name, place in _editable_places(package).items():
+                path = os.path.realpath(place)
+                without = path.removesuffix("".join(place.suffixes))
+                found.setdefault(name.partition(".")[0], []).append(without)
         return found
+
+
+def _editable_places(package: Distribution) -> Mapping[str, Path]:
+    try:
+        is_editable = origin_of(package).kind is OriginKind.EDITABLE
+        return places(package) if is_editable else {}
+    except Exception:  # what is half removed has no name any more
+        return {}
 
 
 def _has_record(folder: str, top: str) -> bool:
@@ -73,54 +80,6 @@ def _has_record(folder: str, top: str) -> bool:
         return any(line.startswith((f"{top}/", f"{top}.py,")) for line in lines)
     except OSError:
         return False
-
-
-def _is_editable(package: Distribution) -> bool:
-    try:
-        origin = json.loads(package.read_text("direct_url.json") or "{}")
-    except (OSError, ValueError):
-        return False
-    return bool(origin.get("dir_info", {}).get("editable"))
-
-
-def _places(package: Distribution) -> Iterator[tuple[str, str]]:
-    """Give the modules of an editable distribution, and where they are without their suffixes."""
-    declared = (package.read_text("top_level.txt") or "").split()
-    named = [*declared, str(package.metadata["Name"]).replace("-", "_").replace(".", "_")]
-    origin = json.loads(package.read_text("direct_url.json") or "{}")
-    project = unquote(urlsplit(str(origin.get("url", ""))).path)
-    folders = {project, os.path.join(project, "src")}
-    for file in package.files or ():
-        text = _text(Path(str(package.locate_file(file)))) if len(file.parts) == 1 else ""
-        if file.suffix == ".pth":
-            folders.update(line for line in text.splitlines() if os.path.isabs(line))
-        elif file.name.startswith("__editable__"):
-            yield from _mapping(text).items()
-    for folder in folders:
-        for top in {name for one in named for name in (one, one.lower())}:
-            yield top, os.path.join(folder, top)
-
-
-def _mapping(source: str) -> dict[str, str]:
-    """Read which modules the finder of an editable project finds, and where."""
-    for line in source.splitlines():
-        name, _, value = line.partition("=")
-        if name.partition(":")[0].strip() == "MAPPING":
-            try:
-                found = ast.literal_eval(value.strip())
-                return {str(key): str(path).removesuffix(".py") for key, path in found.items()}
-            except (ValueError, SyntaxError, AttributeError):
-                return {}
-    return {}
-
-
-def _text(file: Path) -> str:
-    if file.suffix not in (".pth", ".py"):
-        return ""
-    try:
-        return file.read_text("utf-8", "replace")
-    except OSError:
-        return ""
 
 
 def entries() -> list[str]:

@@ -126,7 +126,7 @@ REASONS: list[tuple[str, str, int | None, Ending, type[JobError], str]] = [
         exits.NOT_LOADED,
         Ending.NOT_LOADED,
         NotLoadedError,
-        "install what is missing",
+        "Put a package that is missing there into the image",
     ),
     (
         "Task failed to start",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import importlib
+import json
 import os
 import shutil
 import sys
@@ -301,6 +302,24 @@ class TestWhatStaysHere:
 
     def test_nothing_is_looked_for_without_modules(self, journey: Journey) -> None:
         journey.script("import numpy, json, no_such_module\n")
+        assert journey.own.look() is None
+
+    def test_an_editable_project_and_what_lies_beside_it(
+        self, journey: Journey, tmp_path: Path
+    ) -> None:
+        source = tmp_path / "project" / "src"
+        for name in ("knot_editable/__init__.py", "knot_stray.py"):
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_text("")
+        info = tmp_path / "lib" / "site-packages" / "knot_editable-1.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: knot-editable\nVersion: 1\n")
+        (info / "RECORD").write_text("knot_editable.pth,,\nknot_editable-1.dist-info/RECORD,,\n")
+        origin = {"url": (tmp_path / "project").as_uri(), "dir_info": {"editable": True}}
+        (info / "direct_url.json").write_text(json.dumps(origin))
+        (info.parent / "knot_editable.pth").write_text(f"{source}\n")
+        sys.path[:0] = [str(source), str(info.parent)]
+        journey.take("knot_editable")
         assert journey.own.look() is None
 
     def test_what_was_installed_beside(self, journey: Journey) -> None:
