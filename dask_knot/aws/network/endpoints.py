@@ -70,43 +70,53 @@ def endpoint_faults(chart: Chart, needs: Needs, subnet: Described) -> Iterator[F
 
     With private names all traffic to a service goes to its endpoint.
     """
-    for one in of_subnet(chart, subnet):
-        if (service := service_of(one)) not in needs.all_services:
-            continue
-        name, id = _name(one), str(subnet["SubnetId"])
-        state = str(one.get("State", "available"))
-        if state.lower() != "available":
-            yield Fault(f"{name} is {state}", "make it again, or accept it", (id,))
-        elif not _is_gateway(one):
-            yield from _interface_faults(chart, needs, subnet, one)
-        if _is_restricted(one):
-            yield Fault(
-                f"{name} has a policy of its own, which may refuse jobs",
-                f"let it allow what jobs use: {_used(service)}",
-                (id,),
-                is_sure=False,
-            )
+    used = [one for one in of_subnet(chart, subnet) if service_of(one) in needs.all_services]
+    for one in used:
+        yield from _own_faults(chart, subnet, one)
+    found = [one for one in used if not _is_gateway(one) and one.get("PrivateDnsEnabled")]
+    yield from _deaf_faults(chart, needs, subnet, found)
 
 
-def _interface_faults(
-    chart: Chart, needs: Needs, subnet: Described, endpoint: Described
-) -> Iterator[Fault]:
-    id, name = str(subnet["SubnetId"]), _name(endpoint)
-    if not endpoint.get("PrivateDnsEnabled"):
-        if not has_way_out(chart, subnet):  # else nobody uses it
-            cure = "turn its private DNS name on"
-            yield Fault(f"{name} has no private DNS name, so nothing finds it", cure, (id,))
-        return
-    ids = [str(one["GroupId"]) for one in endpoint.get("Groups", ())]
-    groups = chart.groups_of(ids)
-    address = str(subnet["CidrBlock"]).partition("/")[0]
-    # The stack's own group isn't there yet: whoever lets its own members in may not let it in.
-    if groups and not lets_in(groups, address, needs.groups):
+def _own_faults(chart: Chart, subnet: Described, endpoint: Described) -> Iterator[Fault]:
+    name, id = _name(endpoint), str(subnet["SubnetId"])
+    state = str(endpoint.get("State", "available"))
+    if state.lower() != "available":
+        yield Fault(f"{name} is {state}", "make it again, or accept it", (id,))
+    elif not (
+        _is_gateway(endpoint)
+        or endpoint.get("PrivateDnsEnabled")
+        or has_way_out(chart, subnet)  # nobody uses it then
+    ):
+        cure = "turn its private DNS name on"
+        yield Fault(f"{name} has no private DNS name, so nothing finds it", cure, (id,))
+    if _is_restricted(endpoint):
         yield Fault(
-            f"{name} lets no HTTPS in from here: its security group ({', '.join(ids)})",
-            f"allow TCP 443 from {subnet['CidrBlock']} in it",
+            f"{name} has a policy of its own, which may refuse jobs",
+            f"let it allow what jobs use: {_used(service_of(endpoint))}",
             (id,),
+            is_sure=False,
         )
+
+
+def _deaf_faults(
+    chart: Chart, needs: Needs, subnet: Described, endpoints: Iterable[Described]
+) -> Iterator[Fault]:
+    """Say which endpoints let nobody in from a subnet: those with the same groups in one line."""
+    by_groups: dict[tuple[str, ...], list[str]] = {}
+    for one in endpoints:
+        groups = tuple(sorted(str(each["GroupId"]) for each in one.get("Groups", ())))
+        by_groups.setdefault(groups, []).append(service_of(one))
+    address = str(subnet["CidrBlock"]).partition("/")[0]
+    for groups, services in by_groups.items():
+        found = chart.groups_of(groups)
+        # The stack's own group isn't there yet: whoever lets groups in won't let it in.
+        if found and not lets_in(found, address, needs.groups):
+            yield Fault(
+                f"the VPC endpoints of {', '.join(services)} let no HTTPS in from here: their "
+                f"security group is {', '.join(groups)}",
+                "allow TCP 443 in it from the subnets of jobs",
+                (str(subnet["SubnetId"]),),
+            )
 
 
 def _name(endpoint: Described) -> str:

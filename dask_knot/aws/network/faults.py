@@ -174,7 +174,7 @@ def _type_faults(chart: Chart, needs: Needs) -> Iterator[Fault]:
     is_everywhere = len(without) == len(chart.subnets)
     places = ", ".join(sorted(set(without.values())))
     yield Fault(
-        f"{places} has none of the instance types {', '.join(needs.types)}",
+        f"there are no instances of type {', '.join(needs.types)} in {places}",
         f"give subnets in {', '.join(sorted(zones))}, or other --instance-types",
         tuple(without),
         is_sure=is_everywhere,
