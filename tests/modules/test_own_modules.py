@@ -178,9 +178,7 @@ class TestWhatIsTaken:
         sys.path.insert(0, str(archive))
         assert journey.run(journey.take("knot_zipped.use").f) == TABLE.encode()
 
-    def test_links_are_followed_and_lead_nowhere_twice(
-        self, journey: Journey, tmp_path: Path
-    ) -> None:
+    def test_links_lead_nowhere_twice(self, journey: Journey, tmp_path: Path) -> None:
         shared = tmp_path / "shared"
         shared.mkdir()
         (shared / "__init__.py").write_text("def f(): return 7\n")
