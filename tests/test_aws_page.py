@@ -11,7 +11,7 @@ import pytest
 
 from dask_knot.aws.outputs import parse_outputs
 from dask_knot.aws.policy import user_policy
-from dask_knot.cli.flags import IMAGE, UP
+from dask_knot.cli.flags import IMAGE, SINGULAR, UP
 from tests.aws.formation import described
 
 ROOT = Path(__file__).parent.parent
@@ -59,7 +59,7 @@ def test_all_options_of_an_image_are_named() -> None:
 
 
 def test_the_options_that_are_named_are_options_of_up() -> None:
-    flags = {f"--{name.replace('_', '-')}" for name in UP} | {"--tag", "--name"}
+    flags = {f"--{name.replace('_', '-')}" for name in UP} | {"--name", "--no-config", *SINGULAR.values()}
     text = section("What there is then") + section("Cost, and cleaning up")
     found = set(re.findall(r"--[a-z][a-z-]+", text))
     assert found - {"--help", "--keep-data"} <= flags
