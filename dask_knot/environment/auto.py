@@ -9,7 +9,7 @@ from pathlib import Path
 from dask_knot.environment import distributions
 from dask_knot.environment.imports import Imports, find_imports
 from dask_knot.environment.origins import origin_of
-from dask_knot.environment.problems import Report
+from dask_knot.environment.problems import Notice, Report
 from dask_knot.environment.providers import KNOWN, providers_of
 from dask_knot.environment.session import is_interactive, running_script, session_imports
 
@@ -27,7 +27,7 @@ def imported_packages(source: Path | None, report: Report) -> Iterator[str]:
     tops = distributions.by_module()
     imports, origin = _imports(source, tops)
     for line in imports.unread:
-        report(line)
+        report(Notice(line))
     yield from sorted(_projects(imports, tops, origin, report))
     for name in imports.implied:
         yield from sorted(tops.get(name, ()))
@@ -41,7 +41,8 @@ def imported_packages(source: Path | None, report: Report) -> Iterator[str]:
     yield from sorted(wanted)
     for name in missing:
         package = f" (pip install {KNOWN[name]})" if name in KNOWN else ""
-        report(f"{origin} imports {name}, which is not installed here{package}: it is left out")
+        text = f"{origin} imports {name}, which is not installed here{package}"
+        report(Notice(f"{text}: it is left out"))
 
 
 def _imports(source: Path | None, tops: Mapping[str, set[str]]) -> tuple[Imports, str]:
@@ -64,7 +65,8 @@ def _projects(
             if found is not None and origin_of(found).is_local:
                 yield package
             else:
-                report(f"{name} beside {origin} hides the package {package}: it is left out")
+                hidden = f"{name} beside {origin} hides the package {package}: it is left out"
+                report(Notice(hidden))
 
 
 def _missing(dotted: str, tops: Mapping[str, set[str]]) -> str:

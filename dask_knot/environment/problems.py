@@ -12,6 +12,12 @@ from dask_knot.errors import PackagesError
 Report = Callable[[str], None]
 
 
+class Notice(str):
+    """A line about what jobs will lack: it is told where nobody watches the others, too."""
+
+    __slots__ = ()
+
+
 class Problem(NamedTuple):
     """Something that can't go into an image as it is.
 

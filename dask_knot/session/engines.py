@@ -12,6 +12,7 @@ from distributed.utils import is_kernel
 
 from dask_knot.batch.client import BatchClient
 from dask_knot.batch.request import FARGATE, MIB, JobTemplate, fitting_size
+from dask_knot.environment.problems import Notice
 from dask_knot.planning import Resources, fargate
 from dask_knot.prices.shelf import stocked
 from dask_knot.prices.tariff import Market, most_memory
@@ -146,8 +147,14 @@ _OPENERS: dict[str, Callable[[], Opener]] = {"local": _local, "docker": _docker,
 
 
 def report_progress(line: str) -> None:
-    """Say what is done while an image is built: in the log, and to whoever sits before it."""
-    logger.info("%s", line)
+    """Say what is done while an image is built: to whoever sits before it, and in the log.
+
+    In a notebook it stands in the cell that opens the cluster. In a script whose output goes to a
+    file nobody watches: there the log warns of what jobs will lack.
+    """
     stream = sys.stdout if is_kernel() else sys.stderr  # in a notebook standard error is red
-    if is_kernel() or (stream is not None and stream.isatty()):
+    is_watched = is_kernel() or (stream is not None and stream.isatty())
+    is_warning = isinstance(line, Notice) and not is_watched
+    logger.log(logging.WARNING if is_warning else logging.INFO, "%s", line)
+    if is_watched:
         stream.write(f"{line}\n")
