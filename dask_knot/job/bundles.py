@@ -39,6 +39,7 @@ def own_modules(bundle: Bundle | None) -> Iterator[None]:
     try:
         unpack(_fitting(bundle), folder)
         sys.path[:] = extended(sys.path, bundle.entries, folder)
+        del bundle  # tasks may need its memory
         importlib.invalidate_caches()
         yield
     finally:

@@ -223,8 +223,8 @@ class OwnModules:
         few = list(itertools.islice(found, MOST_FILES + 1))
         if len(few) > MOST_FILES:
             self._say(
-                f"{folder} holds more than {MOST_FILES:,} files: only its modules travel to jobs. "
-                f"{_INSTEAD}"
+                f"{folder} holds more than {MOST_FILES:,} files: no more are looked at, and of "
+                f"those only modules travel to jobs. {_INSTEAD}"
             )
             return [file for file in few if file.is_code]
         return few

@@ -39,7 +39,7 @@ class BundledFile(NamedTuple):
     """A file: its name in the bundle, with slashes; what is in it; whether it can be executed."""
 
     name: str
-    data: bytes
+    data: Bytes
     is_executable: bool = False
 
 
@@ -66,11 +66,15 @@ class Bundle:
         """The name of this very content: another machine that has the same gives it the same."""
         entries = [(*entry[:1], entry.precedence.value, *entry[2:]) for entry in self.entries]
         digest = hashlib.sha256(repr((entries, self.platform)).encode())
-        for file in sorted(self.files):
+        for file in sorted(self.files, key=_name):
             head = repr((file.name, file.is_executable, len(file.data)))
             digest.update(head.encode(errors="surrogatepass"))
             digest.update(file.data)
         return digest.hexdigest()[:32]
+
+
+def _name(file: BundledFile) -> str:
+    return file.name
 
 
 def built_for() -> str:
@@ -86,7 +90,7 @@ def is_compiled(name: str) -> bool:
 def encode(bundle: Bundle) -> list[Bytes]:
     """Turn a bundle into the frames of its object; equal ones into equal frames."""
     entries = [(folder, before.value, archive) for folder, before, archive in bundle.entries]
-    files = sorted(bundle.files)
+    files = sorted(bundle.files, key=_name)
     table = [(file.name, len(file.data), file.is_executable) for file in files]
     body = zlib.compress(b"".join(file.data for file in files), _LEVEL)
     return codec.encode((entries, bundle.platform, table, body))
@@ -104,7 +108,7 @@ def decode(data: Bytes) -> Bundle:
     content = memoryview(zlib.decompress(body))
     files, start = [], 0
     for name, length, is_executable in table:
-        files.append(BundledFile(name, bytes(content[start : start + length]), is_executable))
+        files.append(BundledFile(name, content[start : start + length], is_executable))
         start += length
     made = [PathEntry(folder, Precedence(text), archive) for folder, text, archive in entries]
     return Bundle(made, files, platform)

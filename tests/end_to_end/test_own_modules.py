@@ -1,0 +1,55 @@
+"""Modules of the user's own where jobs are processes of this machine: read from where they are."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import Client
+
+from dask_knot import KnotCluster
+
+SOURCE = """\
+from enum import Enum
+from pathlib import Path
+class Colour(Enum):
+    RED = 1
+def paint(colour):
+    from knot_near.lazily import NUMBER
+    assert colour is Colour.RED
+    return colour, NUMBER, Path(__file__).with_name("table.csv").read_text()
+"""
+
+
+@pytest.fixture
+def near(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give a package in the folder of a script."""
+    folder = tmp_path / "knot_near"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(SOURCE)
+    (folder / "lazily.py").write_text("NUMBER = 1\n")
+    (folder / "table.csv").write_text("old")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield importlib.import_module("knot_near")
+    for name in [name for name in sys.modules if name.startswith("knot_near")]:
+        del sys.modules[name]
+
+
+def test_an_edit_between_two_computations(near: Any, tmp_path: Path) -> None:
+    small = {"jobs": 1, "memory": "1 GiB", "dashboard_address": None}
+    with KnotCluster(store=str(tmp_path / "store"), **small) as cluster, Client(cluster) as client:
+        colour = near.Colour.RED
+        found = client.submit(near.paint, colour, pure=False).result()
+        assert found == (colour, 1, "old")
+        assert found[0] is colour
+        folder = Path(near.__file__).parent
+        (folder / "lazily.py").write_text("NUMBER = 1000\n")
+        (folder / "table.csv").write_text("new")
+        found = client.submit(near.paint, colour, pure=False).result()
+        assert found == (colour, 1000, "new")
+        assert [*tmp_path.rglob("packs")]
+        assert not [*tmp_path.rglob("bundles")]
