@@ -74,6 +74,8 @@ class KnotCluster(RunCluster):
         Seconds after which a job commits what it has done.
     progress : bool, optional
         Whether a line on the terminal says how far the work is while you wait.
+    modules_limit : str or int, optional
+        Bytes of the user's own modules, and of data beside them, that travel to containers at most.
     reuse : bool, optional
         Whether a named run takes up what its earlier sessions made, and what their jobs are making.
     image : str, optional
@@ -144,6 +146,7 @@ class KnotCluster(RunCluster):
         dashboard_address: str | Configured | None = CONFIGURED,
         part_interval: str | float | None = None,
         progress: bool | None = None,
+        modules_limit: str | int | None = None,
         reuse: bool | None = None,
         image: str | None = None,
         stack: str | None = None,
@@ -184,6 +187,7 @@ class KnotCluster(RunCluster):
             "dashboard_address": dashboard_address,
             "part_interval": part_interval,
             "progress": progress,
+            "modules_limit": modules_limit,
             "reuse": reuse,
             "image": image,
             "stack": stack,

@@ -242,7 +242,8 @@ class OwnModules:
             more = f" and {len(left) - _TOLD} more" if len(left) > _TOLD else ""
             self._say(
                 f"jobs won't have {', '.join(left[-_TOLD:])}{more}: no more than "
-                f"{self._most_bytes / 2**20:g} MiB travel with your own modules. {_INSTEAD}"
+                f"{self._most_bytes / 2**20:.4g} MiB travel with your own modules (modules-limit). "
+                f"{_INSTEAD}"
             )
         return sorted(taken)
 

@@ -176,7 +176,8 @@ def _size(settings: Settings) -> Resources:
 
 def _bundle(engine: Engine) -> JobBundle:
     """Make what takes the user's own modules along; jobs that are here import the same files."""
-    return JobBundle(None if engine.is_here else OwnModules())
+    most = 0 if engine.is_here else engine.settings.modules_limit
+    return JobBundle(OwnModules(most_bytes=most) if most else None)
 
 
 def _options(settings: Settings, is_trial: bool) -> Options:

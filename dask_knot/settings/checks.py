@@ -131,6 +131,17 @@ def memory(name: str, value: Any) -> int | None:
     return int(size)
 
 
+def size(name: str, value: Any) -> int:
+    """Take a number of bytes; nothing, too."""
+    try:
+        found = -1 if isinstance(value, bool) else int(parse_bytes(value))
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        found = -1
+    if found < 0:
+        raise wrong(name, value, 'an amount of bytes such as "100 MiB", or 0')
+    return found
+
+
 def dollars(name: str, value: object) -> float | None:
     """Take an amount of US dollars; or None."""
     if value is None:

@@ -128,6 +128,7 @@ class Settings:
     dashboard_address: str | None
     part_interval: float
     progress: bool
+    modules_limit: int
     reuse: bool
     tempo: Tempo
     docker: DockerSettings | None = None
@@ -237,6 +238,7 @@ _CHECKS: dict[str, Check] = {
     "dashboard_address": checks.optional_text,
     "part_interval": checks.seconds,
     "progress": checks.flag,
+    "modules_limit": checks.size,
     "reuse": checks.flag,
 }
 

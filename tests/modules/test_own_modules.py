@@ -280,7 +280,7 @@ class TestWhatStaysHere:
         assert journey.names() == {"knot_pkg/__init__.py", "knot_pkg/small.csv"}
         (line,) = journey.said
         assert str(large) in line
-        assert "MiB travel" in line
+        assert "modules-limit" in line
 
     def test_what_is_installed_or_of_python(self, journey: Journey) -> None:
         for name in ("json", "numpy", "dask", "dask_knot", "pytest"):
