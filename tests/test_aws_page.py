@@ -59,7 +59,11 @@ def test_all_options_of_an_image_are_named() -> None:
 
 
 def test_the_options_that_are_named_are_options_of_up() -> None:
-    flags = {f"--{name.replace('_', '-')}" for name in UP} | {"--name", "--no-config", *SINGULAR.values()}
+    flags = {f"--{name.replace('_', '-')}" for name in UP} | {
+        "--name",
+        "--no-config",
+        *SINGULAR.values(),
+    }
     text = section("What there is then") + section("Cost, and cleaning up")
     found = set(re.findall(r"--[a-z][a-z-]+", text))
     assert found - {"--help", "--keep-data"} <= flags

@@ -114,6 +114,8 @@ def describe(options: Any) -> str:
     if options.existing_queue is not None:
         return f"beside the job queue {options.existing_queue}"
     words = [options.platform, options.architecture, f"at most {many('vCPU', options.max_vcpus)}"]
+    behind = many("vCPU", options.on_demand_vcpus)
+    words += [f"then {behind} on demand"] if options.on_demand_vcpus else []
     words += ["GPUs"] if options.gpu else []
     words += ["shells (who has ecs:ExecuteCommand has the role of jobs)"] if options.shell else []
     return ", ".join([*words, f"VPC {options.vpc}"])

@@ -90,6 +90,36 @@ def test_up_writes_a_file_that_a_cluster_and_the_next_up_read(
         assert "team in eu-west-1: fargate, amd64, at most 8" in good("up")
 
 
+def test_what_batch_can_do_is_said_noted_and_taken_again(
+    folder: Path, session: AwsSession, tmp_path: Path
+) -> None:
+    script = tmp_path / "mount.sh"
+    script.write_text("#!/bin/bash\nmkdir /fsx\n")
+    options = ["--platform", "spot", "--on-demand-vcpus", "16", "--user-data", str(script)]
+    options += ["--file-system", "fs-0123456789abcdef0", "--container-insights", "enabled"]
+    assert "spot, amd64, at most 256 vCPUs, then 16 vCPUs on demand" in good("up", *options)
+    noted = yaml.safe_load((folder / "knot-up.yaml").read_text())["knot"]
+    assert noted["aws"]["up"] == {
+        "platform": "spot",
+        "on-demand-vcpus": 16,
+        "user-data": "#!/bin/bash\nmkdir /fsx\n",
+        "file-systems": ["fs-0123456789abcdef0"],
+        "container-insights": "enabled",
+    }
+    with dask.config.set({"knot": dask.config.merge(DEFAULTS, noted)}):
+        assert "then 16 vCPUs on demand" in good("up")
+    (queue,) = session.client("batch").describe_job_queues()["jobQueues"]
+    assert len(queue["computeEnvironmentOrder"]) == 2
+
+
+def test_user_data_that_are_no_text_are_answered(tmp_path: Path, session: AwsSession) -> None:
+    file = tmp_path / "data"
+    file.write_bytes(b"\xff\xfe\x00")
+    result = run("up", "--user-data", str(file))
+    assert result.exit_code == 1
+    assert "is no text in UTF-8" in result.output
+
+
 def test_up_says_what_shells_need_of_a_role_that_is_not_the_stacks(session: AwsSession) -> None:
     role = session.client("iam").create_role(RoleName="theirs", AssumeRolePolicyDocument="{}")
     arn = role["Role"]["Arn"]

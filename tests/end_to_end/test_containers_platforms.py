@@ -210,6 +210,47 @@ def test_a_bucket_encrypted_with_a_key(
     assert use["Resource"] == key
 
 
+#: What a task finds in a container that has it.
+MORE: dict[str, Any] = {
+    "shared-memory": "200 MiB",
+    "ulimits": {"nofile": "4000:5000"},
+    "tmpfs": {"/scratch": "16 MiB"},
+}
+
+
+def found_in_a_container(cluster: KnotCluster) -> dict[str, Any]:
+    """Let a task look around."""
+
+    def look() -> dict[str, Any]:
+        import os
+        import resource
+
+        sizes = {one: os.statvfs(one) for one in ("/dev/shm", "/scratch")}
+        found: dict[str, Any] = {
+            one: size.f_frsize * size.f_blocks >> 20 for one, size in sizes.items()
+        }
+        return {**found, "nofile": resource.getrlimit(resource.RLIMIT_NOFILE)}
+
+    with Client(cluster) as client:
+        result: dict[str, Any] = client.submit(look).result(timeout=120)
+        return result
+
+
+def test_what_containers_have_behind_spot_and_with_docker(
+    make: Make, session: AwsSession, machine: Rig, job_image: str
+) -> None:
+    stack = make("rich", "--platform", "spot", "--on-demand-vcpus", "2", "--tag", "team=ice")
+    batch = session.client("batch")
+    (queue,) = batch.describe_job_queues(jobQueues=[stack.queue])["jobQueues"]
+    assert [one["order"] for one in queue["computeEnvironmentOrder"]] == [1, 2]
+    expected = {"/dev/shm": 200, "/scratch": 16, "nofile": (4000, 5000)}
+    with opened(stack, job_image, container=MORE) as cluster:
+        assert found_in_a_container(cluster) == expected
+    given = {"jobs": 1, "dashboard_address": None, "memory": "400 MiB", "image": job_image}
+    with KnotCluster(engine="docker", container=MORE, **given) as cluster:
+        assert found_in_a_container(cluster) == expected
+
+
 def test_gpus_are_asked_for(make: Make, session: AwsSession, machine: Rig, job_image: str) -> None:
     stack = make("with-gpus", "--gpu", "--instance-types", "g4dn.xlarge")
     environment = environment_of(session, stack)

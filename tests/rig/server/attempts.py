@@ -16,6 +16,7 @@ from moto.core.parse import default_timestamp_parser
 from moto.core.utils import unix_time_millis
 
 from dask_knot.batch.rules import CONTAINER_EXITED, NOT_STARTED, OUT_OF_MEMORY, TIMED_OUT
+from dask_knot.local.amenities import amenities
 from tests.rig.server import images
 
 if TYPE_CHECKING:
@@ -100,23 +101,22 @@ class Attempt:
     def _arguments(self) -> dict[str, Any]:
         job = self._job
         properties = job.job_definition.container_properties
-        memory = f"{job.memory}m"
         name = f"{job.job_name}-{job.job_id.replace(':', '-')}-{self._number}"
         command = job.container_property("command", [])
         environment, volumes = self._given()
-        linux = properties.get("linuxParameters") or {}
+        more = amenities(properties)
         return {
             "image": properties["image"],
             "command": job.with_parameters(command),
             "environment": job.environment | job.batch_environment(self._number) | environment,
-            "init": linux.get("initProcessEnabled", False),
-            "privileged": properties.get("privileged", False),
-            "mem_limit": memory,
-            "memswap_limit": memory,
+            "mem_limit": f"{job.memory}m",
+            "memswap_limit": f"{job.memory + (more.swap or 0)}m",
+            "mounts": list(more.mounts),
             "log_config": docker.types.LogConfig(type="json-file"),
             "network_mode": "host",
             "volumes": volumes,
             "name": name,
+            **more.options,
         }
 
     def _given(self) -> tuple[dict[str, str], dict[str, Any]]:
