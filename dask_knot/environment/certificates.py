@@ -14,6 +14,9 @@ OF_SYSTEM = (
     "/etc/pki/trust/anchors",
 )
 
+#: What Debian itself trusts: older ones of Mozilla's, too.
+OF_DEBIAN = "/usr/share/ca-certificates/mozilla"
+
 
 def own_certificates(places: Iterable[str]) -> bytes:
     """Give the certificates in files and folders that aren't among those that everybody has."""
@@ -29,11 +32,12 @@ def own_certificates(places: Iterable[str]) -> bytes:
 
 
 def _of_everybody() -> bytes:
+    found = [file.read_bytes() for file in _files(Path(OF_DEBIAN))]
     try:
         import certifi
     except ImportError:  # then there are only more of them to carry
-        return b""
-    return Path(certifi.where()).read_bytes()
+        return b"\n".join(found)
+    return b"\n".join([*found, Path(certifi.where()).read_bytes()])
 
 
 def _files(place: Path) -> Iterator[Path]:

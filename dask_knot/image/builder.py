@@ -40,7 +40,7 @@ def connect_to_builder() -> Any:
         return connect(timeout=600)
     except EngineError as error:
         raise ImageError(
-            f"the image of the jobs must be built, and no Docker engine answers here: {error}. "
+            f"the image of the jobs must be built with a Docker engine, and {error}. "
             f"{WITHOUT_DOCKER}"
         ) from None  # its own chain of three libraries says no more
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -62,18 +61,6 @@ def with_secrets(
             words=frozenset(words),
         ),
     )
-
-
-def _check_conda(lines: Iterable[str]) -> None:
-    """Refuse credentials in what conda is told: it has no place for them beside its list."""
-    for line in lines:
-        if re.search(r"/t/[^/]+/", line) or hide([line]).values:
-            shown = redact(re.sub(r"/t/[^/]+/", "/t/****/", line), ())
-            raise ImageError(
-                f"conda's list of packages has a credential, which would stay in the image: {shown}"
-                ". Take these packages from a channel that needs none, or make the environment in "
-                "an own Dockerfile"
-            )
 
 
 def _own_variables(lines: Iterable[str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ AT_HOME = {
         ".local/share/containers/podman/machine/podman-machine-default/podman.sock",
     ),
 }
+#: Seconds until somebody who listens takes a call.
+PATIENCE = 10.0
 USUAL = "/var/run/docker.sock"
 WINDOWS = ("npipe:////./pipe/docker_engine", "npipe:////./pipe/podman-machine-default")
 CURES = {
@@ -145,8 +148,8 @@ def connect(**options: Any) -> Any:
     lines = [f"{one.whose} ({one.url}): {words}" for one, words in said if one not in absent]
     if absent:
         names = ", ".join(f"{one.whose} ({one.url.removeprefix('unix://')})" for one in absent)
-        lines.append(f"not there: {names}")
-    raise EngineError("no container engine answers here. " + "; ".join(lines))
+        lines.append(f"No such file: {names}")
+    raise EngineError("none answers: " + "; ".join(lines))
 
 
 def _reach(place: Endpoint, options: Mapping[str, Any]) -> Any:
@@ -155,11 +158,9 @@ def _reach(place: Endpoint, options: Mapping[str, Any]) -> Any:
         import docker
         from docker.errors import DockerException
 
-    path = place.url.removeprefix("unix://")
-    if path != place.url and not Path(path).exists():
-        return CURES[FileNotFoundError]
     client = None
     try:
+        _knock(place.url)
         with spared(os.environ, Path.home()) as logins:
             client = docker.DockerClient(place.url, tls=_tls(place), **_ssh(place), **options)
             if logins is not None:
@@ -171,6 +172,14 @@ def _reach(place: Endpoint, options: Mapping[str, Any]) -> Any:
         return _words(error)
     client.endpoint = place
     return client
+
+
+def _knock(url: str) -> None:
+    """Look whether somebody listens: the Docker SDK leaves a socket open where nobody does."""
+    if url.startswith("unix://") and hasattr(socket, "AF_UNIX"):
+        with socket.socket(socket.AF_UNIX) as knocking:
+            knocking.settimeout(PATIENCE)
+            knocking.connect(url.removeprefix("unix://"))
 
 
 def _ssh(place: Endpoint) -> dict[str, bool]:

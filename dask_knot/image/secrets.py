@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dask_knot.environment.credentials import redact
+from dask_knot.environment.credentials import MASK, redact
 from dask_knot.errors import ImageError
 from dask_knot.image.install import MARK, VARIABLE
 
@@ -30,6 +31,9 @@ from dask_knot.image.install import MARK, VARIABLE
 ID = "dask-knot"
 #: A variable of a process has at most 128 KiB.
 MOST_BYTES = 2**17 - 1024
+
+#: The secrets as they travel: an engine may say what it was told.
+PACKED = re.compile(rf"{MARK}[A-Za-z0-9+/=]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +100,4 @@ class BuildSecrets:
 
     def redact(self, text: str) -> str:
         """Take all secrets out of a text."""
-        return redact(text, self.words)
+        return redact(PACKED.sub(MASK, text), self.words)

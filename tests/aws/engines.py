@@ -47,6 +47,10 @@ class FakeDocker:
         """The same object, to keep it short."""
         return self
 
+    def version(self) -> dict[str, Any]:
+        """Say what it is: Docker."""
+        return {"Components": [{"Name": "Engine"}]}
+
     def get(self, name: str) -> str:
         """Find an image of the engine."""
         if name not in self.here:

@@ -1,0 +1,99 @@
+"""Credentials leave the text that an image keeps, and whoever looks sees none."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dask_knot.environment.credentials import (
+    expanded,
+    hide,
+    masked,
+    redact,
+    secrets_of,
+    variables,
+)
+
+TOKEN = "ghp_s3cr3tT0k3n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"git+https://{TOKEN}@github.com/owner/name@v1",
+        f"git+https://x-access-token:{TOKEN}@github.com/owner/name@v1#subdirectory=a",
+        f"name @ git+http://oauth2:{TOKEN}@gitlab.example.com/owner/name.git@main",
+        f"name @ https://me:{TOKEN}@host/name-1.0-py3-none-any.whl ; python_version > '3'",
+        f"https://host/name-1.0.zip?sig={TOKEN}&se=2027",
+        f"https://host/name-1.0.zip?X-Amz-Date=1&X-Amz-Signature={TOKEN}#sha256=12",
+        f"name[extra] @ https://host/name-1.0.zip?private_token={TOKEN}",
+        f"svn+https://me:{TOKEN}@host/name",
+    ],
+)
+def test_a_token_leaves_the_line_and_comes_back_as_pip_fills_it_in(line: str) -> None:
+    (hidden,), values = hide([line])
+    assert TOKEN not in hidden
+    assert expanded(hidden, values) == line
+    (again,), others = hide([line.replace(TOKEN, "another")])
+    assert again == hidden, "a new token makes no new image"
+    assert others.keys() == values.keys()
+    assert TOKEN in " ".join(secrets_of([line]))
+    assert TOKEN not in redact(f"failed: {line}", secrets_of([line]))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pandas==2.0",
+        "name @ https://host/name-1.0-py3-none-any.whl",
+        "git+ssh://git@github.com/owner/name@v1",
+        "git+https://git@github.com/owner/name",
+        "git+https://${MY_TOKEN}@github.com/owner/name@v1",
+        "https://host/download?name=a&version=2",
+        "name @ https://host/a@b.whl",
+    ],
+)
+def test_what_has_no_secret_stays_as_it_is(line: str) -> None:
+    assert hide([line]) == ((line,), {})
+    assert redact(line, secrets_of([line])) == line
+
+
+def test_two_tokens_for_one_place_stay_two() -> None:
+    lines = [f"git+https://{who}@host/name@v1" for who in ("first-token", "second-token")]
+    hidden, values = hide(lines)
+    assert [expanded(line, values) for line in hidden] == lines
+
+
+def test_a_users_own_variables_are_found() -> None:
+    assert variables(["git+https://${A_B}:${C1}@host/x", "$D ${e}"]) == {"A_B", "C1"}
+    assert expanded("${A}-${B}", {"A": "1"}) == "1-${B}"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:pw@host/simple", "https://host/simple"),
+        ("https://host/simple?token=1", "https://host/simple"),
+        ("https://dl.host/a1b2c3d4e5f6a7b8/org/simple/", "https://dl.host/****/org/simple/"),
+        ("https://download.pytorch.org/whl/cu121", "https://download.pytorch.org/whl/cu121"),
+        ("https://host/repository/internal-python-packages/simple", None),
+    ],
+)
+def test_an_index_is_shown_without_what_may_change(url: str, shown: str | None) -> None:
+    assert masked(url) == (shown or url)
+
+
+@given(
+    st.text("abcdefghijklmnopqrstuvwxyz0123456789_-.~", min_size=5, max_size=40),
+    st.sampled_from(["https", "http", "git+https"]),
+)
+def test_no_userinfo_survives(token: str, scheme: str) -> None:
+    line = f"{scheme}://user:Q{token}@example.com/name"
+    assert f"Q{token}" not in hide([line]).lines[0]
+    assert f"Q{token}" not in redact(line, ())
+
+
+def test_encoded_and_decoded_passwords_are_hidden() -> None:
+    found = secrets_of(["https://me:p%40ssw%2Ford@host/"])
+    assert redact("said p@ssw/ord and p%40ssw%2Ford", found) == "said **** and ****"
