@@ -41,6 +41,7 @@ IN_RIG = {
     "aws/test_builds_in_rig.py": "accounts",
     "aws/test_images_in_rig.py": "accounts",
     "image/test_image_in_rig.py": "accounts",
+    "image/test_secrets_in_rig.py": "accounts",
     "rig/test_rig.py": "accounts",
 }
 #: What takes long, the longest first: these begin before all others.

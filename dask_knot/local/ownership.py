@@ -23,7 +23,7 @@ def owner_options(info: Mapping[str, Any], user: int, group: int) -> dict[str, A
     """
     options = _names(info.get("SecurityOptions") or ())
     found: dict[str, Any] = {"user": f"{user}:{group}"}
-    if "rootless" in options:
+    if "rootless" in options or info.get("Rootless"):  # Podman's older ones say it apart
         # The engine is the user's own: he is root there, and everybody else is nobody here.
         found["user"] = "0:0"
     elif "userns" in options:
@@ -44,5 +44,4 @@ def limits(info: Mapping[str, Any], mebibytes: int, swap: int | None = None) -> 
 
 def _names(options: Iterable[str]) -> set[str]:
     """Read `name=rootless`, `name=seccomp,profile=default`."""
-    pairs = [part.partition("=") for option in options for part in option.split(",")]
-    return {value or name for name, _, value in pairs if name == "name" or not value}
+    return {option.partition(",")[0].removeprefix("name=") for option in options}

@@ -32,6 +32,11 @@ def test_files_belong_to_who_started_the_job(
     assert owner_options({"SecurityOptions": security}, 7, 8) == options
 
 
+def test_older_podmans_say_apart_that_they_are_rootless() -> None:
+    info = {"SecurityOptions": ["name=seccomp,profile=default"], "Rootless": True}
+    assert owner_options(info, 7, 8) == {"user": "0:0"}
+
+
 @pytest.mark.parametrize(
     ("info", "found"),
     [
