@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from dask_knot.batch.rules import NOT_STARTED, OUT_OF_MEMORY
@@ -265,4 +266,16 @@ def _working_folder() -> str:
 
 
 def _import_path() -> list[str]:
-    return [str(folder) for folder in sys.path]
+    path = [str(folder) for folder in sys.path]
+    here = _working_folder()
+    known = {os.path.normpath(os.path.join(here, folder)) for folder in path}
+    return [*path, *(one for one in _own_folders(len(sys.modules)) if one not in known)]
+
+
+@lru_cache(maxsize=1)
+def _own_folders(modules: int) -> list[str]:
+    """Name the folders of what was imported from elsewhere, when there are so many modules.
+
+    They may have left the import path since, or its relative entries may mean other folders now.
+    """
+    return sorted(set(elsewhere(sys.modules).values()))

@@ -54,7 +54,7 @@ def elsewhere(modules: Mapping[str, ModuleType]) -> dict[str, str]:
         if "." in name or not isinstance(origin, str) or not os.path.isabs(origin):
             continue
         folder = os.path.dirname(origin)
-        if getattr(module, "__path__", None) is not None:
+        if getattr(module, "__path__", None):  # of a module that only looks like one it is empty
             folder = os.path.dirname(folder)
         if not os.path.join(folder, "").startswith(own):
             found[name] = folder

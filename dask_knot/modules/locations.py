@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dask_knot.modules.ownership import SITES, Ownership
+from dask_knot.modules.ownership import SITES, Ownership, absolute
 from dask_knot.run.bundle import Precedence
 
 
@@ -64,9 +64,9 @@ def _places(top: str, module: Any, spec: Any) -> Iterator[ModulePlace]:
     for path in paths:
         if not isinstance(path, str):
             continue
-        full = os.path.abspath(path)
+        full = absolute(path)
         if archive:
-            yield ModulePlace(top, os.path.dirname(full), os.path.abspath(archive), archive)
+            yield ModulePlace(top, os.path.dirname(full), absolute(archive), archive)
         elif folders or not os.path.isdir(full):
             yield ModulePlace(top, os.path.dirname(full), full)
 

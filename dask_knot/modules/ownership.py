@@ -84,4 +84,12 @@ def _has_record(folder: str, top: str) -> bool:
 
 def entries() -> list[str]:
     """Give the import path that is here, its relative entries made absolute."""
-    return [os.path.abspath(entry) for entry in list(sys.path) if isinstance(entry, str)]
+    return [absolute(entry) for entry in list(sys.path) if isinstance(entry, str)]
+
+
+def absolute(path: str) -> str:
+    """Give a path from the root on; the present folder may be gone."""
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        return os.path.normpath(os.path.join(os.sep, path))

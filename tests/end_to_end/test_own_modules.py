@@ -13,6 +13,7 @@ from distributed import Client
 
 from dask_knot import KnotCluster
 
+SMALL: dict[str, Any] = {"jobs": 1, "memory": "1 GiB", "dashboard_address": None}
 SOURCE = """\
 from enum import Enum
 from pathlib import Path
@@ -39,9 +40,22 @@ def near(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         del sys.modules[name]
 
 
+def test_a_path_that_means_another_folder_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "knot_near_by.py").write_text("def f(): return 1\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("src")
+    f = importlib.import_module("knot_near_by").f
+    with KnotCluster(**SMALL) as cluster, Client(cluster) as client:
+        monkeypatch.chdir("/")
+        assert client.submit(f).result() == 1
+    del sys.modules["knot_near_by"]
+
+
 def test_an_edit_between_two_computations(near: Any, tmp_path: Path) -> None:
-    small = {"jobs": 1, "memory": "1 GiB", "dashboard_address": None}
-    with KnotCluster(store=str(tmp_path / "store"), **small) as cluster, Client(cluster) as client:
+    with KnotCluster(store=str(tmp_path / "store"), **SMALL) as cluster, Client(cluster) as client:
         colour = near.Colour.RED
         found = client.submit(near.paint, colour, pure=False).result()
         assert found == (colour, 1, "old")

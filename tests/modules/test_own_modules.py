@@ -208,6 +208,18 @@ class TestWhatIsTaken:
         spec.loader.exec_module(module)
         assert journey.run(journey.take("knot_named").f) == 8
 
+    def test_a_folder_that_is_gone(
+        self, journey: Journey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        journey.write("knot_helper.py", "def double(x): return 2 * x\n")
+        double = journey.take("knot_helper").double
+        sys.path.insert(0, "")
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "gone").mkdir()
+        os.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+        assert journey.run(double, 4) == 8
+
     def test_a_folder_that_left_the_import_path(self, journey: Journey) -> None:
         journey.write("src/knot_src/__init__.py", "def f(): return 9\n")
         sys.path.insert(0, str(journey.home / "src"))
