@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 from dask_knot.aws.container import container_properties
 from dask_knot.aws.images import ensure_image
 from dask_knot.aws.logs import tail
+from dask_knot.aws.muster import look
 from dask_knot.aws.names import TAG
 from dask_knot.aws.outputs import StackOutputs, read_outputs
 from dask_knot.aws.prerequisites import check_bucket_region
 from dask_knot.aws.session import AwsSession, open_aws_session
 from dask_knot.batch.client import BatchClient
+from dask_knot.batch.machines import Sight
 from dask_knot.batch.queues import Description, describe_queue
 from dask_knot.batch.request import EC2, FARGATE, MIB, JobTemplate
 from dask_knot.errors import ConfigurationError, EngineError
@@ -157,6 +159,11 @@ class AwsEngine:
     def tail(self, log_stream: str, lines: int) -> Sequence[str]:
         """Give the last lines of a job's log; that it can't be read is no error of the job."""
         return tail(self._session, self._outputs.log_group, log_stream, lines)
+
+    def scout(self, environments: Sequence[Description]) -> Sight:
+        """Look at the machines that should take jobs, and at their network."""
+        # Without the patience of work: whoever watches jobs must not wait here.
+        return look(AwsSession(self._session.boto), self._outputs, environments)
 
     def resize(self, jobs: int) -> None:
         """Do nothing: Batch starts what its compute environments have room for."""

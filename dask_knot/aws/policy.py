@@ -79,6 +79,8 @@ def user_policy(
     ]
     if outputs.builder is not None and pushes:
         statements.append(statement("BuildImages", BUILD, _builder_arn(outputs)))
+    if not outputs.is_fargate:
+        statements.append(statement("CountMachines", ["ecs:DescribeClusters"], _cluster(outputs)))
     if outputs.has_shell:
         statements.append(statement("EnterJobs", ENTER, _tasks(outputs)))
     if prices:
@@ -109,6 +111,7 @@ def _jobs(outputs: StackOutputs) -> list[Statement]:
     is_tagged_ours = {"StringEquals": {f"aws:RequestTag/{names.TAG}": outputs.name}}
     passed_to = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
     return [
+        statement("SeeOnesTurn", ["batch:GetJobQueueSnapshot"], _queue_arn(outputs)),
         statement("SubmitJobs", ["batch:SubmitJob"], [definitions, _queue_arn(outputs)]),
         statement("DefineJobs", ["batch:RegisterJobDefinition"], definitions),
         statement("TagJobs", ["batch:TagResource"], [definitions, jobs], is_tagged_ours),
@@ -136,15 +139,19 @@ def _objects(outputs: StackOutputs) -> list[Statement]:
     return statements
 
 
-def _tasks(outputs: StackOutputs) -> list[str]:
-    """Name the cluster of the stack's compute environment, which Batch has made, and its tasks.
+def _cluster(outputs: StackOutputs, kind: str = "cluster") -> str:
+    """Name the cluster of the stack's compute environment, which Batch has made.
 
     Its name has that of the compute environment in it. Beside a queue that was there already it
     isn't known.
     """
     environment = (outputs.compute_environment or "").rpartition("/")[2]
-    cluster = f"*{environment}*" if environment else "*"
-    return [_arn(outputs, "ecs", f"{kind}") for kind in (f"cluster/{cluster}", f"task/{cluster}/*")]
+    return _arn(outputs, "ecs", f"{kind}/*{environment}*" if environment else f"{kind}/*")
+
+
+def _tasks(outputs: StackOutputs) -> list[str]:
+    """Name the cluster of the stack's compute environment, and its tasks."""
+    return [_cluster(outputs), f"{_cluster(outputs, 'task')}/*"]
 
 
 def _arn(outputs: StackOutputs, service: str, resource: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from dask_knot.batch.machines import LONG
 from dask_knot.batch.queues import Description
 
 
@@ -41,6 +42,8 @@ class Diagnosis(NamedTuple):
 class Backoff:
     """The rule when to look into a stage: it has waited so long, and then ever more seldom.
 
+    When machines should be there by any measure (`LONG`), it is looked into in any case.
+
     Parameters
     ----------
     seconds : float
@@ -52,6 +55,10 @@ class Backoff:
         self._since: float | None = None
         self._due = 0.0
 
+    def waited(self, now: float) -> float:
+        """Tell for how long the stage has waited; nothing while it doesn't."""
+        return 0.0 if self._since is None else now - self._since
+
     def is_over(self, is_waiting: bool, now: float) -> bool:
         """Note whether the stage waits, and tell whether to look into it now."""
         if not is_waiting:
@@ -61,7 +68,8 @@ class Backoff:
             self._since, self._due = now, now + self._seconds
         if now < self._due:
             return False
-        self._due = now + (now - self._since)
+        waited = now - self._since
+        self._due = now + (LONG - waited if waited < LONG < 2 * waited else waited)
         return True
 
 

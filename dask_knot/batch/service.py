@@ -10,10 +10,12 @@ from dask_knot.batch.definitions import Definitions
 from dask_knot.batch.endings import BYGONE, Explanation, explain
 from dask_knot.batch.jobs import StageJob, StageJobs, counts_of
 from dask_knot.batch.logs import JobLogs, chosen_children, newest_children
-from dask_knot.batch.queues import Description, describe_queue
+from dask_knot.batch.machines import Scout
+from dask_knot.batch.queues import Description
 from dask_knot.batch.request import JobTemplate, submission
 from dask_knot.batch.rules import ENDED, JobStatus, Wait, known_status
 from dask_knot.batch.twins import Twins
+from dask_knot.batch.waitingline import WaitingLine
 from dask_knot.errors import KnotError, SubmissionError
 from dask_knot.planning import DependencyType, EarlierStage, Resources, Stage
 from dask_knot.run.names import ShardId, StageId
@@ -37,6 +39,8 @@ class JobService:
         What the jobs have in common.
     tail : callable
         Gives the last lines of a log: ``tail(log_stream_name, lines)``.
+    scout : callable, optional
+        Looks at the machines of compute environments, where there is anything to see.
     """
 
     def __init__(
@@ -44,10 +48,12 @@ class JobService:
         client: BatchClient,
         template: JobTemplate,
         tail: Callable[[str, int], Sequence[str]],
+        scout: Scout | None = None,
     ) -> None:
         self._client = client
         self._template = template
         self._logs = JobLogs(tail)
+        self._scout = scout
         self._definitions = Definitions(client, template)
         self._refused: dict[StageId, KnotError] = {}  # of the thread that submits
         self._doubtful: set[StageId] = set()  # that were submitted, without an answer
@@ -235,17 +241,9 @@ class JobService:
             ids = chosen_children(self.jobs, chosen) + self.twins.chosen(chosen)
         return self._logs.read(describe_jobs(self._client, ids), lines)
 
-    def waiting_reason(self, job: StageJob) -> str:
-        """Tell what Batch says of a job that waits; of an array, of the child that it names."""
-        if job.size == 1:
-            return job.reason
-        page = self._client.list_jobs(arrayJobId=job.id, jobStatus=JobStatus.RUNNABLE.value)
-        reasons = (child.get("statusReason", "") for child in page["jobSummaryList"])
-        return next(filter(None, reasons), "")
-
-    def surroundings(self) -> tuple[Description | None, list[Description]]:
-        """Describe the job queue and its compute environments."""
-        return describe_queue(self._client, self._template.queue)
+    def line(self) -> WaitingLine:
+        """Give the line of those that wait for machines, to be asked what they wait for."""
+        return WaitingLine(self._client, self._template.queue, self._scout)
 
     def prune(self, needed: Collection[StageId]) -> None:
         """Forget jobs of long ago: of stages that don't run, and whose values nobody needs."""

@@ -60,6 +60,7 @@ class LocalEngine:
         self.settings = settings
         self.is_here = machine is None
         self.market = None  # jobs cost nothing here
+        self.scout = None
         self.jobs_stay = False  # they end with the process that started them
         self._machine = machine or this_machine()
         self._scratch = Scratch()

@@ -11,6 +11,7 @@ from typing import Protocol
 from distributed.utils import is_kernel
 
 from dask_knot.batch.client import BatchClient
+from dask_knot.batch.machines import Scout
 from dask_knot.batch.request import FARGATE, MIB, JobTemplate, fitting_size
 from dask_knot.environment.problems import Notice
 from dask_knot.planning import Resources, fargate
@@ -60,6 +61,10 @@ class Engine(Protocol):
     @property
     def market(self) -> Market | None:
         """Where jobs run, as far as it decides what they cost; None where they cost nothing."""
+
+    @property
+    def scout(self) -> Scout | None:
+        """What looks at machines that don't take jobs; None where none could be seen."""
 
     def open_store(self, url: str) -> Store:
         """Open a store with the engine's own credentials, if it has any."""

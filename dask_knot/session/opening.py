@@ -102,7 +102,7 @@ def session_on(
     """
     clockwork = clockwork or Clockwork()
     settings = engine.settings
-    service = JobService(engine.client, engine.template, engine.tail)
+    service = JobService(engine.client, engine.template, engine.tail, engine.scout)
     size = _size(settings)
     service.definition(size)  # a size that there isn't is refused now, not with the first job
     run = run or Run(engine.open_store(settings.store or engine.store_url), settings.name)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from dask.utils import format_time
 
 from dask_knot.batch.diagnosis import Backoff, Diagnosis, WaitingJob, diagnose
+from dask_knot.batch.machines import LONG, Sight, words_of_machines, words_of_starting
 from dask_knot.batch.queues import Description
 from dask_knot.batch.rules import ENDED, STARTED, JobStatus
 from dask_knot.batch.service import JobService, StageJob
+from dask_knot.batch.waitingline import WaitingLine
 from dask_knot.run.names import StageId
-
-logger = logging.getLogger(__name__)
 
 
 class Stall(NamedTuple):
@@ -45,7 +44,8 @@ class StallWatch:
         self._service = service
         self._after = after
         self._late = None if start_timeout is None else LateStarts(start_timeout)
-        self._backoffs: dict[StageId, Backoff] = {}
+        self._waits: dict[StageId, Backoff] = {}  # for a machine
+        self._starts: dict[StageId, Backoff] = {}  # for a container
         self._said: dict[StageId, str] = {}
 
     def look(self, stages: Sequence[StageId], now: float) -> list[Stall]:
@@ -59,19 +59,28 @@ class StallWatch:
             Seconds on a clock that never goes back.
         """
         jobs = {id: job for id in stages if (job := self._service.jobs.get(id)) is not None}
-        self._backoffs = {id: self._backoffs.get(id, Backoff(self._after)) for id in jobs}
+        self._waits = {id: self._waits.get(id, Backoff(self._after)) for id in jobs}
+        self._starts = {id: self._starts.get(id, Backoff(LONG)) for id in jobs}
         overdue = [
-            id for id, job in jobs.items() if self._backoffs[id].is_over(_is_waiting(job), now)
+            id
+            for id, job in jobs.items()
+            if self._waits[id].is_over(_is_waiting(job), now)
+            | self._starts[id].is_over(_is_starting(job), now)
         ]
         late = self._late.find(jobs, now) if self._late is not None else frozenset()
         overdue += sorted(late.difference(overdue))
         if not overdue:
             return []
-        busy = any(_has_started(job) for job in jobs.values())
-        queue, environments = self._surroundings()
+        stuck = {id for id in overdue if _is_starting(jobs[id])}
+        busy = any(_has_started(job) for id, job in jobs.items() if id not in stuck)
+        line = self._service.line()
+        surroundings = line.surroundings()
         found = []
         for id in overdue:
-            diagnosis = self._diagnose(jobs[id], queue, environments)
+            # Before that machines boot and images are pulled; who gives a stage up is told all.
+            waited = max(self._waits[id].waited(now), self._starts[id].waited(now))
+            is_long = not busy and (waited >= LONG or id in late)
+            diagnosis = _diagnosis(jobs[id], line, surroundings, waited, is_long)
             if id in late and self._late is not None:
                 diagnosis = self._late.verdict(diagnosis)
             if diagnosis.is_hopeless or not (busy or self._said.get(id) == diagnosis.words):
@@ -79,23 +88,27 @@ class StallWatch:
                 found.append(Stall(id, jobs[id].id, *diagnosis))
         return found
 
-    def _diagnose(
-        self, job: StageJob, queue: Description | None, environments: Sequence[Description]
-    ) -> Diagnosis:
-        try:
-            reason = self._service.waiting_reason(job)
-        except Exception as error:  # the reason why is missed, nothing else
-            logger.debug("Batch can't be asked why %s waits: %s", job.id, error)
-            reason = ""
-        waiting = WaitingJob(reason, job.resources.vcpus, job.resources.gpus)
-        return diagnose(waiting, queue, environments)
 
-    def _surroundings(self) -> tuple[Description | None, list[Description]]:
-        try:
-            return self._service.surroundings()
-        except Exception as error:  # for want of a permission, say
-            logger.debug("Batch can't be asked about the queue: %s", error)
-            return None, []
+def _diagnosis(
+    job: StageJob,
+    line: WaitingLine,
+    surroundings: tuple[Description | None, Sequence[Description]],
+    waited: float,
+    is_long: bool,
+) -> Diagnosis:
+    """Say why a job waits; machines are looked at only if it has waited for long."""
+    queue, environments = surroundings
+    if _is_starting(job):
+        return Diagnosis(words_of_starting(waited, line.sight(environments) or Sight()), False)
+    reason = line.reason(job)
+    waiting = WaitingJob(reason, job.resources.vcpus, job.resources.gpus)
+    found = diagnose(waiting, queue, environments)
+    if found.is_hopeless or reason:
+        return found
+    parts = [found.words, line.place(job, environments)]
+    if is_long and (seen := line.sight(environments)) is not None:
+        parts.append(words_of_machines(environments, waited, seen) or "")
+    return Diagnosis("; ".join(filter(None, parts)), False)
 
 
 class LateStarts:
@@ -156,6 +169,11 @@ def _has_begun(job: StageJob) -> bool:
 
 def _is_waiting(job: StageJob) -> bool:
     return bool(job.counts.get(JobStatus.RUNNABLE)) and not _has_started(job)
+
+
+def _is_starting(job: StageJob) -> bool:
+    """Tell whether containers are being started, and none runs or has ended."""
+    return bool(job.counts.get(JobStatus.STARTING)) and not _has_begun(job)
 
 
 def _has_started(job: StageJob) -> bool:

@@ -390,9 +390,9 @@ def test_why_a_job_waits(service: JobService, client: RecordingBatch) -> None:
             "arrayProperties": {"index": index},
         }
     service.poll([plain, array])
-    assert service.waiting_reason(service.jobs[plain]) == "CAPACITY:none"
-    assert service.waiting_reason(service.jobs[array]) == "MISCONFIGURATION:x"
-    queue, environments = service.surroundings()
+    assert service.line().reason(service.jobs[plain]) == "CAPACITY:none"
+    assert service.line().reason(service.jobs[array]) == "MISCONFIGURATION:x"
+    queue, environments = service.line().surroundings()
     assert queue is not None
     assert queue["jobQueueName"] == "queue"
     assert environments == [client.environment]

@@ -51,11 +51,11 @@ class Desk:
     image: str
     caplog: pytest.LogCaptureFixture
 
-    def cluster(self) -> KnotCluster:
+    def cluster(self, **more: str) -> KnotCluster:
         """Open a cluster in the emulated AWS."""
         quick = {"gather-quiet": "20ms", "poll-fastest": "50ms", "poll-slowest": "500ms"}
         with dask.config.set({"knot.aws": quick | {"patience": "2s"}}):
-            return KnotCluster(engine="aws", image=self.image, **SMALL)
+            return KnotCluster(engine="aws", image=self.image, **SMALL | more)
 
 
 def status(desk: Desk) -> None:
@@ -131,6 +131,18 @@ def end_a_build(desk: Desk) -> None:
         order = BuildOrder(recipe, f"{outputs.repository}:{recipe.tag}", "host")
         with suppress(KeyboardInterrupt):
             build_in_account(session, outputs, order, unheard, pause=interrupt)
+
+
+def wait_in_vain(desk: Desk) -> None:
+    """Give up a job whose turn doesn't come, since others have all machines."""
+    with desk.cluster() as other, Client(other) as client:
+        sleepers = client.map(time.sleep, [100] * 8, pure=False)
+        until(lambda: other.jobs, 60)
+        with desk.cluster(start_timeout="3s") as cluster, Client(cluster) as second:
+            error = second.submit(sum, [1]).exception(timeout=60)
+        del sleepers
+    if "vCPUs are busy" not in str(error) or "Not seen: whether" in str(error):
+        pytest.fail(str(error))
 
 
 Step = Callable[[Desk], None]

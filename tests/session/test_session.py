@@ -44,6 +44,7 @@ class VirtualEngine:
     is_here = True  # its jobs run nowhere: no module has to travel
     jobs_stay = True
     market: Market | None = None
+    scout = None
 
     def __init__(self, loop: VirtualLoop, url: str) -> None:
         settings = resolve({"engine": "local", "jobs": 8, "cores": 1, "memory": 2**30})

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dask_knot.batch.machines import Sight
 from dask_knot.batch.rules import JobStatus
 from dask_knot.batch.service import JobService, JobTemplate, StageJob
 from dask_knot.planning import Resources, Shard, Stage
@@ -114,6 +115,109 @@ def test_stages_that_are_over_are_forgotten(desk: Desk) -> None:
     desk.look(0)
     assert desk.watch.look([SECOND], 50) == []
     assert desk.watch.look([FIRST, SECOND], 70) == []
+
+
+class Front:
+    """Counts how often Batch is asked for the front of the queue."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.asked = 0
+        desk.client.get_job_queue_snapshot = self.answer  # type: ignore[attr-defined]
+
+    def answer(self, *, jobQueue: str) -> dict[str, Any]:
+        self.asked += 1
+        jobs = [{"jobArn": f"arn:aws:batch:eu-west-1:1:job/{id}"} for id in ("x", "y", "job-1")]
+        usage = [{"capacityUnit": "VCPU", "quantity": 12.0}]
+        return {
+            "frontOfQueue": {"jobs": jobs},
+            "queueUtilization": {"totalCapacityUsage": usage},
+        }
+
+
+def test_the_place_in_the_queue_is_told_and_not_asked_for_at_each_look(desk: Desk) -> None:
+    front = Front(desk)
+    for now in range(0, 60, 5):
+        assert desk.look(now) == []
+    assert front.asked == 0
+    desk.service.poll([FIRST, SECOND])
+    (found,) = desk.watch.look([FIRST, SECOND], 60)
+    assert "2 of 3 waiting jobs are before it; 12 of 16 vCPUs are busy" in found.words
+    for now in range(61, 120, 5):
+        assert desk.look(now) == []
+    assert front.asked == 1
+
+
+class Lookers:
+    """Looks at machines as a test has it, and counts how often it is asked."""
+
+    def __init__(self, *sights: Sight) -> None:
+        self.sights = list(sights)
+        self.asked = 0
+
+    def __call__(self, environments: Any) -> Sight:
+        self.asked += 1
+        return self.sights[min(self.asked, len(self.sights)) - 1]
+
+
+def watched(desk: Desk, looks: Any, **more: Any) -> StallWatch:
+    """Let a desk's jobs be watched by somebody who can look at machines."""
+    desk.service = JobService(desk.client, JobTemplate("n", "q", "i"), lambda *_: (), looks)
+    shards = tuple(Shard((n,), (), (n,), (), 1.0) for n in range(3))
+    desk.service.submit(FIRST, Stage(shards, Resources(4, 2**20)), "s3://b/run/packs/1-1")
+    desk.watch = StallWatch(desk.service, after=60, **more)
+    return desk.watch
+
+
+def said(desk: Desk, job: str, states: dict[str, int], times: range) -> list[tuple[int, str, bool]]:
+    """Look at times, while the children are in some states; give what was said, and when."""
+    desk.counts(job, **states)
+    found = []
+    for now in times:
+        desk.service.poll([FIRST])
+        found += [(now, one.words, one.is_hopeless) for one in desk.watch.look([FIRST], now)]
+    return found
+
+
+def test_machines_that_never_join_are_told_of_after_ten_minutes(desk: Desk) -> None:
+    looks = Lookers(Sight(0, ("subnet-1: it has no way out (a NAT gateway)",)))
+    watched(desk, looks)
+    found = said(desk, "job-3", {"RUNNABLE": 3}, range(0, 601, 30))
+    *_, (now, words, is_hopeless) = found
+    assert (now, is_hopeless) == (600, False)
+    assert "none has joined the cluster in 10 min" in words
+    assert "This is so here: subnet-1: it has no way out" in words
+    assert not any("joined" in words for _, words, _ in found[:-1])
+    assert looks.asked == 1
+
+
+def test_only_a_start_timeout_makes_an_error_of_it(desk: Desk) -> None:
+    watched(desk, Lookers(Sight(0)), start_timeout=90)
+    found = said(desk, "job-3", {"RUNNABLE": 3}, range(0, 91, 30))
+    assert [one for one in found if one[2]] == found[-1:]
+    assert "none of it has started within" in found[-1][1]
+    assert "none has joined the cluster" in found[-1][1]
+
+
+def test_containers_that_never_start_are_told_of(desk: Desk) -> None:
+    looks = Lookers(Sight(None, ("acl-1 lets no HTTPS out",)))
+    watched(desk, looks)
+    assert said(desk, "job-3", {"STARTING": 1, "RUNNABLE": 2}, range(0, 600, 30)) == []
+    ((now, words, is_hopeless),) = said(desk, "job-3", {"STARTING": 3}, range(600, 601))
+    assert (now, is_hopeless) == (600, False)
+    assert "have been starting for 10 min" in words
+    assert "acl-1 lets no HTTPS out" in words
+    assert looks.asked == 1
+    # One of them runs: the others are on their way.
+    assert said(desk, "job-3", {"STARTING": 2, "RUNNING": 1}, range(610, 2000, 30)) == []
+
+
+def test_machines_that_cannot_be_looked_at_harm_nothing(desk: Desk) -> None:
+    def away(environments: Any) -> Sight:
+        raise ConnectionError("ecs.eu-west-1.amazonaws.com")
+
+    watched(desk, away)
+    found = said(desk, "job-3", {"RUNNABLE": 3}, range(0, 601, 30))
+    assert "perhaps none has joined" in found[-1][1]
 
 
 SMALL, LARGE = Resources(1, 2**20), Resources(64, 2**30)

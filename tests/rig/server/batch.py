@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from moto.batch import models
+from moto.batch import models, urls
 from moto.batch.exceptions import ClientException
 from moto.batch.responses import BatchResponse
 
@@ -32,6 +32,7 @@ def install(queueing: Queueing, surroundings: Surroundings, shortest_timeout: in
     backend = models.BatchBackend
     submit, listing = backend.submit_job, backend.list_jobs
     _check_requests(shortest_timeout)
+    _install_snapshot()
 
     def submit_job(self: Any, name: str, definition: str, queue: str, **more: Any) -> Any:
         array = more["array_properties"]
@@ -78,6 +79,27 @@ def _check_requests(shortest_timeout: int) -> None:
 
     BatchResponse.submitjob, BatchResponse.describejobs = submitjob, describejobs
     BatchResponse.registerjobdefinition = registerjobdefinition
+
+
+def _install_snapshot() -> None:
+    """Answer GetJobQueueSnapshot, which moto hasn't got: what waits, the oldest first."""
+
+    def getjobqueuesnapshot(self: Any) -> str:
+        queue = self.batch_backend.get_job_queue(self._get_param("jobQueue"))
+        if queue is None:
+            raise ClientException(f"Job queue {self._get_param('jobQueue')} does not exist")
+        found = [each for job in queue.jobs for each in job.children or [job]]
+        waiting = [job for job in found if job.status == "RUNNABLE"]
+        running = [job for job in found if job.status in ("STARTING", "RUNNING")]
+        usage = [{"capacityUnit": "VCPU", "quantity": float(len(running))}]
+        jobs = [{"jobArn": job.arn, "earliestTimeAtPosition": 0} for job in waiting]
+        front = {"jobs": jobs[: limits.LISTED_JOBS], "lastUpdatedAt": 0}
+        return json.dumps(
+            {"frontOfQueue": front, "queueUtilization": {"totalCapacityUsage": usage}}
+        )
+
+    BatchResponse.getjobqueuesnapshot = getjobqueuesnapshot  # type: ignore[attr-defined]
+    urls.url_paths["{0}/v1/getjobqueuesnapshot$"] = BatchResponse.dispatch
 
 
 def find(job_id: str) -> Job | None:
