@@ -23,6 +23,7 @@ IN_RIG = {
     "end_to_end/test_containers_calls.py": "containers",
     "end_to_end/test_containers_closing.py": "containers",
     "end_to_end/test_containers_cost.py": "containers",
+    "end_to_end/test_containers_environments.py": "containers",
     "end_to_end/test_containers_examples.py": "accounts",
     "end_to_end/test_containers_images.py": "containers",
     "end_to_end/test_containers_knot.py": "containers",
