@@ -129,6 +129,7 @@ RULES: dict[str, Check] = {
     "max_vcpus": between(1, 1_000_000),
     "spot_percentage": between(1, 100),
     "ami": _like(r"ami-[0-9a-f]{8,17}", "an AMI such as ami-0123456789abcdef0"),
+    "key_pair": _like(r"[\x20-\x7e]{1,255}", "the name of a key pair, of at most 255 letters"),
     "volume_size": between(SMALLEST_VOLUME, 16384),
     "volume_type": _choice(VOLUME_TYPES),
     "vpc": _like(

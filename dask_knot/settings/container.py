@@ -75,7 +75,7 @@ def container(name: str, value: Any) -> Properties:
         if said is None:
             continue
         part = _part(name, word, said)
-        if twice := set(_leaves(found)) & set(_leaves(part)):
+        if twice := _both(set(_leaves(found)), set(_leaves(part))):
             raise ConfigurationError(f"{name}: {', '.join(sorted(twice))} is said twice")
         found = merged(found, part)
     if (
@@ -129,12 +129,27 @@ def _leaves(part: Mapping[str, Any], above: str = "") -> Iterator[str]:
             yield above + name
 
 
+def _both(first: set[str], second: set[str]) -> set[str]:
+    """Name what is in both, or within something of the other."""
+    pairs = [(f"{one}.", f"{other}.") for one in first for other in second]
+    same = {max(pair, key=len) for pair in pairs if pair[0].startswith(pair[1])}
+    same |= {max(pair, key=len) for pair in pairs if pair[1].startswith(pair[0])}
+    return {name.removesuffix(".") for name in same}
+
+
 def _linux(name: str, value: Any) -> Properties:
     return {"linuxParameters": {name: value}}
 
 
 def _mebibytes(name: str, value: Any) -> int:
-    return math.ceil((checks.memory(name, value) or 0) / MIB)
+    return math.ceil(_size(name, value) / MIB)
+
+
+def _size(name: str, value: Any) -> int:
+    size = checks.memory(name, value)
+    if size is None:
+        raise wrong(name, value, 'an amount of memory, such as "4 GiB"')
+    return size
 
 
 def _shared_memory(name: str, value: Any) -> Properties:
@@ -193,7 +208,7 @@ def folder(name: str, path: Any) -> str:
 
 
 def _storage(name: str, value: Any) -> Properties:
-    size = math.ceil((checks.memory(name, value) or 0) / GIB)
+    size = math.ceil(_size(name, value) / GIB)
     if not USUAL_STORAGE <= size <= MOST_STORAGE:
         raise wrong(name, value, f"from {USUAL_STORAGE} to {MOST_STORAGE} GiB, as Fargate has it")
     return {"ephemeralStorage": {"sizeInGiB": size}} if size > USUAL_STORAGE else {}

@@ -167,6 +167,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"tags": {"a,b": "c"}}, "keys of up to"),
     ({"tags": {"Team": "a", "team": "b"}}, "'Team' and 'team' are one tag to AWS"),
     ({"tags": {f"t{n}": "" for n in range(46)}}, "at most 45 tags"),
+    ({"key_pair": "a\nb"}, "the name of a key pair"),
     ({"owner": "Bob, Alice"}, "^owner='Bob, Alice' is wrong"),
     ({"volume_type": "st1"}, "one of 'gp3'"),
     ({"on_demand_vcpus": 8}, "platform='spot' or 'fargate-spot' only"),

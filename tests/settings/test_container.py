@@ -165,6 +165,8 @@ WRONG: list[tuple[Any, str]] = [
         {"shared-memory": "1 GiB", "linuxParameters": {"sharedMemorySize": 5}},
         "linuxParameters.sharedMemorySize is said twice",
     ),
+    ({"linuxParameters": "x", "swap": "1 GiB"}, "linuxParameters.maxSwap is said twice"),
+    ({"tmpfs": {"/a": None}}, "amount of memory"),
     ({5: "x"}, "a mapping"),
 ]
 
