@@ -64,6 +64,7 @@ def test_the_options_that_are_named_are_options_of_up() -> None:
         "--no-config",
         *SINGULAR.values(),
     }
+    flags |= {f"--no-{name.replace('_', '-')}" for name, (kind, _) in UP.items() if kind is bool}
     text = section("What there is then") + section("Cost, and cleaning up")
     found = set(re.findall(r"--[a-z][a-z-]+", text))
     assert found - {"--help", "--keep-data"} <= flags
@@ -71,7 +72,7 @@ def test_the_options_that_are_named_are_options_of_up() -> None:
 
 def test_every_action_of_the_users_policy_is_explained() -> None:
     text = section("Permissions")
-    key = described(KmsKey="arn:aws:kms:eu-west-1:123456789012:key/1")
+    key = described(KmsKey="arn:aws:kms:eu-west-1:123456789012:key/1", Builder="dask-knot-builder")
     for statement in user_policy(parse_outputs(key))["Statement"]:
         for action in statement["Action"]:
             service, _, name = action.partition(":")

@@ -15,7 +15,7 @@ from dask_knot.aws.operator import Location, operator_policy
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import parse_outputs, read_outputs
 from dask_knot.aws.permissions import LOOK
-from dask_knot.aws.policy import ENTER, NETWORK, PRICES, PUSH, user_policy
+from dask_knot.aws.policy import BUILD, ENTER, NETWORK, PRICES, PUSH, user_policy
 from dask_knot.aws.removal import down, find_data
 from dask_knot.aws.rules import PLATFORMS
 from dask_knot.aws.session import AwsSession
@@ -109,6 +109,24 @@ def test_users_of_a_key_may_use_it() -> None:
     key = "arn:aws:kms:eu-west-1:123456789012:key/1"
     assert allows(user_policy(parse_outputs(described(KmsKey=key))), "kms:Decrypt", key)
     assert not [action for action in actions(USER) if action.startswith("kms:")]
+
+
+BUILDER = "arn:aws:codebuild:eu-west-1:123456789012:project/dask-knot-builder"
+
+
+@pytest.mark.parametrize("action", BUILD)
+def test_users_who_push_may_build_in_the_project_of_the_stack_only(action: str) -> None:
+    outputs = parse_outputs(described(Builder="dask-knot-builder"))
+    policy = user_policy(outputs)
+    assert allows(policy, action, BUILDER)
+    assert not allows(policy, action, BUILDER.replace("dask-knot-builder", "other"))
+    assert not allows(USER, action, BUILDER)  # this stack has none
+    assert not allows(user_policy(outputs, pushes=False), action, BUILDER)
+
+
+def test_without_a_project_operators_may_make_none() -> None:
+    granted = actions(operator_policy(StackOptions(remote_build=False), HERE))
+    assert not [action for action in granted if action.startswith("codebuild:")]
 
 
 CLUSTER = "AWSBatch-dask-knot-ec2-0a1b2c3d"

@@ -112,6 +112,35 @@ def test_the_bucket_is_encrypted_with_the_key_that_is_given() -> None:
     assert KEY in [one["Resource"] for one in statements]
 
 
+@pytest.mark.parametrize(
+    ("architecture", "kind"), [("amd64", "LINUX_CONTAINER"), ("arm64", "ARM_CONTAINER")]
+)
+def test_builds_run_on_the_processors_of_the_images(architecture: str, kind: str) -> None:
+    environment = properties(StackOptions(architecture=architecture), "Builder")["Environment"]
+    assert environment["Type"] == kind
+    assert environment["PrivilegedMode"]
+
+
+def test_builds_may_do_what_they_need_and_no_more() -> None:
+    options = StackOptions(encryption=KEY, architecture="arm64")
+    (policy,) = properties(options, "BuildRole")["Policies"]
+    statements = policy["PolicyDocument"]["Statement"]
+    (objects,) = [one for one in statements if "s3:GetObject" in one["Action"]]
+    assert objects["Action"] == ["s3:GetObject", "s3:DeleteObject"]
+    assert objects["Resource"]["Fn::Sub"][0] == "${Arn}/knot/_builds/*"
+    (push,) = [one for one in statements if "ecr:PutImage" in one["Action"]]
+    assert push["Resource"] == {"Fn::GetAtt": ["Repository", "Arn"]}
+    (logs,) = [one for one in statements if "logs:PutLogEvents" in one["Action"]]
+    assert logs["Resource"]["Fn::Sub"][0].endswith(":log-stream:builds/*")
+    assert [one["Resource"] for one in statements if one["Action"] == ["kms:Decrypt"]] == [KEY]
+
+
+def test_a_stack_may_have_no_project() -> None:
+    made = make_template(StackOptions(remote_build=False))
+    assert not {"Builder", "BuildRole"} & set(made["Resources"])
+    assert "Builder" not in made["Outputs"]
+
+
 def job_statements(options: StackOptions) -> list[dict[str, Any]]:
     (policy,) = properties(options, "JobRole")["Policies"]
     found: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
@@ -233,7 +262,8 @@ def test_what_is_there_already_is_used_and_not_made() -> None:
             existing_job_role="arn:aws:iam::123456789012:role/r",
         )
     )
-    assert sorted(template["Resources"]) == ["ExecutionRole", "LogGroup", "Repository"]
+    builds = ["BuildRole", "Builder"]
+    assert sorted(template["Resources"]) == [*builds, "ExecutionRole", "LogGroup", "Repository"]
     assert "Parameters" not in template
     assert template["Outputs"]["Bucket"] == {"Value": "theirs"}
     assert template["Outputs"]["Queue"] == {"Value": "their-queue"}
