@@ -12,6 +12,7 @@ from dask_knot.aws import names
 from dask_knot.aws.outputs import find_stack
 from dask_knot.aws.progress import EventReport, Follower
 from dask_knot.aws.session import AwsSession, translated
+from dask_knot.aws.template import dumped
 from dask_knot.errors import StackError
 
 #: Jobs that were still running write to the bucket while it is emptied: so often it is tried.
@@ -153,7 +154,7 @@ def _retain(client: Any, id: str, follower: Follower) -> None:
         template["Resources"][one]["Metadata"] = {"Kept": "with its data, by dask knot down"}
     client.update_stack(
         StackName=id,
-        TemplateBody=json.dumps(template),
+        TemplateBody=dumped(template),
         Parameters=[
             {"ParameterKey": one["ParameterKey"], "UsePreviousValue": True}
             for one in stack.get("Parameters", ())

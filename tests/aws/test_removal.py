@@ -207,7 +207,9 @@ def test_to_keep_data_the_bucket_is_retained_before_anything_is_deleted() -> Non
     )
     assert delete(formation, s3, keep_data=True).kept == ("bucket-1",)
     assert formation.names == ["update_stack", "delete_stack"]
-    changed = json.loads(formation.calls[0][1]["TemplateBody"])["Resources"]["Bucket"]
+    body = formation.calls[0][1]["TemplateBody"]
+    assert " " not in body.replace("with its data, by dask knot down", "")  # blanks count as bytes
+    changed = json.loads(body)["Resources"]["Bucket"]
     assert changed["DeletionPolicy"] == "Retain"
     assert s3.emptied == 0
     assert s3.prefixes == ["knot/_builds/"]  # what builds have left is no data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from dask_knot.aws.options import StackOptions
@@ -14,7 +15,7 @@ from dask_knot.aws.template.storage import repository_uri, storage
 from dask_knot.aws.template.words import Resource, ref, tag_parameters
 from dask_knot.errors import ConfigurationError
 
-__all__ = ["make_template", "write_template"]
+__all__ = ["dumped", "make_template", "write_template"]
 
 #: CloudFormation takes a template of so many bytes in a request.
 MOST_BYTES = 51_200
@@ -60,14 +61,19 @@ def write_template(options: StackOptions) -> str:
     ConfigurationError
         If it is too long, which only user data and tags that are both long make it.
     """
-    # Letters of other languages as they are: escaped they take three times as many bytes.
-    text = json.dumps(make_template(options), separators=(",", ":"), ensure_ascii=False)
+    text = dumped(make_template(options))
     if (size := len(text.encode())) > MOST_BYTES:
         raise ConfigurationError(
             f"these options make a template of {size:,} bytes, and CloudFormation takes "
             f"{MOST_BYTES:,}: give fewer or shorter tags, or shorter user data"
         )
     return text
+
+
+def dumped(template: Mapping[str, Any]) -> str:
+    """Write a template without blanks, which count as bytes."""
+    # Letters of other languages as they are: escaped they take three times as many.
+    return json.dumps(template, separators=(",", ":"), ensure_ascii=False)
 
 
 def _parameters(options: StackOptions) -> dict[str, Any]:
