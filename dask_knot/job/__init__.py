@@ -6,7 +6,8 @@ Batch, or what stands for it on this machine, starts the program once for each c
 Its index says which shard of the stage it runs; all else it finds in the run, by the URL alone.
 
 1. `program` opens the run; `shard` reads its range of the pack, compares versions, and sets up the
-   process (`outfit`, `plugins`) before anything is unpickled, as plugins may bring what tasks need.
+   process before anything is unpickled: with the user's own modules (`bundles`), and with plugins
+   (`outfit`, `plugins`), which may bring what tasks need.
 2. `inputs` looks up in manifests where other shards have left what this one reads, and fetches it
    ahead of the tasks, by range. `tasks` runs them: in order, in threads, or in processes;
    `tryout` those that are only tried, several times.

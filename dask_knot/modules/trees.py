@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections import deque
 from collections.abc import Iterator
 from fnmatch import translate
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from dask_knot.run.bundle import is_compiled
 #: Folders that hold no code of the user's own.
 _FOREIGN = SITES | {"__pycache__", "node_modules"}
 _RECORDS = (".egg-info", ".dist-info")
+_SYSTEM = ("/proc/", "/sys/", "/dev/")
 #: Folders with one of these are environments.
 _ENVIRONMENTS = frozenset({"pyvenv.cfg", "conda-meta"})
 #: What editors and Python leave behind.
@@ -66,10 +68,16 @@ def file(path: str, name: str) -> FoundFile | None:
     return FoundFile(name, path, found.st_size, found.st_mtime_ns, is_executable)
 
 
+def _leads_out(folder: str, top: str) -> bool:
+    is_above = top.startswith(os.path.join(folder, ""))
+    return is_above or folder.startswith(_SYSTEM) or not SITES.isdisjoint(folder.split(os.sep))
+
+
 def tree(folder: str, name: str) -> Iterator[FoundFile]:
     """Give the files of a folder that belong to the code in it, always in the same order.
 
-    Links are followed, but to no folder twice.
+    What is near comes first. Links are followed, but to no folder twice, and neither to one above
+    nor to installed packages, nor to what the system shows as files.
 
     Parameters
     ----------
@@ -78,10 +86,13 @@ def tree(folder: str, name: str) -> Iterator[FoundFile]:
     name : str
         What it is called in the bundle.
     """
-    left, seen = [(folder, name)], set()
+    left, seen = deque([(folder, name)]), set()
+    top = os.path.realpath(folder)
     while left:
-        path, below = left.pop()
+        path, below = left.popleft()
         real = os.path.realpath(path)
+        if real != top and _leads_out(real, top):
+            continue
         try:
             inside = sorted(os.scandir(path), key=lambda entry: entry.name)
         except OSError:

@@ -184,6 +184,10 @@ class TestWhatIsTaken:
         (shared / "__init__.py").write_text("def f(): return 7\n")
         (shared / "again").symlink_to(shared)
         (shared / "broken").symlink_to(tmp_path / "nowhere")
+        (shared / "above").symlink_to(tmp_path)
+        (shared / "everything").symlink_to("/")
+        (shared / "process").symlink_to("/proc/self")
+        (shared / "packages").symlink_to(Path(pytest.__file__).parents[1])
         (journey.home / "knot_linked").symlink_to(shared)
         assert journey.run(journey.take("knot_linked").f) == 7
         assert journey.names() == {"knot_linked/__init__.py"}
