@@ -195,6 +195,9 @@ class OwnModules:
         return self._listed[place]
 
     def _list(self, place: ModulePlace) -> list[FoundFile]:
+        if place.is_doubtful:
+            near = itertools.islice(trees.tree(place.path, place.top), MOST_FILES)
+            return [file for file in near if file.is_code]
         if os.path.isdir(place.path):
             return self._few(place.path, trees.tree(place.path, place.top))
         ending = "".join(os.path.basename(place.path).partition(".")[1:])
@@ -210,7 +213,8 @@ class OwnModules:
         if any(trees.is_left(part) or trees.is_secret(part) for part in text.split("/")):
             return
         path, is_package = os.path.join(place.root, text), os.path.isdir(place.path)
-        for one in glob.glob(path) if glob.has_magic(text) and not is_package else [path]:
+        pattern = os.path.join(glob.escape(place.root), text)
+        for one in glob.glob(pattern) if glob.has_magic(text) and not is_package else [path]:
             name = f"{folder}/{os.path.relpath(one, place.root)}"
             if os.path.isdir(one) and not is_package:
                 few = self._few(one, trees.tree(one, name))

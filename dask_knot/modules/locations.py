@@ -26,12 +26,16 @@ class ModulePlace(NamedTuple):
         The file, the folder of a package, or the archive.
     archive : str
         The archive, if it is in one.
+    is_doubtful : bool
+        Whether it may be any folder whose name stands in a text: nobody has imported it, and
+        nothing says that it is a package.
     """
 
     top: str
     root: str
     path: str
     archive: str = ""
+    is_doubtful: bool = False
 
 
 def locate(top: str, module: Any, owners: Ownership) -> list[ModulePlace] | None:
@@ -68,7 +72,8 @@ def _places(top: str, module: Any, spec: Any) -> Iterator[ModulePlace]:
         if archive:
             yield ModulePlace(top, os.path.dirname(full), absolute(archive), archive)
         elif folders or not os.path.isdir(full):
-            yield ModulePlace(top, os.path.dirname(full), full)
+            is_doubtful = module is None and file is None
+            yield ModulePlace(top, os.path.dirname(full), full, is_doubtful=is_doubtful)
 
 
 def precedence(root: str, real: Sequence[str]) -> tuple[int, Precedence]:

@@ -60,7 +60,7 @@ def file(path: str, name: str) -> FoundFile | None:
     """Look at a file; None if there is no such."""
     try:
         found = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # what is no source may hold any text
         return None
     if not stat.S_ISREG(found.st_mode):
         return None

@@ -82,6 +82,15 @@ class TestWhatIsTaken:
         )
         assert journey.run(journey.take("knot_space.one").both) == 3
 
+    def test_a_folder_that_a_text_happens_to_name(self, journey: Journey) -> None:
+        journey.write("knot_flat.py", '"""Tells how to\nimport knot_data or knot_tools.\n"""\n')
+        journey.write("knot_data/large.bin", "no module of anybody")
+        journey.write("knot_tools/tool.py")
+        journey.take("knot_flat")
+        assert journey.names() == {"knot_flat.py"}
+        journey.write("knot_data/loader.py")
+        assert journey.names() == {"knot_flat.py", "knot_data/loader.py"}
+
     def test_circular_imports(self, journey: Journey) -> None:
         journey.write("knot_a.py", "import knot_b\ndef f(): return knot_b.g()\n")
         journey.write("knot_b.py", "import knot_a\ndef g(): return knot_a.__name__\n")
