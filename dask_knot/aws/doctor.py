@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dask_knot.aws.buildquota import BUILD_QUOTAS, builds_at_once
 from dask_knot.aws.images import image_versions, newest_image
@@ -15,6 +15,7 @@ from dask_knot.aws.network.review import review
 from dask_knot.aws.outputs import StackOutputs, read_outputs
 from dask_knot.aws.session import REFUSALS, AwsSession, translate
 from dask_knot.aws.status import find_environment, find_queue, state_of
+from dask_knot.batch.queues import describe_queue
 from dask_knot.errors import ConfigurationError, KnotError
 from dask_knot.plural import many
 from dask_knot.run.versions import HERE, public
@@ -155,18 +156,32 @@ def _queue(session: AwsSession, outputs: StackOutputs) -> Finding:
 
 def _environment(session: AwsSession, outputs: StackOutputs) -> Finding:
     what = "compute environment"
-    environment = find_environment(session.client("batch"), outputs)
+    batch = session.client("batch")
+    environment = find_environment(batch, outputs)
     if environment is None:
         return Finding(what, Verdict.GOOD, "that of a queue that was there already")
     most = environment.get("computeResources", {}).get("maxvCpus")
     text = f"{outputs.platform}, {outputs.architecture}, at most {most} vCPUs: "
-    if environment.get("state") == "ENABLED" and environment.get("status") == "VALID":
-        return Finding(what, Verdict.GOOD, text + state_of(environment))
+    text += state_of(environment)
+    behind = [
+        one
+        for one in describe_queue(batch, outputs.queue)[1]
+        if one["computeEnvironmentArn"] != outputs.compute_environment
+    ]
+    for one in behind:
+        most = one.get("computeResources", {}).get("maxvCpus")
+        text += f"; behind it on demand, at most {most} vCPUs: {state_of(one)}"
+    if all(map(_is_usable, [environment, *behind])):
+        return Finding(what, Verdict.GOOD, text)
     cure = (
         "the reason is AWS's own; run `dask knot up` after mending it, or `dask knot down` and "
         "`dask knot up`"
     )
-    return Finding(what, Verdict.BAD, text + state_of(environment), cure)
+    return Finding(what, Verdict.BAD, text, cure)
+
+
+def _is_usable(described: Mapping[str, Any]) -> bool:
+    return described.get("state") == "ENABLED" and described.get("status") == "VALID"
 
 
 def _image(session: AwsSession, outputs: StackOutputs) -> Finding:

@@ -188,6 +188,36 @@ def test_the_compute_environment(environment: Any, verdict: Verdict) -> None:
     assert found.verdict is verdict
 
 
+class TwoEnvironments:
+    """Has what stands behind Spot, in the state that a test says."""
+
+    def __init__(self, status: str) -> None:
+        self.found = {
+            OUTPUTS.compute_environment: {**WELL, "computeResources": {"maxvCpus": 256}},
+            "behind": {"state": "ENABLED", "status": status, "computeResources": {"maxvCpus": 64}},
+        }
+
+    def describe_job_queues(self, *, jobQueues: list[str]) -> dict[str, Any]:
+        order = [
+            {"order": number, "computeEnvironment": arn} for number, arn in enumerate(self.found)
+        ]
+        return {"jobQueues": [{**WELL, "computeEnvironmentOrder": order}]}
+
+    def describe_compute_environments(self, *, computeEnvironments: list[str]) -> dict[str, Any]:
+        return {
+            "computeEnvironments": [
+                {**self.found[arn], "computeEnvironmentArn": arn} for arn in computeEnvironments
+            ]
+        }
+
+
+@pytest.mark.parametrize(("status", "verdict"), [("VALID", Verdict.GOOD), ("INVALID", Verdict.BAD)])
+def test_what_stands_behind_spot_is_looked_at_too(status: str, verdict: Verdict) -> None:
+    found = check("compute environment", batch=TwoEnvironments(status))
+    assert found.verdict is verdict
+    assert f"behind it on demand, at most 64 vCPUs: ENABLED {status}" in found.text
+
+
 @pytest.mark.parametrize(
     ("quota", "most", "verdict", "cure"),
     [
