@@ -106,7 +106,7 @@ def usual(request: Asked) -> Reply:
     if request.path.endswith("?session"):
         return 200, SESSION, {}
     if request.method == "POST":
-        return 200, UPLOAD if request.path.endswith("?uploads") else DONE, {}
+        return 200, UPLOAD if "?uploads" in request.path else DONE, {}
     return 200, "" if request.method in ("PUT", "DELETE") else "content", OBJECT
 
 
