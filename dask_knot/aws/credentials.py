@@ -5,10 +5,12 @@ from __future__ import annotations
 import getpass
 import sys
 import threading
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from dask_knot.aws.refusals import REFUSALS
 from dask_knot.errors import CredentialsError
 from dask_knot.extras import extra
 
@@ -58,11 +60,16 @@ def for_obstore(boto: boto3.Session, keys: Keys) -> dict[str, Any]:
     # botocore hides when they end; some programs make keys that live for a minute.
     ending = getattr(boto.get_credentials(), "_expiry_time", None)
     until = now + CREDENTIALS_FOR
+    if ending is not None:
+        left = max(ending.astimezone(timezone.utc) - now, timedelta(0))
+        until = min(until, now + left / 2)  # what is signed with them must arrive in time
     return {
         "access_key_id": keys.access_key,
         "secret_access_key": keys.secret_key,
         "token": keys.token,
-        "expires_at": until if ending is None else min(until, max(ending, now)),
+        "expires_at": until
+        if ending is None
+        else min(until, max(ending.astimezone(timezone.utc), now)),
     }
 
 
@@ -97,6 +104,17 @@ def keep_sessions(boto: boto3.Session) -> bool:
 
     provider._prompter = ask
     return True
+
+
+def sign_in(profile: str | None = None) -> None:
+    """Ask for a code of MFA, if a profile wants one: in the thread of whoever sits there.
+
+    What else may be wrong with credentials is told by `open_aws_session`.
+    """
+    with suppress(*REFUSALS):
+        boto = boto3.Session(profile_name=profile)
+        if keep_sessions(boto):
+            keys_of(boto)
 
 
 def _is_attended() -> bool:

@@ -23,6 +23,7 @@ from dask_knot.dashboard.terminal import terminal
 from dask_knot.errors import EngineError
 from dask_knot.internals import keep_folder, resize_worker
 from dask_knot.runs.notices import announce, withdraw
+from dask_knot.session.engines import sign_in
 from dask_knot.session.premises import premises_of
 from dask_knot.session.rehearsal import open_as_configured
 from dask_knot.session.session import Session
@@ -62,6 +63,7 @@ class Lifetime:
     """
 
     def __init__(self, settings: Settings, security: Security, silence_logs: int) -> None:
+        sign_in(settings)
         self.settings = settings
         self.session: Session | None = None
         self.scheduler: KnotScheduler | None = None

@@ -127,6 +127,20 @@ def open_engine(settings: Settings) -> Engine:
     return _OPENERS[settings.engine]()(settings, threads, report_progress)
 
 
+def sign_in(settings: Settings) -> None:
+    """Ask for what only somebody who sits here can give, before threads begin.
+
+    Raises
+    ------
+    CredentialsError
+        If nobody can be asked.
+    """
+    if settings.aws is not None:
+        from dask_knot.aws.credentials import sign_in as sign_in_to_aws
+
+        sign_in_to_aws(settings.aws.profile)
+
+
 # Imported when used: SDKs take a part of a second each.
 
 
