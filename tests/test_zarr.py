@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dask
 import numpy as np
+import obstore
 import pytest
 import xarray as xr
 
+from dask_knot import zarr as zarr_module
 from dask_knot.errors import ConfigurationError
 from dask_knot.zarr import zarr_store
 from tests.run.conftest import s3_endpoint, s3_url
+from tests.run.fakes3 import Authority, FakeS3, serving
 
 __all__ = ["s3_endpoint", "s3_url"]
 
@@ -49,6 +54,76 @@ def test_no_credentials_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not pickle.loads(sent).with_read_only(False).read_only
     again = zarr_store("s3://bucket/a.zarr", read_only=True)
     assert dask.base.tokenize(store) == dask.base.tokenize(again)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeS3]:
+    """Serve every S3 there is, by a proxy, to somebody who has no credentials."""
+    pytest.importorskip("zarr", "3.0.8")
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "PROFILE", "REGION", "DEFAULT_REGION"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.file))
+    with serving(authority) as found:
+        monkeypatch.setenv("HTTPS_PROXY", found.url)
+        yield found
+
+
+def read(store: Any) -> None:
+    """Read one object, by what is below a store of zarr."""
+    assert obstore.get(store.store, "zarr.json").bytes() == b"content"
+
+
+@pytest.mark.parametrize("has_boto3", [True, False])
+def test_open_data_elsewhere(
+    fake: FakeS3, has_boto3: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = zarr_store("s3://open.data/a.zarr", region="us-west-2", anonymous=True, read_only=True)
+    read(data)
+    assert (fake.last.host, fake.last.path) == (
+        "s3.us-west-2.amazonaws.com",
+        "/open.data/a.zarr/zarr.json",
+    )
+    assert "authorization" not in fake.last.headers
+    # In a job of another region.
+    sent = pickle.dumps(data)
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    if not has_boto3:
+        monkeypatch.setattr(zarr_module, "find_spec", lambda _: None)
+    there = pickle.loads(sent)
+    assert there.read_only
+    read(there)
+    read(there.with_read_only(False))
+    assert {one.host for one in fake.asked} == {"s3.us-west-2.amazonaws.com"}
+    assert not [one for one in fake.asked if "authorization" in one.headers]
+
+
+def test_requester_pays(fake: FakeS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDOFMINE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "my-secret")
+    data = zarr_store("s3://paid/a.zarr", region="us-west-2", requester_pays=True)
+    read(data)
+    assert (fake.last.key, fake.last.headers["x-amz-request-payer"]) == ("AKIDOFMINE", "requester")
+    read(pickle.loads(pickle.dumps(data)))
+    assert fake.last.headers["x-amz-request-payer"] == "requester"
+    with pytest.raises(ConfigurationError, match="exclude each other"):
+        zarr_store("s3://paid/a.zarr", anonymous=True, requester_pays=True)
+
+
+def test_many_stores_of_one_profile_share_a_session(
+    fake: FakeS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDOFMINE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "my-secret")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    one, other = (zarr_store(f"s3://bucket/{name}.zarr") for name in "ab")
+    providers = [store.store.credential_provider for store in (one, other)]
+    assert providers[0].__self__ is providers[1].__self__
 
 
 @pytest.mark.parametrize("url", ["ftp://somewhere/a.zarr", "memory://a.zarr"])

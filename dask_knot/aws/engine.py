@@ -92,7 +92,7 @@ class AwsEngine:
         self._most_vcpus = float(max(sizes)) if sizes else math.inf
         self.market = market(environments, outputs, session.region)
         region = {"AWS_REGION": session.region, "AWS_DEFAULT_REGION": session.region}
-        told = session.told(settings.store or outputs.store_url)
+        told = session.told(settings.store or outputs.store_url, kms_key=outputs.kms_key)
         self.template = JobTemplate(
             name=settings.name,
             queue=queue,
@@ -154,7 +154,8 @@ class AwsEngine:
                 f"store={url!r} can't be reached by jobs on AWS: use s3://BUCKET/PREFIX"
             )
         check_bucket_region(self._session.client("s3"), parts.netloc, self._session.region)
-        return Store(url, **self._session.store_options(url))
+        key = self._outputs.kms_key or ""
+        return Store(url, kms_key=key, **self._session.store_options(url))
 
     def tail(self, log_stream: str, lines: int) -> Sequence[str]:
         """Give the last lines of a job's log; that it can't be read is no error of the job."""

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -191,12 +192,12 @@ class AwsSession:
         with self._lock, _explained():
             return find_address(self.boto, self._config, bucket, region or self.region)
 
-    def told(self, url: str, region: str | None = None) -> str:
+    def told(self, url: str, region: str | None = None, kms_key: str | None = None) -> str:
         """Say where the bucket of a store is, for jobs; nothing if they can't get there."""
         parts = urlsplit(url)
         if parts.scheme != "s3":
             return ""
-        address = self.address(parts.netloc, region)
+        address = replace(self.address(parts.netloc, region), kms_key=kms_key or "")
         return address.told(usual_certificates() if address.certificates else "")
 
     def store_options(

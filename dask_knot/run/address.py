@@ -51,6 +51,8 @@ class BucketAddress:
         Whether it is a directory bucket (S3 Express One Zone), which has sessions of its own.
     certificates : str
         Certificates (PEM) that vouch for the endpoint beyond those that a machine trusts.
+    kms_key : str
+        The key that objects are to have, should the bucket want to be told.
     """
 
     bucket: str
@@ -59,6 +61,7 @@ class BucketAddress:
     is_virtual: bool = False
     is_express: bool = False
     certificates: str = ""
+    kms_key: str = ""
 
     @property
     def host(self) -> str:
@@ -85,6 +88,7 @@ class BucketAddress:
             "aws_endpoint_url_s3": self.endpoint,
             "virtual_hosted_style_request": self.is_virtual,
             **({"s3_express": True} if self.is_express else {}),
+            **({"kms_key": self.kms_key} if self.kms_key else {}),
             "client_options": client,
         }
 

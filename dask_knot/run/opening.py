@@ -53,6 +53,7 @@ def open_objects(url: str, options: Mapping[str, Any]) -> tuple[str, Any]:
         raise ConfigurationError(f"{url!r} is not a store: use a folder or one of {kinds}")
     url = url.rstrip("/") if scheme != "memory" else url
     try:
+        options = completed(url, options)
         return url, _OPENERS[scheme](url if folder is None else folder, **options)
     except (BaseError, OSError, ValueError) as error:
         raise StoreError(f"the store {url} can't be opened: {plain(str(error))}") from error
@@ -73,17 +74,22 @@ def _open_folder(folder: Path, parents: bool = False) -> LocalStore:
     return LocalStore(folder, automatic_cleanup=True)  # of folders that became empty
 
 
+def completed(url: str, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add to the options of a store what nobody has said: in S3, where its bucket is."""
+    if not url.startswith("s3://"):
+        return options
+    here = None if "endpoint" in options else address_without_boto(urlsplit(url).netloc, os.environ)
+    found = {} if here is None else here.options()
+    client = {**_trusted(os.environ), **found.get("client_options", {})}
+    return {**found, **options, "client_options": {**client, **options.get("client_options", {})}}
+
+
 def _open_s3(url: str, kms_key: str = "", **options: Any) -> S3Store:
     parts = urlsplit(url)  # the key is for what a bucket may want: see `Sender`
     if not parts.netloc:
         raise ValueError(f"{url} names no bucket")
-    client = dict(options.pop("client_options", {}))
-    if "endpoint" not in options:
-        here = address_without_boto(parts.netloc, os.environ)
-        found = {} if here is None else here.options()
-        client = {**_trusted(os.environ), **found.pop("client_options", {}), **client}
-        options = {**found, **options}
-    given = {"retry_config": RETRIES, "client_options": {**TIMES, **client}, **options}
+    client = {**TIMES, **options.pop("client_options", {})}
+    given = {"retry_config": RETRIES, "client_options": client, **options}
     return S3Store(parts.netloc, prefix=unquote(parts.path).strip("/") or None, **given)
 
 

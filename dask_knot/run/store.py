@@ -17,7 +17,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from dask_knot.errors import CorruptObjectError, MissingObjectError
 from dask_knot.run.codec import Bytes
 from dask_knot.run.folder import check_is_there, folder_of
-from dask_knot.run.opening import check_not_gone, open_objects
+from dask_knot.run.opening import check_not_gone, completed, open_objects
 from dask_knot.run.patience import NONE, Patience
 from dask_knot.run.sending import Sender, pieces_of
 from dask_knot.run.traffic import LISTED, Traffic
@@ -63,8 +63,9 @@ class Store:
     def __init__(
         self, url: str | os.PathLike[str], renew: Callable[[], object] | None = None, **options: Any
     ) -> None:
-        self.url, self._store = open_objects(os.fspath(url), options)
-        self._sender = Sender(self.url, options) if self.url.startswith("s3://") else None
+        given = completed(os.fspath(url), options)
+        self.url, self._store = open_objects(os.fspath(url), given)
+        self._sender = Sender(self.url, given) if self.url.startswith("s3://") else None
         self._renew = renew
         self._folder = folder_of(self.url)
         self._patience = NONE

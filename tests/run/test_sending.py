@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dask_knot.errors import ReadOnlyStoreError, StoreAwayError
 from dask_knot.run import opening
+from dask_knot.run.address import VARIABLE, BucketAddress
 from dask_knot.run.store import Store
 from dask_knot.run.terms import Terms
 from dask_knot.run.uplink import AT_ONCE, MOST_PARTS, PART_BYTES, SMALLEST_PART, Uplink
@@ -165,6 +166,18 @@ def test_a_policy_that_wants_encryption_named(fake: FakeS3, algorithm: str, size
 def test_the_key_of_the_stack_comes_first(fake: FakeS3) -> None:
     fake.reply = wants(f"{SSE}-aws-kms-key-id", "arn:aws:kms:eu-west-1:1:key/a")
     store_at(fake, kms_key="arn:aws:kms:eu-west-1:1:key/a").put("run/a", [b"x"])
+    assert len(fake.asked) == 2
+
+
+def test_jobs_know_the_key_too(fake: FakeS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake.reply = wants(f"{SSE}-aws-kms-key-id", "a-key")
+    # The address itself would be this machine, which jobs are never told.
+    told = BucketAddress("data", "eu-west-1", "http://elsewhere.lab", kms_key="a-key").told()
+    monkeypatch.setenv(VARIABLE, told.replace("http://elsewhere.lab", fake.url))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    Store("s3://data/knot").put("run/a", [b"x"])
     assert len(fake.asked) == 2
 
 
