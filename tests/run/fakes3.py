@@ -182,7 +182,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_CONNECT(self) -> None:
         """Be the host that is asked for, in TLS."""
-        assert self.authority is not None
+        if self.authority is None:
+            self.send_error(403)
+            return
         self.tunnel = self.path.rpartition(":")[0]
         self.send_response(200)
         self.end_headers()

@@ -142,7 +142,7 @@ def test_nobody_listens() -> None:
         store_at("http://127.0.0.1:1").get("a")
 
 
-def test_a_proxy_that_wants_a_password_for_tls(fake: FakeS3) -> None:
+def test_a_proxy_that_refuses_tunnels(fake: FakeS3) -> None:
     store = store_at("https://data.lab", proxy_url=fake.url)
     with pytest.raises(StoreAwayError, match=r"the proxy refuses the way to data\.lab.*NO_PROXY"):
         store.get("a")
