@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from shlex import quote
 
 from dask_knot.aws.template.builds import SOURCE
@@ -20,14 +20,17 @@ BUILDING, PUSHING, DONE = (f"### dask-knot: {word}" for word in ("building", "pu
 #: Where the files of the image lie in the archive.
 CONTEXT = "context"
 #: Registries of ECR, with their regions.
-ECR = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
+ECR = re.compile(r"\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.[a-z0-9.]+")
+#: Where Docker's own images are as well. Docker Hub counts the pulls of all who build at AWS with
+#: the same address, and soon refuses them.
+MIRROR = "public.ecr.aws/docker/library"
 
 SCRIPT = """\
 set -eu
 source="s3://${source}"
 aws s3 rm --quiet "$source.tar"
 options=""
-{secrets}{logins}echo "{building}"
+{secrets}{logins}{bases}echo "{building}"
 DOCKER_BUILDKIT=1 docker build --progress plain{network} $options \\
     --file {context}/{folder}/Dockerfile --tag {name} {context}
 echo "{pushing}"
@@ -48,6 +51,13 @@ aws ecr get-login-password --region {region} \\
 """
 
 
+#: If that fails, the build tries Docker Hub.
+BASE = """\
+docker image inspect {base} > /dev/null 2>&1 \\
+    || {{ docker pull --quiet {mirror}/{base} && docker tag {mirror}/{base} {base}; }} || true
+"""
+
+
 def script(name: str, dockerfile: str, network: str | None, has_secrets: bool) -> str:
     """Write the commands that build and push an image.
 
@@ -62,14 +72,17 @@ def script(name: str, dockerfile: str, network: str | None, has_secrets: bool) -
     has_secrets : bool
         Whether there is a second archive, whose files are the secrets of the build.
     """
+    bases = _bases(dockerfile)
     logins = "".join(
         LOGIN.format(region=region, registry=registry)
-        for registry, region in _registries([name, *_bases(dockerfile)]).items()
+        for registry, region in _registries([name, *bases]).items()
     )
+    official = [base for base in bases if re.fullmatch(r"[a-z0-9][a-z0-9:._-]*", base)]
     return SCRIPT.format(
         source=SOURCE,
         secrets=SECRETS if has_secrets else "",
         logins=logins,
+        bases="".join(BASE.format(base=base, mirror=MIRROR) for base in official),
         network=f" --network {quote(network)}" if network else "",
         context=CONTEXT,
         folder=FOLDER,
@@ -80,10 +93,15 @@ def script(name: str, dockerfile: str, network: str | None, has_secrets: bool) -
     )
 
 
-def _bases(dockerfile: str) -> Iterator[str]:
+def _bases(dockerfile: str) -> list[str]:
+    """Name the images that a Dockerfile starts from, without its own stages."""
     lines = re.findall(r"^\s*FROM\s+(.*)", dockerfile, re.MULTILINE | re.IGNORECASE)
-    for words in (line.split() for line in lines):
-        yield from (word for word in words[:2] if not word.startswith("--"))
+    found, stages = dict[str, None](), {"scratch"}
+    for words in ([word for word in line.split() if word[:2] != "--"] for line in lines):
+        if words and words[0] not in stages:
+            found[words[0]] = None
+        stages |= set(words[2:3])  # FROM image AS stage
+    return list(found)
 
 
 def _registries(images: Iterable[str]) -> dict[str, str]:

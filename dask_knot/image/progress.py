@@ -55,9 +55,9 @@ class BuildLog:
         cure = "Mend that line, or the packages that it installs"
         if "exec format error" in error + "".join(printed):
             cure = (
-                "The image is for another processor than this machine's: install QEMU (`docker "
-                "run --privileged --rm tonistiigi/binfmt --install all`), or build it on such a "
-                "machine"
+                "The image is for another processor than this machine's: build it in the AWS "
+                "account (`dask knot image --remote`) or on such a machine, or install QEMU "
+                "(`docker run --privileged --rm tonistiigi/binfmt --install all`)"
             )
         said = "".join(f"\n    {text}" for text in printed)
         opening = "the image can't be built, this line of its Dockerfile failed"

@@ -85,7 +85,7 @@ class TestFailures:
             {"error": "exec /bin/sh: exec format error"},
         ]
         docker = FakeDocker(build_answers=answers)
-        with pytest.raises(ImageError, match="QEMU"):
+        with pytest.raises(ImageError, match=r"knot image --remote.*QEMU"):
             ensure_local_image(SPEC, say_nothing, lambda: docker)
 
     def test_what_pip_prints_is_said_while_it_goes_on(self) -> None:
