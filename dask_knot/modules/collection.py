@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,7 +83,6 @@ class OwnModules:
         self._missing: set[str] = set()
         self._looked_in: tuple[object, ...] = ()
         self._listed: dict[ModulePlace, list[FoundFile]] = {}  # in this look
-        self._sources: dict[tuple[str, int, int], _Mentions] = {}
         self._said: set[str] = set()
 
     def look(self) -> ModuleSnapshot | None:
@@ -159,18 +159,7 @@ class OwnModules:
             return
         for file in self._own_files(place):
             if file.name.endswith(".py"):
-                yield self._source(file)
-
-    def _source(self, file: FoundFile) -> _Mentions:
-        key = file.path, file.size, file.changed
-        if key not in self._sources:
-            try:
-                text = mentions.decoded(Path(file.path).read_bytes())
-            except OSError:
-                text = ""
-            named = frozenset(mentions.modules(text)), frozenset(mentions.files(text))
-            self._sources[key] = _Mentions(*named)
-        return self._sources[key]
+                yield _mentioned(file.path, file.size, file.changed)
 
     def _files(self, place: ModulePlace, folder: str) -> Iterator[FoundFile]:
         """Give the files of a module, and those beside it that its source names."""
@@ -182,7 +171,7 @@ class OwnModules:
                 continue
             yield file
             if file.name.endswith(".py"):
-                beside |= self._source(file).files
+                beside |= _mentioned(file.path, file.size, file.changed).files
         here = _names(place.root) if beside else frozenset[str]()
         for text in sorted(beside):
             first = text.partition("/")[0]
@@ -261,6 +250,16 @@ class OwnModules:
 _MAGIC = frozenset("*?[")
 _INSTEAD = "Read large data from the store or a bucket, or put them into the image"
 _GONE = "jobs can't import it. Restore the file, or restart Python"
+
+
+@lru_cache(maxsize=10_000)  # of all clusters of this process
+def _mentioned(path: str, size: int, changed: int) -> _Mentions:
+    """Read what a source mentions, when it is so large and was changed at that time."""
+    try:
+        text = mentions.decoded(Path(path).read_bytes())
+    except OSError:
+        text = ""
+    return _Mentions(frozenset(mentions.modules(text)), frozenset(mentions.files(text)))
 
 
 def _changed(folder: str) -> int:

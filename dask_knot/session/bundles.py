@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from dask_knot.modules import OwnModules
-from dask_knot.modules.collection import ModuleSnapshot
 from dask_knot.run.run import Run
+
+if TYPE_CHECKING:
+    from dask_knot.modules import OwnModules
+    from dask_knot.modules.collection import ModuleSnapshot
 
 
 class JobBundle:

@@ -8,7 +8,6 @@ from functools import cache, partial
 
 from dask_knot.batch.service import JobService
 from dask_knot.digests import CodeMarker, Digester
-from dask_knot.modules import OwnModules
 from dask_knot.planning import Limits, Resources
 from dask_knot.prices.shelf import stocked
 from dask_knot.run.run import Run
@@ -177,7 +176,11 @@ def _size(settings: Settings) -> Resources:
 def _bundle(engine: Engine) -> JobBundle:
     """Make what takes the user's own modules along; jobs that are here import the same files."""
     most = 0 if engine.is_here else engine.settings.modules_limit
-    return JobBundle(OwnModules(most_bytes=most) if most else None)
+    if not most:
+        return JobBundle()
+    from dask_knot.modules import OwnModules  # which takes a while
+
+    return JobBundle(OwnModules(most_bytes=most))
 
 
 def _options(settings: Settings, is_trial: bool) -> Options:
