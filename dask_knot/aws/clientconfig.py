@@ -30,6 +30,8 @@ def regional(config: Config) -> Config:
 
 #: For somebody who waits: without a network it is said after some ten seconds.
 CONFIG = _config(6)
+#: For a look beside work, which must not be held up.
+QUICK = _config(2)
 #: For work that must not be lost when AWS is busy for minutes, ...
 PATIENT = _config(13)
 #: ... or when the network is gone: so many seconds, as the store has it.

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from dask_knot.aws.clientconfig import QUICK
 from dask_knot.aws.container import container_properties
 from dask_knot.aws.images import ensure_image
 from dask_knot.aws.logs import tail
@@ -164,7 +165,7 @@ class AwsEngine:
     def scout(self, environments: Sequence[Description]) -> Sight:
         """Look at the machines that should take jobs, and at their network."""
         # Without the patience of work: whoever watches jobs must not wait here.
-        return look(AwsSession(self._session.boto), self._outputs, environments)
+        return look(AwsSession(self._session.boto, QUICK), self._outputs, environments)
 
     def resize(self, jobs: int) -> None:
         """Do nothing: Batch starts what its compute environments have room for."""

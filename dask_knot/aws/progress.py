@@ -8,9 +8,29 @@ from typing import Any, NamedTuple
 
 from dask_knot.aws.session import translated
 from dask_knot.errors import StackError
+from dask_knot.plural import duration
 
 #: Seconds between two looks at the events.
 PAUSE = 2.0
+#: Seconds without an event after which it is said what is waited for.
+SILENCE = 600.0
+#: What holds up the making or deletion of a kind of resource.
+HOLDS = (
+    (
+        "AWS::Batch::ComputeEnvironment",
+        "A compute environment waits for its instances to end, or is kept by a role or instance "
+        "profile that isn't there: the Batch console has its reason. ",
+    ),
+    (
+        "AWS::Batch::JobQueue",
+        "A queue waits for its jobs: they must end first. ",
+    ),
+    (
+        "AWS::EC2::SecurityGroup",
+        "A security group waits for network interfaces that use it: those of jobs or instances "
+        "that are just ending. ",
+    ),
+)
 
 
 class StackEvent(NamedTuple):
@@ -66,24 +86,49 @@ class Follower:
         self._report, self._pause = report, pause
         self._seen: set[str] = set()
         self._failures: list[StackEvent] = []
+        self._open: dict[str, StackEvent] = {}
 
     def skip(self) -> None:
         """Take all events until now as old."""
         self._seen.update(event.id for event in self._new_events())
 
     def follow(self) -> str:
-        """EventReport events until the stack comes to rest; return its status then."""
+        """EventReport events until the stack comes to rest; return its status then.
+
+        CloudFormation ends by itself, but some of its waits take an hour or three: what it waits
+        for is said now and then.
+        """
+        silence = 0.0
         while True:
             with translated():
                 stack = self._client.describe_stacks(StackName=self._id)["Stacks"][0]
             # After the status: the events of its last step are there then.
-            for event in self._new_events():
+            new = self._new_events()
+            for event in new:
                 if event.is_failure:
                     self._failures.append(event)
+                self._open.pop(event.resource, None)
+                if event.status.endswith("_IN_PROGRESS"):
+                    self._open[event.resource] = event
                 self._report(event)
+            silence = 0.0 if new else silence + PAUSE
+            if silence >= SILENCE:
+                silence = 0.0
+                noting(self._report)(self._waits())
             if not stack["StackStatus"].endswith("_IN_PROGRESS"):
                 return str(stack["StackStatus"])
             self._pause(PAUSE)
+
+    def _waits(self) -> str:
+        """Say what CloudFormation waits for, and what may hold it up."""
+        kinds = {event.kind: event.status for event in self._open.values()}
+        what = ", ".join(f"{name} ({one.status})" for name, one in self._open.items())
+        why = [words for kind, words in HOLDS if kind in kinds]
+        return (
+            f"nothing has happened for {duration(SILENCE)}; CloudFormation waits for "
+            f"{what or 'the stack'}. {' '.join(why)}Ctrl-C leaves it at work; the same command "
+            "follows it again"
+        )
 
     def failure(self, what: str) -> StackError:
         """Make the error that gives CloudFormation's own reasons."""
@@ -138,6 +183,15 @@ CURES = (
         ("already exists", "AlreadyExists", "AlreadyOwned"),
         "that name is taken: choose another with --name, --bucket or --repository, or use what is "
         "there with --existing-bucket",
+    ),
+    (
+        ("DependencyViolation", "dependent object", "has dependencies", "currently in use"),
+        "network interfaces of jobs or instances still use it: they are gone some minutes after "
+        "the last of them; run `dask knot down` again then. What else uses it has to go first",
+    ),
+    (
+        ("existing JobQueue relationship", "is being used by", "cannot be deleted because it"),
+        "something that isn't the stack's uses it: take it out of the other queue, or delete that",
     ),
     (
         ("LimitExceeded", "limit", "quota", "Quota"),

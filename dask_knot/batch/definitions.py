@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dask_knot.batch.client import BatchClient
@@ -45,3 +46,15 @@ class Definitions:
             found = known[0] if known else self._client.register_job_definition(**request)
             self._arns[resources] = str(found["jobDefinitionArn"])
         return self._arns[resources]
+
+    def submit(self, resources: Resources, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Submit a job; with a new definition if somebody has deregistered the one it names."""
+        try:
+            return self._client.submit_job(**request)
+        except Exception as error:  # botocore makes its exceptions as it goes
+            if "definition" not in str(error).lower() or self._arns.pop(resources, None) is None:
+                raise
+            arn = self.arn(resources)
+            if arn == request["jobDefinition"]:  # it is there: something else is wrong with it
+                raise
+            return self._client.submit_job(**{**request, "jobDefinition": arn})

@@ -134,6 +134,11 @@ def diagnose(
             "new ones. Enable it in the Batch console",
             False,
         )
+    changing = [one for one in environments if one["status"] in ("CREATING", "UPDATING")]
+    if changing and len(changing) == len(environments):
+        names = ", ".join(str(one["computeEnvironmentName"]) for one in changing)
+        words = f"the compute environment {names} is {changing[0]['status']}: jobs wait for that"
+        return Diagnosis(f"{words}, some minutes as a rule; `dask knot status` shows it", False)
     reason = waiting.reason or "Batch gives no reason"
     return Diagnosis(f"{reason}; {_outlook(environments)}", False)
 

@@ -80,7 +80,8 @@ class JobService:
             raise SubmissionError(f"stage {id} could not be submitted: the cluster is closed")
         try:
             request = self.request(id, stage, url, self._definitions.arn(stage.resources))
-            response = self._taken(id, request) or self._client.submit_job(**request)
+            submitted = self._taken(id, request)
+            response = submitted or self._definitions.submit(stage.resources, request)
         except KnotError:  # it says itself what is wrong, and what to do
             raise
         except Exception as error:  # botocore makes its exceptions as it goes

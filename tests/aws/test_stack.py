@@ -10,7 +10,7 @@ import pytest
 
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.outputs import StackOutputs, parse_outputs, read_outputs
-from dask_knot.aws.progress import StackEvent
+from dask_knot.aws.progress import NOTED, PAUSE, SILENCE, StackEvent, reasons
 from dask_knot.aws.session import AwsSession
 from dask_knot.aws.stack import owner_of, up
 from dask_knot.errors import AccessError, ConfigurationError, StackError
@@ -165,6 +165,47 @@ def test_a_new_stack_is_followed_to_its_end() -> None:
     assert request["OnFailure"] == "DELETE"
     assert {"Key": "dask-knot", "Value": "dask-knot"} in request["Tags"]
     assert "Bucket" in json.loads(request["TemplateBody"])["Resources"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "kind", "words"),
+    [
+        ("ComputeEnvironment", "AWS::Batch::ComputeEnvironment", "waits for its instances"),
+        ("SecurityGroup", "AWS::EC2::SecurityGroup", "network interfaces that use it"),
+        ("Queue", "AWS::Batch::JobQueue", "its jobs: they must end first"),
+        ("LogGroup", "AWS::Logs::LogGroup", "CloudFormation waits for LogGroup"),
+    ],
+)
+def test_what_a_stack_waits_for_is_said_every_ten_minutes(
+    resource: str, kind: str, words: str
+) -> None:
+    looks = 2 * int(SILENCE / PAUSE) + 10
+    step = Step(("CREATE_IN_PROGRESS",) * looks + ("CREATE_COMPLETE",))
+    formation, said = FakeFormation(create_stack=[step]), list[str]()
+    formation.event(resource, "CREATE_IN_PROGRESS")
+    formation.events[-1]["ResourceType"] = kind
+
+    def report(event: StackEvent) -> None:
+        said.extend([event.kind] if event.status == NOTED else [])
+
+    session = FakeSession(cloudformation=formation)
+    up(session, LEAN, report, lambda _: None)  # type: ignore[arg-type]
+    assert len(said) == 2
+    assert words in said[0]
+    assert f"{resource} (CREATE_IN_PROGRESS)" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("reason", "cure"),
+    [
+        ("resource sg-1 has a dependent object (Service: Ec2, Code: DependencyViolation)", "gone"),
+        ("Cannot delete, found existing JobQueue relationship", "the other queue"),
+    ],
+)
+def test_what_keeps_a_resource_has_its_cure(reason: str, cure: str) -> None:
+    event = StackEvent("1", "SecurityGroup", "AWS::EC2::SecurityGroup", "DELETE_FAILED", reason)
+    _, line = reasons([event])
+    assert cure in line
 
 
 def test_a_stack_that_is_there_is_updated_and_old_events_are_not_reported() -> None:

@@ -62,7 +62,11 @@ def test_an_environment_that_will_never_run_it(changes: dict[str, Any], words: s
 
 @pytest.mark.parametrize("changes", [{"status": "UPDATING"}, {"status": "CREATING"}])
 def test_an_environment_that_will_be_ready(changes: dict[str, Any]) -> None:
-    assert not diagnose(WaitingJob("", 4), QUEUE, [environment(**changes)]).is_hopeless
+    found = diagnose(WaitingJob("", 4), QUEUE, [environment(**changes)])
+    assert not found.is_hopeless
+    assert f"ce is {changes['status']}" in found.words
+    beside = diagnose(WaitingJob("", 4), QUEUE, [environment(**changes), environment()])
+    assert "Batch gives no reason" in beside.words
 
 
 def test_queues() -> None:

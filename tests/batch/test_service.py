@@ -190,6 +190,32 @@ def test_what_a_task_did_is_not_retried_and_all_else_is(
     assert all("*" not in value[:-1] for rule in rules for value in rule.values())
 
 
+def test_a_definition_that_somebody_deregistered_is_made_again(
+    service: JobService, client: RecordingBatch
+) -> None:
+    service.submit(ID, stage(2), URL)
+    old = client.requests("SubmitJob")[0]["jobDefinition"]
+    client.definitions.clear()
+    submit = client.submit_job
+
+    def submit_job(**request: Any) -> Any:
+        if request["jobDefinition"] == old:
+            said = {
+                "Error": {"Code": "ClientException", "Message": f"JobDefinition {old} INACTIVE"}
+            }
+            raise ClientError(said, "SubmitJob")
+        return submit(**request)
+
+    client.submit_job = submit_job  # type: ignore[method-assign]
+    other = StageId(2, 0)
+    service.submit(other, stage(2), URL)
+    assert service.jobs[other].id == "job-2"
+    # What is wrong with one that is there isn't tried for ever.
+    client.submit_job = lambda **request: submit_job(jobDefinition=old)  # type: ignore
+    with pytest.raises(SubmissionError, match="INACTIVE"):
+        service.submit(StageId(3, 0), stage(2), URL)
+
+
 def test_a_refusal_says_what_batch_said(service: JobService, client: RecordingBatch) -> None:
     client.refusal = ClientError(
         {"Error": {"Code": "ClientException", "Message": "no such queue"}}, "SubmitJob"
