@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -119,15 +120,21 @@ def test_the_error_is_an_import_error_too() -> None:
     assert isinstance(caught.value, MissingExtraError)
 
 
-def extras() -> dict[str, set[str]]:
-    """Give the names of the packages that each extra brings; those of none without a name."""
+def declared() -> dict[str, list[Requirement]]:
+    """Give the lines of setup.cfg: of a plain installation, and of each extra."""
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     lines = {"": config["options"]["install_requires"], **config["options.extras_require"]}
     return {
-        name: {canonicalize_name(Requirement(line).name) for line in text.split("\n") if line}
+        name: [Requirement(line) for line in text.split("\n") if line]
         for name, text in lines.items()
     }
+
+
+def extras() -> dict[str, set[str]]:
+    """Give the names of the packages that each extra brings; those of none without a name."""
+    lines = declared()
+    return {name: {canonicalize_name(one.name) for one in lines[name]} for name in lines}
 
 
 def test_an_extra_brings_what_is_imported_for_it() -> None:
@@ -140,3 +147,32 @@ def test_an_extra_brings_what_is_imported_for_it() -> None:
 def test_the_tests_have_all_extras_that_they_need() -> None:
     brought = extras()
     assert brought["aws"] | brought["docker"] | brought["dashboard"] - {"jinja2"} <= brought["test"]
+
+
+def test_no_line_excludes_a_newer_release() -> None:
+    """Else an installation would take down what is there: Jupyter, or somebody's numpy."""
+    operators = {
+        (one.name, part.operator)
+        for lines in declared().values()
+        for one in lines
+        for part in one.specifier
+        if part.operator != ">="
+    }
+    assert operators == set()
+
+
+def test_a_plain_installation_is_small() -> None:
+    names = extras()[""]
+    assert len(names) < 13
+    assert not names & {"numpy", "pandas", "bokeh", "ipython", "jupyter", "boto3", "docker"}
+
+
+def test_the_readmes_commands_install_what_they_use() -> None:
+    """π is computed with the dashboard that it names, and tests with all extras."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    first, second = re.findall(r"^.*pip install.*--editable '\.\[(.*?)\]' &&.*$", text, re.M)
+    brought = extras()
+    installed = set().union(*(brought[name] for name in first.split(",")))
+    assert installed >= {"numpy", "bokeh"}
+    everything = brought["aws"] | brought["docker"] | {"bokeh"}
+    assert set().union(*(brought[name] for name in second.split(","))) >= everything

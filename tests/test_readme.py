@@ -77,7 +77,7 @@ def test_every_dependency_is_imported_and_declared(project: Path, required: set[
     files = {*(project / "dask_knot").rglob("*.py")} - {project / "dask_knot" / "zarr.py"}
     imported = {name.partition(".")[0] for file in files for name in names_imported(file)}
     # Those of extras; test_layers and test_extras hold that nothing needs them without one.
-    optional = {"bokeh", *MODULES}
+    optional = {"bokeh", "certifi", *MODULES}  # certifi comes with docker
     assert imported - sys.stdlib_module_names - {"dask_knot", *optional} == {
         IMPORT_NAMES.get(name, name) for name in required
     }

@@ -32,6 +32,7 @@ IN_RIG = {
     "end_to_end/test_containers_mending.py": "containers",
     "end_to_end/test_containers_mishaps.py": "containers",
     "end_to_end/test_containers_modules.py": "containers",
+    "end_to_end/test_containers_notebooks.py": "containers",
     "end_to_end/test_containers_platforms.py": "containers",
     "end_to_end/test_containers_runs.py": "containers",
     "aws/test_policy.py": "accounts",

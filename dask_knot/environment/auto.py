@@ -26,6 +26,8 @@ def imported_packages(source: Path | None, report: Report) -> Iterator[str]:
     """
     tops = distributions.by_module()
     imports, origin = _imports(source, tops)
+    if source is None and not (imports.dotted or imports.own):
+        report("nothing that runs here imports a package: the image has no more than Dask's own")
     for line in imports.unread:
         report(Notice(line))
     yield from sorted(_projects(imports, tops, origin, report))

@@ -26,8 +26,9 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-#: A script of more bytes is data: to parse it would take gigabytes.
+#: A script of more bytes is data: to parse it would take gigabytes. A notebook has pictures.
 LARGEST = 16 * 2**20
+LARGEST_NOTEBOOK = 2**30
 IMPORT = re.compile(r"^\s*(?:>>>\s*)?((?:import\s|from\s+[\w.]+\s+import\b).*)$")
 #: Lines of one import, at most.
 LONGEST = 200
@@ -60,8 +61,9 @@ def read_source(path: Path) -> str:
     OSError
         If it can't be read, or is too large for a script.
     """
-    if path.stat().st_size > LARGEST:
-        raise OSError(0, f"it is larger than {LARGEST >> 20} MiB")
+    most = LARGEST_NOTEBOOK if path.suffix == ".ipynb" else LARGEST
+    if path.stat().st_size > most:
+        raise OSError(0, f"it is larger than {most >> 20} MiB")
     return decoded(path.read_bytes())
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -58,6 +60,17 @@ def test_what_hides_a_package_is_said(tmp_path: Path) -> None:
     found, said = auto("import zarr", tmp_path)
     assert "pyyaml" in found
     assert said == ["zarr beside a.py hides the package zarr: it is left out"]
+
+
+def test_where_nothing_runs_that_imports_this_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    main = ModuleType("__main__")
+    main.__spec__ = None
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    said: list[str] = []
+    assert list(imported_packages(None, said.append)) == []
+    assert said == [
+        "nothing that runs here imports a package: the image has no more than Dask's own"
+    ]
 
 
 def test_what_could_not_be_read_is_said(tmp_path: Path) -> None:

@@ -36,7 +36,9 @@ def in_kernel(folder: Path, *cells: str) -> str:
     """Run cells in a kernel in a folder; give what they print."""
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     resources = {"metadata": {"path": str(folder)}}
-    NotebookClient(book, timeout=100, resources=resources, allow_errors=True).execute()
+    NotebookClient(
+        book, timeout=100, iopub_timeout=60, resources=resources, allow_errors=True
+    ).execute()
     outputs = [output for cell in book.cells for output in cell.outputs]
     return "".join(output.get("text", "") for output in outputs)
 

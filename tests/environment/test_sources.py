@@ -82,3 +82,7 @@ def test_a_script_as_large_as_data_is_not_read(tmp_path: Path) -> None:
         file.truncate(LARGEST + 1)
     with pytest.raises(OSError, match="larger than"):
         read_source(path)
+    path.write_bytes(b"")
+    notebook = tmp_path / "large.ipynb"
+    notebook.write_bytes(b" " * (LARGEST + 1))  # its pictures
+    assert len(read_source(notebook)) == LARGEST + 1

@@ -50,7 +50,9 @@ def test_news_stand_in_the_cell_that_opens_the_cluster(
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
     resources = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(book, timeout=100, resources=resources, allow_errors=True).execute()
+    NotebookClient(
+        book, timeout=100, iopub_timeout=60, resources=resources, allow_errors=True
+    ).execute()
     said = [
         "".join(one.get("text", "") for one in cell.outputs if one.get("name") == "stdout")
         for cell in book.cells
