@@ -63,14 +63,31 @@ def test_up_status_doctor_down(session: AwsSession, folder: Path) -> None:
     shown = good("status")
     assert "stack" in shown
     assert "0 objects, 0 bytes" in shown
+    assert re.search(r"remote builds +dask-knot-builder, which costs nothing", shown)
     examined = run("doctor")
     assert examined.exit_code == 1  # there is no image yet
     assert "wrong  image" in examined.output
     assert "→ run `dask knot image`" in examined.output
+    assert "ok  remote builds" in examined.output
     deleted = good("down", "--yes")
     assert "stack dask-knot is deleted" in deleted
     assert list(folder.iterdir()) == []
     assert session.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_a_stack_without_remote_builds(session: AwsSession) -> None:
+    good("up", "--no-remote-build")
+    assert "none: images are built with Docker" in good("status")
+    assert "`dask knot up --remote-build`" in run("doctor").output
+    refused = run("image", "--remote", "--package", "dask")
+    assert refused.exit_code == 1
+    assert "this stack builds no images" in refused.output
+
+
+def test_an_image_is_built_here_or_in_the_account() -> None:
+    refused = run("image", "--local", "--remote")
+    assert refused.exit_code == 2
+    assert "give one of them" in refused.output
 
 
 def test_up_writes_a_file_that_a_cluster_and_the_next_up_read(
