@@ -79,7 +79,10 @@ SLOW = (
     *(f"local/test_{name}.py" for name in ("batch", "containers", "docker", "engine", "fork")),
     *(f"local/test_{name}.py" for name in ("guard", "mistakes", "orphans", "scratch", "warmth")),
     "rig",
-    *(f"run/test_{name}.py" for name in ("gone", "notes", "patience", "run", "slow_down", "store")),
+    *(
+        f"run/test_{name}.py"
+        for name in ("answers", "gone", "notes", "patience", "run", "sending", "slow_down", "store")
+    ),
     "settings/test_home.py",
     "test_benchmarks.py",
     "test_conformance.py",

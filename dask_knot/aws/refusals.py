@@ -116,8 +116,7 @@ def translate(error: Exception, profile: str | None = None) -> KnotError:
         )
     if isinstance(error, NOT_REACHED):
         return UnreachableError(
-            f"AWS can't be reached: {str(error).rstrip('.')}. Check the network, AWS_ENDPOINT_URL, "
-            "and that the region exists"
+            f"AWS can't be reached: {str(error).rstrip('.')}. {_way_out(error)}"
         )
     if isinstance(error, ResponseParserError):
         return UnreachableError(
@@ -125,6 +124,18 @@ def translate(error: Exception, profile: str | None = None) -> KnotError:
             "network: a proxy, or a page that wants you to sign in, may have answered instead"
         )
     return AwsError(f"AWS can't be asked: {error}")
+
+
+def _way_out(error: Exception) -> str:
+    """Say what to do about a network that doesn't let anybody through."""
+    if isinstance(error, boto.SSLError):
+        return (
+            "If a proxy has signed the certificate, set AWS_CA_BUNDLE to the file of its "
+            "authority's"
+        )
+    if isinstance(error, boto.ProxyConnectionError):
+        return "Check HTTPS_PROXY (http://NAME:PASSWORD@HOST:PORT) and NO_PROXY"
+    return "Check the network, AWS_ENDPOINT_URL, and that the region exists"
 
 
 #: Calls whose refusals don't say which permission is missing.

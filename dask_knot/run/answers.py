@@ -153,6 +153,8 @@ _DENIALS = (
     ),
 )
 _REDIRECTED = "Received redirect without LOCATION"
+#: To a HEAD, S3 answers without a word: so it does when credentials have ended.
+_WORDLESS = re.compile(r"performing HEAD .*400 Bad Request:\s*($|\n)")
 
 
 def code_in(text: str) -> str:
@@ -183,6 +185,8 @@ def meaning_of(text: str) -> Meaning | None:
     code = code_in(text)
     if _REDIRECTED in text:
         return _ELSEWHERE
+    if _WORDLESS.search(text):
+        return _credentials("have expired, or the bucket is in another region: S3 doesn't say it")
     if code == "InvalidRequest" and "checksum" in text:
         return _refusal("the bucket wants a checksum", _CHECKSUM)
     if code == "AccessDenied":

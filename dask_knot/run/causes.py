@@ -13,6 +13,12 @@ _CHAIN = "\n\nDebug source:"
 #: What stands in the chain; what it means, of a host; what to do.
 _CAUSES = (
     (
+        r"(/latest/api/token|/latest/meta-data/iam|//169\.254\.170\.2)",
+        "there are no credentials: none in variables, and {host} gives none",
+        "A job needs its role (knot.aws.job-role; on EC2, a hop limit of 2 or more, and neither "
+        "of 169.254.169.254 and 169.254.170.2 behind a proxy: NO_PROXY); elsewhere set keys",
+    ),
+    (
         r"InvalidCertificate\(\s*(?:Other\([^\"]*\"?)?(\w+)",
         "the certificate of {host} is not trusted ({found})",
         "If a proxy or a store of your own has signed it, set AWS_CA_BUNDLE to the file of its "

@@ -13,7 +13,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from dask_knot.errors import ConfigurationError, StoreError, StoreGoneError
-from dask_knot.run.address import address_without_boto
+from dask_knot.run.address import address_without_boto, certificates_in
 from dask_knot.run.causes import plain
 from dask_knot.run.folder import folder_of
 
@@ -96,7 +96,19 @@ def _open_s3(url: str, kms_key: str = "", **options: Any) -> S3Store:
 def _trusted(environ: Mapping[str, str]) -> dict[str, bytes]:
     """Read the certificates that a job was told to trust, as all SDKs of AWS are told."""
     named = environ.get("AWS_CA_BUNDLE")
-    return {"root_certificate": Path(named).read_bytes()} if named else {}
+    if not named:
+        return {}
+    try:
+        return {"root_certificate": certificates_in(_read(named)).encode()}
+    except OSError as error:
+        raise ConfigurationError(
+            f"AWS_CA_BUNDLE names {named}, which can't be read: {error}. A job finds there what "
+            "its image holds"
+        ) from error
+
+
+def _read(file: str) -> str:
+    return Path(file).read_text("utf-8", "replace")
 
 
 def _open_memory(url: str) -> MemoryStore:

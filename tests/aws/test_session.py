@@ -188,6 +188,13 @@ def test_a_client_that_translates(emulated: AwsSession) -> None:
             UnreachableError,
             "can't be reached",
         ),
+        (
+            boto.SSLError(endpoint_url="https://x", error="certificate verify failed"),
+            UnreachableError,
+            "verify failed.*set AWS_CA_BUNDLE",
+        ),
+        (boto.ProxyConnectionError(proxy_url="http://x"), UnreachableError, "HTTPS_PROXY"),
+        (boto.MissingDependencyException(msg="crt"), CredentialsError, r"botocore\[crt\]"),
         (boto.ConnectTimeoutError(endpoint_url="https://x"), UnreachableError, "can't be reached"),
         (boto.ReadTimeoutError(endpoint_url="https://x"), UnreachableError, "can't be reached"),
         (boto.ParamValidationError(report="x"), AwsError, "can't be asked"),

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from dask_knot.errors import ReadOnlyStoreError, StoreAccessError, StoreAwayError, StoreError
+from dask_knot.errors import (
+    ConfigurationError,
+    ReadOnlyStoreError,
+    StoreAccessError,
+    StoreAwayError,
+    StoreError,
+)
 from dask_knot.run import opening
 from dask_knot.run.answers import ANSWERS
 from dask_knot.run.store import Store
@@ -124,6 +130,30 @@ def test_what_s3_answers_is_said(name: str, fake: FakeS3) -> None:
     assert "Debug source" not in str(found.value)
     # What only somebody else can end isn't waited for.
     assert may_pass(store.url, found.value) is (kind is AWAY)
+
+
+def test_s3_says_nothing_to_a_head(fake: FakeS3) -> None:
+    fake.reply = lambda _: (400, "", {})
+    renewed: list[int] = []
+    store = store_at(fake.url)
+    store._renew = lambda: renewed.append(1)
+    with pytest.raises(StoreAwayError, match="have expired, or the bucket is in another region"):
+        store.has("a")
+    assert renewed == [1]
+
+
+def test_nobody_gives_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    store = Store("s3://data", region="eu-west-1", metadata_endpoint="http://127.0.0.1:1")
+    with pytest.raises(StoreAwayError, match=r"there are no credentials.*knot\.aws\.job-role"):
+        store.get("a")
+
+
+def test_certificates_that_an_image_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/nowhere/ca.pem")
+    with pytest.raises(ConfigurationError, match=r"/nowhere/ca\.pem.*what its image holds"):
+        Store("s3://data")
 
 
 def test_every_answer_says_what_to_do() -> None:
