@@ -2,7 +2,7 @@
 
 A configuration is often older than the machine: it came along with a home folder, and names the
 helper of a Docker Desktop that was never installed here. Then each build and each pull would fail,
-of what everybody may read, too. So helpers that aren't here are left out, for us only.
+of what everybody may read, too. So helpers that don't work are left out, for us only.
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from dask_knot.errors import EngineError
 
 HELPER = "docker-credential-"
+#: Seconds that a helper may take to list what it has.
+PATIENCE = 10.0
 #: Nobody's: the Docker SDK reads the file again where it was told of no login at all.
 NOBODY = "registry.invalid"
 
@@ -37,21 +41,40 @@ def readable_json(file: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def missing_helpers(config: Mapping[str, Any]) -> list[str]:
-    """Name the helpers that a configuration names and this machine doesn't have."""
+def useless_helpers(config: Mapping[str, Any]) -> dict[str, str]:
+    """Name the helpers that a configuration names and that don't work here, and why not."""
     helpers = config.get("credHelpers")
     names = [config.get("credsStore"), *(helpers.values() if isinstance(helpers, dict) else ())]
     programs = [f"{HELPER}{name}" for name in dict.fromkeys(names) if name]
-    return [program for program in programs if shutil.which(program) is None]
+    found = {program: complaint(program, shutil.which(program)) for program in programs}
+    return {program: why for program, why in found.items() if why}
 
 
-def without_missing(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out of a configuration the helpers that aren't here."""
-    gone = {program.removeprefix(HELPER) for program in missing_helpers(config)}
+@lru_cache
+def complaint(program: str, place: str | None) -> str:
+    """Say why a helper is of no use; nothing if it is.
+
+    One may be here and fail: that of a Docker Desktop that doesn't run, or of a password store that
+    nobody has set up.
+    """
+    if place is None:
+        return "isn't here"
+    try:
+        made = subprocess.run(
+            [place, "list"], input="", capture_output=True, text=True, timeout=PATIENCE
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"can't be run ({error})"
+    said = (made.stdout + made.stderr).strip().splitlines()
+    return f"fails ({said[-1] if said else made.returncode})" if made.returncode else ""
+
+
+def without_useless(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out of a configuration the helpers that don't work here."""
+    gone = {program.removeprefix(HELPER) for program in useless_helpers(config)}
     helpers = config.get("credHelpers")
-    kept = {
-        k: v for k, v in (helpers if isinstance(helpers, dict) else {}).items() if v not in gone
-    }
+    helpers = helpers if isinstance(helpers, dict) else {}
+    kept = {registry: name for registry, name in helpers.items() if name not in gone}
     rest = {k: v for k, v in config.items() if k not in ("credsStore", "credHelpers")}
     rest["auths"] = config.get("auths") or {NOBODY: {}}
     if config.get("credsStore") not in gone and config.get("credsStore"):
@@ -61,7 +84,7 @@ def without_missing(config: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def spared(environ: Mapping[str, str], home: Path) -> Iterator[Path | None]:
-    """Make a configuration without missing helpers, for as long as somebody reads it.
+    """Make a configuration without useless helpers, for as long as somebody reads it.
 
     Yields
     ------
@@ -76,12 +99,12 @@ def spared(environ: Mapping[str, str], home: Path) -> Iterator[Path | None]:
     folder = docker_folder(environ, home)
     check(folder / "config.json")
     config = readable_json(folder / "config.json")
-    if not missing_helpers(config):
+    if not useless_helpers(config):
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="dask-knot-") as name:  # for its owner only
         place = Path(name)
-        (place / "config.json").write_text(json.dumps(without_missing(config)))
+        (place / "config.json").write_text(json.dumps(without_useless(config)))
         for other in folder.iterdir():
             if other.name != "config.json":  # contexts, plugins of the command
                 (place / other.name).symlink_to(other)
@@ -131,8 +154,8 @@ def notes(environ: Mapping[str, str], home: Path) -> list[str]:
     """Say which logins are missing, and what to do about it."""
     file = docker_folder(environ, home) / "config.json"
     return [
-        f"{file} names the credential helper {program}, which isn't here: logins that it keeps "
-        "are not used (public images and ECR need none); install it, or take `credsStore` out of "
-        "that file and `docker login` again"
-        for program in missing_helpers(readable_json(file))
+        f"{file} names the credential helper {program}, which {why}: logins that it keeps are not "
+        "used (public images and ECR need none); mend that, or take the helper out of that file "
+        "and `docker login` again"
+        for program, why in useless_helpers(readable_json(file)).items()
     ]

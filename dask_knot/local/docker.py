@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 #: Containers say what they are: `docker ps --filter label=dask-knot` finds them.
 LABEL = "dask-knot"
+#: What an engine lacks that says so in words of its own.
+CURES = {"container-init binary not found": "install Podman's init, the package catatonit"}
 
 
 class DockerLauncher:
@@ -223,4 +225,6 @@ class _Container:
 
 def words_of(error: Exception) -> str:
     """Say what the Docker engine said, without the request that it answered."""
-    return str(getattr(error, "explanation", None) or error)
+    said = str(getattr(error, "explanation", None) or error)
+    cure = next((cure for words, cure in CURES.items() if words in said), "")
+    return f"{said}: {cure}" if cure else said

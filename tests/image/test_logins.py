@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 
 from dask_knot.errors import EngineError
-from dask_knot.image.logins import NOBODY, check, missing_helpers, notes, spared, without_missing
+from dask_knot.image.logins import NOBODY, check, notes, spared, useless_helpers, without_useless
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Have one helper, `present`, and a folder for Docker's configuration."""
-    program = tmp_path / "bin/docker-credential-present"
-    program.parent.mkdir()
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(program.parent))
+    """Have a helper that works, one that doesn't, and a folder for Docker's configuration."""
+    (tmp_path / "bin").mkdir()
+    for name, code in (("present", 0), ("broken", 1)):
+        program = tmp_path / f"bin/docker-credential-{name}"
+        program.write_text(f"#!/bin/sh\necho the store is locked\nexit {code}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / ".docker/cli-plugins").mkdir(parents=True)
     return tmp_path
 
@@ -38,6 +39,11 @@ CONFIGS: list[tuple[dict[str, Any], list[str], dict[str, Any]]] = [
         {"credsStore": "present", "auths": {"a": {}}},
     ),
     (
+        {"credsStore": "broken"},
+        ["docker-credential-broken"],
+        {"auths": {NOBODY: {}}},
+    ),
+    (
         {"credHelpers": {"a": "present", "b": "gcloud"}, "credsStore": "desktop"},
         ["docker-credential-desktop", "docker-credential-gcloud"],
         {"credHelpers": {"a": "present"}, "auths": {NOBODY: {}}},
@@ -46,11 +52,11 @@ CONFIGS: list[tuple[dict[str, Any], list[str], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("config", "missing", "kept"), CONFIGS)
-def test_helpers_that_arent_here_are_left_out(
+def test_helpers_that_dont_work_are_left_out(
     config: dict[str, Any], missing: list[str], kept: dict[str, Any], here: Path
 ) -> None:
-    assert missing_helpers(config) == missing
-    assert without_missing(config) == kept
+    assert [*useless_helpers(config)] == missing
+    assert without_useless(config) == kept
     (here / ".docker/config.json").write_text(json.dumps(config))
     assert len(notes({}, here)) == len(missing)
     assert all(name in " ".join(notes({}, here)) for name in missing)
@@ -61,6 +67,15 @@ def test_helpers_that_arent_here_are_left_out(
             assert (file.parent / "cli-plugins").is_dir()
             assert os.stat(file.parent).st_mode & 0o077 == 0
     assert file is None or not file.exists()
+
+
+def test_why_a_helper_is_of_no_use_is_said(here: Path) -> None:
+    config = {"credsStore": "broken", "credHelpers": {"a": "desktop"}}
+    (here / ".docker/config.json").write_text(json.dumps(config))
+    said = notes({}, here)
+    assert "docker-credential-broken, which fails (the store is locked)" in said[0]
+    assert "docker-credential-desktop, which isn't here" in said[1]
+    assert all("docker login" in line for line in said)
 
 
 @pytest.mark.parametrize(
