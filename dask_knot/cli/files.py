@@ -9,6 +9,7 @@ from typing import Any
 import dask
 import yaml
 
+from dask_knot.environment.credentials import redact
 from dask_knot.run.folder import expanded
 from dask_knot.settings.defaults import has_folder
 from dask_knot.settings.notes import notes_path, read_notes
@@ -109,6 +110,8 @@ def write_image(options: Mapping[str, Any]) -> list[str]:
     if build == before:
         return []
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(0o600)
+    path.chmod(0o600)  # a reference may have a token, as its owner wrote it
     path.write_text(IMAGE_HEADER + yaml.safe_dump({"knot": {"build": build}}, sort_keys=False))
     news = [name for name in given if given[name] != before.get(name)]
     return [
@@ -136,7 +139,7 @@ def forget_image() -> Path | None:
 
 def _words(name: str, value: Any) -> str:
     words = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    return f"{name}: {words}"
+    return redact(f"{name}: {words}", ())
 
 
 def _absolute(name: str, value: Any) -> Any:

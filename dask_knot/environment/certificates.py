@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from dask_knot.environment.distributions import find
+
 BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 #: Where administrators put what the system shall trust besides: Debian's, Fedora's, SUSE's folder.
 OF_SYSTEM = (
@@ -33,11 +35,10 @@ def own_certificates(places: Iterable[str]) -> bytes:
 
 def _of_everybody() -> bytes:
     found = [file.read_bytes() for file in _files(Path(OF_DEBIAN))]
-    try:
-        import certifi
-    except ImportError:  # then there are only more of them to carry
-        return b"\n".join(found)
-    return b"\n".join([*found, Path(certifi.where()).read_bytes()])
+    package = find("certifi")  # without it there are only more of them to carry
+    if package is not None:
+        found.append(Path(str(package.locate_file("certifi/cacert.pem"))).read_bytes())
+    return b"\n".join(found)
 
 
 def _files(place: Path) -> Iterator[Path]:

@@ -13,9 +13,16 @@ The command line builds; a cluster looks for its image when it is opened, and bu
 none. Engine "docker" stops at `ensure_local_image`; pushing, which needs a repository and
 credentials, is the room of AWS's.
 
+Secrets
+-------
+What pip knows here of indexes, credentials, proxies and certificates is found by the room
+`environment`; `confidential` takes it out of the recipe, `secrets` carries it to the builder (which
+may be BuildKit, by Docker's command, or the engine itself), `install` opens it inside the build for
+the time of one pip. So a recipe, its tag and its files may be shown to everybody.
+
 What may be missing
 -------------------
-- A Docker engine: it is needed only when something must be built or pushed.
+- A Docker engine: it is needed only when something must be built or pushed. `endpoints` finds it.
 - A script, in an interactive session: then the image has no more than Dask's own packages, and that
   is said.
 - A package, here: it is left out, or taken as the user wrote it. One that can't go into an image

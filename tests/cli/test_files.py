@@ -119,3 +119,12 @@ def test_what_is_noted_is_said_and_forgotten(folder: Path) -> None:
 def test_a_file_that_is_none_of_ours_is_not_read(text: str, folder: Path) -> None:
     (folder / "config/knot-image.yaml").write_text(text)
     assert files.image_notes({}) == []
+
+
+def test_a_token_in_a_reference_is_for_its_owner_only() -> None:
+    reference = "git+https://t0k3n-of-mine@host/name@v1"
+    said = files.write_image({"packages": (reference,)})
+    assert "git+https://****@host/name@v1" in said[0]
+    assert files.notes_path().stat().st_mode & 0o077 == 0
+    assert "t0k3n" not in "".join([*said, *files.image_notes({})])
+    assert make_recipe(resolve_spec({"packages": (reference,)}), lambda line: None).requirements
