@@ -85,7 +85,12 @@ def _read(path: Path, found: RequirementsFile, problems: Problems, seen: set[Pat
         return
     for entry in _entries(text):
         named = re.match(r"(?:-r|--requirement|(-c|--constraint))[ =]*(\S+)", entry)
-        if named and named[1]:
+        if named and "://" in named[2]:
+            problems.add(
+                f"{path} names {named[2]}, and an image is made without asking the network",
+                "Put that file beside it, and name it by its path",
+            )
+        elif named and named[1]:
             beside = RequirementsFile()
             _read(path.parent / named[2], beside, problems, seen)
             found.constraints += beside.requirements + beside.constraints

@@ -91,6 +91,13 @@ class Transfer:
 
     def _pin(self, name: str, package: Distribution) -> None:
         self.lines[name] = pin(package, self._labels)
+        _, _, label = package.version.partition("+")
+        if label and label not in self._labels and "===" not in self.lines[name]:
+            self._report(
+                f"{name} {package.version} is asked of the index as {self.lines[name]}: to have "
+                f"the one of '{label}', name its index (`--extra-index-url …` in a file of "
+                "requirements)"
+            )
         if "===" in self.lines[name]:
             self._report(
                 f"{name} has a version that is none by today's rules ({package.version}): where "

@@ -52,17 +52,34 @@ class BuildLog:
         """Say which line of the Dockerfile failed, with the end of what it printed."""
         printed = self._printed.get(step, [])[-SHOWN:]
         line = re.sub(r"^(Step \d+/\d+ : |\[.*?\] )", "", step)
-        cure = "Mend that line, or the packages that it installs"
-        if "exec format error" in error + "".join(printed):
-            cure = (
-                "The image is for another processor than this machine's: build it in the AWS "
-                "account (`dask knot image --remote`) or on such a machine, or install QEMU "
-                "(`docker run --privileged --rm tonistiigi/binfmt --install all`)"
-            )
+        cure = cure_of("\n".join([*printed, error]))
         said = "".join(f"\n    {text}" for text in printed)
         opening = "the image can't be built, this line of its Dockerfile failed"
         # Installers write in colours, which are none in a traceback or a log.
         return ImageError(COLOURS.sub("", f"{opening}:\n  {line}{said}\n{error}\n{cure}"))
+
+
+#: What builds say, and what helps; `{}` is what the pattern has in brackets.
+CURES = {
+    r"exec format error": "The image is for another processor than this machine's: build it in the "
+    "AWS account (`dask knot image --remote`) or on such a machine, or install QEMU "
+    "(`docker run --privileged --rm tonistiigi/binfmt --install all`)",
+    r"No matching distribution found for (\S+)": "{} isn't on the index that was asked: withdrawn, "
+    "of another index, or with no file for this Python and platform. Name a version that is there "
+    "(`--package`), or the index that has it (`--extra-index-url …` in a file of requirements)",
+    r"(?:command '(\S*(?:gcc|g\+\+|cc|gfortran))' failed: No such|unable to execute '(\S*cc)')": (
+        "A package is compiled there, and the image has no compiler: `--debian g++` (or another "
+        "version of it, that has a wheel)"
+    ),
+}
+
+
+def cure_of(printed: str) -> str:
+    """Find what helps against a failure, by what was printed: pure."""
+    for pattern, cure in CURES.items():
+        if found := re.search(pattern, printed):
+            return cure.format(*found.groups())
+    return "Mend that line, or the packages that it installs"
 
 
 def follow_answers(

@@ -90,10 +90,11 @@ def test_what_pip_freeze_writes(line: str, becomes: str, tmp_path: Path) -> None
 
 
 def test_all_that_is_wrong_is_noted(tmp_path: Path) -> None:
-    (tmp_path / "r.txt").write_text("-r gone.txt\n--strange\npandas\n")
+    (tmp_path / "r.txt").write_text("-r gone.txt\n--strange\npandas\n-c https://h/c.txt\n")
     problems = Problems()
     assert read_file(tmp_path / "r.txt", problems).requirements == ["pandas"]
     assert [what.partition(str(tmp_path))[2] for what, _ in problems] == [
         "/gone.txt can't be read: No such file or directory",
         "/r.txt has the line '--strange', which can't be followed in an image",
+        "/r.txt names https://h/c.txt, and an image is made without asking the network",
     ]

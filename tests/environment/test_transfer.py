@@ -235,7 +235,9 @@ def test_an_index_of_pytorchs_has_its_labels(install: Install, tmp_path: Path) -
     file = tmp_path / "r.txt"
     file.write_text("--extra-index-url https://download.pytorch.org/whl/cpu\ntorch\n")
     assert resolve(str(file)).lines["torch"] == "torch==2.5.0+cpu"
+    assert SAID == []
     assert resolve("torch").lines["torch"] == "torch==2.5.0"
+    assert any("to have the one of 'cpu', name its index" in line for line in SAID)
 
 
 class TestOtherPlatforms:

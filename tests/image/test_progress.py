@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dask_knot.errors import ImageError
-from dask_knot.image.progress import follow_answers, follow_plain
+from dask_knot.image.progress import cure_of, follow_answers, follow_plain
 
 GOOD = """\
 #1 [internal] load build definition from Dockerfile
@@ -96,3 +96,19 @@ def test_secrets_go_before_a_line_is_cut() -> None:
     line = f"#1 [1/1] RUN {'x' * 90}secret\n#1 0.1 {'x' * 90}secret"
     follow_plain(line.splitlines(), said.append, lambda text: text.replace("secret", "****"))
     assert "sec" not in "".join(said)
+
+
+@pytest.mark.parametrize(
+    ("printed", "cure"),
+    [
+        (
+            "ERROR: No matching distribution found for torch==2.5.0",
+            "torch==2.5.0 isn't on the index",
+        ),
+        ("error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory", "--debian g++"),
+        ("exec /bin/sh: exec format error", "install QEMU"),
+        ("something else", "Mend that line"),
+    ],
+)
+def test_what_helps(printed: str, cure: str) -> None:
+    assert cure in cure_of(printed)
