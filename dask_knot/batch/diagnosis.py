@@ -140,7 +140,9 @@ def diagnose(
         words = f"the compute environment {names} is {changing[0]['status']}: jobs wait for that"
         return Diagnosis(f"{words}, some minutes as a rule; `dask knot status` shows it", False)
     reason = waiting.reason or "Batch gives no reason"
-    return Diagnosis(f"{reason}; {_outlook(environments)}", False)
+    shared = queue is not None and queue.get("schedulingPolicyArn")
+    fair = "; its shares take turns: those that had less are first" if shared else ""
+    return Diagnosis(f"{reason}; {_outlook(environments)}{fair}", False)
 
 
 def _trouble(waiting: WaitingJob, environment: Description) -> str | None:

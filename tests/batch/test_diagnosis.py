@@ -79,6 +79,12 @@ def test_queues() -> None:
     assert not disabled.is_hopeless
 
 
+def test_a_share_of_a_queue_waits_for_its_turn() -> None:
+    shared = QUEUE | {"schedulingPolicyArn": "arn:aws:batch:eu-west-1:1:scheduling-policy/a"}
+    assert "shares take turns" in diagnose(WaitingJob("", 1), shared, [environment()]).words
+    assert "shares" not in diagnose(WaitingJob("", 1), QUEUE, [environment()]).words
+
+
 def test_without_permission_to_look() -> None:
     found = diagnose(WaitingJob("", 1), None, [])
     assert "may wait for other jobs" in found.words

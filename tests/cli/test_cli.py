@@ -28,6 +28,7 @@ from dask_knot.settings.defaults import DEFAULTS
 from dask_knot.settings.settings import resolve
 from tests.aws.account import account, sign_in
 from tests.aws.formation import FakeFormation, FakeSession
+from tests.aws.networks import Network
 
 
 @pytest.fixture(autouse=True)
@@ -151,6 +152,25 @@ def test_up_says_what_shells_need_of_a_role_that_is_not_the_stacks(session: AwsS
 def test_up_writes_nothing_if_it_shall_not(folder: Path, session: AwsSession) -> None:
     good("up", "--no-config")
     assert list(folder.iterdir()) == []
+
+
+def test_a_network_is_looked_at_by_up_and_the_doctor(session: AwsSession) -> None:
+    network = Network(session.client("ec2"))
+    network.unroute(network.private_table)
+    named = ["--subnets", f"{network.public},{network.private}"]
+    refused = run("up", "--no-config", "--vpc", network.vpc, *named)
+    assert refused.exit_code == 1
+    assert f"{network.private}: it has no way out" in refused.output
+    made = good("up", "--no-config", "--vpc", network.vpc)
+    assert f"NOTE  network: {network.private}: it has no way out" in made
+    network.give_addresses(network.public, False)
+    examined = run("doctor").output
+    assert re.search(rf"wrong +network: {network.public}: it is a public subnet", examined)
+    assert "modify-subnet-attribute" in examined
+    assert "ec2:DescribeRouteTables" in good("policy", "--user", "--network")
+    assert "ec2:" not in good("policy", "--user")
+    assert "ec2:DescribeNatGateways" in good("policy", "--operator")
+    assert "ec2:DescribeNatGateways" not in good("policy", "--operator", "--no-check-network")
 
 
 def test_down_asks_and_leaves_everything_if_the_answer_is_no(session: AwsSession) -> None:
