@@ -155,6 +155,7 @@ STEPS: tuple[Step, ...] = (
     work,
     read_a_log,
     close_early,
+    wait_in_vain,
     end_a_build,
     build_in_the_account,
 )
