@@ -83,6 +83,7 @@ class AwsSession:
         self._patience = patience
         self._reopen = reopen
         self._clients: dict[str, Any] = {}
+        self._addresses: dict[tuple[str, str], BucketAddress] = {}
         self._lock = threading.Lock()  # boto3 may share clients between threads, not make them
 
     def __repr__(self) -> str:
@@ -189,8 +190,11 @@ class AwsSession:
         AwsError, ConfigurationError
             If boto3 can't say it.
         """
+        wanted = bucket, region or self.region
         with self._lock, _explained():
-            return find_address(self.boto, self._config, bucket, region or self.region)
+            if wanted not in self._addresses:  # it takes a client, a tenth of a second
+                self._addresses[wanted] = find_address(self.boto, self._config, *wanted)
+            return self._addresses[wanted]
 
     def told(self, url: str, region: str | None = None, kms_key: str | None = None) -> str:
         """Say where the bucket of a store is, for jobs; nothing if they can't get there."""
@@ -213,11 +217,6 @@ class AwsSession:
             Where the bucket is, if not in the region of the session.
         anonymous : bool
             Whether requests are sent without a signature, as for open data.
-
-        Raises
-        ------
-        AwsError, ConfigurationError
-            If boto3 can't say it.
         """
         parts = urlsplit(url)
         if parts.scheme != "s3":
