@@ -75,7 +75,8 @@ def words_of_machines(
     long = duration(waited)
     if not desired:
         quota = "a quota of vCPUs, or Batch's service role, may keep it from that"
-        return f"Batch has asked for no machines in {long}: {quota}. See `dask knot doctor`"
+        words = f"Batch has asked for no machines in {long}: {quota}. See `dask knot doctor`"
+        return f"{words}. {_seen(sight)}" if sight.unseen else words
     joined = "none has joined" if sight.joined == 0 else "perhaps none has joined"
     causes = "; ".join(f"({number}) {cause}" for number, cause in enumerate(CAUSES, start=1))
     spot = _SPOT if any(one.get("type") == "SPOT" for one in managed) else ""

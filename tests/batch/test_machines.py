@@ -30,10 +30,15 @@ FAULT = "subnet-1: it has no way out (give it a route to a NAT gateway)"
         ),
         ([environment()], Sight(3), "3 instances joined the cluster, and none takes these jobs"),
         ([environment(desiredvCpus=0)], Sight(0), "asked for no machines in 10 min: a quota"),
+        (
+            [environment(desiredvCpus=0)],
+            Sight(None, (), ("ecs:DescribeClusters is missing",)),
+            "asked for no machines.*Not seen: ecs:DescribeClusters",
+        ),
         ([environment("SPOT")], Sight(0), "MaxSpotInstanceCountExceeded"),
         ([environment("SPOT", desiredvCpus=0), environment()], Sight(0), "machines of 16 vCPUs"),
     ],
-    ids=["seen", "no fault", "unknown", "unseen", "joined", "not asked", "spot", "two"],
+    ids=["seen", "no fault", "unknown", "unseen", "joined", "not asked", "neither", "spot", "two"],
 )
 def test_what_is_said_of_machines(environments: Any, sight: Sight, words: str) -> None:
     found = words_of_machines(environments, 600.0, sight)
