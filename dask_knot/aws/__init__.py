@@ -14,6 +14,8 @@ The least policy that each of the two needs is made here as well (`operator`, `p
   variables (`AwsSession.renew`): somebody may have renewed them.
 - No exception of botocore leaves the room: `refusals` translates each into what happened and what
   to do.
+- Where no Docker engine is, `builds` lets the account build the image: `buildscript` says how,
+  `buildobjects` carries what is needed, `buildlog` reads what happens.
 - Names are made in one file, `names`, since the policies hold by them. What the stack made has its
   tag, and only that is deleted with it.
 

@@ -10,12 +10,16 @@ import io
 import uuid
 from typing import Any, Protocol
 
+from boto3.s3.transfer import TransferConfig
+
 from dask_knot.aws import names
 from dask_knot.aws.session import REFUSALS, code_of, translate, translated
 from dask_knot.environment.problems import Report
 
 #: Uploads from so many bytes on tell how far they are.
 LARGE = 10**7
+#: Few parts at once: over a slow line, many would each stand still for too long.
+CAREFULLY = TransferConfig(max_concurrency=2)
 #: How the names of the objects of one build end.
 CONTEXT, SECRETS = ".tar", ".secrets"
 
@@ -89,7 +93,9 @@ class BuildObjects:
 
         key = f"{self._source}{ending}"
         with translated():
-            self._s3.upload_fileobj(io.BytesIO(data), self._bucket, key, Callback=tell)
+            self._s3.upload_fileobj(
+                io.BytesIO(data), self._bucket, key, Callback=tell, Config=CAREFULLY
+            )
 
     def delete(self) -> None:
         """Delete them all; those that are gone already are no error."""

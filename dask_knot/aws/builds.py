@@ -177,13 +177,19 @@ class RemoteBuild:
         return build
 
     def _start(self) -> Build:
-        variable = {"name": SOURCE, "value": self._objects.source, "type": "PLAINTEXT"}
+        source = self._objects.source
+        request = {
+            "projectName": self._outputs.builder,
+            "environmentVariablesOverride": [
+                {"name": SOURCE, "value": source, "type": "PLAINTEXT"}
+            ],
+            # Asked again after an answer that was lost, it is the same build.
+            "idempotencyToken": source.rpartition("/")[2],
+        }
         for _ in range(BUSY_TRIES):
             try:
                 with translated():
-                    build: Build = self._builds.start_build(
-                        projectName=self._outputs.builder, environmentVariablesOverride=[variable]
-                    )["build"]
+                    build: Build = self._builds.start_build(**request)["build"]
             except Exception as error:
                 _check_start(error, str(self._outputs.builder))
                 self._report("the account runs as many builds as it may: waiting for their end")

@@ -23,6 +23,7 @@ the time of one pip. So a recipe, its tag and its files may be shown to everybod
 What may be missing
 -------------------
 - A Docker engine: it is needed only when something must be built or pushed. `endpoints` finds it.
+  Without one, images for AWS can be built in the account, by the room of AWS's.
 - A script, in an interactive session: then the image has no more than Dask's own packages, and that
   is said.
 - A package, here: it is left out, or taken as the user wrote it. One that can't go into an image

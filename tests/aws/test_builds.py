@@ -95,6 +95,7 @@ def test_a_build_is_followed_to_its_end(desk: Desk) -> None:
     (request,) = made.started
     (variable,) = request["environmentVariablesOverride"]
     assert variable["value"].startswith(f"bucket/{FOLDER}/")
+    assert request["idempotencyToken"] == variable["value"].rpartition("/")[2]
     assert "[ 2/3] RUN pip install" in desk.said
     assert "  Collecting dask" in desk.said
     assert not any("[Container]" in line or "###" in line for line in desk.said)
