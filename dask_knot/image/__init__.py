@@ -26,8 +26,8 @@ What may be missing
   Without one, images for AWS can be built in the account, by the room of AWS's.
 - A script, in an interactive session: then the image has no more than Dask's own packages, and that
   is said.
-- A package, here: it is left out, or taken as the user wrote it. One that can't go into an image
-  (compiled, in a folder) is an error before anything is built.
+- A package, here: it is left out, or taken as the user wrote it. All that can't go into an image is
+  told in one error, before anything is built.
 
 Nothing is locked. Two who build the same recipe at once do the work twice and get images of one
 name that do the same; that costs less than a lock that a killed build would leave behind. Packages
