@@ -13,6 +13,9 @@ from dask_knot.environment.problems import Notice, Report
 from dask_knot.environment.providers import KNOWN, providers_of
 from dask_knot.environment.session import is_interactive, running_script, session_imports
 
+#: First names that many packages share: alone they say nothing of what is missing.
+NAMESPACES = ("azure", "backports", "google", "jaraco", "nvidia", "ruamel", "zope")
+
 
 def imported_packages(source: Path | None, report: Report) -> Iterator[str]:
     """Name the packages here whose modules are imported.
@@ -72,6 +75,6 @@ def _projects(
 
 
 def _missing(dotted: str, tops: Mapping[str, set[str]]) -> str:
-    """Name what isn't there: all of the name where the first part is a namespace that is."""
+    """Name what isn't there: all of the name where the first part is shared by many."""
     top = dotted.partition(".")[0]
-    return dotted if top in tops else top
+    return dotted if top in tops or top in NAMESPACES else top

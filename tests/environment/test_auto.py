@@ -34,6 +34,7 @@ def test_modules_are_told_by_the_packages_that_have_them(tmp_path: Path) -> None
             "a.py imports no_such_module, which is not installed here: ",
         ),
         ("import cv2", "a.py imports cv2, which is not installed here (pip install opencv-python)"),
+        ("import azure.no_such.part", "a.py imports azure.no_such.part, which is not installed"),
         ("import mpl_toolkits.basemap", "a.py imports mpl_toolkits.basemap, which is not"),
     ],
 )
