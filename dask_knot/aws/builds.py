@@ -213,7 +213,7 @@ class RemoteBuild:
             return found
 
         try:
-            follow_plain(log.follow(ask), self._report)
+            follow_plain(log.follow(ask), self._report, self._redact)
         except ImageError as error:
             raise ImageError(self._redact(str(error))) from None
         except KeyboardInterrupt:
