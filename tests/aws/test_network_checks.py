@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from dask_knot.aws.doctor import Finding, Verdict, examine
 from dask_knot.aws.network.choice import check_new_zones
@@ -130,6 +131,22 @@ def test_who_may_not_look_is_told_what_to_ask_for(
     assert found.verdict is Verdict.UNSURE
     assert "ec2:DescribeSubnets" in found.text + found.cure
     assert "dask knot policy --user --network" in found.cure
+
+
+def test_an_endpoint_that_cannot_be_reached_is_a_line_and_hides_no_other(
+    session: AwsSession, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up(session, options(network), unheard)
+
+    def away(*_: Any, **__: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="https://ec2.eu-west-1.amazonaws.com/")
+
+    monkeypatch.setattr(session.client("ec2"), "get_paginator", away)
+    found = list(examine(session, "dask-knot"))
+    (line,) = [one for one in found if one.what == "network"]
+    assert line.verdict is Verdict.UNSURE
+    assert "can't be reached" in line.text + line.cure
+    assert {one.what for one in found} >= {"queue", "bucket", "compute environment"}
 
 
 def test_a_queue_of_somebody_else_is_looked_at_too(session: AwsSession) -> None:
