@@ -36,6 +36,14 @@ def test_a_row_has_three_cells_and_no_situation_stands_twice() -> None:
     assert len(set(situations)) == len(situations)
 
 
+def test_no_cell_is_left_empty() -> None:
+    assert [row[0] for row in ROWS if {"-", ""} & set(row)] == []
+
+
+def test_every_row_names_a_test() -> None:
+    assert [row[0] for row in ROWS if not re.search(r"`tests/[\w/]+\.py::\w+", row[-1])] == []
+
+
 @pytest.mark.parametrize("test", TESTS)
 def test_a_test_that_is_named_is_there(test: str) -> None:
     file, _, name = test.partition("::")

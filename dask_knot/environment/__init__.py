@@ -25,4 +25,10 @@ What may be missing
 - The table of an editable project, if its backend compiles on import: that is a problem.
 
 Nothing is cached: packages come and go while a session lasts (``!pip install``).
+
+How imports are found
+---------------------
+`auto` reads a source (`imports`), in whatever shape it is (`sources`, `magics`, `notebooks`), or
+looks at the session (`session`), follows the user's own modules (`beside`), and names the packages
+that have the others (`providers`). Nothing is run.
 """

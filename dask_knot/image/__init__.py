@@ -24,8 +24,7 @@ What may be missing
 -------------------
 - A Docker engine: it is needed only when something must be built or pushed. `endpoints` finds it.
   Without one, images for AWS can be built in the account, by the room of AWS's.
-- A script, in an interactive session: then the image has no more than Dask's own packages, and that
-  is said.
+- A script: in a notebook, IPython or a REPL, what the session has imported is taken instead.
 - A package, here: it is left out, or taken as the user wrote it. All that can't go into an image is
   told in one error, before anything is built.
 
