@@ -214,7 +214,8 @@ def test_a_bucket_encrypted_with_a_key(
 MORE: dict[str, Any] = {
     "shared-memory": "200 MiB",
     "ulimits": {"nofile": "4000:5000"},
-    "tmpfs": {"/scratch": "16 MiB"},
+    "tmpfs": {"/scratch": "16 MiB", "/tmp": "64 MiB"},
+    "read-only": True,
 }
 
 
@@ -229,6 +230,10 @@ def found_in_a_container(cluster: KnotCluster) -> dict[str, Any]:
         found: dict[str, Any] = {
             one: size.f_frsize * size.f_blocks >> 20 for one, size in sizes.items()
         }
+        try:
+            os.mkdir("/new")
+        except OSError as error:
+            found["root"] = error.strerror
         return {**found, "nofile": resource.getrlimit(resource.RLIMIT_NOFILE)}
 
     with Client(cluster) as client:
@@ -243,7 +248,8 @@ def test_what_containers_have_behind_spot_and_with_docker(
     batch = session.client("batch")
     (queue,) = batch.describe_job_queues(jobQueues=[stack.queue])["jobQueues"]
     assert [one["order"] for one in queue["computeEnvironmentOrder"]] == [1, 2]
-    expected = {"/dev/shm": 200, "/scratch": 16, "nofile": (4000, 5000)}
+    expected: dict[str, Any] = {"/dev/shm": 200, "/scratch": 16, "nofile": (4000, 5000)}
+    expected["root"] = "Read-only file system"
     with opened(stack, job_image, container=MORE) as cluster:
         assert found_in_a_container(cluster) == expected
     given = {"jobs": 1, "dashboard_address": None, "memory": "400 MiB", "image": job_image}
