@@ -23,7 +23,7 @@ from dask_knot.environment.syntax import ImportedName
 RUNNERS = frozenset(
     (
         *("__mp_main__", "_pydev_bundle", "_pytest", "coverage", "dask", "debugpy", "execnet"),
-        *("ipykernel", "ipykernel_launcher", "IPython", "pydevd", "pytest", "runpy", "xdist"),
+        *("ipykernel", "ipykernel_launcher", "pydevd", "pytest", "runpy", "xdist"),
     )
 )
 

@@ -22,7 +22,7 @@ CELLS = (
     "from distributed import Client\nfrom dask_knot import KnotCluster",
     "options = dict(engine='aws', jobs=1, memory='400 MiB', dashboard_address=None)\n"
     "cluster = KnotCluster(**options)\nclient = Client(cluster)",
-    "%%time\n"
+    # Not below `%%time`, which swallows what is raised.
     "def look():\n"
     "    from importlib.metadata import version\n"
     "    import xmltodict\n"

@@ -67,6 +67,10 @@ def test_a_notebook_has_imported_what_its_cells_import(tmp_path: Path) -> None:
     assert unread == []
 
 
+def test_lines_of_a_command_are_a_list_of_ipythons(tmp_path: Path) -> None:
+    assert "IPython" in found(in_kernel(tmp_path, "lines = !echo one", SHOW))[0]
+
+
 def test_the_file_of_a_notebook_says_what_later_cells_import(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
