@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
+from dask_knot.environment.credentials import OF_CONDA, TELLING, URL, is_secret
 from dask_knot.environment.problems import Problems
 from dask_knot.environment.target import Target
 
@@ -109,11 +110,20 @@ def _record(told: dict[str, Any]) -> CondaRecord:
     )
 
 
-def without_credentials(url: str) -> str:
-    """Take the token (``/t/TOKEN/``) and the user of a channel's URL away."""
-    parts = urlsplit(url)
-    path = re.sub(r"^/t/[^/]+(?=/)", "", parts.path)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], path=path))
+def without_credentials(text: str) -> str:
+    """Take the tokens (``/t/TOKEN/``) and the users of channels' URLs out of a text."""
+
+    def bare(match: re.Match[str]) -> str:
+        who, rest = (
+            match["who"],
+            OF_CONDA.sub(lambda path: path[1].removesuffix("/t/"), match["rest"]),
+        )
+        kept = f"{who}@" if who and not is_secret(match["scheme"], who) else ""
+        query = match["query"]
+        is_kept = query is not None and not TELLING.search(query)
+        return f"{match['scheme']}://{kept}{rest}{'?' + query if is_kept else ''}"
+
+    return URL.sub(bare, text)
 
 
 def explicit_list(

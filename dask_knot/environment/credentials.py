@@ -24,6 +24,8 @@ URL = re.compile(
 )
 #: A query with such a name is a credential as a whole: the rest of it, dates say, goes with it.
 TELLING = re.compile(r"(?i)(^|[&_-])(\w*token|key|sig|signature|secret|password|auth|credential)=")
+#: Conda's channels have their token in front of their path.
+OF_CONDA = re.compile(r"^([^/]*/t/)[^/]+(?=/|$)")
 #: Shorter texts are in many words: they are hidden only where a URL has them.
 SHORTEST = 5
 
@@ -88,12 +90,13 @@ def masked(url: str) -> str:
 
 
 def _is_token(part: str) -> bool:
-    """Tell whether a part of a path looks like a token: long, of letters and digits, no words."""
-    return bool(
-        re.fullmatch(r"[A-Za-z0-9_~-]{16,}", part)
-        and re.search(r"[0-9]", part)
-        and re.search(r"[A-Za-z]", part)
-    )
+    """Tell whether a part of a path looks like a token: long, of letters and digits, no words.
+
+    ``wheels-for-gpus-2025`` is made of words and numbers: another year is another index.
+    """
+    if not re.fullmatch(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_~-]{16,}", part):
+        return False
+    return not all(re.fullmatch(r"[A-Za-z]*[0-9]{0,4}", word) for word in re.split("[_~-]", part))
 
 
 def secrets_of(urls: Iterable[str]) -> set[str]:
@@ -111,15 +114,18 @@ def secrets_of(urls: Iterable[str]) -> set[str]:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """Take secrets out of a text that somebody will see."""
+    """Take secrets out of a text that somebody will see: those, and what URLs have of them."""
     for secret in sorted({*secrets}, key=len, reverse=True):
         if len(secret) >= SHORTEST:
             text = text.replace(secret, MASK)
-    return URL.sub(_without_who, text)
+    return URL.sub(_without_credentials, text)
 
 
-def _without_who(match: re.Match[str]) -> str:
-    who = match["who"]
-    if not who or not is_secret(match["scheme"], who):
-        return match[0]
-    return match[0].replace(f"//{who}@", f"//{MASK}@", 1)
+def _without_credentials(match: re.Match[str]) -> str:
+    scheme, who, rest, query = match.group("scheme", "who", "rest", "query")
+    if who and is_secret(scheme, who):
+        who = MASK
+    if query and TELLING.search(query) and not VARIABLE.search(query):
+        query = MASK
+    rest = OF_CONDA.sub(rf"\1{MASK}", rest)
+    return f"{scheme}://{who + '@' if who else ''}{rest}{'' if query is None else '?' + query}"

@@ -26,8 +26,12 @@ ON_THE_WAY = ("timeout", "default-timeout", "retries")
 #: ``--name value``, ``--name=value``, ``-i value``, ``-ivalue``.
 OPTION = re.compile(r"(--[a-z-]+|-[if])(?:\s*=\s*|\s+|(?<=-[if])|$)(.*)")
 #: Variables that name files with certificates, as much used programs read them.
-CERTIFICATES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
-PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+CERTIFICATES = (
+    *("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"),
+    *("AWS_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS"),
+)
+NO_PROXY = "NO_PROXY"
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", NO_PROXY)
 LOOPBACK = re.compile(r"(localhost|127\.[0-9.]+|\[::1\]|0\.0\.0\.0)")
 
 
@@ -191,6 +195,9 @@ def _proxies(told: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, s
     found = {name: environ.get(name.lower()) or environ.get(name) or "" for name in PROXIES}
     for name in ("HTTP_PROXY", "HTTPS_PROXY"):
         found[name] = told.get("proxy") or found[name]
+    for name, url in found.items():
+        if url and name != NO_PROXY and "://" not in url:
+            found[name] = f"http://{url}"  # as everybody reads `me:password@proxy:3128`
     return {name: url for name, url in found.items() if url}
 
 

@@ -155,7 +155,7 @@ def _condas_list(target: Target, problems: Problems) -> tuple[str, ...]:
             return ()
         return conda.explicit_list(conda.read_records(prefix).values(), target, problems)
     lines = Path(target.conda).read_text("utf-8").splitlines()
-    return tuple(conda.without_credentials(line) if "://" in line else line for line in lines)
+    return tuple(map(conda.without_credentials, lines))
 
 
 def _expand(item: str, source: Path | None, report: Report) -> Iterator[str]:

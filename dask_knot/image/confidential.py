@@ -80,7 +80,8 @@ def _unreachable(url: str) -> str:
     if "://" in url and not url.startswith("file:"):
         return (
             f"{shown} is this machine, which a build reaches with its network only: the image is "
-            "built without it; set `knot.build.network: host` (--network host) to use it"
+            "built without it; to use it, build with Docker here and `knot.build.network: host` "
+            "(--network host)"
         )
     return (
         f"pip looks into {shown}, a folder of this machine, which a build doesn't have: what is "
@@ -96,7 +97,6 @@ def _variables(sources: Sources) -> dict[str, str]:
         "PIP_FIND_LINKS": " ".join(sources.links),
         "PIP_TRUSTED_HOST": " ".join(sources.trusted),
         "PIP_NO_INDEX": "1" if sources.no_index else "",
-        "ALL_PROXY": sources.proxies.get("ALL_PROXY", ""),
     }
     more = {
         f"PIP_{name.upper().replace('-', '_')}": text for name, text in sources.on_the_way.items()

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dask_knot.errors import EngineError
 from dask_knot.extras import extra
@@ -31,8 +32,8 @@ AT_HOME = {
         ".local/share/containers/podman/machine/podman-machine-default/podman.sock",
     ),
 }
-#: Seconds until somebody who listens takes a call.
-PATIENCE = 10.0
+#: Seconds until somebody who listens takes a call, and says who he is.
+PATIENCE, UNTIL_NAMED = 10.0, 60.0
 USUAL = "/var/run/docker.sock"
 WINDOWS = ("npipe:////./pipe/docker_engine", "npipe:////./pipe/podman-machine-default")
 CURES = {
@@ -162,11 +163,13 @@ def _reach(place: Endpoint, options: Mapping[str, Any]) -> Any:
     try:
         _knock(place.url)
         with spared(os.environ, Path.home()) as logins:
-            client = docker.DockerClient(place.url, tls=_tls(place), **_ssh(place), **options)
+            told = {**options, "timeout": UNTIL_NAMED}  # one that hangs shall not hold us up
+            client = docker.DockerClient(place.url, tls=_tls(place), **_ssh(place), **told)
             if logins is not None:
                 client.api.reload_config(str(logins))
         client.ping()
-    except (DockerException, OSError) as error:
+        client.api.timeout = options.get("timeout", UNTIL_NAMED)
+    except (DockerException, OSError, ValueError) as error:
         if client is not None:
             client.close()
         return _words(error)
@@ -175,11 +178,19 @@ def _reach(place: Endpoint, options: Mapping[str, Any]) -> Any:
 
 
 def _knock(url: str) -> None:
-    """Look whether somebody listens: the Docker SDK leaves a socket open where nobody does."""
-    if url.startswith("unix://") and hasattr(socket, "AF_UNIX"):
+    """Look whether somebody listens.
+
+    The Docker SDK leaves a socket open where nobody does, and waits for minutes for a machine that
+    a firewall hides.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "unix" and hasattr(socket, "AF_UNIX"):
         with socket.socket(socket.AF_UNIX) as knocking:
             knocking.settimeout(PATIENCE)
             knocking.connect(url.removeprefix("unix://"))
+    elif parts.scheme in ("tcp", "http", "https") and parts.hostname and parts.port:
+        with socket.create_connection((parts.hostname, parts.port), PATIENCE):
+            pass
 
 
 def _ssh(place: Endpoint) -> dict[str, bool]:

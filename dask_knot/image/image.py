@@ -75,7 +75,7 @@ def make_recipe(spec: ImageSpec, report: Report) -> Recipe:
     )
 
     def told(line: str) -> None:  # what people wrote may have credentials
-        report(redact(line, ()))
+        report(type(line)(redact(line, ())))  # a notice stays one
 
     found = resolve_requirements(spec.packages, source, told, target)
     own = Path(spec.dockerfile) if spec.dockerfile else None
@@ -95,7 +95,9 @@ def make_recipe(spec: ImageSpec, report: Report) -> Recipe:
         files=builder.context_files(own.parent) if own else {},
         labels={name: number for name, number in versions.HERE.items() if number},
     )
-    return with_secrets(recipe, found.options, spec.network, report)
+    # On another machine, this one is as far away with its network as without.
+    network = None if spec.remote else spec.network
+    return with_secrets(recipe, found.options, network, report)
 
 
 def build_if_missing(

@@ -18,7 +18,7 @@ import sys
 import sysconfig
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -39,11 +39,27 @@ def main(arguments: list[str]) -> int:
     try:
         environment = prepared(secrets, folder, os.environ)
         pip = [sys.executable, "-m", "pip", "install", "--no-cache-dir", *arguments]
-        code = subprocess.call(pip, env=environment)
+        code = run(pip, environment, secrets.get("words", ()))
         forget(secrets.get("environment", {}))
         return code
     finally:
         shutil.rmtree(folder)
+
+
+def run(command: Sequence[str], environ: Mapping[str, str], words: Sequence[str]) -> int:
+    """Run a command; print what it prints, without secrets: logs of builds are kept.
+
+    pip hides passwords of indexes, but not those of requirements, nor what stands behind a ``?``.
+    """
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, env=environ, **options) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            for word in words:
+                line = line.replace(word.encode(), b"****")
+            sys.stdout.buffer.write(line)
+            sys.stdout.buffer.flush()
+    return process.returncode
 
 
 def opened(environ: Mapping[str, str], mounted: Path = MOUNTED) -> dict[str, Any]:

@@ -64,13 +64,24 @@ CURES = {
     r"exec format error": "The image is for another processor than this machine's: build it in the "
     "AWS account (`dask knot image --remote`) or on such a machine, or install QEMU "
     "(`docker run --privileged --rm tonistiigi/binfmt --install all`)",
-    r"No matching distribution found for (\S+)": "{} isn't on the index that was asked: withdrawn, "
-    "of another index, or with no file for this Python and platform. Name a version that is there "
-    "(`--package`), or the index that has it (`--extra-index-url …` in a file of requirements)",
     r"(?:command '(\S*(?:gcc|g\+\+|cc|gfortran))' failed: No such|unable to execute '(\S*cc)')": (
         "A package is compiled there, and the image has no compiler: `--debian g++` (or another "
         "version of it, that has a wheel)"
     ),
+    r"CERTIFICATE_VERIFY_FAILED": "The build doesn't trust who answers, a proxy of your company's "
+    "say: let PIP_CERT name a file that has its certificate (`cert` in pip.conf)",
+    r"Proxy Authentication Required": "The proxy wants a login: write it into its URL "
+    "(HTTPS_PROXY=http://user:password@host:port)",
+    r"after connection broken by '(\w+)": "The index can't be reached from the build ({}), which "
+    "has neither a VPN nor this machine's own addresses: name its proxy (HTTPS_PROXY), or build "
+    "with this machine's network (`--no-remote --network host`)",
+    r"No matching distribution found for (\S+)": "{} isn't on the index that was asked: withdrawn, "
+    "of another index, with no file for this Python and platform, or not shown without a login "
+    "(one that a keyring has doesn't go along: write it into ~/.netrc). Name a version that is "
+    "there (`--package`), or the index that has it (`--extra-index-url …` in a file of "
+    "requirements)",
+    r"HTTP error 40[13] ": "That wants another login: write it into its URL, or into ~/.netrc. One "
+    "that a keyring has doesn't go along",
 }
 
 

@@ -23,12 +23,13 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dask_knot.environment.credentials import MASK, redact
+from dask_knot.environment.credentials import MASK, SHORTEST, redact
 from dask_knot.errors import ImageError
 from dask_knot.image.install import MARK, VARIABLE
 
 #: The secret's name at BuildKit.
 ID = "dask-knot"
+ALL_PROXY = "ALL_PROXY"
 #: A variable of a process has at most 128 KiB.
 MOST_BYTES = 2**17 - 1024
 
@@ -59,22 +60,37 @@ class BuildSecrets:
     words: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.environment or self.files or self.certificates)
+        """Tell whether a build here must be told anything that it would keep."""
+        told = (self.environment, self.files, self.certificates)
+        return any(told) or ALL_PROXY in self.proxies
 
-    def document(self) -> str:
-        """Write all that pip must know, for `install.py`; nothing if there is nothing."""
-        if not self:
+    def document(self, is_here: bool = True) -> str:
+        """Write all that pip must know, for `install.py`; nothing if there is nothing.
+
+        Parameters
+        ----------
+        is_here : bool
+            This machine builds: its proxies count. pip hears of `ALL_PROXY` in no other way, since
+            older engines hand on only those of one protocol.
+        """
+        names = (ALL_PROXY,) if is_here else ()
+        proxies = {name: self.proxies[name] for name in names if name in self.proxies}
+        if not (self.environment or self.files or self.certificates or proxies):
             return ""
         content = {
-            "environment": dict(self.environment),
+            "environment": {**self.environment, **proxies},
             "files": dict(self.files),
             "certificates": self.certificates,
+            "words": sorted(
+                (word for word in self.words if len(word) >= SHORTEST), key=len, reverse=True
+            ),
         }
         return MARK + base64.b64encode(zlib.compress(json.dumps(content).encode())).decode()
 
     def mounted(self) -> dict[str, bytes]:
-        """Give what BuildKit should mount, by its id."""
-        return {ID: self.document().encode()} if self else {}
+        """Give what BuildKit should mount on a machine elsewhere, by its id."""
+        document = self.document(is_here=False)
+        return {ID: document.encode()} if document else {}
 
     def arguments(self) -> dict[str, str]:
         """Give the build arguments of a builder that mounts nothing.

@@ -59,6 +59,22 @@ def test_what_has_no_secret_stays_as_it_is(line: str) -> None:
     assert redact(line, secrets_of([line])) == line
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"name @ https://host/name.whl?token={TOKEN}",
+        f"https://host/name.whl?X-Amz-Signature={TOKEN}&X-Amz-Date=1#sha256=12",
+        f"  - https://conda.host/t/{TOKEN}/channel",
+        f"https://conda.host/t/{TOKEN}",
+        f"https://me:{TOKEN}@host/simple",
+    ],
+)
+def test_a_url_shows_no_token_to_who_doesnt_know_it(line: str) -> None:
+    shown = redact(f"{line!r} is no package", ())
+    assert TOKEN not in shown
+    assert "host" in shown
+
+
 def test_two_tokens_for_one_place_stay_two() -> None:
     lines = [f"git+https://{who}@host/name@v1" for who in ("first-token", "second-token")]
     hidden, values = hide(lines)
@@ -78,6 +94,10 @@ def test_a_users_own_variables_are_found() -> None:
         ("https://dl.host/a1b2c3d4e5f6a7b8/org/simple/", "https://dl.host/****/org/simple/"),
         ("https://download.pytorch.org/whl/cu121", "https://download.pytorch.org/whl/cu121"),
         ("https://host/repository/internal-python-packages/simple", None),
+        ("https://host/wheels-for-gpus-2025/simple", None),
+        ("https://host/company_internal_pypi_v2/simple", None),
+        ("https://host/3f2504e0-4f89-11d3-9a0c-0305e82c3301/simple", "https://host/****/simple"),
+        ("https://host/Ab3_dE5f-Gh7iJ9kLmN0/simple", "https://host/****/simple"),
     ],
 )
 def test_an_index_is_shown_without_what_may_change(url: str, shown: str | None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dask_knot.environment.certificates import own_certificates
-from dask_knot.environment.indexes import Sources, find_sources
+from dask_knot.environment.indexes import CERTIFICATES, Sources, find_sources
 from dask_knot.errors import ImageError
 
 #: Nothing of this machine's.
@@ -66,6 +66,18 @@ def test_proxies_by_either_spelling_and_pips_own_first(tmp_path: Path) -> None:
     assert "secret" not in repr(pips.shown)
 
 
+def test_a_proxy_without_a_scheme_is_one(tmp_path: Path) -> None:
+    told = {"https_proxy": "me:s3cr3t@proxy:3128", "http_proxy": "127.0.0.1:3128"}
+    sources = found(tmp_path, NO_PROXY="localhost,.example.com", **told)
+    assert "s3cr3t" in sources.secrets
+    kept, lost = sources.reachable(from_container=True)
+    assert lost == ("http://127.0.0.1:3128",)
+    assert kept.proxies == {
+        "HTTPS_PROXY": "http://me:s3cr3t@proxy:3128",
+        "NO_PROXY": "localhost,.example.com",
+    }
+
+
 def test_a_netrc_is_read_for_those_hosts_only_that_are_asked(tmp_path: Path) -> None:
     (tmp_path / ".netrc").write_text(
         'machine a login me password "p w"\nmachine b login you password 2\n'
@@ -117,9 +129,7 @@ def test_only_certificates_of_ones_own_are_carried(tmp_path: Path) -> None:
     assert own_certificates([certifi.where()]) == b""
 
 
-@pytest.mark.parametrize(
-    "variable", ["PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"]
-)
+@pytest.mark.parametrize("variable", CERTIFICATES)
 def test_every_variable_of_certificates_is_looked_at(variable: str, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(BLOCK)
     assert BLOCK in found(tmp_path, **{variable: str(tmp_path / "ca.pem")}).certificates

@@ -140,6 +140,18 @@ class TestConda:
         assert "gdal" not in found.lines
         assert found.lines["other"] == "other==1.0"
 
+    def test_but_for_the_credentials_of_its_channels(self, tmp_path: Path) -> None:
+        file = tmp_path / "environment.yml"
+        file.write_text(
+            "channels:\n  - https://me:s3cret@conda.example/t/TO-1/lab\n  - https://a/b?token=s3cret\n"
+            "dependencies:\n  - pip:\n    - git+https://s3cret@git.example/ours@v1\n"
+        )
+        found = resolve(target=Target("linux/amd64", conda=str(file)))
+        assert found.conda == (
+            *("channels:", "  - https://conda.example/lab", "  - https://a/b"),
+            *("dependencies:", "  - pip:", "    - git+https://git.example/ours@v1"),
+        )
+
     def test_without_conda_there_is_no_list(self) -> None:
         with pytest.raises(PackagesError, match="no conda environment runs here"):
             resolve(target=Target("linux/amd64", conda="here"))

@@ -6,12 +6,14 @@ import base64
 import logging
 import os
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from docker.errors import APIError
 
+from dask_knot.environment.problems import Notice
 from dask_knot.errors import ImageError
 from dask_knot.image import builder
 from dask_knot.image.dockerfile import Recipe, dockerfile
@@ -108,6 +110,28 @@ def test_proxies_go_to_every_step_and_into_no_history(monkeypatch: pytest.Monkey
     assert TOKEN not in repr([docker.built[0]["files"], said])
 
 
+def test_proxies_of_this_machine_are_none_of_a_build_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://proxy:1080")
+    secrets = make_recipe(ImageSpec(packages=()), say_nothing).secrets
+    assert secrets
+    assert b"ALL_PROXY" not in b"".join(map(unpacked, secrets.mounted().values()))
+    assert b"ALL_PROXY" in unpacked(secrets.arguments()[VARIABLE].encode())
+
+
+def unpacked(document: bytes) -> bytes:
+    return zlib.decompress(base64.b64decode(document.removeprefix(MARK.encode())))
+
+
+def test_notices_stay_notices(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import nothing_that_is_here\n")
+    said: list[str] = []
+    make_recipe(ImageSpec(packages=("auto",), source=str(script)), said.append)
+    assert any(isinstance(line, Notice) for line in said)
+
+
 def test_what_a_build_cant_reach_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_FIND_LINKS", "/opt/wheels")
     monkeypatch.setenv("PIP_INDEX_URL", f"http://me:{TOKEN}@localhost:3141/root/pypi")
@@ -119,8 +143,11 @@ def test_what_a_build_cant_reach_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "PIP_INDEX_URL" not in opened({VARIABLE: recipe.secrets.document()}).get(
         "environment", {}
     )
-    recipe = make_recipe(ImageSpec(packages=(), network="host"), said.append)
-    assert "localhost" in told(recipe)["PIP_INDEX_URL"]
+    here = ImageSpec(packages=(), network="host")
+    assert "localhost" in told(make_recipe(here, said.append))["PIP_INDEX_URL"]
+    said.clear()
+    make_recipe(replace(here, remote=True), said.append)
+    assert [line for line in said if "localhost:3141" in line and "build with Docker here" in line]
 
 
 def test_a_netrc_goes_along_for_its_hosts(tmp_path: Path) -> None:

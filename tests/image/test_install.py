@@ -69,6 +69,17 @@ def test_what_pip_noted_of_an_origin_forgets_the_token(
     assert json.loads(note.read_text()) == {"url": "https://a/a.whl?****"}
 
 
+def test_what_pip_prints_has_no_secret(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    text = "Collecting a @ https://me:t0k3n@a/a.whl?sig=s1gned"
+    program = [sys.executable, "-c", f"import sys; print({text!r}); sys.exit('no s1gned')"]
+    words = install.opened(
+        BuildSecrets(words=frozenset({"me:t0k3n", "s1gned", "me"}), files={"A": "b"}).arguments()
+    )["words"]
+    assert install.run(program, {}, words) == 1
+    printed = capfdbinary.readouterr().out
+    assert {*printed.splitlines()} == {b"Collecting a @ https://****@a/a.whl?sig=****", b"no ****"}
+
+
 def test_it_runs_by_itself_and_leaves_pips_exit_code() -> None:
     program = [sys.executable, "-I", install.__file__]  # with no package of ours on the path
     good = subprocess.run([*program, "--help"], capture_output=True, text=True, check=False)

@@ -106,6 +106,18 @@ def test_secrets_go_before_a_line_is_cut() -> None:
             "torch==2.5.0 isn't on the index",
         ),
         ("error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory", "--debian g++"),
+        (
+            "ERROR: No matching distribution found for ours==1.0",
+            "one that a keyring has doesn't go along",
+        ),
+        (
+            "WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError("
+            "'...')': /simple/ours/\nERROR: No matching distribution found for ours",
+            "can't be reached from the build (NewConnectionError)",
+        ),
+        ("(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] ...", "PIP_CERT"),
+        ("broken by 'ProxyError(407 Proxy Authentication Required)'", "HTTPS_PROXY=http://user"),
+        ("ERROR: HTTP error 401 while getting https://host/ours.whl", "another login"),
         ("exec /bin/sh: exec format error", "install QEMU"),
         ("something else", "Mend that line"),
     ],
