@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dask_knot.environment.conda import CONDA
+from dask_knot.environment.origins import path_of
 from dask_knot.environment.problems import Problems
 
 #: Byte order marks, the longer ones first.
@@ -25,18 +28,27 @@ SOURCES = re.compile(
 IDLE = re.compile(
     r"--(pre|prefer-binary|require-hashes|no-binary|only-binary|use-feature|use-pep517)(?=[ =]|$)"
 )
-#: Options of single requirements: of files that were compiled, and of what is built here.
-OF_A_LINE = re.compile(r"\s+--(hash|config-settings?|global-option)[= ]\S+")
-#: Files of other tools, and what to give instead.
+EDITABLE = re.compile(r"(?:-e|--editable)[ =]*(.+)")
+#: Options of single requirements, which end a line: of files' hashes, and of how they are built.
+OF_A_LINE = re.compile(r"\s+--(hash|config-settings?|global-option)[= ].*$")
+#: Other names of files of requirements, as pip-tools, rye and others write them.
+ENDINGS = (".txt", ".in", ".lock", ".pip", ".reqs", ".requirements")
+INSTALLED = "Install the project here (`pip install -e .`) and name it, or use `auto`"
+PIXI = "Run this in its environment (`pixi run`) and use `auto`, or take {conda}"
+PIPENV = "Run `pipenv requirements > requirements.txt` and name that"
+#: Files of other tools, by patterns of their names, and what to give instead.
 OTHERS = {
-    "environment.yml": "Give it to conda, `--conda {}`",
-    "environment.yaml": "Give it to conda, `--conda {}`",
-    "pyproject.toml": "Install the project here (`pip install -e .`) and name it",
-    "poetry.lock": "Run `poetry install` and name the packages, or use `auto`",
-    "uv.lock": "Run `uv sync` and name the packages, or use `auto`",
-    "pdm.lock": "Run `pdm install` and name the packages, or use `auto`",
-    "pipfile": "Run `pipenv requirements > requirements.txt` and name that",
-    "pipfile.lock": "Run `pipenv requirements > requirements.txt` and name that",
+    r"(conda-lock|.*\.conda-lock)\.ya?ml": "Write an explicit list of it for Linux (`conda-lock "
+    "render -k explicit`) and give that to conda, `--conda conda-linux-64.lock`",
+    r"(environment|env|conda).*\.ya?ml": "Give it to conda, `--conda {path}`",
+    r"pyproject\.toml|setup\.py|setup\.cfg": INSTALLED,
+    r"poetry\.lock": "Run `poetry install` and name the packages, or use `auto`",
+    r"uv\.lock": "Run `uv sync` and name the packages, or use `auto`",
+    r"pdm\.lock": "Run `pdm install` and name the packages, or use `auto`",
+    r"pylock(\..+)?\.toml": "Install what it names here, and name the packages, or use `auto`",
+    r"pixi\.(toml|lock)": PIXI,
+    r"pipfile(\.lock)?": PIPENV,
+    r".+\.ipynb": "Name it as the source, and `auto` as the package: that is what it imports",
 }
 
 
@@ -57,6 +69,41 @@ class RequirementsFile:
     requirements: list[str] = field(default_factory=list)
     constraints: list[str] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
+
+
+def cure_of_other(text: str) -> str:
+    """Say what to give instead of a file of another tool; "" if it isn't one."""
+    name = re.split(r"[/\\]", text)[-1].lower()
+    cures = (cure for pattern, cure in OTHERS.items() if re.fullmatch(pattern, name))
+    return next(cures, "").format(path=text, conda=CONDA)
+
+
+def is_file_of_requirements(text: str) -> bool:
+    """Tell a file of requirements by its ending; names of packages may end so, too."""
+    return text.endswith(ENDINGS[:2]) or (text.endswith(ENDINGS) and os.path.isfile(text))
+
+
+def is_place(text: str) -> bool:
+    """Tell a folder, a wheel or an archive, as pip does: a path, not the name of a package."""
+    place = re.sub(r"\s*;.*$", "", text).strip("'\"")
+    is_path = re.match(r"\.{0,2}[/\\]|~|\.{1,2}(\[|$)|[A-Za-z]:[/\\]|file:", place)
+    is_named = "/" in place or place.endswith((".whl", ".tar.gz", ".zip"))
+    return bool(is_path or (is_named and not re.search(r"^-|[@:<>=]", place)))
+
+
+def place_of(text: str) -> Path:
+    """Give the path that stands in a line: without quotes, extras, and marker."""
+    plain = re.sub(r"(\[[^]]*\])?\s*(;.*)?$", "", text.strip())
+    quoted = re.fullmatch(r"(['\"])(.*)\1", plain)
+    plain = quoted[2] if quoted else plain.replace("\\ ", " ")
+    path = path_of(plain)
+    return path if path is not None else Path(os.path.expanduser(plain))
+
+
+def extras_of(text: str) -> set[str]:
+    """Give the extras that stand behind a path."""
+    named = re.search(r"\[([\w., -]*)\]['\"]?\s*(;.*)?$", text)
+    return {one.strip() for one in named[1].split(",") if one.strip()} if named else set()
 
 
 def read_file(path: Path, problems: Problems) -> RequirementsFile:
@@ -84,7 +131,8 @@ def _read(path: Path, found: RequirementsFile, problems: Problems, seen: set[Pat
         problems.add(f"the requirements {path} can't be read: {error.strerror}", "Mend the name")
         return
     for entry in _entries(text):
-        named = re.match(r"(?:-r|--requirement|(-c|--constraint))[ =]*(\S+)", entry)
+        named = re.match(r"(?:-r|--requirement|(-c|--constraint))[ =]*(.+)", entry)
+        name = place_of(named[2]) if named else Path()
         if named and "://" in named[2]:
             problems.add(
                 f"{path} names {named[2]}, and an image is made without asking the network",
@@ -92,10 +140,10 @@ def _read(path: Path, found: RequirementsFile, problems: Problems, seen: set[Pat
             )
         elif named and named[1]:
             beside = RequirementsFile()
-            _read(path.parent / named[2], beside, problems, seen)
+            _read(path.parent / name, beside, problems, seen)
             found.constraints += beside.requirements + beside.constraints
         elif named:
-            _read(path.parent / named[2], found, problems, seen)
+            _read(path.parent / name, found, problems, seen)
         elif SOURCES.match(entry):
             found.options.append(_beside(entry, path.parent))
         elif not IDLE.match(entry):
@@ -103,25 +151,30 @@ def _read(path: Path, found: RequirementsFile, problems: Problems, seen: set[Pat
 
 
 def _add(entry: str, path: Path, found: RequirementsFile, problems: Problems) -> None:
-    editable = re.match(r"(?:-e|--editable)[ =]*(.+)", entry)
-    if editable and not re.match(r"\w+\+\w+://", editable[1]):
-        entry = f"-e {(path.parent / _plain(editable[1])).resolve()}"
-    elif editable:
-        entry = re.sub(r"(.*)#egg=([\w.-]+).*", r"\2 @ \1", editable[1])
-    elif entry.startswith((".", "/")):
-        entry = f"-e {(path.parent / _plain(entry)).resolve()}"
+    entry = OF_A_LINE.sub("", entry)
+    editable = EDITABLE.match(entry)
+    if editable and re.match(r"\w+\+", editable[1]):
+        entry = _named(editable[1])
+    elif editable or is_place(entry):
+        place = editable[1] if editable else entry
+        extras = f"[{','.join(sorted(named))}]" if (named := extras_of(place)) else ""
+        entry = f"-e {(path.parent / place_of(place)).resolve()}{extras}"
     elif entry.startswith("-"):
         problems.add(
             f"{path} has the line {entry!r}, which can't be followed in an image",
-            "Name the package instead: what is installed here from a folder goes in as a wheel",
+            "Take the line away: if it leads to a package, name that",
         )
         return
-    found.requirements.append(OF_A_LINE.sub("", entry))
+    found.requirements.append(entry)
 
 
-def _plain(path: str) -> str:
-    """Take the extras and the marker of a path away."""
-    return re.sub(r"(\[[^]]*\])?\s*(;.*)?$", "", path.strip().removeprefix("file://"))
+def _named(reference: str) -> str:
+    """Put the name of a reference (``#egg=``) before it; keep the folder that it says."""
+    url, _, fragment = reference.partition("#")
+    told = dict(part.partition("=")[::2] for part in fragment.split("&"))
+    name = f"{told['egg']} @ " if told.get("egg") else ""
+    folder = f"#subdirectory={told['subdirectory']}" if "subdirectory" in told else ""
+    return f"{name}{url}{folder}"
 
 
 def _beside(option: str, folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ class OriginKind(Enum):
 
     INDEX = "an index"
     EDITABLE = "a working copy"
-    FOLDER = "a folder or file that is here"
+    FOLDER = "a folder or file of a machine"
     URL = "a URL"
     VERSION_CONTROL = "version control"
     CONDA = "conda"
@@ -53,13 +54,18 @@ class PackageOrigin:
         """Tell whether only this machine has it."""
         return self.kind in (OriginKind.EDITABLE, OriginKind.FOLDER)
 
+    @property
+    def is_gone(self) -> bool:
+        """Tell whether it was installed from a folder or file that isn't here."""
+        is_copy = self.kind is OriginKind.FOLDER and self.folder is not None
+        return is_copy and not os.path.exists(str(self.folder))
+
 
 def origin_of(package: Distribution) -> PackageOrigin:
     """Tell where a package came from.
 
-    Conda's packages name the folder in which they were built, on a machine of others, and what was
-    installed from a folder may have outlived it: a path is believed only if it is here, and the
-    installer isn't conda.
+    Conda's packages name the folder in which they were built, on a machine of others: it says
+    nothing. What was installed from a folder or file may have outlived it.
     """
     told = _direct_url(package)
     url = str(told.get("url", ""))
@@ -74,10 +80,7 @@ def origin_of(package: Distribution) -> PackageOrigin:
         revision = str(told["vcs_info"].get("requested_revision", ""))
         return PackageOrigin(OriginKind.VERSION_CONTROL, None, _reference(told), revision)
     if path is not None:
-        is_here = path.exists()
-        return (
-            PackageOrigin(OriginKind.FOLDER, path) if is_here else PackageOrigin(OriginKind.INDEX)
-        )
+        return PackageOrigin(OriginKind.FOLDER, path)
     if url:
         return PackageOrigin(OriginKind.URL, None, _with_hash(url, told.get("archive_info", {})))
     return PackageOrigin(OriginKind.INDEX)

@@ -106,13 +106,21 @@ class Transfer:
 
     def _take_wheel(self, name: str, package: Distribution) -> None:
         self.wheels[name] = package
-        if any(path.endswith(COMPILED) for path in contents(package)):
+        if _is_compiled(package):
             self._report(
                 f"{name} goes in as it was compiled here: the image must have as new a C library"
             )
 
     def _add_local(self, name: str, package: Distribution, origin: PackageOrigin) -> None:
         why = why_no_wheel(package, self._target)
+        if origin.is_gone and (why or _is_compiled(package)):
+            # As of Spack, Nix, and other builders, who compile what an index has as well.
+            self._pin(name, package)
+            self._report(
+                f"{name} was built from {origin.folder}, which isn't here: an index is asked for "
+                f"{self.lines[name]}"
+            )
+            return
         if not why:
             self._take_wheel(name, package)
             return
@@ -159,7 +167,7 @@ class Transfer:
             )
             return
         is_private = record is not None and record.channel not in conda.PUBLIC
-        if is_private and not any(one.endswith(COMPILED) for one in contents(package)):
+        if is_private and not _is_compiled(package):
             self._take_wheel(name, package)
         else:
             self.lines[name] = _pin_of_record(name, package, record) or pin(package, self._labels)
@@ -172,6 +180,10 @@ class Transfer:
             self._records[prefix] = conda.read_records(prefix)
         records = self._records[prefix]
         return records.get(name) or records.get(name.replace("-", "_"))
+
+
+def _is_compiled(package: Distribution) -> bool:
+    return any(path.endswith(COMPILED) for path in contents(package))
 
 
 def _pin_of_record(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
+from shlex import quote
 from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -15,7 +16,15 @@ from packaging.version import InvalidVersion, Version
 
 from dask_knot.environment import conda
 from dask_knot.environment.distributions import find
-from dask_knot.environment.files import OTHERS, read_file
+from dask_knot.environment.files import (
+    EDITABLE,
+    cure_of_other,
+    extras_of,
+    is_file_of_requirements,
+    is_place,
+    place_of,
+    read_file,
+)
 from dask_knot.environment.origins import PackageOrigin, name_of, origin_of, path_of
 from dask_knot.environment.problems import Problems, Report
 from dask_knot.environment.target import Target
@@ -63,15 +72,18 @@ class Wishes:
 
     def add(self, text: str) -> None:
         """Take what the user wrote; without a version, the one that is here."""
-        if text.endswith((".txt", ".in")):
-            self._add_file(Path(text))
-        elif Path(text).name.lower() in OTHERS:
-            cure = OTHERS[Path(text).name.lower()].format(text)
+        cure = cure_of_other(text)
+        named = re.match(r"(?:-r|--requirement)[ =]*(.+)", text)
+        copy = EDITABLE.match(text)
+        if cure:
             self.problems.add(f"{text} is no file of requirements", cure)
-        elif text.startswith("-e "):
-            self._add_folder(Path(text[3:]))
-        elif REFERENCE.match(text):
+        elif named or is_file_of_requirements(text):
+            self._add_file(Path(named[1] if named else text))
+        elif REFERENCE.match(text) and not text.startswith("file:"):
             self._add_reference(text)
+        elif copy or is_place(text):
+            place = copy[1] if copy else text
+            self._add_folder(place_of(place), extras_of(place))
         else:
             try:
                 self._add_named(Requirement(text))
@@ -139,18 +151,21 @@ class Wishes:
             self.report(f"{name} isn't here, nor is {path}: an index is asked for {line}")
             self._want(name, line)
 
-    def _add_folder(self, path: Path) -> None:
+    def _add_folder(self, path: Path, extras: Collection[str]) -> None:
         name = _installed_from(lambda origin: origin.folder is not None and _same(origin, path))
         if name is None:
             self._refuse_folder(path)
         else:
-            self.take(name)
+            self.take(name, extras)
 
     def _refuse_folder(self, path: Path) -> None:
+        if not path.exists():
+            self.problems.add(f"there is no {path}", "Mend the path, or name the package")
+            return
+        how = f"-e {quote(str(path))}" if path.is_dir() else quote(str(path))
         self.problems.add(
-            f"nothing is installed here from {path}, and an image can't be made from there "
-            "(it can't be followed in an image)",
-            f"Install it here (`pip install -e {path}`): it then goes in as a wheel",
+            f"{path} isn't installed here, and an image gets what is",
+            f"Install it here (`pip install {how}`): it then goes in as a wheel",
         )
 
     def _add_reference(self, text: str) -> None:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from dask_knot.environment.files import RequirementsFile, decoded, read_file
+from dask_knot.environment.files import (
+    RequirementsFile,
+    cure_of_other,
+    decoded,
+    is_file_of_requirements,
+    is_place,
+    read_file,
+)
 from dask_knot.environment.problems import Problems
 
 TEXT = "# für später\r\npandas\r\n"
@@ -79,14 +87,61 @@ def test_options_are_kept_apart(tmp_path: Path) -> None:
     [
         ("-e git+https://h/o/n.git@abc#egg=name", "name @ git+https://h/o/n.git@abc"),
         ("-e .", "-e {}"),
-        ("-e ./sub[extra]", "-e {}/sub"),
+        ("-e ./sub[b,a]", "-e {}/sub[a,b]"),
+        ("-e './my sub' ; python_version > '3'", "-e {}/my sub"),
         ("./sub", "-e {}/sub"),
+        ("sub/one-1.0-py3-none-any.whl --hash=sha256:ab", "-e {}/sub/one-1.0-py3-none-any.whl"),
+        (
+            "-e git+https://h/o/n.git#egg=name[a]&subdirectory=py",
+            "name[a] @ git+https://h/o/n.git#subdirectory=py",
+        ),
+        ('name==1 --config-settings="a=b" --global-option="c d"', "name==1"),
         ("psutil @ file:///home/conda/work", "psutil @ file:///home/conda/work"),
     ],
 )
 def test_what_pip_freeze_writes(line: str, becomes: str, tmp_path: Path) -> None:
     found = read(tmp_path / "r.txt", line)
     assert found.requirements == [becomes.format(tmp_path.resolve())]
+
+
+@pytest.mark.parametrize("line", ["-r 'my dir/a.txt'", '-r "my dir/a.txt"', r"-r my\ dir/a.txt"])
+def test_names_of_files_may_have_spaces(line: str, tmp_path: Path) -> None:
+    (tmp_path / "my dir").mkdir()
+    (tmp_path / "my dir" / "a.txt").write_text("pandas")
+    assert read(tmp_path / "r.txt", line).requirements == ["pandas"]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("./a", is_place),
+        (".", is_place),
+        (".[b]", is_place),
+        ("a/b", is_place),
+        ("a-1.whl", is_place),
+        ("file:///a", is_place),
+        ("C:\\a", is_place),
+        ("a.in", is_file_of_requirements),
+        ("sub/pyproject.toml", cure_of_other),
+        ("conda-lock.yml", cure_of_other),
+        ("environment-gpu.yaml", cure_of_other),
+        ("pixi.lock", cure_of_other),
+        ("pylock.dev.toml", cure_of_other),
+        ("setup.py", cure_of_other),
+        ("a.ipynb", cure_of_other),
+        ("a", None),
+        ("ruamel.yaml", None),
+        ("a.lock", None),
+        ("a ; platform_version == 'b/c'", None),
+        ("a @ https://h/b.whl", None),
+        ("a[b]>=1", None),
+        ("-i ./a", None),
+    ],
+    ids=range(22),
+)
+def test_what_is_given_is_told_by_its_looks(text: str, what: Callable[[str], object]) -> None:
+    found = [one for one in (is_place, is_file_of_requirements, cure_of_other) if one(text)]
+    assert found[-1:] == ([what] if what else [])
 
 
 def test_all_that_is_wrong_is_noted(tmp_path: Path) -> None:

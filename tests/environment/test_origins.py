@@ -22,7 +22,7 @@ def test_condas_packages_name_a_folder_of_others(install: Install) -> None:
     url = {"url": "file:///home/conda/feedstock_root/build_artifacts/psutil_1/work", "dir_info": {}}
     assert origin_of(install("one", direct_url=url, INSTALLER="conda\n")).kind is OriginKind.CONDA
     # An older conda-build left pip's name there.
-    assert origin_of(install("two", direct_url=url, INSTALLER="pip\n")).kind is OriginKind.INDEX
+    assert origin_of(install("two", direct_url=url, INSTALLER="pip\n")).is_gone
 
 
 def test_condas_packages_are_known_by_their_record_too(install: Install, site: Path) -> None:
@@ -35,17 +35,17 @@ def test_condas_packages_are_known_by_their_record_too(install: Install, site: P
 
 
 @pytest.mark.parametrize("is_editable", [True, False])
-def test_a_folder_is_believed_if_it_is_here(
+def test_what_came_from_a_folder_may_have_outlived_it(
     is_editable: bool, install: Install, tmp_path: Path
 ) -> None:
     told = {"url": (tmp_path / "a b").as_uri(), "dir_info": {"editable": is_editable}}
-    gone = OriginKind.EDITABLE if is_editable else OriginKind.INDEX
-    assert origin_of(install("mine", direct_url=told)).kind is gone
+    assert origin_of(install("mine", direct_url=told)).is_gone is not is_editable
     (tmp_path / "a b").mkdir()
     found = origin_of(install("mine", direct_url=told))
     assert found.kind is (OriginKind.EDITABLE if is_editable else OriginKind.FOLDER)
     assert found.folder == tmp_path / "a b"
     assert found.is_local
+    assert not found.is_gone
 
 
 def test_a_url_has_its_hash(install: Install) -> None:

@@ -222,6 +222,45 @@ def test_pip_freeze_of_a_conda_environment(install: Install, tmp_path: Path) -> 
     assert any(line.startswith("away isn't here") for line in SAID)
 
 
+def test_what_outlived_its_folder_or_wheel_is_copied(install: Install) -> None:
+    """No index has it, or what another made by that name."""
+    install("mine", direct_url={"url": "file:///tmp/gone/mine-1.0.whl", "archive_info": {}})
+    install("built", direct_url={"url": "file:///tmp/spack/built", "dir_info": {}}, files=COMPILED)
+    found = resolve("mine", "built")
+    assert names(found) == {"dask_knot", "mine"}
+    assert "mine" not in found.lines
+    assert found.lines["built"] == "built==1.0"
+    assert any("built from /tmp/spack/built, which isn't here: an index" in one for one in SAID)
+
+
+@pytest.mark.parametrize("text", ["{}[fast]", "-e {}[fast]", "-e{}[fast]", "file://{}[fast]", "{}"])
+def test_a_folder_is_what_is_installed_from_there(
+    text: str, install: Install, tmp_path: Path
+) -> None:
+    install("more")
+    needs = ["more ; extra == 'fast'"]
+    told = {"url": tmp_path.as_uri(), "dir_info": {}}
+    install("mine", direct_url=told, needs=needs)
+    found = resolve(text.format(tmp_path))
+    assert names(found) == {"dask_knot", "mine"}
+    assert ("more" in found.lines) is ("fast" in text)
+
+
+def test_what_isnt_installed_is_told_with_the_command(tmp_path: Path) -> None:
+    wheel = tmp_path / "a-1.0-py3-none-any.whl"
+    wheel.touch()
+    with pytest.raises(PackagesError) as caught:
+        resolve(str(wheel), str(tmp_path), "./gone", "-r gone.txt", "conda-lock.yml")
+    for said in (
+        f"(`pip install {wheel}`)",
+        f"(`pip install -e {tmp_path}`)",
+        "there is no gone",
+        "gone.txt can't be read: No such file",
+        "--conda conda-linux-64.lock",
+    ):
+        assert said in str(caught.value)
+
+
 def test_a_version_that_is_the_one_here_is_copied(install: Install) -> None:
     install("one", "1.2+here", needs=["two>9"])
     install("two", "3")
