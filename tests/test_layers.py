@@ -225,6 +225,7 @@ EDGES = {
     "digests/data.py": ("os sys", "reads compiled modules; looks for files beside modules"),
     "digests/patches.py": ("sys", "looks up whether a library is in use"),
     "digests/environment.py": ("os pathlib sys urllib", "looks at what is installed here"),
+    "digests/texts.py": ("os pathlib sys", "reads the sources of modules that are loaded"),
     "digests/files.py": ("os pathlib time urllib", "looks at files, and at the clock"),
     "digests/objects.py": ("dask_knot.settings", "asks S3 as the session of AWS would"),
     "digests/places.py": ("os", "reads names of files"),

@@ -24,6 +24,7 @@ from dask_knot.digests.environment import Environment, Origin
 from dask_knot.digests.patches import names_in, patched
 from dask_knot.digests.plain import digest, sized
 from dask_knot.digests.refusal import UndigestibleError
+from dask_knot.digests.texts import ModuleTexts
 from dask_knot.digests.walk import Opened
 
 #: Instead of a variable that isn't there.
@@ -45,6 +46,7 @@ class CodeReader:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
+        self._texts = ModuleTexts(environment)
         # By code: what tasks call is unpickled anew for each graph, and equal then.
         self._codes: dict[CodeType, Bytecode] = {}
 
@@ -79,6 +81,7 @@ class CodeReader:
         code = self._read(function.__code__)
         parts = dict(self._held(function, code))
         if origin is None:
+            self._texts.check_code(function)
             parts |= self._used(function, code)
             label = sized(b"function", code.label) + function.__name__.encode()
             label += _names(function.__dict__)
@@ -139,7 +142,7 @@ class CodeReader:
         elif use.name in _PLACES:
             return name, _place(use.name, known)
         elif use.name in known:
-            value = known[use.name]
+            value = self._texts.variable(known, use.name)
         else:
             return name, getattr(builtins, use.name, _MISSING)
         return name, self._member(value, use.chain, use.level is not None)
@@ -152,7 +155,7 @@ class CodeReader:
             inside = vars(value)
             submodule = sys.modules.get(f"{value.__name__}.{name}")
             if name in inside:
-                value = inside[name]
+                value = self._texts.variable(inside, name)
             elif submodule is not None:
                 value = submodule
             elif self._environment.origin(value.__name__) is not None:
@@ -187,8 +190,8 @@ class CodeReader:
         if origin is not None:
             return _installed(origin, name, "")
         members = {
-            name: value
-            for name, value in sorted(vars(module).items())
+            name: self._texts.variable(vars(module), name)
+            for name in sorted(vars(module))
             if not (name.startswith("__") and name.endswith("__"))
         }
         return Opened(sized(b"module", _names(members)), (*members.values(),), (*members,))
@@ -199,6 +202,7 @@ class CodeReader:
         if known is not None:
             return known
         origin = self._environment.origin(kind.__module__)
+        self._texts.check(vars(sys.modules.get(kind.__module__, sys)))
         members = dict(members_of(kind))
         label = sized(b"class", kind.__qualname__.encode()) + _names(members)
         label += compiled(kind.__module__) if origin is None else origin.token
