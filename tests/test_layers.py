@@ -249,6 +249,7 @@ EDGES = {
     "graphs/extents.py": ("os pathlib", "looks how large the files are that tasks name"),
     "graphs/opening.py": ("distributed", "unpacks what a client of Dask has sent"),
     "graphs/weights.py": ("sys", "looks up whether numpy is in use"),
+    "run/archive.py": ("uuid", "tells sessions apart that say nothing of themselves"),
     "run/address.py": ("urllib", "takes URLs apart"),
     "run/codec.py": ("distributed", "Dask's own way to pickle"),
     "run/exits.py": ("concurrent", "a kind of exception"),

@@ -137,16 +137,19 @@ def read_certificates(path: str) -> str:
 
 
 def proxies_for(endpoint: str) -> dict[str, str]:
-    """Give the proxy that botocore takes for an endpoint, in the words of obstore.
+    """Give the proxy that botocore takes for an endpoint, or none, in the words of obstore.
 
-    The two read ``NO_PROXY`` by rules of their own: botocore's count.
+    The two read ``NO_PROXY`` by rules of their own, and obstore alone ``ALL_PROXY``: botocore
+    counts.
     """
     parts = urlsplit(endpoint)
-    every = getproxies()
-    proxy = every.get(parts.scheme)
-    if not proxy:
+    proxy = get_environ_proxies(endpoint).get(parts.scheme)
+    if proxy:
+        return {"proxy_url": proxy if "://" in proxy else f"http://{proxy}"}
+    if not getproxies():
         return {}
-    url = proxy if "://" in proxy else f"http://{proxy}"
-    if get_environ_proxies(endpoint).get(parts.scheme):
-        return {"proxy_url": url}
-    return {"proxy_url": url, "proxy_excludes": parts.hostname or ""}
+    # With one that is taken for nothing, obstore looks for no other.
+    return {
+        "proxy_url": f"{parts.scheme}://{parts.netloc}",
+        "proxy_excludes": parts.hostname or "",
+    }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any
 
-from dask_knot.errors import CorruptObjectError, MissingObjectError, RunError, StoreError
+from dask_knot.errors import CorruptObjectError, MissingObjectError, RunError
 from dask_knot.run import note, record
 from dask_knot.run.codec import Bytes
 from dask_knot.run.foundation import Foundation, OneReader, Readers
@@ -14,6 +15,7 @@ from dask_knot.run.maps import MapBook
 from dask_knot.run.names import MOST_SESSIONS, Names, ShardId
 from dask_knot.run.note import NoteKind
 from dask_knot.run.obituary import Obituary
+from dask_knot.run.ownership import put_ours
 from dask_knot.run.presence import Beat, RunEnd, RunInfo, SessionInfo
 from dask_knot.run.profile import Profile
 from dask_knot.run.record import Entry
@@ -92,11 +94,11 @@ class Archive:
 
         It takes a listing, and a write for each session that claims at the same time.
         """
-        frames = [b"open"] if who is None else who.encode()
+        frames = [b"open", uuid.uuid4().bytes] if who is None else who.encode()
         # Those of sessions that have expired are left alone: of their plans there may be more.
         number = max(self.list_sessions(), default=-1) + 1
         while number < MOST_SESSIONS:
-            if self._store.put_new(self._names.session(number), frames):
+            if put_ours(self._store, self._names.session(number), frames):
                 return number
             number += 1
         raise RunError(
@@ -279,14 +281,7 @@ class Archive:
 
     def _put_new(self, name: str, frames: Sequence[Bytes]) -> bool:
         self._foundation.check_alive()
-        is_ours = self._store.put_new(name, frames) or self._holds(name, frames)
+        is_ours = put_ours(self._store, name, frames)
         if is_ours:
             self._foundation.check_alive(name)
         return is_ours
-
-    def _holds(self, name: str, frames: Sequence[Bytes]) -> bool:
-        """Tell whether an object is what we just wrote: a store may answer a repeated request."""
-        try:
-            return bytes(self._store.get(name)) == b"".join(frames)
-        except StoreError:
-            return False

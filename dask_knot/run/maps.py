@@ -19,6 +19,7 @@ from dask_knot.run.foundation import Foundation, OneReader, Readers
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import Names
 from dask_knot.run.note import NONSENSE, NoteKind, makes_no_sense
+from dask_knot.run.ownership import put_ours
 from dask_knot.run.store import Store
 
 logger = logging.getLogger(__name__)
@@ -179,7 +180,7 @@ class MapBook:
         while True:
             made = replace(record, number=number, name=f"{record.name}-{number}")
             self._foundation.check_alive()
-            if self._store.put_new(self._names.map(number), made.encode()):
+            if put_ours(self._store, self._names.map(number), made.encode()):
                 return made
             number += 1
 

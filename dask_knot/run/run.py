@@ -21,6 +21,7 @@ from dask_knot.run.layout import lay_out
 from dask_knot.run.manifest import Commit, Manifest, Output, Place
 from dask_knot.run.names import ManifestId, Names, ShardId, StageId, first_plan, parse_pack
 from dask_knot.run.orders import Claimant, Orders
+from dask_knot.run.ownership import put_ours
 from dask_knot.run.patience import IN_JOBS
 from dask_knot.run.presence import SessionInfo
 from dask_knot.run.store import Store
@@ -244,7 +245,7 @@ class Run:
         """
         name = self.names.manifest(*id)
         frames = manifest.encode(content, inline)
-        if not (self._store.put_new(name, frames) or self._holds(name, frames)):
+        if not put_ours(self._store, name, frames):
             return None
         return manifest.placed(name, content.outputs, frames)
 
@@ -282,9 +283,3 @@ class Run:
         pieces, places = lay_out(name, values)
         self._store.put(name, pieces)
         return places
-
-    def _holds(self, name: str, frames: Iterable[Bytes]) -> bool:
-        try:
-            return bytes(self._store.get(name)) == b"".join(frames)
-        except StoreError:
-            return False

@@ -74,6 +74,9 @@ class Terms:
             if "<Code>AccessDenied<" not in refusal or any(one in refusal for one in _OTHERS_DENY):
                 return False
             checksum = {name: v for name, v in tried.items() if name == "checksum_algorithm"}
-            is_last = not self._left
-            self.options = {**checksum, **(self._left.pop(0) if self._left else {})}
-            return not is_last
+            if self._left:
+                self.options = {**checksum, **self._left.pop(0)}
+                return True
+            if self.options != checksum:  # for each that there were, there is a store
+                self.options = checksum
+            return False

@@ -284,6 +284,25 @@ def test_both_leave_out_the_proxy_for_the_same_hosts(
     assert store.get("k") == b"content"
 
 
+@pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTP_PROXY"])
+def test_both_leave_a_proxy_alone_that_boto3_does_not_know(
+    name: str, fake: FakeS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for one in ("HTTPS_PROXY", "https_proxy", "no_proxy"):
+        monkeypatch.delenv(one, raising=False)
+    monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody is
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", fake.url.replace("http://127.0.0.1", "http://[::1]"))
+    with closing(open_aws_session("lab", EU)) as session:
+        client: Any = session.store_options("s3://data")["client_options"]
+    is_used = name == "HTTP_PROXY"
+    assert (client["proxy_url"] == "http://127.0.0.1:9") is is_used
+    assert client.get("proxy_excludes") == (None if is_used else "::1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", fake.url)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with closing(open_aws_session("lab", EU)) as session:
+        assert Store("s3://data", **session.store_options("s3://data")).get("k") == b"content"
+
+
 def test_an_access_point_by_its_alias() -> None:
     arn = "arn:aws:s3:eu-west-1:123456789012:accesspoint"
     with (

@@ -199,6 +199,18 @@ def test_what_no_header_helps_is_refused_after_few_tries(fake: FakeS3) -> None:
         assert len(fake.asked) == tries
 
 
+def test_what_is_refused_for_ever_leaves_nothing_behind(fake: FakeS3) -> None:
+    """For each of the terms that were tried, a client of S3 is kept, with its connections."""
+    fake.reply = lambda _: POLICY
+    store = store_at(fake)
+    kept = []
+    for _ in range(4):
+        with pytest.raises(ReadOnlyStoreError):
+            store.put("run/a", [b"x"])
+        kept.append(len(store._sender._stores))  # type: ignore[union-attr]
+    assert kept[1:] == [kept[1]] * 3
+
+
 def test_a_permission_that_is_missing_is_not_tried_again(fake: FakeS3) -> None:
     fake.reply = lambda _: refusal("AccessDenied", "because no identity-based policy allows it")
     with pytest.raises(ReadOnlyStoreError):
