@@ -19,11 +19,13 @@ MASK = "****"
 VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 #: A URL's scheme, who asks, and the rest up to a query; then the query, up to a fragment.
 URL = re.compile(
-    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:(?P<who>[^/@\s]+)@)?(?P<rest>[^\s?#;]*)"
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:(?P<who>[^/\s]+)@)?(?P<rest>[^\s?#;]*)"
     r"(?:\?(?P<query>[^\s#;]*))?"
 )
 #: A query with such a name is a credential as a whole: the rest of it, dates say, goes with it.
-TELLING = re.compile(r"(?i)(^|[&_-])(\w*token|key|sig|signature|secret|password|auth|credential)=")
+TELLING = re.compile(
+    r"(?i)(^|[&_-])\w*(token|key|sig|signature|secret|pass|passwd|password|auth|credential)="
+)
 #: Conda's channels have their token in front of their path.
 OF_CONDA = re.compile(r"^([^/]*/t/)[^/]+(?=/|$)")
 #: Shorter texts are in many words: they are hidden only where a URL has them.
@@ -40,7 +42,8 @@ class Hidden(NamedTuple):
 def hide(lines: Iterable[str]) -> Hidden:
     """Put names into lines instead of the credentials of their URLs.
 
-    A name comes from the URL, not from the credential: a new token gives the same line.
+    A name comes from the URL, not from the credential: a new token gives the same line. But for one
+    that is a part of the path: what looks like a token there may be the version of a file.
     """
     values: dict[str, str] = {}
 
@@ -51,6 +54,9 @@ def hide(lines: Iterable[str]) -> Hidden:
             who = _named(f"{bare}@", who, values)
         if query and TELLING.search(query) and not VARIABLE.search(query):
             query = _named(f"{bare}?", query, values)
+        host, *path = rest.split("/")
+        parts = (_named(part, part, values) if _is_hidden(part) else part for part in path[:-1])
+        rest = "/".join([host, *parts, *path[-1:]])
         return f"{scheme}://{who + '@' if who else ''}{rest}{'?' + query if query else ''}"
 
     return Hidden(tuple(URL.sub(replaced, line) for line in lines), values)
@@ -66,7 +72,8 @@ def _named(place: str, value: str, values: dict[str, str]) -> str:
 
 def is_secret(scheme: str, who: str) -> bool:
     """Tell whether what stands before the ``@`` of a URL must be hidden: ``git`` is no secret."""
-    return who not in ("git", "hg", "svn") and "ssh" not in scheme and not VARIABLE.search(who)
+    is_name = who in ("git", "hg", "svn") or ("ssh" in scheme and ":" not in who)
+    return not is_name and not VARIABLE.search(who)
 
 
 def variables(lines: Iterable[str]) -> set[str]:
@@ -97,6 +104,11 @@ def _is_token(part: str) -> bool:
     if not re.fullmatch(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_~-]{16,}", part):
         return False
     return not all(re.fullmatch(r"[A-Za-z]*[0-9]{0,4}", word) for word in re.split("[_~-]", part))
+
+
+def _is_hidden(part: str) -> bool:
+    """Tell whether a part of a file's path must be hidden: digests are in many, and say nothing."""
+    return _is_token(part) and not re.fullmatch(r"[0-9a-f]+", part)
 
 
 def secrets_of(urls: Iterable[str]) -> set[str]:

@@ -10,10 +10,16 @@ from urllib.parse import urlsplit
 
 from dask_knot.environment.credentials import URL, hide, redact, secrets_of, variables
 from dask_knot.environment.indexes import Sources, find_sources
-from dask_knot.environment.problems import Report
+from dask_knot.environment.problems import Notice, Report
 from dask_knot.errors import ImageError
 from dask_knot.image.dockerfile import Recipe
 from dask_knot.image.secrets import BuildSecrets
+
+WRITTEN = (
+    "a line of the Dockerfile has a credential in a URL: it stays in the image, where everybody "
+    "who may pull it can read it; what pip installs is better a package (`--package`), whose "
+    "credential stays nowhere"
+)
 
 
 def with_secrets(
@@ -44,9 +50,14 @@ def with_secrets(
     everything = find_sources(options, hosts, os.environ, Path.home())
     sources, lost = everything.reachable(from_container=network != "host")
     for url in lost:
-        report(_unreachable(url))
+        report(Notice(_unreachable(url)))
+    dockerfile = [*recipe.lines, *(recipe.text or "").splitlines()]
+    written = [line for line in dockerfile if redact(line, ()) != line]
+    if written:
+        report(Notice(WRITTEN))
     hidden = hide(lines).values | own
     words = everything.secrets | {*hidden.values()} | secrets_of(lines) | _passwords(sources.netrc)
+    words |= secrets_of(written)
     return replace(
         recipe,
         requirements=tuple(sorted(hide(recipe.requirements).lines, key=str.lower)),

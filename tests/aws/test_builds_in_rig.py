@@ -24,6 +24,7 @@ from dask_knot.cli.main import knot
 from dask_knot.errors import ImageError
 from dask_knot.image.spec import ImageSpec
 from tests.aws.account import unheard
+from tests.image.index import made_up_wheel, serving
 from tests.rig.machine import Rig
 from tests.rig.server.images import AS_CONFIG
 
@@ -110,12 +111,14 @@ def test_secrets_reach_the_build_and_stay_nowhere(
     in_rig: Rig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"http://ada:{SECRET}@127.0.0.1:9/simple")
-    program = "print('there is', bool(open('/run/secrets/dask-knot').read()))"
-    look = f'RUN --mount=type=secret,id=dask-knot python -c "{program}"'
-    said: list[str] = []
-    image = ensure_image(session, outputs, replace(spec, lines=(look,)), said.append)
-    assert "  there is True" in said, said
+    login, said = f"ada:{SECRET}", list[str]()
+    with serving({"madeup": made_up_wheel("madeup")}, login) as host:
+        monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"http://{login}@{host}/simple")
+        # pip itself prints both.
+        url = f"http://{login}@{host}/madeup-1.0-py3-none-any.whl?token={SECRET}"
+        spec = replace(spec, packages=(f"madeup @ {url}",))
+        image = ensure_image(session, outputs, spec, said.append)
+    assert any("Successfully installed madeup" in line for line in said), said
     assert left(session, outputs) == []
     builds = session.client("codebuild")
     (id,) = builds.list_builds_for_project(projectName=outputs.builder)["ids"]

@@ -29,6 +29,9 @@ TOKEN = "ghp_s3cr3tT0k3n"
         f"https://host/name-1.0.zip?X-Amz-Date=1&X-Amz-Signature={TOKEN}#sha256=12",
         f"name[extra] @ https://host/name-1.0.zip?private_token={TOKEN}",
         f"svn+https://me:{TOKEN}@host/name",
+        f"svn+ssh://me:{TOKEN}@host/name",
+        f"name @ https://me:p@ss{TOKEN}@host/name-1.0-py3-none-any.whl",
+        f"name @ https://host/name-1.0-py3-none-any.whl?apikey={TOKEN}",
     ],
 )
 def test_a_token_leaves_the_line_and_comes_back_as_pip_fills_it_in(line: str) -> None:
@@ -73,6 +76,15 @@ def test_a_url_shows_no_token_to_who_doesnt_know_it(line: str) -> None:
     shown = redact(f"{line!r} is no package", ())
     assert TOKEN not in shown
     assert "host" in shown
+
+
+def test_a_token_in_a_path_is_hidden_and_another_one_is_another_line() -> None:
+    line = "name @ https://dl.host/Ab3dE5fG7hI9jK1l/org/name-1.0-py3-none-any.whl"
+    (hidden,), values = hide([line])
+    assert "Ab3dE5" not in hidden
+    assert expanded(hidden, values) == line
+    assert hide([line.replace("Ab3", "Xy3")]).lines != (hidden,)
+    assert hide([line.replace("dE5fG7hI9jK1l", "b3")]).values == {}, "digests"
 
 
 def test_two_tokens_for_one_place_stay_two() -> None:

@@ -120,6 +120,14 @@ def test_proxies_of_this_machine_are_none_of_a_build_elsewhere(
     assert b"ALL_PROXY" in unpacked(secrets.arguments()[VARIABLE].encode())
 
 
+def test_a_credential_that_stays_in_the_image_is_said() -> None:
+    said: list[str] = []
+    line = f"RUN pip install --index-url {INDEX} ours"
+    recipe = make_recipe(ImageSpec(packages=(), lines=(line,)), said.append)
+    assert [text for text in said if "has a credential in a URL" in text]
+    assert TOKEN not in recipe.secrets.redact(line) + "".join(said)
+
+
 def unpacked(document: bytes) -> bytes:
     return zlib.decompress(base64.b64decode(document.removeprefix(MARK.encode())))
 

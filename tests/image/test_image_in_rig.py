@@ -18,8 +18,9 @@ SPEC = ImageSpec(packages=(), network="host")
 
 
 @pytest.mark.timeout(600)
-def test_a_line_that_fails_is_shown(in_rig: Rig) -> None:
-    spec = replace(SPEC, lines=("RUN echo something-printed && false",))
+def test_a_line_that_fails_is_shown(in_rig: Rig, job_image: str) -> None:
+    # The packages are there: only that line is new.
+    spec = replace(SPEC, base=job_image, lines=("RUN echo something-printed && false",))
     with pytest.raises(ImageError, match=r"RUN echo something-printed && false\n +something-pr"):
         ensure_local_image(spec, _say_nothing)
 
