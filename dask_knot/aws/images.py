@@ -128,10 +128,14 @@ def _engine_here(
     """Connect to the Docker engine; None if there is none, and the account can do its work."""
     try:
         return engine()
-    except (ImageError, MissingExtraError):
+    except (ImageError, MissingExtraError) as error:
         if spec.remote is False or outputs.builder is None:
             raise
-        report("no Docker engine answers here: the image is built in the account")
+        # What isn't there says nothing; what is there and doesn't work can be mended.
+        said = str(error.__context__ or "").partition("none answers: ")[2]
+        why = said.partition("No such file: ")[0].removesuffix("; ")
+        shown = f" ({why})" if why else ""
+        report(f"no Docker engine answers here{shown}: the image is built in the account")
         return None
 
 

@@ -41,6 +41,7 @@ CURES = {
     "$USER`, then log in again), or use a rootless engine",
     ConnectionRefusedError: "connection refused: it has been stopped",
     FileNotFoundError: "not there",
+    TimeoutError: "no answer: it hangs (start it anew), or a firewall hides it",
 }
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from dask_knot.errors import EngineError, ImageError
+from dask_knot.image import endpoints
 from dask_knot.image.builder import connect_to_builder
 from dask_knot.image.endpoints import Endpoint, candidates, connect
 from dask_knot.local import containers
@@ -170,6 +171,35 @@ class TestConnection:
 
         monkeypatch.setattr(socket.socket, "connect", refuse)
         with pytest.raises(EngineError, match=r"permission denied.*usermod -aG docker"):
+            connect()
+
+    def test_one_that_hangs_holds_nobody_up(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(endpoints, "UNTIL_NAMED", 0.05)
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{home}/hanging.sock")
+        with closing(socket.socket(socket.AF_UNIX)) as hanging:
+            hanging.bind(str(home / "hanging.sock"))
+            hanging.listen()  # and never answers
+            with pytest.raises(EngineError, match=r"DOCKER_HOST .*: no answer: it hangs"):
+                connect(timeout=600)
+
+    @pytest.mark.parametrize(
+        ("host", "words"),
+        [
+            ("tcp://127.0.0.1:9", "connection refused"),
+            ("tcp://engine.invalid:2375", r"DOCKER_HOST \(tcp://engine.invalid:2375\): "),
+            ("tcp://127.0.0.1:99999", "out of range"),
+            ("nowhere", "port is required"),
+            ("unix:///gone/docker.sock", "No such file: DOCKER_HOST"),
+        ],
+        ids=["refused", "unknown", "port", "nonsense", "gone"],
+    )
+    def test_a_wrong_address_is_said(
+        self, host: str, words: str, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DOCKER_HOST", host)
+        with pytest.raises(EngineError, match=words):
             connect()
 
 
