@@ -173,7 +173,11 @@ class RemoteBuild:
         except BaseException:
             self._objects.delete()
             raise
-        self._objects.note(str(build["id"]))
+        try:
+            self._objects.note(str(build["id"]))
+        except KeyboardInterrupt:
+            self._interrupted(str(build["id"]), is_ours=True)
+            raise
         return build
 
     def _start(self) -> Build:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from dask_knot.environment.credentials import URL, hide, redact, secrets_of, variables
 from dask_knot.environment.indexes import Sources, find_sources
-from dask_knot.environment.problems import Notice, Report
+from dask_knot.environment.problems import Report
 from dask_knot.errors import ImageError
 from dask_knot.image.dockerfile import Recipe
 from dask_knot.image.secrets import BuildSecrets
@@ -50,11 +50,11 @@ def with_secrets(
     everything = find_sources(options, hosts, os.environ, Path.home())
     sources, lost = everything.reachable(from_container=network != "host")
     for url in lost:
-        report(Notice(_unreachable(url)))
+        report(_unreachable(url))
     dockerfile = [*recipe.lines, *(recipe.text or "").splitlines()]
     written = [line for line in dockerfile if redact(line, ()) != line]
     if written:
-        report(Notice(WRITTEN))
+        report(WRITTEN)
     hidden = hide(lines).values | own
     words = everything.secrets | {*hidden.values()} | secrets_of(lines) | _passwords(sources.netrc)
     words |= secrets_of(written)

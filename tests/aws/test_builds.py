@@ -214,6 +214,20 @@ def test_an_interrupt_ends_the_build(desk: Desk) -> None:
     assert desk.keys() == []
 
 
+def test_an_interrupt_right_after_the_start_ends_it_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(desk.s3, "put_object", interrupt)
+    made = FakeBuilds()
+    with pytest.raises(KeyboardInterrupt):
+        desk.build(made, GOOD)
+    assert made.stopped == [ID]
+    assert desk.keys() == []
+
+
 def test_an_interrupt_leaves_the_build_of_somebody_else(desk: Desk) -> None:
     desk.note()
     made = FakeBuilds([build(), KeyboardInterrupt()])
