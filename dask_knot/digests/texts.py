@@ -57,7 +57,7 @@ class ModuleTexts:
         # By name: how a module was loaded, and what else its file said then, if that is known.
         self._loaded: dict[str, tuple[ModuleSpec, str | None]] = {}
         self._read: dict[str, _ModuleText] = {}
-        self._warned: set[tuple[str, _Stamp]] = set()
+        self._warned: dict[str, _Stamp] = {}
 
     def check(self, variables: Mapping[str, Any]) -> _ModuleText | None:
         """Look whether a module, known by its variables, has the statements of its file.
@@ -89,9 +89,10 @@ class ModuleTexts:
         value, source = variables[name], self.check(variables)
         constants = {} if source is None else source.constants
         if source is not None and name in constants and repr(value) != constants[name]:
-            raise UndigestibleError(
-                f"{name} is another one here than in {source.path}, which jobs import: edit the "
-                "file and reload it (importlib.reload), or pass it as an argument"
+            raise self._refused(
+                source,
+                f"{name} is another one here than in {source.path}, which jobs import: reload that "
+                f"(importlib.reload), or pass {name} as an argument",
             )
         return value
 
@@ -110,13 +111,17 @@ class ModuleTexts:
             raise self._edited(source)
 
     def _edited(self, source: _ModuleText) -> UndigestibleError:
-        why = (
+        return self._refused(
+            source,
             f"{source.path} was edited since it was imported here: reload it (importlib.reload), "
-            "for jobs run what is in the file"
+            "for jobs run what is in the file",
         )
-        if (source.path, source.stamp) not in self._warned:
-            self._warned.add((source.path, source.stamp))
-            logger.warning("%s; until then its results are made anew each time", why)
+
+    def _refused(self, source: _ModuleText, why: str) -> UndigestibleError:
+        """Warn once of each edit: who reads no log of the cluster would wonder what ran."""
+        if self._warned.get(source.path) != source.stamp:
+            self._warned[source.path] = source.stamp
+            logger.warning("%s. Until then its results are made anew each time", why)
         return UndigestibleError(why)
 
     def _spec(self, variables: Mapping[str, Any]) -> ModuleSpec | None:

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -83,11 +83,13 @@ class OwnModules:
         self._missing: set[str] = set()
         self._looked_in: tuple[object, ...] = ()
         self._listed: dict[ModulePlace, list[FoundFile]] = {}  # in this look
+        self._secret: list[str] = []  # in this look
         self._said: set[str] = set()
 
     def look(self) -> ModuleSnapshot | None:
         """Look which files there are now; None if there is nothing of the user's own."""
         self._listed.clear()
+        self._secret.clear()
         self._forget_missing()
         found = self._found()
         if not found:
@@ -101,6 +103,10 @@ class OwnModules:
             PathEntry(names[root], roots[root][1], archives.get(root, "")) for root in ordered
         )
         files = {one.name: one for place in found for one in self._files(place, names[place.root])}
+        if self._secret:
+            self._say(
+                f"{_first_of(self._secret)}: looks like a secret, so it stays here, not in jobs"
+            )
         return ModuleSnapshot(listed, tuple(self._bounded(files.values())))
 
     def read(self, snapshot: ModuleSnapshot) -> Bundle:
@@ -167,7 +173,7 @@ class OwnModules:
         for own in self._own_files(place):
             file = own._replace(name=f"{folder}/{own.name}")
             if trees.is_secret(os.path.basename(file.path)):
-                self._say(f"{file.path} looks like a secret, so it stays here: jobs won't have it")
+                self._secret.append(file.path)
                 continue
             yield file
             if file.name.endswith(".py"):
@@ -204,7 +210,7 @@ class OwnModules:
         path, is_package = os.path.join(place.root, text), os.path.isdir(place.path)
         pattern = os.path.join(glob.escape(place.root), text)
         for one in glob.glob(pattern) if glob.has_magic(text) and not is_package else [path]:
-            name = f"{folder}/{os.path.relpath(one, place.root)}"
+            name = f"{folder}/{os.path.relpath(one, place.root)}".replace(os.sep, "/")
             if os.path.isdir(one) and not is_package:
                 few = self._few(one, trees.tree(one, name))
                 kept = (f for f in few if not trees.is_secret(os.path.basename(f.path)))
@@ -232,9 +238,8 @@ class OwnModules:
             else:
                 left.append(file.path)
         if left:
-            more = f" and {len(left) - _TOLD} more" if len(left) > _TOLD else ""
             self._say(
-                f"jobs won't have {', '.join(left[-_TOLD:])}{more}: no more than "
+                f"jobs won't have {_first_of(left[::-1])}: no more than "
                 f"{self._most_bytes / 2**20:.4g} MiB travel with your own modules (modules-limit). "
                 f"{_INSTEAD}"
             )
@@ -262,6 +267,12 @@ def _mentioned(path: str, size: int, changed: int) -> _Mentions:
     return _Mentions(frozenset(mentions.modules(text)), frozenset(mentions.files(text)))
 
 
+def _first_of(paths: Sequence[str]) -> str:
+    """Name the first of many."""
+    more = f" and {len(paths) - _TOLD} more" if len(paths) > _TOLD else ""
+    return f"{', '.join(paths[:_TOLD])}{more}"
+
+
 def _changed(folder: str) -> int:
     try:
         return os.stat(folder).st_mtime_ns
@@ -278,4 +289,5 @@ def _names(folder: str) -> frozenset[str]:
 
 def _inside(place: ModulePlace) -> str:
     """Name what is put onto the import path of a folder with an archive."""
-    return os.path.basename(place.path) + place.root.removeprefix(place.path)
+    inside = place.root.removeprefix(place.path).replace(os.sep, "/")
+    return os.path.basename(place.path) + inside

@@ -16,7 +16,8 @@ from dask_knot.run.bundle import is_compiled
 #: Folders that hold no code of the user's own.
 _FOREIGN = SITES | {"__pycache__", "node_modules"}
 _RECORDS = (".egg-info", ".dist-info")
-_SYSTEM = ("/proc/", "/sys/", "/dev/")
+#: Folders of the system, which hold nothing of the user's own.
+_SYSTEM = tuple(f"/{name}/" for name in ["boot", "dev", "etc", "proc", "sys"])
 #: Folders with one of these are environments.
 _ENVIRONMENTS = frozenset({"pyvenv.cfg", "conda-meta"})
 #: What editors and Python leave behind.
@@ -68,9 +69,15 @@ def file(path: str, name: str) -> FoundFile | None:
     return FoundFile(name, path, found.st_size, found.st_mtime_ns, is_executable)
 
 
-def _leads_out(folder: str, top: str) -> bool:
-    is_above = top.startswith(os.path.join(folder, ""))
-    return is_above or folder.startswith(_SYSTEM) or not SITES.isdisjoint(folder.split(os.sep))
+def _leads_out(path: str, top: str) -> bool:
+    """Tell whether a path, links followed, is of others or above where one began."""
+    real = os.path.join(os.path.realpath(path), "")
+    begun = os.path.join(top, "")
+    if real.startswith(begun):
+        return real != begun and not SITES.isdisjoint(real.split(os.sep))
+    home = os.path.join(os.path.realpath(os.path.expanduser("~")), "")
+    is_system = real.startswith(_SYSTEM) or not SITES.isdisjoint(real.split(os.sep))
+    return is_system or begun.startswith(real) or home.startswith(real)
 
 
 def tree(folder: str, name: str) -> Iterator[FoundFile]:
@@ -90,9 +97,9 @@ def tree(folder: str, name: str) -> Iterator[FoundFile]:
     top = os.path.realpath(folder)
     while left:
         path, below = left.popleft()
-        real = os.path.realpath(path)
-        if real != top and _leads_out(real, top):
+        if _leads_out(path, top):
             continue
+        real = os.path.realpath(path)
         try:
             inside = sorted(os.scandir(path), key=lambda entry: entry.name)
         except OSError:
@@ -105,5 +112,7 @@ def tree(folder: str, name: str) -> Iterator[FoundFile]:
                 continue
             if entry.is_dir():
                 left.append((entry.path, f"{below}/{entry.name}"))
+            elif entry.is_symlink() and _leads_out(entry.path, top):
+                continue
             elif one := file(entry.path, f"{below}/{entry.name}"):
                 yield one

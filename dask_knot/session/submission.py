@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import cast
 
 from dask.typing import Key
@@ -115,12 +115,13 @@ class Submitter:
 
     def _submit(self, action: SubmitPlan) -> Iterator[SubmissionFailed]:
         sources = {key: _source(key, value) for key, value in action.inputs.items()}
+        supplies = cache(self._publish)  # once: a plan is of one time, and a look at files takes it
         for index, stage in enumerate(action.plan.stages):
             if self.service.is_closed:  # nobody waits for what is left
                 return
             id = StageId(action.number, index)
             try:
-                call = partial(self._submit_stage, id, stage, action, sources)
+                call = partial(self._submit_stage, id, stage, action, sources, supplies)
                 self.endurance.call(_UNSUBMITTED, call)
             except Exception as error:  # a mistake of ours ends this stage, too, and no other
                 told = InternalError.of(error)
@@ -131,16 +132,23 @@ class Submitter:
                 sources.update((key, ShardOutput(made, n)) for n, key in enumerate(shard.outputs))
 
     def _submit_stage(
-        self, id: StageId, stage: Stage, action: SubmitPlan, sources: Mapping[Key, Source]
+        self,
+        id: StageId,
+        stage: Stage,
+        action: SubmitPlan,
+        sources: Mapping[Key, Source],
+        supplies: Callable[[], tuple[str, str]],
     ) -> None:
         self.service.check_upstream(id, stage)
         constants = _constants(stage, action.tasks)
         places = self.constants.put(id, constants)
         stored = {key: ConstantPlace(p, constants[key].is_fixed) for key, p in places.items()}
         works = [self._work(shard, action, sources, stored) for shard in stage.shards]
-        supplies = self.plugins.publish(self.run), self.bundle.publish(self.run)
-        url = self.run.write_pack(id, works, *supplies)
+        url = self.run.write_pack(id, works, *supplies())
         self.service.submit(id, stage, url)
+
+    def _publish(self) -> tuple[str, str]:
+        return self.plugins.publish(self.run), self.bundle.publish(self.run)
 
     def close(self) -> None:
         """Submit nothing more: a plan that is under way ends with the stage that it is at."""

@@ -138,7 +138,7 @@ def test_the_reason_says_what_to_do_and_is_a_warning_once(
     _, why = client.digest(client.module.weighted)
     client.digest(client.module.weighted)
     assert [one.getMessage() for one in caplog.records if why in one.getMessage()] == [
-        f"{why}; until then its results are made anew each time"
+        f"{why}. Until then its results are made anew each time"
     ]
     assert str(client.file) in why
     assert "edited since it was imported here: reload it" in why

@@ -196,6 +196,9 @@ class TestWhatIsTaken:
         (shared / "above").symlink_to(tmp_path)
         (shared / "everything").symlink_to("/")
         (shared / "process").symlink_to("/proc/self")
+        (shared / "system").symlink_to("/etc")
+        (shared / "users").symlink_to("/etc/passwd")
+        (shared / "home").symlink_to(Path.home())
         (shared / "packages").symlink_to(Path(pytest.__file__).parents[1])
         (journey.home / "knot_linked").symlink_to(shared)
         assert journey.run(journey.take("knot_linked").f) == 7
@@ -285,6 +288,15 @@ class TestWhatStaysHere:
         count = len(journey.said)
         journey.bundle()
         assert len(journey.said) == count
+
+    def test_many_secrets_are_one_line(self, journey: Journey) -> None:
+        journey.write("knot_pkg/__init__.py")
+        for number in range(9):
+            journey.write(f"knot_pkg/{number}.pem")
+        journey.take("knot_pkg")
+        assert journey.names() == {"knot_pkg/__init__.py"}
+        (line,) = journey.said
+        assert "and 4 more" in line
 
     def test_what_is_of_others_or_made_anew(self, journey: Journey) -> None:
         journey.write("knot_pkg/__init__.py")

@@ -40,6 +40,7 @@ from dask_knot.run.presence import RunInfo
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 from dask_knot.run.work import ConstantPlace, Options, ShardOutput, ShardWork
+from dask_knot.session.bundles import JobBundle
 from dask_knot.session.clockwork import Clockwork
 from dask_knot.session.constants import StoredConstants
 from dask_knot.session.hooks import nobody
@@ -110,6 +111,22 @@ def test_a_stage_is_one_pack_and_one_request(submitter: Submitter, client: Recor
     assert [parse_pack(url) for url in urls] == [
         ("memory://", "run", StageId(7, stage)) for stage in (0, 1)
     ]
+
+
+class _Looks:
+    """Modules of the user's own, which are looked at."""
+
+    count = 0
+
+    def look(self) -> None:
+        """Count the look; there are none."""
+        self.count += 1
+
+
+def test_the_users_own_modules_are_looked_at_once_a_plan(submitter: Submitter) -> None:
+    looks: Any = _Looks()
+    submitted(replace(submitter, bundle=JobBundle(looks)))
+    assert looks.count == 1
 
 
 def test_children_get_what_they_need_and_no_more(submitter: Submitter) -> None:
