@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import uuid
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
 
 from boto3.s3.transfer import TransferConfig
@@ -20,6 +22,8 @@ from dask_knot.environment.problems import Report
 LARGE = 10**7
 #: Few parts at once: over a slow line, many would each stand still for too long.
 CAREFULLY = TransferConfig(max_concurrency=2)
+#: No build waits and runs for so long.
+OLD = timedelta(days=1)
 #: How the names of the objects of one build end.
 CONTEXT, SECRETS = ".tar", ".secrets"
 
@@ -58,6 +62,7 @@ class BuildObjects:
     def __init__(self, s3: Any, place: Workshop, tag: str, report: Report) -> None:
         self._s3, self._bucket, self._report = s3, place.bucket, report
         folder = f"{place.prefix}/{names.BUILDS}/{tag}"
+        self._all = f"{place.prefix}/{names.BUILDS}/"
         self._source, self._note = f"{folder}/{uuid.uuid4().hex}", f"{folder}/build"
 
     @property
@@ -96,6 +101,19 @@ class BuildObjects:
             self._s3.upload_fileobj(
                 io.BytesIO(data), self._bucket, key, Callback=tell, Config=CAREFULLY
             )
+
+    def sweep(self) -> None:
+        """Delete what clients that were killed have left, secrets among it.
+
+        The stack's own bucket lets it expire; one that was there already need not. Nobody needs to
+        be able to do it.
+        """
+        until = datetime.now(timezone.utc) - OLD
+        with suppress(*REFUSALS):
+            found = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=self._all)
+            for one in found.get("Contents", ()):
+                if one["LastModified"] < until:
+                    self._s3.delete_object(Bucket=self._bucket, Key=one["Key"])
 
     def delete(self) -> None:
         """Delete them all; those that are gone already are no error."""

@@ -159,6 +159,7 @@ class RemoteBuild:
     def _begin(self) -> Build:
         """Upload what is needed, and start a build."""
         recipe = self._order.recipe
+        self._objects.sweep()
         secrets = recipe.secrets.mounted()
         text = dockerfile(recipe, mount=bool(secrets))
         commands = buildscript.script(

@@ -6,12 +6,13 @@ import io
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from dask_knot.aws import builds
+from dask_knot.aws import buildobjects, builds
 from dask_knot.aws.builds import BuildOrder, build_in_account
 from dask_knot.aws.buildscript import BUILDING, DONE, PUSHING
 from dask_knot.errors import AccessError, ImageError, KnotError, QuotaError, UnreachableError
@@ -203,6 +204,18 @@ def test_a_note_that_a_client_left_holds_nobody_up(desk: Desk, look: Any) -> Non
     desk.build(made, GOOD)
     assert len(made.started) == 1
     assert desk.keys() == []
+
+
+def test_what_killed_clients_left_is_deleted_after_a_day(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.s3.put_object(Bucket="bucket", Key="knot/_builds/another-tag/1.secrets", Body=b"token")
+    desk.s3.put_object(Bucket="bucket", Key="knot/run-1/value", Body=b"a result")
+    desk.build(FakeBuilds(), GOOD)
+    assert len(desk.keys()) == 2, "another client may be about to build it"
+    monkeypatch.setattr(buildobjects, "OLD", -timedelta(days=1))
+    desk.build(FakeBuilds(), GOOD)
+    assert desk.keys() == ["knot/run-1/value"]
 
 
 def test_an_interrupt_ends_the_build(desk: Desk) -> None:
