@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from dask_knot.aws.outputs import StackOutputs
 from dask_knot.batch.request import EC2, FARGATE
 from dask_knot.batch.schema import container_faults
 from dask_knot.errors import ConfigurationError
+from dask_knot.run.address import VARIABLE
 from dask_knot.settings.container import Properties, merged
 from dask_knot.settings.settings import AwsSettings
 
 logger = logging.getLogger(__name__)
 
+#: Variables that all jobs have.
+OURS = ("AWS_REGION", "AWS_DEFAULT_REGION", VARIABLE, "KNOT_LIFECYCLES")
+#: Tags that a job can have.
+JOB_TAGS = 50
 ARCHITECTURES = {"amd64": "X86_64", "arm64": "ARM64"}
 #: What jobs on one platform don't have, by its path in ``containerProperties``: our word for it.
 LACKING = {
@@ -80,6 +85,41 @@ def container_properties(aws: AwsSettings, outputs: StackOutputs, platform: str)
             "mount it with `dask knot up --user-data`, and name its folder as the volume"
         )
     return found
+
+
+def check_early(aws: AwsSettings, outputs: StackOutputs, variables: Collection[str] = ()) -> None:
+    """Refuse what the first job definition would be refused for, before an image is built.
+
+    Parameters
+    ----------
+    aws : AwsSettings
+        The settings.
+    outputs : StackOutputs
+        What the stack says of itself.
+    variables : collection of str
+        The names of the environment variables of jobs, beside those that are always there.
+
+    Raises
+    ------
+    ConfigurationError
+        If there are too many tags, if what jobs run on has no containers of that kind, or if a
+        secret is to be in a variable that has a value.
+    """
+    if twice := sorted(aws.secrets.keys() & {*OURS, *variables}):
+        raise ConfigurationError(
+            f"secrets: jobs have {', '.join(twice)} already, and ECS takes no variable twice: give "
+            "it as a secret, or in environment="
+        )
+    _check_tags({**outputs.tags, **aws.tags})
+    if aws.queue is None:  # else only Batch knows what jobs run on
+        container_properties(aws, outputs, FARGATE if outputs.is_fargate else EC2)
+
+
+def _check_tags(tags: Mapping[str, str]) -> None:
+    if len(tags) > JOB_TAGS:
+        raise ConfigurationError(
+            f"tags: {len(tags)} are too many, those of the stack included: Batch takes {JOB_TAGS}"
+        )
 
 
 def _of_stack(aws: AwsSettings, outputs: StackOutputs, platform: str) -> Properties:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dask_knot.aws.clientconfig import QUICK
-from dask_knot.aws.container import container_properties
+from dask_knot.aws.container import check_early, container_properties
 from dask_knot.aws.images import ensure_image
 from dask_knot.aws.logs import tail
 from dask_knot.aws.muster import look
@@ -33,8 +33,6 @@ from dask_knot.settings.settings import AwsSettings, Settings
 
 #: Jobs at once where no compute environment says how many vCPUs it may have.
 JOBS = 64
-#: Tags that a job can have.
-JOB_TAGS = 50
 #: How machines are paid for: by the type of a compute environment, and by the platform of a stack.
 LIFECYCLES = {
     "EC2": ON_DEMAND,
@@ -243,26 +241,6 @@ def _share(aws: AwsSettings) -> dict[str, Any]:
     return share
 
 
-def check_early(aws: AwsSettings, outputs: StackOutputs) -> None:
-    """Refuse what the first job definition would be refused for, before an image is built.
-
-    Raises
-    ------
-    ConfigurationError
-        If there are too many tags, or what jobs run on has no containers of that kind.
-    """
-    _check_tags({**outputs.tags, **aws.tags})
-    if aws.queue is None:  # else only Batch knows what jobs run on
-        container_properties(aws, outputs, _platform([], outputs))
-
-
-def _check_tags(tags: Mapping[str, str]) -> None:
-    if len(tags) > JOB_TAGS:
-        raise ConfigurationError(
-            f"tags: {len(tags)} are too many, those of the stack included: Batch takes {JOB_TAGS}"
-        )
-
-
 def open_aws(
     settings: Settings, environment: Mapping[str, str], report: Callable[[str], None]
 ) -> AwsEngine:
@@ -280,7 +258,7 @@ def open_aws(
     assert settings.aws is not None
     session = open_aws_session(settings.aws.profile, settings.aws.region)
     outputs = read_outputs(session, settings.aws.stack)
-    check_early(settings.aws, outputs)
+    check_early(settings.aws, outputs, {**environment, **settings.environment})
     image = settings.aws.image or ensure_image(session, outputs, resolve_spec({}), report)
     session.close()
     return AwsEngine(settings, session.patient(), outputs, image, environment)

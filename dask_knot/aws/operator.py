@@ -127,7 +127,9 @@ def _instances(options: StackOptions, place: Location, roles: str) -> list[State
     """
     statements = []
     if options.existing_instance_profile is not None:
-        passed = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+        # In China, EC2 has a name of its own.
+        services = ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]
+        passed = {"StringEquals": {"iam:PassedToService": services}}
         any_role = place.arn("iam", "role/*", is_global=True)
         statements.append(_allow("PassRoleOfProfile", "iam", ["PassRole"], any_role, passed))
     else:

@@ -169,7 +169,7 @@ def _convert(name: str, value: Any, hint: Any) -> Any:
     if hint is bool:
         return _expect(name, value, bool, "true or false")
     if hint is int:
-        number = int(value) if isinstance(value, str) and value.isdigit() else value
+        number = int(value) if isinstance(value, str) and value.isdecimal() else value
         number = None if isinstance(number, bool) else number
         return _expect(name, number, int, "a whole number")
     return str(_expect(name, value, (str, int), "a text"))

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dask_knot.aws.rules import IOPS, STRATEGIES, THROUGHPUT_PER_IOPS, between, strategy
+from dask_knot.aws.rules import (
+    IOPS,
+    LARGEST_STANDARD,
+    SMALLEST_VOLUME,
+    STRATEGIES,
+    THROUGHPUT_PER_IOPS,
+    between,
+    strategy,
+)
 from dask_knot.errors import ConfigurationError
 from dask_knot.settings.checks import wrong
 
@@ -128,6 +136,8 @@ def _check_existing(options: Any) -> None:
 def _check_volume(options: Any) -> None:
     """Refuse what EC2 would refuse when the first instance starts, which nobody sees."""
     kind, iops, throughput = options.volume_type, options.volume_iops, options.volume_throughput
+    if kind == "standard":
+        between(SMALLEST_VOLUME, LARGEST_STANDARD)("volume_size", options.volume_size)
     if kind in ("io1", "io2") and iops is None:
         raise ConfigurationError(f"a disk of type {kind} needs its speed: give volume_iops")
     if iops is not None:

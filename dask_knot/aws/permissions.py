@@ -72,6 +72,7 @@ REPOSITORY = (
     "UntagResource",
 )
 #: CloudFormation publishes no handlers for projects of CodeBuild: these are the calls themselves.
+#: Roles that AWS's own solutions give CloudFormation to make them with have the first, too.
 BUILDER = ("BatchGetProjects", "CreateProject", "DeleteProject", "UpdateProject")
 LOGS = (
     "CreateLogGroup",

@@ -140,17 +140,19 @@ def _objects(outputs: StackOutputs) -> list[Statement]:
 
 
 def _cluster(outputs: StackOutputs, kind: str = "cluster") -> str:
-    """Name the cluster of the stack's compute environment, which Batch has made.
+    """Name the clusters of the stack's compute environments, which Batch has made.
 
-    Its name has that of the compute environment in it. Beside a queue that was there already it
-    isn't known.
+    Its name has that of the compute environment in it: all that a stack makes, behind Spot as well,
+    begin with the same words. Beside a queue that was there already it isn't known.
     """
-    environment = (outputs.compute_environment or "").rpartition("/")[2]
-    return _arn(outputs, "ecs", f"{kind}/*{environment}*" if environment else f"{kind}/*")
+    if outputs.compute_environment is None:
+        return _arn(outputs, "ecs", f"{kind}/*")
+    family = "fargate" if outputs.is_fargate else "ec2"
+    return _arn(outputs, "ecs", f"{kind}/*{names.compute_environment(outputs.name, family)}*")
 
 
 def _tasks(outputs: StackOutputs) -> list[str]:
-    """Name the cluster of the stack's compute environment, and its tasks."""
+    """Name the clusters of the stack's compute environments, and their tasks."""
     return [_cluster(outputs), f"{_cluster(outputs, 'task')}/*"]
 
 

@@ -146,12 +146,8 @@ def _retain(client: Any, id: str, follower: Follower) -> None:
         json.loads(template) if isinstance(template, str) else json.loads(json.dumps(template))
     )
     stack = client.describe_stacks(StackName=id)["Stacks"][0]
-    if all(template["Resources"][one].get("DeletionPolicy") == "Retain" for one in DATA):
+    if not mark_kept(template):
         return
-    for one in DATA:
-        template["Resources"][one]["DeletionPolicy"] = "Retain"
-        # CloudFormation takes no update that changes a policy and nothing else.
-        template["Resources"][one]["Metadata"] = {"Kept": "with its data, by dask knot down"}
     client.update_stack(
         StackName=id,
         TemplateBody=dumped(template),
@@ -163,6 +159,18 @@ def _retain(client: Any, id: str, follower: Follower) -> None:
     )
     if follower.follow() != "UPDATE_COMPLETE":
         raise follower.failure("the bucket could not be kept, so nothing was deleted:")
+
+
+def mark_kept(template: dict[str, Any]) -> bool:
+    """Write into a template that its data stay; return False if that stands there already."""
+    resources = [template["Resources"][one] for one in DATA]
+    if all(one.get("DeletionPolicy") == "Retain" for one in resources):
+        return False
+    for one in resources:
+        one["DeletionPolicy"] = "Retain"
+        # CloudFormation takes no update that changes a policy and nothing else.
+        one["Metadata"] = {"Kept": "with its data, by dask knot down"}
+    return True
 
 
 def _clear_builds(s3: Any, stack: Mapping[str, Any], buckets: list[str]) -> None:

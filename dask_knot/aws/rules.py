@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dask_knot.aws import names
-from dask_knot.settings.awschecks import tags
+from dask_knot.settings.awschecks import SECRET, tags
 from dask_knot.settings.checks import wrong
 from dask_knot.settings.resolver import Check
 
@@ -15,13 +15,15 @@ PLATFORMS = ("ec2", "spot", "fargate", "fargate-spot")
 ARCHITECTURES = ("amd64", "arm64")
 #: Instances start from none of the others that EBS has (st1, sc1).
 VOLUME_TYPES = ("gp3", "gp2", "io1", "io2", "standard")
+#: Magnetic disks have so many GiB at most; all others more than `volume_size` may be.
+LARGEST_STANDARD = 1024
 #: What the whole disk may do: operations a second at the least and most, and for each GiB of it.
 IOPS = {"gp3": (3000, 80_000, 500), "io1": (100, 64_000, 50), "io2": (100, 256_000, 1000)}
 #: Each operation a second is good for so many MiB a second, and not more.
 THROUGHPUT_PER_IOPS = 0.25
 INSIGHTS = ("disabled", "enabled", "enhanced")
-#: EC2 takes so much, before it is encoded.
-USER_DATA_BYTES = 16 * 1024
+#: EC2 takes 16 KiB, before they are encoded, and Batch puts a part of its own beside.
+USER_DATA_BYTES = 15 * 1024
 #: How what cloud-init understands begins.
 USER_DATA_STARTS = ("#!", "#cloud-config", "MIME-Version:", "Content-Type: multipart/")
 STRATEGIES = {
@@ -114,10 +116,8 @@ _ROLE = _like(
     r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+",
     "the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME)",
 )
-_KEY = _like(
-    r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+",
-    "the ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID)",
-)
+_KEY = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+"
+_A_KEY = "the ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID)"
 #: By the names of `StackOptions`; an option that isn't here may be whatever its type allows.
 RULES: dict[str, Check] = {
     "name": names.check_stack,
@@ -140,14 +140,11 @@ RULES: dict[str, Check] = {
     "security_groups": _each_like(r"sg-[0-9a-f]{8,17}", "security groups"),
     "bucket": names.check_bucket,
     "prefix": names.check_prefix,
-    "encryption": _like(
-        r"AES256|arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+",
-        "'AES256' or the ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID)",
-    ),
+    "encryption": _like(f"AES256|{_KEY}", f"'AES256' or {_A_KEY}"),
     "repository": names.check_repository,
     "existing_bucket": names.check_bucket,
     "existing_job_role": _ROLE,
-    "secrets": _each_like(r"arn:aws[a-z-]*:(secretsmanager|ssm):[a-z0-9-]+:\d{12}:\S+", "secrets"),
+    "secrets": _each_like(SECRET, "secrets"),
     "tags": _tags,
     "owner": _owner,
     "priority": between(0, 1000),
@@ -169,7 +166,7 @@ RULES: dict[str, Check] = {
         r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+",
         "the ARN of a policy (arn:aws:iam::ACCOUNT:policy/NAME)",
     ),
-    "volume_key": _KEY,
+    "volume_key": _like(_KEY, _A_KEY),
     "volume_iops": between(100, 256_000),
     "volume_throughput": between(125, 2000),
     "placement_group": _like(r"[\x21-\x7e]{1,255}", "the name of a placement group"),

@@ -9,6 +9,7 @@ from typing import Any
 from dask_knot.aws.images import newest_image
 from dask_knot.aws.outputs import StackOutputs
 from dask_knot.aws.session import AwsSession, translated
+from dask_knot.batch.queues import describe_queue
 from dask_knot.batch.rules import ENDED, JobStatus
 
 #: The states of jobs that still cost or wait, as `ListJobs` takes them.
@@ -32,8 +33,10 @@ class Status:
 
     Attributes
     ----------
-    queue, compute_environment : str
+    queue : str
         State, status and AWS's reason.
+    compute_environments : tuple of str
+        The same of those that the queue asks, in its order.
     jobs : mapping of str to int
         Open jobs by state; an array job counts once.
     image : str or None
@@ -44,7 +47,7 @@ class Status:
 
     outputs: StackOutputs
     queue: str
-    compute_environment: str | None
+    compute_environments: tuple[str, ...]
     jobs: Mapping[str, int]
     image: str | None
     size: Size
@@ -60,13 +63,12 @@ def read_status(session: AwsSession, outputs: StackOutputs) -> Status:
     """
     with translated():
         batch = session.client("batch")
-        queue = find_queue(batch, outputs)
-        environment = find_environment(batch, outputs)
+        queue, environments = describe_queue(batch, outputs.queue)
         image = newest_image(session.client("ecr"), outputs)
         return Status(
             outputs,
-            queue=state_of(queue),
-            compute_environment=state_of(environment) if environment else None,
+            queue=state_of(queue or {}),
+            compute_environments=tuple(map(state_of, environments)),
             jobs={state: count for state in OPEN if (count := _count(batch, outputs, state))},
             image=f"{_tag(image)}, pushed {image['imagePushedAt']:%Y-%m-%d %H:%M}"
             if image

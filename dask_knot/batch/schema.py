@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from botocore.model import Shape
 
+#: The largest of Batch's integers, as of all of AWS that are not called long.
+MOST = 2**31 - 1
+
 
 @functools.cache
 def _shape() -> Shape:
@@ -43,7 +46,7 @@ def container_faults(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _value_faults(path: str, value: Any, shape: Any) -> Iterator[str]:
-    """Say which texts are none of those that there are: botocore leaves that to Batch."""
+    """Say which values are none of those that there are: botocore leaves that to Batch."""
     if shape.type_name == "structure":
         for name, member in value.items():
             yield from _value_faults(
@@ -52,5 +55,7 @@ def _value_faults(path: str, value: Any, shape: Any) -> Iterator[str]:
     elif shape.type_name == "list":
         for number, member in enumerate(value):
             yield from _value_faults(f"{path}[{number}]", member, shape.member)
+    elif shape.type_name == "integer" and abs(value) > MOST:
+        yield f"{path}={value} is wrong: it should be {MOST} at most, as Batch counts"
     elif (valid := getattr(shape, "enum", ())) and value not in valid:
         yield f"{path}={value!r} is wrong: it should be one of {', '.join(map(repr, valid))}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -150,11 +151,12 @@ def status(name: str | None, region: str | None, profile: str | None) -> None:
     found = read_status(session, read_outputs(session, stack_name(name)))
     jobs = ", ".join(f"{count} {state}" for state, count in found.jobs.items())
     size = f"{many('object', found.size.objects)}, {readable_size(found.size.bytes)}"
+    machines = found.compute_environments or ("gone",)
     Screen().table(
         [
             ("stack", f"{found.outputs.name} in {session.region}, {found.outputs.status}"),
             ("queue", f"{found.outputs.queue.rpartition('/')[2]}, {found.queue}"),
-            ("compute environment", found.compute_environment or "that of the queue"),
+            *zip(chain(["compute environment"], repeat("behind it")), machines, strict=False),
             ("jobs", jobs or "none"),
             ("image", found.image or "none yet: dask knot image"),
             ("remote builds", builds_of(found.outputs)),

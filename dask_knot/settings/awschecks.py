@@ -16,6 +16,11 @@ MOST_TAGS = 40
 #: All that a tag may be made of: letters and digits of any language, and these.
 TAGGED = r"[\w +=.:/@-]"
 
+_SECRET = r"arn:aws[a-z-]*:{service}:[a-z0-9-]+:\d{{12}}:\S+"
+#: ARNs of secrets, and of those and parameters.
+SECRETS_MANAGER = _SECRET.format(service="secretsmanager")
+SECRET = _SECRET.format(service="(secretsmanager|ssm)")
+
 
 def mapping(name: str, value: Any) -> dict[str, str]:
     """Take a mapping of texts to texts, such as tags."""
@@ -85,10 +90,11 @@ def secrets(name: str, value: Any) -> dict[str, str]:
     """Take environment variables and the ARNs of what they hold: never the secret itself."""
     found = environment(name, value)
     for variable, arn in found.items():
-        if not re.match(r"arn:aws[a-z-]*:(secretsmanager|ssm):", arn):
+        if not re.fullmatch(SECRET, arn):
             raise wrong(
                 name,
                 variable,
-                "names with ARNs of Secrets Manager or of the Parameter Store (arn:aws:ssm:...)",
+                "names with ARNs of Secrets Manager or of the Parameter Store "
+                "(arn:aws:ssm:REGION:ACCOUNT:parameter/NAME)",
             )
     return found

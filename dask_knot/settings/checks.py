@@ -69,7 +69,7 @@ def one_of(name: str, value: object, valid: tuple[str, ...]) -> str:
 
 def count(name: str, value: object, least: int = 1) -> int:
     """Take a whole number from `least` on."""
-    if isinstance(value, str) and value.isdigit():
+    if isinstance(value, str) and value.isdecimal():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise wrong(name, value, f"a whole number from {least} on")

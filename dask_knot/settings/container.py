@@ -9,12 +9,15 @@ from __future__ import annotations
 import copy
 import logging
 import math
+import posixpath
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from dask_knot.errors import ConfigurationError
 from dask_knot.settings import checks
+from dask_knot.settings.awschecks import SECRETS_MANAGER
 from dask_knot.settings.checks import check_names, wrong
 from dask_knot.settings.ulimits import ulimits
 from dask_knot.settings.volumes import volumes
@@ -78,12 +81,17 @@ def container(name: str, value: Any) -> Properties:
         if twice := _both(set(_leaves(found)), set(_leaves(part))):
             raise ConfigurationError(f"{name}: {', '.join(sorted(twice))} is said twice")
         found = merged(found, part)
-    if (
-        "swappiness" in found.get("linuxParameters", {})
-        and "maxSwap" not in found["linuxParameters"]
-    ):
-        raise ConfigurationError(f"{name}: swappiness means nothing without swap: give both")
+    _check_whole(name, found)
     return found
+
+
+def _check_whole(name: str, found: Properties) -> None:
+    linux = found.get("linuxParameters")
+    if isinstance(linux, Mapping) and "swappiness" in linux and "maxSwap" not in linux:
+        raise ConfigurationError(f"{name}: swappiness means nothing without swap: give both")
+    # Docker would not make such a container, and Batch take that for a fault of the machine.
+    if paths := [path for path, count in Counter(_mounted(found)).items() if count > 1]:
+        raise ConfigurationError(f"{name}: {', '.join(paths)} is said twice")
 
 
 def ignored(name: str, value: Any) -> Properties:
@@ -110,6 +118,8 @@ def merged(first: Mapping[str, Any], more: Mapping[str, Any]) -> Properties:
 def _part(name: str, word: str, said: Any) -> Properties:
     if word in DECIDED:
         raise ConfigurationError(f"{name}: {word} is not said here, but by {DECIDED[word]}")
+    if not _has_names(said):
+        raise wrong(f"{name}.{word}", said, "with texts as names, in mappings")
     plain = word.replace("_", "-")
     is_batchs = word in PASSED_ON and isinstance(said, (list, tuple))
     if plain in WORDS and not is_batchs:
@@ -118,6 +128,23 @@ def _part(name: str, word: str, said: Any) -> Properties:
         complaint = f"under {name} there is no setting"
         check_names([plain], WORDS, complaint)
     return {word: copy.deepcopy(list(said) if isinstance(said, tuple) else said)}
+
+
+def _has_names(said: Any) -> bool:
+    if isinstance(said, Mapping):
+        return all(isinstance(key, str) and _has_names(one) for key, one in said.items())
+    return not isinstance(said, (list, tuple)) or all(map(_has_names, said))
+
+
+def _mounted(found: Properties) -> Iterator[str]:
+    """Name the folders of the container that something is mounted on."""
+    linux = found.get("linuxParameters")
+    tmpfs = linux.get("tmpfs") if isinstance(linux, Mapping) else ()
+    for some in (tmpfs, found.get("mountPoints")):
+        for one in some if isinstance(some, list) else ():
+            path = one.get("containerPath") if isinstance(one, Mapping) else None
+            if isinstance(path, str):
+                yield posixpath.normpath("/" + path.lstrip("/"))
 
 
 def _leaves(part: Mapping[str, Any], above: str = "") -> Iterator[str]:
@@ -228,7 +255,11 @@ def _at(path: tuple[str, ...], value: Any) -> Properties:
 
 
 def _user(name: str, value: Any) -> Properties:
-    return {"user": checks.text(name, str(value) if type(value) is int else value)}
+    who = str(value) if type(value) is int else value
+    part = r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?"
+    if not isinstance(who, str) or not re.fullmatch(rf"{part}(:{part})?", who):
+        raise wrong(name, value, "a user of the image or its number, with a group or without")
+    return {"user": who}
 
 
 def _platform_version(name: str, value: Any) -> Properties:
@@ -243,7 +274,7 @@ def _public_ip(name: str, value: Any) -> Properties:
 
 
 def _registry_secret(name: str, value: Any) -> Properties:
-    if not isinstance(value, str) or not re.match(r"arn:aws[a-z-]*:secretsmanager:", value):
+    if not isinstance(value, str) or not re.fullmatch(SECRETS_MANAGER, value):
         raise wrong(name, value, "the ARN of a secret of Secrets Manager, with user and password")
     return {"repositoryCredentials": {"credentialsParameter": value}}
 

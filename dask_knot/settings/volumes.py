@@ -20,7 +20,7 @@ _S3_FILES = re.compile(
 )
 _EXPECTED = (
     "a file system of EFS (fs-0123456789abcdef0, with /fsap-... for an access point, or :/folder), "
-    "the ARN of one of S3 Files, or a folder of the instance (/mnt/data)"
+    "the ARN of one of S3 Files, or a folder of the instance, from the root on (/mnt/data)"
 )
 
 

@@ -106,6 +106,9 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (EC2, {"linuxParameters": {"shmSize": 5}}, '"shmSize", must be one of: .*sharedMemorySize'),
     (EC2, {"linuxParameters": {"sharedMemorySize": "8 GiB"}}, "Invalid type for .*sharedMemory"),
     (EC2, {"linuxParameters": []}, "Invalid type for parameter linuxParameters"),
+    (EC2, {"linuxParameters": 5}, "Invalid type for parameter linuxParameters"),
+    (EC2, {"shared-memory": "1e30 GiB"}, "sharedMemorySize=.* should be 2147483647 at most"),
+    (EC2, {"ulimits": {"memlock": "4 GiB"}}, r"ulimits\[0\].softLimit=4294967296 is wrong"),
     (EC2, {"capAdd": ["SYS_ADMIN"]}, '"capAdd", must be one of: .*linuxParameters.*newer than'),
     (EC2, {"ulimits": [{"name": "nofile"}]}, "Missing required parameter in ulimits.*hardLimit"),
     (

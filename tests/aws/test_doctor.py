@@ -335,6 +335,13 @@ def test_the_status_of_a_stack_that_works(session: AwsSession) -> None:
     assert (found.size.objects, found.size.bytes, found.size.is_all) == (3, 12, True)
 
 
+def test_the_status_has_what_stands_behind_spot(session: AwsSession) -> None:
+    outputs = up(session, StackOptions(platform="spot", on_demand_vcpus=8), unheard)
+    first, behind = read_status(session, outputs).compute_environments
+    assert first.startswith("ENABLED VALID")
+    assert behind.startswith("ENABLED VALID")
+
+
 def test_a_large_store_is_not_counted_to_its_end() -> None:
     class S3:
         def get_paginator(self, call: str) -> Pages:

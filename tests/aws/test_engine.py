@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from dask_knot.aws.engine import AwsEngine, check_early, market
+from dask_knot.aws.container import check_early
+from dask_knot.aws.engine import AwsEngine, market
 from dask_knot.aws.outputs import StackOutputs
 from dask_knot.aws.session import AwsSession, open_aws_session
 from dask_knot.batch.request import job_definition
@@ -22,6 +23,8 @@ from dask_knot.planning import Resources, Shard, Stage
 from dask_knot.prices.tariff import Market
 from dask_knot.run.names import StageId
 from dask_knot.settings.settings import resolve
+
+SECRET = "arn:aws:ssm:eu-west-1:123456789012:parameter/token"
 
 REGION = "eu-west-1"
 OUTPUTS = StackOutputs(
@@ -151,7 +154,7 @@ def test_a_definition_on_ec2(account: Account) -> None:
     engine = account.engine(
         environment={"A": "1", "OMP_NUM_THREADS": "2"},
         tags={"project": "x", "owner": "you"},
-        secrets={"TOKEN": "arn:aws:ssm:eu-west-1:1:parameter/t"},
+        secrets={"TOKEN": SECRET},
         share_identifier="us",
         scheduling_priority=7,
     )
@@ -166,9 +169,7 @@ def test_a_definition_on_ec2(account: Account) -> None:
     assert container["executionRoleArn"] == OUTPUTS.execution_role
     assert container["logConfiguration"]["options"]["awslogs-group"] == "/dask-knot/lab"
     assert container["linuxParameters"] == {"initProcessEnabled": True}
-    assert container["secrets"] == [
-        {"name": "TOKEN", "valueFrom": "arn:aws:ssm:eu-west-1:1:parameter/t"}
-    ]
+    assert container["secrets"] == [{"name": "TOKEN", "valueFrom": SECRET}]
     environment = {entry["name"]: entry["value"] for entry in container["environment"]}
     told = json.loads(environment.pop("KNOT_S3"))
     assert told["endpoint"] == f"https://{OUTPUTS.bucket}.s3.{REGION}.amazonaws.com"
@@ -230,6 +231,15 @@ def test_tags_of_the_stack_and_of_the_user_are_no_more_than_a_job_has() -> None:
     assert found.aws is not None
     with pytest.raises(ConfigurationError, match="60 are too many, those of the stack included"):
         check_early(found.aws, replace(OUTPUTS, tags=tags))
+
+
+@pytest.mark.parametrize("name", ["TOKEN", "OMP_NUM_THREADS", "AWS_REGION", "KNOT_S3"])
+def test_a_secret_is_in_no_variable_that_has_a_value(name: str) -> None:
+    found = resolve({"engine": "aws", "secrets": {name: SECRET}, "environment": {"TOKEN": "x"}})
+    assert found.aws is not None
+    with pytest.raises(ConfigurationError, match=f"jobs have {name} already.*no variable twice"):
+        check_early(found.aws, OUTPUTS, {"OMP_NUM_THREADS": "1", **found.environment})
+    check_early(replace(found.aws, secrets={"OTHER": SECRET}), OUTPUTS, found.environment)
 
 
 def test_another_queue_decides_the_platform(account: Account) -> None:

@@ -82,7 +82,14 @@ def test_an_unknown_setting_is_answered_with_what_was_meant() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("max-vcpus", "many"), ("gpu", "yes"), ("tags", ["a"]), ("subnets", 7), ("volume-size", True)],
+    [
+        ("max-vcpus", "many"),
+        ("gpu", "yes"),
+        ("tags", ["a"]),
+        ("subnets", 7),
+        ("volume-size", True),
+        ("images", "²"),
+    ],
 )
 def test_a_value_of_the_wrong_kind_is_refused(name: str, value: object) -> None:
     with (
@@ -194,7 +201,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"placement_group": ""}, "the name of a placement group"),
     ({"placement_group": "g", "platform": "fargate"}, "belongs to instances"),
     ({"user_data": "mount.sh"}, "the text of a script"),
-    ({"user_data": "#!" + "x" * 16384}, "at most 16,384 bytes"),
+    ({"user_data": "#!" + "x" * 15360}, "at most 15,360 bytes"),
+    ({"volume_type": "standard", "volume_size": 1025}, "volume_size=1025 .* from 30 to 1024"),
     ({"hop_limit": 0}, "from 1 to 64"),
     ({"scale_down_delay": 5}, "from 20 to 10080"),
     ({"container_insights": "yes"}, "one of 'disabled', 'enabled', 'enhanced'"),

@@ -144,6 +144,14 @@ def test_users_may_enter_jobs_only_where_the_stack_says_so(action: str) -> None:
     assert actions(policy) - actions(USER) == set(ENTER)
 
 
+def test_the_clusters_of_machines_on_demand_behind_spot_are_entered_too() -> None:
+    arn = "arn:aws:batch:eu-west-1:123456789012:compute-environment/dask-knot-ec2-spot-best-fit"
+    policy = user_policy(parse_outputs(described(Shell="true", ComputeEnvironment=arn)))
+    for cluster in ("dask-knot-ec2-spot-best-fit_Batch_1", "dask-knot-ec2-on-demand_Batch_2"):
+        task = f"arn:aws:ecs:eu-west-1:123456789012:task/{cluster}/1"
+        assert allows(policy, "ecs:ExecuteCommand", task)
+
+
 def test_beside_a_queue_that_was_there_the_cluster_is_not_known() -> None:
     policy = user_policy(parse_outputs(described(Shell="true", ComputeEnvironment=None)))
     assert allows(policy, "ecs:ExecuteCommand", "arn:aws:ecs:eu-west-1:123456789012:task/a/1")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from dataclasses import replace
 from email import message_from_string
 
 import pytest
 
 from dask_knot.aws.options import StackOptions
-from dask_knot.aws.template import MOST_BYTES, make_template, write_template
+from dask_knot.aws.removal import mark_kept
+from dask_knot.aws.template import ADDED, MOST_BYTES, dumped, make_template, write_template
 from dask_knot.aws.template.compute import mime
 from dask_knot.aws.template.words import tag_parameters
 from dask_knot.errors import ConfigurationError
@@ -22,9 +24,25 @@ def test_the_longest_tags_and_all_options_are_no_more_than_cloudformation_takes(
 
 def test_a_template_that_is_too_long_is_refused_with_what_makes_it_so() -> None:
     letters = {f"{n:03}".ljust(128, "\U00020000"): "" for n in range(45)}
-    script = "#!" + "x" * 16_000
-    with pytest.raises(ConfigurationError, match=r"bytes.*51,200: give fewer or shorter tags"):
+    script = "#!" + "x" * 15_000
+    with pytest.raises(
+        ConfigurationError, match=r"bytes.*51,200, 512 .* give fewer or shorter tags"
+    ):
         write_template(StackOptions(tags=letters, user_data=script, platform="spot"))
+
+
+def test_what_keeps_data_when_a_stack_goes_has_room_in_the_longest_template() -> None:
+    template = json.loads(write_template(ALL))
+    before = len(dumped(template))
+    assert mark_kept(template)
+    assert 0 < len(dumped(template)) - before <= ADDED
+    assert not mark_kept(template)
+
+
+def test_what_cloudformation_gives_back_says_user_data_in_any_language() -> None:
+    data = properties(StackOptions(user_data="#!/bin/sh\necho über\n"), "LaunchTemplate")
+    text = str(data["LaunchTemplateData"]["UserData"])
+    assert "über" in b64decode(text).decode()
 
 
 def test_machines_and_disks_have_every_tag_and_the_others_get_them_from_the_stack() -> None:
@@ -126,10 +144,11 @@ def test_user_data_are_parts_of_a_mime_archive_as_batch_wants_them(
     text: str, kinds: list[str]
 ) -> None:
     data = properties(StackOptions(user_data=text), "LaunchTemplate")["LaunchTemplateData"]
-    archive = message_from_string(data["UserData"]["Fn::Base64"])
+    written = b64decode(data["UserData"]).decode()
+    archive = message_from_string(written)
     parts = [part for part in archive.walk() if not part.is_multipart()]
     assert [part.get_content_type() for part in parts] == kinds
-    assert text == data["UserData"]["Fn::Base64"] or text.strip() in parts[0].get_payload()
+    assert text == written or text.strip() in parts[0].get_payload()
 
 
 def test_what_stands_in_the_environment_and_in_the_queue() -> None:

@@ -128,6 +128,7 @@ def test_what_batch_can_do_is_said_noted_and_taken_again(
         assert "then 16 vCPUs on demand" in good("up")
     (queue,) = session.client("batch").describe_job_queues()["jobQueues"]
     assert len(queue["computeEnvironmentOrder"]) == 2
+    assert re.search(r"compute environment +ENABLED.*\nbehind it +ENABLED", good("status"))
 
 
 def test_user_data_that_are_no_text_are_answered(tmp_path: Path, session: AwsSession) -> None:

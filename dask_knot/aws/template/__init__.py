@@ -19,6 +19,8 @@ __all__ = ["dumped", "make_template", "write_template"]
 
 #: CloudFormation takes a template of so many bytes in a request.
 MOST_BYTES = 51_200
+#: What `down --keep-data` may add.
+ADDED = 512
 
 
 def make_template(options: StackOptions) -> dict[str, Any]:
@@ -62,10 +64,11 @@ def write_template(options: StackOptions) -> str:
         If it is too long, which only user data and tags that are both long make it.
     """
     text = dumped(make_template(options))
-    if (size := len(text.encode())) > MOST_BYTES:
+    if (size := len(text.encode())) > MOST_BYTES - ADDED:
         raise ConfigurationError(
             f"these options make a template of {size:,} bytes, and CloudFormation takes "
-            f"{MOST_BYTES:,}: give fewer or shorter tags, or shorter user data"
+            f"{MOST_BYTES:,}, {ADDED} of them for `down`: give fewer or shorter tags, or shorter "
+            "user data"
         )
     return text
 

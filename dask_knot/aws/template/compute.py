@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
 from typing import Any
 
@@ -194,7 +195,9 @@ def _launch_template(options: StackOptions) -> Resource:
     if options.key_pair is not None:
         data["KeyName"] = options.key_pair
     if options.user_data is not None:
-        data["UserData"] = {"Fn::Base64": mime(options.user_data)}
+        # Not by `Fn::Base64`: CloudFormation gives a template back without letters of other
+        # languages, and `down --keep-data` reads it.
+        data["UserData"] = b64encode(mime(options.user_data).encode()).decode()
     kinds = [{"ResourceType": "launch-template", "Tags": tag_list(options)}]
     return {
         "Type": "AWS::EC2::LaunchTemplate",
