@@ -266,7 +266,7 @@ def _working_folder() -> str:
 
 
 def _import_path() -> list[str]:
-    path = [str(folder) for folder in sys.path]
+    path = [folder for folder in sys.path if isinstance(folder, str)]
     here = _working_folder()
     known = {os.path.normpath(os.path.join(here, folder)) for folder in path}
     return [*path, *(one for one in _own_folders(len(sys.modules)) if one not in known)]

@@ -25,8 +25,13 @@ def installed_folders() -> tuple[str, ...]:
     folders = {paths["purelib"], paths["platlib"], site.getusersitepackages()}
     folders.update(site.getsitepackages())
     # A virtual environment may stand on another one.
-    folders.update(path for path in sys.path if os.path.basename(path) in SITE_NAMES)
+    folders.update(path for path in texts(sys.path) if os.path.basename(path) in SITE_NAMES)
     return tuple(sorted(os.path.join(folder, "") for folder in folders))
+
+
+def texts(path: Iterable[object]) -> list[str]:
+    """Leave out of an import path what Python doesn't look at, such as a `Path`."""
+    return [entry for entry in path if isinstance(entry, str)]
 
 
 def lasting(path: Iterable[str]) -> list[str]:
@@ -36,7 +41,7 @@ def lasting(path: Iterable[str]) -> list[str]:
     above = {os.path.dirname(folder.rstrip(os.sep)) for folder in own}
     return [
         entry
-        for entry in path
+        for entry in texts(path)
         if os.path.join(entry, "").startswith(folders)
         or (entry.endswith(".zip") and os.path.dirname(entry) in above)
     ]

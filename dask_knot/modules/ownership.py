@@ -56,7 +56,7 @@ class Ownership:
     def _editable(self) -> dict[str, list[str]]:
         """Name the places of modules of editable projects: they are in an image as wheels."""
         found: dict[str, list[str]] = {}
-        for package in distributions():
+        for package in distributions(path=entries()):  # which may hold anything
             for name, place in _editable_places(package).items():
                 path = os.path.realpath(place)
                 without = path.removesuffix("".join(place.suffixes))

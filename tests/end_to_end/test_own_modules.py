@@ -47,6 +47,7 @@ def test_a_path_that_means_another_folder_now(
     (tmp_path / "src" / "knot_near_by.py").write_text("def f(): return 1\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend("src")
+    sys.path.append(tmp_path)  # type: ignore[arg-type]  # a path, which Python doesn't look at
     f = importlib.import_module("knot_near_by").f
     with KnotCluster(**SMALL) as cluster, Client(cluster) as client:
         monkeypatch.chdir("/")

@@ -10,6 +10,7 @@ import shutil
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from markupsafe import _speedups
@@ -235,6 +236,13 @@ class TestWhatIsTaken:
         os.chdir(tmp_path / "gone")
         (tmp_path / "gone").rmdir()
         assert journey.run(double, 4) == 8
+
+    def test_an_import_path_with_more_than_folders(self, journey: Journey) -> None:
+        journey.write("knot_helper.py", "def double(x): return 2 * x\n")
+        strange: list[Any] = [Path("/nowhere"), None, b"bytes", "/nowhere.zip", "", os.devnull]
+        sys.path += strange
+        assert journey.run(journey.take("knot_helper").double, 21) == 42
+        assert not journey.said
 
     def test_a_folder_that_left_the_import_path(self, journey: Journey) -> None:
         journey.write("src/knot_src/__init__.py", "def f(): return 9\n")
