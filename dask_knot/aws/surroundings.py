@@ -49,7 +49,7 @@ def find_parameters(session: AwsSession, options: StackOptions, say: Caution) ->
         return {}
     with translated():
         check_instance_types(session.client("ec2"), options)
-        parameters = _network(session.client("ec2"), options, say)
+        parameters = _network(session, options, say)
         return parameters | {"ServiceRole": _service_roles(session.client("iam"), options)}
 
 
@@ -79,7 +79,8 @@ def _instance_types(ec2: Any, pattern: str) -> list[dict[str, Any]]:
     return [one for page in pages for one in page["InstanceTypes"]]
 
 
-def _network(ec2: Any, options: StackOptions, say: Caution) -> dict[str, str]:
+def _network(session: AwsSession, options: StackOptions, say: Caution) -> dict[str, str]:
+    ec2 = session.client("ec2")
     if options.vpc == "new":
         if options.check_network:
             check_new_zones(ec2, options, say)
@@ -89,7 +90,8 @@ def _network(ec2: Any, options: StackOptions, say: Caution) -> dict[str, str]:
     if not subnets:
         raise StackError(f"{vpc} has no subnets: make some, or let `up` make a VPC with --vpc new")
     if options.check_network:
-        subnets = [*choose_subnets(ec2, options, subnets, say)]
+        account = session.identity()["Account"]
+        subnets = [*choose_subnets(ec2, options, subnets, say, account)]
     # Each parameter that the template has, and no other: CloudFormation refuses those.
     parameters = {"Subnets": ",".join(sorted(subnets))}
     return parameters if options.security_groups else parameters | {"Vpc": vpc}

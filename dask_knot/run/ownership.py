@@ -9,7 +9,7 @@ from dask_knot.run.codec import Bytes
 from dask_knot.run.store import Store
 
 
-def put_ours(store: Store, place: str, frames: Sequence[Bytes]) -> bool:
+def put_ours(store: Store, object_name: str, frames: Sequence[Bytes]) -> bool:
     """Write an object unless one of that name is there; tell whether the one there is ours.
 
     Where the answer to a write is lost, the write is repeated, and then the object is there
@@ -20,16 +20,16 @@ def put_ours(store: Store, place: str, frames: Sequence[Bytes]) -> bool:
     ----------
     store : Store
         Where it is written.
-    place : str
-        Its name there.
+    object_name : str
+        Its name.
     frames : sequence of bytes-like
         Its bytes, which nobody else writes alike, or for whom it would be the same.
     """
-    return store.put_new(place, frames) or _holds(store, place, frames)
+    return store.put_new(object_name, frames) or _holds(store, object_name, frames)
 
 
-def _holds(store: Store, place: str, frames: Sequence[Bytes]) -> bool:
+def _holds(store: Store, object_name: str, frames: Sequence[Bytes]) -> bool:
     try:
-        return bytes(store.get(place)) == b"".join(frames)
+        return bytes(store.get(object_name)) == b"".join(frames)
     except StoreError:
         return False

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from dask_knot.aws.network.chart import ALWAYS, INSTANCES, Chart, Fault, Needs
+from dask_knot.aws.network.endpoints import service_of
 from dask_knot.aws.network.faults import find_faults
 from dask_knot.aws.network.reading import read_chart
 from dask_knot.aws.session import AwsSession
@@ -75,6 +76,30 @@ def endpoint(**changes: Any) -> Callable[[Chart], Chart]:
     return touch
 
 
+def routes(**target: str) -> Callable[[Chart], Chart]:
+    """Add a route to the network of a company."""
+    more = {"DestinationCidrBlock": "10.0.0.0/8", "State": "active", **target}
+    return lambda chart: replace(
+        chart, tables=[{**one, "Routes": [*one["Routes"], more]} for one in chart.tables]
+    )
+
+
+def without_ipv4(chart: Chart) -> Chart:
+    first, *others = chart.subnets
+    return replace(chart, subnets=[{**first, "CidrBlock": ""}, *others])
+
+
+def acl_lets_out(block: str) -> Callable[[Chart], Chart]:
+    rule = {"Egress": True, "RuleNumber": 1, "RuleAction": "allow", "Protocol": "-1"}
+    return lambda chart: replace(
+        chart,
+        acls=[
+            {**one, "Entries": [*one["Entries"], {**rule, "CidrBlock": block}]}
+            for one in chart.acls
+        ],
+    )
+
+
 def few(count: int) -> Callable[[Chart], Chart]:
     def touch(chart: Chart) -> Chart:
         found = [{**one, "AvailableIpAddressCount": count} for one in chart.subnets]
@@ -93,11 +118,11 @@ def egress_only(network: Network) -> None:
     ec2 = network.ec2
     made = ec2.create_egress_only_internet_gateway(VpcId=network.vpc)
     network.unroute(network.private_table)
-    network.route(
-        network.private_table,
-        EgressOnlyInternetGatewayId=made["EgressOnlyInternetGateway"][
-            "EgressOnlyInternetGatewayId"
-        ],
+    gateway = made["EgressOnlyInternetGateway"]["EgressOnlyInternetGatewayId"]
+    ec2.create_route(
+        RouteTableId=network.private_table,
+        DestinationIpv6CidrBlock="::/0",
+        EgressOnlyInternetGatewayId=gateway,
     )
 
 
@@ -152,8 +177,15 @@ CASES: dict[str, Case] = {
         isolated_without(), touch=endpoint(State="pendingAcceptance")
     ),
     "an endpoint without a private name": Case(
-        isolated_without(), touch=endpoint(PrivateDnsEnabled=False)
+        isolated_without(), touch=endpoint(PrivateDnsEnabled=False), is_sure=False
     ),
+    "endpoints that may be elsewhere": Case(
+        without_way_out, touch=routes(TransitGatewayId="tgw-01234567"), is_sure=False
+    ),
+    "endpoints of who shares the network": Case(
+        isolated_without("logs"), {"account": "111122223333"}, is_sure=False
+    ),
+    "a subnet for IPv6 only": Case(lambda _: None, touch=without_ipv4),
     "endpoints that let nobody in": Case(deaf_endpoints),
     "an endpoint with a policy": Case(
         isolated_without(), touch=endpoint(PolicyDocument='{"Statement": []}'), is_sure=False
@@ -162,6 +194,9 @@ CASES: dict[str, Case] = {
     "a VPC that resolves no names": Case(lambda one: one.set_dns("Support", False)),
     "a network ACL that lets no HTTPS out": Case(
         acl((100, True, (80, 80), "allow"), (100, False, ALL, "allow"))
+    ),
+    "a network ACL that lets HTTPS out to some only": Case(
+        acl((100, False, ALL, "allow")), touch=acl_lets_out("52.218.0.0/17"), is_sure=False
     ),
     "a network ACL that stops all answers": Case(
         acl((100, True, ALL, "allow"), (100, False, (443, 443), "allow"))
@@ -186,7 +221,7 @@ CASES: dict[str, Case] = {
     "a subnet that isn't there": Case(lambda one: setattr(one, "public", GONE)),
     "subnets of two VPCs": Case(lambda one: setattr(one, "public", _of_default(one))),
     "few free addresses": Case(lambda _: None, touch=few(5), is_sure=False),
-    "no free address": Case(lambda _: None, touch=few(0)),
+    "no free address": Case(lambda _: None, touch=few(0), is_sure=False),
     "a zone without the instance type": Case(
         lambda _: None,
         TYPES,
@@ -270,6 +305,88 @@ def test_a_way_that_cannot_be_looked_at_is_believed_to_lead_out(own: Network, ta
     assert faults_of(own, Case(lambda _: None, touch=touch)) == []
 
 
+def regional(chart: Chart) -> Chart:
+    """Let the NAT gateway be in no subnet: the main table has no route to the internet."""
+    found = [{k: v for k, v in one.items() if k != "SubnetId"} for one in chart.gateways]
+    return replace(chart, gateways=found)
+
+
+def central(chart: Chart) -> Chart:
+    """Let a private NAT gateway hand on to a transit gateway."""
+    return retarget("igw-", TransitGatewayId="tgw-01234567")(nat(ConnectivityType="private")(chart))
+
+
+def retarget(begin: str, **target: str) -> Callable[[Chart], Chart]:
+    """Let default routes to a kind of gateway lead elsewhere."""
+
+    def lead(route: Any) -> Any:
+        is_meant = str(route.get("GatewayId", "")).startswith(begin)
+        kept = {name: value for name, value in route.items() if name != "GatewayId"}
+        return {**kept, **target} if is_meant else route
+
+    return lambda chart: replace(
+        chart, tables=[{**one, "Routes": [*map(lead, one["Routes"])]} for one in chart.tables]
+    )
+
+
+def s3_for_the_office(network: Network) -> None:
+    """Add an interface endpoint for S3 that nobody in the VPC uses, as the gateway is nearer."""
+    network.isolate()
+    name = f"com.amazonaws.{REGION}.s3"
+    network.ec2.create_vpc_endpoint(
+        VpcId=network.vpc, ServiceName=name, VpcEndpointType="Interface", PrivateDnsEnabled=False
+    )
+
+
+def endpoints_and_a_public_subnet_without_addresses(network: Network) -> None:
+    network.isolate()
+    network.give_addresses(network.public, False)
+    ids = [
+        one["VpcEndpointId"]
+        for one in network.ec2.describe_vpc_endpoints()["VpcEndpoints"]
+        if one["VpcId"] == network.vpc and one["VpcEndpointType"] == "Gateway"
+    ]
+    for id in ids:
+        network.ec2.modify_vpc_endpoint(VpcEndpointId=id, AddRouteTableIds=[network.public_table])
+
+
+def remembered(chart: Chart) -> Chart:
+    """Add endpoints that were deleted."""
+    gone = [{**one, "State": "deleted", "PrivateDnsEnabled": False} for one in chart.endpoints]
+    return replace(chart, endpoints=[*gone, *chart.endpoints])
+
+
+@pytest.mark.parametrize(
+    ("make", "touch"),
+    [
+        (lambda _: None, regional),
+        (lambda _: None, central),
+        (lambda _: None, retarget("igw-", GatewayId="vpce-01234567")),
+        (s3_for_the_office, lambda chart: chart),
+        (endpoints_and_a_public_subnet_without_addresses, lambda chart: chart),
+        (isolated_without(), remembered),
+    ],
+    ids=[
+        *("regional nat", "private nat and transit gateway", "firewall before the gateway"),
+        *("endpoint for others", "endpoints are enough", "deleted endpoints"),
+    ],
+)
+def test_networks_of_companies_have_no_fault(
+    own: Network, make: Callable[[Network], None], touch: Callable[[Chart], Chart]
+) -> None:
+    assert faults_of(own, Case(make, touch=touch)) == []
+
+
+def test_the_service_of_an_endpoint_in_any_partition() -> None:
+    for name in (
+        "com.amazonaws.eu-west-1.ecr.api",
+        "cn.com.amazonaws.cn-north-1.ecr.api",
+        "eu.amazonaws.eusc-de-east-1.ecr.api",
+        "com.amazonaws.us-gov-west-1.ecr.api",
+    ):
+        assert service_of({"ServiceName": name}) == "ecr.api"
+
+
 def test_halves_of_all_addresses_are_all_of_them(own: Network) -> None:
     own.unroute(own.private_table)
     for half in ("0.0.0.0/1", "128.0.0.0/1"):
@@ -281,5 +398,5 @@ def test_halves_of_all_addresses_are_all_of_them(own: Network) -> None:
 
 def _plain(text: str) -> str:
     """Take numbers of resources out of a text."""
-    text = re.sub(r"\b(subnet|vpc|rtb|nat|acl|sg|vpce|eigw)-[0-9a-f]{8,}", r"\1-…", text)
+    text = re.sub(r"\b(subnet|vpc|rtb|nat|acl|sg|vpce|eigw|tgw)-[0-9a-f]{8,}", r"\1-…", text)
     return re.sub(r"(subnet-…|vpc-…)(, \1)+", r"\1, \1", text)

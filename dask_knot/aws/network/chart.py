@@ -32,6 +32,8 @@ class Needs:
         Instance types that must be offered where the subnets are; none if any will do.
     services : tuple of str
         More services of AWS that they use (``secretsmanager``, ``ssm``, ``ssmmessages``).
+    account : str
+        The account that asks; of a VPC that another one shares, it sees no endpoints.
     """
 
     subnets: tuple[str, ...]
@@ -40,6 +42,7 @@ class Needs:
     gets_address: bool = False
     types: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
+    account: str = ""
 
     @property
     def all_services(self) -> tuple[str, ...]:

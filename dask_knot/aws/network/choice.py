@@ -21,7 +21,7 @@ def is_looked_up(instance_type: str) -> bool:
     return instance_type != "optimal" and not instance_type.startswith("default_")
 
 
-def needs_of(options: StackOptions, subnets: Sequence[str]) -> Needs:
+def needs_of(options: StackOptions, subnets: Sequence[str], account: str = "") -> Needs:
     """Tell what the jobs of a stack that is to be made need of its network."""
     is_fargate = options.family == "fargate"
     secrets = {arn.split(":")[2] for arn in options.secrets}
@@ -33,11 +33,12 @@ def needs_of(options: StackOptions, subnets: Sequence[str]) -> Needs:
         gets_address=options.public_ip if is_fargate else bool(options.existing_launch_template),
         types=tuple(filter(is_looked_up, options.instance_types)),
         services=(*sorted(secrets), *(("ssmmessages",) if options.shell else ())),
+        account=account,
     )
 
 
 def choose_subnets(
-    ec2: Any, options: StackOptions, subnets: Sequence[str], say: Caution
+    ec2: Any, options: StackOptions, subnets: Sequence[str], say: Caution, account: str = ""
 ) -> Sequence[str]:
     """Give those of some subnets in which jobs can run.
 
@@ -51,13 +52,15 @@ def choose_subnets(
         The subnets that there are to choose from.
     say : callable
         Told what is left out, and what may not work.
+    account : str
+        The account that asks, if it is known.
 
     Raises
     ------
     StackError
         If jobs can't run there: all that is wrong, each with its cure.
     """
-    needs = needs_of(options, subnets)
+    needs = needs_of(options, subnets, account)
     faults = find_faults(read_chart(ec2, needs), needs)
     sure = [one for one in faults if one.is_sure]
     bad = {id for one in sure for id in one.subnets}

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from dask_knot.aws.network.chart import Chart, Described, Fault, Needs
 from dask_knot.aws.network.filters import lets_in
-from dask_knot.aws.network.paths import has_way_out
+from dask_knot.aws.network.paths import has_way_out, is_for_ipv6_only, ways_elsewhere
 
-_PREFIX = re.compile(r"^(cn\.)?com\.amazonaws\.[a-z0-9-]+\.")
+#: Domains of partitions differ; all have the region before the service.
+_PREFIX = re.compile(r"^.*?\.[a-z]+(-[a-z]+)+-\d+\.")
+#: States of endpoints that are but remembered.
+_GONE = ("deleting", "deleted")
 
 
 def service_of(endpoint: Described) -> str:
@@ -34,8 +37,30 @@ def of_subnet(chart: Chart, subnet: Described) -> list[Described]:
         one
         for one in chart.endpoints
         if one.get("VpcId") == subnet["VpcId"]
+        and _state(one) not in _GONE
         and (id in one.get("RouteTableIds", ()) if _is_gateway(one) else True)
     ]
+
+
+def _state(endpoint: Described) -> str:
+    return str(endpoint.get("State", "available")).lower()
+
+
+def _has_name(endpoint: Described) -> bool:
+    """Tell whether the name of its service leads to an endpoint, asked from within the VPC."""
+    options = endpoint.get("DnsOptions") or {}
+    is_for_others = options.get("PrivateDnsOnlyForInboundResolverEndpoint")
+    return bool(endpoint.get("PrivateDnsEnabled")) and not is_for_others
+
+
+def covers(chart: Chart, needs: Needs, subnet: Described) -> bool:
+    """Tell whether all services are reached by endpoints, so that no other way is needed."""
+    usable = {
+        service_of(one)
+        for one in of_subnet(chart, subnet)
+        if _state(one) == "available" and (_is_gateway(one) or _has_name(one))
+    }
+    return usable.issuperset(needs.all_services)
 
 
 def missing(chart: Chart, needs: Needs, subnet: Described) -> list[str]:
@@ -49,9 +74,18 @@ def private_faults(chart: Chart, needs: Needs, subnet: Described) -> Iterator[Fa
     lacking, id = missing(chart, needs, subnet), str(subnet["SubnetId"])
     table = chart.table_of(id, subnet["VpcId"])
     where = f" in {table['RouteTableId']}" if table is not None else ""
-    if len(lacking) == len(needs.all_services):
+    if lacking and (doubt := _doubt(needs, subnet, ways_elsewhere(table))):
         yield Fault(
-            f"it has no way out: no default route{where}, and no VPC endpoints",
+            f"it has no default route{where}, and no VPC endpoints of its own for "
+            f"{', '.join(lacking)}, but {doubt}",
+            "see that these services are reached there, by their usual names",
+            (id,),
+            is_sure=False,
+        )
+    elif len(lacking) == len(needs.all_services):
+        route = "a default route for IPv6 only" if is_for_ipv6_only(table) else "no default route"
+        yield Fault(
+            f"it has no way out: {route}{where}, and no VPC endpoints",
             "give it a route to a NAT gateway, or take public subnets; `dask knot up --vpc new` "
             "makes a network that works",
             (id,),
@@ -65,30 +99,52 @@ def private_faults(chart: Chart, needs: Needs, subnet: Described) -> Iterator[Fa
         )
 
 
+def _doubt(needs: Needs, subnet: Described, ways: Sequence[str]) -> str:
+    """Say what may lead to services of AWS all the same, where that can't be looked at."""
+    owner = str(subnet.get("OwnerId", ""))
+    if needs.account and owner and owner != needs.account:
+        return f"its VPC is of the account {owner}, whose endpoints can't be seen from here"
+    return f"there are routes to {', '.join(ways)}" if ways else ""
+
+
 def endpoint_faults(chart: Chart, needs: Needs, subnet: Described) -> Iterator[Fault]:
     """Say what is wrong with the endpoints that a subnet uses; a NAT gateway doesn't help then.
 
     With private names all traffic to a service goes to its endpoint.
     """
-    used = [one for one in of_subnet(chart, subnet) if service_of(one) in needs.all_services]
+    used = _in_use(chart, needs, subnet)
     for one in used:
         yield from _own_faults(chart, subnet, one)
-    found = [one for one in used if not _is_gateway(one) and one.get("PrivateDnsEnabled")]
+    found = [one for one in used if not _is_gateway(one) and _has_name(one)]
     yield from _deaf_faults(chart, needs, subnet, found)
+
+
+def _in_use(chart: Chart, needs: Needs, subnet: Described) -> list[Described]:
+    """Give the endpoints that are asked: of several for a service, those that are found."""
+    found = []
+    for service in needs.all_services:
+        some = [one for one in of_subnet(chart, subnet) if service_of(one) == service]
+        there = [one for one in some if _state(one) == "available"] or some
+        found += [one for one in there if _is_gateway(one) or _has_name(one)] or there
+    return found
 
 
 def _own_faults(chart: Chart, subnet: Described, endpoint: Described) -> Iterator[Fault]:
     name, id = _name(endpoint), str(subnet["SubnetId"])
     state = str(endpoint.get("State", "available"))
-    if state.lower() != "available":
+    if _state(endpoint) != "available":
         yield Fault(f"{name} is {state}", "make it again, or accept it", (id,))
     elif not (
         _is_gateway(endpoint)
-        or endpoint.get("PrivateDnsEnabled")
+        or _has_name(endpoint)
         or has_way_out(chart, subnet)  # nobody uses it then
     ):
-        cure = "turn its private DNS name on"
-        yield Fault(f"{name} has no private DNS name, so nothing finds it", cure, (id,))
+        yield Fault(
+            f"{name} has no private DNS name, so nothing finds it",
+            "turn its private DNS name on, unless a hosted zone of your own names it",
+            (id,),
+            is_sure=False,
+        )
     if _is_restricted(endpoint):
         yield Fault(
             f"{name} has a policy of its own, which may refuse jobs",

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dask_knot.aws.network.chart import Chart, Described, Fault, Needs
-from dask_knot.aws.network.endpoints import endpoint_faults, of_subnet, private_faults, service_of
+from dask_knot.aws.network.endpoints import (
+    covers,
+    endpoint_faults,
+    of_subnet,
+    private_faults,
+    service_of,
+)
 from dask_knot.aws.network.filters import (
     EPHEMERAL,
     HTTPS,
     is_all_out,
     lets_out,
+    lets_some,
     refused_ports,
 )
 from dask_knot.aws.network.paths import default_route, has_way_out, path_faults
@@ -19,6 +26,7 @@ from dask_knot.aws.network.paths import default_route, has_way_out, path_faults
 OUTSIDE = "52.95.110.1"
 #: Fewer free addresses than so many are soon used up.
 FEW = 8
+_AMONG = "S3, ECR, CloudWatch and ECS must be among them"
 
 
 def find_faults(chart: Chart, needs: Needs) -> list[Fault]:
@@ -91,7 +99,7 @@ def _group_faults(chart: Chart, needs: Needs) -> Iterator[Fault]:
     elif groups and not is_all_out(groups):
         yield Fault(
             f"the security groups of jobs ({names}) let HTTPS out to some addresses only",
-            "S3, ECR, CloudWatch and ECS must be among them",
+            _AMONG,
             is_sure=False,
         )
 
@@ -109,6 +117,7 @@ def _dns_faults(chart: Chart, needs: Needs) -> Iterator[Fault]:
             for one in chart.endpoints
             if one.get("VpcId") == vpc
             and one.get("VpcEndpointType") == "Interface"
+            and one.get("PrivateDnsEnabled")
             and service_of(one) in needs.all_services
         ]
         if private and has_dns and not has_names:
@@ -120,9 +129,18 @@ def _dns_faults(chart: Chart, needs: Needs) -> Iterator[Fault]:
 
 def _subnet_faults(chart: Chart, needs: Needs, subnet: Described) -> Iterator[Fault]:
     id, vpc = str(subnet["SubnetId"]), str(subnet["VpcId"])
-    yield from path_faults(chart, needs, subnet)
-    if default_route(chart.table_of(id, vpc)) is None:
-        yield from private_faults(chart, needs, subnet)
+    if not subnet.get("CidrBlock"):
+        yield Fault(
+            "it has IPv6 addresses only, and S3, ECR and ECS are asked by IPv4",
+            "give subnets that have both",
+            (id,),
+            is_sure=not subnet.get("EnableDns64"),
+        )
+        return
+    if not covers(chart, needs, subnet):
+        yield from path_faults(chart, needs, subnet)
+        if default_route(chart.table_of(id, vpc)) is None:
+            yield from private_faults(chart, needs, subnet)
     yield from endpoint_faults(chart, needs, subnet)
     yield from _acl_faults(chart, subnet)
     yield from _room_faults(needs, subnet)
@@ -137,13 +155,21 @@ def _acl_faults(chart: Chart, subnet: Described) -> Iterator[Fault]:
     is_outside = has_way_out(chart, subnet) or bool(of_subnet(chart, subnet))
     address = OUTSIDE if is_outside else str(subnet["CidrBlock"]).partition("/")[0]
     if refused_ports(acl, address, True, (HTTPS, HTTPS)):
-        yield Fault(f"{name} lets no HTTPS out", "allow TCP 443 in its outbound rules", (id,))
+        yield from _closed(acl, name, id)
     if refused := refused_ports(acl, address, False, EPHEMERAL):
         yield Fault(
             f"{name} stops answers: it lets no TCP in to ports from {refused[0]} on",
             "allow TCP 1024-65535 in its inbound rules (an ACL remembers no connections)",
             (id,),
+            is_sure=not lets_some(acl, OUTSIDE, False, refused[0]),
         )
+
+
+def _closed(acl: Described, name: str, id: str) -> Iterator[Fault]:
+    if lets_some(acl, OUTSIDE, True, HTTPS):
+        yield Fault(f"{name} lets HTTPS out to some addresses only", _AMONG, (id,), is_sure=False)
+    else:
+        yield Fault(f"{name} lets no HTTPS out", "allow TCP 443 in its outbound rules", (id,))
 
 
 def _room_faults(needs: Needs, subnet: Described) -> Iterator[Fault]:
@@ -155,7 +181,7 @@ def _room_faults(needs: Needs, subnet: Described) -> Iterator[Fault]:
         f"it has {free} free addresses, and each {each} takes one",
         "give more, or larger, subnets",
         (id,),
-        is_sure=not int(free),
+        is_sure=False,  # those that use them now may be ours
     )
 
 

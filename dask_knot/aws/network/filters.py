@@ -42,6 +42,19 @@ def refused_ports(acl: Described, address: str, is_out: bool, ports: tuple[int, 
     return [port for port in samples if not _is_let_by(meant, port)]
 
 
+def lets_some(acl: Described, address: str, is_out: bool, port: int) -> bool:
+    """Tell whether a network ACL lets a port through for others of the internet than one."""
+    for one in acl.get("Entries", ()):
+        if bool(one["Egress"]) is is_out and one["RuleAction"] == "allow" and one.get("CidrBlock"):
+            first, behind = _ports(one)
+            is_tcp = str(one.get("Protocol", "-1")) in PROTOCOLS
+            block = ip_network(str(one["CidrBlock"]), strict=False)
+            is_other = block.is_global and ip_address(address) not in block
+            if is_tcp and is_other and first <= port < behind:
+                return True
+    return False
+
+
 def _is_meant(entry: Described, address: str) -> bool:
     block = entry.get("CidrBlock")
     return (

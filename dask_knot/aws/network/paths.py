@@ -30,6 +30,26 @@ def default_route(table: Described | None) -> Described | None:
     return min(wide, key=lambda one: str(one["DestinationCidrBlock"])) if wide else None
 
 
+def is_for_ipv6_only(table: Described | None) -> bool:
+    """Tell whether a table has a default route for IPv6, and none for IPv4."""
+    routes = [] if table is None else table.get("Routes", ())
+    has_one = any(route.get("DestinationIpv6CidrBlock") == "::/0" for route in routes)
+    return has_one and default_route(table) is None
+
+
+def ways_elsewhere(table: Described | None) -> list[str]:
+    """Name what a table leads to that can't be looked at: services of AWS may be reached there."""
+    routes = [] if table is None else table.get("Routes", ())
+    found = (_target(one) for one in routes if one.get("State") != "blackhole" and _is_strange(one))
+    return list(dict.fromkeys(found))
+
+
+def _is_strange(route: Described) -> bool:
+    # A gateway endpoint's route is a list of addresses, that of a VPN is not.
+    is_vpn = str(route.get("GatewayId", "")).startswith("vgw-")
+    return is_vpn or any(route.get(name) for name in ELSEWHERE)
+
+
 def has_way_out(chart: Chart, subnet: Described) -> bool:
     """Tell whether there is a route out of a subnet that leads anywhere."""
     route = default_route(chart.table_of(subnet["SubnetId"], subnet["VpcId"]))
@@ -55,12 +75,10 @@ def path_faults(chart: Chart, needs: Needs, subnet: Described) -> Iterator[Fault
         yield from _address_faults(needs, subnet)
     elif target.startswith("nat-"):
         yield from _gateway_faults(chart, target, id)
-    elif target.startswith("eigw-"):
-        yield Fault(f"the default route {where} is for IPv6 only", _NAT, (id,))
 
 
 def _target(route: Described) -> str:
-    for name in ("GatewayId", "NatGatewayId", "EgressOnlyInternetGatewayId", *ELSEWHERE):
+    for name in ("GatewayId", "NatGatewayId", *ELSEWHERE):
         if route.get(name):
             return str(route[name])
     return "something"
@@ -97,24 +115,37 @@ def _gateway_faults(chart: Chart, nat: str, id: str) -> Iterator[Fault]:
             "make another one, and change the route to it",
             (id,),
         )
-    elif gateway.get("ConnectivityType") == "private":
+    elif gateway.get("ConnectivityType") == "private" and not _leads_elsewhere(chart, gateway):
         yield Fault(
             f"its NAT gateway {nat} is a private one, which doesn't lead to the internet",
             "make a public NAT gateway, and change the route to it",
             (id,),
         )
-    else:
+    elif gateway.get("ConnectivityType") != "private":
         yield from _home_faults(chart, gateway, id)
+
+
+def _leads_elsewhere(chart: Chart, gateway: Described) -> bool:
+    """Tell whether a private NAT gateway hands on to a network that has a way out for all."""
+    return bool(ways_elsewhere(_home_table(chart, gateway)))
+
+
+def _home_table(chart: Chart, gateway: Described) -> Described | None:
+    """Give the table of the subnet that a NAT gateway is in; a regional one is in none."""
+    home = gateway.get("SubnetId")
+    return chart.table_of(str(home), str(gateway.get("VpcId", ""))) if home else None
 
 
 def _home_faults(chart: Chart, gateway: Described, id: str) -> Iterator[Fault]:
     """Say whether a NAT gateway is itself in a subnet without a way out."""
-    home = str(gateway.get("SubnetId", ""))
-    table = chart.table_of(home, str(gateway.get("VpcId", "")))
+    table = _home_table(chart, gateway)
     route = default_route(table)
-    if table is not None and (route is None or not _target(route).startswith("igw-")):
+    # A firewall may stand between it and the internet gateway.
+    is_lost = route is None or route.get("State") == "blackhole" or "NatGatewayId" in route
+    if table is not None and is_lost:
         yield Fault(
-            f"its NAT gateway {gateway['NatGatewayId']} is in {home}, which has no route to an "
+            f"its NAT gateway {gateway['NatGatewayId']} is in {gateway['SubnetId']}, which has no "
+            "route to an "
             "internet gateway",
             "make the NAT gateway in a public subnet, or give that one the route "
             f"(in {table['RouteTableId']})",

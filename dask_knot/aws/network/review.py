@@ -59,4 +59,5 @@ def needs_there(outputs: StackOutputs, environment: Described) -> Needs:
         gets_address=outputs.has_public_ip if is_fargate else not is_ours,
         types=tuple(filter(is_looked_up, resources.get("instanceTypes", ()))),
         services=("ssmmessages",) if outputs.has_shell else (),
+        account=str(environment.get("computeEnvironmentArn", ":" * 4)).split(":")[4],
     )
