@@ -35,9 +35,11 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", NO_PROXY)
 LOOPBACK = re.compile(r"(localhost|127\.[0-9.]+|\[::1\]|0\.0\.0\.0)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Sources:
     """Where pip finds packages on this machine, and what it needs on the way.
+
+    Tracebacks that show variables show nothing of it.
 
     Attributes
     ----------
@@ -63,10 +65,10 @@ class Sources:
     trusted: tuple[str, ...] = ()
     no_index: bool = False
     on_the_way: Mapping[str, str] = field(default_factory=dict)
-    certificates: bytes = field(default=b"", repr=False)
-    client_certificate: bytes = field(default=b"", repr=False)
+    certificates: bytes = b""
+    client_certificate: bytes = b""
     proxies: Mapping[str, str] = field(default_factory=dict)
-    netrc: str = field(default="", repr=False)
+    netrc: str = ""
 
     @property
     def urls(self) -> tuple[str, ...]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from dask_knot.errors import ImageError
 
@@ -26,6 +28,8 @@ OF_UV = {
     "UV_INSECURE_HOST": "trusted-host",
     "UV_NO_INDEX": "no-index",
 }
+#: How variables end that have the login of an index that has a name.
+LOGIN = ("USERNAME", "PASSWORD")
 
 
 def pip_options(environ: Mapping[str, str], home: Path, prefix: Path) -> dict[str, str]:
@@ -63,7 +67,7 @@ def _of_uv(environ: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for variable, name in OF_UV.items():
         # UV_INDEX may name them: `name=https://...`.
-        words = [_unnamed(word) for word in environ.get(variable, "").split()]
+        words = [_unnamed(word, environ) for word in environ.get(variable, "").split()]
         if words and name != "index-url":
             found[name] = " ".join([*found.get(name, "").split(), *words])
         elif words:
@@ -71,9 +75,17 @@ def _of_uv(environ: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _unnamed(word: str) -> str:
+def _unnamed(word: str, environ: Mapping[str, str]) -> str:
+    """Give the URL of an index that has a name, with the login that variables have for that."""
     name, mark, url = word.partition("=")
-    return url if mark and name.replace("-", "").replace("_", "").isalnum() else word
+    if not (mark and re.fullmatch(r"[\w.-]+", name)):
+        return word
+    stem = f"UV_INDEX_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"
+    user, password = (quote(environ.get(f"{stem}_{what}", ""), safe="") for what in LOGIN)
+    parts = urlsplit(url)
+    if not (user or password) or "@" in parts.netloc:
+        return url
+    return urlunsplit(parts._replace(netloc=f"{user}:{password}@{parts.netloc}"))
 
 
 def config_files(environ: Mapping[str, str], home: Path, prefix: Path) -> Iterator[Path]:

@@ -93,7 +93,7 @@ def resolve_requirements(
         for text in _expand(item, source, report):
             wishes.add(text)
     found = _copy(wishes, Transfer(target, problems, report, _labels(wishes.options)))
-    found.conda = _condas_list(target, problems)
+    found.conda = _condas_list(target, problems, report)
     problems.raise_if_any()
     return found
 
@@ -142,7 +142,7 @@ def _labels(options: Iterable[str]) -> set[str]:
     return {match[1] for match in found if match}
 
 
-def _condas_list(target: Target, problems: Problems) -> tuple[str, ...]:
+def _condas_list(target: Target, problems: Problems, report: Report) -> tuple[str, ...]:
     if not target.conda:
         return ()
     if target.conda == "here":
@@ -155,7 +155,13 @@ def _condas_list(target: Target, problems: Problems) -> tuple[str, ...]:
             return ()
         return conda.explicit_list(conda.read_records(prefix).values(), target, problems)
     lines = Path(target.conda).read_text("utf-8").splitlines()
-    return tuple(map(conda.without_credentials, lines))
+    bare = tuple(map(conda.without_credentials, lines))
+    if [*bare] != lines:
+        report(
+            f"{target.conda} has credentials, which don't go into an image: conda reads channels "
+            "there that want none"
+        )
+    return bare
 
 
 def _expand(item: str, source: Path | None, report: Report) -> Iterator[str]:

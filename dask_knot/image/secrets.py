@@ -37,9 +37,11 @@ MOST_BYTES = 2**17 - 1024
 PACKED = re.compile(rf"{MARK}[A-Za-z0-9+/=]+")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class BuildSecrets:
     """What a build is told beside its Dockerfile and its context.
+
+    Tracebacks that show variables show nothing of it.
 
     Attributes
     ----------

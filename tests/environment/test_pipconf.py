@@ -95,6 +95,15 @@ def test_a_variable_is_stronger_than_files_and_uvs_are_weaker(tmp_path: Path) ->
             None,
             "https://a/ https://b/?c=d https://e/",
         ),
+        (
+            {
+                "UV_INDEX": "our-own=https://a/simple open=https://b/",
+                "UV_INDEX_OUR_OWN_USERNAME": "me",
+                "UV_INDEX_OUR_OWN_PASSWORD": "p@ss",
+            },
+            None,
+            "https://me:p%40ss@a/simple https://b/",
+        ),
     ],
 )
 def test_what_uv_is_told(

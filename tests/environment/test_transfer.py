@@ -146,7 +146,10 @@ class TestConda:
             "channels:\n  - https://me:s3cret@conda.example/t/TO-1/lab\n  - https://a/b?token=s3cret\n"
             "dependencies:\n  - pip:\n    - git+https://s3cret@git.example/ours@v1\n"
         )
-        found = resolve(target=Target("linux/amd64", conda=str(file)))
+        said: list[str] = []
+        target = Target("linux/amd64", conda=str(file))
+        found = resolve_requirements((), None, said.append, target)
+        assert any("has credentials, which don't go into an image" in line for line in said)
         assert found.conda == (
             *("channels:", "  - https://conda.example/lab", "  - https://a/b"),
             *("dependencies:", "  - pip:", "    - git+https://git.example/ours@v1"),

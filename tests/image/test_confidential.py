@@ -213,6 +213,7 @@ def test_buildkit_gets_a_mount_and_the_tag_is_the_same(monkeypatch: pytest.Monke
     assert len(steps) > 1
     assert all(line.startswith("RUN --mount=type=secret,id=dask-knot python ") for line in steps)
     assert [*recipe.secrets.mounted()] == ["dask-knot"]
+    assert TOKEN not in repr([recipe, recipe.secrets])
     assert b"--mount" not in builder.context(recipe)["dask-knot/Dockerfile"]
 
 
