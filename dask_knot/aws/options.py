@@ -107,10 +107,14 @@ class StackOptions:
 
     @property
     def all_tags(self) -> dict[str, str]:
-        """The tags of every resource: the user's, `dask-knot` and the owner."""
+        """The tags of every resource: the user's, `dask-knot` and the owner.
+
+        In one order, however they are given: disks whose tags stand in another are a change, which
+        exchanges all machines.
+        """
         is_given = names.OWNER_TAG in map(str.lower, self.tags)
         owner = {names.OWNER_TAG: self.owner} if self.owner and not is_given else {}
-        return {**owner, **self.tags, names.TAG: self.name}
+        return dict(sorted({**owner, **self.tags, names.TAG: self.name}.items()))
 
     def changed(self) -> dict[str, Any]:
         """Give the options that differ from their defaults, by their names in ``knot.yaml``."""

@@ -43,6 +43,15 @@ def container_faults(found: Mapping[str, Any]) -> Iterator[str]:
         yield words + (f" (a botocore newer than {__version__} may know more)" * is_unknown)
     else:
         yield from _value_faults("", found, _shape())
+        yield from _volume_faults(found)
+
+
+def _volume_faults(found: Mapping[str, Any]) -> Iterator[str]:
+    """Say which volumes are mounted and nowhere described."""
+    there = {one.get("name") for one in found.get("volumes", ())}
+    for point in found.get("mountPoints", ()):
+        if (name := point.get("sourceVolume")) not in there:
+            yield f"mountPoints has a sourceVolume {name!r}, and volumes has none of that name"
 
 
 def _value_faults(path: str, value: Any, shape: Any) -> Iterator[str]:

@@ -13,6 +13,8 @@ from dask_knot.extras import extra
 with extra():
     from docker.types import Mount, Ulimit
 
+#: What volumes are that only AWS has.
+AWAY = ("efsVolumeConfiguration", "s3filesVolumeConfiguration")
 _RIGHTS = {"READ": "r", "WRITE": "w", "MKNOD": "m"}
 
 
@@ -79,11 +81,15 @@ def _ulimit(one: Mapping[str, Any]) -> Ulimit:
 
 
 def _mounts(container: Mapping[str, Any]) -> Iterator[Mount]:
+    """Show folders of this machine; a volume that names none is an empty one of the engine's."""
+    away = [one["name"] for kind in AWAY for one in _volumes(container, kind)]
     folders = {one["name"]: one["host"].get("sourcePath") for one in _volumes(container, "host")}
     for point in container.get("mountPoints", ()):
-        if source := folders.get(point["sourceVolume"]):
+        if (name := point["sourceVolume"]) not in away:
+            source = folders.get(name)
+            kind = "bind" if source else "volume"
             is_fixed = point.get("readOnly", False)
-            yield Mount(point["containerPath"], source, type="bind", read_only=is_fixed)
+            yield Mount(point["containerPath"], source, type=kind, read_only=is_fixed)
 
 
 def _volumes(container: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
@@ -93,6 +99,6 @@ def _volumes(container: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]
 def _unmet(container: Mapping[str, Any]) -> Iterator[str]:
     known = {"linuxParameters", "ulimits", "readonlyRootFilesystem", "privileged", "user"}
     yield from sorted(container.keys() - known - {"volumes", "mountPoints"})
-    for kind in ("efsVolumeConfiguration", "s3filesVolumeConfiguration"):
+    for kind in AWAY:
         if _volumes(container, kind):
             yield kind

@@ -149,7 +149,7 @@ class DockerLauncher:
             return self._start_and_wait(container, child, record)
         finally:
             with contextlib.suppress(NotFound):
-                container.remove(force=True)
+                container.remove(force=True, v=True)  # with volumes that have no name
 
     def _start_and_wait(self, container: Any, child: ChildProcess, record: _Container) -> Exit:
         assert self._listener is not None

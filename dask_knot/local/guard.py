@@ -112,7 +112,7 @@ def end_containers(engine: Any, name: str, grace: float = 0.0) -> None:
             container.kill()
     for container in left:  # all have ended before the first one is cleared away
         with contextlib.suppress(APIError):  # it is gone
-            container.remove(force=True)
+            container.remove(force=True, v=True)
 
 
 def _end_softly(engine: Any, left: Sequence[Any], ours: Mapping[str, str], grace: float) -> None:

@@ -116,6 +116,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         {"volumes": [{"efsVolumeConfiguration": {"fileSystemId": EFS, "transitEncryption": "ON"}}]},
         r"volumes\[0\].*transitEncryption='ON' is wrong.*'ENABLED', 'DISABLED'",
     ),
+    (
+        EC2,
+        {"volumes": {"/a": "/a"}, "mountPoints": [{"sourceVolume": "a", "containerPath": "/b"}]},
+        "a sourceVolume 'a', and volumes has none of that name",
+    ),
     (EC2, {"logConfiguration": {"logDriver": "paper"}}, "logDriver='paper' is wrong.*awslogs"),
     (
         EC2,

@@ -60,6 +60,13 @@ def test_machines_and_disks_have_every_tag_and_the_others_get_them_from_the_stac
     assert tag_parameters(replace(options, platform="fargate-spot")) == {}
 
 
+def test_tags_in_another_order_change_nothing() -> None:
+    tags = {"project": "a", "cost": "b"}
+    one, other = (StackOptions(tags=dict(given)) for given in (tags.items(), [*tags.items()][::-1]))
+    assert write_template(one) == write_template(other)
+    assert tag_parameters(one) == tag_parameters(other)
+
+
 @pytest.mark.parametrize(
     "options", [ALL, replace(ALL, allocation_strategy="BEST_FIT")], ids=["spot", "spot fleet"]
 )

@@ -59,8 +59,9 @@ class FakeContainer:
         if signal in self.engine.deadly:
             self.end(128 + signal)
 
-    def remove(self, *, force: bool) -> None:
+    def remove(self, *, force: bool, v: bool) -> None:
         assert force
+        assert v  # what an image calls VOLUME would else stay for each job
         self.is_removed = True
         raise NotFound("gone already")
 
@@ -207,6 +208,18 @@ def test_what_containers_have_besides(tmp_path: Path) -> None:
         "/data",
         True,
     )
+
+
+def test_a_volume_that_is_no_folder_here_is_one_of_the_engines_own() -> None:
+    words = {
+        "volumes": [{"name": "a"}, {"name": "b", "host": {}}],
+        "mountPoints": [
+            {"sourceVolume": "a", "containerPath": "/a"},
+            {"sourceVolume": "b", "containerPath": "/b", "readOnly": True},
+        ],
+    }
+    found = [(one["Type"], one["Source"], one["Target"]) for one in amenities(words).mounts]
+    assert found == [("volume", None, "/a"), ("volume", None, "/b")]
 
 
 def test_what_only_aws_has_is_named() -> None:

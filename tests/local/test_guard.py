@@ -45,8 +45,9 @@ class FakeContainer:
         if self.error is not None:
             raise self.error
 
-    def remove(self, *, force: bool) -> None:
+    def remove(self, *, force: bool, v: bool) -> None:
         assert force
+        assert v
         self.done.append("remove")
         if self.error is not None:
             raise self.error
