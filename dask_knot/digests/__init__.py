@@ -9,7 +9,7 @@ dependency stands with its own D: so a digest says all that leads to a value.
 - `environment` tells what is installed, known by its version and those of all that it needs, from
   what is the user's own, known by content;
 - `code` takes functions and classes apart, with `bytecode`, which leaves out where they stand;
-- `texts` looks whether modules are what their files say, for those are what jobs import;
+- `texts` looks whether modules are what their files say (`moduletext`), which jobs import;
 - `values` takes all else apart, `arrays` what libraries have, `readers` what reads files;
 - `plain` writes what needs none of that, and `files` marks the texts that name files;
 - `walk` brings them together, circles included; `impurity` knows what isn't the same twice;

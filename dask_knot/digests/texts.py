@@ -7,40 +7,33 @@ compared with what the file says now; all other statements, with what it said wh
 
 from __future__ import annotations
 
-import ast
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.util import decode_source
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any
 
-from dask_knot.digests import bytecode
 from dask_knot.digests.environment import Environment
+from dask_knot.digests.moduletext import ModuleText, Stamp, read_text, written
 from dask_knot.digests.refusal import UndigestibleError
 
 logger = logging.getLogger(__name__)
 
-_Stamp = tuple[int, int, int]
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 #: Where a file of bytecode says how old its source was, and how large.
 _OF_SOURCE = slice(8, 16)
 
 
 @dataclass(frozen=True, slots=True)
-class _ModuleText:
-    """A source as it is now: its code by name, its constants, and all other statements."""
+class _Loaded:
+    """How a module was loaded, what its file said then, and whether that is sure."""
 
-    path: str
-    stamp: _Stamp
-    codes: Mapping[str, frozenset[bytes]]
-    constants: Mapping[str, str]
-    rest: str
+    spec: ModuleSpec
+    text: ModuleText | None
+    is_sure: bool = False
 
 
 class ModuleTexts:
@@ -54,12 +47,11 @@ class ModuleTexts:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        # By name: how a module was loaded, and what else its file said then, if that is known.
-        self._loaded: dict[str, tuple[ModuleSpec, str | None]] = {}
-        self._read: dict[str, _ModuleText] = {}
-        self._warned: dict[str, _Stamp] = {}
+        self._loaded: dict[str, _Loaded] = {}  # by name
+        self._read: dict[str, ModuleText] = {}
+        self._warned: dict[str, Stamp] = {}
 
-    def check(self, variables: Mapping[str, Any]) -> _ModuleText | None:
+    def check(self, variables: Mapping[str, Any]) -> ModuleText | None:
         """Look whether a module, known by its variables, has the statements of its file.
 
         Raises
@@ -72,9 +64,9 @@ class ModuleTexts:
             return None
         source = self._source(spec, spec.origin)
         known = self._loaded.get(spec.name)
-        if known is None or known[0] is not spec:
-            known = self._loaded[spec.name] = spec, _first(spec, source)
-        if known[1] != source.rest:
+        if known is None or known.spec is not spec:  # which another load replaces
+            known = self._loaded[spec.name] = _first(spec, source)
+        if known.text is None or known.text.rest != source.rest:
             raise self._edited(source)
         return source
 
@@ -107,17 +99,20 @@ class ModuleTexts:
         source, code = self.check(function.__globals__), function.__code__
         if source is None or code.co_filename != source.path:  # such as what a dataclass makes
             return
-        if _written(code) not in source.codes.get(code.co_name, ()):
+        now, known = source.codes.get(code.co_name), self._loaded[function.__globals__["__name__"]]
+        if known.is_sure and known.text is not None and known.text.codes.get(code.co_name) == now:
+            return  # a decorator may have written it anew
+        if written(code) not in (now or ()):
             raise self._edited(source)
 
-    def _edited(self, source: _ModuleText) -> UndigestibleError:
+    def _edited(self, source: ModuleText) -> UndigestibleError:
         return self._refused(
             source,
             f"{source.path} was edited since it was imported here: reload it (importlib.reload), "
             "for jobs run what is in the file",
         )
 
-    def _refused(self, source: _ModuleText, why: str) -> UndigestibleError:
+    def _refused(self, source: ModuleText, why: str) -> UndigestibleError:
         """Warn once of each edit: who reads no log of the cluster would wonder what ran."""
         if self._warned.get(source.path) != source.stamp:
             self._warned[source.path] = source.stamp
@@ -134,13 +129,13 @@ class ModuleTexts:
         is_own = self._environment.origin(spec.name) is None
         return spec if is_plain and is_own and spec.has_location else None
 
-    def _source(self, spec: ModuleSpec, path: str) -> _ModuleText:
+    def _source(self, spec: ModuleSpec, path: str) -> ModuleText:
         try:
             found = os.stat(path)
             stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_size)
             source = self._read.get(path)
             if source is None or source.stamp != stamp:
-                source = self._read[path] = _read(spec, path, stamp)
+                source = self._read[path] = read_text(spec.loader, path, stamp)
         except (OSError, SyntaxError, ValueError) as error:
             raise UndigestibleError(
                 f"{path} was loaded here, and jobs can't import it any more: {error}"
@@ -148,128 +143,15 @@ class ModuleTexts:
         return source
 
 
-def _first(spec: ModuleSpec, source: _ModuleText) -> str | None:
-    """Give what a file said when it was loaded: what it says now, unless its bytecode is older."""
+def _first(spec: ModuleSpec, source: ModuleText) -> _Loaded:
+    """Give what a file said when it was loaded: what it says now, if its bytecode is of that."""
     try:
         path = Path(spec.cached or "")
         head = path.read_bytes()[:16]
     except OSError:
-        return source.rest
+        return _Loaded(spec, source)
     flags, mtime, size = head[4:8], source.stamp[0] // 10**9, source.stamp[2]
     now = (mtime & 0xFFFFFFFF).to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
     is_kept = not sys.dont_write_bytecode and os.access(path.parent, os.W_OK) and not any(flags)
-    return None if is_kept and head[_OF_SOURCE] != now else source.rest
-
-
-def _read(spec: ModuleSpec, path: str, stamp: _Stamp) -> _ModuleText:
-    data = Path(path).read_bytes()
-    assert isinstance(spec.loader, SourceFileLoader)
-    codes: dict[str, set[bytes]] = {}
-    for code in _inner(spec.loader.source_to_code(data, path)):
-        codes.setdefault(code.co_name, set()).add(_written(code))
-    tree = ast.parse(decode_source(data))
-    constants = _constants(tree)
-    rest = _Rest(constants).visit(tree)
-    frozen = {name: frozenset(found) for name, found in codes.items()}
-    return _ModuleText(path, stamp, frozen, constants, ast.dump(rest))
-
-
-def _inner(code: CodeType) -> Iterator[CodeType]:
-    for one in code.co_consts:
-        if isinstance(one, CodeType):
-            yield one
-            yield from _inner(one)
-
-
-@lru_cache(maxsize=10_000)  # functions are asked for with each graph
-def _written(code: CodeType) -> bytes:
-    """Write code without its place."""
-    read = bytecode.read(code)
-    return read.label + b"".join(map(_constant, read.constants))
-
-
-def _constant(value: Any) -> bytes:
-    if isinstance(value, CodeType):
-        return _written(value)
-    if isinstance(value, frozenset):  # in any order
-        return b"".join(sorted(map(_constant, value)))
-    return repr(value).encode(errors="surrogatepass") + b";"
-
-
-def _constants(tree: ast.Module) -> dict[str, str]:
-    """Give the variables that a module sets once, to what is written there and can't change."""
-    bound = [node.id for node in ast.walk(tree) if _is_stored(node)]  # type: ignore[attr-defined]
-    shared = {
-        name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names
-    }
-    found = {}
-    for node in tree.body:
-        value: Any = getattr(node, "value", None)
-        for one in _targets(node) if _is_fixed(value) else ():
-            if isinstance(one, ast.Name) and bound.count(one.id) == 1 and one.id not in shared:
-                found[one.id] = repr(ast.literal_eval(value))
-    return found
-
-
-def _is_stored(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
-
-
-def _is_fixed(node: Any) -> bool:
-    kinds = (ast.Constant, ast.Tuple, ast.UnaryOp, ast.USub, ast.Load)
-    if node is None or not all(isinstance(part, kinds) for part in ast.walk(node)):
-        return False
-    try:
-        ast.literal_eval(node)
-    except ValueError:  # such as -"text"
-        return False
-    return True
-
-
-class _Rest(ast.NodeTransformer):
-    """Leaves of a source what isn't compared by itself, without what changes nothing."""
-
-    def __init__(self, constants: Mapping[str, str]) -> None:
-        self._constants = constants
-
-    def visit_Module(self, node: ast.Module) -> Any:
-        """Leave out constants and plain functions, which are compared by themselves."""
-        node.body = [one for one in node.body if not self._is_compared(one)]
-        return self._without_texts(node)
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
-        """Leave out the docstring."""
-        return self._without_texts(node)
-
-    def _visit_function(self, node: Any) -> Any:
-        """Keep what is done where a function is made: its decorators and defaults."""
-        node.body, node.returns = [], None
-        return self.generic_visit(node)
-
-    visit_FunctionDef = visit_AsyncFunctionDef = _visit_function
-
-    def visit_arg(self, node: ast.arg) -> ast.arg:
-        """Leave out annotations."""
-        node.annotation = None
-        return node
-
-    def _without_texts(self, node: Any) -> Any:
-        node.body = [one for one in node.body if not _is_text(one)]
-        return self.generic_visit(node)
-
-    def _is_compared(self, node: ast.stmt) -> bool:
-        if isinstance(node, _DEFINITIONS):
-            has_defaults = node.args.defaults or any(node.args.kw_defaults)
-            return not node.decorator_list and not has_defaults
-        names = [getattr(one, "id", "") for one in _targets(node)]
-        return bool(names) and all(name in self._constants for name in names)
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def _targets(node: ast.stmt) -> Sequence[ast.expr]:
-    if isinstance(node, ast.Assign):
-        return node.targets
-    return [node.target] if isinstance(node, ast.AnnAssign) else []
+    is_same = head[_OF_SOURCE] == now
+    return _Loaded(spec, source if is_same or not is_kept else None, is_kept and is_same)

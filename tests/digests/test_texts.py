@@ -169,6 +169,34 @@ def test_of_what_travels_by_value_the_file_does_not_matter(client: Client) -> No
     assert before[0] is not None
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "try:\n  import functools as FACTOR\nexcept ImportError: pass",
+        "from functools import *\nvars()['FACTOR'] = 5",
+        "class FACTOR: pass",
+        "def FACTOR(): pass",
+        "FACTOR += 1",
+        "for FACTOR in (5, 6): pass",
+        "match 7:\n  case FACTOR: pass",
+        "def set_it():\n  global FACTOR\n  FACTOR = 5\nset_it()",
+    ],
+)
+def test_what_is_set_more_than_once_is_no_constant(client: Client, line: str) -> None:
+    client.write(SOURCE.replace("FACTOR = 2", f"FACTOR = 2\n{line}"))
+    importlib.reload(client.module)
+    assert client.digest(client.module.weighted)[0] is not None
+
+
+def test_a_decorator_may_write_a_function_anew(client: Client) -> None:
+    function = client.module.weighted
+    other = compile("def weighted(x): return x + 5\n", str(client.file), "exec").co_consts[0]
+    function.__code__ = other
+    assert client.digest(function)[0] is not None
+    client.write(SOURCE.replace("x * FACTOR", "x"))
+    assert client.digest(function)[0] is None
+
+
 def test_a_module_whose_file_is_gone(client: Client) -> None:
     client.file.unlink()
     _, why = client.digest(client.module.weighted)
