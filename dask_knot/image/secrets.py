@@ -23,7 +23,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dask_knot.environment.credentials import MASK, SHORTEST, redact
+from dask_knot.environment.credentials import MASK, SHORTEST, redact, secrets_of
 from dask_knot.errors import ImageError
 from dask_knot.image.install import MARK, VARIABLE
 
@@ -79,12 +79,13 @@ class BuildSecrets:
         proxies = {name: self.proxies[name] for name in names if name in self.proxies}
         if not (self.environment or self.files or self.certificates or proxies):
             return ""
+        words = self.words if is_here else self.words - secrets_of(self.proxies.values())
         content = {
             "environment": {**self.environment, **proxies},
             "files": dict(self.files),
             "certificates": self.certificates,
             "words": sorted(
-                (word for word in self.words if len(word) >= SHORTEST), key=len, reverse=True
+                (word for word in words if len(word) >= SHORTEST), key=len, reverse=True
             ),
         }
         return MARK + base64.b64encode(zlib.compress(json.dumps(content).encode())).decode()

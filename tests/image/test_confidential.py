@@ -113,10 +113,14 @@ def test_proxies_go_to_every_step_and_into_no_history(monkeypatch: pytest.Monkey
 def test_proxies_of_this_machine_are_none_of_a_build_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("ALL_PROXY", "socks5://proxy:1080")
+    monkeypatch.setenv("ALL_PROXY", f"socks5://me:{TOKEN}@proxy:1080")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://index.example.com/simple")
     secrets = make_recipe(ImageSpec(packages=()), say_nothing).secrets
     assert secrets
-    assert b"ALL_PROXY" not in b"".join(map(unpacked, secrets.mounted().values()))
+    elsewhere = b"".join(map(unpacked, secrets.mounted().values()))
+    assert b"index.example.com" in elsewhere
+    assert b"ALL_PROXY" not in elsewhere
+    assert TOKEN.encode() not in elsewhere
     assert b"ALL_PROXY" in unpacked(secrets.arguments()[VARIABLE].encode())
 
 
