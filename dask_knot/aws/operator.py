@@ -38,6 +38,11 @@ from dask_knot.aws.policy import Policy, statement
 from dask_knot.aws.template import make_template
 from dask_knot.aws.template.roles import INSTANCE_POLICY, SPOT_FLEET_POLICY, needs_spot_fleet_role
 from dask_knot.aws.template.words import Statement, document
+from dask_knot.extras import extra
+
+with extra():
+    from botocore.exceptions import UnknownRegionError
+    from botocore.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,16 @@ class Location:
         """Name a resource here."""
         region = "" if is_global else self.region
         return f"arn:{self.partition}:{service}:{region}:{self.account}:{resource}"
+
+
+def anybodys(region: str | None) -> Location:
+    """Name a place of which no more than the region is known, or not even that."""
+    if region is None:
+        return Location()
+    try:
+        return Location(Session().get_partition_for_region(region), region)
+    except UnknownRegionError:  # newer than botocore
+        return Location(region=region)
 
 
 def operator_policy(options: StackOptions, place: Location | None = None) -> Policy:

@@ -277,7 +277,7 @@ def open_aws_session(profile: str | None = None, region: str | None = None) -> A
     """
 
     def reopen() -> boto3.Session:
-        boto = boto3.Session(profile_name=profile, region_name=region or _region_variable())
+        boto = boto3.Session(profile_name=profile, region_name=region or region_variable())
         if keep_sessions(boto):
             keys_of(boto)  # asks for the code: now, not when something else is waited for
         return boto
@@ -292,7 +292,6 @@ def open_aws_session(profile: str | None = None, region: str | None = None) -> A
     return AwsSession(boto, reopen=reopen)
 
 
-def _region_variable() -> str | None:
-    # boto3 reads AWS_DEFAULT_REGION; the other SDKs, and containers, have AWS_REGION.
-
+def region_variable() -> str | None:
+    """Give the region of AWS_REGION: boto3 reads the other, AWS_DEFAULT_REGION, only."""
     return os.environ.get("AWS_REGION") or None

@@ -230,13 +230,14 @@ def policy(
 
 def _place(profile: str | None, region: str | None) -> Any:
     """Find out account and region, if there are credentials to ask with."""
-    from dask_knot.aws.operator import Location
+    from dask_knot.aws.operator import Location, anybodys
+    from dask_knot.aws.session import region_variable
 
     try:
         session = open_session(profile, region)
         arn = session.identity()["Arn"].split(":")
     except KnotError:
-        return Location(region=region or "*")
+        return anybodys(connection({"region": region}).region or region_variable())
     return Location(partition=arn[1], region=session.region, account=arn[4])
 
 

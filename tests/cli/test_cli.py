@@ -278,8 +278,12 @@ def test_the_operators_policy_needs_no_credentials(monkeypatch: pytest.MonkeyPat
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    policy = json.loads(good("policy", "--operator", "--region", "eu-west-1"))
-    assert "arn:aws:cloudformation:eu-west-1:*:stack/dask-knot/*" in json.dumps(policy)
+    policy = good("policy", "--operator", "--region", "eu-west-1")
+    assert "arn:aws:cloudformation:eu-west-1:*:stack/dask-knot/*" in policy
+    monkeypatch.setenv("AWS_REGION", "cn-north-1")
+    policy = good("policy", "--operator")
+    assert "arn:aws-cn:cloudformation:cn-north-1:*:stack/dask-knot/*" in policy
+    assert "arn:aws:" not in policy
 
 
 def test_dask_finds_the_commands(project: Path) -> None:
