@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from packaging.utils import canonicalize_name
 
 from dask_knot.environment.credentials import OF_CONDA, TELLING, URL, is_secret
 from dask_knot.environment.problems import Problems
@@ -59,8 +61,8 @@ class CondaRecord:
         Where it is from, without credentials, and its MD5.
     depends : tuple of str
         The names of what it needs.
-    is_python : bool
-        It has Python's metadata: a package of an index may be the same.
+    python : tuple of str
+        The names of what it has for Python: conda's pytorch is torch, and mkl is none.
     """
 
     name: str
@@ -70,7 +72,7 @@ class CondaRecord:
     url: str
     checksum: str
     depends: tuple[str, ...]
-    is_python: bool
+    python: tuple[str, ...]
 
 
 def find_prefix() -> Path | None:
@@ -104,10 +106,23 @@ def _record(told: dict[str, Any]) -> CondaRecord:
         url=url,
         checksum=str(told.get("md5", "")),
         depends=tuple(str(need).split()[0] for need in told.get("depends", ()) if str(need)),
-        is_python=any(
-            re.search(r"\.(dist|egg)-info(/|$)", str(name)) for name in told.get("files", ())
-        ),
+        python=tuple(dict.fromkeys(_python_names(told.get("files", ())))),
     )
+
+
+def _python_names(files: Iterable[object]) -> Iterator[str]:
+    for file in files:
+        found = re.search(r"([\w.]+?)-[^/]+\.(?:dist|egg)-info(?:/|$)", str(file))
+        if found:
+            yield canonicalize_name(found[1])
+
+
+def record_of(name: str, records: Mapping[str, CondaRecord]) -> CondaRecord | None:
+    """Find the record of a Python package: conda may call it otherwise."""
+    for one in records.values():
+        if name in one.python:
+            return one
+    return records.get(name) or records.get(name.replace("-", "_"))
 
 
 def without_credentials(text: str) -> str:
@@ -163,16 +178,15 @@ def explicit_list(
 
 
 def needed_beside_python(
-    packages: Iterable[Distribution], records: dict[str, CondaRecord]
+    packages: Iterable[Distribution], records: Mapping[str, CondaRecord]
 ) -> Iterator[str]:
     """Name what packages need of conda that is no Python package, but for plain libraries."""
     seen: set[str] = set()
     for package in packages:
-        name = package.metadata["Name"].lower()
-        record = records.get(name) or records.get(name.replace("_", "-"))
+        record = record_of(canonicalize_name(package.metadata["Name"]), records)
         for need in record.depends if record else ():
             found = records.get(need)
-            is_told = found is not None and not found.is_python and need not in seen
+            is_told = found is not None and not found.python and need not in seen
             if is_told and not re.match(r"lib|_|python|openssl|vc|ucrt|zlib|ca-cert|tk$|xz$", need):
                 seen.add(need)
                 yield need

@@ -111,10 +111,9 @@ def conda_prefix_of(package: Distribution) -> Path | None:
 
 def path_of(url: str) -> Path | None:
     """Give the path of a URL of this machine; None if it is of another place."""
-    parts = urlsplit(url)
-    if parts.scheme != "file":
+    if not url.startswith("file:"):
         return None
-    path = unquote(parts.path)
+    path = unquote(urlsplit(url).path)
     return Path(path[1:] if re.match(r"/[A-Za-z]:", path) else path)  # Windows: file:///C:/…
 
 

@@ -62,7 +62,7 @@ class Problems:
 
     def told(self) -> str:
         """Put them into one message."""
-        one = "something" if len(self._found) == 1 else f"{len(self._found)} things"
-        listed = "".join(f"\n- {what}\n  {cure}" for what, cure in self._found)
+        count = "a problem" if len(self._found) == 1 else f"{len(self._found)} problems"
+        listed = "".join(f"\n- {what}.\n  Cure: {cure}." for what, cure in self._found)
         # A line of a file may have a token, as its author wrote it.
-        return redact(f"{one} of the packages here can't go into an image as it is:{listed}", ())
+        return redact(f"no image can be made of the packages here yet, for {count}:{listed}", ())

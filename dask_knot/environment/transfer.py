@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Collection
 from importlib.metadata import Distribution
 from pathlib import Path
@@ -17,14 +18,16 @@ from dask_knot.environment.origins import (
     OriginKind,
     PackageOrigin,
     conda_prefix_of,
+    folder_of,
     origin_of,
 )
 from dask_knot.environment.problems import Problems, Report
 from dask_knot.environment.target import Target
-from dask_knot.environment.wheel import why_no_wheel
+from dask_knot.environment.wheel import is_made_here, tags_of, why_no_wheel
 
 #: So many bytes from a URL go in as a wheel; larger ones (models of languages) are fetched again.
 LARGEST = 2**26
+CONDAS = "conda's"
 
 
 class Transfer:
@@ -69,8 +72,8 @@ class Transfer:
             self._add_condas(name, package)
         elif origin.url:
             self._add_addressed(name, package, origin)
-        else:
-            self._pin(name, package)
+        elif not self._needs_libraries(name, package, "of a system's, or was compiled here"):
+            self._add_indexed(name, package)
 
     def tell_of_conda(self, packages: Collection[Distribution]) -> None:
         """Say what conda's packages need that is no Python package."""
@@ -84,10 +87,37 @@ class Transfer:
         }
         if needs:
             self._report(
-                f"conda has {', '.join(sorted(needs))} for these packages, which no index has: "
-                "its wheels bring what they need. If something is missed, ask for it with "
+                f"conda has {', '.join(sorted(needs))} for these packages, and no index has that: "
+                "an index's wheels bring what they need. If jobs miss something, ask for it with "
                 f"`--debian`, or take {conda.CONDA}"
             )
+
+    def _add_indexed(self, name: str, package: Distribution) -> None:
+        """Copy what was compiled while it was installed: an image has no compiler."""
+        is_ours = is_made_here(package) and self._target.is_here and "+" not in package.version
+        if is_ours and _size(package) <= LARGEST and not why_no_wheel(package, self._target):
+            self._take_wheel(name, package)
+        else:
+            self._pin(name, package)
+
+    def _needs_libraries(self, name: str, package: Distribution, whose: str) -> bool:
+        """Refuse what no index has ready to be installed, if what it is compiled with lacks."""
+        debian = conda.ONLY_CONDA.get(name)
+        is_ready = any("manylinux" in tag for tag in tags_of(package))
+        is_there = self._target.has_own_base or bool(
+            debian and debian.split()[0] in self._target.debian
+        )
+        if debian is None or is_ready or is_there:
+            return False
+        asked = " ".join(f"--debian {one}" for one in debian.split())
+        libraries = f"Ask for what it is compiled with (`{asked}`), or take " if debian else "Take "
+        self._problems.add(
+            f"{name} {package.version} is {whose}, and no index has it ready to be installed",
+            f"{libraries}{conda.CONDA}"
+            if whose == CONDAS
+            else f"{libraries}an image that has it (`--base`), or {conda.CONDA}",
+        )
+        return True
 
     def _pin(self, name: str, package: Distribution) -> None:
         self.lines[name] = pin(package, self._labels)
@@ -113,8 +143,8 @@ class Transfer:
 
     def _add_local(self, name: str, package: Distribution, origin: PackageOrigin) -> None:
         why = why_no_wheel(package, self._target)
-        if origin.is_gone and (why or _is_compiled(package)):
-            # As of Spack, Nix, and other builders, who compile what an index has as well.
+        if origin.is_gone and (why or (_is_compiled(package) and not _is_of_users(package))):
+            # As of Spack, EasyBuild, Nix: they compile what an index has as well.
             self._pin(name, package)
             self._report(
                 f"{name} was built from {origin.folder}, which isn't here: an index is asked for "
@@ -126,7 +156,10 @@ class Transfer:
             return
         place = f" from {origin.folder}" if origin.folder else ""
         cure = "Name it as a version or as `git+https://...` in the packages"
-        if "not found" in why and origin.kind is OriginKind.EDITABLE:
+        if origin.folder is not None and not origin.folder.exists():
+            why = "that folder isn't here any more"
+            cure = f"Bring the folder back, or install it anew. {cure}"
+        elif "not found" in why and origin.kind is OriginKind.EDITABLE:
             cure = f"Install it without -e (`pip install {origin.folder}`), or name it as a version"
         elif "compiled" in why:
             cure += ", build for this machine's platform, or use an own Dockerfile"
@@ -136,10 +169,9 @@ class Transfer:
 
     def _add_addressed(self, name: str, package: Distribution, origin: PackageOrigin) -> None:
         """Copy what came from a URL or a repository: a build may have neither key nor way there."""
-        bytes_here = sum(file.stat().st_size for file in contents(package).values())
         is_public = origin.kind is OriginKind.URL and not re.search(r"://[^/]*@", origin.url)
         why = why_no_wheel(package, self._target)
-        if not why and (bytes_here <= LARGEST or not is_public):
+        if not why and (_size(package) <= LARGEST or not is_public):
             self._take_wheel(name, package)
         elif re.match(r"\w+\+ssh:", origin.url):
             self._problems.add(
@@ -152,19 +184,11 @@ class Transfer:
 
     def _add_condas(self, name: str, package: Distribution) -> None:
         record = self._record(name, package)
-        if self._target.conda == "here" or re.search(rf"\b{re.escape(name)}\b", self._listed):
+        called = {name, record.name if record else name}
+        listed = (re.search(rf"\b{re.escape(one)}\b", self._listed) for one in called)
+        if self._target.conda == "here" or any(listed):
             return  # it comes with the base
-        debian = conda.ONLY_CONDA.get(name)
-        is_there = self._target.has_own_base or bool(
-            debian and debian.split()[0] in self._target.debian
-        )
-        if debian is not None and not is_there:
-            asked = " ".join(f"--debian {one}" for one in debian.split())
-            libraries = f"Ask for what it is compiled with (`{asked}`), or take "
-            self._problems.add(
-                f"{name} {package.version} is conda's, and no index has it ready to be installed",
-                f"{libraries if debian else 'Take '}{conda.CONDA}",
-            )
+        if self._needs_libraries(name, package, CONDAS):
             return
         is_private = record is not None and record.channel not in conda.PUBLIC
         if is_private and not _is_compiled(package):
@@ -178,8 +202,17 @@ class Transfer:
             return None
         if prefix not in self._records:
             self._records[prefix] = conda.read_records(prefix)
-        records = self._records[prefix]
-        return records.get(name) or records.get(name.replace("-", "_"))
+        return conda.record_of(name, self._records[prefix])
+
+
+def _is_of_users(package: Distribution) -> bool:
+    """Tell whether a package lies in an environment of the user's own, virtual or conda's."""
+    is_in_own = sys.prefix != sys.base_prefix and folder_of(package).is_relative_to(sys.prefix)
+    return is_in_own or conda_prefix_of(package) is not None
+
+
+def _size(package: Distribution) -> int:
+    return sum(file.stat().st_size for file in contents(package).values())
 
 
 def _is_compiled(package: Distribution) -> bool:

@@ -38,6 +38,23 @@ class Wheel:
     content: bytes
 
 
+def tags_of(package: Distribution) -> list[str]:
+    """Give the tags of the wheel that was installed; none if it was no wheel."""
+    return re.findall(r"^Tag:\s*(\S+)", package.read_text("WHEEL") or "", re.MULTILINE)
+
+
+def is_made_here(package: Distribution) -> bool:
+    """Tell whether a package was compiled while it was installed.
+
+    Indexes take wheels for ``manylinux`` only, which run on other machines as well. What a system
+    has compiled (Debian, Fedora) is linked with that system's libraries.
+    """
+    tags, installer = tags_of(package), (package.read_text("INSTALLER") or "").strip()
+    if not tags or installer in ("", "debian", "rpm"):
+        return False
+    return all(re.search(r"-linux_\w+$", tag) for tag in tags)
+
+
 def why_no_wheel(package: Distribution, target: Target) -> str:
     """Say why no wheel can be made of an installed package; "" if one can."""
     found = contents(package)
@@ -45,7 +62,10 @@ def why_no_wheel(package: Distribution, target: Target) -> str:
         return "its files were not found"
     compiled = next((name for name in sorted(found) if name.endswith(COMPILED)), None)
     if compiled and not target.is_here:
-        return f"it has compiled parts ({compiled}), and the image is for {target.platform}"
+        return (
+            f"it has parts that were compiled for this machine ({compiled}), and the image is for "
+            f"{target.platform}"
+        )
     try:
         Version(package.version)
     except InvalidVersion:
@@ -60,8 +80,7 @@ def make_wheel(package: Distribution, target: Target) -> Wheel:
     and other platforms refuse it.
     """
     found = {path: file.read_bytes() for path, file in contents(package).items()}
-    told = package.read_text("WHEEL") or ""
-    tags = re.findall(r"^Tag:\s*(\S+)", told, re.MULTILINE)
+    tags = tags_of(package)
     if any(path.endswith(COMPILED) for path in found):
         tags = [tag for tag in tags if not tag.endswith("-any")] or [target.tag]
     else:

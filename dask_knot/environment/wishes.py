@@ -72,6 +72,11 @@ class Wishes:
 
     def add(self, text: str) -> None:
         """Take what the user wrote; without a version, the one that is here."""
+        try:
+            urlsplit(text.rpartition("@ ")[2])
+        except ValueError as error:  # a bracket that isn't closed
+            self.problems.add(f"{text!r} is no package: {error}", "Mend the URL")
+            return
         cure = cure_of_other(text)
         named = re.match(r"(?:-r|--requirement)[ =]*(.+)", text)
         copy = EDITABLE.match(text)
@@ -98,10 +103,11 @@ class Wishes:
             self.add(line)
 
     def _refuse(self, text: str) -> None:
-        of_conda = re.fullmatch(r"([\w.-]+)=([\w.]+)(=\w+)?", text)
+        of_conda = re.fullmatch(r"(?:[\w./-]+::)?([\w.-]+)(?:=([\w.]+)(=\w+)?)?", text)
+        version = f"=={of_conda[2]}" if of_conda and of_conda[2] else ""
         self.problems.add(
             f"{text!r} is no package",
-            f"Write '{of_conda[1]}=={of_conda[2]}': a single '=' is conda's"
+            f"Write '{of_conda[1]}{version}': channels and a single '=' are conda's"
             if of_conda
             else "Write a requirement such as 'pandas' or 'scipy>=1.14', a reference such as "
             "'git+https://github.com/owner/name@v1', or a file of them",
@@ -119,6 +125,10 @@ class Wishes:
         elif package is not None and _is_as_here(need, package):
             self.own.pop(name, None)
             self.take(name, need.extras)
+        elif package is None and (others := self._other_names(name)):
+            self.report(f"{name} of conda's is {', '.join(others)} of Python's")
+            for one in others:
+                self.take(one, need.extras)
         elif package is None and self._is_only_conda(name):
             self.problems.add(
                 f"{name} is a package of conda's and none of Python's: no index has it",
@@ -131,10 +141,13 @@ class Wishes:
         self.taken.pop(key, None)
         self.own[key] = line
 
+    def _other_names(self, name: str) -> tuple[str, ...]:
+        record = _record(name)
+        return tuple(one for one in record.python if find(one)) if record else ()
+
     def _is_only_conda(self, name: str) -> bool:
-        prefix = conda.find_prefix()
-        record = conda.read_records(prefix).get(name) if prefix else None
-        return record is not None and not record.is_python and not self.target.conda
+        record = _record(name)
+        return record is not None and not record.python and not self.target.conda
 
     def _add_url(self, need: Requirement, package: Distribution | None) -> None:
         """Take ``name @ URL``: what is here from there, or from a folder of whoever made it."""
@@ -186,6 +199,11 @@ class Wishes:
             self._want(key, line)
 
 
+def _record(name: str) -> conda.CondaRecord | None:
+    prefix = conda.find_prefix()
+    return conda.read_records(prefix).get(name) if prefix else None
+
+
 def _is_as_here(need: Requirement, package: Distribution) -> bool:
     """Tell whether the version that somebody wants is the one that is here, but for its label."""
     specifiers = list(need.specifier)
@@ -220,7 +238,10 @@ def _is_same(url: str, origin: PackageOrigin) -> bool:
 
 def _apart(url: str) -> tuple[str, str]:
     """Take a URL apart: without its credentials and ending, and the revision."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # damaged metadata
+        return url, ""
     path, _, revision = parts.path.partition("@")
     host = parts.netloc.rpartition("@")[2].lower()
     return f"{parts.scheme}://{host}{path.removesuffix('.git')}", revision

@@ -22,9 +22,9 @@ def test_all_are_told_at_once_each_with_its_cure() -> None:
         problems.raise_if_any()
     assert isinstance(caught.value, ImageError)
     assert str(caught.value).splitlines() == [
-        "2 things of the packages here can't go into an image as it is:",
-        "- gdal is only conda's",
-        "  Ask for gdal with --debian",
-        "- mkl is only conda's",
-        "  Ask for mkl with --debian",
+        "no image can be made of the packages here yet, for 2 problems:",
+        "- gdal is only conda's.",
+        "  Cure: Ask for gdal with --debian.",
+        "- mkl is only conda's.",
+        "  Cure: Ask for mkl with --debian.",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ class TestConda:
         with pytest.raises(PackagesError) as caught:
             resolve("gdal", "esmpy")
         said = str(caught.value)
-        assert "2 things" in said
+        assert "2 problems" in said
         assert "gdal 3.9.2 is conda's, and no index has it" in said
         assert "`--debian libgdal-dev --debian g++`" in said
         assert said.count("--conda here") == 2
@@ -94,7 +95,7 @@ class TestConda:
         conda("mkl", files=["lib/libmkl.so"])
         resolve("one")
         (said,) = SAID
-        assert said.startswith("conda has mkl for these packages, which no index has")
+        assert said.startswith("conda has mkl for these packages, and no index has that")
         assert "--debian" in said
         assert "--conda here" in said
         with pytest.raises(PackagesError, match="mkl is a package of conda's and none of Python's"):
@@ -109,6 +110,17 @@ class TestConda:
         self.install(install, "late", "0.0.0")
         conda("late", "2.1")
         assert resolve("late").lines["late"] == "late==2.1"
+
+    def test_a_name_of_condas_is_understood(self, install: Install, conda: Any) -> None:
+        """An index has another package by that name, or none."""
+        self.install(install, "torch", "2.5.0", files=COMPILED)
+        info = "lib/python3.11/site-packages/torch-2.5.0.dist-info/METADATA"
+        conda("pytorch", "2.5.0", files=[info], depends=["cudatoolkit 11"])
+        conda("cudatoolkit", files=["lib/libcuda.so"])
+        found = resolve("pytorch")
+        assert (found.lines["torch"], found.own) == ("torch==2.5.0", {})
+        assert SAID[0] == "pytorch of conda's is torch of Python's"
+        assert SAID[1].startswith("conda has cudatoolkit")
 
     def test_its_list_is_taken_without_credentials(self, install: Install, conda: Any) -> None:
         self.install(install, "GDAL", "3.9.2")
@@ -187,7 +199,7 @@ class TestAddresses:
         assert found.lines["fast"] == "fast @ git+https://host/o/n.git@ab12"
         assert found.needs_git
         install("fast", files=COMPILED, direct_url=repository("ssh://git@host/o/n.git"))
-        with pytest.raises(PackagesError, match=r"a build has no key .*compiled parts"):
+        with pytest.raises(PackagesError, match=r"a build has no key .*parts that were compiled"):
             resolve("fast", target=MAC)
 
     @pytest.mark.parametrize(
@@ -210,7 +222,7 @@ class TestAddresses:
 
     @pytest.mark.parametrize("text", ["git+ssh://git@h/o/n", "mine @ git+ssh://git@h/o/n.git@main"])
     def test_a_build_has_no_key(self, text: str) -> None:
-        with pytest.raises(PackagesError, match=r"a build has no key\n  Install it here first"):
+        with pytest.raises(PackagesError, match=r"has no key\.\n  Cure: Install it here first"):
             resolve(text)
 
 
@@ -225,7 +237,68 @@ def test_pip_freeze_of_a_conda_environment(install: Install, tmp_path: Path) -> 
     assert any(line.startswith("away isn't here") for line in SAID)
 
 
-def test_what_outlived_its_folder_or_wheel_is_copied(install: Install) -> None:
+MADE = "Wheel-Version: 1.0\nTag: cp311-cp311-{}_x86_64\n"
+
+
+@pytest.mark.parametrize(
+    ("system", "version", "target", "is_copied"),
+    [
+        ("linux", "1.0", HERE, True),
+        ("linux", "1.0+cu121", HERE, False),
+        ("manylinux_2_28", "1.0", HERE, False),
+        ("linux", "1.0", MAC, False),
+    ],
+    ids=["here", "label", "index", "mac"],
+)
+def test_what_was_compiled_while_it_was_installed_is_copied(
+    system: str, version: str, target: Target, is_copied: bool, install: Install
+) -> None:
+    """An image has no compiler."""
+    install("fast", version, files=COMPILED, WHEEL=MADE.format(system), INSTALLER="uv\n")
+    install("of-debian", files=COMPILED, WHEEL=MADE.format(system), INSTALLER="debian\n")
+    found = resolve("fast", "of-debian", target=target)
+    assert found.lines["of-debian"] == "of-debian==1.0"
+    assert ("fast" in names(found)) is is_copied
+    assert found.lines.get("fast") == (None if is_copied else "fast==1.0")
+
+
+def test_what_debian_has_or_was_compiled_with_libraries_is_named(install: Install) -> None:
+    install("GDAL", "3.6.2", files=COMPILED)
+    with pytest.raises(PackagesError, match=r"`--debian libgdal-dev --debian g\+\+`\), or take an"):
+        resolve("gdal")
+    found = resolve("gdal", target=replace(HERE, debian=("libgdal-dev", "g++")))
+    assert found.lines["gdal"] == "gdal==3.6.2"
+    install("GDAL", "3.6.2", files=COMPILED, WHEEL=MADE.format("manylinux_2_28"))
+    assert resolve("gdal").lines["gdal"] == "gdal==3.6.2"
+
+
+@pytest.mark.parametrize("text", ["https://[", "a @ https://[", "git+https://[x"])
+def test_a_url_that_is_none_is_named(text: str, install: Install) -> None:
+    install("damaged", direct_url={"url": "https://[", "archive_info": {}})
+    with pytest.raises(PackagesError, match=r"Invalid IPv6 URL\.\n  Cure: Mend"):
+        resolve(text)
+    assert resolve("git+https://host/n").own
+
+
+def test_a_working_copy_whose_folder_is_gone_is_named(install: Install) -> None:
+    told = {"url": "file:///tmp/gone/mine", "dir_info": {"editable": True}}
+    install("mine", direct_url=told, files={"mine.pth": "/tmp/gone/mine\n"})
+    with pytest.raises(PackagesError, match=r"that folder isn't here any more\.\n  Cure: B"):
+        resolve("mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [("a=1.2=py_0", "a==1.2"), ("conda-forge::a", "a"), ("c/label/x::a=1", "a==1")],
+)
+def test_a_line_of_condas_is_answered_with_pythons(text: str, cure: str) -> None:
+    with pytest.raises(PackagesError, match=f"Write '{cure}': channels"):
+        resolve(text)
+
+
+def test_what_outlived_its_folder_or_wheel_is_copied(
+    install: Install, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No index has it, or what another made by that name."""
     install("mine", direct_url={"url": "file:///tmp/gone/mine-1.0.whl", "archive_info": {}})
     install("built", direct_url={"url": "file:///tmp/spack/built", "dir_info": {}}, files=COMPILED)
@@ -234,6 +307,8 @@ def test_what_outlived_its_folder_or_wheel_is_copied(install: Install) -> None:
     assert "mine" not in found.lines
     assert found.lines["built"] == "built==1.0"
     assert any("built from /tmp/spack/built, which isn't here: an index" in one for one in SAID)
+    monkeypatch.setattr("sys.prefix", str(site.parents[2]))
+    assert names(resolve("built")) == {"dask_knot", "built"}
 
 
 @pytest.mark.parametrize("text", ["{}[fast]", "-e {}[fast]", "-e{}[fast]", "file://{}[fast]", "{}"])
@@ -330,7 +405,7 @@ def test_all_problems_come_at_once(install: Install, tmp_path: Path) -> None:
     with pytest.raises(PackagesError) as caught:
         resolve("built", "gdal", str(file), "environment.yml", "git+ssh://git@h/o/n", "??")
     said = str(caught.value)
-    assert said.startswith("7 things")
+    assert "for 7 problems" in said
     cures = [line for line in said.splitlines() if line.startswith("  ")]
     assert len(cures) == 7
     assert "Install it without -e" in said

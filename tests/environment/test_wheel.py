@@ -77,7 +77,7 @@ def test_compiled_parts_keep_their_tag_and_their_platform() -> None:
     numpy = find("numpy")
     assert numpy is not None
     assert why_no_wheel(numpy, HERE) == ""
-    assert "compiled parts (numpy" in why_no_wheel(numpy, ELSEWHERE)
+    assert "compiled for this machine (numpy" in why_no_wheel(numpy, ELSEWHERE)
 
 
 TAGS = "Tag: cp311-cp311-manylinux_2_17_x86_64\nTag: cp311-cp311-manylinux2014_x86_64\n"
