@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dask_knot.errors import ConfigurationError
+from dask_knot.extras import check_needs_no_profile
 from dask_knot.run.address import (
     address_of_text,
     address_without_boto,
@@ -75,6 +76,8 @@ def zarr_store(
     ------
     ConfigurationError
         If it is neither a folder nor in S3, or S3 can't be reached with the zarr that is here.
+    MissingExtraError
+        If the credentials stand in a profile, and AWS's library isn't installed here.
 
     Examples
     --------
@@ -122,6 +125,8 @@ def _found(url: str, access: DataAccess) -> tuple[DataAccess, dict[str, Any]]:
     told, options = "", dict[str, Any]()
     if find_spec("boto3") is not None:  # the image of jobs may not have it, nor need it
         told, options = _asked_of_boto(url, access)
+    elif not access.anonymous:
+        check_needs_no_profile(url, os.environ)
     if access.address and not configured_endpoint(os.environ):
         options = _merged(options, address_of_text(access.address).options())
     elif not options:

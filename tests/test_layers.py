@@ -64,7 +64,7 @@ ROOMS = {
     "knot": "errors plural collector internals run settings planning tracking prices estimates "
     "digests graphs task batch runs session dashboard",
     "cli": "errors plural run settings planning prices batch environment image aws runs cluster",
-    "zarr": "errors run settings aws",
+    "zarr": "errors extras run settings aws",
     "__init__": "settings cluster dashboard knot",
 }
 #: What nobody but these may know at all.

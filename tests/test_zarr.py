@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 import xarray as xr
 
 from dask_knot import zarr as zarr_module
-from dask_knot.errors import ConfigurationError
+from dask_knot.errors import ConfigurationError, MissingExtraError
 from dask_knot.zarr import zarr_store
 from tests.run.conftest import s3_endpoint, s3_url
 from tests.run.fakes3 import Authority, FakeS3, serving
@@ -130,3 +131,45 @@ def test_many_stores_of_one_profile_share_a_session(
 def test_what_jobs_cannot_reach_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="use a folder or s3://"):
         zarr_store(url)
+
+
+SSO = "[profile mine]\nsso_session = lab\n[default]\nregion = eu-west-1\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "variables", "is_refused"),
+    [
+        ({"config": SSO}, {}, True),
+        ({"credentials": "[default]\naws_access_key_id = A\n"}, {}, True),
+        ({}, {"AWS_PROFILE": "mine"}, True),
+        ({"config": "[default]\nregion = eu-west-1\n"}, {}, False),  # and the role of a machine
+        ({"config": SSO}, {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "b"}, False),
+        ({"config": SSO}, {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/a"}, False),
+        ({}, {}, False),
+    ],
+    ids=["sso", "keys", "profile", "region", "variables", "container", "nothing"],
+)
+def test_a_profile_needs_the_library_of_aws(
+    files: dict[str, str],
+    variables: dict[str, str],
+    is_refused: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("zarr", "3.0.8")
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, text in files.items():
+        path = tmp_path / ".aws" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(zarr_module, "find_spec", lambda _: None)
+    assert zarr_store("s3://open/a.zarr", anonymous=True)
+    if is_refused:
+        with pytest.raises(MissingExtraError, match=r"profile.*pip install 'dask_knot\[aws\]'"):
+            zarr_store("s3://bucket/a.zarr")
+    else:
+        assert zarr_store("s3://bucket/a.zarr")

@@ -57,6 +57,7 @@ _THROTTLED = {
     "TooManyRequestsException",
     "SlowDown",
 }
+_PAGE = re.compile(r"\s*<(!doctype|html|head|body)\b", re.IGNORECASE)
 _QUOTA = re.compile(r"(LimitExceeded|QuotaExceeded|TooMany(Buckets|Jobs))")
 
 #: Exceptions that botocore raises before, or instead of, an answer of AWS.
@@ -119,11 +120,15 @@ def translate(error: Exception, profile: str | None = None) -> KnotError:
             f"AWS can't be reached: {str(error).rstrip('.')}. {_way_out(error)}"
         )
     if isinstance(error, ResponseParserError):
-        return UnreachableError(
-            f"AWS's answer is not one of AWS ({' '.join(str(error).split())[:300]}). Check the "
-            "network: a proxy, or a page that wants you to sign in, may have answered instead"
-        )
+        return _not_of_aws(str(error))
     return AwsError(f"AWS can't be asked: {error}")
+
+
+def _not_of_aws(said: str) -> UnreachableError:
+    return UnreachableError(
+        f"AWS's answer is not one of AWS ({' '.join(said.split())[:300]}). Check the "
+        "network: a proxy, or a page that wants you to sign in, may have answered instead"
+    )
 
 
 def _way_out(error: Exception) -> str:
@@ -178,6 +183,8 @@ def _refused(error: boto.ClientError, profile: str | None) -> KnotError:
     details: Any = error.response.get("Error", {})
     code, message = str(details.get("Code", "")), str(details.get("Message", ""))
     call = error.operation_name
+    if _PAGE.match(message):  # botocore takes what isn't JSON for what AWS says
+        return _not_of_aws(message)
     if code in _CREDENTIALS:
         return CredentialsError(
             f"the AWS credentials {_CREDENTIALS[code]} ({code}); {_sign_in(profile)}"

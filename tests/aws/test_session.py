@@ -212,6 +212,17 @@ def test_what_is_refused_is_said(error: Exception, kind: type[KnotError], words:
         raise found
 
 
+@pytest.mark.parametrize("code", ["403", "503", "407"])
+def test_a_page_of_a_proxy_is_not_taken_for_an_answer(code: str) -> None:
+    page = "\n<!DOCTYPE html>\n<html><title>Blocked</title>" + "<p>by policy</p>" * 900
+    found = translate(refused(code, page, status=int(code)))
+    assert type(found) is UnreachableError
+    assert "answer is not one of AWS" in str(found)
+    assert "Blocked" in str(found)
+    assert len(str(found)) < 600
+    assert "\n" not in str(found)
+
+
 def test_the_profile_that_is_to_be_signed_in_is_named() -> None:
     for error in (refused("ExpiredToken"), boto.UnauthorizedSSOTokenError()):
         assert "`aws sso login --profile lab`" in str(translate(error, "lab"))
