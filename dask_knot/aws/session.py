@@ -44,8 +44,12 @@ __all__ = [
     "translated",
 ]
 
-
 logger = logging.getLogger(__name__)
+#: What to do about an address that is none, and about a section that botocore stumbles over.
+_CURES = (
+    "Set AWS_ENDPOINT_URL to a URL, or leave it unset",
+    "In ~/.aws/config, what a section such as `s3 =` sets stands in lines of their own, indented",
+)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -248,12 +252,11 @@ def _explained() -> Iterator[None]:
     try:
         with translated():
             yield
-    except ValueError as error:  # no exception of botocore's own
+    except (ValueError, AttributeError) as error:  # no exceptions of botocore's own
         if isinstance(error, ConfigurationError):
             raise
-        raise ConfigurationError(
-            f"AWS can't be asked: {error}. Set AWS_ENDPOINT_URL to a URL, or leave it unset"
-        ) from error
+        cure = _CURES[isinstance(error, AttributeError)]
+        raise ConfigurationError(f"AWS can't be asked: {error}. {cure}") from error
 
 
 def open_aws_session(profile: str | None = None, region: str | None = None) -> AwsSession:

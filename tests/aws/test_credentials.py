@@ -17,7 +17,7 @@ from botocore import credentials as botocore_credentials
 
 from dask_knot.aws.credentials import sign_in
 from dask_knot.aws.session import AwsSession, open_aws_session
-from dask_knot.aws.sharing import shared_aws_session
+from dask_knot.aws.sharing import anonymous_session, shared_aws_session
 from dask_knot.errors import CredentialsError, StoreAwayError
 from dask_knot.run import opening
 from dask_knot.run.store import Store
@@ -268,6 +268,10 @@ def test_one_session_for_all_that_ask_alike(
     first = shared_aws_session("lab")
     assert shared_aws_session("lab") is first
     assert shared_aws_session("lab", "eu-north-1") is not first
+    anonymous = anonymous_session("lab")
+    assert anonymous is not first
+    assert anonymous_session("lab") is anonymous  # each task that opens open data asks
+    assert shared_aws_session("lab") is first
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     assert shared_aws_session("lab") is not first
 

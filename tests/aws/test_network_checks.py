@@ -13,7 +13,7 @@ from dask_knot.aws.network.choice import check_new_zones
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.session import AwsSession
 from dask_knot.aws.stack import up
-from dask_knot.errors import StackError
+from dask_knot.errors import AccessError, StackError
 from tests.aws.account import REGION, account, make_queue, sign_in, unheard
 from tests.aws.formation import Pages
 from tests.aws.formation import refusal as refused
@@ -131,6 +131,36 @@ def test_who_may_not_look_is_told_what_to_ask_for(
     assert found.verdict is Verdict.UNSURE
     assert "ec2:DescribeSubnets" in found.text + found.cure
     assert "dask knot policy --user --network" in found.cure
+
+
+def test_up_of_who_may_not_look_says_how_to_do_without(
+    session: AwsSession, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ec2 = session.client("ec2")
+    asked = ec2.get_paginator
+
+    def refuse(call: str) -> Any:
+        if call != "describe_vpc_endpoints":
+            return asked(call)
+        said = "not authorized to perform: ec2:DescribeVpcEndpoints"
+        raise refused(said, "UnauthorizedOperation", "DescribeVpcEndpoints")
+
+    monkeypatch.setattr(ec2, "get_paginator", refuse)
+    with pytest.raises(AccessError, match=r"DescribeVpcEndpoints.*--no-check-network"):
+        up(session, options(network), unheard)
+    up(session, options(network, check_network=False), unheard)
+
+
+def test_a_vpc_that_is_shared_may_say_nothing_of_its_names(
+    session: AwsSession, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up(session, options(network), unheard)
+
+    def refuse(**_: Any) -> None:
+        raise refused("does not exist", "InvalidVpcID.NotFound", "DescribeVpcAttribute")
+
+    monkeypatch.setattr(session.client("ec2"), "describe_vpc_attribute", refuse)
+    assert [one.verdict for one in network_lines(session)] == [Verdict.GOOD]
 
 
 def test_an_endpoint_that_cannot_be_reached_is_a_line_and_hides_no_other(

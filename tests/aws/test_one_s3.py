@@ -284,6 +284,15 @@ def test_both_leave_out_the_proxy_for_the_same_hosts(
     assert store.get("k") == b"content"
 
 
+def test_settings_that_boto3_stumbles_over_are_said(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text(f"{PROFILE}s3 = virtual\n")
+    with (
+        closing(open_aws_session("lab", EU)) as session,
+        pytest.raises(ConfigurationError, match=r"lines of their own"),
+    ):
+        session.address("data")
+
+
 @pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTP_PROXY"])
 def test_both_leave_a_proxy_alone_that_boto3_does_not_know(
     name: str, fake: FakeS3, monkeypatch: pytest.MonkeyPatch

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dask_knot.aws.network.chart import Fault, Needs
+from dask_knot.aws.network.chart import Chart, Fault, Needs
 from dask_knot.aws.network.faults import find_faults
 from dask_knot.aws.network.reading import read_chart, read_zones
 from dask_knot.aws.options import StackOptions
-from dask_knot.errors import StackError
+from dask_knot.aws.refusals import REFUSALS, translate
+from dask_knot.errors import AccessError, StackError
 
 Caution = Callable[[str], None]
 #: So many zones has a network that the stack makes: the first ones.
@@ -61,7 +62,7 @@ def choose_subnets(
         If jobs can't run there: all that is wrong, each with its cure.
     """
     needs = needs_of(options, subnets, account)
-    faults = find_faults(read_chart(ec2, needs), needs)
+    faults = find_faults(_look(ec2, needs), needs)
     sure = [one for one in faults if one.is_sure]
     bad = {id for one in sure for id in one.subnets}
     left = [id for id in subnets if id not in bad]
@@ -73,6 +74,17 @@ def choose_subnets(
         if not one.is_sure and (not one.subnets or set(one.subnets) & set(left)):
             say(f"{one.line}. {one.cure}")
     return left
+
+
+def _look(ec2: Any, needs: Needs) -> Chart:
+    """Read the chart; who may not is told how to do without."""
+    try:
+        return read_chart(ec2, needs)
+    except REFUSALS as error:
+        refused = translate(error)
+        if not isinstance(refused, AccessError):
+            raise
+        raise AccessError(f"{refused}. Or make the stack unseen: --no-check-network") from error
 
 
 def _refusal(faults: Sequence[Fault], left: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dask_knot.aws.network.chart import Chart, Described, Needs
+from dask_knot.aws.refusals import REFUSALS, code_of
 
 
 def read_chart(ec2: Any, needs: Needs) -> Chart:
@@ -55,7 +56,12 @@ def _gateways(ec2: Any, vpcs: Sequence[str]) -> list[Described]:
 def _dns(ec2: Any, vpc: str) -> tuple[bool, bool]:
     found = []
     for attribute in ("enableDnsSupport", "enableDnsHostnames"):
-        answer = ec2.describe_vpc_attribute(VpcId=vpc, Attribute=attribute)
+        try:
+            answer = ec2.describe_vpc_attribute(VpcId=vpc, Attribute=attribute)
+        except REFUSALS as error:
+            if code_of(error) != "InvalidVpcID.NotFound":  # another account's, which shares it
+                raise
+            return True, True
         found.append(bool(answer[f"E{attribute[1:]}"]["Value"]))
     return found[0], found[1]
 
