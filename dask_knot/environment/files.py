@@ -186,7 +186,8 @@ def _beside(option: str, folder: Path) -> str:
 
 
 def _entries(text: str) -> list[str]:
-    lines = re.sub(r"\\[ \t]*\n", " ", text.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
+    text = text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
+    lines = re.sub(r"\\[ \t]*\n", " ", text).split("\n")
     entries = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in lines)
     return [entry for entry in entries if entry]
 

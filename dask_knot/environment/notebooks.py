@@ -20,7 +20,7 @@ def cells_of(text: str) -> Iterator[tuple[int, str]]:
     """
     try:
         notebook = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"it is no notebook ({error})") from None
     if not isinstance(notebook, dict):
         raise ValueError("it is no notebook")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import codecs
 import io
+import itertools
 import re
 import textwrap
 import tokenize
@@ -59,8 +60,10 @@ def read_source(path: Path) -> str:
     Raises
     ------
     OSError
-        If it can't be read, or is too large for a script.
+        If it can't be read, is no file (a pipe has no end), or is too large for a script.
     """
+    if not path.is_file() and path.exists():
+        raise OSError(0, "it is no file")
     most = LARGEST_NOTEBOOK if path.suffix == ".ipynb" else LARGEST
     if path.stat().st_size > most:
         raise OSError(0, f"it is larger than {most >> 20} MiB")
@@ -120,9 +123,11 @@ def _salvaged(lines: Sequence[str]) -> Iterator[ast.AST]:
     """Give the imports among lines that aren't all Python."""
     for number, line in enumerate(lines):
         if found := IMPORT.match(line.replace("\0", "")):
-            rest = lines[number + 1 : number + LONGEST]
             is_open = "(" in line.partition("#")[0] or line.rstrip().endswith("\\")
-            yield from _first_tree([found[1], *(rest if is_open else ())])
+            rest = lines[number + 1 : number + LONGEST] if is_open else ()
+            # No import stands within another one.
+            inside = itertools.takewhile(lambda one: not IMPORT.match(one), rest)
+            yield from _first_tree([found[1], *inside])
 
 
 def _first_tree(lines: Sequence[str]) -> Iterator[ast.AST]:

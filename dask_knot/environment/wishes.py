@@ -72,6 +72,7 @@ class Wishes:
 
     def add(self, text: str) -> None:
         """Take what the user wrote; without a version, the one that is here."""
+        text = text.replace("\0", "").strip()
         try:
             urlsplit(text.rpartition("@ ")[2])
         except ValueError as error:  # a bracket that isn't closed

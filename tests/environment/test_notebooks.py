@@ -71,3 +71,8 @@ def test_another_kernel_is_said(metadata: object, language: str) -> None:
 def test_what_is_no_notebook_is_said(text: str) -> None:
     with pytest.raises(ValueError, match="it is no notebook"):
         list(cells_of(text))
+
+
+def test_one_that_is_too_deep_is_none() -> None:
+    with pytest.raises(ValueError, match="it is no notebook"):
+        list(cells_of("[" * 100_000 + "]" * 100_000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,16 @@ def test_a_script_as_large_as_data_is_not_read(tmp_path: Path) -> None:
     notebook = tmp_path / "large.ipynb"
     notebook.write_bytes(b" " * (LARGEST + 1))  # its pictures
     assert len(read_source(notebook)) == LARGEST + 1
+
+
+def test_a_pipe_is_no_source(tmp_path: Path) -> None:
+    """To read it would wait for ever."""
+    os.mkfifo(tmp_path / "a.py")
+    with pytest.raises(OSError, match="it is no file"):
+        read_source(tmp_path / "a.py")
+
+
+def test_many_imports_that_are_not_closed_take_no_time() -> None:
+    """Of each line, a beginning of all that follows was tried: for hours."""
+    found = parse("import a (\n" * 5_000 + "from b import (\n    c,\n)\n")
+    assert len(found.trees) == 1

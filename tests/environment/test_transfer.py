@@ -272,6 +272,12 @@ def test_what_debian_has_or_was_compiled_with_libraries_is_named(install: Instal
     assert resolve("gdal").lines["gdal"] == "gdal==3.6.2"
 
 
+@pytest.mark.parametrize("text", ["-r gone\0.txt", "gone\0.in"])
+def test_a_name_that_no_file_has_is_named(text: str) -> None:
+    with pytest.raises(PackagesError, match=r"gone.* can't be read: No such file"):
+        resolve(text)
+
+
 @pytest.mark.parametrize("text", ["https://[", "a @ https://[", "git+https://[x"])
 def test_a_url_that_is_none_is_named(text: str, install: Install) -> None:
     install("damaged", direct_url={"url": "https://[", "archive_info": {}})
