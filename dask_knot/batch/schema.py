@@ -47,11 +47,13 @@ def container_faults(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _volume_faults(found: Mapping[str, Any]) -> Iterator[str]:
-    """Say which volumes are mounted and nowhere described."""
+    """Say which volumes are mounted and nowhere described, or mounted nowhere."""
     there = {one.get("name") for one in found.get("volumes", ())}
     for point in found.get("mountPoints", ()):
         if (name := point.get("sourceVolume")) not in there:
             yield f"mountPoints has a sourceVolume {name!r}, and volumes has none of that name"
+        if "containerPath" not in point:
+            yield f"mountPoints says no containerPath for {name!r}"
 
 
 def _value_faults(path: str, value: Any, shape: Any) -> Iterator[str]:
@@ -64,7 +66,9 @@ def _value_faults(path: str, value: Any, shape: Any) -> Iterator[str]:
     elif shape.type_name == "list":
         for number, member in enumerate(value):
             yield from _value_faults(f"{path}[{number}]", member, shape.member)
-    elif shape.type_name == "integer" and abs(value) > MOST:
-        yield f"{path}={value} is wrong: it should be {MOST} at most, as Batch counts"
+    elif shape.type_name == "integer":
+        least = -1 if path.endswith("Limit") else 0  # of limits, that is none
+        if not least <= value <= MOST:
+            yield f"{path}={value} is wrong: it should be from {least} to {MOST}, as Batch counts"
     elif (valid := getattr(shape, "enum", ())) and value not in valid:
         yield f"{path}={value!r} is wrong: it should be one of {', '.join(map(repr, valid))}"

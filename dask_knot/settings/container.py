@@ -127,6 +127,8 @@ def _part(name: str, word: str, said: Any) -> Properties:
     if not is_batchs and not re.search("[A-Z]", word):
         complaint = f"under {name} there is no setting"
         check_names([plain], WORDS, complaint)
+    if word == "logConfiguration" and isinstance(said, Mapping):
+        said = {"logDriver": "awslogs", **said}
     return {word: copy.deepcopy(list(said) if isinstance(said, tuple) else said)}
 
 

@@ -108,6 +108,10 @@ WORDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ),
     ({"volumes": {"/data": "/fsx"}}, mounted(host={"sourcePath": "/fsx"})),
     ({"logConfiguration": {"logDriver": "splunk"}}, {"logConfiguration": {"logDriver": "splunk"}}),
+    (
+        {"logConfiguration": {"options": {"mode": "non-blocking"}}},
+        {"logConfiguration": {"logDriver": "awslogs", "options": {"mode": "non-blocking"}}},
+    ),
     ({"volumes": [{"name": "a"}]}, {"volumes": [{"name": "a"}]}),
     (
         {"shared-memory": "1 GiB", "linuxParameters": {"maxSwap": 5}},
