@@ -12,7 +12,8 @@ from dask_knot.batch.request import EC2, FARGATE
 from dask_knot.batch.schema import container_faults
 from dask_knot.errors import ConfigurationError
 from dask_knot.run.address import VARIABLE
-from dask_knot.settings.container import Properties, merged
+from dask_knot.settings.container import merged
+from dask_knot.settings.linux import Properties
 from dask_knot.settings.settings import AwsSettings
 
 logger = logging.getLogger(__name__)

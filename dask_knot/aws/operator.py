@@ -36,7 +36,12 @@ from dask_knot.aws.permissions import (
 )
 from dask_knot.aws.policy import Policy, statement
 from dask_knot.aws.template import make_template
-from dask_knot.aws.template.roles import INSTANCE_POLICY, SPOT_FLEET_POLICY, needs_spot_fleet_role
+from dask_knot.aws.template.roles import (
+    INSTANCE_POLICY,
+    SPOT_FLEET_POLICY,
+    linked_services,
+    needs_spot_fleet_role,
+)
 from dask_knot.aws.template.words import Statement, document
 from dask_knot.extras import extra
 
@@ -115,10 +120,8 @@ def _iam(options: StackOptions, place: Location) -> list[Statement]:
     if options.existing_queue is not None:
         return statements
     linked = place.arn("iam", "role/aws-service-role/*", is_global=True)
-    services = ["batch", "ecs", *(["spot", "spotfleet"] if options.platform == "spot" else [])]
-    is_needed = {
-        "StringEquals": {"iam:AWSServiceName": [f"{one}.amazonaws.com" for one in services]}
-    }
+    services = [f"{one}.amazonaws.com" for one in linked_services(options)]
+    is_needed = {"StringEquals": {"iam:AWSServiceName": services}}
     batch = place.arn("iam", "role/aws-service-role/batch.amazonaws.com/*", is_global=True)
     statements += [
         _allow("FindServiceRoles", "iam", ["ListRoles"], "*"),

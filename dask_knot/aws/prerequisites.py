@@ -47,9 +47,6 @@ def _checks(session: AwsSession, options: StackOptions) -> Iterator[Callable[[],
         yield lambda: _check_bucket(session, bucket)
     if (queue := options.existing_queue) is not None:
         yield lambda: _check_queue(session, queue)
-    for option in ("existing_job_role", "existing_execution_role"):
-        if (role := getattr(options, option)) is not None:
-            yield partial(_check_role, session, option, role)
     for option, key in (("encryption", options.kms_key), ("volume_key", options.volume_key)):
         if key is not None:
             yield partial(_check_key, session, option, key)
@@ -102,6 +99,10 @@ def _check_queue(session: AwsSession, queue: str) -> None:
         )
 
 
+def _role(session: AwsSession, arn: str) -> Any:
+    return session.client("iam").get_role(RoleName=arn.rpartition("/")[2])
+
+
 def _profile(session: AwsSession, arn: str) -> Any:
     return session.client("iam").get_instance_profile(InstanceProfileName=arn.rpartition("/")[2])
 
@@ -128,6 +129,8 @@ def _placement_group(session: AwsSession, name: str) -> Any:
 
 #: By option: what it is called, and the call that doesn't find it.
 LOOKED_UP: dict[str, tuple[str, Callable[[AwsSession, str], Any]]] = {
+    "existing_job_role": ("role", _role),
+    "existing_execution_role": ("role", _role),
     "existing_instance_profile": ("instance profile", _profile),
     "existing_repository": ("repository", _repository),
     "existing_launch_template": ("launch template", _launch_template),
@@ -146,17 +149,6 @@ def _look_up(session: AwsSession, option: str, value: str) -> None:
         raise ConfigurationError(
             f"there is no {what} {value} in {session.region}: name one that is there, or leave out "
             f"{option}"
-        ) from error
-
-
-def _check_role(session: AwsSession, option: str, arn: str) -> None:
-    try:
-        session.client("iam").get_role(RoleName=arn.rpartition("/")[2])
-    except REFUSALS as error:
-        if code_of(error) not in MISSING:
-            raise
-        raise ConfigurationError(
-            f"there is no role {arn}: name one that is there, or leave out {option} to make one"
         ) from error
 
 

@@ -9,13 +9,13 @@ from dask_knot.aws.network.choice import Caution, check_new_zones, choose_subnet
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.prerequisites import check_existing
 from dask_knot.aws.session import AwsSession, translate, translated
+from dask_knot.aws.template.roles import linked_services
 from dask_knot.errors import ConfigurationError, StackError
 from dask_knot.extras import extra
 
 with extra():
     from botocore.exceptions import ClientError
 
-BATCH = "batch.amazonaws.com"
 #: AWS's own names of architectures.
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "arm64"}
 
@@ -117,13 +117,8 @@ def _subnets(ec2: Any, vpc: str) -> Iterator[dict[str, Any]]:
 
 def _service_roles(iam: Any, options: StackOptions) -> str:
     """Make the roles that AWS services give themselves; return the ARN of that of Batch."""
-    services = ["ecs.amazonaws.com"]
-    if options.platform == "spot":
-        services += ["spot.amazonaws.com"]
-        services += ["spotfleet.amazonaws.com"] if options.strategy == "BEST_FIT" else []
-    for service in services:
-        _service_role(iam, service)
-    return _service_role(iam, BATCH)
+    *_, of_batch = (_service_role(iam, f"{one}.amazonaws.com") for one in linked_services(options))
+    return of_batch
 
 
 def _service_role(iam: Any, service: str) -> str:

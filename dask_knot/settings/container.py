@@ -19,16 +19,15 @@ from dask_knot.errors import ConfigurationError
 from dask_knot.settings import checks
 from dask_knot.settings.awschecks import SECRETS_MANAGER
 from dask_knot.settings.checks import check_names, wrong
+from dask_knot.settings.linux import LINUX, Properties, bytes_of
 from dask_knot.settings.ulimits import ulimits
 from dask_knot.settings.volumes import volumes
 
-MIB, GIB = 2**20, 2**30
+GIB = 2**30
 #: GiB of a job on Fargate: what each has, and what Batch takes beyond it.
 USUAL_STORAGE, MOST_STORAGE = 20, 200
 
 logger = logging.getLogger(__name__)
-
-Properties = dict[str, Any]
 
 #: What something else decides, and what.
 DECIDED = {
@@ -166,78 +165,8 @@ def _both(first: set[str], second: set[str]) -> set[str]:
     return {name.removesuffix(".") for name in same}
 
 
-def _linux(name: str, value: Any) -> Properties:
-    return {"linuxParameters": {name: value}}
-
-
-def _mebibytes(name: str, value: Any) -> int:
-    return math.ceil(_size(name, value) / MIB)
-
-
-def _size(name: str, value: Any) -> int:
-    size = checks.memory(name, value)
-    if size is None:
-        raise wrong(name, value, 'an amount of memory, such as "4 GiB"')
-    return size
-
-
-def _shared_memory(name: str, value: Any) -> Properties:
-    return _linux("sharedMemorySize", _mebibytes(name, value))
-
-
-def _swap(name: str, value: Any) -> Properties:
-    is_none = value in (0, "0") and not isinstance(value, bool)
-    return _linux("maxSwap", 0 if is_none else _mebibytes(name, value))
-
-
-def _swappiness(name: str, value: Any) -> Properties:
-    if checks.count(name, value, least=0) > 100:
-        raise wrong(name, value, "from 0 to 100")
-    return _linux("swappiness", checks.count(name, value, least=0))
-
-
-def _tmpfs(name: str, value: Any) -> Properties:
-    if not isinstance(value, Mapping):
-        raise wrong(name, value, 'folders and their sizes, such as {"/scratch": "2 GiB"}')
-    return _linux("tmpfs", [_one_tmpfs(name, path, said) for path, said in value.items()])
-
-
-def _one_tmpfs(name: str, path: Any, said: Any) -> Properties:
-    given = said if isinstance(said, Mapping) else {"size": said}
-    check_names(given, ("size", "options"), f"under {name}.{path} there is no setting")
-    found = {"containerPath": folder(name, path), "size": _mebibytes(name, given.get("size", ""))}
-    options = given.get("options")
-    if options is not None:
-        if not isinstance(options, list):
-            raise wrong(f"{name}.{path}.options", options, 'a list, such as ["noexec"]')
-        found["mountOptions"] = [str(one) for one in options]
-    return found
-
-
-def _devices(name: str, value: Any) -> Properties:
-    if not isinstance(value, (list, tuple)):
-        raise wrong(name, value, 'a list of devices, such as ["/dev/fuse"]')
-    return _linux("devices", [_device(name, one) for one in value])
-
-
-def _device(name: str, value: Any) -> Properties:
-    written = re.fullmatch(r"(/[^:]+)(?::(/[^:]+))?(?::([rwm]{1,3}))?", str(value))
-    if not written:
-        raise wrong(name, value, "paths such as /dev/fuse, or /dev/here:/dev/there:rw")
-    found: Properties = {"hostPath": written[1], "containerPath": written[2] or written[1]}
-    rights = {"r": "READ", "w": "WRITE", "m": "MKNOD"}
-    return {**found, "permissions": [rights[one] for one in dict.fromkeys(written[3] or "rwm")]}
-
-
-def folder(name: str, path: Any) -> str:
-    """Take the path of a folder in a container."""
-    if not isinstance(path, str) or not path.startswith("/") or path == "/" or ":" in path:
-        raise wrong(name, path, "folders from the root on, such as /scratch")
-    return path
-
-
 def _storage(name: str, value: Any) -> Properties:
-    size = math.ceil(_size(name, value) / GIB)
+    size = math.ceil(bytes_of(name, value) / GIB)
     if not USUAL_STORAGE <= size <= MOST_STORAGE:
         raise wrong(name, value, f"from {USUAL_STORAGE} to {MOST_STORAGE} GiB, as Fargate has it")
     return {"ephemeralStorage": {"sizeInGiB": size}} if size > USUAL_STORAGE else {}
@@ -283,13 +212,9 @@ def _registry_secret(name: str, value: Any) -> Properties:
 
 #: What each plain word may be.
 WORDS: dict[str, Callable[[str, Any], Properties]] = {
-    "shared-memory": _shared_memory,
+    **LINUX,
     "ulimits": ulimits,
-    "tmpfs": _tmpfs,
-    "volumes": lambda name, value: volumes(name, value, folder),
-    "devices": _devices,
-    "swap": _swap,
-    "swappiness": _swappiness,
+    "volumes": volumes,
     "init": _flag("linuxParameters", "initProcessEnabled"),
     "read-only": _flag("readonlyRootFilesystem"),
     "privileged": _flag("privileged"),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from dask_knot.errors import ConfigurationError
 from dask_knot.settings.checks import check_names, flag, wrong
+from dask_knot.settings.linux import folder
 
 _ID, _POINT, _ROOT = r"fs-[0-9a-f]{8,40}", r"fsap-[0-9a-f]{8,40}", r"(?P<root>:/.*)?"
 _EFS = re.compile(
@@ -24,9 +25,7 @@ _EXPECTED = (
 )
 
 
-def volumes(
-    name: str, value: Any, folder: Callable[[str, Any], str]
-) -> dict[str, list[dict[str, Any]]]:
+def volumes(name: str, value: Any) -> dict[str, list[dict[str, Any]]]:
     """Take volumes by the folder of the container where they are.
 
     Parameters
@@ -35,8 +34,6 @@ def volumes(
         What errors call it.
     value : mapping of str to str or mapping
         What is there, or a mapping of ``source`` and ``read-only``.
-    folder : callable
-        Takes such a folder, or refuses it.
 
     Raises
     ------

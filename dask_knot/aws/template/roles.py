@@ -38,6 +38,13 @@ def needs_spot_fleet_role(options: StackOptions) -> bool:
     return options.platform == "spot" and options.strategy == "BEST_FIT"
 
 
+def linked_services(options: StackOptions) -> tuple[str, ...]:
+    """Name the services whose own roles an account must have, once; Batch is the last."""
+    spot = ("spot",) if options.platform == "spot" else ()
+    fleet = ("spotfleet",) if needs_spot_fleet_role(options) else ()
+    return ("ecs", *spot, *fleet, "batch")
+
+
 def roles(options: StackOptions) -> dict[str, Resource]:
     """Make the roles, as far as the platform needs them and they aren't there already."""
     resources = {}
