@@ -117,6 +117,9 @@ ANSWERS = {
     "QuotaExceeded": _refusal("the quota of the store is used up", "Make room, or ask for more"),
     "XMinioStorageFull": _refusal("the disks of the store are full", "Make room"),
     "SlowDown": _BUSY,
+    "ConditionalRequestConflict": Meaning(
+        Outlook.BUSY, "others write the same object at this moment", "Try again"
+    ),
     "ServiceUnavailable": _BUSY,
     "InternalError": _BUSY,
     "RequestTimeout": Meaning(

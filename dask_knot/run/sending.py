@@ -19,6 +19,10 @@ T = TypeVar("T")
 
 #: How obstore says that something took longer than it may.
 LATE = "kind: Timeout"
+#: How S3 says that others write the same object at this moment: nobody knows yet who is first.
+CONFLICT = "ConditionalRequestConflict"
+#: Seconds between tries after that, one after another.
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 class Sender:
@@ -51,6 +55,7 @@ class Sender:
         whole : bool
             Whether it can't go in parts.
         """
+        pauses = iter(PAUSES)
         while True:
             given, terms = self._line.dispatch(size, whole), self._terms.options
             store = self._store(given.limit, terms)
@@ -58,7 +63,10 @@ class Sender:
             try:
                 found = write(store, given)
             except BaseError as error:
-                if not self._may_send_again(str(error), size, given, terms):
+                pause = next(pauses, None) if CONFLICT in str(error) else None
+                if pause is not None:
+                    time.sleep(pause)
+                elif not self._may_send_again(str(error), size, given, terms):
                     raise
             else:
                 self._line.note_sent(size, time.monotonic() - began)

@@ -19,7 +19,7 @@ from dask_knot.run.codec import Bytes
 from dask_knot.run.folder import check_is_there, folder_of
 from dask_knot.run.opening import check_not_gone, completed, open_objects
 from dask_knot.run.patience import NONE, Patience
-from dask_knot.run.sending import Sender, pieces_of
+from dask_knot.run.sending import CONFLICT, Sender, pieces_of
 from dask_knot.run.traffic import LISTED, Traffic
 from dask_knot.run.trouble import MISSING, TROUBLE, failed, has_bad_credentials, may_pass, missing
 from dask_knot.run.uplink import AT_ONCE, PART_BYTES, Dispatch
@@ -120,7 +120,9 @@ class Store:
         def put(store: Any, _: Dispatch) -> bool:
             try:
                 obstore.put(store, name, whole, mode="create", use_multipart=False)
-            except AlreadyExistsError:
+            except AlreadyExistsError as error:
+                if CONFLICT in str(error):
+                    raise
                 return False
             return True
 

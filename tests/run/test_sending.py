@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dask_knot.errors import ReadOnlyStoreError, StoreAwayError
-from dask_knot.run import opening
+from dask_knot.run import opening, sending
 from dask_knot.run.address import VARIABLE, BucketAddress
 from dask_knot.run.store import Store
 from dask_knot.run.terms import Terms
@@ -209,6 +209,22 @@ def test_what_is_refused_for_ever_leaves_nothing_behind(fake: FakeS3) -> None:
             store.put("run/a", [b"x"])
         kept.append(len(store._sender._stores))  # type: ignore[union-attr]
     assert kept[1:] == [kept[1]] * 3
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_who_writes_at_the_same_time_is_not_yet_first(
+    fake: FakeS3, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    """S3 lets all but one try again, and doesn't say that there is an object."""
+    monkeypatch.setattr(sending, "PAUSES", (0.0, 0.0))
+    later = refusal("PreconditionFailed", "it is there", 412) if is_there else None
+    conflict = refusal("ConditionalRequestConflict", "try again", 409)
+    fake.reply = lambda _: conflict if len(fake.asked) < 3 else later
+    assert store_at(fake).put_new("run/a", [b"x"]) is not is_there
+    assert len(fake.asked) == 3
+    fake.reply = lambda _: conflict
+    with pytest.raises(StoreAwayError, match="others write the same object"):
+        store_at(fake).put_new("run/a", [b"x"])
 
 
 def test_a_permission_that_is_missing_is_not_tried_again(fake: FakeS3) -> None:
