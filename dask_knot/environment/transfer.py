@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Collection
@@ -143,7 +144,8 @@ class Transfer:
 
     def _add_local(self, name: str, package: Distribution, origin: PackageOrigin) -> None:
         why = why_no_wheel(package, self._target)
-        if origin.is_gone and (why or (_is_compiled(package) and not _is_of_users(package))):
+        is_others = origin.is_gone and not _is_of_users(package)
+        if is_others and (why or _is_compiled(package)):
             # As of Spack, EasyBuild, Nix: they compile what an index has as well.
             self._pin(name, package)
             self._report(
@@ -156,10 +158,11 @@ class Transfer:
             return
         place = f" from {origin.folder}" if origin.folder else ""
         cure = "Name it as a version or as `git+https://...` in the packages"
-        if origin.folder is not None and not origin.folder.exists():
+        is_copy = origin.kind is OriginKind.EDITABLE and origin.folder is not None
+        if is_copy and not os.path.exists(str(origin.folder)):
             why = "that folder isn't here any more"
-            cure = f"Bring the folder back, or install it anew. {cure}"
-        elif "not found" in why and origin.kind is OriginKind.EDITABLE:
+            cure = f"Bring the folder back, install it anew, or n{cure[1:]}"
+        elif "not found" in why and is_copy:
             cure = f"Install it without -e (`pip install {origin.folder}`), or name it as a version"
         elif "compiled" in why:
             cure += ", build for this machine's platform, or use an own Dockerfile"

@@ -315,6 +315,8 @@ def test_what_outlived_its_folder_or_wheel_is_copied(
     assert any("built from /tmp/spack/built, which isn't here: an index" in one for one in SAID)
     monkeypatch.setattr("sys.prefix", str(site.parents[2]))
     assert names(resolve("built")) == {"dask_knot", "built"}
+    with pytest.raises(PackagesError, match="compiled for this machine"):
+        resolve("built", target=MAC)
 
 
 @pytest.mark.parametrize("text", ["{}[fast]", "-e {}[fast]", "-e{}[fast]", "file://{}[fast]", "{}"])
