@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from dataclasses import replace
+from dataclasses import fields, replace
 from email import message_from_string
+from typing import Any
 
 import pytest
 
+from dask_knot.aws.operator import Location, operator_policy
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.removal import mark_kept
 from dask_knot.aws.template import ADDED, MOST_BYTES, dumped, make_template, write_template
@@ -189,3 +191,18 @@ def test_jobs_may_mount_the_file_systems_that_are_named_and_not_as_root() -> Non
         ("s3files:ClientMount", "s3files:ClientWrite"): [S3_FILES],
     }
     assert "ClientMount" not in json.dumps(make_template(StackOptions()))
+
+
+def test_no_arn_is_of_one_partition_only() -> None:
+    def moved(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(moved, value))
+        return value.replace("arn:aws:", "arn:aws-cn:") if isinstance(value, str) else value
+
+    china = Location("aws-cn", "cn-north-1", "123456789012")
+    for options in (ALL, SHARED, StackOptions(), StackOptions(platform="fargate", shell=True)):
+        there = {one.name: moved(getattr(options, one.name)) for one in fields(options)}
+        made = StackOptions(**there)
+        text = write_template(made) + dumped(operator_policy(made, china))
+        assert "arn:aws-cn:" in text
+        assert "arn:aws:" not in text
