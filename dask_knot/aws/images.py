@@ -23,7 +23,7 @@ from dask_knot.aws.session import REFUSALS, AwsSession, code_of, translate, tran
 from dask_knot.environment.problems import Report
 from dask_knot.errors import ImageError, MissingExtraError
 from dask_knot.image import builder
-from dask_knot.image.image import build_if_missing, make_recipe
+from dask_knot.image.image import build_if_missing, make_recipe, tell_unreachable
 from dask_knot.image.spec import ImageSpec
 
 ECR = re.compile(
@@ -110,6 +110,7 @@ def ensure_image(
         return name
     client = None if spec.remote else _engine_here(engine, spec, outputs, report)
     if client is None:
+        tell_unreachable(recipe, report)
         build_in_account(session, outputs, BuildOrder(recipe, name, spec.network), report)
         return name
     with closing(client):

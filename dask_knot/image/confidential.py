@@ -49,8 +49,6 @@ def with_secrets(
     hosts = {urlsplit(match[0]).hostname or "" for line in lines for match in URL.finditer(line)}
     everything = find_sources(options, hosts, os.environ, Path.home())
     sources, lost = everything.reachable(from_container=network != "host")
-    for url in lost:
-        report(_unreachable(url))
     dockerfile = [*recipe.lines, *(recipe.text or "").splitlines()]
     written = [line for line in dockerfile if redact(line, ()) != line]
     if written:
@@ -64,6 +62,7 @@ def with_secrets(
         constraints=hide(recipe.constraints).lines,
         layers=tuple(hide(layer).lines for layer in recipe.layers),
         indexes=sources.shown,
+        unreachable=tuple(map(_unreachable, lost)),
         secrets=BuildSecrets(
             environment=_variables(sources) | hidden,
             files=_files(sources),

@@ -62,6 +62,8 @@ class Recipe:
         Where packages come from, if not from PyPI: without any secret, since files have it.
     secrets : BuildSecrets
         What pip is told besides. Not in the tag: a new token makes no new image.
+    unreachable : tuple of str
+        What pip looks into here and no build can: told when there is one.
     """
 
     python: str
@@ -79,6 +81,7 @@ class Recipe:
     labels: Mapping[str, str] = field(default_factory=dict)
     indexes: tuple[str, ...] = ()
     secrets: BuildSecrets = field(default_factory=BuildSecrets, repr=False, compare=False)
+    unreachable: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def own_files(self) -> dict[str, bytes]:

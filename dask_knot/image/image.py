@@ -53,6 +53,7 @@ def ensure_local_image(
 def show_dockerfile(spec: ImageSpec, report: Report) -> str:
     """Write the Dockerfile of an image, with what its requirements are as comments."""
     recipe = make_recipe(spec, report)
+    tell_unreachable(recipe, report)
     copied = sorted((line for layer in recipe.layers for line in layer), key=str.lower)
     listed = "".join(f"#   {line}\n" for line in (*copied, *recipe.requirements))
     return f"# requirements:\n{listed}{dockerfile(recipe)}"
@@ -100,6 +101,12 @@ def make_recipe(spec: ImageSpec, report: Report) -> Recipe:
     return with_secrets(recipe, found.options, network, report)
 
 
+def tell_unreachable(recipe: Recipe, report: Report) -> None:
+    """Say what a build of the image does without."""
+    for line in recipe.unreachable:
+        report(line)
+
+
 def build_if_missing(
     client: Any, recipe: Recipe, name: str, network: str | None, report: Report
 ) -> None:
@@ -110,5 +117,6 @@ def build_if_missing(
         client.images.get(name)
         report(f"{name} is built already")
     except ImageNotFound:
+        tell_unreachable(recipe, report)
         report(f"building {name}")
         builder.build(client, recipe, name, network, report)

@@ -15,6 +15,8 @@ SHOWN = 15
 SHOWN_BYTES = 1e7
 #: What the engine says of itself between the lines of a command.
 CHATTER = (" --->", "--> ", "Removing intermediate container", "COMMIT ")
+#: pip's bar of a download, which is written when that is over.
+BAR = "━━━"
 #: What a command says of what it doesn't do.
 NO_NEWS = "Requirement already satisfied"
 COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -43,7 +45,7 @@ class BuildLog:
 
     def take(self, step: str, line: str) -> None:
         """Tell a line that a step printed."""
-        if line.strip() and not line.startswith(CHATTER):
+        if line.strip() and not line.startswith(CHATTER) and not line.lstrip().startswith(BAR):
             self._printed.setdefault(step, []).append(line.rstrip())
             if not line.startswith(NO_NEWS):
                 self._report(shortened(f"  {line.strip()}"))

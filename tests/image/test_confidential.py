@@ -147,8 +147,9 @@ def test_notices_stay_notices(tmp_path: Path) -> None:
 def test_what_a_build_cant_reach_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_FIND_LINKS", "/opt/wheels")
     monkeypatch.setenv("PIP_INDEX_URL", f"http://me:{TOKEN}@localhost:3141/root/pypi")
-    said: list[str] = []
+    said, docker = list[str](), FakeDocker()
     recipe = make_recipe(ImageSpec(packages=()), said.append)
+    ensure_local_image(ImageSpec(packages=()), said.append, lambda: docker)
     assert [line for line in said if "/opt/wheels, a folder of this machine" in line]
     assert [line for line in said if "localhost:3141" in line and "--network host" in line]
     assert TOKEN not in "".join(said)
@@ -158,8 +159,12 @@ def test_what_a_build_cant_reach_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     here = ImageSpec(packages=(), network="host")
     assert "localhost" in told(make_recipe(here, said.append))["PIP_INDEX_URL"]
     said.clear()
-    make_recipe(replace(here, remote=True), said.append)
-    assert [line for line in said if "localhost:3141" in line and "build with Docker here" in line]
+    ensure_local_image(ImageSpec(packages=()), said.append, lambda: docker)
+    assert len(said) == 1, "an image that is there needs nothing of it"
+    remote = make_recipe(replace(here, remote=True), said.append).unreachable
+    assert [
+        line for line in remote if "localhost:3141" in line and "build with Docker here" in line
+    ]
 
 
 def test_a_netrc_goes_along_for_its_hosts(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ GOOD = """\
 #5 0.211 Collecting numpy
 #6 [ 3/13] RUN true
 #5 0.9 Requirement already satisfied: click
+#5 1.0 Downloading numpy-2.4.6.whl (16.9 MB)
+#5 1.1    ━━━━━━━━━━━━━━━━━━━━━━━ 16.9/16.9 MB 369.4 MB/s eta 0:00:00
 #5 12.04 Successfully installed \x1b[32mnumpy\x1b[0m
 #5 DONE 13.3s
 #6 DONE 0.1s
@@ -60,6 +62,7 @@ def test_steps_and_what_they_print_are_told() -> None:
         "[base 2/3] RUN pip install numpy",
         "  Collecting numpy",
         "[ 3/13] RUN true",
+        "  Downloading numpy-2.4.6.whl (16.9 MB)",
         "  Successfully installed numpy",
     ]
 
