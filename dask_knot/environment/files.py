@@ -180,7 +180,7 @@ def _named(reference: str) -> str:
 def _beside(option: str, folder: Path) -> str:
     """Make the folder of an option one that holds wherever it is read."""
     match = re.fullmatch(r"(-f|--find-links)[ =]*(\S+)", option)
-    if match and "://" not in match[2] and (folder / match[2]).exists():
+    if match and "://" not in match[2] and os.path.exists(folder / match[2]):
         return f"--find-links {(folder / match[2]).resolve()}"
     return option
 

@@ -113,7 +113,10 @@ def path_of(url: str) -> Path | None:
     """Give the path of a URL of this machine; None if it is of another place."""
     if not url.startswith("file:"):
         return None
-    path = unquote(urlsplit(url).path)
+    try:
+        path = unquote(urlsplit(url).path)
+    except ValueError:  # a bracket that isn't closed
+        return None
     return Path(path[1:] if re.match(r"/[A-Za-z]:", path) else path)  # Windows: file:///C:/…
 
 

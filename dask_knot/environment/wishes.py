@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -158,7 +159,7 @@ class Wishes:
             self.take(name, need.extras)
         elif path is None:
             self._fetch(name, str(need))
-        elif path.exists():
+        elif os.path.exists(path):
             self._refuse_folder(path)
         else:
             line = _pinned_by_file(name, path)
@@ -173,7 +174,7 @@ class Wishes:
             self.take(name, extras)
 
     def _refuse_folder(self, path: Path) -> None:
-        if not path.exists():
+        if not os.path.exists(path):
             self.problems.add(f"there is no {path}", "Mend the path, or name the package")
             return
         how = f"-e {quote(str(path))}" if path.is_dir() else quote(str(path))

@@ -272,13 +272,18 @@ def test_what_debian_has_or_was_compiled_with_libraries_is_named(install: Instal
     assert resolve("gdal").lines["gdal"] == "gdal==3.6.2"
 
 
+def test_a_path_that_no_system_takes_is_named() -> None:
+    with pytest.raises(PackagesError, match="there is no x"):
+        resolve("x" * 300 + ".whl")
+
+
 @pytest.mark.parametrize("text", ["-r gone\0.txt", "gone\0.in"])
 def test_a_name_that_no_file_has_is_named(text: str) -> None:
     with pytest.raises(PackagesError, match=r"gone.* can't be read: No such file"):
         resolve(text)
 
 
-@pytest.mark.parametrize("text", ["https://[", "a @ https://[", "git+https://[x"])
+@pytest.mark.parametrize("text", ["https://[", "file://[", "a @ https://[", "git+https://[x"])
 def test_a_url_that_is_none_is_named(text: str, install: Install) -> None:
     install("damaged", direct_url={"url": "https://[", "archive_info": {}})
     with pytest.raises(PackagesError, match=r"Invalid IPv6 URL\.\n  Cure: Mend"):
