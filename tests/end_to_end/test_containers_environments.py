@@ -5,13 +5,15 @@ The images start from that of the other tests, which has Dask already.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.metadata import distribution
+from contextlib import closing
+from importlib.metadata import distribution, version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from distributed import Client
 
 from dask_knot import KnotCluster
 from tests.end_to_end.containers import account, machine, open_aws, settings
+from tests.rig.machine import Rig
 
 __all__ = ["account", "machine", "open_aws", "settings"]
 
@@ -119,15 +122,30 @@ def test_a_venv_of_uvs_with_a_working_copy_of_poetrys_and_a_private_repository(
     assert str(tmp_path) not in done.stdout.splitlines()[-1]
 
 
-def test_an_environment_of_condas(
-    open_aws: Callable[..., KnotCluster],
-    job_image: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """What conda says of packages, over packages that are really installed."""
+#: Makes an environment of the Python that is there, and keeps the list that it was asked for.
+MICROMAMBA = """
+import os, shutil, sys
+if sys.argv[1] == "create":
+    _, _, _, _, prefix, _, listed = sys.argv
+    os.makedirs(prefix + "/bin")
+    os.symlink(sys.executable, prefix + "/bin/python")
+    shutil.copy(listed, "/micromamba.txt")
+"""
+#: Installs it: what the image starts from has no more than Python.
+INSTALL = """
+import os, sys
+with open("/usr/local/bin/micromamba", "w") as file:
+    file.write("#!" + sys.executable + {text!r})
+os.chmod(file.name, 0o755)
+"""
+
+
+@pytest.fixture
+def conda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give an environment of conda's: what it says of packages, which are really installed."""
     prefix = tmp_path / "conda"
     site = prefix / "lib" / "python3" / "site-packages"
+    (prefix / "conda-meta").mkdir(parents=True)
     for name in ("iniconfig", "joblib"):
         package = distribution(name)
         for file in package.files or ():
@@ -138,17 +156,50 @@ def test_an_environment_of_condas(
         (info / "INSTALLER").write_text("conda\n")
         work = f"file:///home/conda/feedstock_root/build_artifacts/{name}_1700000000000/work"
         (info / "direct_url.json").write_text(json.dumps({"url": work, "dir_info": {}}))
-        record = {"name": name, "version": package.version, "depends": ["mkl"], "files": []}
-        (prefix / "conda-meta").mkdir(exist_ok=True)
-        (prefix / "conda-meta" / f"{name}-{package.version}-0.json").write_text(json.dumps(record))
+        url = f"https://conda.example/conda-forge/noarch/{name}-{package.version}-0.conda"
+        told = {"name": name, "version": package.version, "depends": ["mkl"], "files": []}
+        record = {**told, "url": url, "md5": "0a", "subdir": "noarch"}
+        file = prefix / "conda-meta" / f"{name}-{package.version}-0.json"
+        file.write_text(json.dumps(record))
     monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setattr(sys, "prefix", str(prefix))
+    return prefix
 
+
+def test_an_environment_of_condas(
+    open_aws: Callable[..., KnotCluster], job_image: str, conda: Path
+) -> None:
     def look() -> list[str]:
-        from importlib.metadata import version
 
         return [version(name) for name in ("iniconfig", "joblib")]
 
-    expected = look()
     build = {"packages": ["joblib", "iniconfig"], "base": job_image, "network": "host"}
     with dask.config.set({"knot.build": build}), open_aws() as cluster, Client(cluster) as client:
-        assert client.submit(look).result() == expected
+        assert client.submit(look).result() == look()
+
+
+def test_condas_packages_from_conda(job_image: str, conda: Path, machine: Rig) -> None:
+    """Conda itself can't be had here: a program of ours stands for micromamba."""
+    program = INSTALL.format(text=f"\n{MICROMAMBA}")
+    lines = f"USER root\nRUN {json.dumps(['python', '-c', program])}\n"
+    with closing(machine.docker()) as engine:
+        file = io.BytesIO(f"FROM {job_image}\n{lines}".encode())
+        engine.images.build(fileobj=file, tag="with-micromamba:1", network_mode="host")
+
+    def list_of_conda() -> tuple[list[str], str]:
+        return Path("/micromamba.txt").read_text().splitlines(), sys.executable
+
+    asked = {"packages": ["joblib", "iniconfig"], "conda": "here", "base": "with-micromamba:1"}
+    settings = {"engine": "docker", "jobs": 1, "memory": "400 MiB", "dashboard_address": None}
+    with (
+        dask.config.set({"knot.build": {**asked, "network": "host"}}),
+        KnotCluster(**settings) as cluster,
+        Client(cluster) as client,
+    ):
+        found, executable = client.submit(list_of_conda).result()
+    assert found[0] == "@EXPLICIT"
+    assert [line.rpartition("/")[2].partition("-")[0] for line in found[1:]] == [
+        "iniconfig",
+        "joblib",
+    ]
+    assert executable.startswith("/opt/conda-knot/bin/")
