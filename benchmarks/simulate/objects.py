@@ -141,7 +141,9 @@ class SimulatedRun(Run):
 
     # What a client tells jobs.
 
-    def write_pack(self, stage: StageId, works: Iterable[ShardWork], plugins: str = "") -> str:
+    def write_pack(
+        self, stage: StageId, works: Iterable[ShardWork], plugins: str = "", bundle: str = ""
+    ) -> str:
         """Keep the work of the shards of a stage, and upload what it would be."""
         pack = Pack(list(works))
         pack.nbytes = [self._packed(one) for one in pack.works]

@@ -90,9 +90,10 @@ class SimulatedEngine:
     """
 
     largest = Resources(64, 2**38)
-    is_here = False
+    is_here = True  # its jobs run nowhere: no module has to travel
     jobs_stay = True
     market = None  # what it costs is counted by the simulation itself
+    scout = None  # all machines join
     store_url = URL
 
     def __init__(self, settings: Settings, batch: SimulatedBatch, store: SimulatedStore) -> None:

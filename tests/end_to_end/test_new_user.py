@@ -173,13 +173,14 @@ def test_a_new_user_from_up_to_down(enforcing: Rig, home: Path) -> None:
     user = employ(rig, "user", root.dask("policy", "--user"), home)
     # What is said here once, all that runs later must know: else it would build another image.
     # The line makes it this test's own: one that another test has pushed needs no login.
-    built = user.dask("image", "examples", "--line", "ENV NEW_USER=1")
+    built = user.dask("image", climatology, "--line", "ENV NEW_USER=1")
     assert "/dask-knot:" in built.splitlines()[-1]
-    assert "is there already" in user.dask("image")
+    assert "is there already" in user.dask("image", climatology)
     pushed = images(rig)
     assert_months(user.run(climatology, "--years", "2"))
-    assert "pi ≈ 3.14" in user.run(pi, "--tasks", "10")
     assert images(rig) == pushed
+    assert "pi ≈ 3.14" in user.run(pi, "--tasks", "10")
+    assert len(images(rig) - pushed) == 1  # what a script imports is in its own image
     (home / "mishaps.py").write_text(MISHAPS)
     assert "about to die" in user.run("mishaps.py")
     assert re.search(r"s3://\S+, [1-9] objects?, ", user.dask("status"))
