@@ -136,10 +136,11 @@ def go_away(cluster: KnotCluster, client: Client, future: Any, moment: str) -> N
     if moment == PUBLISHES:
         client.publish_dataset(total=future)
         die()
-    if moment in (SAYS_SO, ENDS, SHUTS_DOWN):
-        wait_for_stage(cluster, 1)
     if moment == SAYS_SO:
+        wait_for_stage(cluster, 1)
         print("here", flush=True)
+    while moment in (ENDS, SHUTS_DOWN) and not list(cluster.jobs):
+        time.sleep(0.05)  # only the last stage is awaited here: it runs minutes later
     if moment == ENDS:
         cluster.end()
     if moment == SHUTS_DOWN:
