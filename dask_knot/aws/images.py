@@ -17,6 +17,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any, Protocol
 
+from dask_knot.aws.buildobjects import Workshop
 from dask_knot.aws.builds import BuildOrder, build_in_account
 from dask_knot.aws.outputs import StackOutputs
 from dask_knot.aws.session import REFUSALS, AwsSession, code_of, translate, translated
@@ -40,8 +41,8 @@ MANIFESTS = (
 PATIENCE = 10
 
 
-class Destination(Protocol):
-    """The repository of a stack, and the processors that its images are for."""
+class Destination(Workshop, Protocol):
+    """The repository of a stack, the processors that its images are for, and what builds them."""
 
     @property
     def repository(self) -> str:
@@ -50,18 +51,6 @@ class Destination(Protocol):
     @property
     def architecture(self) -> str:
         """``amd64`` or ``arm64``."""
-
-    @property
-    def bucket(self) -> str:
-        """The bucket, where builds in the account find what they build."""
-
-    @property
-    def prefix(self) -> str:
-        """The prefix of its objects."""
-
-    @property
-    def builder(self) -> str | None:
-        """The project that builds in the account; None if the stack has none."""
 
 
 def ensure_image(
