@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,24 @@ def test_a_command_says_which_extra_it_lacks(
     assert done.returncode == 1, done.stdout
     assert "Traceback" not in done.stderr
     assert f"pip install 'dask_knot[{name}]'" in done.stderr
+
+
+def bare_imports(body: list[ast.stmt]) -> Iterator[str]:
+    """Give what a module imports of the extras at its top, outside of `extra`."""
+    for line in body:
+        match line:
+            case ast.Import():
+                yield from (alias.name for alias in line.names)
+            case ast.ImportFrom(level=0, module=str(module)):
+                yield module
+            case ast.Try():
+                yield from bare_imports(line.body)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "dask_knot").rglob("*.py")), ids=lambda p: p.stem)
+def test_a_module_imports_extras_where_the_lack_is_explained(path: Path) -> None:
+    found = bare_imports(ast.parse(path.read_text("utf-8")).body)
+    assert not [name for name in found if name.partition(".")[0] in MODULES]
 
 
 @pytest.mark.parametrize("words", ["--help", "up --help", "runs", "prices", "image --show x.py"])

@@ -12,11 +12,13 @@ from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
 
-from boto3.s3.transfer import TransferConfig
-
 from dask_knot.aws import names
 from dask_knot.aws.session import REFUSALS, code_of, translate, translated
 from dask_knot.environment.problems import Report
+from dask_knot.extras import extra
+
+with extra():
+    from boto3.s3.transfer import TransferConfig
 
 #: Uploads from so many bytes on tell how far they are.
 LARGE = 10**7
