@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +107,16 @@ def ended(program: subprocess.Popen[str]) -> tuple[int, str, str]:
 def open_run(
     account: AwsSession, settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], NamedRun]:
-    """Open runs; the image of their jobs is built once."""
+    """Open runs; the image of their jobs is built once.
+
+    Each has a name of its own: a second try of a test, in a run that is done, would see no job run.
+    """
+    numbers = count()
     with KnotCluster(**settings) as cluster:
 
         def open_one(name: str) -> NamedRun:
-            return NamedRun(account, cluster, name, tmp_path_factory.mktemp("copies"))
+            copies = tmp_path_factory.mktemp("copies")
+            return NamedRun(account, cluster, f"{name}-{next(numbers)}", copies)
 
     return open_one
 
