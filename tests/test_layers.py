@@ -259,6 +259,8 @@ EDGES = {
         "describes an exception as Dask does, up to the length that it allows; paths of callers",
     ),
     "run/folder.py": ("os pathlib urllib", "makes a folder of a URL"),
+    "run/mapping.py": ("os psutil", "maps files, and looks which file systems there are"),
+    "run/objectfiles.py": ("io os pathlib shutil", "reads, maps and removes files"),
     "run/opening.py": (
         "datetime obstore os pathlib urllib",
         "opens stores, at the endpoint ",
@@ -268,7 +270,7 @@ EDGES = {
     "run/run.py": ("time", "the clock of its patience, which can be given"),
     "run/scripts.py": ("distributed sys threading uuid", "knows the script that is run here"),
     "run/sending.py": ("datetime obstore threading time", "sends, and looks how long it took"),
-    "run/store.py": ("obstore os shutil", "reads and writes objects"),
+    "run/store.py": ("obstore os", "reads and writes objects"),
     "run/terms.py": ("threading", "many threads write to a store"),
     "run/uplink.py": ("threading", "many threads write to a store"),
     "run/traffic.py": ("threading", "many threads ask a store"),

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from copy import copy
 from functools import partial
 from typing import Any, TypeVar
@@ -17,11 +15,20 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from dask_knot.errors import CorruptObjectError, MissingObjectError
 from dask_knot.run.codec import Bytes
 from dask_knot.run.folder import check_is_there, folder_of
+from dask_knot.run.objectfiles import ObjectFiles
 from dask_knot.run.opening import check_not_gone, completed, open_objects
 from dask_knot.run.patience import NONE, Patience
 from dask_knot.run.sending import CONFLICT, Sender, pieces_of
 from dask_knot.run.traffic import LISTED, Traffic
-from dask_knot.run.trouble import MISSING, TROUBLE, failed, has_bad_credentials, may_pass, missing
+from dask_knot.run.trouble import (
+    MISSING,
+    TROUBLE,
+    failed,
+    has_bad_credentials,
+    is_shorter,
+    may_pass,
+    missing,
+)
 from dask_knot.run.uplink import AT_ONCE, PART_BYTES, Dispatch
 
 T = TypeVar("T")
@@ -67,7 +74,8 @@ class Store:
         self.url, self._store = open_objects(os.fspath(url), given)
         self._sender = Sender(self.url, given) if self.url.startswith("s3://") else None
         self._renew = renew
-        self._folder = folder_of(self.url)
+        folder = folder_of(self.url)
+        self._files = None if folder is None else ObjectFiles(folder)
         self._patience = NONE
         self._traffic = Traffic(self.url)
         self.requests, self.moved = self._traffic.requests, self._traffic.moved
@@ -154,10 +162,12 @@ class Store:
             return memoryview(b"")
 
         def read() -> Any:
+            if self._files is not None:
+                return self._files.read_range(name, offset, length) or b""
             try:
                 return obstore.get_range(self._store, name, start=offset, length=length)
             except (BaseError, ValueError):
-                if not self._ends_before(name, offset + 1):
+                if not is_shorter(self._store, name, offset + 1):
                     raise
                 return b""
 
@@ -169,13 +179,6 @@ class Store:
             )
         self._traffic.note_moved("read", length)
         return memoryview(data)
-
-    def _ends_before(self, name: str, end: int) -> bool:
-        """Tell whether an object is known to be there, and smaller than so many bytes."""
-        try:
-            return int(obstore.head(self._store, name)["size"]) < end
-        except TROUBLE:
-            return False
 
     def has(self, name: str) -> bool:
         """Tell whether there is an object of that name."""
@@ -227,12 +230,11 @@ class Store:
 
     def delete_all(self, prefix: str, last: str = "") -> None:
         """Remove every object below a folder; by the last one it is known while that goes on."""
-        if self._folder is not None and not self._folder.is_dir():
+        if self._files is not None and not self._files.folder.is_dir():
             return  # somebody has removed it all
         self.delete(sorted(self.list(prefix), key=lambda name: name == last))
-        if self._folder is not None:
-            # With what killed jobs have left half written there, which isn't listed.
-            shutil.rmtree(self._folder / prefix, ignore_errors=True)
+        if self._files is not None:
+            self._files.clear(prefix)
 
     def be_patient(self, seconds: float, *clock: Any) -> None:
         """From now on, try again what fails for reasons that may pass; see `Patience`."""
@@ -258,10 +260,8 @@ class Store:
         self.delete([name])
 
     def _delete(self, names: Sequence[str]) -> None:
-        if self._folder is not None:
-            for name in names:  # a folder refuses the whole request for one that is gone
-                with suppress(*MISSING):
-                    obstore.delete(self._store, name)
+        if self._files is not None:  # obstore would refuse the whole request for one that is gone
+            self._files.delete(names)
         else:
             obstore.delete(self._store, names)
 
@@ -295,5 +295,5 @@ class Store:
 
     def _check_folder(self, operation: str, name: str) -> None:
         """Tell a folder that is away from missing objects: obstore would make it anew for a put."""
-        if self._folder is not None:
-            check_is_there(self._folder, f" to {operation} {name}")
+        if self._files is not None:
+            check_is_there(self._files.folder, f" to {operation} {name}")

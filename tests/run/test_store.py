@@ -160,9 +160,10 @@ class TestEveryStore:
         calls = [
             lambda: store.put("name", [b"x"]),
             lambda: store.get("name"),
-            lambda: store.get_range("name", 0, 1),
             lambda: store.list("name"),
         ]
+        if not store.url.startswith("file:"):  # which is read without obstore
+            calls.append(lambda: store.get_range("name", 0, 1))
         is_missing = kind in (FileNotFoundError, obstore.exceptions.NotFoundError)
         cures = {"PermissionDeniedError": "Ask", "UnauthenticatedError": "Sign in"}
         cure = cures.get(kind.__name__, "Check")
