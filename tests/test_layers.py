@@ -249,6 +249,7 @@ EDGES = {
     "graphs/needs.py": ("dask_knot.settings os", "words for a wrong value; texts of paths"),
     "graphs/extents.py": ("os pathlib", "looks how large the files are that tasks name"),
     "graphs/opening.py": ("distributed", "unpacks what a client of Dask has sent"),
+    "graphs/shuffles.py": ("dask.config", "asks in how many branches dataframes are shuffled"),
     "graphs/weights.py": ("sys", "looks up whether numpy is in use"),
     "run/archive.py": ("uuid", "tells sessions apart that say nothing of themselves"),
     "run/address.py": ("urllib", "takes URLs apart"),
