@@ -122,7 +122,8 @@ class Run:
 
     def check_writable(self) -> None:
         """Write and remove one object, so that a store that can't be used is found out at once."""
-        self._store.check_writable(self.names.probe)
+        self._store.put(self.names.probe, [b"dask_knot"])
+        self._store.delete([self.names.probe])
 
     def is_writable(self) -> bool:
         """Tell whether objects can be written, or only read; raises if the store is of no use."""

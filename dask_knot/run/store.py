@@ -13,23 +13,18 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
 from dask_knot.errors import CorruptObjectError, MissingObjectError
+from dask_knot.run.access import Access
 from dask_knot.run.codec import Bytes
+from dask_knot.run.filewriter import FileWriter
 from dask_knot.run.folder import check_is_there, folder_of
 from dask_knot.run.objectfiles import ObjectFiles
-from dask_knot.run.opening import check_not_gone, completed, open_objects
-from dask_knot.run.patience import NONE, Patience
+from dask_knot.run.opening import completed, open_objects
+from dask_knot.run.patience import Patience
 from dask_knot.run.sending import CONFLICT, Sender, pieces_of
 from dask_knot.run.traffic import LISTED, Traffic
-from dask_knot.run.trouble import (
-    MISSING,
-    TROUBLE,
-    failed,
-    has_bad_credentials,
-    is_shorter,
-    may_pass,
-    missing,
-)
+from dask_knot.run.trouble import is_shorter
 from dask_knot.run.uplink import AT_ONCE, PART_BYTES, Dispatch
+from dask_knot.run.writer import HeldWriter, Writer
 
 T = TypeVar("T")
 
@@ -58,6 +53,8 @@ class Store:
         How often each operation was asked of the store by this object.
     moved : Counter
         The bytes that this object has ``read`` and ``written``.
+    is_near : bool
+        Whether a request takes no time: values may be written, and read, one by one.
 
     Raises
     ------
@@ -73,11 +70,11 @@ class Store:
         given = completed(os.fspath(url), options)
         self.url, self._store = open_objects(os.fspath(url), given)
         self._sender = Sender(self.url, given) if self.url.startswith("s3://") else None
-        self._renew = renew
         folder = folder_of(self.url)
         self._files = None if folder is None else ObjectFiles(folder)
-        self._patience = NONE
+        self.is_near = not self.url.startswith("s3://")
         self._traffic = Traffic(self.url)
+        self._access = Access(self.url, folder, self._traffic, renew)
         self.requests, self.moved = self._traffic.requests, self._traffic.moved
 
     @classmethod
@@ -94,7 +91,7 @@ class Store:
         if folder is not None:
             patience.call("open", partial(check_is_there, folder), lambda _: True)
         store = cls(url)
-        store._patience = patience
+        store._access.patience = patience
         return store
 
     def __repr__(self) -> str:
@@ -117,7 +114,7 @@ class Store:
             obstore.put(store, name, pieces, chunk_size=given.part, max_concurrency=at_once)
             return given.part
 
-        part = self._ask("put", name, lambda: self._send(size, put))
+        part = self._access.ask("put", name, lambda: self._send(size, put))
         self._traffic.note_parts(size, part)
         self._traffic.note_moved("written", size)
 
@@ -134,9 +131,16 @@ class Store:
                 return False
             return True
 
-        is_new = self._ask("put", name, lambda: self._send(len(whole), put, whole=True))
+        is_new = self._access.ask("put", name, lambda: self._send(len(whole), put, whole=True))
         self._traffic.note_moved("written", len(whole) if is_new else 0)
         return is_new
+
+    def writer(self, name: str) -> Writer:
+        """Begin an object that is written while its bytes are made."""
+        if self._files is None:
+            return HeldWriter(partial(self.put, name))
+        ask = partial(self._access.ask, "put", name, is_counted=False)
+        return FileWriter(self._files.path(name), ask, self._note_put)
 
     def get(self, name: str) -> memoryview:
         """Read a whole object.
@@ -146,7 +150,11 @@ class Store:
         MissingObjectError
             If there is none of that name.
         """
-        data = self._ask("get", name, lambda: memoryview(obstore.get(self._store, name).bytes()))
+
+        def read() -> memoryview:
+            return memoryview(obstore.get(self._store, name).bytes())
+
+        data = self._access.ask("get", name, read)
         self._traffic.note_moved("read", data.nbytes)
         return data
 
@@ -171,7 +179,7 @@ class Store:
                     raise
                 return b""
 
-        data = self._ask("get", name, read)
+        data = self._access.ask("get", name, read)
         if len(data) != length:
             raise CorruptObjectError(
                 f"{name} in {self.url} is shorter than {offset + length} bytes: it was cut off "
@@ -183,7 +191,7 @@ class Store:
     def has(self, name: str) -> bool:
         """Tell whether there is an object of that name."""
         try:
-            return bool(self._ask("head", name, lambda: obstore.head(self._store, name)))
+            return bool(self._access.ask("head", name, lambda: obstore.head(self._store, name)))
         except MissingObjectError:
             return False
 
@@ -194,7 +202,7 @@ class Store:
             pages = obstore.list(self._store, prefix=folder, chunk_size=1)
             return any(True for page in pages for _ in page)
 
-        return not self._ask("list", folder, look)
+        return not self._access.ask("list", folder, look)
 
     def list_level(self, folder: str) -> tuple[Sequence[str], Sequence[str]]:
         """Name what is in a folder (`a/`): folders, and objects that are in none of these."""
@@ -202,7 +210,7 @@ class Store:
         def find() -> Any:
             return obstore.list_with_delimiter(self._store, prefix=folder or None)
 
-        found = self._ask("list", folder, find)
+        found = self._access.ask("list", folder, find)
         return sorted(found["common_prefixes"]), sorted(e["path"] for e in found["objects"])
 
     def list(self, prefix: str, offset: str | None = None) -> list[str]:
@@ -217,7 +225,7 @@ class Store:
             pages = obstore.list(self._store, prefix=prefix, offset=offset, chunk_size=LISTED)
             return [(entry["path"], int(entry["size"])) for page in pages for entry in page]
 
-        found = dict(sorted(self._ask("list", prefix, find)))
+        found = dict(sorted(self._access.ask("list", prefix, find)))
         self._traffic.note_listed(len(found))
         return found
 
@@ -226,7 +234,7 @@ class Store:
         wanted = list(names)
         for start in range(0, len(wanted), DELETE_AT_ONCE):
             some = wanted[start : start + DELETE_AT_ONCE]
-            self._ask("delete", some[0], partial(self._delete, some))
+            self._access.ask("delete", some[0], partial(self._delete, some))
 
     def delete_all(self, prefix: str, last: str = "") -> None:
         """Remove every object below a folder; by the last one it is known while that goes on."""
@@ -238,26 +246,21 @@ class Store:
 
     def be_patient(self, seconds: float, *clock: Any) -> None:
         """From now on, try again what fails for reasons that may pass; see `Patience`."""
-        self._patience = Patience(seconds, *clock)
+        self._access.patience = Patience(seconds, *clock)
 
     def at_once(self) -> Store:
         """Give this store without patience: what fails is an error at once."""
         hasty = copy(self)
-        hasty._patience = NONE
+        hasty._access = self._access.at_once()
         return hasty
 
     def hurry(self) -> None:
         """End all waiting for trouble to pass."""
-        self._patience.end()
+        self._access.patience.end()
 
     def traffic(self) -> tuple[Counter[str], Counter[str]]:
         """Copy `requests` and `moved`, as they are at one moment."""
         return self._traffic.copy()
-
-    def check_writable(self, name: str) -> None:
-        """Write and remove one object, so that a store that can't be used is found out at once."""
-        self.put(name, [b"dask_knot"])
-        self.delete([name])
 
     def _delete(self, names: Sequence[str]) -> None:
         if self._files is not None:  # obstore would refuse the whole request for one that is gone
@@ -270,30 +273,6 @@ class Store:
             return write(self._store, Dispatch(PART_BYTES, AT_ONCE, 0.0))
         return self._sender.send(size, write, whole)
 
-    def _ask(self, operation: str, name: str, call: Callable[[], T]) -> T:
-        return self._patience.call(
-            operation, partial(self._ask_once, operation, name, call), partial(may_pass, self.url)
-        )
-
-    def _ask_once(self, operation: str, name: str, call: Callable[[], T]) -> T:
-        self._traffic.note(operation)
-        self._check_folder(operation, name)
-        try:
-            found = call()
-        except MISSING as error:
-            check_not_gone(self.url, error)
-            self._check_folder(operation, name)
-            raise missing(self.url, name) from error
-        except TROUBLE as error:
-            check_not_gone(self.url, error)
-            if self._renew is not None and has_bad_credentials(error):
-                self._renew()  # for the next try
-            raise failed(self.url, operation, name, error) from error
-        if not found:  # such as a listing, which names nothing of a folder that isn't there
-            self._check_folder(operation, name)
-        return found
-
-    def _check_folder(self, operation: str, name: str) -> None:
-        """Tell a folder that is away from missing objects: obstore would make it anew for a put."""
-        if self._files is not None:
-            check_is_there(self._files.folder, f" to {operation} {name}")
+    def _note_put(self, size: int) -> None:
+        self._traffic.note("put")
+        self._traffic.note_moved("written", size)

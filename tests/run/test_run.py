@@ -257,7 +257,7 @@ class AwayStore(Store):
                 raise StoreError("no route to host")
             return super(AwayStore, self).get(name)
 
-        return self._patience.call("get", read, lambda error: True)
+        return self._access.patience.call("get", read, lambda error: True)
 
 
 def test_patience_is_for_those_who_want_it() -> None:
