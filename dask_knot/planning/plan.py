@@ -22,7 +22,8 @@ class Shard:
     inputs : tuple of keys
         Values to read from shards of earlier stages or from outside of the plan.
     outputs : tuple of keys
-        Those of ``tasks`` that are wanted or that other shards read.
+        Those of ``tasks`` that are wanted or that other shards read, in the order of their readers:
+        what one shard reads lies together, in the order in which it reads it.
     literals : tuple of keys
         Plain values that the tasks read, to be copied into the shard.
     weight : float
