@@ -1,29 +1,29 @@
-"""An object that is being written into a folder: a file that gets its name when it is whole."""
+"""Writes an object of a store that is a folder: in shared memory if there is room, or there."""
 
 from __future__ import annotations
 
-import itertools
-import os
+import errno
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
-from io import FileIO
-from typing import Any
 
 from dask_knot.run.codec import Bytes
+from dask_knot.run.objectfiles import ObjectFiles
+from dask_knot.run.unnamed import UnnamedFile
 
-#: So often a folder is made anew at most: whoever deletes its last object deletes it, too.
-TRIES = 10
-_numbers = itertools.count()
-
+#: Memory is asked for so many bytes ahead, so that it isn't asked with each value.
+AHEAD = 16 * 2**20
+#: How a file system in memory says that it has no room, or isn't there any more.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.ENOENT, errno.EACCES, errno.EROFS)
 
 class FileWriter:
-    """Writes a file beside its place, under a name that no listing has (`NAME#DIGITS`).
+    """An object that is being written: see `Writer`.
 
     Parameters
     ----------
-    path : str
-        Where it will be.
+    files : ObjectFiles
+        The files of the store.
+    name : str
+        The name of the object.
     ask : callable
         Calls something for as long as it may work a moment later.
     note : callable
@@ -32,15 +32,17 @@ class FileWriter:
 
     def __init__(
         self,
-        path: str,
-        ask: Callable[[Callable[[], Any]], Any],
+        files: ObjectFiles,
+        name: str,
+        ask: Callable[[Callable[[], bool]], bool],
         note: Callable[[int], object],
     ) -> None:
-        self._path = path
-        self._ask = ask
-        self._note = note
+        self._files, self._name, self._ask, self._note = files, name, ask, note
+        self._file: UnnamedFile | None = None
+        self._target = ""  # its path in memory, if it is there
+        self._is_named = False
+        self._granted = 0
         self._size = 0
-        self._file: FileIO | None = None
 
     @property
     def size(self) -> int:
@@ -48,52 +50,81 @@ class FileWriter:
         return self._size
 
     def write(self, data: Bytes) -> None:
-        """Append bytes; where there is no room for all of them, what has found room stays."""
+        """Append bytes, which may change afterwards."""
         view = memoryview(data).cast("B")
-        while view.nbytes:
-            written = self._ask(partial(self._write, view))
-            self._size += written
-            view = view[written:]
+        self._ask(partial(self._write, view))
+        self._size += view.nbytes
 
     def commit(self) -> None:
-        """Give the file its name."""
+        """Let the object appear under its name."""
         self._ask(self._appear)
         self._note(self._size)
 
     def abort(self) -> None:
-        """Remove the file."""
-        file, self._file = self._file, None
-        if file is not None:
-            with suppress(OSError):
-                file.close()
-            with suppress(OSError):
-                os.unlink(str(file.name))
+        """Let nothing stay; does nothing after `commit`."""
+        if self._file is not None:
+            self._file.drop()
+            self._file = None
+            if self._is_named:
+                self._files.drop(self._target)
 
-    def _write(self, view: memoryview) -> int:
+    def _write(self, view: memoryview) -> bool:
         file = self._opened()
-        file.seek(self._size)  # whatever a try before this one has written behind
-        return file.write(view)
-
-    def _appear(self) -> bool:
-        file = self._opened()
+        if self._target and self._size + view.nbytes > self._granted:
+            if not self._files.has_room(AHEAD + view.nbytes):
+                file = self._move()
+            self._granted = self._size + view.nbytes + AHEAD
         try:
-            os.replace(str(file.name), self._path)
-        except FileNotFoundError as error:
-            raise OSError(f"what was written of {self._path} is gone") from error
-        self._file = None
-        file.close()
+            file.write(view, self._size)
+        except OSError as error:
+            if not self._target or error.errno not in _NO_ROOM:
+                raise
+            self._move().write(view, self._size)
         return True
 
-    def _opened(self) -> FileIO:
+    def _opened(self) -> UnnamedFile:
         if self._file is None:
-            self._file = _open_beside(self._path)
+            self._file = self._in_memory() or UnnamedFile(self._files.path(self._name))
         return self._file
 
+    def _in_memory(self) -> UnnamedFile | None:
+        """Begin a file in memory if there is room for more than a little."""
+        memory = self._files.memory
+        if memory is None or not self._files.has_room(AHEAD):
+            return None
+        target = memory.new_file(self._name)
+        try:
+            file = UnnamedFile(target, makes_folders=False)
+        except OSError:  # it is full, or somebody has removed it
+            return None
+        self._target = target
+        return file
 
-def _open_beside(path: str) -> FileIO:
-    folder = os.path.dirname(path)
-    for _ in range(TRIES):
-        os.makedirs(folder, exist_ok=True)
-        with suppress(FileExistsError, FileNotFoundError):
-            return FileIO(f"{path}#{os.getpid()}{next(_numbers):06}", "x")
-    raise OSError(f"no file can be made in {folder}: somebody removes that folder all the time")
+    def _move(self) -> UnnamedFile:
+        """Go on in the folder."""
+        assert self._file is not None
+        file = self._file.copy_of(self._size, self._files.path(self._name))
+        self._file.drop()
+        self._file, self._target = file, ""
+        return file
+
+    def _appear(self) -> bool:
+        """Give the file its name; may be called again if that fails."""
+        file = self._opened()
+        before = self._files.target(self._name)
+        if self._target and not self._is_named:
+            try:
+                file.name(self._target)
+                self._is_named = True
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
+                file = self._move()
+        if self._target:
+            self._files.link(self._name, self._target)
+        else:
+            file.name(self._files.path(self._name))
+        self._file = None
+        if before:
+            self._files.drop(before)
+        return True

@@ -10,6 +10,8 @@ from io import FileIO
 from pathlib import Path
 
 from dask_knot.run.mapping import MAPPABLE, MAPPED_BYTES, PrivateMappings, file_system_of
+from dask_knot.run.sharedmemory import MARK, SharedMemory, unique_number
+from dask_knot.run.unnamed import UnnamedFile, in_folder
 
 #: So often a file is looked for that is moved just now.
 LOOKS = 3
@@ -25,12 +27,15 @@ class ObjectFiles:
 
     Attributes
     ----------
+    memory : SharedMemory or None
+        Where values may be instead.
     mappings : PrivateMappings
         What of them is mapped.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.memory = SharedMemory.of(folder)
         self.mappings = PrivateMappings()
         self._is_mappable: dict[int, bool] = {}  # by the number of the device
 
@@ -86,10 +91,71 @@ class ObjectFiles:
             If one can't be removed.
         """
         for name in names:
-            path = self.path(name)
+            path, target = self.path(name), self.target(name)
             with suppress(FileNotFoundError, NotADirectoryError):
                 os.unlink(path)
-                self._remove_empty(os.path.dirname(name))
+            if target and not self.drop(target):
+                # It was moved into the folder just now, be it after its link was removed.
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+            self._remove_empty(os.path.dirname(name))
+
+    def has_room(self, size: int) -> bool:
+        """Tell whether there is room in memory for so many bytes more."""
+        return self.memory is not None and self.memory.lack(size) <= 0
+
+    def target(self, name: str) -> str:
+        """Give the path of the file in memory that holds an object; nothing if none does."""
+        if self.memory is None:
+            return ""
+        with suppress(OSError):  # it isn't there, or no link
+            target = os.readlink(self.path(name))
+            return target if self.memory.holds(target) else ""
+        return ""
+
+    def link(self, name: str, target: str) -> None:
+        """Let a file in memory be an object."""
+        path = self.path(name)
+        try:
+            in_folder(path, lambda: os.symlink(target, path))
+        except FileExistsError:
+            beside = f"{path}{MARK}{unique_number()}"
+            in_folder(path, lambda: os.symlink(target, beside))
+            os.replace(beside, path)
+
+    def drop(self, target: str) -> bool:
+        """Remove a file in memory; tell whether it was there."""
+        with suppress(FileNotFoundError):
+            os.unlink(target)
+            return True
+        return False
+
+    def move(self, name: str, target: str) -> bool:
+        """Move an object from memory into the folder; tell whether it was to be moved.
+
+        Raises
+        ------
+        OSError
+            If that isn't possible.
+        """
+        if self.target(name) != target:  # it is being written yet, or deleted, or was replaced
+            return False
+        path = self.path(name)
+        with FileIO(target) as source:
+            copy = UnnamedFile(path)
+            try:
+                copy.copy(source.fileno(), os.fstat(source.fileno()).st_size)
+                copy.sync()  # or it would take as much memory as before
+                if self.target(name) != target:
+                    return False
+                copy.name(path)
+            finally:
+                copy.drop()
+        if not self.drop(target):
+            # It was deleted just now, and must not be there again.
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+        return True
 
     def _remove_empty(self, folder: str) -> None:
         with suppress(OSError):  # somebody writes there, or removes it as well

@@ -140,7 +140,7 @@ class Store:
         if self._files is None:
             return HeldWriter(partial(self.put, name))
         ask = partial(self._access.ask, "put", name, is_counted=False)
-        return FileWriter(self._files.path(name), ask, self._note_put)
+        return FileWriter(self._files, name, ask, self._note_put)
 
     def get(self, name: str) -> memoryview:
         """Read a whole object.
