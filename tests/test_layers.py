@@ -260,8 +260,8 @@ EDGES = {
         "asyncio dask.config distributed os pathlib sys",
         "describes an exception as Dask does, up to the length that it allows; paths of callers",
     ),
-    "run/filewriter.py": ("io os", "writes files"),
     "run/folder.py": ("os pathlib urllib", "makes a folder of a URL"),
+    "run/headroom.py": ("pathlib", "reads what the kernel says of memory"),
     "run/mapping.py": ("os psutil", "maps files, and looks which file systems there are"),
     "run/objectfiles.py": ("io os pathlib shutil", "reads, maps and removes files"),
     "run/opening.py": (
@@ -273,8 +273,10 @@ EDGES = {
     "run/run.py": ("time", "the clock of its patience, which can be given"),
     "run/scripts.py": ("distributed sys threading uuid", "knows the script that is run here"),
     "run/sending.py": ("datetime obstore threading time", "sends, and looks how long it took"),
+    "run/sharedmemory.py": ("os pathlib", "looks for room, and for files"),
     "run/store.py": ("obstore os", "reads and writes objects"),
     "run/terms.py": ("threading", "many threads write to a store"),
+    "run/unnamed.py": ("os", "writes files"),
     "run/uplink.py": ("threading", "many threads write to a store"),
     "run/traffic.py": ("threading", "many threads ask a store"),
     "run/trace.py": (

@@ -15,6 +15,7 @@ AHEAD = 16 * 2**20
 #: How a file system in memory says that it has no room, or isn't there any more.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.ENOENT, errno.EACCES, errno.EROFS)
 
+
 class FileWriter:
     """An object that is being written: see `Writer`.
 

@@ -22,10 +22,10 @@ from pathlib import Path
 
 from dask_knot.run.headroom import Headroom
 
-#: The note in a store's folder.
-NOTE = ".shared-memory"
-#: Stands before the number that tells two writers of one object apart; obstore lists no such files.
+#: Stands before digits at the end of the name of a file that is no object: obstore lists no such.
 MARK = "#"
+#: The note in a store's folder.
+NOTE = f"shared-memory{MARK}0"
 _numbers = count()
 
 
