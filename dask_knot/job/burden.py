@@ -20,7 +20,7 @@ class Burden:
     """Measures what this process and its descendants use, from one reading to the next."""
 
     def __init__(self, root: Path = Path("/")) -> None:
-        self._limit = _limit(root)
+        self._limit = memory_limit(root)
         self._read = time.monotonic()
         self._seconds, _ = _measured()
 
@@ -52,7 +52,8 @@ def _measured() -> tuple[float, int]:
     return seconds, memory
 
 
-def _limit(root: Path) -> int:
+def memory_limit(root: Path = Path("/")) -> int:
+    """Give the bytes that this job may have; 0 if that isn't known."""
     with suppress(KeyError, ValueError):
         return int(os.environ[LIMIT]) * _MIB
     for name in _GROUP_LIMITS:

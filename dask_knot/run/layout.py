@@ -15,6 +15,8 @@ from dask_knot.run.manifest import Place
 
 #: Neighbouring values up to this size together are read in one request.
 TOGETHER_BYTES = 8 * 2**20
+#: A gap up to this size is read with what is wanted on both sides, as a request costs more than it.
+GAP_BYTES = 2**20
 
 
 def lay_out(
@@ -74,6 +76,60 @@ def neighbours(places: Sequence[Place]) -> list[list[int]]:
     return groups
 
 
+def ranges(places: Sequence[Place], most: int) -> list[list[int]]:
+    """Group places so that one range is read of each object, as far as ``most`` bytes go.
+
+    Parameters
+    ----------
+    places : sequence of Place
+        Where values are, in the order in which they are needed.
+    most : int
+        Bytes that may be read before the first of them is needed: of what comes later, other
+        ranges are read.
+
+    Returns
+    -------
+    list of list of int
+        Indices of `places`; each group is one range of one object, by offset. Groups come in the
+        order in which something of them is needed.
+    """
+    found: list[list[int]] = []
+    window: list[int] = []
+    size = 0
+    for number, place in enumerate(places):
+        if window and size + place.length > most:
+            found += _by_object(places, window)
+            window, size = [], 0
+        window.append(number)
+        size += place.length
+    return found + _by_object(places, window)
+
+
+def _by_object(places: Sequence[Place], numbers: Sequence[int]) -> list[list[int]]:
+    """Group what lies in one object and next to each other, but for gaps."""
+    by_name: dict[str, list[int]] = {}
+    for number in numbers:
+        by_name.setdefault(places[number].name, []).append(number)
+    groups: list[list[int]] = []
+    for members in by_name.values():
+        members.sort(key=lambda number: places[number].offset)
+        wanted = 0
+        for number in members:
+            place = places[number]
+            before = places[groups[-1][-1]] if wanted else None
+            # Half of what is read, at most, is what nobody wants.
+            gap = max(codec.ALIGNMENT, min(GAP_BYTES, wanted))
+            if before is None or not 0 <= _gap(place, before) < gap:
+                groups.append([])
+                wanted = 0
+            groups[-1].append(number)
+            wanted += place.length
+    return sorted(groups, key=min)
+
+
 def _follows(place: Place, before: Place) -> bool:
-    gap = place.offset - (before.offset + before.length)
-    return place.name == before.name and 0 <= gap < codec.ALIGNMENT
+    return place.name == before.name and 0 <= _gap(place, before) < codec.ALIGNMENT
+
+
+def _gap(place: Place, before: Place) -> int:
+    return place.offset - (before.offset + before.length)
