@@ -242,9 +242,6 @@ class Lifetime:
         await scheduler
         self.gateway = Gateway(
             scheduler,
-            session.run,
-            session.first_number,
-            session.digester,
             nthreads=settings.jobs * settings.cores,
             memory_limit=None,
             host=settings.host,

@@ -1,4 +1,6 @@
-"""Clients of this process that have connected: to a named run, they ask for keys by their names.
+"""Clients of this process that have connected: they read values as the session of the cluster does.
+
+To a named run, they ask for keys by their names.
 
 Dask runs this for each client, as its configuration ``distributed.client.preload`` says while a
 cluster is open in this process. Dask's own ``Future(key, client)`` tells nobody that somebody waits
@@ -16,7 +18,11 @@ from dask_knot.session.process import open_here
 
 
 def dask_setup(client: Any) -> None:
-    """Let a client ask for the keys of futures, if it is one of a named run that is open here."""
+    """Let a client of a run that is open here read values, and ask for the keys of futures."""
+    for cluster in list(open_here):
+        outlet = getattr(getattr(cluster, "scheduler", None), "outlet", None)
+        if outlet is not None and outlet.knows(client.id):  # what is no cluster has none
+            outlet.welcome(client)
     if any(has_named(cluster, client.id) for cluster in list(open_here)):
         tell_of_futures(client)
 

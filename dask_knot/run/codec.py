@@ -128,6 +128,12 @@ def unframe(data: Bytes) -> list[memoryview]:
     return parts
 
 
+def pickle_size(data: Bytes) -> int:
+    """Count the bytes of a value that was checked which are its pickle: the rest are buffers."""
+    length: int = struct.unpack_from("<Q", data, _HEAD.size)[0]
+    return length & ~_WRITABLE
+
+
 def size(frames: Iterable[Bytes]) -> int:
     """Count the bytes of frames."""
     return sum(memoryview(part).nbytes for part in frames)

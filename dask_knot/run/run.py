@@ -93,6 +93,16 @@ class Run:
         """The URL of the store that it is in."""
         return self._store.url
 
+    @property
+    def is_mapped(self) -> bool:
+        """Whether large values are mapped when they are read: they take no memory of their own."""
+        return bool(getattr(self._store, "is_mapped", False))
+
+    @property
+    def reads_at_once(self) -> int:
+        """How many requests that read are worth having under way."""
+        return int(getattr(self._store, "reads_at_once", 8))
+
     # How it is asked.
 
     def be_patient(

@@ -33,7 +33,7 @@ from dask_knot.session.purse import Purse, open_purse
 from dask_knot.session.session import Session
 from dask_knot.session.spending import Spending
 from dask_knot.session.submission import Submitter
-from dask_knot.session.values import ValueReader
+from dask_knot.session.values import MOST_AT_ONCE, ValueReader
 from dask_knot.session.watcher import Watcher
 from dask_knot.settings.settings import Settings
 from dask_knot.tracking import events
@@ -41,8 +41,6 @@ from dask_knot.tracking.memory import MemoryNeeds
 from dask_knot.tracking.pace import Mending, Pace
 from dask_knot.tracking.tracker import Held, Tracker
 
-#: Range reads of values that are under way at once.
-READS_AT_ONCE = 8
 #: Manifests that are fetched at once.
 MANIFESTS_AT_ONCE = 8
 
@@ -114,7 +112,7 @@ def session_on(
     spending, purse = _money(engine, service, run, settings, tracker, clockwork)
     tracker.memory.allow(allowance_of(engine))
     tracker.memory.automatic = automatic_memory(engine)
-    values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))
+    values = ValueReader(run, clockwork.executor("values", MOST_AT_ONCE))
     options = _options(settings, is_trial)
     hooks = Hooks()
     endurance = Endurance(clockwork, lambda line: hooks.notice(line))
@@ -151,6 +149,7 @@ def session_on(
         plugins=submitter.plugins,
         purse=purse,
         run=run,
+        values=values,
         first_number=first,
         progress=Progress(tracker, lambda: service.jobs),
         spending=spending,
@@ -159,7 +158,6 @@ def session_on(
         _engine=engine,
         _service=service,
         _tracker=tracker,
-        _values=values,
         _driver=driver,
         _lookout=lookout,
         _parting=parting,

@@ -18,7 +18,8 @@ from dask_knot.run.manifest import Place
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 from dask_knot.session import values as values_module
-from dask_knot.session.values import EncodedValues, ValueReader
+from dask_knot.session.encoded import APART_BYTES, EncodedValues
+from dask_knot.session.values import ValueReader
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_nothing_is_asked_for_nothing(store: Store, reader: ValueReader) -> None
         {},
         {"a": 1, ("b", 2): "text", "c": None},
         {"large": np.arange(50_000), "small": np.arange(5), "other": np.ones(20_000)},
-        {"edge": bytes(values_module.APART_BYTES), "over": bytes(values_module.APART_BYTES + 1)},
+        {"edge": bytes(APART_BYTES), "over": bytes(APART_BYTES + 1)},
     ],
 )
 def test_encoded_values_travel(contents: dict[Any, Any]) -> None:

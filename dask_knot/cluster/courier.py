@@ -1,0 +1,226 @@
+"""Courier: brings values to a client, and what it scatters to the store.
+
+It takes the place of two calls of a client's connection, `gather` and `scatter`: Dask calls them as
+before, and gets the same answers. A client of the cluster's own process needs no connection for
+either. One of another process asks for places, and reads them from the store if it finds there what
+the cluster finds; else it asks for ranges of bytes, a few at a time (`remote`).
+
+It is installed when the client connects (`newcomers`), or, in other processes, with a message that
+the client only unpickles: an `Introduction`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pydoc
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pickle import PickleBuffer
+from threading import Event
+from typing import Any
+
+from dask.typing import Key
+from distributed import Status
+from distributed.comm import CommClosedError
+
+from dask_knot.errors import StoreError
+from dask_knot.internals import clients_here
+from dask_knot.run.manifest import Place
+from dask_knot.session.encoded import decoded_value
+from dask_knot.session.process import open_here
+from dask_knot.session.values import ClosedReaderError, ValueReader
+
+
+class Courier:
+    """Gathers and scatters for a client in the process of its cluster.
+
+    Parameters
+    ----------
+    connection : PooledRPCCall
+        The client's own way to the scheduler: for what is to go there all the same.
+    scheduler : KnotScheduler
+        The scheduler.
+    values : Values
+        Knows where values are.
+    reader : ValueReader
+        The session's.
+    """
+
+    def __init__(self, connection: Any, scheduler: Any, values: Any, reader: ValueReader) -> None:
+        self._ask, self._send = connection.gather, connection.scatter
+        self._scheduler = scheduler
+        self._values = values
+        self._reader = reader
+
+    async def gather(self, keys: Collection[Key], **options: Any) -> dict[str, Any]:
+        """Answer as `Scheduler.gather` does.
+
+        Raises
+        ------
+        CommClosedError
+            If the cluster closes meanwhile.
+        """
+        if not self._is_beside():
+            return await self._ask(keys=keys, **options)  # type: ignore[no-any-return]
+        places, lost = self._values.locate(keys)
+        if lost:
+            return {"status": "error", "keys": lost}
+        values, damaged = await load(self._reader, places)
+        if damaged:  # or made again meanwhile: the scheduler tells
+            reply = await self._ask(keys=list(damaged), **options)
+            if reply["status"] != "OK":
+                return reply  # type: ignore[no-any-return]
+            values |= reply["data"]
+        self._scheduler.log_event("all", {"action": "gather", "count": len(keys)})
+        return {"status": "OK", "data": values}
+
+    async def scatter(self, **options: Any) -> Any:
+        """Answer as `Scheduler.scatter` does."""
+        if not self._is_beside():
+            return await self._send(**options)
+        return await self._scheduler.scatter(**options)
+
+    def _is_beside(self) -> bool:
+        """Tell whether the scheduler runs, in this very event loop: else it is sent messages."""
+        loop = self._scheduler.loop.asyncio_loop
+        is_running = self._scheduler.status is Status.running
+        return is_running and loop is asyncio.get_running_loop()
+
+
+async def load(
+    reader: ValueReader, places: Mapping[Key, Place]
+) -> tuple[dict[Key, Any], dict[Key, StoreError]]:
+    """Let threads read values; if nobody waits for them any more, not all of them.
+
+    Raises
+    ------
+    CommClosedError
+        If the cluster closes meanwhile.
+    """
+    over = Event()
+    try:
+        return await asyncio.to_thread(reader.load_values, places, over)
+    except ClosedReaderError as error:
+        raise CommClosedError("the cluster was closed while values were read") from error
+    finally:
+        over.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where values are, and those that are small and at hand.
+
+    Attributes
+    ----------
+    keys, lengths : sequence of Key, sequence of int
+        Of the small ones.
+    content : bytes-like
+        These, encoded, one after another.
+    far : mapping of Key to Place
+        Where the others are.
+    """
+
+    keys: tuple[Key, ...]
+    lengths: tuple[int, ...]
+    content: Any
+    far: Mapping[Key, Place]
+
+    @classmethod
+    def of(cls, near: Mapping[Key, memoryview], far: Mapping[Key, Place]) -> Located:
+        """Put small values together."""
+        lengths = tuple(data.nbytes for data in near.values())
+        return cls(tuple(near), lengths, b"".join(near.values()), far)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        content = PickleBuffer(self.content)
+        far = {key: tuple(place) for key, place in self.far.items()}
+        return _located, (self.keys, self.lengths, content, far)
+
+    def decoded(self) -> dict[Key, Any]:
+        """Decode the small ones.
+
+        Raises
+        ------
+        CorruptObjectError
+            If one is damaged.
+        NotLoadedError
+            If one needs a module, or something in it, that isn't here.
+        """
+        return {key: decoded_value(key, data, is_checked=False) for key, data in self._parts()}
+
+    def _parts(self) -> Iterator[tuple[Key, memoryview]]:
+        view, position = memoryview(self.content), 0
+        for key, length in zip(self.keys, self.lengths, strict=True):
+            yield key, view[position : position + length]
+            position += length
+
+
+def _located(keys: Any, lengths: Any, content: Any, far: Mapping[Key, Any]) -> Located:
+    return Located(keys, lengths, content, {key: Place(*place) for key, place in far.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """On unpickling, where dask_knot is, lets a client read values itself.
+
+    Attributes
+    ----------
+    client, scheduler : str
+        Their ids.
+    store, run : str
+        The URL of the store, and the name of the run in it.
+    """
+
+    client: str
+    scheduler: str
+    store: str
+    run: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A client that only watches may have no dask_knot: `filter` then has None to call.
+        arguments = (self.client, self.scheduler, self.store, self.run)
+        return list, (_Call(filter, (_Call(pydoc.locate, (_INTRODUCE,)), [arguments])),)
+
+
+class _Call:
+    def __init__(self, function: Any, arguments: tuple[Any, ...]) -> None:
+        self._made = function, arguments
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._made
+
+
+_CALLS = ("gather", "scatter")
+_INTRODUCE = f"{__name__}.introduce"
+
+
+def introduce(known: tuple[str, str, str, str]) -> None:
+    """Let a client of this process read values itself."""
+    id, scheduler, store, run = known
+    client = next((one for one in clients_here() if one.id == id), None)
+    if client is None:
+        return
+    for holder in list(open_here):
+        ours = getattr(getattr(holder, "scheduler", None), "outlet", None)
+        if ours is not None and ours.id == scheduler:
+            ours.welcome(client)
+            return
+    from dask_knot.cluster.remote import RemoteCourier  # which few need
+
+    attach(client, partial(RemoteCourier, store=store, run=run))
+
+
+def attach(client: Any, make: Callable[[Any], Any]) -> None:
+    """Let a client gather, and scatter, by a courier that is made of its connection.
+
+    One that takes no pickles gets values in Dask's way.
+    """
+    connection = client.scheduler
+    for name in _CALLS:  # those of an earlier one, before it came back
+        vars(connection).pop(name, None)
+    if connection.deserializers is None or "pickle" in connection.deserializers:
+        courier = make(connection)
+        for name in _CALLS:
+            if hasattr(courier, name):
+                setattr(connection, name, getattr(courier, name))
