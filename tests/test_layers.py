@@ -743,6 +743,7 @@ INTERNAL_ERRORS = {
     "digests/refusal.py: UndigestibleError": "its work runs again, and the reason is told",
     "planning/adjacency.py: CycleError": "the graph names it in a PlanningError",
     "job/outputs.py: SupersededError": "ends a second attempt, which has nothing to say",
+    "session/values.py: ClosedReaderError": "ends a gathering when its cluster is closed",
     "tracking/moves.py: IllegalMoveError": "is the cause of an InternalError",
 }
 

@@ -13,23 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import pydoc
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
-from pickle import PickleBuffer
-from threading import Event
 from typing import Any
 
 from dask.typing import Key
 from distributed import Status
-from distributed.comm import CommClosedError
 
-from dask_knot.errors import StoreError
+from dask_knot.cluster.located import load
 from dask_knot.internals import clients_here
-from dask_knot.run.manifest import Place
-from dask_knot.session.encoded import decoded_value
 from dask_knot.session.process import open_here
-from dask_knot.session.values import ClosedReaderError, ValueReader
+from dask_knot.session.values import ValueReader
 
 
 class Courier:
@@ -88,78 +83,6 @@ class Courier:
         return is_running and loop is asyncio.get_running_loop()
 
 
-async def load(
-    reader: ValueReader, places: Mapping[Key, Place]
-) -> tuple[dict[Key, Any], dict[Key, StoreError]]:
-    """Let threads read values; if nobody waits for them any more, not all of them.
-
-    Raises
-    ------
-    CommClosedError
-        If the cluster closes meanwhile.
-    """
-    over = Event()
-    try:
-        return await asyncio.to_thread(reader.load_values, places, over)
-    except ClosedReaderError as error:
-        raise CommClosedError("the cluster was closed while values were read") from error
-    finally:
-        over.set()
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """Where values are, and those that are small and at hand.
-
-    Attributes
-    ----------
-    keys, lengths : sequence of Key, sequence of int
-        Of the small ones.
-    content : bytes-like
-        These, encoded, one after another.
-    far : mapping of Key to Place
-        Where the others are.
-    """
-
-    keys: tuple[Key, ...]
-    lengths: tuple[int, ...]
-    content: Any
-    far: Mapping[Key, Place]
-
-    @classmethod
-    def of(cls, near: Mapping[Key, memoryview], far: Mapping[Key, Place]) -> Located:
-        """Put small values together."""
-        lengths = tuple(data.nbytes for data in near.values())
-        return cls(tuple(near), lengths, b"".join(near.values()), far)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        content = PickleBuffer(self.content)
-        far = {key: tuple(place) for key, place in self.far.items()}
-        return _located, (self.keys, self.lengths, content, far)
-
-    def decoded(self) -> dict[Key, Any]:
-        """Decode the small ones.
-
-        Raises
-        ------
-        CorruptObjectError
-            If one is damaged.
-        NotLoadedError
-            If one needs a module, or something in it, that isn't here.
-        """
-        return {key: decoded_value(key, data, is_checked=False) for key, data in self._parts()}
-
-    def _parts(self) -> Iterator[tuple[Key, memoryview]]:
-        view, position = memoryview(self.content), 0
-        for key, length in zip(self.keys, self.lengths, strict=True):
-            yield key, view[position : position + length]
-            position += length
-
-
-def _located(keys: Any, lengths: Any, content: Any, far: Mapping[Key, Any]) -> Located:
-    return Located(keys, lengths, content, {key: Place(*place) for key, place in far.items()})
-
-
 @dataclass(frozen=True, slots=True)
 class Introduction:
     """On unpickling, where dask_knot is, lets a client read values itself.
@@ -168,18 +91,17 @@ class Introduction:
     ----------
     client, scheduler : str
         Their ids.
-    store, run : str
-        The URL of the store, and the name of the run in it.
+    url : str
+        The URL of a pack of the run, such as jobs are started with.
     """
 
     client: str
     scheduler: str
-    store: str
-    run: str
+    url: str
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A client that only watches may have no dask_knot: `filter` then has None to call.
-        arguments = (self.client, self.scheduler, self.store, self.run)
+        arguments = self.client, self.scheduler, self.url
         return list, (_Call(filter, (_Call(pydoc.locate, (_INTRODUCE,)), [arguments])),)
 
 
@@ -195,9 +117,9 @@ _CALLS = ("gather", "scatter")
 _INTRODUCE = f"{__name__}.introduce"
 
 
-def introduce(known: tuple[str, str, str, str]) -> None:
+def introduce(known: tuple[str, str, str]) -> None:
     """Let a client of this process read values itself."""
-    id, scheduler, store, run = known
+    id, scheduler, url = known
     client = next((one for one in clients_here() if one.id == id), None)
     if client is None:
         return
@@ -208,7 +130,7 @@ def introduce(known: tuple[str, str, str, str]) -> None:
             return
     from dask_knot.cluster.remote import RemoteCourier  # which few need
 
-    attach(client, partial(RemoteCourier, store=store, run=run))
+    attach(client, partial(RemoteCourier, url=url))
 
 
 def attach(client: Any, make: Callable[[Any], Any]) -> None:

@@ -16,15 +16,19 @@ from typing import Any, Protocol
 from dask.typing import Key
 from distributed.protocol import to_serialize
 
-from dask_knot.cluster.courier import Courier, Introduction, Located, attach
+from dask_knot.cluster.courier import Courier, Introduction, attach
+from dask_knot.cluster.located import Located
 from dask_knot.cluster.values import Values
 from dask_knot.errors import CorruptObjectError, MissingObjectError
 from dask_knot.run.manifest import Place
+from dask_knot.run.names import StageId
 from dask_knot.session.encoded import APART_BYTES
 from dask_knot.session.session import Session
 
 #: Small values travel with the places of the others, up to so many bytes.
 MOST_INLINE = 64 * 2**20
+#: A stage, to name a run as jobs know it.
+_ANY_STAGE = StageId(0, 0)
 
 
 class Introducer(Protocol):
@@ -76,8 +80,7 @@ class Outlet:
         if client in self._introduced or comm is None:
             return  # a dataset that is published holds keys, too
         self._introduced.add(client)
-        run = self._session.run
-        known = Introduction(client, self._scheduler.id, run.store_url, run.name)
+        known = Introduction(client, self._scheduler.id, self._session.run.url_of(_ANY_STAGE))
         # It has asked for no such key: so it unpickles what it is told, and does nothing with it.
         news = {"op": "key-in-memory", "key": "knot", "workers": to_serialize(known)}
         if comm.comm is not None and not comm.comm.closed():

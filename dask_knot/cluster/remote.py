@@ -9,13 +9,12 @@ from typing import Any
 
 from dask.typing import Key
 
-from dask_knot.cluster.courier import Located, load
+from dask_knot.cluster.located import Located, load
 from dask_knot.errors import CorruptObjectError, KnotError
 from dask_knot.run import codec
 from dask_knot.run.layout import neighbours
 from dask_knot.run.manifest import Place
 from dask_knot.run.run import Run
-from dask_knot.run.store import Store
 from dask_knot.session.encoded import decoded_value
 from dask_knot.session.headroom import Headroom
 from dask_knot.session.values import MOST_AT_ONCE, ValueReader
@@ -36,18 +35,16 @@ class RemoteCourier:
     ----------
     connection : PooledRPCCall
         The client's way to the scheduler.
-    store, run : str
-        The URL of the store, and the name of the run.
+    url : str
+        The URL of a pack of the run.
     headroom : Headroom, optional
         Knows what memory there is for values.
     """
 
-    def __init__(
-        self, connection: Any, store: str, run: str, headroom: Headroom | None = None
-    ) -> None:
+    def __init__(self, connection: Any, url: str, headroom: Headroom | None = None) -> None:
         self._ask, self._read_range = connection.gather, connection.read_range
         self._locate = connection.locate_values
-        self._store, self._run = store, run
+        self._url = url
         self._headroom = headroom or Headroom()
         self._trial: asyncio.Future[ValueReader | None] | None = None
 
@@ -95,7 +92,7 @@ class RemoteCourier:
     async def _try(self, place: Place) -> ValueReader | None:
         """Read the beginning of a value, as the cluster does: its checksum is that of no other."""
         head = place._replace(length=HEAD_BYTES)
-        run = await asyncio.to_thread(_opened, self._store, self._run)
+        run = await asyncio.to_thread(_opened, self._url)
         if run is None:
             return None
         there = (await self._read_range(place=tuple(head)))["data"]
@@ -167,8 +164,8 @@ class RemoteCourier:
         return values
 
 
-def _opened(store: str, run: str) -> Run | None:
+def _opened(url: str) -> Run | None:
     try:
-        return Run(Store.existing(store, 0.0), run).at_once()
+        return Run.of_pack(url, patience=0.0)[0].at_once()
     except (KnotError, OSError):
         return None

@@ -96,7 +96,7 @@ class Run:
     @property
     def is_mapped(self) -> bool:
         """Whether large values are mapped when they are read: they take no memory of their own."""
-        return bool(getattr(self._store, "is_mapped", False))
+        return self._store.is_mapped
 
     @property
     def reads_at_once(self) -> int:

@@ -53,6 +53,8 @@ class Store:
         How often each operation was asked of the store by this object.
     moved : Counter
         The bytes that this object has ``read`` and ``written``.
+    is_mapped : bool
+        Whether large ranges are mapped: they take no memory of their own when they are read.
     is_near : bool
         Whether a request takes no time: values may be written, and read, one by one.
 
@@ -72,6 +74,7 @@ class Store:
         self._sender = Sender(self.url, given) if self.url.startswith("s3://") else None
         folder = folder_of(self.url)
         self._files = None if folder is None else ObjectFiles(folder)
+        self.is_mapped = folder is not None
         self.is_near = not self.url.startswith("s3://")
         self._traffic = Traffic(self.url)
         self._access = Access(self.url, folder, self._traffic, renew)
