@@ -15,8 +15,8 @@ from dask_knot.run import codec
 from dask_knot.run.layout import neighbours
 from dask_knot.run.manifest import Place
 from dask_knot.run.run import Run
+from dask_knot.session.admission import Admission
 from dask_knot.session.encoded import decoded_value
-from dask_knot.session.headroom import Headroom
 from dask_knot.session.values import MOST_AT_ONCE, ValueReader
 
 #: Bytes of the first value that a client compares: the head, with its checksum.
@@ -37,15 +37,15 @@ class RemoteCourier:
         The client's way to the scheduler.
     url : str
         The URL of a pack of the run.
-    headroom : Headroom, optional
+    admission : Admission, optional
         Knows what memory there is for values.
     """
 
-    def __init__(self, connection: Any, url: str, headroom: Headroom | None = None) -> None:
+    def __init__(self, connection: Any, url: str, admission: Admission | None = None) -> None:
         self._ask, self._read_range = connection.gather, connection.read_range
         self._locate = connection.locate_values
         self._url = url
-        self._headroom = headroom or Headroom()
+        self._admission = admission or Admission()
         self._trial: asyncio.Future[ValueReader | None] | None = None
 
     async def gather(self, keys: Collection[Key], **options: Any) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class RemoteCourier:
         if there is None or bytes(there) != bytes(here):
             return None
         pool = ThreadPoolExecutor(MOST_AT_ONCE, "dask-knot-values")
-        return ValueReader(run, pool, self._headroom)
+        return ValueReader(run, pool, self._admission)
 
     async def _from_store(
         self, reader: ValueReader, places: Mapping[Key, Place]
@@ -120,7 +120,7 @@ class RemoteCourier:
     async def _by_message(self, places: Mapping[Key, Place]) -> dict[Key, Any]:
         far = sorted((place, key) for key, place in places.items())
         size = sum(place.length for place, _ in far)
-        self._headroom.check(size, "what is gathered doesn't fit into memory")
+        self._admission.check(size)
         groups = [[far[n] for n in group] for group in neighbours([place for place, _ in far])]
         turns = asyncio.Semaphore(PIECES_AT_ONCE)
         found = await asyncio.gather(*(self._fetch_group(group, turns) for group in groups))
@@ -152,7 +152,7 @@ class RemoteCourier:
 
     def _decoded(self, group: Sequence[tuple[Place, Key]], data: bytearray) -> dict[Key, Any]:
         values = {}
-        self._headroom.take(len(data))
+        self._admission.take(len(data))
         for place, key in group:
             start = place.offset - group[0][0].offset
             part = memoryview(data)[start : start + place.length]

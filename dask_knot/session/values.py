@@ -20,8 +20,8 @@ from dask_knot.run import codec
 from dask_knot.run.layout import neighbours
 from dask_knot.run.manifest import Place
 from dask_knot.run.run import Run
+from dask_knot.session.admission import Admission, refusal
 from dask_knot.session.encoded import decoded_value
-from dask_knot.session.headroom import Headroom, refusal
 
 T = TypeVar("T")
 #: Groups of values that are read at once, whatever the store takes.
@@ -43,13 +43,13 @@ class ValueReader:
         Where values are.
     pool : Executor
         Reads ranges, several at once.
-    headroom : Headroom, optional
+    admission : Admission, optional
         Knows what memory there is for values.
     """
 
-    def __init__(self, run: Run, pool: Executor, headroom: Headroom | None = None) -> None:
+    def __init__(self, run: Run, pool: Executor, admission: Admission | None = None) -> None:
         self._run = run
-        self._headroom = headroom or Headroom()
+        self._admission = admission or Admission()
         self._cache: OrderedDict[str, memoryview] = OrderedDict()
         self._cached = 0
         self._lock = Lock()  # the watcher's thread adds while others read
@@ -166,7 +166,7 @@ class ValueReader:
         except MemoryError as error:
             if isinstance(error, ClientMemoryError):
                 raise
-            raise refusal("what is gathered needs more memory than there is") from error
+            raise refusal("the system gave no more") from error
         return values, lost
 
     def close(self) -> None:
@@ -188,7 +188,7 @@ class ValueReader:
         far.sort(key=lambda entry: entry[0])
         if not self._run.is_mapped:
             size = sum(place.length for place, _ in far)
-            self._headroom.check(size, "what is gathered doesn't fit into memory")
+            self._admission.check(size)
         return near, [[far[n] for n in group] for group in neighbours([place for place, _ in far])]
 
     def _spread(
@@ -224,13 +224,13 @@ class ValueReader:
         lost: dict[Key, StoreError] = {}
         is_mapped = self._run.is_mapped
         if not is_mapped:
-            self._headroom.take(sum(place.length for place, _ in group))
+            self._admission.take(sum(place.length for place, _ in group))
         for (_, key), data in zip(group, self._read_group(group), strict=True):
             if isinstance(data, StoreError):
                 lost[key] = _about(data, key)
                 continue
             # What is mapped takes no memory; what comes of a pickle does, here as there.
-            self._headroom.take(codec.pickle_size(data))
+            self._admission.take(codec.pickle_size(data))
             values[key] = decoded_value(key, data)
         return values, lost
 
