@@ -255,6 +255,7 @@ EDGES = {
     "run/address.py": ("urllib", "takes URLs apart"),
     "run/access.py": ("pathlib", "looks whether a folder is there"),
     "run/codec.py": ("distributed", "Dask's own way to pickle"),
+    "run/downlink.py": ("threading", "many threads ask a store"),
     "run/exits.py": ("concurrent", "a kind of exception"),
     "run/failure.py": (
         "asyncio dask.config distributed os pathlib sys",
@@ -270,6 +271,7 @@ EDGES = {
     ),
     "run/patience.py": ("threading time", "waits; its clock can be given"),
     "run/pickling.py": ("io sys", "buffers; looks up whether numpy is in use"),
+    "run/receiving.py": ("concurrent obstore time", "receives, and looks how long it took"),
     "run/run.py": ("time", "the clock of its patience, which can be given"),
     "run/scripts.py": ("distributed sys threading uuid", "knows the script that is run here"),
     "run/sending.py": ("datetime obstore threading time", "sends, and looks how long it took"),

@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError
 
-from dask_knot.errors import CorruptObjectError, MissingObjectError
+from dask_knot.errors import MissingObjectError
 from dask_knot.run.access import Access
 from dask_knot.run.codec import Bytes
 from dask_knot.run.filewriter import FileWriter
@@ -20,9 +20,10 @@ from dask_knot.run.folder import check_is_there, folder_of
 from dask_knot.run.objectfiles import ObjectFiles
 from dask_knot.run.opening import completed, open_objects
 from dask_knot.run.patience import Patience
+from dask_knot.run.receiving import Receiver
 from dask_knot.run.sending import CONFLICT, Sender, pieces_of
 from dask_knot.run.traffic import LISTED, Traffic
-from dask_knot.run.trouble import is_shorter
+from dask_knot.run.trouble import cut_off
 from dask_knot.run.uplink import AT_ONCE, PART_BYTES, Dispatch
 from dask_knot.run.writer import HeldWriter, Writer
 
@@ -72,6 +73,7 @@ class Store:
         given = completed(os.fspath(url), options)
         self.url, self._store = open_objects(os.fspath(url), given)
         self._sender = Sender(self.url, given) if self.url.startswith("s3://") else None
+        self._receiver = Receiver(self.url, self._store)
         folder = folder_of(self.url)
         self._files = None if folder is None else ObjectFiles(folder)
         self.is_mapped = folder is not None
@@ -161,6 +163,11 @@ class Store:
         self._traffic.note_moved("read", data.nbytes)
         return data
 
+    @property
+    def reads_at_once(self) -> int:
+        """Ranges that are worth reading at once: in S3 as many as the line was seen to carry."""
+        return self._receiver.width
+
     def get_range(self, name: str, offset: int, length: int) -> memoryview:
         """Read `length` bytes of an object from byte `offset` on.
 
@@ -172,24 +179,16 @@ class Store:
         if not length:
             return memoryview(b"")
 
-        def read() -> Any:
-            if self._files is not None:
-                return self._files.read_range(name, offset, length) or b""
-            try:
-                return obstore.get_range(self._store, name, start=offset, length=length)
-            except (BaseError, ValueError):
-                if not is_shorter(self._store, name, offset + 1):
-                    raise
-                return b""
-
-        data = self._access.ask("get", name, read)
-        if len(data) != length:
-            raise CorruptObjectError(
-                f"{name} in {self.url} is shorter than {offset + length} bytes: it was cut off "
-                "after it was written"
-            )
+        ask = partial(self._access.ask, "get", name)
+        data: memoryview | None
+        if self._files is None:
+            data = self._receiver.receive(name, offset, length, ask)
+        else:
+            data = ask(partial(self._files.read_range, name, offset, length))
+        if data is None:
+            raise cut_off(self.url, name, offset + length)
         self._traffic.note_moved("read", length)
-        return memoryview(data)
+        return data
 
     def has(self, name: str) -> bool:
         """Tell whether there is an object of that name."""

@@ -80,6 +80,13 @@ def _explained(error: Exception, is_s3: bool) -> tuple[str, str]:
     return said, _CHECK
 
 
+def cut_off(url: str, name: str, size: int) -> CorruptObjectError:
+    """Say that an object has fewer bytes than so many."""
+    return CorruptObjectError(
+        f"{name} in {url} is shorter than {size} bytes: it was cut off after it was written"
+    )
+
+
 def is_shorter(store: Any, name: str, size: int) -> bool:
     """Tell whether an object of obstore's is known to be there, with fewer bytes than so many."""
     try:
