@@ -269,6 +269,7 @@ EDGES = {
         "datetime obstore os pathlib urllib",
         "opens stores, at the endpoint ",
     ),
+    "run/outbox.py": ("concurrent threading", "sends beside the tasks"),
     "run/patience.py": ("threading time", "waits; its clock can be given"),
     "run/pickling.py": ("io sys", "buffers; looks up whether numpy is in use"),
     "run/receiving.py": ("concurrent obstore time", "receives, and looks how long it took"),

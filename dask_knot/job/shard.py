@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
@@ -102,7 +103,7 @@ def run_shard(
             witness = Witness(hasty, shard, work.options.cores)
             interest = Interest(hasty, shard, seconds, witness.call)
             sink = Parts(outputs, rhythm, interest, handover)
-            with Farewell(sink), witness:
+            with closing(outputs), Farewell(sink), witness:
                 bench = Bench(work.options, shelf, sink, printed, outfit)
                 _fetch_and_run(agenda, inputs, bench)
                 if is_twin(attempt):

@@ -6,30 +6,87 @@ Each is aligned as if it stood alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-from dask.typing import Key
+from typing import TypeVar
 
 from dask_knot.run import codec
+from dask_knot.run.checksum import crc32
 from dask_knot.run.codec import Bytes
 from dask_knot.run.manifest import Place
+from dask_knot.run.writer import Writer
 
+K = TypeVar("K")
+
+#: So much of a value is copied, summed up and written at once.
+BUFFER_BYTES = 256 * 2**10
 #: Neighbouring values up to this size together are read in one request.
 TOGETHER_BYTES = 8 * 2**20
 #: A gap up to this size is read with what is wanted on both sides, as a request costs more than it.
 GAP_BYTES = 2**20
 
 
-def lay_out(
-    name: str, values: Mapping[Key, Sequence[Bytes]]
-) -> tuple[list[Bytes], dict[Key, Place]]:
-    """Frame values for an object.
+class Layout:
+    """Writes values one after another into an object, each as soon as it is there.
+
+    All goes through a buffer that the processor's cache holds: it is copied once, and the checksum
+    is that of the copy.
 
     Parameters
     ----------
     name : str
         The object.
-    values : mapping of Key to sequence of bytes-like
-        What `codec.pickled` gave for each; the checksums are taken here, so write it at once.
+    writer : Writer
+        What it is written with.
+    """
+
+    def __init__(self, name: str, writer: Writer) -> None:
+        self._name = name
+        self._writer = writer
+        self._buffer = memoryview(bytearray(BUFFER_BYTES))
+        self._filled = self._checksum = 0
+
+    def add(self, parts: Sequence[Bytes]) -> Place:
+        """Write a value, given as what `codec.pickled` makes of it; tell where it is.
+
+        Raises
+        ------
+        StoreError
+            If it can't be written.
+        """
+        if padding := -self._writer.size % codec.ALIGNMENT:
+            self._writer.write(bytes(padding))
+        offset = self._writer.size
+        self._filled = self._checksum = 0
+        for piece in codec.stream(parts):
+            self._copy(memoryview(piece).cast("B"))
+        self._write()
+        self._writer.write(codec.sealed(self._checksum))
+        return Place(self._name, offset, self._writer.size - offset)
+
+    def _copy(self, piece: memoryview) -> None:
+        while piece.nbytes:
+            count = min(piece.nbytes, BUFFER_BYTES - self._filled)
+            self._buffer[self._filled : self._filled + count] = piece[:count]
+            self._filled += count
+            if self._filled == BUFFER_BYTES:
+                self._write()
+            piece = piece[count:]
+
+    def _write(self) -> None:
+        copied = self._buffer[: self._filled]
+        self._checksum = crc32(copied, self._checksum)
+        self._writer.write(copied)
+        self._filled = 0
+
+
+def lay_out(name: str, values: Mapping[K, Bytes]) -> tuple[list[Bytes], dict[K, Place]]:
+    """Lay values that are there already one after another.
+
+    Parameters
+    ----------
+    name : str
+        The object.
+    values : mapping of Key to bytes-like
+        What `codec.whole` gave for each.
 
     Returns
     -------
@@ -39,15 +96,13 @@ def lay_out(
         Where each value will be.
     """
     pieces: list[Bytes] = []
-    places: dict[Key, Place] = {}
+    places: dict[K, Place] = {}
     position = 0
-    for key, parts in values.items():
+    for key, value in values.items():
         padding = -position % codec.ALIGNMENT
-        frames = codec.frame(parts)
-        size = codec.size(frames)
-        pieces += [bytes(padding), *frames]
-        places[key] = Place(name, position + padding, size)
-        position += padding + size
+        pieces += [bytes(padding), value]
+        places[key] = Place(name, position + padding, len(value))
+        position += padding + len(value)
     return pieces, places
 
 

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import count
 from typing import Any
 
 from dask.typing import Key
@@ -17,10 +18,11 @@ from dask_knot.run.almanac import Almanac
 from dask_knot.run.archive import Archive
 from dask_knot.run.codec import Bytes
 from dask_knot.run.inquiries import Inquiries
-from dask_knot.run.layout import lay_out
+from dask_knot.run.layout import Layout
 from dask_knot.run.manifest import Commit, Manifest, Output, Place
 from dask_knot.run.names import ManifestId, Names, ShardId, StageId, first_plan, parse_pack
 from dask_knot.run.orders import Claimant, Orders
+from dask_knot.run.outbox import FarOutbox, NearOutbox, Outbox
 from dask_knot.run.ownership import put_ours
 from dask_knot.run.patience import IN_JOBS
 from dask_knot.run.presence import SessionInfo
@@ -212,7 +214,7 @@ class Run:
         name = self.names.orders(stage)
         return Orders.decode(name, self._store.get(name))
 
-    # Values, each given as what `codec.pickled` makes of it.
+    # Values, each given as what `codec.pickled` makes of it, which may change meanwhile.
 
     def write_constants(
         self, stage: StageId, values: Mapping[Key, Sequence[Bytes]]
@@ -226,11 +228,10 @@ class Run:
         """Write values that a client scatters."""
         return self._write(self.names.scattered(number), values)
 
-    def write_data(
-        self, shard: ShardId, part: int, attempt: int, values: Mapping[int, Sequence[Bytes]]
-    ) -> dict[int, Place]:
-        """Write the large values of a part of a shard, by the number of the output."""
-        return self._write(self.names.data(shard, part, attempt), values)
+    def outbox(self, shard: ShardId, attempt: int, first: int = 0) -> Outbox:
+        """Take the large values of an attempt, in objects that are numbered from `first` on."""
+        kind = NearOutbox if self._store.is_near else FarOutbox
+        return kind(self._store, map(partial(self.names.data, shard, attempt), count(first)))
 
     def read_value(self, place: Place) -> memoryview:
         """Read the bytes of a value."""
@@ -291,6 +292,11 @@ class Run:
         return list(self.names.parse_manifests(found))
 
     def _write(self, name: str, values: Mapping[Any, Sequence[Bytes]]) -> dict[Any, Place]:
-        pieces, places = lay_out(name, values)
-        self._store.put(name, pieces)
+        writer = self._store.writer(name)
+        layout = Layout(name, writer)
+        try:
+            places = {key: layout.add(parts) for key, parts in values.items()}
+            writer.commit()
+        finally:
+            writer.abort()
         return places
