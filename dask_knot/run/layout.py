@@ -78,6 +78,23 @@ class Layout:
         self._filled = 0
 
 
+def write_all(name: str, writer: Writer, values: Mapping[K, Sequence[Bytes]]) -> dict[K, Place]:
+    """Write an object of values that are there already; tell where each is.
+
+    Raises
+    ------
+    StoreError
+        If that can't be done; nothing of it stays then.
+    """
+    layout = Layout(name, writer)
+    try:
+        places = {key: layout.add(parts) for key, parts in values.items()}
+        writer.commit()
+    finally:
+        writer.abort()
+    return places
+
+
 def lay_out(name: str, values: Mapping[K, Bytes]) -> tuple[list[Bytes], dict[K, Place]]:
     """Lay values that are there already one after another.
 

@@ -18,7 +18,7 @@ from dask_knot.run.almanac import Almanac
 from dask_knot.run.archive import Archive
 from dask_knot.run.codec import Bytes
 from dask_knot.run.inquiries import Inquiries
-from dask_knot.run.layout import Layout
+from dask_knot.run.layout import write_all
 from dask_knot.run.manifest import Commit, Manifest, Output, Place
 from dask_knot.run.names import ManifestId, Names, ShardId, StageId, first_plan, parse_pack
 from dask_knot.run.orders import Claimant, Orders
@@ -292,11 +292,4 @@ class Run:
         return list(self.names.parse_manifests(found))
 
     def _write(self, name: str, values: Mapping[Any, Sequence[Bytes]]) -> dict[Any, Place]:
-        writer = self._store.writer(name)
-        layout = Layout(name, writer)
-        try:
-            places = {key: layout.add(parts) for key, parts in values.items()}
-            writer.commit()
-        finally:
-            writer.abort()
-        return places
+        return write_all(name, self._store.writer(name), values)
