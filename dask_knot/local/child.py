@@ -19,6 +19,8 @@ from typing import Any, NoReturn
 from dask_knot.local import warmth
 from dask_knot.local.origins import ElsewhereFinder
 
+#: The variable with the memory of a job in MiB, which it can't see otherwise; no configuration.
+MEMORY_LIMIT = "DASK_KNOT_JOB_MEMORY"
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 INTERRUPTED = 130
@@ -141,7 +143,11 @@ def _enter(request: Mapping[str, Any], before: Mapping[str, str]) -> None:
 
 
 def _config_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith("DASK_")}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith("DASK_") and name != MEMORY_LIMIT
+    }
 
 
 def _renew(config_changed: bool) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dask_knot.batch.rules import NOT_STARTED, OUT_OF_MEMORY
 from dask_knot.errors import EngineError
+from dask_knot.local.child import MEMORY_LIMIT
 from dask_knot.local.forkclient import Server
 from dask_knot.local.launcher import HOST_LOST, ChildProcess, Exit, Listener
 from dask_knot.local.memory import MemoryWatch
@@ -139,7 +140,7 @@ class ForkLauncher:
         return server
 
     def _request(self, child: ChildProcess) -> Message:
-        limit = {"DASK_KNOT_JOB_MEMORY": str(child.memory)}  # which the job itself can't see
+        limit = {MEMORY_LIMIT: str(child.memory)}
         environment = {**os.environ, **self._environment, **limit, **child.environment}
         if child.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, child.gpus))

@@ -17,6 +17,8 @@ from dask_knot.run import manifest, pack, versions, work
 from dask_knot.run.almanac import Almanac
 from dask_knot.run.archive import Archive
 from dask_knot.run.codec import Bytes
+from dask_knot.run.doorbell import Doorbell, open_doorbell
+from dask_knot.run.folder import folder_of
 from dask_knot.run.inquiries import Inquiries
 from dask_knot.run.layout import write_all
 from dask_knot.run.manifest import Commit, Manifest, Output, Place
@@ -281,6 +283,13 @@ class Run:
         name = self.names.manifest(*id)
         data = self._store.get(name)
         return Commit(name, manifest.decode(name, data), data)
+
+    def doorbell(self) -> Doorbell | None:
+        """Give what rings when a manifest has appeared, if the store and the system have that."""
+        root = folder_of(self.store_url)
+        if root is None or not root.is_dir():
+            return None
+        return open_doorbell(root / self.names.manifests)
 
     def list_manifests(self, stages: Sequence[StageId]) -> list[ManifestId]:
         """Name the manifests of some stages: each of a few, or all since the first of many."""
