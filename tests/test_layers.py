@@ -255,6 +255,7 @@ EDGES = {
     "run/address.py": ("urllib", "takes URLs apart"),
     "run/access.py": ("pathlib", "looks whether a folder is there"),
     "run/codec.py": ("distributed", "Dask's own way to pickle"),
+    "run/doorbell.py": ("os pathlib sys tempfile threading", "listens at folders"),
     "run/downlink.py": ("threading", "many threads ask a store"),
     "run/exits.py": ("concurrent", "a kind of exception"),
     "run/failure.py": (

@@ -1,4 +1,4 @@
-"""The doorbell: it rings for whole files in subfolders, whichever way they come, and for no others."""
+"""The doorbell rings for whole files in subfolders, whichever way they come, and for no others."""
 
 from __future__ import annotations
 
