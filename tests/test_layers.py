@@ -281,6 +281,7 @@ EDGES = {
     "run/store.py": ("obstore os", "reads and writes objects"),
     "run/terms.py": ("threading", "many threads write to a store"),
     "run/unnamed.py": ("os", "writes files"),
+    "run/uploads.py": ("obstore", "kinds of exceptions"),
     "run/uplink.py": ("threading", "many threads write to a store"),
     "run/traffic.py": ("threading", "many threads ask a store"),
     "run/trace.py": (

@@ -21,10 +21,11 @@ from dask_knot.run.objectfiles import ObjectFiles
 from dask_knot.run.opening import completed, open_objects
 from dask_knot.run.patience import Patience
 from dask_knot.run.receiving import Receiver
-from dask_knot.run.sending import CONFLICT, Sender, pieces_of
+from dask_knot.run.sending import CONFLICT, Sender, pieces_of, put_pieces
 from dask_knot.run.traffic import LISTED, Traffic
 from dask_knot.run.trouble import cut_off
 from dask_knot.run.uplink import AT_ONCE, PART_BYTES, Dispatch
+from dask_knot.run.uploads import Upload
 from dask_knot.run.writer import HeldWriter, Writer
 
 T = TypeVar("T")
@@ -115,8 +116,7 @@ class Store:
         pieces, size = pieces_of(data)
 
         def put(store: Any, given: Dispatch) -> int:
-            at_once = given.at_once
-            obstore.put(store, name, pieces, chunk_size=given.part, max_concurrency=at_once)
+            put_pieces(store, name, pieces, given)
             return given.part
 
         part = self._access.ask("put", name, lambda: self._send(size, put))
@@ -142,6 +142,8 @@ class Store:
 
     def writer(self, name: str) -> Writer:
         """Begin an object that is written while its bytes are made."""
+        if self._sender is not None:
+            return Upload(name, self._sender, self._access, self._traffic, self.put)
         if self._files is None:
             return HeldWriter(partial(self.put, name))
         ask = partial(self._access.ask, "put", name, is_counted=False)

@@ -54,6 +54,7 @@ class TestEveryStore:
         # S3's own smallest part, so that this is an upload in several parts.
         for module in (store_module, sending, uplink):
             monkeypatch.setattr(module, "PART_BYTES", 5 * 2**20)
+        monkeypatch.setattr(uplink, "PARTED_BYTES", 5 * 2**20)
         pieces = [bytes([number]) * 2**20 for number in range(12)]
         store.put("large", pieces)
         assert store.get_range("large", 2**20 - 1, 2) == b"\x00\x01"
