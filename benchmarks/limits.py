@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-import zlib
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+
+from dask_knot.run.checksum import crc32
 
 THREADS = 2
 #: Larger than the cache that all cores share, so that memory is what is timed.
@@ -52,7 +53,7 @@ class Moves:
             for _ in range(self.copies):
                 target[at : at + BLOCK] = source[at : at + BLOCK]
             for _ in range(self.checksums):
-                zlib.crc32(target[at : at + BLOCK])
+                crc32(target[at : at + BLOCK])
 
 
 def threads() -> ThreadPoolExecutor:
