@@ -21,7 +21,7 @@ from tests.test_layers import imported as names_imported
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 ROOT = Path(__file__).parent.parent
-IMPORT_NAMES = {"PyYAML": "yaml"}
+IMPORT_NAMES = {"PyYAML": "yaml", "zlib-ng": "zlib_ng"}
 PAGES = [ROOT / "README.md", ROOT / "benchmarks/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
