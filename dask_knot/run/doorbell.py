@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
+from dask_knot.run.folder import folder_of
+
 #: From inotify(7).
 _MOVED_TO, _CREATED, _OVERFLOW, _IGNORED = 0x80, 0x100, 0x4000, 0x8000
 _ONLY_FOLDERS, _IS_FOLDER = 0x1000000, 0x40000000
@@ -143,6 +145,12 @@ def open_doorbell(folder: Path) -> Doorbell | None:
     with suppress(OSError, AttributeError):
         return Doorbell(folder)
     return None
+
+
+def doorbell_of(store_url: str, folder: str) -> Doorbell | None:
+    """Give the doorbell of a folder of a store; None if it has none, or is away."""
+    root = folder_of(store_url)
+    return open_doorbell(root / folder) if root is not None and root.is_dir() else None
 
 
 def _function(name: str, *types: type) -> Callable[..., int]:

@@ -17,8 +17,7 @@ from dask_knot.run import manifest, pack, versions, work
 from dask_knot.run.almanac import Almanac
 from dask_knot.run.archive import Archive
 from dask_knot.run.codec import Bytes
-from dask_knot.run.doorbell import Doorbell, open_doorbell
-from dask_knot.run.folder import folder_of
+from dask_knot.run.doorbell import Doorbell, doorbell_of
 from dask_knot.run.inquiries import Inquiries
 from dask_knot.run.layout import write_all
 from dask_knot.run.manifest import Commit, Manifest, Output, Place
@@ -286,10 +285,7 @@ class Run:
 
     def doorbell(self) -> Doorbell | None:
         """Give what rings when a manifest has appeared, if the store and the system have that."""
-        root = folder_of(self.store_url)
-        if root is None or not root.is_dir():
-            return None
-        return open_doorbell(root / self.names.manifests)
+        return doorbell_of(self.store_url, self.names.manifests)
 
     def list_manifests(self, stages: Sequence[StageId]) -> list[ManifestId]:
         """Name the manifests of some stages: each of a few, or all since the first of many."""
