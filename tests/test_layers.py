@@ -273,7 +273,10 @@ EDGES = {
     "run/outbox.py": ("concurrent threading", "sends beside the tasks"),
     "run/patience.py": ("threading time", "waits; its clock can be given"),
     "run/pickling.py": ("io sys", "buffers; looks up whether numpy is in use"),
-    "run/receiving.py": ("concurrent obstore time", "receives, and looks how long it took"),
+    "run/receiving.py": (
+        "concurrent obstore threading time",
+        "receives, and looks how long it took",
+    ),
     "run/run.py": ("time", "the clock of its patience, which can be given"),
     "run/scripts.py": ("distributed sys threading uuid", "knows the script that is run here"),
     "run/sending.py": ("datetime obstore threading time", "sends, and looks how long it took"),

@@ -21,8 +21,6 @@ from dask_knot.run.work import ConstantPlace, ShardOutput, Source
 from dask_knot.task.context import unpickling
 from dask_knot.task.copies import OwnCopy
 
-#: Requests under way at once; S3 serves one at about 50-100 MB/s.
-AT_ONCE = 8
 #: Bytes that are read at once, one range of each object, where it isn't known what a job may have.
 WINDOW = 2**29
 #: The part of a job's memory that these bytes may fill: while tasks work on what was read, the same
@@ -74,7 +72,7 @@ class Inputs:
         """Look all inputs up and begin to fetch them in `order`."""
         if not self._sources:
             return
-        self._pool = ThreadPoolExecutor(AT_ONCE, "dask-knot-inputs")
+        self._pool = ThreadPoolExecutor(self._run.reads_at_once, "dask-knot-inputs")
         found = self._look_up()
         apart = []
         for key in order:

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Condition
 from typing import Any, cast
 
 import obstore
 from obstore.exceptions import BaseError
 
-from dask_knot.run.downlink import FIRST, Downlink
+from dask_knot.run.downlink import FIRST, MOST, Downlink
 from dask_knot.run.trouble import cut_off, is_shorter
 
 #: A range up to this size is one request, whatever the line takes.
@@ -42,11 +43,12 @@ class Receiver:
     def __init__(self, url: str, store: Any) -> None:
         self._url, self._store = url, store
         self._line = Downlink() if url.startswith("s3://") else None
+        self._room = Condition()  # for another request on the line
 
     @property
-    def width(self) -> int:
-        """Requests that are worth having under way at once."""
-        return FIRST if self._line is None else self._line.width
+    def most(self) -> int:
+        """Requests that may be made at once; from S3, those that the line doesn't take wait."""
+        return FIRST if self._line is None else MOST
 
     def receive(self, name: str, offset: int, length: int, ask: Asking) -> memoryview:
         """Receive a range of an object; from S3 in memory that may be written to.
@@ -67,7 +69,7 @@ class Receiver:
 
     def _receive_parts(self, parts: list[tuple[int, int]], one: Callable[[Any], None]) -> None:
         assert self._line is not None
-        at_once = min(len(parts), max(1, self.width - self._line.under_way))
+        at_once = min(len(parts), max(1, self._line.width - self._line.under_way))
         pool = ThreadPoolExecutor(at_once, "dask-knot-parts")
         try:
             for _ in pool.map(one, parts):
@@ -97,7 +99,9 @@ class Receiver:
             return 0
 
     def _stream(self, line: Downlink, name: str, offset: int, into: memoryview) -> int:
-        passage = line.begin(time.monotonic())
+        with self._room:
+            self._room.wait_for(lambda: line.under_way < line.width)
+            passage = line.begin(time.monotonic())
         position, options = 0, {"range": (offset, offset + into.nbytes)}
         try:
             found = obstore.get(self._store, name, options=cast(Any, options))
@@ -105,12 +109,14 @@ class Receiver:
                 into[position : position + len(piece)] = piece
                 position += len(piece)
         finally:
-            line.end(passage, position, time.monotonic())
+            with self._room:
+                line.end(passage, position, time.monotonic())
+                self._room.notify_all()
         return position
 
     def _parts(self, line: Downlink, length: int) -> list[tuple[int, int]]:
         """Give the parts of a range: one, unless it is large and the line takes more at once."""
-        free = self.width - line.under_way
+        free = line.width - line.under_way
         if length <= WHOLE_BYTES or free < 2:
             return [(0, length)]
         size = min(LARGEST_PART, max(SMALLEST_PART, -(-length // free)))

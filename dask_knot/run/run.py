@@ -103,8 +103,8 @@ class Run:
 
     @property
     def reads_at_once(self) -> int:
-        """How many requests that read are worth having under way."""
-        return int(getattr(self._store, "reads_at_once", 8))
+        """So many threads may read at once; what a line doesn't take waits."""
+        return self._store.reads_at_once
 
     # How it is asked.
 

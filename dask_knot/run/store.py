@@ -167,8 +167,8 @@ class Store:
 
     @property
     def reads_at_once(self) -> int:
-        """Ranges that are worth reading at once: in S3 as many as the line was seen to carry."""
-        return self._receiver.width
+        """Ranges that threads may read at once: in S3, those that the line doesn't take wait."""
+        return self._receiver.most
 
     def get_range(self, name: str, offset: int, length: int) -> memoryview:
         """Read `length` bytes of an object from byte `offset` on.

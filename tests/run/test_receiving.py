@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -155,18 +156,37 @@ def test_a_permission_that_is_taken_away_is_an_error_of_its_own(fake: FakeS3) ->
         store.get_range("a", 0, 8 * MIB)
 
 
-def test_only_as_many_are_under_way_as_the_line_takes(fake: FakeS3) -> None:
-    """While others fill the line, a large range is one request: more would gain nothing."""
+def test_while_others_fill_the_line_a_large_range_is_one_request(fake: FakeS3) -> None:
+    """More would gain nothing, and each has its price."""
     store = store_at(fake)
     line = store._receiver._line
     assert line is not None
-    others = [line.begin(0) for _ in range(store.reads_at_once)]
+    others = [line.begin(0) for _ in range(line.width - 1)]
     store.get_range("a", 0, 8 * MIB)
     assert len(gets(fake)) == 1
     for one in others:
         line.end(one, 0, 1)
     store.get_range("a", 0, 8 * MIB)
     assert len(gets(fake)) == 9
+
+
+def test_what_the_line_does_not_take_waits(fake: FakeS3) -> None:
+    store, most = store_at(fake), 0
+    line = store._receiver._line
+    assert line is not None
+    usual = fake.reply
+
+    def answer(asked: Asked) -> Reply | None:
+        nonlocal most
+        most = max(most, line.under_way)
+        return usual(asked)
+
+    fake.reply = answer
+    assert store.reads_at_once > line.width
+    with ThreadPoolExecutor(store.reads_at_once) as pool:
+        found = list(pool.map(lambda n: store.get_range("a", n, 1000), range(100)))
+    assert [len(one) for one in found] == [1000] * 100
+    assert 1 <= most < store.reads_at_once
 
 
 def test_a_buffer_that_there_is_no_memory_for_is_an_error_of_memory() -> None:
