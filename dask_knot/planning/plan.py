@@ -88,7 +88,10 @@ class Plan:
         A stage depends on earlier ones only.
     reasons : tuple of str
         Why it was cut where it was, a line each.
+    warnings : tuple of str
+        What people should know before it runs, a line each.
     """
 
     stages: tuple[Stage, ...]
     reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -70,6 +70,10 @@ class ShardBuilder:
             unknown=self._cut.unknown[number],
         )
 
+    def order(self, number: int) -> Sequence[int]:
+        """Give the tasks of a shard in the order in which they run."""
+        return self._tasks[number]
+
     def readings(self, blocks: Sequence[Block], request: PlanRequest) -> list[Reading]:
         """Find what the shards of each stage read, from which stages."""
         stage_of = [0] * len(self._cut.loads)
