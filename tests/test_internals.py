@@ -493,7 +493,9 @@ METHODS: dict[Callable[..., Any], str] = {
     Scheduler.unregister_worker_plugin: "comm name",
     Scheduler.register_nanny_plugin: "comm plugin name idempotent",
     Scheduler.unregister_nanny_plugin: "comm name",
-    Scheduler.handle_task_finished: "key worker stimulus_id run_id",
+    Scheduler.stimulus_task_finished: "key worker stimulus_id run_id metadata",
+    Scheduler.check_idle_saturated: "ws occ",
+    Scheduler.remove_plugin: "name",
     Scheduler.handle_task_erred: "key worker stimulus_id run_id exception traceback exception_text "
     "traceback_text",
     Scheduler.heartbeat_worker: "address now metrics executing",

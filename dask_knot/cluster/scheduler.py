@@ -76,9 +76,17 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         self.handlers["terminate"] = self.shut_down
         self.add_plugin(Releases(self._news, self._arrivals), name="knot-releases")
         self.extensions["replay-tasks"] = Replay(self, session)
+        self._unchecked = set[Any]()
+        self._leave_tasks_alone()
         if run is not None:
             PublishedDatasets(self, session.run.record, self.settle)
         add_views(self, session)
+
+    def _leave_tasks_alone(self) -> None:
+        """Steal no tasks: there is one worker. What is shown of stealing stays, and counts none."""
+        thief = self.extensions.get("stealing")
+        for name in [name for name, plugin in self.plugins.items() if plugin is thief]:
+            self.remove_plugin(name)
 
     async def start_unsafe(self) -> KnotScheduler:
         """Start the scheduler, and the session with it."""
@@ -135,6 +143,21 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
     def stimulus_cancel(self, keys: Collection[Key], client: str, **options: Any) -> None:
         """Cancel keys; in the place of those that nobody wants, what reads them."""
         super().stimulus_cancel(wanted_readers(self.tasks, keys), client, **options)
+
+    def check_idle_saturated(self, ws: Any, occ: float = -1.0) -> None:
+        """See whether a worker is idle: once for all that happens now, since there is one worker.
+
+        Dask asks that twice for each key.
+        """
+        if not self._unchecked:
+            self.loop.add_callback(self._check_idle)
+        self._unchecked.add(ws)
+
+    def _check_idle(self) -> None:
+        workers, self._unchecked = self._unchecked, set()
+        for worker in workers:
+            if self.workers.get(worker.address) is worker:
+                super().check_idle_saturated(worker)
 
     # Values.
 

@@ -1,7 +1,7 @@
 """Everything that is used of Dask and distributed without being promised by their documentation.
 
 Dask is built to be extended, yet not everywhere: some names that this project needs begin with an
-underscore, or stand in modules that do. Any release may change them. So they are used in this file
+underscore, or stand in modules that do. Any release may change them. So they are used in this room
 only (a test reads all the others), behind names of ours that say what they are for.
 ``tests/test_internals.py`` checks each of them, and ``.ci/dask_releases.py`` does so with the
 oldest and the newest release that ``setup.cfg`` allows. Mend it when Dask changes something.
