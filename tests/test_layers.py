@@ -27,9 +27,9 @@ ROOMS = {
     "collector": "",
     "extras": "errors",
     # What Dask doesn't promise.
-    "internals": "",
+    "internals": "collector",
     # What outlives every process, and the contract of client and job.
-    "run": "errors internals",
+    "run": "errors collector internals",
     "settings": "errors run",
     # Pure: data in, data out.
     "planning": "errors plural",

@@ -193,9 +193,9 @@ class Arrivals:
             if coming:
                 reads = {**opened.reads, **dict.fromkeys(coming, frozenset())}
                 opened = replace(opened, reads=reads)
-            small = compact(opened, f"{HUB}-{next(self._hub_numbers)}")
-            self._news.add_hubs(small.hubs)
             with paused_collector():  # Dask makes a dozen objects for each key
+                small = compact(opened, f"{HUB}-{next(self._hub_numbers)}")
+                self._news.add_hubs(small.hubs)
                 await update(
                     client=arrival.client,
                     expr_ser=small.packed,

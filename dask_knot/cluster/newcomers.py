@@ -15,8 +15,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from dask_knot.internals import tell_of_futures
-from dask_knot.internals.clients import gather_together, release_together
+from dask_knot.internals.clients import (
+    gather_together,
+    hear_together,
+    release_together,
+    tell_of_futures,
+)
 from dask_knot.session.process import open_here
 
 
@@ -31,6 +35,7 @@ def dask_setup(client: Any) -> None:
         if outlet is not None:
             outlet.welcome(client)
     if hosts:
+        hear_together(client)
         release_together(client)
         gather_together(client)
     if any(host.settings.is_named for host in hosts):

@@ -34,6 +34,7 @@ from dask_knot.cluster.scattering import Scattering
 from dask_knot.cluster.values import Values
 from dask_knot.cluster.workers import JobWorkers, as_jobs, refuse_retirement
 from dask_knot.dashboard.views import add_views
+from dask_knot.internals import number_run
 from dask_knot.session.session import Session
 
 #: For so many seconds whoever publishes waits until it is submitted.
@@ -152,6 +153,10 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         if not self._unchecked:
             self.loop.add_callback(self._check_idle)
         self._unchecked.add(ws)
+
+    def _task_to_msg(self, ts: Any) -> dict[str, Any]:
+        """Ask for a key: the tracker has its task, its inputs, and what was said of it."""
+        return {"op": "compute-task", "key": ts.key, "run_id": number_run(ts)}
 
     def _check_idle(self) -> None:
         workers, self._unchecked = self._unchecked, set()

@@ -1,4 +1,4 @@
-"""Clients of this process, which do in one step what Dask's own do for each key.
+"""Clients of this process: what they ask for, and do in one step where Dask's own do it by key.
 
 A client waits for each key that it gathers in a task of its own, and sends a message for each that
 it lets go. Both are made of the same parts here, in the same order, once for many keys; where
@@ -8,20 +8,52 @@ anything isn't as usual Dask's own method goes on.
 from __future__ import annotations
 
 import asyncio
+import sys
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from threading import Lock
 from typing import Any
 
 from dask.typing import Key
-from distributed import Future
+from distributed import Client, Future
+from distributed.client import FutureState
+from distributed.protocol.pickle import loads
 from distributed.utils_comm import retry_operation
+
+from dask_knot.collector import paused_collector
 
 #: So many futures are gathered in one step; fewer don't take long, and Dask puts them together.
 MANY = 64
+#: A client remembers so many types of values.
+TYPES = 1000
 #: What a scheduler says when a key that was awaited may have no value.
 SETBACKS = ("task-erred", "cancelled-keys", "lost-data", "task-retried", "restart", "error")
+
+
+def future_of(key: Key, client: Client) -> Future:
+    """Make a future of a key that a scheduler may know; Dask's own tells the scheduler nothing."""
+    future = Future(key, client)
+    client._send_to_scheduler({"op": "client-desires-keys", "keys": [key]})
+    return future
+
+
+def tell_of_futures(client: Client) -> None:
+    """Let a client ask for the keys of futures that are made by others than Dask, and us."""
+    owner, count = weakref.ref(client), type(client)._inc_ref
+
+    def count_and_ask(key: Key) -> None:
+        held: Any = owner()
+        is_first = key not in held.futures and held.status != "closed"
+        count(held, key)
+        if is_first:
+            maker = sys._getframe(3).f_globals.get("__name__", "")  # below are the future's methods
+            if maker.partition(".")[0] not in ("distributed", "dask_knot"):
+                held.futures.setdefault(key, FutureState(key))  # it is there before any answer
+                held._send_to_scheduler({"op": "client-desires-keys", "keys": [key]})
+
+    client._inc_ref = count_and_ask
 
 
 def release_together(client: Any) -> None:
@@ -58,6 +90,44 @@ def release_together(client: Any) -> None:
         send(held, message)
 
     client._send_to_scheduler = send_or_gather
+
+
+def hear_together(client: Any) -> None:
+    """Let a client learn at a time of all keys that a message of its scheduler tells of.
+
+    The type of a value is unpickled once for all keys that have it, and the collector doesn't walk
+    the futures again and again meanwhile.
+    """
+    owner, types, pause = weakref.ref(client), dict[bytes, Any](), ExitStack()
+    heard = list[bool]()  # whether anything was since the event loop came round
+
+    def rest() -> None:
+        heard.clear()
+        pause.close()
+
+    def hear(key: Any = None, type: Any = None, workers: Any = None) -> None:
+        held: Any = owner()
+        if not heard:
+            heard.append(True)
+            pause.enter_context(paused_collector())
+            held.loop.add_callback(rest)
+        state = held.futures.get(key)
+        if state is not None:
+            state.finish(_type(types, type) if type and not state.type else None)
+
+    client._stream_handlers["key-in-memory"] = hear
+
+
+def _type(known: dict[bytes, Any], pickled: bytes) -> Any:
+    """Unpickle the type of a value; None if it can't be read here, as Dask's own clients do."""
+    if pickled not in known:
+        if len(known) >= TYPES:
+            known.clear()
+        try:
+            known[pickled] = loads(pickled)
+        except Exception:  # it runs code of the user's
+            known[pickled] = None
+    return known[pickled]
 
 
 def gather_together(client: Any) -> None:

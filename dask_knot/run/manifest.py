@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgpack
 from dask.typing import Key
 
+from dask_knot.collector import paused_collector
 from dask_knot.errors import CorruptObjectError
 from dask_knot.run.codec import Bytes
 from dask_knot.run.keys import KeyList
@@ -256,6 +257,7 @@ def decode(name: str, data: Bytes) -> Manifest:
         raise CorruptObjectError(f"the manifest {name} makes no sense: {error!r}") from error
 
 
+@paused_collector()  # it tells of thousands of keys
 def _decode(name: str, index: memoryview) -> Manifest:
     fields = msgpack.unpackb(index, strict_map_key=False, use_list=False)
     objects = (name, *fields["objects"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import operator
+import pickle
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
@@ -15,10 +17,15 @@ from distributed import Client, Event, Scheduler
 from dask_knot.internals import clients
 
 
+class Local:
+    """What is of this module only."""
+
+
 @pytest.fixture
 def together(threads_client: Client) -> Iterator[Client]:
     """Give a client that does many things in one step."""
     with Client(threads_client.cluster, set_as_default=False) as client:
+        clients.hear_together(client)
         clients.release_together(client)
         clients.gather_together(client)
         yield client
@@ -44,6 +51,28 @@ def wants(client: Client) -> set[Any]:
     """Name the keys that the scheduler holds for a client."""
     scheduler: Scheduler = client.cluster.scheduler
     return {task.key for task in scheduler.clients[client.id].wants_what}
+
+
+def test_types_of_values_are_heard_and_the_collector_goes_on(together: Client) -> None:
+    made = [int, float, str, Local]
+    futures = [together.submit(kind, pure=False) for kind in made for _ in range(3)]
+    together.gather(futures)
+    assert [future.type for future in futures] == [kind for kind in made for _ in range(3)]
+    assert gc.isenabled()
+
+
+def test_a_type_that_cannot_be_read_here_is_none(together: Client) -> None:
+    future = together.submit(operator.neg, 1)
+    assert future.result() == -1
+
+    async def hear(key: str, pickled: bytes) -> Any:
+        together.futures[key].type = None
+        together._stream_handlers["key-in-memory"](key=key, type=pickled)
+        return together.futures[key].type
+
+    for pickled in (b"nonsense", b"cno_such_module\nKind\n."):
+        assert together.sync(hear, future.key, pickled) is None
+    assert together.sync(hear, future.key, pickle.dumps(int)) is int
 
 
 def test_keys_are_released_in_one_message(together: Client) -> None:
