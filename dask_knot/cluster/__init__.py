@@ -17,11 +17,13 @@ line that calls a collaborator, and hands it Dask's own method where that is sti
   to the tracker.
 - `Outcomes` tells Dask how keys ended, in the words of a worker, with references for values.
 - `Values` reads the bytes when somebody gathers, and learns what the gateway has scattered.
+- `Idleness` looks whether the gateway is idle, once for many keys.
 - `JobWorkers` shows jobs where Dask shows workers, `PluginRegistry` takes worker plugins to jobs,
   `Replay` gives clients the tasks inside shards, `Departures` keeps quiet who has left.
 - `Recall` asks a named run for keys that no graph has brought: they become tasks without inputs,
   for which Dask asks as for all others. `newcomers` lets clients of this process ask for those of
-  futures that are made of a key. `PublishedDatasets` keeps what is published in the store.
+  futures that are made of a key, and wait for, hear of and let go of many keys in one step.
+  `PublishedDatasets` keeps what is published in the store.
 
 The gateway runs no task. It serves values to clients that ask workers, puts scattered ones into the
 store, and reports the capacity of all jobs together.

@@ -23,6 +23,7 @@ from distributed.utils import log_errors
 from dask_knot.cluster.arrivals import Arrival, Arrivals
 from dask_knot.cluster.departures import Departures, ignore_who_left, wanted_readers
 from dask_knot.cluster.discovery import LEAVING
+from dask_knot.cluster.idleness import Idleness, steal_nothing
 from dask_knot.cluster.news import News
 from dask_knot.cluster.outcomes import Outcomes
 from dask_knot.cluster.outlet import Outlet
@@ -61,6 +62,7 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
 
     def __init__(self, session: Session, **options: Any) -> None:
         super().__init__(**options)
+        self._idleness = Idleness(self, super().check_idle_saturated, self.loop.add_callback)
         self._session = session
         self._workers = JobWorkers(self)
         self._plugins = PluginRegistry(self, session.plugins.set)
@@ -77,17 +79,10 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         self.handlers["terminate"] = self.shut_down
         self.add_plugin(Releases(self._news, self._arrivals), name="knot-releases")
         self.extensions["replay-tasks"] = Replay(self, session)
-        self._unchecked = set[Any]()
-        self._leave_tasks_alone()
+        steal_nothing(self)
         if run is not None:
             PublishedDatasets(self, session.run.record, self.settle)
         add_views(self, session)
-
-    def _leave_tasks_alone(self) -> None:
-        """Steal no tasks: there is one worker. What is shown of stealing stays, and counts none."""
-        thief = self.extensions.get("stealing")
-        for name in [name for name, plugin in self.plugins.items() if plugin is thief]:
-            self.remove_plugin(name)
 
     async def start_unsafe(self) -> KnotScheduler:
         """Start the scheduler, and the session with it."""
@@ -146,23 +141,12 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         super().stimulus_cancel(wanted_readers(self.tasks, keys), client, **options)
 
     def check_idle_saturated(self, ws: Any, occ: float = -1.0) -> None:
-        """See whether a worker is idle: once for all that happens now, since there is one worker.
-
-        Dask asks that twice for each key.
-        """
-        if not self._unchecked:
-            self.loop.add_callback(self._check_idle)
-        self._unchecked.add(ws)
+        """See before long whether the one worker is idle."""
+        self._idleness.ask(ws)
 
     def _task_to_msg(self, ts: Any) -> dict[str, Any]:
         """Ask for a key: the tracker has its task, its inputs, and what was said of it."""
         return {"op": "compute-task", "key": ts.key, "run_id": number_run(ts)}
-
-    def _check_idle(self) -> None:
-        workers, self._unchecked = self._unchecked, set()
-        for worker in workers:
-            if self.workers.get(worker.address) is worker:
-                super().check_idle_saturated(worker)
 
     # Values.
 
