@@ -297,4 +297,4 @@ class Run:
         return list(self.names.parse_manifests(found))
 
     def _write(self, name: str, values: Mapping[Any, Sequence[Bytes]]) -> dict[Any, Place]:
-        return write_all(name, self._store.writer(name), values)
+        return self._store.write(name, lambda writer: write_all(name, writer, values))

@@ -149,6 +149,12 @@ class Store:
         ask = partial(self._access.ask, "put", name, is_counted=False)
         return FileWriter(self._files, name, ask, self._note_put)
 
+    def write(self, name: str, write: Callable[[Writer], T]) -> T:
+        """Let someone write an object who can do that again, for as long as trouble may pass."""
+        if self.is_near:  # what fails there is tried again piece by piece
+            return write(self.writer(name))
+        return self._access.ask("put", name, lambda: write(self.writer(name)), is_counted=False)
+
     def get(self, name: str) -> memoryview:
         """Read a whole object.
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from dask_knot.errors import ReadOnlyStoreError, StoreAwayError
-from dask_knot.run import opening, sending, uplink, uploads
+from dask_knot.run import codec, opening, sending, uplink, uploads
+from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 from tests.run.fakes3 import Asked, FakeS3, Reply, refusal, serving
 from tests.run.test_receiving import store_at
@@ -144,6 +145,20 @@ def test_what_fails_at_once_is_tried_again_with_all_that_there_is(fake: FakeS3) 
     writer.commit()
     assert len(renewed) == 2
     assert sum(one.size for one in _asked(fake, "PUT")) == 3 * PART
+
+
+def test_who_has_all_of_it_writes_it_again(fake: FakeS3) -> None:
+    """As a client does, whose user signs in again meanwhile."""
+    replies = iter([refusal("ExpiredToken", "expired", 400)])
+    fake.reply = lambda asked: next(replies, None) if "partNumber=3" in asked.path else None
+    renewed: list[bool] = []
+    run = Run(store_at(fake, renew=lambda: renewed.append(True)), "run")
+    run.be_patient(30)
+    value = codec.pickled(bytes(4 * PART))
+    assert set(run.write_scattered(1, {"x": value})) == {"x"}
+    assert renewed == [True]
+    assert len(_asked(fake, "DELETE")) == 1
+    assert [one.path.partition("?")[2] for one in fake.asked][-1] == "uploadId=u"
 
 
 def test_a_bucket_that_wants_a_header_gets_it(fake: FakeS3) -> None:
