@@ -248,9 +248,9 @@ class EdgeFiles(ObjectFiles):
 class EdgeWriter(FileWriter):
     """A writer of files, with a rule on the way: what it makes of an object is there at the end."""
 
-    def __init__(self, files: EdgeFiles, name: str, *given: Any) -> None:
+    def __init__(self, files: ObjectFiles, name: str, *given: Any) -> None:
         super().__init__(files, name, *given)
-        self._edge, self._at = files.edge, (files, name)
+        self._edge, self._at = EdgeFiles.edge, (files, name)
 
     def _appear(self) -> bool:
         assert self._edge is not None
@@ -261,7 +261,7 @@ class EdgeWriter(FileWriter):
         whole = path.read_bytes()
         written = self._edge._rule.written(self._edge._journal, name, whole)
         if written is None:
-            super(EdgeFiles, files).delete([name])
+            ObjectFiles.delete(files, [name])
         elif written != whole:
             path.write_bytes(written)
         self._edge._after("put", name)

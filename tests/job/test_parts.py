@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -52,6 +53,28 @@ def test_a_task_may_change_what_it_reads(run: Rehearsal, is_near: bool) -> None:
     assert found["array"].flags.writeable
     assert found["array"].tolist() == [0.0] * 2**15
     assert found["changed"].tolist() == [1.0] * 2**15
+
+
+@pytest.mark.parametrize("is_near", [True, False])
+@pytest.mark.parametrize("size", [2_000, 2**20], ids=["small", "large"])
+def test_a_thread_that_goes_on_damages_nothing(run: Rehearsal, is_near: bool, size: int) -> None:
+    over = threading.Event()
+
+    def go_on(array: np.ndarray[Any, Any]) -> None:
+        while not over.is_set():
+            array += 1
+
+    def begin() -> np.ndarray[Any, Any]:
+        array = np.zeros(size)
+        threading.Thread(target=go_on, args=(array,)).start()
+        return array
+
+    run.store.is_near = is_near
+    try:
+        found = run.outcomes(shard([task(n, begin) for n in range(2)], options=SOON))
+    finally:
+        over.set()
+    assert [found[n].shape for n in range(2)] == [(size,)] * 2  # its checksum is right
 
 
 class DeafStore(Store):
