@@ -55,25 +55,30 @@ def test_a_task_may_change_what_it_reads(run: Rehearsal, is_near: bool) -> None:
     assert found["changed"].tolist() == [1.0] * 2**15
 
 
+_over = threading.Event()
+
+
+def restless(size: int) -> np.ndarray[Any, Any]:
+    """Give an array that a thread changes for as long as it isn't over."""
+    array = np.zeros(size)
+
+    def go_on() -> None:
+        while not _over.is_set():
+            array.__iadd__(1)
+
+    threading.Thread(target=go_on).start()
+    return array
+
+
 @pytest.mark.parametrize("is_near", [True, False])
 @pytest.mark.parametrize("size", [2_000, 2**20], ids=["small", "large"])
 def test_a_thread_that_goes_on_damages_nothing(run: Rehearsal, is_near: bool, size: int) -> None:
-    over = threading.Event()
-
-    def go_on(array: np.ndarray[Any, Any]) -> None:
-        while not over.is_set():
-            array += 1
-
-    def begin() -> np.ndarray[Any, Any]:
-        array = np.zeros(size)
-        threading.Thread(target=go_on, args=(array,)).start()
-        return array
-
+    _over.clear()
     run.store.is_near = is_near
     try:
-        found = run.outcomes(shard([task(n, begin) for n in range(2)], options=SOON))
+        found = run.outcomes(shard([task(n, restless, size) for n in range(2)]))
     finally:
-        over.set()
+        _over.set()
     assert [found[n].shape for n in range(2)] == [(size,)] * 2  # its checksum is right
 
 
