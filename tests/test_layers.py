@@ -84,7 +84,17 @@ PURE_FILES = [
     *(f"prices/{name}.py" for name in ("plancost", "tariff")),
 ]
 #: What the fork server is made of: whatever it imports is in every job, and a thread would end it.
-FORK_SERVER = ("boot", "child", "fitness", "forkserver", "groups", "origins", "warmth", "wire")
+FORK_SERVER = (
+    "boot",
+    "child",
+    "fitness",
+    "forkserver",
+    "groups",
+    "origins",
+    "spares",
+    "warmth",
+    "wire",
+)
 
 
 def room_of(name: str) -> str:

@@ -67,10 +67,19 @@ _prctl = load_prctl()
 
 
 def run_child(request: Mapping[str, Any], inherited: Inheritance) -> NoReturn:
-    """Become the process that the request describes; never returns."""
-    code = 1
+    """Be the process that the request describes; never returns."""
     try:
         detach(inherited)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    become(request, inherited)
+
+
+def become(request: Mapping[str, Any], inherited: Inheritance) -> NoReturn:
+    """Turn from a process of its own into that which the request describes; never returns."""
+    code = 1
+    try:
         _redirect(request["log"])
         _enter(request, inherited.environ)
         command = request["command"]
@@ -123,6 +132,12 @@ def _redirect(log: str) -> None:
     os.close(descriptor)
     # What a task prints must be in the log even if the task is killed right afterwards.
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+
+
+def practise_entry(inherited: Inheritance) -> None:
+    """Enter what is there already, which changes nothing but has the pages for it copied."""
+    here = {"environ": dict(os.environ), "path": [*sys.path], "cwd": os.getcwd()}
+    _enter(here, inherited.environ)
 
 
 def _enter(request: Mapping[str, Any], before: Mapping[str, str]) -> None:

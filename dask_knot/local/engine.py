@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 #: Jobs don't need the cluster, but the modules of users that open one import it.
 ALWAYS_WARM = ("dask_knot.job.__main__", "dask_knot.cluster.cluster", "distributed.protocol.numpy")
 
+#: What spare children do until there is a job for them.
+PRACTICE = "dask_knot.job.practice"
+
 #: Makes what starts jobs, from the folder of their logs and the URL of the store.
 Launch = Callable[[Path, str], Launcher]
 
@@ -157,6 +160,7 @@ def open_local(
             environment={n: v for n, v in environment.items() if n not in os.environ},
             log_path=logs / "server.log",
             grace=grace_of(settings),
+            practice=PRACTICE,
         )
         launcher.warm()
         return launcher

@@ -47,6 +47,8 @@ class ForkLauncher:
         Where the server's own output goes; by default it is dropped.
     grace
         So many seconds children may take to end by themselves when the client closes or is gone.
+    practice
+        A module: its ``practise()`` does in spare children what jobs do first.
 
     Raises
     ------
@@ -61,6 +63,7 @@ class ForkLauncher:
         environment: Mapping[str, str] | None = None,
         log_path: Path | None = None,
         grace: float = 0.0,
+        practice: str = "",
     ) -> None:
         if not hasattr(os, "fork"):
             raise EngineError(
@@ -71,6 +74,7 @@ class ForkLauncher:
         self._environment = dict(environment or {})
         self._log_path = log_path
         self._grace = grace
+        self._practice = practice
         self._listener: Listener | None = None
         # Never held while a message is sent or the listener is called: both may block.
         self._lock = threading.Lock()
@@ -135,6 +139,7 @@ class ForkLauncher:
                 "preload": [*self._preload, *self._learned],
                 "forbidden": self._forbidden,
                 "grace": self._grace,
+                "practice": self._practice,
             }
         )
         return server
