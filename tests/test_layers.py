@@ -379,7 +379,13 @@ def test_only_one_room_knows_boto3() -> None:
 
 
 #: What opens stores; whoever calls it makes a `Run` of what it gets.
-OPENERS = ("aws/engine.py", "local/engine.py", "runs/depot.py", "session/engines.py")
+OPENERS = (
+    "aws/engine.py",
+    "job/practice.py",  # one in memory, for itself
+    "local/engine.py",
+    "runs/depot.py",
+    "session/engines.py",
+)
 #: What others than `run/` may know of names: ids, and for the pure tracker what they stand for.
 IDS = ("ManifestId", "RUN_NAME", "ShardId", "StageId", "first_plan", "session_of")
 #: Folders of a run.

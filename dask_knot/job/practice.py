@@ -24,7 +24,7 @@ _STAGE = StageId(0, 0)
 
 def practise() -> None:
     """Do in memory what every job does."""
-    runpy.run_module("dask_knot.job", run_name="dask_knot.job.practised")
+    runpy.run_module("dask_knot.job", run_name="practised")
     run = Run(Store("memory://"), "practice")
     work = ShardWork([Task("practised", abs, -1)], [], {}, ["practised"], Options())
     run.write_pack(_STAGE, [work])

@@ -36,4 +36,4 @@ def test_it_leaves_the_process_as_it_was() -> None:
 
 def test_it_leaves_no_module_that_was_run() -> None:
     practise()
-    assert "dask_knot.job.practised" not in sys.modules
+    assert "practised" not in sys.modules
