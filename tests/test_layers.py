@@ -474,6 +474,7 @@ NAMED = {
     ("image/dockerfile.py", "dask_knot.job"),
     # The server that forks jobs imports them once for all, and doesn't use them.
     ("local/engine.py", "dask_knot.job.__main__"),
+    ("local/engine.py", "dask_knot.job.practice"),
     ("local/engine.py", "dask_knot.cluster.cluster"),
 }
 MODULE_NAME = re.compile(r"\bdask_knot(?:\.[A-Za-z_]\w*)+", re.ASCII)

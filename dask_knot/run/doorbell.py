@@ -97,10 +97,8 @@ class Doorbell:
                 has_rung = True
             elif mask & _IGNORED:  # the folder is gone
                 self._known.discard(self._names.pop(watch, ""))
-                if watch == self._top:  # somebody has removed all
-                    has_rung = True
-                    with suppress(OSError):
-                        self._hang_up()
+                # Of the whole run, perhaps, which has ended: it is not made anew.
+                has_rung |= watch == self._top
             elif watch != self._top:
                 has_rung |= _UNFINISHED not in name
             elif mask & _IS_FOLDER and name not in self._known and _UNFINISHED not in name:

@@ -83,13 +83,13 @@ def test_it_is_silent_for_what_is_not_whole(bell: Doorbell, folder: Path) -> Non
     assert not bell.hear()
 
 
-def test_it_rings_again_after_all_was_removed(bell: Doorbell, folder: Path) -> None:
+def test_it_makes_no_run_anew_that_was_deleted(bell: Doorbell, folder: Path) -> None:
     write(folder / "0-0" / "0.end")
     bell.hear()
     shutil.rmtree(folder)
     assert bell.hear()  # that all is gone is news, too
-    write(folder / "0-0" / "0.end")
-    assert bell.hear()
+    assert not bell.hear()
+    assert not folder.exists()
 
 
 def test_it_listens_at_the_newest_of_many(bell: Doorbell, folder: Path) -> None:
