@@ -114,7 +114,7 @@ EDGES: list[tuple[str, Callable[[Any], Any], str]] = [
     ("look", lambda one: one._lookout._watcher, "look"),
     ("list", lambda one: one._lookout._watcher, "_list"),
     ("read", lambda one: one._lookout._watcher, "_read_one"),
-    ("cache", lambda one: one._values, "remember"),
+    ("cache", lambda one: one.values, "remember"),
     ("stuck", lambda one: one._lookout._stalls, "look"),
     ("due", lambda one: one._tracker, "due"),
     ("open", lambda one: one._tracker, "open_shards"),
