@@ -17,7 +17,7 @@ from dask_knot.run.downlink import FIRST, MOST, Downlink
 from dask_knot.run.trouble import cut_off, is_shorter
 
 #: A range up to this size is one request, whatever the line takes.
-WHOLE_BYTES = 64 * 2**20
+WHOLE_BYTES = 32 * 2**20
 #: A larger one goes in parts of these sizes.
 SMALLEST_PART, LARGEST_PART = 16 * 2**20, 32 * 2**20
 #: What comes of an answer at a time: small enough that no second copy of a value is in memory.
