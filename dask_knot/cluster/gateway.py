@@ -33,7 +33,7 @@ class Upstream(Protocol):
 
 
 class Gateway(Worker):  # type: ignore[misc]
-    """A Dask worker that runs nothing: it serves the values that jobs made.
+    """A Dask worker that runs nothing: it stands for the jobs.
 
     Parameters
     ----------
