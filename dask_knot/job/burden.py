@@ -46,7 +46,9 @@ def _measured() -> tuple[float, int]:
             with suppress(psutil.Error):  # it has ended meanwhile
                 times = one.cpu_times()
                 seconds += times.user + times.system
-                memory += one.memory_info().rss
+                found = one.memory_info()
+                # What is mapped of files, such as values that others have, too, isn't its own.
+                memory += found.rss - getattr(found, "shared", 0)
         ended = own.cpu_times()
         seconds += getattr(ended, "children_user", 0.0) + getattr(ended, "children_system", 0.0)
     return seconds, memory

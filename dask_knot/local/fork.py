@@ -49,6 +49,8 @@ class ForkLauncher:
         So many seconds children may take to end by themselves when the client closes or is gone.
     practice
         A module: its ``practise()`` does in spare children what jobs do first.
+    leavings
+        Folders that are removed when the client is gone.
 
     Raises
     ------
@@ -64,6 +66,7 @@ class ForkLauncher:
         log_path: Path | None = None,
         grace: float = 0.0,
         practice: str = "",
+        leavings: Sequence[Path] = (),
     ) -> None:
         if not hasattr(os, "fork"):
             raise EngineError(
@@ -75,6 +78,7 @@ class ForkLauncher:
         self._log_path = log_path
         self._grace = grace
         self._practice = practice
+        self._leavings = [str(one) for one in leavings]
         self._listener: Listener | None = None
         # Never held while a message is sent or the listener is called: both may block.
         self._lock = threading.Lock()
@@ -140,6 +144,7 @@ class ForkLauncher:
                 "forbidden": self._forbidden,
                 "grace": self._grace,
                 "practice": self._practice,
+                "leavings": self._leavings,
             }
         )
         return server

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -22,7 +23,7 @@ from dask_knot.local.groups import end_softly, exit_code, kill, kill_group
 from dask_knot.local.origins import ElsewhereFinder
 from dask_knot.local.spares import Spares
 from dask_knot.local.warmth import Warmth
-from dask_knot.local.wire import Message, Unpacker, pack
+from dask_knot.local.wire import Message, Unpacker, pack, pipe_without_waiting
 
 # Seconds between two looks at who our parent is. The end of the client also ends the control
 # socket, unless a process that the client has forked still holds a copy of its end.
@@ -71,8 +72,9 @@ class ForkServer:
         self._spares = Spares()
         self._draining = False
         self._grace = 0.0
-        self._wakeup, self._wakeup_end = _pipe()
-        self._lesson, self._lesson_end = _pipe()
+        self._leavings: list[str] = []
+        self._wakeup, self._wakeup_end = pipe_without_waiting()
+        self._lesson, self._lesson_end = pipe_without_waiting()
         self._lifeline, self._lifeline_end = os.pipe()
         self._selector = selectors.DefaultSelector()
 
@@ -105,6 +107,7 @@ class ForkServer:
                 self._spares.make(self._inherited())
             self._spares.dismiss_overdue()
             if self._draining and not self._children:
+                self._leavings.clear()  # the client goes on with another server
                 self._die()
 
     def _may_learn(self) -> bool:
@@ -149,6 +152,7 @@ class ForkServer:
     def _do_configure(self, message: Message) -> None:
         self._grace = message["grace"]
         self._spares.practice = message["practice"]
+        self._leavings = message["leavings"]
         # For modules that look at it when they are imported.
         sys.argv[:] = message["argv"]
         sys.meta_path.insert(0, ElsewhereFinder(message["elsewhere"]))
@@ -244,7 +248,7 @@ class ForkServer:
 
     def _begin_probe(self, name: str) -> None:
         inherited = self._inherited()
-        reading, writing = _pipe()
+        reading, writing = pipe_without_waiting()
         pid = os.fork()
         if pid == 0:
             detach(inherited)
@@ -284,14 +288,10 @@ class ForkServer:
         for pid in left:  # whoever knows of our end relies on theirs
             with suppress(ChildProcessError):
                 os.waitpid(pid, 0)
+        # A client that was killed can't, and it may be the memory of the machine.
+        for folder in self._leavings:
+            shutil.rmtree(folder, ignore_errors=True)
         os._exit(0)
-
-
-def _pipe() -> tuple[int, int]:
-    reading, writing = os.pipe()
-    os.set_blocking(reading, False)
-    os.set_blocking(writing, False)
-    return reading, writing
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -130,8 +130,15 @@ class ObjectFiles:
             return True
         return False
 
-    def move(self, name: str, target: str) -> bool:
+    def move(self, name: str, target: str, is_over: Callable[[], bool] = bool) -> bool:
         """Move an object from memory into the folder; tell whether it was to be moved.
+
+        Parameters
+        ----------
+        name, target : str
+            The object; its file in memory.
+        is_over : callable, optional
+            Whether to stop.
 
         Raises
         ------
@@ -144,7 +151,7 @@ class ObjectFiles:
         with FileIO(target) as source:
             copy = UnnamedFile(path)
             try:
-                copy.copy(source.fileno(), os.fstat(source.fileno()).st_size)
+                copy.copy(source.fileno(), os.fstat(source.fileno()).st_size, is_over)
                 copy.sync()  # or it would take as much memory as before
                 if self.target(name) != target:
                     return False
@@ -155,6 +162,7 @@ class ObjectFiles:
             # It was deleted just now, and must not be there again.
             with suppress(FileNotFoundError):
                 os.unlink(path)
+            self._remove_empty(os.path.dirname(name))
         return True
 
     def _remove_empty(self, folder: str) -> None:

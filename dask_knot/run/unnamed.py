@@ -61,11 +61,19 @@ class UnnamedFile:
         while done < data.nbytes:
             done += os.write(self._descriptor, data[done:])
 
-    def copy(self, source: int, size: int) -> None:
-        """Write what stands in another file that is open; may be called again if it fails."""
+    def copy(self, source: int, size: int, is_over: Callable[[], bool] = bool) -> None:
+        """Write what stands in another file that is open; may be called again if it fails.
+
+        Raises
+        ------
+        InterruptedError
+            If it `is_over` meanwhile.
+        """
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         done = 0
         while done < size:
+            if is_over():
+                raise InterruptedError(errno.EINTR, "nobody needs the copy any more")
             count = os.sendfile(self._descriptor, source, done, min(size - done, _AT_ONCE))
             if not count:
                 raise OSError(errno.EIO, "it was cut off while it was copied")
