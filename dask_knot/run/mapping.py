@@ -15,14 +15,19 @@ import mmap
 import os
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 #: Smaller parts are read: that is as quick, and memory of their own.
 MAPPED_BYTES = 512 * 2**10
-#: A process may have 65,530 mappings on Linux, of which some belong to its libraries and threads.
-MOST_MAPPINGS = 20_000
+#: So many mappings a process has at most, of all stores together, and no larger part of those that
+#: the system allows: the others belong to its libraries, threads and large arrays.
+MOST_MAPPINGS, _PART = 20_000, 3
+#: Where Linux says how many it allows; by default 65,530.
+_ALLOWED = Path("/proc/sys/vm/max_map_count")
 #: File systems of which a file stays what it is as long as it is open. On those of a network it may
 #: be removed, or cut off, by another machine, which is an error when it is read, and the end of
 #: whoever has it mapped.
@@ -30,16 +35,24 @@ MAPPABLE = frozenset(
     {"apfs", "bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "hfs", "jfs", "overlay"}
     | {"ramfs", "reiserfs", "tmpfs", "ufs", "xfs", "zfs"}
 )
+#: Where all mappings of this process begin.
+_addresses: set[int] = set()
 
 
 class PrivateMappings:
     """The parts of files that this process has mapped. For several threads.
 
     Each goes when nothing looks at it any more.
+
+    Parameters
+    ----------
+    most : int, optional
+        So many mappings this process may have, with those of others of this kind.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
         self._live: dict[int, int] = {}  # bytes by address
+        self._most = most_mappings() if most is None else most
         self._system = _system_calls()
 
     @property
@@ -55,7 +68,7 @@ class PrivateMappings:
         memoryview or None
             Writable. None if the system maps no more: then it can be read as well.
         """
-        if self._system is None or len(self._live) >= MOST_MAPPINGS:
+        if self._system is None or len(_addresses) >= self._most:
             return None
         before = offset % mmap.ALLOCATIONGRANULARITY
         size = before + length
@@ -63,13 +76,16 @@ class PrivateMappings:
         if address is None:
             return None
         self._live[address] = size
+        _addresses.add(address)
         pages = (ctypes.c_char * size).from_address(address)
         weakref.finalize(pages, self._give_back, address, size).atexit = False
         return memoryview(pages).cast("B")[before:]
 
     def _give_back(self, address: int, size: int) -> None:
         assert self._system is not None
-        self._live.pop(address, None)  # before another thread may be given the same address
+        # Before another thread may be given the same address.
+        self._live.pop(address, None)
+        _addresses.discard(address)
         self._system.unmap(address, size)
 
 
@@ -102,6 +118,19 @@ def _system_calls() -> _System | None:
     if os.name != "posix" or ctypes.sizeof(ctypes.c_void_p) < 8:
         return None
     return _System(ctypes.CDLL(None))
+
+
+def most_mappings(allowed: Path = _ALLOWED) -> int:
+    """Give how many mappings this process should have at most.
+
+    Parameters
+    ----------
+    allowed : Path, optional
+        The file in which the system says how many it may have.
+    """
+    with suppress(OSError, ValueError):
+        return min(MOST_MAPPINGS, int(allowed.read_text()) // _PART)
+    return MOST_MAPPINGS
 
 
 def _mounts() -> list[tuple[str, str]]:

@@ -129,12 +129,35 @@ def test_where_no_more_is_mapped_it_is_read(
     files: ObjectFiles, limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if limit == "ours":
-        monkeypatch.setattr(mapping, "MOST_MAPPINGS", 0)
+        files.mappings = PrivateMappings(most=0)
     else:
         refused: Callable[..., None] = lambda *_: None  # noqa: E731
         monkeypatch.setattr(files.mappings._system, "map", refused)
     assert files.read_range("run/large", 0, LARGE) == CONTENT
     assert files.mappings.nbytes == 0
+
+
+def test_several_stores_of_a_process_have_one_limit(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(CONTENT)
+    with path.open("rb") as file:
+        held = PrivateMappings().map(file.fileno(), 0, LARGE)
+        other = PrivateMappings(most=len(mapping._addresses))
+        assert other.map(file.fileno(), 0, LARGE) is None
+        del held
+        assert other.map(file.fileno(), 0, LARGE) == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("allowed", "most"),
+    [("65530", 20_000), ("3000", 1000), ("2147483642", 20_000), ("?", 20_000), (None, 20_000)],
+)
+def test_few_mappings_where_the_system_allows_few(
+    tmp_path: Path, allowed: str | None, most: int
+) -> None:
+    if allowed is not None:
+        (tmp_path / "allowed").write_text(allowed)
+    assert mapping.most_mappings(tmp_path / "allowed") == most
 
 
 def test_the_system_may_refuse(tmp_path: Path) -> None:
