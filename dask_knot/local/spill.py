@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from contextlib import suppress
+from typing import NamedTuple
 
 from dask_knot.run.objectfiles import ObjectFiles
 from dask_knot.run.sharedmemory import SharedMemory
@@ -15,8 +16,19 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two looks, and after a disk that took nothing.
 INTERVAL, REST = 0.5, 10.0
+#: Seconds after which a file that no object links to is taken for one that has lost its writer.
+ABANDONED = 60.0
 #: When less than this share is free, so much becomes free.
 LOW, ENOUGH = 0.1, 0.3
+
+
+class _Candidate(NamedTuple):
+    """A file in memory: of which object, of how many bytes, and how many seconds ago written."""
+
+    name: str
+    target: str
+    size: int
+    age: float
 
 
 class Spill:
@@ -70,20 +82,28 @@ class Spill:
             return 0
         is_over = self._closing.is_set
         wanted, moved = self._memory.lack(int(self._share * ENOUGH)), 0
-        for _, size, name, target in sorted(self._candidates(now), reverse=True):
+        for _, one in sorted(self._candidates(now), reverse=True):
             if moved >= wanted or is_over():
                 break
             with suppress(FileNotFoundError, InterruptedError):  # deleted just now, or over
-                moved += size if self._files.move(name, target, is_over) else 0
+                moved += one.size if self._remove(one) else 0
         return moved
 
-    def _candidates(self, now: float) -> list[tuple[float, int, str, str]]:
+    def _candidates(self, now: float) -> list[tuple[float, _Candidate]]:
         found = []
         for name, target in self._memory.objects():
             with suppress(FileNotFoundError):
                 seen = os.stat(target)
-                found.append(((now - seen.st_mtime) * seen.st_size, seen.st_size, name, target))
+                one = _Candidate(name, target, seen.st_size, now - seen.st_mtime)
+                found.append((one.age * one.size, one))
         return found
+
+    def _remove(self, one: _Candidate) -> bool:
+        if self._files.move(one.name, one.target, self._closing.is_set):
+            return True
+        # A job that is killed between its file and the link to it leaves what nobody ever reads.
+        is_unused = one.age > ABANDONED and self._files.target(one.name) != one.target
+        return is_unused and self._files.drop(one.target)
 
     def _run(self) -> None:
         pause = INTERVAL

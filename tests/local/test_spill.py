@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dask_knot.errors import MissingObjectError
-from dask_knot.local.spill import Spill
+from dask_knot.local.spill import ABANDONED, Spill
 from dask_knot.run.mapping import MAPPED_BYTES
 from dask_knot.run.objectfiles import ObjectFiles
 from dask_knot.run.sharedmemory import SharedMemory
@@ -200,3 +200,14 @@ def test_the_thread_ends_and_interrupts_what_it_moves(
     spill.close()
     assert spill.relieve(NOW) == 0  # it is over
     assert in_memory(store, memory) == ["run/a"]
+
+
+@pytest.mark.parametrize(("age", "is_left"), [(5, True), (ABANDONED + 1, False)])
+def test_what_a_killed_writer_has_left_goes_when_it_is_old(
+    store: Store, memory: Path, monkeypatch: pytest.MonkeyPatch, age: float, is_left: bool
+) -> None:
+    write(store, memory, "run/lost", 990, age)
+    os.unlink(f"{files_of(store).folder}/run/lost")  # it was killed before it made the link
+    assert spill_of(store, memory, monkeypatch, SHARE).relieve(NOW) == (0 if is_left else 990)
+    assert in_memory(store, memory) == (["run/lost"] if is_left else [])
+    assert store.list("run/") == []
