@@ -215,6 +215,8 @@ class ValueReader:
         try:
             return self._pool.submit(call, one)
         except RuntimeError as error:
+            if "new thread" in str(error):  # nor has its stack any room
+                raise refusal("the system gave no more for threads") from error
             raise ClosedReaderError from error
 
     def _load_group(

@@ -78,6 +78,25 @@ def test_what_is_remembered_is_not_read_again(store: Store, reader: ValueReader)
     assert reader.at_hand(places[3]) == reader.read(places[3])
 
 
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        ("can't start new thread", ClientMemoryError),
+        ("cannot schedule new futures after shutdown", ClosedReaderError),
+    ],
+)
+def test_threads_that_have_no_room_are_no_closed_reader(
+    store: Store, told: str, error: type[Exception]
+) -> None:
+    class Full(ThreadPoolExecutor):
+        def submit(self, *_: Any, **__: Any) -> Any:
+            raise RuntimeError(told)
+
+    (place,) = put(store, "data", "value")
+    with pytest.raises(error):
+        ValueReader(Run(store, "run"), Full(1)).load_values({"a": place})
+
+
 def test_what_is_forgotten_is_read_again(store: Store, reader: ValueReader) -> None:
     (place,) = put(store, "manifest", "value")
     reader.remember("manifest", store.get("manifest"))
