@@ -16,7 +16,6 @@ import os
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -27,7 +26,7 @@ MAPPED_BYTES = 512 * 2**10
 #: the system allows: the others belong to its libraries, threads and large arrays.
 MOST_MAPPINGS, _PART = 20_000, 3
 #: Where Linux says how many it allows; by default 65,530.
-_ALLOWED = Path("/proc/sys/vm/max_map_count")
+_ALLOWED = "/proc/sys/vm/max_map_count"
 #: File systems of which a file stays what it is as long as it is open. On those of a network it may
 #: be removed, or cut off, by another machine, which is an error when it is read, and the end of
 #: whoever has it mapped.
@@ -120,16 +119,16 @@ def _system_calls() -> _System | None:
     return _System(ctypes.CDLL(None))
 
 
-def most_mappings(allowed: Path = _ALLOWED) -> int:
+def most_mappings(allowed: str | os.PathLike[str] = _ALLOWED) -> int:
     """Give how many mappings this process should have at most.
 
     Parameters
     ----------
-    allowed : Path, optional
+    allowed : path, optional
         The file in which the system says how many it may have.
     """
-    with suppress(OSError, ValueError):
-        return min(MOST_MAPPINGS, int(allowed.read_text()) // _PART)
+    with suppress(OSError, ValueError), open(allowed) as file:
+        return min(MOST_MAPPINGS, int(file.read()) // _PART)
     return MOST_MAPPINGS
 
 
