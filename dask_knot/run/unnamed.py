@@ -17,6 +17,9 @@ _AT_ONCE = 2**24
 _FLAGS = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 #: Opens a file without a name, where there are such.
 _NO_NAME: int = getattr(os, "O_TMPFILE", 0)
+#: How a system says that it makes no links: Android, some that are emulated, and what was mounted
+#: anew since the file was opened.
+_NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 #: The name by which a process can give another one to a file that it has open.
 _BY_NUMBER = "/proc/self/fd"
 
@@ -49,6 +52,9 @@ class UnnamedFile:
         if _NO_NAME and os.path.isdir(_BY_NUMBER):
             with suppress(IsADirectoryError, PermissionError):
                 return _open_unnamed(os.path.dirname(path))
+        return self._open_named(path)
+
+    def _open_named(self, path: str) -> int:
         name = _beside(path)
         found = os.open(name, _FLAGS | os.O_CREAT | os.O_EXCL, 0o666)
         self._name = name
@@ -104,12 +110,17 @@ class UnnamedFile:
             If it can't be done.
         """
         if not self._name:
-            if self._link(path):
-                self._close()
-                return
-            name = _beside(path)
-            self._link(name)
-            self._name = name
+            try:
+                if self._link(path):
+                    self._close()
+                    return
+                name = _beside(path)
+                self._link(name)
+                self._name = name
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                self._copy_named(path)
         self._close()
         in_folder(path, partial(_rename, self._name, path), self._tries)
         self._name = ""
@@ -124,6 +135,18 @@ class UnnamedFile:
         except FileExistsError:
             return False
         return True
+
+    def _copy_named(self, path: str) -> None:
+        """Go on in a file that has a name."""
+        before = self._descriptor
+        self._descriptor = in_folder(path, partial(self._open_named, path), self._tries)
+        try:
+            self.copy(before, os.fstat(before).st_size)
+        except BaseException:
+            self.drop()
+            self._descriptor = before
+            raise
+        os.close(before)
 
     def drop(self) -> None:
         """Let nothing of it stay; never raises, and does nothing once it has a name."""

@@ -235,6 +235,41 @@ def test_who_is_killed_leaves_nothing(
     assert here(memory) == here(folder) == []
 
 
+@pytest.mark.skipif(not unnamed._NO_NAME, reason="there are no files without a name here")
+class TestWithoutLinks:
+    """As on Android, and where the folder was unmounted and mounted again meanwhile."""
+
+    @pytest.fixture(autouse=True, params=[errno.EXDEV, errno.EPERM, errno.EACCES])
+    def without(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise OSError(request.param, os.strerror(request.param))
+
+        monkeypatch.setattr(os, "link", refuse)
+
+    def test_the_same_comes_out(self, tmp_path: Path, folder: Path, memory: Path) -> None:
+        assert written(shared_store(tmp_path)) == b"".join(PIECES)
+        assert len(here(memory)) == 1
+        assert here(folder) == [Path(NAME).name]
+
+    def test_a_full_disk_may_have_room_later(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object) -> int:
+            raise OSError(errno.ENOSPC, "the disk is full")
+
+        store = Store(folder)
+        writer = store.writer(NAME)
+        writer.write(b"x")
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "sendfile", refuse)
+            with pytest.raises(StoreError, match="the disk is full"):
+                writer.commit()
+        assert here(folder) == []
+        writer.commit()
+        assert store.get(NAME) == b"x"
+        assert here(folder) == [Path(NAME).name]
+
+
 class TestWithoutUnnamedFiles:
     """As it is on a network, and on other systems than Linux."""
 
