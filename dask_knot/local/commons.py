@@ -6,6 +6,7 @@ import logging
 import os
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from dask_knot.local.scratch import Scratch
@@ -83,13 +84,20 @@ class Commons:
         return cls(scratch, SharedMemory(str(values), floor, reserve), share)
 
     def serve(self, store: Path) -> None:
-        """Let the values of a store's folder lie here, which is made if it isn't there."""
-        with self._lock:
-            if self._spill is None:
-                store.mkdir(parents=True, exist_ok=True)
-                self.memory.note(store)
-                self._spill = Spill(ObjectFiles(store), self.memory, self._share)
-                self._spill.start()
+        """Let the values of a store's folder lie here, which is made if it isn't there.
+
+        Does nothing if that can't be: whoever opens the store says what is wrong with it.
+        """
+        with self._lock, suppress(OSError):
+            if self._spill is not None:
+                return
+            store.mkdir(parents=True, exist_ok=True)
+            if not self.memory.is_reached_from(store):
+                logger.debug("values are kept in the folder: no link leads out of %s", store)
+                return
+            self.memory.note(store)
+            self._spill = Spill(ObjectFiles(store), self.memory, self._share)
+            self._spill.start()
 
     def close(self) -> None:
         """Remove it all."""

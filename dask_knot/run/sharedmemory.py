@@ -57,6 +57,21 @@ class SharedMemory:
             return None
         return found if os.path.isdir(found.folder) else None
 
+    def is_reached_from(self, store: Path) -> bool:
+        """Tell whether links in a store's folder lead here: some disks have or follow none."""
+        target, link = Path(self.new_file("link")), store / f"link{MARK}{unique_number()}"
+        try:
+            target.touch()
+            link.symlink_to(target)
+            link.open("rb").close()
+        except OSError:
+            return False
+        finally:
+            for path in (link, target):
+                with suppress(OSError):
+                    path.unlink()
+        return True
+
     def note(self, store: Path) -> None:
         """Let all who open a store find it."""
         (store / NOTE).write_text(json.dumps(asdict(self)))

@@ -17,7 +17,8 @@ PLACES = {
     "small": "mount -t tmpfs -o size=1m,noexec,nosuid,nodev tmpfs /dev/shm",
     "without-inodes": "mount -t tmpfs -o nr_inodes=6 tmpfs /dev/shm",
     "read-only": "mount -t tmpfs -o ro tmpfs /dev/shm",
-    "no-links": "mount -t tmpfs tmpfs /dev/shm; mount -t tmpfs -o nosymfollow tmpfs {folder}",
+    "no-links": "mount -t tmpfs tmpfs /dev/shm; mount --bind {folder} {folder};"
+    " mount -o remount,bind,nosymfollow {folder}",
     "store-no-links": ":",
     "store-slow": "mount -t tmpfs -o sync,dirsync,noexec tmpfs {folder}",
     # A folder of devices without one for shared memory.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from dask_knot.local import commons as commons_module
 from dask_knot.local.commons import LEAST, Commons
 from dask_knot.run.headroom import Headroom
 from dask_knot.run.sharedmemory import SharedMemory
+from dask_knot.run.store import Store
 
 GIB = 2**30
 
@@ -144,3 +146,39 @@ def test_a_store_is_served_once(
     assert SharedMemory.of(tmp_path / "scratch/store") == found.memory
     found.close()
     assert SharedMemory.of(tmp_path / "scratch/store") is None
+
+
+def refuse(*_: object) -> None:
+    """Fail as a disk does that has no such thing."""
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+
+def lead_nowhere(*_: object) -> None:
+    """Make nothing that leads anywhere."""
+
+
+@pytest.mark.parametrize("how", ["no links", "links that nobody follows", "no room"])
+def test_a_store_that_can_not_be_served_is_as_it_was(
+    place: Path,
+    machine: Headroom,
+    opened: list[Commons],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    has(monkeypatch, 16 * GIB, 16 * GIB)
+    found = Commons.of_share(0.5, place, machine)
+    assert found is not None
+    opened.append(found)
+    with monkeypatch.context() as patched:
+        if how == "no room":
+            patched.setattr(SharedMemory, "note", refuse)
+        else:
+            patched.setattr(os, "symlink", refuse if how == "no links" else lead_nowhere)
+        found.serve(tmp_path / "store")
+    assert SharedMemory.of(tmp_path / "store") is None
+    assert [*Path(found.memory.folder).iterdir()] == []
+    writer = Store(tmp_path / "store").writer("run/value")
+    writer.write(b"x")
+    writer.commit()
+    assert [*Path(found.memory.folder).iterdir()] == []
