@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from dask_knot.run.codec import Bytes
@@ -127,5 +128,6 @@ class FileWriter:
             file.name(self._files.path(self._name))
         self._file = None
         if before:
-            self._files.drop(before)
+            with suppress(OSError):  # the object is there: nothing may be written once more
+                self._files.drop(before)
         return True

@@ -189,6 +189,27 @@ def test_what_replaces_another_leaves_nothing_of_it(
     assert len(here(memory)) == (kind == "memory")
 
 
+@pytest.mark.parametrize("kind", ["memory", "folder"])
+def test_what_is_replaced_and_can_not_be_removed_harms_nothing(
+    tmp_path: Path, memory: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: str) -> None:
+        raise OSError(errno.EIO, "it can't be removed")
+
+    store = shared_store(tmp_path)
+    written(store)
+    store.be_patient(1.0)
+    if kind == "folder":
+        assert store._files is not None
+        store._files.memory = SharedMemory(str(memory), 2**62, 0)
+    writer = store.writer(NAME)
+    writer.write(b"new")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", refuse)
+        writer.commit()
+    assert store.get(NAME) == b"new"
+
+
 def test_the_folder_may_be_full_when_a_link_is_made(
     tmp_path: Path, folder: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
