@@ -52,6 +52,7 @@ class Spill:
         self._files = files
         self._memory = memory
         self._share = share
+        self._is_stuck = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="knot-spill", daemon=True)
 
@@ -105,13 +106,25 @@ class Spill:
         is_unused = one.age > ABANDONED and self._files.target(one.name) != one.target
         return is_unused and self._files.drop(one.target)
 
+    def look(self, now: float) -> float:
+        """Move values if there is little room; tell in how many seconds to look again.
+
+        A disk that takes none is told of once, not each time.
+        """
+        try:
+            moved = self.relieve(now)
+        except OSError as error:
+            level = logging.DEBUG if self._is_stuck else logging.WARNING
+            text = "values can't be moved from shared memory to the disk, and stay there: %s"
+            logger.log(level, text, error)
+            self._is_stuck = True
+            return REST
+        if moved:
+            logger.debug("%d bytes of values went from memory to the disk", moved)
+            self._is_stuck = False
+        return INTERVAL
+
     def _run(self) -> None:
         pause = INTERVAL
         while not self._closing.wait(pause):
-            pause = INTERVAL
-            try:
-                if moved := self.relieve(time.time()):
-                    logger.debug("%d bytes of values went from memory to the disk", moved)
-            except OSError as error:
-                logger.warning("values can't be moved from shared memory to the disk: %s", error)
-                pause = REST
+            pause = self.look(time.time())

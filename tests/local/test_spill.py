@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dask_knot.errors import MissingObjectError
-from dask_knot.local.spill import ABANDONED, Spill
+from dask_knot.local.spill import ABANDONED, INTERVAL, REST, Spill
 from dask_knot.run.mapping import MAPPED_BYTES
 from dask_knot.run.objectfiles import ObjectFiles
 from dask_knot.run.sharedmemory import SharedMemory
@@ -211,3 +212,22 @@ def test_what_a_killed_writer_has_left_goes_when_it_is_old(
     assert spill_of(store, memory, monkeypatch, SHARE).relieve(NOW) == (0 if is_left else 990)
     assert in_memory(store, memory) == (["run/lost"] if is_left else [])
     assert store.list("run/") == []
+
+
+def test_a_disk_that_takes_nothing_is_told_of_once(
+    store: Store, memory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> bool:
+        raise OSError(errno.ENOSPC, "the disk is full")
+
+    write(store, memory, "run/a", 980, 5)
+    spill = spill_of(store, memory, monkeypatch, SHARE)
+    for _ in range(2):  # it is told of again when it has taken something meanwhile
+        with monkeypatch.context() as patched:
+            patched.setattr(ObjectFiles, "move", refuse)
+            assert [spill.look(NOW), spill.look(NOW)] == [REST, REST]
+        assert spill.look(NOW) == INTERVAL
+        with monkeypatch.context() as patched:
+            patched.setattr(SharedMemory, "lack", lambda *_: 0)
+            write(store, memory, "run/b", 990, 5)
+    assert caplog.text.count("the disk is full") == 2
