@@ -13,6 +13,7 @@ import re
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass
@@ -79,12 +80,25 @@ def main(client: int) -> None:
         line = sys.stdin.readline() if asked else ""
         if asked and not line:
             return
+        if line.strip() == "begin":
+            wait_for_releases()
         found = now(client)
         if line.strip() == "begin":
             start = peak = found
         peak = peak.or_more(found)
         if line:
             print(json.dumps(asdict(peak.above(start))), flush=True)
+
+
+def wait_for_releases(longest: float = 5.0) -> None:
+    """Let go what the case before has left: its peak would be the start of this one."""
+    end = time.monotonic() + longest
+    before = shared()
+    while time.monotonic() < end:
+        time.sleep(4 * PERIOD)
+        if (left := shared()) >= before:
+            return
+        before = left
 
 
 def now(client: int) -> Peaks:
