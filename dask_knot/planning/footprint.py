@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dask.utils import format_bytes
 
 from dask_knot.planning.graph import NumberedGraph
+from dask_knot.planning.request import Limits
 from dask_knot.plural import many
 
 
@@ -21,12 +22,14 @@ class Footprint:
     ----------
     graph : NumberedGraph
         The tasks; where nothing is known of any, nothing is told.
-    bandwidth : float
-        Bytes a second, by which the graph has turned bytes into seconds of reading.
+    limits : Limits
+        Their bandwidth has turned bytes into seconds of reading.
     """
 
-    def __init__(self, graph: NumberedGraph, bandwidth: float) -> None:
+    def __init__(self, graph: NumberedGraph, limits: Limits) -> None:
         self._graph = graph
+        self._is_mapped = limits.is_mapped
+        bandwidth = limits.bandwidth
         self._sizes = [(seconds or 0.0) * bandwidth for seconds in graph.reading]
         outside = graph.external_reading
         self._outside = {key: (seconds or 0.0) * bandwidth for key, seconds in outside.items()}
@@ -59,19 +62,22 @@ class Footprint:
         """Run the tasks one after another: a value is there from its task to its last reader."""
         inputs, sizes = self._graph.inputs, self._sizes
         readers = Counter(made for task in tasks for made in inputs[task])
-        held: set[int] = set()
+        # What others have made is nothing that is held here if it is mapped.
+        held = readers.keys() - {*tasks} if self._is_mapped else set()
+        mapped = frozenset(held)
         now = most = 0.0
         for task in tasks:
             new = [made for made in inputs[task] if made not in held]
             held.update(new)
-            beside = sum(self._outside[key] for key in self._graph.external.get(task, ()))
+            outside = () if self._is_mapped else self._graph.external.get(task, ())
+            beside = sum(self._outside[key] for key in outside)
             now += sum(sizes[made] for made in new) + sizes[task]
             held.add(task)
             most = max(most, now + beside)
             for value in inputs[task]:
                 readers[value] -= 1
             for value in (*inputs[task], task):
-                if value in held and not readers[value]:
+                if value in held and value not in mapped and not readers[value]:
                     held.discard(value)  # what nobody here reads is written at once
                     now -= sizes[value]
         return most

@@ -86,7 +86,7 @@ def _warnings(
     graph: NumberedGraph, builder: ShardBuilder, blocks: Sequence[Block], limits: Limits
 ) -> list[str]:
     """Say which stages hold more values at once than their jobs have memory, as far as is known."""
-    footprint = Footprint(graph, limits.bandwidth)
+    footprint = Footprint(graph, limits)
     found = []
     for number, block in enumerate(blocks):
         memory = graph.resources[block.kind].memory

@@ -108,7 +108,8 @@ def session_on(
     first = hold.first if hold is not None else 0
     # Not before: what is wrong from the start is told at once. Waiting ends when the run is left.
     run.be_patient(settings.tempo.patience, clockwork.now, clockwork.pause)
-    tracker = _tracker(run, _limits(settings, is_trial), settings, size, hold)
+    limits = _limits(settings, is_trial, run.is_mapped)
+    tracker = _tracker(run, limits, settings, size, hold)
     spending, purse = _money(engine, service, run, settings, tracker, clockwork)
     tracker.memory.allow(allowance_of(engine))
     tracker.memory.automatic = automatic_memory(engine)
@@ -278,7 +279,7 @@ def _tracker(
     return tracker
 
 
-def _limits(settings: Settings, is_trial: bool) -> Limits:
+def _limits(settings: Settings, is_trial: bool, is_mapped: bool) -> Limits:
     tempo = settings.tempo
     return Limits(
         tasks_per_shard=1 if is_trial else None,
@@ -287,4 +288,5 @@ def _limits(settings: Settings, is_trial: bool) -> Limits:
         target_seconds=tempo.target,
         job_start_seconds=tempo.job_start,
         bandwidth=tempo.bandwidth,
+        is_mapped=is_mapped,
     )

@@ -75,3 +75,13 @@ def test_the_size_of_a_value_that_is_there_goes_first() -> None:
     (line,) = warnings(OUTSIDE, 1249, external, external_nbytes=known)
     assert "1.22 kiB" in line
     assert warnings(OUTSIDE, 1250, external, external_nbytes=known) == ()
+
+
+def test_what_is_mapped_takes_no_memory() -> None:
+    mapped = replace(ONE, is_mapped=True)
+    external: dict[Key, None] = {"far-0": None, "far-1": None}
+    assert warnings(OUTSIDE, 50, external, limits=mapped) == ()
+    assert warnings(JOIN, 449, {}, limits=mapped) != ()  # that job has made them itself
+    apart = replace(mapped, tasks_per_shard=1)
+    assert warnings(JOIN, 449, {}, limits=replace(apart, is_mapped=False)) != ()
+    assert warnings(JOIN, 100, {}, limits=apart) == ()
