@@ -12,7 +12,6 @@ the client only unpickles: an `Introduction`.
 from __future__ import annotations
 
 import asyncio
-import pydoc
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
@@ -100,21 +99,19 @@ class Introduction:
     url: str
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A client that only watches may have no dask_knot: `filter` then has None to call.
-        arguments = self.client, self.scheduler, self.url
-        return list, (_Call(filter, (_Call(pydoc.locate, (_INTRODUCE,)), [arguments])),)
-
-
-class _Call:
-    def __init__(self, function: Any, arguments: tuple[Any, ...]) -> None:
-        self._made = function, arguments
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return self._made
+        return exec, (_INTRODUCE, {"known": (self.client, self.scheduler, self.url)})
 
 
 _CALLS = ("gather", "scatter")
-_INTRODUCE = f"{__name__}.introduce"
+#: A client whose message can't be unpickled hears nothing any more. So one that has no dask_knot,
+#: another version, or one that can't be imported there takes no notice of it.
+_INTRODUCE = f"""
+try:
+    from {__name__} import introduce
+    introduce(known)
+except Exception:
+    pass
+"""
 
 
 def introduce(known: tuple[str, str, str]) -> None:

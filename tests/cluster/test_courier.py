@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,12 +41,33 @@ def test_a_client_of_another_process_reads_itself(threads_client: Client) -> Non
 
 
 def test_who_is_not_here_is_left_alone() -> None:
-    assert pickle.loads(introduction("Client-of-nobody")) == []
+    assert pickle.loads(introduction("Client-of-nobody")) is None
 
 
-def test_who_has_no_dask_knot_is_not_disturbed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_INTRODUCE", "a_package_that_is_not_here.courier.introduce")
-    pickle.loads(introduction("Client-1"))
+ELSEWHERE = {
+    "none": None,  # as where it isn't installed
+    "another version": SimpleNamespace(),
+    "another way to call it": SimpleNamespace(introduce=lambda: None),
+    "one that fails": SimpleNamespace(introduce=lambda known: known.nothing),
+}
+
+
+@pytest.mark.parametrize("there", ELSEWHERE)
+def test_who_has_no_dask_knot_is_not_disturbed(there: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = introduction("Client-1")
+    monkeypatch.setitem(sys.modules, module.__name__, ELSEWHERE[there])  # type: ignore[arg-type]
+    assert pickle.loads(message) is None
+
+
+def test_who_cannot_import_it_is_not_disturbed(tmp_path: Path) -> None:
+    """It is there, but what it depends on isn't."""
+    package = tmp_path / "dask_knot"
+    package.mkdir()
+    (package / "__init__.py").write_text("import a_package_that_is_not_here")
+    program = "import pickle, sys; print(pickle.load(sys.stdin.buffer))"
+    command = [sys.executable, "-S", "-c", program]
+    sent = {"input": introduction("Client-1"), "env": {"PYTHONPATH": str(tmp_path)}}
+    assert subprocess.run(command, **sent, check=True, capture_output=True).stdout == b"None\n"
 
 
 @pytest.mark.parametrize(
