@@ -138,22 +138,27 @@ def gather_together(client: Any) -> None:
     for op in SETBACKS:
         handlers[op] = partial(bell.ring_and, handlers[op])
 
-    async def gather(
+    def gather(
         futures: Any, errors: str = "raise", direct: Any = None, local_worker: Any = None
     ) -> Any:
         held: Any = owner()
         is_usual = not (direct or local_worker or held.direct_to_workers)
         states = _states(held, futures) if is_usual else None
-        if states is not None and await _are_finished(states, bell):
+        if states is None:  # no frame of ours in the traceback of what a task raised
+            return gather_each(held, futures, errors, direct, local_worker)
+        return gather_many(held, futures, states, errors)
+
+    async def gather_many(held: Any, futures: Any, states: Any, errors: str) -> Any:
+        if await _are_finished(states, bell):
             response = await retry_operation(held.scheduler.gather, keys=[*states])
             if response["status"] == "OK":
                 values = response["data"]
                 return [values[future.key] for future in futures]
-        elif states is not None and errors == "raise":
+        elif errors == "raise":
             # Dask's own wouldn't look at one that was cancelled before it begins, but for others.
             for failed in [one for one in futures if one.status in ("error", "cancelled")][:1]:
                 await gather_each(held, [failed], errors)
-        return await gather_each(held, futures, errors, direct, local_worker)
+        return await gather_each(held, futures, errors)
 
     async def cancel(*arguments: Any, **options: Any) -> Any:
         try:

@@ -7,8 +7,10 @@ import gc
 import operator
 import pickle
 import threading
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -158,6 +160,14 @@ def test_a_future_that_fails_ends_the_waiting_at_once(together: Client) -> None:
     timer.join()
     blocked.set()
     assert together.gather([*waiting, failing], errors="skip") == [True] * 100
+
+
+def test_what_a_task_raised_comes_without_frames_of_ours(together: Client) -> None:
+    failing = together.submit(operator.truediv, 1, 0)
+    with pytest.raises(ZeroDivisionError) as raised:
+        together.gather([failing])
+    places = [Path(frame.filename) for frame in traceback.extract_tb(raised.tb)]
+    assert Path(clients.__file__) not in places
 
 
 def test_a_value_that_is_lost_meanwhile_is_waited_for_again(
