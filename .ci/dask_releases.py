@@ -21,7 +21,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 #: Every name that is used, and what users do first.
-TESTS = ("tests/test_internals.py", "tests/end_to_end/test_futures.py")
+TESTS = ("tests/test_internals.py", "tests/internals", "tests/end_to_end/test_futures.py")
 
 
 def supported() -> list[Version]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import dask
+import psutil
 
 from benchmarks import peers, ready, report, rounds
+from benchmarks.case import Case
 from benchmarks.cases import make_cases
 from benchmarks.counts import count_requests
 
@@ -32,20 +33,27 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every time to this file")
     args = parser.parse_args()
-    chosen = [case for case in cases if case.name in args.only]
-    # The same for all: peer-to-peer rechunking needs workers that stay, which jobs are not.
-    same = {"array.rechunk.method": "tasks", "dataframe.shuffle.method": "tasks"}
+    chosen = [case for case in cases if case.name in args.only and fits(case)]
     times: report.Times = {name: {} for name in names if name in args.only}
+    memories: report.Memories = {}
     try:
-        with dask.config.set(same):
-            rounds.time_all(times, chosen, args.peers, args.rounds)
+        rounds.time_all(times, memories, chosen, args.peers, args.rounds)
     finally:
         print(report.table(times))
+        print(f"\n{report.memory_table(memories)}\n")
         for name, tasks in COUNTED.items():
             for case in [case for case in chosen if case.name == name and OURS in args.peers]:
                 print(count_requests(case, tasks))
         if args.json:
-            report.write_json(args.json, times)
+            report.write_json(args.json, times, memories)
+
+
+def fits(case: Case) -> bool:
+    """Leave out what has not the memory that it takes: swapping is no measure of anything."""
+    free = psutil.virtual_memory().available
+    if case.memory > free:
+        rounds.say(f"{case.name}: left out, {free:,} of {case.memory:,} bytes of memory are free")
+    return case.memory <= free
 
 
 if __name__ == "__main__":

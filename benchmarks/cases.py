@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -15,31 +12,12 @@ import xarray as xr
 from dask import delayed
 from distributed import Client
 
-from benchmarks import work
+from benchmarks import transport, work
+from benchmarks.case import Case, map_case
 from examples import heat, pi
 
-
-@dataclass(frozen=True)
-class Case:
-    """One thing to time.
-
-    Parameters
-    ----------
-    name
-        As given to ``--only`` and printed in the table.
-    dask
-        Does the work with a Dask client and checks the result; returns the seconds, if it is not
-        the whole that is to be timed.
-    pool
-        Does the same with a process pool, where a pool can.
-    once_on
-        Names of peers for which this takes minutes: timed in the first round only.
-    """
-
-    name: str
-    dask: Callable[[Client], float | None]
-    pool: Callable[[Executor], float | None] | None = None
-    once_on: frozenset[str] = frozenset()
+#: Where a case takes minutes.
+MINUTES = frozenset({"LocalCluster"})
 
 
 def make_cases() -> list[Case]:
@@ -47,8 +25,10 @@ def make_cases() -> list[Case]:
     return [
         map_case("noop-1000", work.noop, range(1_000), chunk=64),
         map_case("noop-10000", work.noop, range(10_000), chunk=640),
+        map_case("noop-100000", work.noop, range(100_000), chunk=6_400, once_on=MINUTES),
         Case("submit-5000", submit_one_by_one, submit_one_by_one),
         Case("latency", latency, latency),
+        Case("chain", chain),
         map_case("pi", pi.count_inside, range(100), samples=1_000_000),
         map_case("heat-4", heat.solve, range(4), side=10),
         map_case("heat-64", heat.solve, range(64), side=10),
@@ -57,39 +37,10 @@ def make_cases() -> list[Case]:
         map_case("skewed", work.spin, skewed_iterations()),
         Case("pipeline", pipeline),
         Case("array-mean", array_mean),
-        Case("rechunk", rechunk),
         Case("climatology", climatology),
-        Case("array-sum", array_sum, once_on=frozenset({"LocalCluster"})),
+        Case("array-sum", array_sum, once_on=MINUTES),
+        *transport.make_cases(),
     ]
-
-
-def map_case(
-    name: str, function: Callable[..., Any], inputs: Iterable[Any], *, chunk: int = 1, **fixed: Any
-) -> Case:
-    """Make a case of one function over many inputs; `chunk` is the pool's own `chunksize`."""
-    inputs = list(inputs)
-
-    def with_dask(client: Client) -> None:
-        check(client.gather(client.map(function, inputs, pure=False, **fixed)))
-
-    def with_pool(pool: Executor) -> None:
-        check(list(pool.map(Fixed(function, fixed), inputs, chunksize=chunk)))
-
-    def check(results: list[Any]) -> None:
-        assert len(results) == len(inputs)
-
-    return Case(name, with_dask, with_pool)
-
-
-@dataclass(frozen=True)
-class Fixed:
-    """A function with some keywords fixed, as `Client.map` has it; the pool's `map` has not."""
-
-    function: Callable[..., Any]
-    keywords: dict[str, Any]
-
-    def __call__(self, value: Any) -> Any:
-        return self.function(value, **self.keywords)
 
 
 def skewed_iterations() -> list[int]:
@@ -119,6 +70,18 @@ def latency(session: Client | Executor) -> float:
     return median(seconds)
 
 
+def chain(client: Client) -> float:
+    """Give the median of the seconds a step, where each task needs the value of the one before."""
+    seconds = []
+    future = client.submit(work.increment, 0, pure=False)
+    for number in range(50):
+        start = time.perf_counter()
+        future = client.submit(work.increment, future, pure=False)
+        assert future.result() == number + 2
+        seconds.append(time.perf_counter() - start)
+    return median(seconds)
+
+
 def pipeline(client: Client) -> None:
     """Run a thousand chains of three delayed tasks and one total: 3,001 tasks."""
     chains = []
@@ -134,13 +97,6 @@ def array_mean(client: Client) -> None:
     x = da.random.default_rng().random((8_000, 8_000), chunks=(500, 500))
     mean = client.compute((x + x.T).mean()).result()
     assert abs(mean - 1) < 0.01
-
-
-def rechunk(client: Client) -> None:
-    """Turn 8000² numbers from bands of rows into bands of columns, then sum."""
-    x = da.random.default_rng().random((8_000, 8_000), chunks=(500, 8_000))
-    total = client.compute(x.rechunk((8_000, 500)).sum()).result()
-    assert abs(total / 8_000**2 - 0.5) < 0.01
 
 
 def climatology(client: Client) -> None:

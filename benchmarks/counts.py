@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks import peers
-from benchmarks.cases import Case
+from benchmarks.case import Case
 from dask_knot.local import engine
 
 PER_TASKS = 10_000

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import dask
 from distributed import Client, LocalCluster
 
-from benchmarks import work
+from benchmarks import limits, work
 from dask_knot import KnotCluster
 
 PROCESSES = 2
@@ -56,6 +56,7 @@ PEERS: dict[str, Callable[[], AbstractContextManager[Session]]] = {
     "KnotCluster": knot,
     "LocalCluster": local,
     "pool": pool,
+    "limit": limits.threads,
 }
 
 

@@ -5,22 +5,51 @@ from __future__ import annotations
 import json
 import os
 import platform
+from dataclasses import asdict, fields
 from importlib import import_module
 from pathlib import Path
 from statistics import median
 
+from benchmarks.peaks import Peaks
+
 # Seconds of every round, by case and by peer.
 Times = dict[str, dict[str, list[float]]]
 
-COLUMNS = ["KnotCluster", "LocalCluster", "pool"]
-OURS = COLUMNS[0]
+# Peaks above the start of each case, in bytes, by case and by peer.
+Memories = dict[str, dict[str, Peaks]]
+
+COLUMNS = ["KnotCluster", "LocalCluster", "pool", "limit"]
+OURS, DASKS = COLUMNS[:2]
 PACKAGES = ["dask_knot", "dask", "distributed", "numpy", "xarray"]
 
 
 def table(times: Times) -> str:
     """Lay the medians out in seconds, one case a row, with our time as a share of each other's."""
     header = ["seconds (median)", *COLUMNS, *(f"/ {peer}" for peer in COLUMNS[1:])]
-    rows = [header, *(row(name, seconds) for name, seconds in times.items())]
+    return aligned([header, *(row(name, seconds) for name, seconds in times.items())])
+
+
+def memory_table(memories: Memories) -> str:
+    """Lay the peaks out in gigabytes: client, jobs or workers, and what all of them share."""
+    parts = [field.name for field in fields(Peaks)]
+    header = ["GB (peak)", *(f"{part}, {peer}" for part in parts for peer in (OURS, DASKS))]
+    return aligned([header, *(memory_row(name, peaks) for name, peaks in memories.items())])
+
+
+def memory_row(name: str, peaks: dict[str, Peaks]) -> list[str]:
+    """Write the cells of one case; a peer that was not watched has dashes."""
+    return [
+        name,
+        *(
+            f"{getattr(peaks[peer], field.name) / 1e9:.2f}" if peer in peaks else "-"
+            for field in fields(Peaks)
+            for peer in (OURS, DASKS)
+        ),
+    ]
+
+
+def aligned(rows: list[list[str]]) -> str:
+    """Write rows, the first of which is the header, as a table."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * width for width in widths])
     return "\n".join(line(cells, widths) for cells in rows)
@@ -45,7 +74,7 @@ def line(cells: list[str], widths: list[int]) -> str:
     return f"| {' | '.join([name, *numbers])} |"
 
 
-def write_json(path: Path, times: Times) -> None:
+def write_json(path: Path, times: Times, memories: Memories) -> None:
     """Write every single time, with what is needed to know what was compared."""
     document = {
         "python": platform.python_version(),
@@ -53,5 +82,9 @@ def write_json(path: Path, times: Times) -> None:
         "cpus": os.cpu_count(),
         "versions": {name: import_module(name).__version__ for name in PACKAGES},
         "seconds": times,
+        "bytes": {
+            name: {peer: asdict(found) for peer, found in peaks.items()}
+            for name, peaks in memories.items()
+        },
     }
     path.write_text(json.dumps(document, indent=2) + "\n")

@@ -6,25 +6,34 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
-from benchmarks import peers, ready
-from benchmarks.cases import Case
-from benchmarks.report import Times
+from benchmarks import peaks, peers, ready
+from benchmarks.case import Case
+from benchmarks.report import Memories, Times
+
+#: A pool moves no bytes, and a limit has no processes.
+WATCHED = ("KnotCluster", "LocalCluster")
 
 Run = Callable[[peers.Session], float | None]
 
 
-def time_all(times: Times, cases: Sequence[Case], who: Sequence[str], rounds: int) -> None:
+def time_all(
+    times: Times, memories: Memories, cases: Sequence[Case], who: Sequence[str], rounds: int
+) -> None:
     """Time every case on every named peer that can run it, and `ready` if `times` has it.
 
-    What was timed is in `times` at once: an interrupted run can still show it.
+    What was timed is in `times` at once: an interrupted run can still show it. Memory is watched
+    in the first round only, as that takes a little of a processor.
     """
     for round_number in range(rounds):
         for peer in turns(who, round_number):
             say(f"round {round_number + 1} of {rounds}: {peer}")
             if peer in ready.PEERS and ready.NAME in times:
                 keep(times, ready.NAME, peer, ready.seconds_until_ready(peer))
-            time_peer(times, peer, runs_of(peer, cases, first=round_number == 0))
+            first = round_number == 0
+            runs = runs_of(peer, cases, first)
+            time_peer(times, peer, runs, memories if first and peer in WATCHED else None)
 
 
 def turns(names: Sequence[str], round_number: int) -> list[str]:
@@ -38,23 +47,30 @@ def runs_of(peer: str, cases: Sequence[Case], first: bool) -> dict[str, Run]:
     return {
         case.name: run
         for case in cases
-        if (run := case.pool if peer == "pool" else case.dask) is not None
+        if (run := {"pool": case.pool, "limit": case.moves}.get(peer, case.dask)) is not None
         and (first or peer not in case.once_on)
     }
 
 
-def time_peer(times: Times, peer: str, runs: dict[str, Run]) -> None:
-    """Open the peer, let it warm up, and time each case once."""
+def time_peer(
+    times: Times, peer: str, runs: dict[str, Run], memories: Memories | None = None
+) -> None:
+    """Open the peer, let it warm up, and time each case once; watch its memory if asked to."""
     if not runs:
         return
-    with peers.PEERS[peer]() as session:
+    watching = nullcontext(None) if memories is None else peaks.watching()
+    with peers.PEERS[peer]() as session, watching as watch:
         peers.warm(session)
         for name, run in runs.items():
             peers.settle(session)
             gc.collect()
+            if watch is not None:
+                watch.begin()
             start = time.perf_counter()
             own = run(session)
             keep(times, name, peer, time.perf_counter() - start if own is None else own)
+            if watch is not None and memories is not None:
+                memories.setdefault(name, {})[peer] = watch.end()
 
 
 def keep(times: Times, name: str, peer: str, seconds: float) -> None:

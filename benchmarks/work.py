@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
+
 
 def noop(number: int) -> int:
     """Do nothing, to time what surrounds a task."""
     return number
 
 
+def increment(number: int) -> int:
+    """Do next to nothing with the value of the task before."""
+    return number + 1
+
+
 def warm(number: int) -> int:
     """Import what the cases need, and last long enough that every process gets its share."""
     import dask.array
-    import numpy
+    import dask.dataframe
+    import pandas
     import xarray
 
     import examples.heat
     import examples.pi
 
-    assert all((dask.array, numpy, xarray, examples.heat, examples.pi))
+    assert all((dask.array, dask.dataframe, pandas, xarray))
+    assert all((examples.heat, examples.pi))
     time.sleep(0.1)
     return number
 
@@ -55,3 +64,21 @@ def clean(values: list[int]) -> list[int]:
 def summarise(values: list[int]) -> int:
     """Third step of a pipeline."""
     return sum(values)
+
+
+def band(number: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Make a block of a number."""
+    return np.full(shape, float(number[0]))
+
+
+def block(number: int, size: int) -> np.ndarray:
+    """Make so many bytes of a number."""
+    return np.full(size, number, np.uint8)
+
+
+def touch(values: np.ndarray) -> int:
+    """Read a byte of each page, which must all be the same, and give it."""
+    first = int(values[0])
+    assert int(values[-1]) == first
+    assert not np.any(values[::4096] != first)
+    return first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -29,6 +30,19 @@ def paused_collector() -> Iterator[None]:
         yield
     finally:
         with _lock:
-            _pauses -= 1
+            _pauses = max(0, _pauses - 1)  # a fork has forgotten those before it
             if not _pauses and _was_enabled:
                 gc.enable()
+
+
+def _go_on() -> None:
+    """Let the collector of a fork go on: the threads that paused it are in the other process."""
+    global _lock, _pauses
+    _lock = Lock()
+    if _pauses and _was_enabled:
+        gc.enable()
+    _pauses = 0
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no forks
+    os.register_at_fork(after_in_child=_go_on)

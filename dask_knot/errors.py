@@ -8,6 +8,7 @@ KnotError
 │   ├── StackError                    the stack is missing, broken, or could not be made
 │   └── UnreachableError              AWS can't be reached, or is too busy: it may be back soon
 ├── BudgetError                       work costs more than it may (`max-cost`)
+├── ClientMemoryError (MemoryError)   values don't fit into the memory of whoever gathers them
 ├── ConfigurationError (ValueError)   a wrong setting: the message names the valid ones
 ├── EngineError                       the engine can't be used here
 ├── ImageError                        the image of the jobs can't be built, pushed or found
@@ -82,6 +83,10 @@ class UnreachableError(AwsError):
 
 class BudgetError(KnotError):
     """Work costs more than `max-cost`: it was not submitted, and nothing computed is lost."""
+
+
+class ClientMemoryError(KnotError, MemoryError):
+    """Values don't fit into the memory of the process that gathers them; they stay in the store."""
 
 
 class ConfigurationError(KnotError, ValueError):

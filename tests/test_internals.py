@@ -48,7 +48,7 @@ from distributed.worker import thread_state
 
 import dask_knot
 from dask_knot import internals
-from dask_knot.internals import Alias, DataNode, GraphNode, Task, TaskRef
+from dask_knot.internals import Alias, DataNode, GraphNode, Task, TaskRef, clients
 
 # --- Graphs ---------------------------------------------------------------------------------------
 
@@ -155,9 +155,25 @@ def test_a_named_graph_is_sent_without_a_look_at_its_tasks() -> None:
         expr = internals.named_graph(tasks, f"graph-{number}")
         message = serialize(to_serialize(expr))
         found, annotations = internals.materialized(deserialize(*message))
-        assert list(found) == ["a"]
-        assert found["a"].args == (number,)
+        assert found["a"] is tasks["a"]  # nothing of it was pickled
         assert annotations == {}
+
+
+def test_a_named_graph_is_there_as_long_as_it_is_held() -> None:
+    held = [internals.named_graph({"a": Task("a", operator.neg, n)}, "same") for n in (1, 2)]
+    messages = [serialize(to_serialize(one)) for one in held]
+    assert [deserialize(*message) for message in messages] == held
+    del held
+    with pytest.raises(KeyError):
+        deserialize(*messages[0])
+
+
+def test_runs_are_numbered_as_dask_does(threads_client: Client) -> None:
+    future = threads_client.submit(operator.neg, 1)
+    assert future.result() == -1
+    task = threads_client.cluster.scheduler.tasks[future.key]
+    before = task.run_id
+    assert internals.number_run(task) == task.run_id > before
 
 
 # --- What tasks find ------------------------------------------------------------------------------
@@ -354,7 +370,7 @@ def test_a_key_is_asked_for_by_its_name(threads_client: Client) -> None:
     assert held.result() == 3
     with Client(threads_client.cluster, set_as_default=False) as other:
         silent = Future("three", other)
-        assert internals.future_of("three", other).result(timeout=10) == 3
+        assert clients.future_of("three", other).result(timeout=10) == 3
         assert silent.done()
 
 
@@ -363,8 +379,8 @@ def test_a_client_asks_for_futures_that_others_make(threads_client: Client) -> N
     held = [threads_client.submit(operator.add, 1, 2, key=key) for key in keys]
     assert threads_client.gather(held) == [3, 3, 3]
     with Client(threads_client.cluster, set_as_default=False) as other:
-        internals.tell_of_futures(other)
-        internals.tell_of_futures(other)  # as after a lost connection
+        clients.tell_of_futures(other)
+        clients.tell_of_futures(other)  # as after a lost connection
         asked = asked_by(other)
         first = Future("three", other)  # held: one that is dropped is asked for anew
         assert first.result(timeout=10) == 3
@@ -374,14 +390,14 @@ def test_a_client_asks_for_futures_that_others_make(threads_client: Client) -> N
         assert other.refcount["three"] == 3
         unbound = Future("later")
         unbound.bind_client(other)
-        assert other.gather([unbound, internals.future_of("by us", other)]) == [3, 3]
+        assert other.gather([unbound, clients.future_of("by us", other)]) == [3, 3]
         assert asked == keys
     assert Future("too late", other).status == "pending"
 
 
 def test_a_client_does_not_ask_for_what_dask_makes_futures_of(threads_client: Client) -> None:
     client = threads_client
-    internals.tell_of_futures(client)
+    clients.tell_of_futures(client)
     asked = asked_by(client)
     array = da.ones(4, chunks=2)
     kept = [
@@ -426,7 +442,7 @@ def test_a_client_that_asks_is_held_by_nobody_else() -> None:
             """Count a future."""
 
     held: Any = Held()
-    internals.tell_of_futures(held)
+    clients.tell_of_futures(held)
     gone = weakref.ref(held)
     del held
     assert gone() is None
@@ -493,7 +509,9 @@ METHODS: dict[Callable[..., Any], str] = {
     Scheduler.unregister_worker_plugin: "comm name",
     Scheduler.register_nanny_plugin: "comm plugin name idempotent",
     Scheduler.unregister_nanny_plugin: "comm name",
-    Scheduler.handle_task_finished: "key worker stimulus_id run_id",
+    Scheduler.stimulus_task_finished: "key worker stimulus_id run_id metadata",
+    Scheduler.check_idle_saturated: "ws occ",
+    Scheduler.remove_plugin: "name",
     Scheduler.handle_task_erred: "key worker stimulus_id run_id exception traceback exception_text "
     "traceback_text",
     Scheduler.heartbeat_worker: "address now metrics executing",
@@ -545,6 +563,7 @@ OVERRIDDEN = {
     "Cluster._supports_scaling",  # no buttons in the widget
     "Expr._name",  # see `named_graph`
     "GraphNode._dependencies",  # what a node of ours reads
+    "SchedulerState._task_to_msg",  # a question needs no more than a key and a number
 }
 
 

@@ -21,7 +21,9 @@ from tests.test_layers import imported as names_imported
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 ROOT = Path(__file__).parent.parent
-IMPORT_NAMES = {"PyYAML": "yaml"}
+IMPORT_NAMES = {"PyYAML": "yaml", "zlib-ng": "zlib_ng"}
+#: What the engine `local` alone has.
+LOCAL = {"preload", "shared-memory"}
 PAGES = [ROOT / "README.md", ROOT / "benchmarks/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -126,7 +128,7 @@ def test_every_number_of_an_engine_is_documented(
     configuration: str, defaults: dict[str, Any]
 ) -> None:
     found = documented(configuration, "What depends on the engine")
-    assert set(found) == {field.name.replace("_", "-") for field in fields(Tempo)} - {"preload"}
+    assert set(found) == {field.name.replace("_", "-") for field in fields(Tempo)} - LOCAL
     for name, cells in found.items():
         assert [meant(cell) for cell in cells] == [defaults[one][name] for one in ENGINES], name
 

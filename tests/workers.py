@@ -77,7 +77,10 @@ SLOW = (
     *(f"job/test_{name}.py" for name in ("exit", "flipped", "installs", "program", "shard")),
     *(f"knot/test_{name}.py" for name in ("knot", "paper")),
     *(f"local/test_{name}.py" for name in ("batch", "containers", "docker", "engine", "fork")),
-    *(f"local/test_{name}.py" for name in ("guard", "mistakes", "orphans", "scratch", "warmth")),
+    *(
+        f"local/test_{name}.py"
+        for name in ("guard", "mistakes", "orphans", "scratch", "spares", "warmth")
+    ),
     "rig",
     *(
         f"run/test_{name}.py"

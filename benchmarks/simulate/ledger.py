@@ -146,7 +146,7 @@ class Ledger:
 
     def commit(self, is_final: bool) -> bool:
         """Commit what is new; tell whether nobody was faster."""
-        data = self._run.names.data(self._shard, self.next_part, self._attempt)
+        data = self._run.names.data(self._shard, self._attempt, self.next_part)
         if self._large:
             self._traffic.put(self._large)
         id = ManifestId(self._shard, None if is_final else self.next_part)

@@ -16,15 +16,19 @@ line that calls a collaborator, and hands it Dask's own method where that is sti
 - `News` takes what Dask asks (``compute-task`` messages never leave for the gateway) and lets go of
   to the tracker.
 - `Outcomes` tells Dask how keys ended, in the words of a worker, with references for values.
-- `Values` reads the bytes when somebody gathers, and learns what the gateway has scattered.
+- `Values` knows where values are when somebody gathers. A `Courier` takes the place of the client's
+  own calls: it reads them in the threads of the session, without a message. Clients of other
+  processes get a `RemoteCourier`, which asks the `Outlet`. `Scattering` puts values into the store.
+- `Idleness` looks whether the gateway is idle, once for many keys.
 - `JobWorkers` shows jobs where Dask shows workers, `PluginRegistry` takes worker plugins to jobs,
   `Replay` gives clients the tasks inside shards, `Departures` keeps quiet who has left.
 - `Recall` asks a named run for keys that no graph has brought: they become tasks without inputs,
   for which Dask asks as for all others. `newcomers` lets clients of this process ask for those of
-  futures that are made of a key. `PublishedDatasets` keeps what is published in the store.
+  futures that are made of a key, and wait for, hear of and let go of many keys in one step.
+  `PublishedDatasets` keeps what is published in the store.
 
-The gateway runs no task. It serves values to clients that ask workers, puts scattered ones into the
-store, and reports the capacity of all jobs together.
+The gateway runs no task. It hands on what clients scatter to workers, and reports the capacity of
+all jobs together.
 
 Races
 -----
@@ -42,6 +46,9 @@ Races
   and that goes the way of graphs, behind those that were sent before.
 - A value that is lost while it is read may have been made again: only the place that was tried is
   given up.
+- Places are told, and then read by threads, and elsewhere: what isn't there any more, or damaged,
+  is asked of the scheduler once more, which alone decides what is lost. Threads that read when the
+  cluster closes end with their session; who waits for them has lost the connection, as it were.
 - Messages of clients that have left, and of those that leave while the cluster closes, are for
   nobody. `close` comes from threads, signals, other processes and the end of the interpreter, more
   than once; in a fork there is nothing to close.

@@ -16,6 +16,7 @@ from distributed.utils import offload
 
 from dask_knot.cluster.news import News
 from dask_knot.cluster.recall import Recall
+from dask_knot.collector import paused_collector
 from dask_knot.digests import Digester, GraphDigests
 from dask_knot.errors import UnsupportedGraphError
 from dask_knot.graphs.annotations import Bounds, check_workers, for_dask
@@ -192,15 +193,16 @@ class Arrivals:
             if coming:
                 reads = {**opened.reads, **dict.fromkeys(coming, frozenset())}
                 opened = replace(opened, reads=reads)
-            small = compact(opened, f"{HUB}-{next(self._hub_numbers)}")
-            self._news.add_hubs(small.hubs)
-            await update(
-                client=arrival.client,
-                expr_ser=small.packed,
-                keys=arrival.keys,
-                annotations=for_dask(opened.annotations, arrival.annotations),
-                **{**arrival.options, "internal_priority": small.order},
-            )
+            with paused_collector():  # Dask makes a dozen objects for each key
+                small = compact(opened, f"{HUB}-{next(self._hub_numbers)}")
+                self._news.add_hubs(small.hubs)
+                await update(
+                    client=arrival.client,
+                    expr_ser=small.packed,
+                    keys=arrival.keys,
+                    annotations=for_dask(opened.annotations, arrival.annotations),
+                    **{**arrival.options, "internal_priority": small.order},
+                )
         except Exception as error:
             self._refuse(arrival, error)
         finally:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection, Mapping
-from itertools import count
+from collections.abc import Mapping
 from time import time
 from typing import Any, Protocol
 
@@ -12,15 +10,8 @@ from dask.typing import Key
 from distributed import Status, Worker
 from distributed.comm import Comm
 from distributed.protocol import pickle
-from distributed.sizeof import safe_sizeof
-from distributed.utils import offload
 
-from dask_knot.cluster.values import Values
-from dask_knot.digests import Digester
-from dask_knot.errors import StoreError
-from dask_knot.run import codec
-from dask_knot.run.run import Run
-from dask_knot.tracking.events import ValuesScattered
+from dask_knot.cluster.scattering import Scattering
 
 GATEWAY = "gateway"
 #: What `client.run` says when it is used for the first time.
@@ -35,77 +26,45 @@ class Upstream(Protocol):
     """The scheduler beside the gateway, as far as it is needed here."""
 
     address: str
-    values: Values
+    scattering: Scattering
 
     def heartbeat_worker(self, **news: Any) -> object:
         """Learn that the gateway lives."""
 
 
 class Gateway(Worker):  # type: ignore[misc]
-    """A Dask worker that runs nothing: it serves the values that jobs made.
+    """A Dask worker that runs nothing: it stands for the jobs.
 
     Parameters
     ----------
     scheduler : Upstream
         The scheduler in this process.
-    run : Run
-        Where scattered values go.
-    first_number : int
-        Where the numbers of their objects begin.
-    digester : Digester or None
-        In a named run: digests them.
     **options
         As for `distributed.Worker`.
     """
 
-    def __init__(
-        self,
-        scheduler: Upstream,
-        run: Run,
-        first_number: int,
-        digester: Digester | None,
-        **options: Any,
-    ) -> None:
+    def __init__(self, scheduler: Upstream, **options: Any) -> None:
         super().__init__(scheduler.address, name=GATEWAY, **options)
         self._scheduler = scheduler
-        self._run = run
-        self._digester = digester
-        self._scattered = count(first_number)
         self._has_said_where = False
-        self._puts: set[asyncio.Future[Any]] = set()
         self.handlers["update_data"] = self.update_data
 
-    async def get_data(
-        self,
-        comm: Comm,
-        keys: Collection[Key],
-        who: str | None = None,
-        serializers: Collection[str] | None = None,
-        **options: Any,
-    ) -> Any:
-        """Give values to a client that asks workers itself (``direct=True``)."""
-        values, lost = await self._scheduler.values.read(keys, serializers)
-        if lost:
-            return {"status": "OK", "data": {}}  # the client then asks the scheduler, which knows
-        await comm.write({"status": "OK", "data": values}, serializers=serializers)
-        if await comm.read() != "OK":  # it could not read them, and now asks for something else
-            comm.abort()  # it then asks the scheduler
+    async def get_data(self, comm: Comm, *arguments: Any, **options: Any) -> Any:
+        """Let a client that asks workers itself (``direct=True``) ask the scheduler.
+
+        That is in the same process, and tells clients where values are, so that they read these
+        themselves.
+        """
+        await comm.write({"status": "OK", "data": {}})
+        if await comm.read() != "OK":
+            comm.abort()
         return Status.dont_reply
 
     async def update_data(
         self, data: Mapping[Key, object], stimulus_id: str | None = None
     ) -> dict[str, Any]:
         """Put values that a client scatters into the store, once, before any shard reads them."""
-        putting = asyncio.ensure_future(offload(self._put, next(self._scattered), data))
-        self._puts.add(putting)
-        putting.add_done_callback(self._puts.discard)
-        try:
-            # A thread goes on, whoever waits.
-            await self._scheduler.values.scattered(await asyncio.shield(putting))
-        except StoreError as error:
-            self._scheduler.values.not_scattered(error)
-            raise
-        return {"nbytes": {key: safe_sizeof(value) for key, value in data.items()}, "status": "OK"}
+        return {"nbytes": await self._scheduler.scattering.put(data), "status": "OK"}
 
     async def heartbeat(self) -> None:
         """Let the scheduler know, without a message that may be under way when one of them ends."""
@@ -117,7 +76,7 @@ class Gateway(Worker):  # type: ignore[misc]
     async def close(self, *arguments: Any, **options: Any) -> str | None:
         """Stop; nothing is put into the store after this."""
         closed: str | None = await super().close(*arguments, **options)
-        await asyncio.gather(*self._puts, return_exceptions=True)
+        await self._scheduler.scattering.finish()
         return closed
 
     def run(self, comm: Comm, *arguments: Any, **options: Any) -> Any:
@@ -127,10 +86,3 @@ class Gateway(Worker):  # type: ignore[misc]
             warning = {"message": pickle.dumps(RUNS_HERE), "category": pickle.dumps(UserWarning)}
             self.log_event("warn", warning)
         return super().run(comm, *arguments, **options)
-
-    def _put(self, number: int, data: Mapping[Key, object]) -> ValuesScattered:
-        values = {key: codec.pickled(value) for key, value in data.items()}
-        places = self._run.write_scattered(number, values)
-        digest_of = self._digester.of_value if self._digester is not None else lambda value: None
-        digests = {key: d for key, value in data.items() if (d := digest_of(value)) is not None}
-        return ValuesScattered(places, digests)

@@ -22,6 +22,7 @@ from dask_knot.dashboard.signs import SignsOfLife
 from dask_knot.dashboard.terminal import terminal
 from dask_knot.errors import EngineError
 from dask_knot.internals import keep_folder, resize_worker
+from dask_knot.planning.passes import affordable_passes
 from dask_knot.runs.notices import announce, withdraw
 from dask_knot.session.engines import sign_in
 from dask_knot.session.premises import premises_of
@@ -108,7 +109,8 @@ class Lifetime:
             If the host is none of this machine, or the session can't be opened. `close` is still
             to be called.
         """
-        overrides.acquire(self._silence_logs)
+        passes = affordable_passes(self.settings.tempo.bandwidth, self.settings.memory)
+        overrides.acquire(self._silence_logs, passes)
         self._has_overrides = True
         await asyncio.to_thread(check_host, self.settings.host)
         session = self.session = await asyncio.to_thread(open_as_configured, self.settings)
@@ -240,9 +242,6 @@ class Lifetime:
         await scheduler
         self.gateway = Gateway(
             scheduler,
-            session.run,
-            session.first_number,
-            session.digester,
             nthreads=settings.jobs * settings.cores,
             memory_limit=None,
             host=settings.host,

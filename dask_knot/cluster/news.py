@@ -69,13 +69,16 @@ class News:
         self._flush_soon()
 
     def without_questions(self, messages: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-        """Take out of Dask's messages to workers those that would start a task."""
+        """Take out of Dask's messages to workers what the gateway has no use for.
+
+        Those that would start a task are questions, and it holds no values that it could free.
+        """
         left: dict[str, list[Any]] = {}
         for address, some in messages.items():
             for message in some:
                 if message["op"] == "compute-task":
                     self.ask(message["key"], message["run_id"])
-                else:
+                elif message["op"] != "free-keys":
                     left.setdefault(address, []).append(message)
         return left
 

@@ -45,7 +45,7 @@ class Replay(ReplayTaskScheduler):  # type: ignore[misc]
         failure, graph = session.failure_of(blamed), session.graph_of(blamed)
         if graph is None or failure is None or isinstance(failure, Exception):
             return blamed
-        name = Failure.decode(await offload(self._session.read_failure, failure)).key
+        name = Failure.decode(await offload(self._session.values.read, failure)).key
         inner = await offload(_named, graph.tasks, name)
         return blamed if inner is None else inner
 

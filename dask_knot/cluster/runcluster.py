@@ -16,7 +16,7 @@ from dask_knot.dashboard.resulttable import ResultTable
 from dask_knot.errors import ConfigurationError, EngineError
 from dask_knot.estimates.forecast import check_goal, check_sample
 from dask_knot.graphs.opening import send_graph
-from dask_knot.internals import future_of
+from dask_knot.internals.clients import future_of
 
 
 class RunCluster(SessionCluster):

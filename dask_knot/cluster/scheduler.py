@@ -23,15 +23,19 @@ from distributed.utils import log_errors
 from dask_knot.cluster.arrivals import Arrival, Arrivals
 from dask_knot.cluster.departures import Departures, ignore_who_left, wanted_readers
 from dask_knot.cluster.discovery import LEAVING
+from dask_knot.cluster.idleness import Idleness, steal_nothing
 from dask_knot.cluster.news import News
 from dask_knot.cluster.outcomes import Outcomes
+from dask_knot.cluster.outlet import Outlet
 from dask_knot.cluster.plugins import Answers, PluginRegistry
 from dask_knot.cluster.published import PublishedDatasets
 from dask_knot.cluster.recall import Recall
 from dask_knot.cluster.replay import Replay
+from dask_knot.cluster.scattering import Scattering
 from dask_knot.cluster.values import Values
 from dask_knot.cluster.workers import JobWorkers, as_jobs, refuse_retirement
 from dask_knot.dashboard.views import add_views
+from dask_knot.internals import number_run
 from dask_knot.session.session import Session
 
 #: For so many seconds whoever publishes waits until it is submitted.
@@ -50,14 +54,15 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
 
     Attributes
     ----------
-    values : Values
-        What the gateway reads and puts.
+    values, scattering, outlet : Values, Scattering, Outlet
+        What clients gather, and what they scatter; lets clients read values themselves.
     is_shut_down : bool
         Whether a client has ended all of it, with `Client.shutdown`.
     """
 
     def __init__(self, session: Session, **options: Any) -> None:
         super().__init__(**options)
+        self._idleness = Idleness(self, super().check_idle_saturated, self.loop.add_callback)
         self._session = session
         self._workers = JobWorkers(self)
         self._plugins = PluginRegistry(self, session.plugins.set)
@@ -67,11 +72,14 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         self._news = News(session.handle, self._outcomes, later, self._recall)
         self._departures = Departures(self, self._news.leaving if run else nullcontext)
         self._arrivals = Arrivals(self, self._news, session, self._recall)
-        self.values = Values(self, self._news, session)
+        self.values = Values(self, session)
+        self.scattering = Scattering(self, self._news, session)
+        self.outlet = Outlet(self, self.values, session)
         self.is_shut_down = False
         self.handlers["terminate"] = self.shut_down
         self.add_plugin(Releases(self._news, self._arrivals), name="knot-releases")
         self.extensions["replay-tasks"] = Replay(self, session)
+        steal_nothing(self)
         if run is not None:
             PublishedDatasets(self, session.run.record, self.settle)
         add_views(self, session)
@@ -132,6 +140,14 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         """Cancel keys; in the place of those that nobody wants, what reads them."""
         super().stimulus_cancel(wanted_readers(self.tasks, keys), client, **options)
 
+    def check_idle_saturated(self, ws: Any, occ: float = -1.0) -> None:
+        """See before long whether the one worker is idle."""
+        self._idleness.ask(ws)
+
+    def _task_to_msg(self, ts: Any) -> dict[str, Any]:
+        """Ask for a key: the tracker has its task, its inputs, and what was said of it."""
+        return {"op": "compute-task", "key": ts.key, "run_id": number_run(ts)}
+
     # Values.
 
     async def gather(
@@ -145,8 +161,8 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
         return {"status": "OK", "data": values}
 
     async def scatter(self, *arguments: Any, **options: Any) -> Any:
-        """Let the gateway put values into the store; raises what kept it from that."""
-        return await self.values.scatter(super().scatter, arguments, options)
+        """Put values into the store; raises what kept them from that."""
+        return await self.scattering.scatter(super().scatter, arguments, options)
 
     def update_data(self, **options: Any) -> None:
         """Learn of values that were scattered, unless all are let go of."""
@@ -160,11 +176,13 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
 
     def client_desires_keys(self, keys: Any, client: str) -> None:
         """Hold keys for somebody, unless all are let go of."""
+        self.outlet.introduce(client)
         desire = partial(self._recall.desire, super().client_desires_keys)
         self._departures.desire_keys(desire, keys, client)
 
     def remove_client(self, client: str, stimulus_id: str | None = None) -> None:
         """Let go of a client; in a named run what is made for it is made for later."""
+        self.outlet.forget(client)
         self._departures.remove(super().remove_client, client, stimulus_id)
 
     def client_releases_keys(self, keys: Any, client: str, **options: Any) -> None:

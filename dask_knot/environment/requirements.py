@@ -23,8 +23,8 @@ from dask_knot.environment.wishes import OWN, Wishes
 
 #: What the program in a job imports.
 NEEDED = ("dask", "distributed", "cloudpickle", "msgpack", "obstore", "psutil", "PyYAML")
-#: What is compared with the client as well, if it is installed here.
-IF_INSTALLED = ("numpy",)
+#: What is compared with the client as well, or sums up what is stored, if it is installed here.
+IF_INSTALLED = ("numpy", "zlib-ng")
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from distributed.protocol import Serialized, serialize, to_serialize
 
 from dask_knot.errors import LiveWorkerError
 from dask_knot.graphs.opening import OpenedGraph
-from dask_knot.internals import GraphNode, Task, TaskRef, named_graph
+from dask_knot.internals import Expr, GraphNode, Task, TaskRef, named_graph
 from dask_knot.planning.reads import Reads
 
 _NO_READS: Reads = frozenset()
@@ -21,8 +21,12 @@ DIRECT_READS = 2
 
 @dataclass(frozen=True, slots=True)
 class CompactGraph:
-    """The graph that Dask's scheduler sees, the order of its keys, and which of them are hubs."""
+    """The graph that Dask's scheduler sees, the order of its keys, and which of them are hubs.
 
+    It can be unpacked while `graph` is held, in this process.
+    """
+
+    graph: Expr
     packed: Serialized
     order: Mapping[Key, int]
     hubs: Set[Key]
@@ -53,8 +57,9 @@ def compact(opened: OpenedGraph, hub: str) -> CompactGraph:
     # It is made and read in the event loop, and a client may hold the locks that other expressions
     # take while it waits for that loop: a Queue that is an argument asks the scheduler whenever
     # Dask makes a token of it.
-    packed = Serialized(*serialize(to_serialize(named_graph(tasks, token=hub))))
-    return CompactGraph(packed, order, set(hubs.values()))
+    graph = named_graph(tasks, token=hub)
+    packed = Serialized(*serialize(to_serialize(graph)))
+    return CompactGraph(graph, packed, order, set(hubs.values()))
 
 
 def stand_in(key: Key) -> GraphNode:

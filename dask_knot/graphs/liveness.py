@@ -31,14 +31,20 @@ from dask_knot.task.refusals import refusal
 
 _CLASSES = (Actor, Client, Event, Lock, MultiLock, Queue, Semaphore, Variable)
 _ALL = (*_CLASSES, Future)
-_NAMES = sorted({kind.__module__ for kind in _ALL})
-_TRACES = re.compile("|".join(map(re.escape, _NAMES)).encode())
+#: What a pickle has of a class is the name of its module, and its own.
+_TRACES = [
+    [re.compile(re.escape(name).encode()) for name in (kind.__module__, kind.__name__)]
+    for kind in _ALL
+]
 _FILES = "xarray.backends.file_manager"
 
 
 def may_be_in(frames: Iterable[Bytes]) -> bool:
     """Tell whether a graph that is pickled may have something live in it; the first frame tells."""
-    return any(_TRACES.search(frame) is not None for frame in [*frames][:1])
+    # Both: each graph of `client.map` is an object of the module that has futures as well.
+    return any(
+        all(one.search(frame) for one in both) for frame in [*frames][:1] for both in _TRACES
+    )
 
 
 def replace_live(

@@ -18,6 +18,7 @@ import dask
 from dask.typing import Key
 
 from dask_knot.graphs.annotations import Annotations
+from dask_knot.graphs.shuffles import branched
 from dask_knot.internals import (
     EXECUTE_SUBGRAPH,
     NO_ANNOTATION,
@@ -45,7 +46,7 @@ def materialize(expr: Any) -> tuple[dict[Key, GraphNode], Annotations]:
         _free_of_locks()
     layers = [layer for part in expr.find_operations(HLGExpr) for layer in part.hlg.layers.values()]
     fuse = {"optimization.fuse.active": False} if any(la.annotations for la in layers) else {}
-    with dask.config.set(fuse):
+    with dask.config.set(fuse), branched(expr):
         tasks, made = materialized(expr)
     found = {
         name: {key: told for key, told in by_key.items() if not isinstance(told, NO_ANNOTATION)}

@@ -20,7 +20,7 @@ class Burden:
     """Measures what this process and its descendants use, from one reading to the next."""
 
     def __init__(self, root: Path = Path("/")) -> None:
-        self._limit = _limit(root)
+        self._limit = memory_limit(root)
         self._read = time.monotonic()
         self._seconds, _ = _measured()
 
@@ -46,13 +46,16 @@ def _measured() -> tuple[float, int]:
             with suppress(psutil.Error):  # it has ended meanwhile
                 times = one.cpu_times()
                 seconds += times.user + times.system
-                memory += one.memory_info().rss
+                found = one.memory_info()
+                # What is mapped of files, such as values that others have, too, isn't its own.
+                memory += found.rss - getattr(found, "shared", 0)
         ended = own.cpu_times()
         seconds += getattr(ended, "children_user", 0.0) + getattr(ended, "children_system", 0.0)
     return seconds, memory
 
 
-def _limit(root: Path) -> int:
+def memory_limit(root: Path = Path("/")) -> int:
+    """Give the bytes that this job may have; 0 if that isn't known."""
     with suppress(KeyError, ValueError):
         return int(os.environ[LIMIT]) * _MIB
     for name in _GROUP_LIMITS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -14,7 +13,7 @@ from dask.typing import Key
 from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
 from dask_knot.run import codec
 from dask_knot.run.failure import Failure, describe, fail
-from dask_knot.run.layout import neighbours
+from dask_knot.run.layout import ranges
 from dask_knot.run.manifest import NOWHERE, Commit, Kind, Place
 from dask_knot.run.names import ManifestId, ShardId
 from dask_knot.run.run import Run
@@ -22,10 +21,13 @@ from dask_knot.run.work import ConstantPlace, ShardOutput, Source
 from dask_knot.task.context import unpickling
 from dask_knot.task.copies import OwnCopy
 
-#: Requests under way at once; S3 serves one at about 50-100 MB/s.
-AT_ONCE = 8
-#: How many reads run ahead of the tasks, so that inputs don't fill the memory.
-AHEAD = 16
+#: Bytes that are read at once, one range of each object, where it isn't known what a job may have.
+WINDOW = 2**29
+#: The part of a job's memory that these bytes may fill: while tasks work on what was read, the same
+#: again is on its way; beside it stand the values of tasks, and what is to be written.
+_PART = 8
+#: So much is worth one request in any case; beyond the other, tasks only would wait for longer.
+_LEAST_WINDOW, _MOST_WINDOW = 2**26, 2**30
 
 #: What is so can't be read by another attempt either.
 LOST = (MissingObjectError, CorruptObjectError)
@@ -47,14 +49,19 @@ class Inputs:
         Where they are.
     sources : mapping of Key to Source
         Per input its place, or the shard that makes it.
+    window : int
+        Bytes that are read at once, as one range of each object; as much again is read ahead.
     """
 
-    def __init__(self, run: Run, sources: Mapping[Key, Source]) -> None:
+    def __init__(self, run: Run, sources: Mapping[Key, Source], window: int = WINDOW) -> None:
         self._run = run
         self._sources = sources
+        self._window = window
         self._here: dict[Key, tuple[Kind, memoryview]] = {}
         self._reads: dict[Key, Read] = {}
-        self._queue: deque[Sequence[tuple[Key, Kind, Place]]] = deque()
+        self._queue: dict[int, _Range] = {}  # not fetched yet, in order
+        self._range_of: dict[Key, _Range] = {}
+        self._outstanding = 0  # bytes of ranges that are fetched, and not taken altogether
         self._pool: ThreadPoolExecutor | None = None
         self._objects: dict[Key, str] = {}  # in which each stands
 
@@ -65,7 +72,7 @@ class Inputs:
         """Look all inputs up and begin to fetch them in `order`."""
         if not self._sources:
             return
-        self._pool = ThreadPoolExecutor(AT_ONCE, "dask-knot-inputs")
+        self._pool = ThreadPoolExecutor(self._run.reads_at_once, "dask-knot-inputs")
         found = self._look_up()
         apart = []
         for key in order:
@@ -74,8 +81,10 @@ class Inputs:
                 apart.append((key, kind, place))
             else:
                 self._here[key] = (kind, data)
-        for group in neighbours([place for _, _, place in apart]):
-            self._queue.append([apart[number] for number in group])
+        for number, group in enumerate(ranges([place for _, _, place in apart], self._window)):
+            found_there = [apart[place] for place in group]
+            self._queue[number] = one = _Range(number, found_there)
+            self._range_of |= dict.fromkeys((key for key, _, _ in found_there), one)
         self._fetch_ahead()
 
     def take(self, key: Key) -> Any:
@@ -99,12 +108,14 @@ class Inputs:
             return describe(error, key)
 
     def _wait(self, key: Key) -> tuple[Kind, memoryview]:
-        if key not in self._reads:
+        found = self._range_of.pop(key)
+        if found.number in self._queue:
             # Most often the next one; unless tasks before it are given up, or run later.
-            group = next(group for group in self._queue if any(key == k for k, _, _ in group))
-            self._queue.remove(group)
-            self._fetch(group)
+            self._fetch(found)
         kind, read = self._reads.pop(key)
+        found.left -= 1
+        if not found.left:
+            self._outstanding -= found.length
         self._fetch_ahead()
         return kind, read()
 
@@ -146,18 +157,53 @@ class Inputs:
             return error  # trying again wouldn't help, as it may when the store is away
 
     def _fetch_ahead(self) -> None:
-        while self._queue and len(self._reads) < AHEAD:
-            self._fetch(self._queue.popleft())
+        while self._queue:
+            following = next(iter(self._queue.values()))
+            if self._outstanding and self._outstanding + following.length > 2 * self._window:
+                return
+            self._fetch(following)
 
-    def _fetch(self, group: Sequence[tuple[Key, Kind, Place]]) -> None:
+    def _fetch(self, wanted: _Range) -> None:
         assert self._pool is not None
-        future = self._pool.submit(self._run.read_neighbours, [place for _, _, place in group])
-        for number, (key, kind, _) in enumerate(group):
+        del self._queue[wanted.number]
+        self._outstanding += wanted.length
+        places = [place for _, _, place in wanted.values]
+        future = self._pool.submit(self._read, places)
+        for number, (key, kind, _) in enumerate(wanted.values):
             self._reads[key] = (kind, partial(_pick, future, number))
 
+    def _read(self, places: Sequence[Place]) -> list[memoryview | StoreError]:
+        """Read a range; if it isn't all there, each value by itself."""
+        try:
+            return [*self._run.read_neighbours(places)]
+        except LOST as error:
+            if len(places) == 1:
+                return [error]
+        return [self._read([place])[0] for place in places]
 
-def _pick(read: Future[list[memoryview]], number: int) -> memoryview:
-    return read.result()[number]
+
+class _Range:
+    """Values that are read in one request: those that lie together in one object."""
+
+    def __init__(self, number: int, values: Sequence[tuple[Key, Kind, Place]]) -> None:
+        first, last = values[0][2], values[-1][2]
+        self.number, self.values = number, values
+        self.length = last.offset + last.length - first.offset
+        self.left = len(values)
+
+
+def window_within(memory: int) -> int:
+    """Give the bytes that a job of some memory should read at once; 0 if that isn't known."""
+    if not memory:
+        return WINDOW
+    return max(_LEAST_WINDOW, min(memory // _PART, _MOST_WINDOW))
+
+
+def _pick(read: Future[list[memoryview | StoreError]], number: int) -> memoryview:
+    found = read.result()[number]
+    if isinstance(found, StoreError):
+        raise found
+    return found
 
 
 def _outputs(commit: Commit) -> Mapping[int, OutputOrError]:

@@ -1,4 +1,4 @@
-"""The values that leave a shard: small ones in the manifest, large ones in one object before it."""
+"""The values that leave a shard: small ones in the manifest, large ones in objects before it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dask_knot.run.manifest import INLINE_BYTES, INSIDE, Handed, Kind, Manifest,
 from dask_knot.run.names import ManifestId, ShardId
 from dask_knot.run.run import Run
 
-#: Values waiting to be written: at this size they are committed as a part.
+#: Values that no manifest names: at this size they are committed as a part.
 PENDING_BYTES = 256 * 2**20
 
 
@@ -79,17 +79,18 @@ class Outputs:
         self._types = TypeTable()
         self._lost: dict[int, tuple[str, ...]] = {}
         self._moved: Counter[str] = Counter()
+        self._outbox = run.outbox(shard, attempt)
         self._peak = PeakMemory()
         self._where = where or JobSite({})
+        self._large: dict[int, Output] = {}
+        self._large_size = 0
         self.usage = Usage(self._peak)
         self._clear()
 
     def _clear(self) -> None:
         self._new: list[Output] = []
-        self._inline: list[bytes] = []
+        self._inline: list[Bytes] = []
         self._inline_size = 0
-        self._large: list[tuple[Output, list[Bytes]]] = []
-        self._large_size = 0
         self._failures: dict[int, tuple[Failure, Place]] = {}
         self.account = Account(self.usage)
 
@@ -98,7 +99,7 @@ class Outputs:
 
     @property
     def is_full(self) -> bool:
-        """True when so much waits to be written that it should be committed."""
+        """True when so much was written that it should be committed."""
         return self._large_size >= PENDING_BYTES
 
     @property
@@ -133,6 +134,7 @@ class Outputs:
     def recover(self, earlier: EarlierParts) -> None:
         """Take over what earlier attempts have committed, and handed over."""
         self._parts = earlier.next_part
+        self._outbox = self._run.outbox(self._shard, self._attempt, self._parts)
         if earlier.handed is not None:
             self.hand_over(earlier.handed, is_told=True)
         for _, part, _ in earlier.parts:
@@ -141,7 +143,13 @@ class Outputs:
             self._committed += [o._replace(type=o.type + shift) for o in part.outputs]
 
     def add(self, key: Key, value: object, start: float, stop: float) -> int | None:
-        """Keep a value, or the Failure in its place, for the next commit; tell its memory size."""
+        """Take a value, or the Failure in its place, for the next commit; tell its memory size.
+
+        Raises
+        ------
+        StoreError
+            If it can't be written.
+        """
         ordinal = self._ordinals[key]
         if type(value) is Failure:
             self._add_failure(ordinal, value, (0, 0, start, stop))
@@ -155,20 +163,20 @@ class Outputs:
     def add_pickled(
         self, key: Key, value: object, parts: list[Bytes], times: tuple[float, float]
     ) -> int:
-        """Keep a value of which there is a pickle already; tell its memory size."""
+        """Take a value of which there is a pickle already; tell its memory size."""
         ordinal, nbytes = self._ordinals[key], memory_size(value)
         facts = (nbytes, self._types.number(value), *times)
         size = codec.framed_size(parts)
         if size <= INLINE_BYTES:
-            self._add_small(ordinal, Kind.FINISHED, b"".join(codec.frame(parts)), facts)
+            self._add_small(ordinal, Kind.FINISHED, codec.whole(parts), facts)
         else:
-            output = Output(ordinal, Kind.FINISHED, Place(INSIDE, 0, size), *facts)
-            self._large.append((output, parts))
+            self._outbox.add(ordinal, parts)
+            self._large[ordinal] = Output(ordinal, Kind.FINISHED, Place(INSIDE, 0, size), *facts)
             self._large_size += size
         return nbytes
 
-    def commit(self, final: bool, tells: bool = False) -> None:
-        """Write what was added since the last commit; the manifest goes last.
+    def commit(self, final: bool, tells: bool = False, waits: bool = True) -> bool:
+        """Write the manifest of what was added since the last one, and has arrived.
 
         Parameters
         ----------
@@ -176,6 +184,13 @@ class Outputs:
             Whether this is the last one.
         tells : bool
             Whether to write, too, if there is only to tell which tasks ran.
+        waits : bool
+            Whether all that is under way has to arrive first.
+
+        Returns
+        -------
+        bool
+            Whether nothing is under way.
 
         Raises
         ------
@@ -185,12 +200,12 @@ class Outputs:
         if final:
             self._account_for_all()
         elif is_twin(self._attempt):
-            self._spill()
-            return
-        has_values = self._new or self._large or not self._is_told
+            return True
+        places = self._outbox.arrived(waits)
+        self._new += [self._large.pop(n)._replace(place=place) for n, place in places.items()]
+        has_values = self._new or not self._is_told
         if not (final or has_values or (tells and self.account.work)):
-            return
-        self._write_large(are_tasks_over=final)
+            return not self._large
         if final and self._notes_errors and self._has_errors():
             self._run.note_erred(self._shard)
         self.usage.close_window()
@@ -220,13 +235,13 @@ class Outputs:
         self._is_told = True
         self._parts += 1
         self._moved = self._run.traffic()[1]
+        self._large_size = sum(output.place.length for output in self._large.values())
         self._clear()
+        return not self._large
 
-    def _spill(self) -> None:
-        """Write large values before their manifest, where they would fill the memory."""
-        if self.is_full:
-            self._write_large(are_tasks_over=False)
-            self._parts += 1  # the name of that object is taken
+    def close(self) -> None:
+        """Leave nothing half written of what isn't committed."""
+        self._outbox.close()
 
     def _all(self) -> list[Output]:
         """Give all outputs: extra ones only if others were handed over that need them."""
@@ -238,7 +253,7 @@ class Outputs:
 
     def _account_for_all(self) -> None:
         """Put an error in the place of outputs that no task gave: somebody waits for each."""
-        there = {o.ordinal for o in (*self._committed, *self._new, *(o for o, _ in self._large))}
+        there = {o.ordinal for o in (*self._committed, *self._new, *self._large.values())}
         there.update(self._handed.outputs if self._handed else ())
         now = time.time()
         for key, ordinal in self._ordinals.items():
@@ -247,7 +262,7 @@ class Outputs:
                 self.add(key, fail(InternalError.of(LookupError(text)), key), now, now)
 
     def _add_small(
-        self, ordinal: int, kind: Kind, data: bytes, facts: tuple[int, int, float, float]
+        self, ordinal: int, kind: Kind, data: Bytes, facts: tuple[int, int, float, float]
     ) -> None:
         place = Place(INSIDE, self._inline_size, len(data))
         self._new.append(Output(ordinal, kind, place, *facts))
@@ -266,22 +281,6 @@ class Outputs:
             self._failures[id(failure)] = (failure, self._new[-1].place)
         else:
             self._new.append(Output(ordinal, Kind.ERRED, known[1], *facts))
-
-    def _write_large(self, are_tasks_over: bool) -> None:
-        if not self._large:
-            return
-        # A task that runs meanwhile may change what it reads: what is written must be what the
-        # checksum was taken of. Not where so much waits that a second copy might not fit.
-        is_copied = not (are_tasks_over or self.is_full)
-        values = {o.ordinal: _copies(parts) if is_copied else parts for o, parts in self._large}
-        places = self._run.write_data(self._shard, self._parts, self._attempt, values)
-        self._new += [o._replace(place=places[o.ordinal]) for o, _ in self._large]
-        self._large, self._large_size = [], 0
-
-
-def _copies(parts: list[Bytes]) -> list[Bytes]:
-    """Copy what may change."""
-    return [part if memoryview(part).readonly else bytearray(part) for part in parts]
 
 
 def _unpicklable(error: BaseException, key: Key) -> Exception:

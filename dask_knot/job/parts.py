@@ -120,7 +120,7 @@ class Parts:
                 raise self._error
             self._add(node, ended)
             if self._outputs.is_full or time.monotonic() - self._last > self._pause:
-                self._commit()
+                self._commit(waits=False)
 
     def refuse(self) -> None:
         """Take nothing more, as the process ends any moment: whoever has something waits for that.
@@ -170,13 +170,15 @@ class Parts:
         if not has_failed or ended.stop > ended.start:
             outputs.account.note(key, ended, nbytes, erred)
 
-    def _commit(self, final: bool = False) -> None:
+    def _commit(self, final: bool = False, waits: bool = True) -> None:
         try:
-            self._outputs.commit(final, tells=self._rhythm.news is not None)
+            is_all = self._outputs.commit(final, self._rhythm.news is not None, waits)
         except BaseException as error:  # what is half written must not be written once more
             self._error = error
+            self._outputs.close()
             raise
-        self._note_commit()
+        if is_all:
+            self._note_commit()
 
     def _note_commit(self) -> None:
         self._last = time.monotonic()
@@ -191,7 +193,7 @@ class Parts:
                 if wish is Wish.HAND_OVER and self._error is None:
                     self._give_up()
                 if time.monotonic() - self._last >= interval and self._error is None:
-                    self._commit()  # no task has ended and committed meanwhile
+                    self._commit(waits=False)  # no task has ended and committed meanwhile
 
     def _give_up(self) -> None:
         try:
@@ -204,6 +206,7 @@ class Parts:
 
     def _end_process(self) -> NoReturn:
         with self._lock:  # not in the midst of a commit
+            self._outputs.close()
             say("nobody needs this shard any more")
             os._exit(0)  # a child that failed would fail its array
 

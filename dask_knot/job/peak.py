@@ -2,7 +2,8 @@
 
 In a container of its own that is the peak of its control group: all processes, and what the kernel
 keeps of files that they read, as far as there was room. Elsewhere it is that of the job's process,
-or of the largest process that it has waited for: several at once aren't added up.
+or of the largest process that it has waited for: several at once aren't added up. What it has
+mapped of files since it began isn't its own: values of a store are read so, in shared memory, too.
 """
 
 from __future__ import annotations
@@ -43,17 +44,25 @@ class PeakMemory:
         self._root = root
         self._file = _own_group(root)
         self._before = 0  # the highest mark that was set back
+        self._mapped = _sizes(root).get("RssFile", 0) + _sizes(root).get("RssShmem", 0)
 
     def read(self) -> int:
         """Give the bytes that the job has had at most so far."""
         if self._file is not None:
             with suppress(OSError, ValueError):
                 return int(self._file.read_text())
-        return max(self._before, _of_this_process(self._root), of_children())
+        return max(self._before, self.mark(), of_children())
 
     def mark(self) -> int:
-        """Give the bytes that this process has had at most since the mark was set back."""
-        return _of_this_process(self._root)
+        """Give the bytes that this process has had at most since the mark was set back.
+
+        Without files that are mapped now: a task's inputs still are when it has just ended.
+        """
+        sizes = _sizes(self._root)
+        if "VmHWM" in sizes:
+            mapped = sizes.get("RssFile", 0) + sizes.get("RssShmem", 0) - self._mapped
+            return sizes["VmHWM"] - max(0, mapped)
+        return _of_this_process()
 
     def shared(self) -> int:
         """Give the bytes that this process has in common with others, by its share of them.
@@ -83,12 +92,21 @@ class PeakMemory:
         return True
 
 
-def _of_this_process(root: Path) -> int:
-    """Give the peak of this process; `ru_maxrss` would have that of who started it as well."""
+def _sizes(root: Path) -> dict[str, int]:
+    """Read the bytes of each kind that this process has, or has had; nothing without Linux."""
     with suppress(OSError):
         text = (root / "proc/self/status").read_text()
-        if found := re.search(r"^VmHWM:\s*(\d+) kB", text, re.MULTILINE):
-            return int(found[1]) * _KIB
+        return {
+            n: int(kib) * _KIB for n, kib in re.findall(r"^(\w+):\s*(\d+) kB", text, re.MULTILINE)
+        }
+    return {}
+
+
+def _of_this_process() -> int:
+    """Give the peak where the system has no files of it.
+
+    On Linux `ru_maxrss` would have that of who started this process as well.
+    """
     if resource is not None:
         return _in_bytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     return int(getattr(psutil.Process().memory_info(), "peak_wset", 0))

@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
@@ -18,10 +19,11 @@ from dask_knot.job import present
 from dask_knot.job.agenda import Agenda
 from dask_knot.job.attempts import NOTHING, EarlierParts, is_twin, read_parts, without_committed
 from dask_knot.job.bundles import own_modules
+from dask_knot.job.burden import memory_limit
 from dask_knot.job.console import Printout
 from dask_knot.job.farewell import Farewell
 from dask_knot.job.handover import HandOver
-from dask_knot.job.inputs import Inputs
+from dask_knot.job.inputs import Inputs, window_within
 from dask_knot.job.machine import JobSite
 from dask_knot.job.outfit import Outfit, computing_here, outfitted, processes
 from dask_knot.job.outputs import Outputs, SupersededError
@@ -92,7 +94,7 @@ def run_shard(
             outputs.recover(earlier)
             if attempt > 1:
                 work, given_up = without_committed(work, earlier)
-            inputs = Inputs(run, work.inputs)
+            inputs = Inputs(run, work.inputs, window_within(memory_limit()))
             shelf = Shelf(work.tasks, work.literals, inputs)
             agenda = Agenda(work.tasks, given_up)
             handover = HandOver(agenda, shelf, outputs, partial(run.claim, shard, Claimant.CHILD))
@@ -101,7 +103,7 @@ def run_shard(
             witness = Witness(hasty, shard, work.options.cores)
             interest = Interest(hasty, shard, seconds, witness.call)
             sink = Parts(outputs, rhythm, interest, handover)
-            with Farewell(sink), witness:
+            with closing(outputs), Farewell(sink), witness:
                 bench = Bench(work.options, shelf, sink, printed, outfit)
                 _fetch_and_run(agenda, inputs, bench)
                 if is_twin(attempt):

@@ -207,14 +207,19 @@ def run_at_once(tasks: Sequence[GraphNode], shelf: Shelf, sink: Sink, pool: Pool
         else:
             running[pool.submit(node, values)] = node
 
+    def start_some() -> None:
+        while ready and len(running) < pool.size:
+            start(tasks[heapq.heappop(ready)])
+
     def collect() -> None:
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             node = running.pop(future)
+            # Before the value is written: what reads it, and may change it, begins after that.
+            start_some()
             finish(node, pool.result(node, future))
 
     while ready or running:
-        while ready and len(running) < pool.size:
-            start(tasks[heapq.heappop(ready)])
+        start_some()
         if running:
             collect()
 

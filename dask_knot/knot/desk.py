@@ -185,7 +185,7 @@ class MapDesk:
     def _read_anyhow(self, places: Mapping[Key, Place]) -> Mapping[Key, Any]:
         if not self._host.is_closed:
             with suppress(RuntimeError):  # it is being closed: its threads are gone
-                return read_places(self._host.session, places)
+                return read_places(self._host.session.values, places)
         with ThreadPoolExecutor(READERS, "dask-knot-values") as pool:
             return read_places(ValueReader(self._host.session.run.at_once(), pool), places)
 

@@ -20,7 +20,7 @@ from dask_knot.runs.presence import Observer
 from dask_knot.runs.reading import READERS, RunView
 from dask_knot.runs.state import PlanView, ShardCondition
 from dask_knot.session.hooks import nobody
-from dask_knot.session.values import EncodedValues, ValueReader
+from dask_knot.session.values import ValueReader
 
 #: Values that are read at once.
 TOGETHER = 20_000
@@ -226,22 +226,17 @@ class MapLedger:
         return found
 
 
-class PlaceReader(Protocol):
-    """What reads values by their places: a session, or what reads for it."""
-
-    def read_values(self, places: Mapping[Any, Place]) -> tuple[dict[Any, Any], dict[Any, Any]]:
-        """Give the bytes of values, and why some are lost."""
-
-
-def read_places(reader: PlaceReader, places: Mapping[Any, Place]) -> dict[Any, Any]:
+def read_places(reader: ValueReader, places: Mapping[Any, Place]) -> dict[Any, Any]:
     """Read and decode values.
 
     Raises
     ------
     StoreError
         If one can't be read.
+    ClientMemoryError
+        If they don't fit into memory.
     """
-    found, lost = reader.read_values(places)
+    values, lost = reader.load_values(places)
     for error in lost.values():
         raise error
-    return EncodedValues(found).decoded()
+    return values

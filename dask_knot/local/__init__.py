@@ -26,11 +26,14 @@ out when its turn comes.
 The fork server. `fork`, in the client's process, talks by `forkclient` and `wire` with the
 `forkserver`, a process with one thread, which `boot` starts. It has imported in advance what jobs
 need, learns from them what else they need (`warmth`), if all may share that (`fitness`), and forks
-once for each child (`child`). A fork of a process with more threads can deadlock, and whatever the
-server imports is in every job: so these files import the standard library and each other only, and
-a server in which a thread appears finishes its children while a new one takes over. Nothing is left
-behind: the server ends when its socket closes or its parent changes, children when the server does
-(Linux sees to it; elsewhere a pipe tells them).
+once for each child (`child`). While jobs follow on each other it does so beforehand (`spares`): a
+fork is slow until it has copied the pages that it writes to, so spares practise what every job does
+first. What is imported since ends them, and so do some seconds without a job. A fork of a process
+with more threads can deadlock, and whatever the server imports is in every job: so these files
+import the standard library and each other only, and a server in which a thread appears finishes its
+children while a new one takes over. Nothing is left behind: the server ends when its socket closes
+or its parent changes, children when the server does (Linux sees to it; elsewhere a pipe tells
+them).
 
 Containers belong to the Docker engine, not to us: a `guard`, a process of its own, waits for the
 end of the client, and ends those that one which was killed has left.

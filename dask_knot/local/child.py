@@ -19,6 +19,8 @@ from typing import Any, NoReturn
 from dask_knot.local import warmth
 from dask_knot.local.origins import ElsewhereFinder
 
+#: The variable with the memory of a job in MiB, which it can't see otherwise; no configuration.
+MEMORY_LIMIT = "DASK_KNOT_JOB_MEMORY"
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 INTERRUPTED = 130
@@ -65,10 +67,19 @@ _prctl = load_prctl()
 
 
 def run_child(request: Mapping[str, Any], inherited: Inheritance) -> NoReturn:
-    """Become the process that the request describes; never returns."""
-    code = 1
+    """Be the process that the request describes; never returns."""
     try:
         detach(inherited)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    become(request, inherited)
+
+
+def become(request: Mapping[str, Any], inherited: Inheritance) -> NoReturn:
+    """Turn from a process of its own into that which the request describes; never returns."""
+    code = 1
+    try:
         _redirect(request["log"])
         _enter(request, inherited.environ)
         command = request["command"]
@@ -123,6 +134,12 @@ def _redirect(log: str) -> None:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
 
+def practise_entry(inherited: Inheritance) -> None:
+    """Enter what is there already, which changes nothing but has the pages for it copied."""
+    here = {"environ": dict(os.environ), "path": [*sys.path], "cwd": os.getcwd()}
+    _enter(here, inherited.environ)
+
+
 def _enter(request: Mapping[str, Any], before: Mapping[str, str]) -> None:
     given: Mapping[str, str] = request["environ"]
     changed = _config_variables(os.environ) != _config_variables(given)
@@ -141,7 +158,11 @@ def _enter(request: Mapping[str, Any], before: Mapping[str, str]) -> None:
 
 
 def _config_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith("DASK_")}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith("DASK_") and name != MEMORY_LIMIT
+    }
 
 
 def _renew(config_changed: bool) -> None:

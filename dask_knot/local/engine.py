@@ -16,6 +16,7 @@ from distributed.system import MEMORY_LIMIT
 from dask_knot.batch.request import MIB, JobTemplate
 from dask_knot.local.batch import LocalBatch
 from dask_knot.local.capacity import Capacity
+from dask_knot.local.commons import Commons
 from dask_knot.local.dispatch import GRACE
 from dask_knot.local.launcher import Launcher
 from dask_knot.local.scratch import Scratch
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 #: Imported by the server that forks jobs, so that no job has to: the first before anything else.
 #: Jobs don't need the cluster, but the modules of users that open one import it.
 ALWAYS_WARM = ("dask_knot.job.__main__", "dask_knot.cluster.cluster", "distributed.protocol.numpy")
+
+#: What spare children do until there is a job for them.
+PRACTICE = "dask_knot.job.practice"
 
 #: Makes what starts jobs, from the folder of their logs and the URL of the store.
 Launch = Callable[[Path, str], Launcher]
@@ -48,6 +52,8 @@ class LocalEngine:
         The image of the containers.
     machine : Capacity, optional
         What the machine has that runs the jobs in containers; None: they are processes of this one.
+    commons : Commons, optional
+        Memory that they share.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class LocalEngine:
         launch: Launch,
         image: str = "dask-knot",
         machine: Capacity | None = None,
+        commons: Commons | None = None,
     ) -> None:
         self.settings = settings
         self.is_here = machine is None
@@ -63,6 +70,7 @@ class LocalEngine:
         self.scout = None
         self.jobs_stay = False  # they end with the process that started them
         self._machine = machine or this_machine()
+        self._commons = commons
         self._scratch = Scratch()
         self._folder = self._scratch.path
         logs = self._folder / "logs"
@@ -70,7 +78,7 @@ class LocalEngine:
         try:
             launcher = launch(logs, settings.store or self.store_url)
         except BaseException:
-            self._scratch.close()
+            self._close_folders()
             raise
         self.template = JobTemplate(
             name=settings.name,
@@ -102,6 +110,8 @@ class LocalEngine:
 
     def open_store(self, url: str) -> Store:
         """Open a store; the folders above that of a named run may not be there yet."""
+        if self._commons is not None:
+            self._commons.serve(self._folder / "store")
         return Store(url) if self.settings.store else Store(url, parents=True)
 
     def tail(self, log_stream: str, lines: int) -> Sequence[str]:
@@ -124,6 +134,11 @@ class LocalEngine:
     def close(self) -> None:
         """End all jobs and remove what is temporary."""
         self.client.close()
+        self._close_folders()
+
+    def _close_folders(self) -> None:
+        if self._commons is not None:
+            self._commons.close()
         self._scratch.close()
 
     def _capacity(self, jobs: int) -> Capacity:
@@ -151,17 +166,23 @@ def open_local(
     if lack := lacking(settings):
         logger.warning("each job may use %s: it will have what there is", lack)
 
+    # What is to stay, or where the user wants it, stays in its folder.
+    is_shared = not (settings.is_named or settings.store)
+    commons = Commons.of_share(settings.tempo.shared_memory) if is_shared else None
+
     def launch(logs: Path, store_url: str) -> Launcher:
         launcher = ForkLauncher(
             preload=(*ALWAYS_WARM, *_imported(settings.tempo.preload)),
             environment={n: v for n, v in environment.items() if n not in os.environ},
             log_path=logs / "server.log",
             grace=grace_of(settings),
+            practice=PRACTICE,
+            leavings=[commons.path] if commons is not None else [],
         )
         launcher.warm()
         return launcher
 
-    return LocalEngine(settings, launch)
+    return LocalEngine(settings, launch, commons=commons)
 
 
 def grace_of(settings: Settings) -> float:

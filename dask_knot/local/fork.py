@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dask_knot.batch.rules import NOT_STARTED, OUT_OF_MEMORY
 from dask_knot.errors import EngineError
+from dask_knot.local.child import MEMORY_LIMIT
 from dask_knot.local.forkclient import Server
 from dask_knot.local.launcher import HOST_LOST, ChildProcess, Exit, Listener
 from dask_knot.local.memory import MemoryWatch
@@ -46,6 +47,10 @@ class ForkLauncher:
         Where the server's own output goes; by default it is dropped.
     grace
         So many seconds children may take to end by themselves when the client closes or is gone.
+    practice
+        A module: its ``practise()`` does in spare children what jobs do first.
+    leavings
+        Folders that are removed when the client is gone.
 
     Raises
     ------
@@ -60,6 +65,8 @@ class ForkLauncher:
         environment: Mapping[str, str] | None = None,
         log_path: Path | None = None,
         grace: float = 0.0,
+        practice: str = "",
+        leavings: Sequence[Path] = (),
     ) -> None:
         if not hasattr(os, "fork"):
             raise EngineError(
@@ -70,6 +77,8 @@ class ForkLauncher:
         self._environment = dict(environment or {})
         self._log_path = log_path
         self._grace = grace
+        self._practice = practice
+        self._leavings = [str(one) for one in leavings]
         self._listener: Listener | None = None
         # Never held while a message is sent or the listener is called: both may block.
         self._lock = threading.Lock()
@@ -134,12 +143,14 @@ class ForkLauncher:
                 "preload": [*self._preload, *self._learned],
                 "forbidden": self._forbidden,
                 "grace": self._grace,
+                "practice": self._practice,
+                "leavings": self._leavings,
             }
         )
         return server
 
     def _request(self, child: ChildProcess) -> Message:
-        limit = {"DASK_KNOT_JOB_MEMORY": str(child.memory)}  # which the job itself can't see
+        limit = {MEMORY_LIMIT: str(child.memory)}
         environment = {**os.environ, **self._environment, **limit, **child.environment}
         if child.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, child.gpus))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -20,8 +21,9 @@ from dask_knot.local.child import Inheritance, detach, run_child
 from dask_knot.local.fitness import FIT, is_vetted, report_on
 from dask_knot.local.groups import end_softly, exit_code, kill, kill_group
 from dask_knot.local.origins import ElsewhereFinder
+from dask_knot.local.spares import Spares
 from dask_knot.local.warmth import Warmth
-from dask_knot.local.wire import Message, Unpacker, pack
+from dask_knot.local.wire import Message, Unpacker, pack, pipe_without_waiting
 
 # Seconds between two looks at who our parent is. The end of the client also ends the control
 # socket, unless a process that the client has forked still holds a copy of its end.
@@ -67,10 +69,12 @@ class ForkServer:
         self._is_calm = False
         self._lesson_rest = b""
         self._culprit: str | None = None
+        self._spares = Spares()
         self._draining = False
         self._grace = 0.0
-        self._wakeup, self._wakeup_end = _pipe()
-        self._lesson, self._lesson_end = _pipe()
+        self._leavings: list[str] = []
+        self._wakeup, self._wakeup_end = pipe_without_waiting()
+        self._lesson, self._lesson_end = pipe_without_waiting()
         self._lifeline, self._lifeline_end = os.pipe()
         self._selector = selectors.DefaultSelector()
 
@@ -99,15 +103,23 @@ class ForkServer:
                 self._obey()
             elif self._may_learn():
                 self._learn()
+            elif self._wants_spare():
+                self._spares.make(self._inherited())
+            self._spares.dismiss_overdue()
             if self._draining and not self._children:
+                self._leavings.clear()  # the client goes on with another server
                 self._die()
 
     def _may_learn(self) -> bool:
         """Tell whether there is something to import, and nobody waits: all exits are reported."""
         return self._is_calm and bool(self._lessons) and self._probe is None
 
+    def _wants_spare(self) -> bool:
+        is_ready = self._culprit is None and self._probe is None and not self._draining
+        return is_ready and self._spares.is_wanted(len(self._children))
+
     def _patience(self) -> float:
-        if self._may_learn():
+        if self._may_learn() or self._wants_spare():
             return 0
         return _QUIET if self._lessons and self._probe is None else _PARENT_CHECK
 
@@ -139,6 +151,8 @@ class ForkServer:
 
     def _do_configure(self, message: Message) -> None:
         self._grace = message["grace"]
+        self._spares.practice = message["practice"]
+        self._leavings = message["leavings"]
         # For modules that look at it when they are imported.
         sys.argv[:] = message["argv"]
         sys.meta_path.insert(0, ElsewhereFinder(message["elsewhere"]))
@@ -153,13 +167,18 @@ class ForkServer:
         if self._culprit is not None:
             self._send({"event": "refused", "child": child_id})
             return
+        pid = self._spares.take(message) or self._fork(message)
+        self._children[pid] = child_id
+        self._pids[child_id] = pid
+        self._spares.note_start(len(self._children))
+        self._send({"event": "started", "child": child_id, "pid": pid})
+
+    def _fork(self, message: Message) -> int:
         inherited = self._inherited()
         pid = os.fork()
         if pid == 0:
             run_child(message, inherited)
-        self._children[pid] = child_id
-        self._pids[child_id] = pid
-        self._send({"event": "started", "child": child_id, "pid": pid})
+        return pid
 
     def _do_signal(self, message: Message) -> None:
         pid = self._pids.get(message["child"])
@@ -168,15 +187,16 @@ class ForkServer:
 
     def _do_drain(self, message: Message) -> None:
         self._draining = True
+        self._spares.dismiss()
 
     def _inherited(self) -> Inheritance:
         mine = (self._control.fileno(), self._wakeup, self._wakeup_end, self._lesson)
-        closing = (*mine, self._lifeline_end, self._selector_descriptor())
+        others = (*self._spares.descriptors, self._lifeline_end, self._selector_descriptor())
         return Inheritance(
             server=os.getpid(),
             lessons=self._lesson_end,
             lifeline=self._lifeline,
-            closing=tuple(descriptor for descriptor in closing if descriptor >= 0),
+            closing=tuple(descriptor for descriptor in (*mine, *others) if descriptor >= 0),
             environ=self._environ,
         )
 
@@ -188,7 +208,7 @@ class ForkServer:
     def _reap(self) -> int:
         """Report every child that has ended; return how many there were."""
         reaped = 0
-        while self._children or self._probe is not None:
+        while self._children or self._spares or self._probe is not None:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 break
@@ -198,6 +218,7 @@ class ForkServer:
                 self._end_probe(self._probe)
             child_id = self._children.pop(pid, None)
             if child_id is None:
+                self._spares.note_end(pid)
                 continue
             del self._pids[child_id]
             self._send({"event": "exited", "child": child_id, "code": exit_code(status)})
@@ -216,6 +237,7 @@ class ForkServer:
         if not self._warmth.should_import(name):
             return
         if self._is_fit(name):
+            self._spares.dismiss()
             self._send({"event": "learned", "modules": [name]})
             self._import([name])
         else:
@@ -226,7 +248,7 @@ class ForkServer:
 
     def _begin_probe(self, name: str) -> None:
         inherited = self._inherited()
-        reading, writing = _pipe()
+        reading, writing = pipe_without_waiting()
         pid = os.fork()
         if pid == 0:
             detach(inherited)
@@ -258,20 +280,18 @@ class ForkServer:
     def _die(self) -> NoReturn:
         if self._probe is not None:
             kill(self._probe.pid, signal.SIGKILL)
-        left = end_softly(self._children, self._grace, self._wakeup)
+        for pid in (spares := self._spares.pids):
+            kill(pid, signal.SIGKILL)
+        left = end_softly(self._children, self._grace, self._wakeup).union(spares)
         for pid in left:
             kill(pid, signal.SIGKILL)
         for pid in left:  # whoever knows of our end relies on theirs
             with suppress(ChildProcessError):
                 os.waitpid(pid, 0)
+        # A client that was killed can't, and it may be the memory of the machine.
+        for folder in self._leavings:
+            shutil.rmtree(folder, ignore_errors=True)
         os._exit(0)
-
-
-def _pipe() -> tuple[int, int]:
-    reading, writing = os.pipe()
-    os.set_blocking(reading, False)
-    os.set_blocking(writing, False)
-    return reading, writing
 
 
 if __name__ == "__main__":

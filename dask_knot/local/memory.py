@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 
 INTERVAL = 0.1
-_MIB = 1 << 20
+_KIB, _MIB = 1 << 10, 1 << 20
 
 
 class MemoryWatch:
@@ -85,9 +87,9 @@ def _groups(wanted: dict[int, tuple[str, int]]) -> dict[int, list[int]]:
 
 
 def _is_over(pids: list[int], limit: int) -> bool:
-    # Resident memory is quick to read but counts the pages that a child shares with the warm
-    # server: only when it is over the limit is it worth asking what is the child's own.
-    return _sum(pids, _resident) > limit and _sum(pids, _own) > limit
+    # Memory that isn't of files is quick to read but counts what a child has of the warm server:
+    # only when that is over the limit is it worth asking what is the child's own.
+    return _sum(pids, _anonymous) > limit and _sum(pids, own_memory) > limit
 
 
 def _sum(pids: list[int], measure: Callable[[psutil.Process], int]) -> int:
@@ -100,10 +102,28 @@ def _sum(pids: list[int], measure: Callable[[psutil.Process], int]) -> int:
     return total
 
 
-def _resident(process: psutil.Process) -> int:
-    return int(process.memory_info().rss)
+def _anonymous(process: psutil.Process) -> int:
+    """Give the pages that are in memory, and no part of a file, where the system tells them apart.
+
+    Values that are mapped are files, on a disk or in shared memory: the kernel takes the former
+    back when it needs room, and of the latter there is one for all who read it.
+    """
+    found = process.memory_info()
+    return int(found.rss - getattr(found, "shared", 0))
 
 
-def _own(process: psutil.Process) -> int:
-    full = process.memory_full_info()
-    return int(getattr(full, "pss", None) or full.uss)
+def own_memory(process: psutil.Process) -> int:
+    """Give the same, what several processes have since one has forked the other by its share.
+
+    Raises
+    ------
+    psutil.Error
+        If it can't be read.
+    """
+    try:
+        text = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+        found = dict(re.findall(r"^(Pss_Anon|SwapPss):\s*(\d+) kB", text, re.MULTILINE))
+        return (int(found["Pss_Anon"]) + int(found.get("SwapPss", 0))) * _KIB
+    except (OSError, KeyError):  # no Linux, one older than 5.4, or another user's process
+        full = process.memory_full_info()
+        return int(getattr(full, "pss", None) or full.uss)

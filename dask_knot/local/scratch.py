@@ -18,16 +18,22 @@ class Scratch:
     A process that is killed can't remove anything, so whoever makes a new folder removes those
     whose locks nobody holds.
 
+    Parameters
+    ----------
+    parent : Path, optional
+        In which folder; that for temporary files, if none is given.
+
     Attributes
     ----------
     path : Path
         The folder.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, parent: Path | None = None) -> None:
+        parent = parent or Path(tempfile.gettempdir())
         with suppress(OSError):
-            _remove_abandoned(Path(tempfile.gettempdir()))
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            _remove_abandoned(parent)
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         # Nobody may find the lock before it is held.
         early = self.path / f"{_LOCK}.new"
         self._lock = os.open(early, os.O_RDWR | os.O_CREAT, 0o600)

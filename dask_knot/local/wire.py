@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -34,3 +35,11 @@ class Unpacker:
             message = json.loads(self._buffer[_LENGTH.size : end])
             del self._buffer[:end]
             yield message
+
+
+def pipe_without_waiting() -> tuple[int, int]:
+    """Open a pipe of which neither end ever waits for the other one."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+    return reading, writing

@@ -22,7 +22,8 @@ class Shard:
     inputs : tuple of keys
         Values to read from shards of earlier stages or from outside of the plan.
     outputs : tuple of keys
-        Those of ``tasks`` that are wanted or that other shards read.
+        Those of ``tasks`` that are wanted or that other shards read, in the order of their readers:
+        what one shard reads lies together, in the order in which it reads it.
     literals : tuple of keys
         Plain values that the tasks read, to be copied into the shard.
     weight : float
@@ -87,7 +88,10 @@ class Plan:
         A stage depends on earlier ones only.
     reasons : tuple of str
         Why it was cut where it was, a line each.
+    warnings : tuple of str
+        What people should know before it runs, a line each.
     """
 
     stages: tuple[Stage, ...]
     reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()

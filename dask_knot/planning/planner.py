@@ -10,6 +10,7 @@ from dask.utils import format_time
 
 from dask_knot.planning.dependencies import join_upstream, link_stages
 from dask_knot.planning.folding import fold
+from dask_knot.planning.footprint import Footprint, warning
 from dask_knot.planning.graph import NumberedGraph, build_graph
 from dask_knot.planning.partition import Block, Partition, partition
 from dask_knot.planning.plan import Plan, Stage
@@ -49,7 +50,9 @@ def make_plan(request: PlanRequest) -> Plan:
     cut = partition(graph, request.limits)
     folded, reasons = fold(graph, cut, request.limits)
     blocks = split_blocks(folded, request.limits.array_size)
-    stages = _stages(request, graph, folded, blocks)
+    builder = ShardBuilder(graph, folded, request.is_ordered)
+    stages = _stages(request, graph, builder, blocks)
+    warnings = _warnings(graph, builder, blocks, request.limits)
     joined = join_upstream(stages, request.limits.upstream_arrays, request.default)
     return Plan(
         joined,
@@ -59,14 +62,15 @@ def make_plan(request: PlanRequest) -> Plan:
             *cut.reasons,
             *reasons,
             *_last_reasons(folded, len(blocks), len(joined)),
+            *warnings,
         ),
+        tuple(warnings),
     )
 
 
 def _stages(
-    request: PlanRequest, graph: NumberedGraph, cut: Partition, blocks: Sequence[Block]
+    request: PlanRequest, graph: NumberedGraph, builder: ShardBuilder, blocks: Sequence[Block]
 ) -> list[Stage]:
-    builder = ShardBuilder(graph, cut, request.is_ordered)
     linked = link_stages(builder.readings(blocks, request))
     return [
         Stage(
@@ -76,6 +80,20 @@ def _stages(
         )
         for block, depends_on in zip(blocks, linked, strict=True)
     ]
+
+
+def _warnings(
+    graph: NumberedGraph, builder: ShardBuilder, blocks: Sequence[Block], limits: Limits
+) -> list[str]:
+    """Say which stages hold more values at once than their jobs have memory, as far as is known."""
+    footprint = Footprint(graph, limits)
+    found = []
+    for number, block in enumerate(blocks):
+        memory = graph.resources[block.kind].memory
+        sizes = [footprint.exceeds(builder.order(shard), memory) for shard in block.shards]
+        if memory is not None and any(sizes):
+            found.append(warning(number, [size for size in sizes if size], memory))
+    return found
 
 
 def _first_reasons(graph: NumberedGraph, cut: Partition, limits: Limits) -> list[str]:

@@ -33,6 +33,8 @@ class Limits:
         Dependencies of a stage at most (AWS Batch: ids in ``dependsOn``).
     bandwidth : float
         Bytes a second that one job reads of values that other jobs have made.
+    is_mapped : bool
+        Whether these take no memory of the job that reads them.
     """
 
     slots: int
@@ -43,6 +45,7 @@ class Limits:
     array_size: int = 10_000
     upstream_arrays: int = 20
     bandwidth: float = 1e9
+    is_mapped: bool = False
 
     def __post_init__(self) -> None:
         smallest = {

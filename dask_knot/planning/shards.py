@@ -42,31 +42,37 @@ class ShardBuilder:
         self._tasks: list[list[int]] = [[] for _ in cut.loads]
         # Dicts keep the order of arrival, as sets would not.
         self._inputs: list[dict[int, None]] = [{} for _ in cut.loads]
+        self._readers: list[dict[int, list[int]]] = [{} for _ in cut.loads]  # of what a shard makes
         self._external: list[dict[Key, None]] = [{} for _ in cut.loads]
         self._literals: list[dict[Key, None]] = [{} for _ in cut.loads]
-        self._is_output = bytearray(len(graph))
+        self._is_wanted = bytearray(len(graph))
+        for task in graph.wanted:
+            self._is_wanted[task] = 1
         self._parts: list[list[int]] = [[] for _ in cut.loads]  # where parts of a shard begin
         self._is_ordered = is_ordered
         # Tasks of one prefix differ by more than they take on average.
         self._is_uneven = graph.unevenness * len(graph) > sum(graph.weights)
         self._collect()
+        self._tasks = [self._in_order(number) for number in range(len(cut.loads))]
+        self._collect_reads()
 
     def shard(self, number: int) -> Shard:
         """Make one shard, with keys in place of numbers."""
         keys = self._graph.keys
-        tasks = self._tasks[number]
-        if not self._is_ordered and (self._is_uneven or self._cut.unknown[number] > 1):
-            tasks = from_both_ends(tasks, self._parts[number])
-        names = tuple([keys[task] for task in tasks])
+        names = tuple([keys[task] for task in self._tasks[number]])
         return Shard(
             tasks=names,
             inputs=(*(keys[made] for made in self._inputs[number]), *self._external[number]),
-            outputs=tuple([keys[task] for task in tasks if self._is_output[task]]),
+            outputs=tuple([keys[task] for task in self._outputs(number)]),
             literals=tuple(self._literals[number]),
             weight=self._cut.loads[number],
             prefixes=count_prefixes(names),
             unknown=self._cut.unknown[number],
         )
+
+    def order(self, number: int) -> Sequence[int]:
+        """Give the tasks of a shard in the order in which they run."""
+        return self._tasks[number]
 
     def readings(self, blocks: Sequence[Block], request: PlanRequest) -> list[Reading]:
         """Find what the shards of each stage read, from which stages."""
@@ -89,6 +95,24 @@ class ShardBuilder:
                     reading.external[running] = None
         return reading
 
+    def _in_order(self, number: int) -> list[int]:
+        """Put the tasks of a shard in the order in which they run."""
+        tasks = self._tasks[number]
+        if not self._is_ordered and (self._is_uneven or self._cut.unknown[number] > 1):
+            return from_both_ends(tasks, self._parts[number])
+        return tasks
+
+    def _outputs(self, number: int) -> list[int]:
+        """Order what leaves a shard by who reads it, and when; what is only wanted comes last.
+
+        In this order it lies in one object: a shard that reads some of it reads one range. What
+        several shards read lies between what they read alone.
+        """
+        readers = self._readers[number]
+        read = sorted(readers, key=readers.__getitem__)
+        is_wanted = self._is_wanted
+        return read + [t for t in self._tasks[number] if is_wanted[t] and t not in readers]
+
     def _collect(self) -> None:
         shard_of = self._cut.shard_of
         for task, upstream in enumerate(self._graph.inputs):
@@ -97,20 +121,26 @@ class ShardBuilder:
             parts = self._parts[shard]
             parts.append(task)
             for made in upstream:
-                if shard_of[made] != shard:
-                    self._inputs[shard][made] = None
-                    self._is_output[made] = 1
-                else:
+                if shard_of[made] == shard:
                     while parts[-1] > made:
                         parts.pop()
-        for task in self._graph.wanted:
-            self._is_output[task] = 1
         for found, into in (
             (self._graph.external, self._external),
             (self._graph.literals, self._literals),
         ):
             for task, keys in sorted(found.items()):
                 into[shard_of[task]].update(dict.fromkeys(keys))
+
+    def _collect_reads(self) -> None:
+        """Note who reads what of others, in the order in which they do."""
+        shard_of, upstream = self._cut.shard_of, self._graph.inputs
+        for shard, tasks in enumerate(self._tasks):
+            reads = self._inputs[shard]
+            for task in tasks:
+                for made in upstream[task]:
+                    if shard_of[made] != shard and made not in reads:
+                        reads[made] = None
+                        self._readers[shard_of[made]].setdefault(made, []).append(shard)
 
 
 def from_both_ends(tasks: Sequence[int], parts: Sequence[int]) -> list[int]:

@@ -2,14 +2,17 @@
 
 A value is ``HEAD · lengths · pickle · padding · buffer · padding · buffer …``; HEAD is the magic
 ``KV``, the version, flags, the number of frames and the CRC-32 of everything else. Buffers
-start at multiples of 64 bytes, so that arrays are aligned when the value's own start is.
+start at multiples of 64 bytes, so that arrays are aligned when the value's own start is. In format
+2 that sum is 0, and the CRC-32 of everything stands behind it all: it is known when all is written.
+
+A checksum is always taken of a copy. Whoever gave a value away may still change it, be it a task of
+another thread: what is stored is then some state of it, but never damaged.
 """
 
 from __future__ import annotations
 
 import struct
-import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pickle import PickleBuffer
 from typing import Any
 
@@ -17,14 +20,17 @@ from distributed.protocol import pickle
 
 from dask_knot.errors import CorruptObjectError
 from dask_knot.run import pickling
+from dask_knot.run.checksum import crc32
 
-VERSION = 1
+#: Of values whose checksum was known before they were written, and of those where it wasn't.
+VERSION, STREAMED = 1, 2
 ALIGNMENT = 64
 
 _HEAD = struct.Struct("<2sBBII")
 #: HEAD without the checksum.
 _START = struct.Struct("<2sBBI")
 _MAGIC = b"KV"
+_CHECKSUM_BYTES = 4
 #: In a frame's length: the buffer was writable, and must be so again.
 _WRITABLE = 1 << 63
 
@@ -44,7 +50,7 @@ def encode(value: object) -> list[Bytes]:
     Returns
     -------
     list of bytes-like
-        The buffers of arrays are not copied: they are views of the value's own memory.
+        What nobody can change any more.
 
     Raises
     ------
@@ -62,7 +68,7 @@ def pickled(value: object) -> list[Bytes]:
 
 
 def framed_size(parts: Sequence[Bytes]) -> int:
-    """Count the bytes that `frame(parts)` will have."""
+    """Count the bytes that a pickle and its buffers will have in the format of a value."""
     position = _HEAD.size + 8 * len(parts)
     for number, part in enumerate(parts):
         position += (-position % ALIGNMENT if number else 0) + memoryview(part).nbytes
@@ -70,27 +76,47 @@ def framed_size(parts: Sequence[Bytes]) -> int:
 
 
 def frame(parts: Sequence[Bytes]) -> list[Bytes]:
-    """Put a pickle and its buffers into the format of a value.
+    """Put a pickle and its buffers into the format of a value: copies of what may change."""
+    start = _START.pack(_MAGIC, VERSION, 0, len(parts))
+    frames = [each if type(each) is bytes else bytes(each) for each in _laid_out(parts)]
+    checksum = crc32(start)
+    for each in frames:
+        checksum = crc32(each, checksum)
+    return [start + checksum.to_bytes(_CHECKSUM_BYTES, "little"), *frames]
 
-    The checksum is taken here, so call it only when the frames are written at once: a task may
-    still change an array that it gave away.
-    """
+
+def whole(parts: Sequence[Bytes]) -> bytearray:
+    """Put a pickle and its buffers into the format of a value: one copy of it all."""
+    start = _START.pack(_MAGIC, VERSION, 0, len(parts))
+    data = bytearray().join([start, bytes(_CHECKSUM_BYTES), *_laid_out(parts)])
+    checksum = crc32(memoryview(data)[_HEAD.size :], crc32(start))
+    data[_START.size : _HEAD.size] = checksum.to_bytes(_CHECKSUM_BYTES, "little")
+    return data
+
+
+def stream(parts: Sequence[Bytes]) -> Iterator[Bytes]:
+    """Give the pieces of a value, behind which `sealed` of their CRC-32 has to be written."""
+    yield _START.pack(_MAGIC, STREAMED, 0, len(parts)) + bytes(_CHECKSUM_BYTES)
+    yield from _laid_out(parts)
+
+
+def sealed(checksum: int) -> bytes:
+    """Give what ends a value that was written piece by piece."""
+    return checksum.to_bytes(_CHECKSUM_BYTES, "little")
+
+
+def _laid_out(parts: Sequence[Bytes]) -> Iterator[Bytes]:
+    """Give all that stands behind the head of a value."""
     views = [memoryview(part) for part in parts]
     lengths = [view.nbytes | (0 if view.readonly else _WRITABLE) for view in views]
-    table = struct.pack(f"<{len(views)}Q", *lengths)
-    frames: list[Bytes] = [table]
-    position = _HEAD.size + len(table)
-    for number, view in enumerate(views):
+    yield struct.pack(f"<{len(views)}Q", *lengths)
+    position = _HEAD.size + 8 * len(views)
+    for number, part in enumerate(parts):
         if number and (padding := -position % ALIGNMENT):
-            frames.append(bytes(padding))
+            yield bytes(padding)
             position += padding
-        frames.append(view)
-        position += view.nbytes
-    start = _START.pack(_MAGIC, VERSION, 0, len(views))
-    checksum = zlib.crc32(start)
-    for part in frames:
-        checksum = zlib.crc32(part, checksum)
-    return [start + checksum.to_bytes(4, "little"), *frames]
+        yield part
+        position += views[number].nbytes
 
 
 def decode(data: Bytes, is_checked: bool = False) -> Any:
@@ -128,6 +154,12 @@ def unframe(data: Bytes) -> list[memoryview]:
     return parts
 
 
+def pickle_size(data: Bytes) -> int:
+    """Count the bytes of a value that was checked which are its pickle: the rest are buffers."""
+    length: int = struct.unpack_from("<Q", data, _HEAD.size)[0]
+    return length & ~_WRITABLE
+
+
 def size(frames: Iterable[Bytes]) -> int:
     """Count the bytes of frames."""
     return sum(memoryview(part).nbytes for part in frames)
@@ -147,12 +179,19 @@ def check(data: Bytes) -> None:
     magic, version, _, _, checksum = _HEAD.unpack_from(view)
     if magic != _MAGIC:
         raise CorruptObjectError("these bytes are not a value that dask_knot wrote")
-    if version != VERSION:
-        raise CorruptObjectError(
-            f"a value in format {version} can't be read by this version of dask_knot, "
-            f"which reads format {VERSION}: use the same version here and in the jobs"
+    if version == STREAMED:
+        found, checksum = (
+            crc32(view[:-_CHECKSUM_BYTES]),
+            int.from_bytes(view[-_CHECKSUM_BYTES:], "little"),
         )
-    if zlib.crc32(view[_HEAD.size :], zlib.crc32(view[: _START.size])) != checksum:
+    elif version == VERSION:
+        found = crc32(view[_HEAD.size :], crc32(view[: _START.size]))
+    else:
+        raise CorruptObjectError(
+            f"a value in format {version} can't be read by this version of dask_knot, which "
+            f"reads formats {VERSION} and {STREAMED}: use the same version here and in the jobs"
+        )
+    if found != checksum:
         raise CorruptObjectError(
             f"the checksum of a value of {view.nbytes} bytes is wrong: "
             "the object was changed or damaged after it was written"

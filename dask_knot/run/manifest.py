@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgpack
 from dask.typing import Key
 
+from dask_knot.collector import paused_collector
 from dask_knot.errors import CorruptObjectError
 from dask_knot.run.codec import Bytes
 from dask_knot.run.keys import KeyList
@@ -129,8 +130,7 @@ class Manifest:
     times : bytes
         Start and stop of each task that ran since then, in the order of their ends: float64 pairs.
     kinds : bytes
-        What each pair belongs to, as uint32: twice the place of its prefix in `work`, and one more
-        if the task raised.
+        What each pair belongs to, as uint32: twice the place of its prefix in `work`, +1 if raised.
     requests : mapping of str to int
         How often the child has asked the store, by operation, this manifest included.
     moved : mapping of str to int
@@ -256,6 +256,7 @@ def decode(name: str, data: Bytes) -> Manifest:
         raise CorruptObjectError(f"the manifest {name} makes no sense: {error!r}") from error
 
 
+@paused_collector()  # it tells of thousands of keys
 def _decode(name: str, index: memoryview) -> Manifest:
     fields = msgpack.unpackb(index, strict_map_key=False, use_list=False)
     objects = (name, *fields["objects"])
@@ -269,13 +270,12 @@ def _decode(name: str, index: memoryview) -> Manifest:
         )
         for ordinal, kind, number, offset, size, *rest in fields["outputs"]
     ]
-    work = {prefix: Work(*row) for prefix, row in fields["work"].items()}
     return Manifest(
         fields["final"],
         fields["attempt"],
         outputs,
         fields["types"],
-        work,
+        {prefix: Work(*row) for prefix, row in fields["work"].items()},
         fields["times"],
         fields["kinds"],
         fields["requests"],

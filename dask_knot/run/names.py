@@ -176,13 +176,13 @@ class Names:
                 continue
             yield found
 
-    def data(self, shard: ShardId, part: int, attempt: int) -> str:
+    def data(self, shard: ShardId, attempt: int, number: int) -> str:
         """Name an object of values; attempts differ so that none overwrites another's values.
 
         The two digits in front spread the names: S3 counts requests per prefix.
         """
         spread = zlib.crc32(str(shard).encode()) & 0xFF
-        return f"{self.run}/data/{spread:02x}/{shard}.{part:03}a{attempt}"
+        return f"{self.run}/data/{spread:02x}/{shard}.{number:03}a{attempt}"
 
     def scattered(self, number: int) -> str:
         """Name the object of values that a client scattered; numbers begin as those of plans do."""

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import count
 from typing import Any
 
 from dask.typing import Key
@@ -16,11 +17,13 @@ from dask_knot.run import manifest, pack, versions, work
 from dask_knot.run.almanac import Almanac
 from dask_knot.run.archive import Archive
 from dask_knot.run.codec import Bytes
+from dask_knot.run.doorbell import Doorbell, doorbell_of
 from dask_knot.run.inquiries import Inquiries
-from dask_knot.run.layout import lay_out
+from dask_knot.run.layout import write_all
 from dask_knot.run.manifest import Commit, Manifest, Output, Place
 from dask_knot.run.names import ManifestId, Names, ShardId, StageId, first_plan, parse_pack
 from dask_knot.run.orders import Claimant, Orders
+from dask_knot.run.outbox import FarOutbox, NearOutbox, Outbox
 from dask_knot.run.ownership import put_ours
 from dask_knot.run.patience import IN_JOBS
 from dask_knot.run.presence import SessionInfo
@@ -93,6 +96,16 @@ class Run:
         """The URL of the store that it is in."""
         return self._store.url
 
+    @property
+    def is_mapped(self) -> bool:
+        """Whether large values are mapped when they are read: they take no memory of their own."""
+        return self._store.is_mapped
+
+    @property
+    def reads_at_once(self) -> int:
+        """So many threads may read at once; what a line doesn't take waits."""
+        return self._store.reads_at_once
+
     # How it is asked.
 
     def be_patient(
@@ -122,7 +135,8 @@ class Run:
 
     def check_writable(self) -> None:
         """Write and remove one object, so that a store that can't be used is found out at once."""
-        self._store.check_writable(self.names.probe)
+        self._store.put(self.names.probe, [b"dask_knot"])
+        self._store.delete([self.names.probe])
 
     def is_writable(self) -> bool:
         """Tell whether objects can be written, or only read; raises if the store is of no use."""
@@ -201,7 +215,7 @@ class Run:
         name = self.names.orders(stage)
         return Orders.decode(name, self._store.get(name))
 
-    # Values, each given as what `codec.pickled` makes of it.
+    # Values, each given as what `codec.pickled` makes of it, which may change meanwhile.
 
     def write_constants(
         self, stage: StageId, values: Mapping[Key, Sequence[Bytes]]
@@ -215,11 +229,10 @@ class Run:
         """Write values that a client scatters."""
         return self._write(self.names.scattered(number), values)
 
-    def write_data(
-        self, shard: ShardId, part: int, attempt: int, values: Mapping[int, Sequence[Bytes]]
-    ) -> dict[int, Place]:
-        """Write the large values of a part of a shard, by the number of the output."""
-        return self._write(self.names.data(shard, part, attempt), values)
+    def outbox(self, shard: ShardId, attempt: int, first: int = 0) -> Outbox:
+        """Take the large values of an attempt, in objects that are numbered from `first` on."""
+        kind = NearOutbox if self._store.is_near else FarOutbox
+        return kind(self._store, map(partial(self.names.data, shard, attempt), count(first)))
 
     def read_value(self, place: Place) -> memoryview:
         """Read the bytes of a value."""
@@ -270,6 +283,10 @@ class Run:
         data = self._store.get(name)
         return Commit(name, manifest.decode(name, data), data)
 
+    def doorbell(self) -> Doorbell | None:
+        """Give what rings when a manifest has appeared, if the store and the system have that."""
+        return doorbell_of(self.store_url, self.names.manifests)
+
     def list_manifests(self, stages: Sequence[StageId]) -> list[ManifestId]:
         """Name the manifests of some stages: each of a few, or all since the first of many."""
         if len(stages) > LISTED_APART:
@@ -280,6 +297,4 @@ class Run:
         return list(self.names.parse_manifests(found))
 
     def _write(self, name: str, values: Mapping[Any, Sequence[Bytes]]) -> dict[Any, Place]:
-        pieces, places = lay_out(name, values)
-        self._store.put(name, pieces)
-        return places
+        return self._store.write(name, lambda writer: write_all(name, writer, values))

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from copy import copy
 from functools import partial
 from typing import Any, TypeVar
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError
 
-from dask_knot.errors import CorruptObjectError, MissingObjectError
+from dask_knot.errors import MissingObjectError
+from dask_knot.run.access import Access
 from dask_knot.run.codec import Bytes
+from dask_knot.run.filewriter import FileWriter
 from dask_knot.run.folder import check_is_there, folder_of
-from dask_knot.run.opening import check_not_gone, completed, open_objects
-from dask_knot.run.patience import NONE, Patience
-from dask_knot.run.sending import CONFLICT, Sender, pieces_of
+from dask_knot.run.objectfiles import ObjectFiles
+from dask_knot.run.opening import completed, open_objects
+from dask_knot.run.patience import Patience
+from dask_knot.run.receiving import Receiver
+from dask_knot.run.sending import CONFLICT, Sender, pieces_of, put_pieces
 from dask_knot.run.traffic import LISTED, Traffic
-from dask_knot.run.trouble import MISSING, TROUBLE, failed, has_bad_credentials, may_pass, missing
+from dask_knot.run.trouble import cut_off
 from dask_knot.run.uplink import AT_ONCE, PART_BYTES, Dispatch
+from dask_knot.run.uploads import Upload
+from dask_knot.run.writer import HeldWriter, Writer
 
 T = TypeVar("T")
 
@@ -51,6 +55,10 @@ class Store:
         How often each operation was asked of the store by this object.
     moved : Counter
         The bytes that this object has ``read`` and ``written``.
+    is_mapped : bool
+        Whether large ranges are mapped: they take no memory of their own when they are read.
+    is_near : bool
+        Whether a request takes no time: values may be written, and read, one by one.
 
     Raises
     ------
@@ -66,10 +74,13 @@ class Store:
         given = completed(os.fspath(url), options)
         self.url, self._store = open_objects(os.fspath(url), given)
         self._sender = Sender(self.url, given) if self.url.startswith("s3://") else None
-        self._renew = renew
-        self._folder = folder_of(self.url)
-        self._patience = NONE
+        self._receiver = Receiver(self.url, self._store)
+        folder = folder_of(self.url)
+        self._files = None if folder is None else ObjectFiles(folder)
+        self.is_mapped = folder is not None
+        self.is_near = not self.url.startswith("s3://")
         self._traffic = Traffic(self.url)
+        self._access = Access(self.url, folder, self._traffic, renew)
         self.requests, self.moved = self._traffic.requests, self._traffic.moved
 
     @classmethod
@@ -86,7 +97,7 @@ class Store:
         if folder is not None:
             patience.call("open", partial(check_is_there, folder), lambda _: True)
         store = cls(url)
-        store._patience = patience
+        store._access.patience = patience
         return store
 
     def __repr__(self) -> str:
@@ -105,11 +116,10 @@ class Store:
         pieces, size = pieces_of(data)
 
         def put(store: Any, given: Dispatch) -> int:
-            at_once = given.at_once
-            obstore.put(store, name, pieces, chunk_size=given.part, max_concurrency=at_once)
+            put_pieces(store, name, pieces, given)
             return given.part
 
-        part = self._ask("put", name, lambda: self._send(size, put))
+        part = self._access.ask("put", name, lambda: self._send(size, put))
         self._traffic.note_parts(size, part)
         self._traffic.note_moved("written", size)
 
@@ -126,9 +136,24 @@ class Store:
                 return False
             return True
 
-        is_new = self._ask("put", name, lambda: self._send(len(whole), put, whole=True))
+        is_new = self._access.ask("put", name, lambda: self._send(len(whole), put, whole=True))
         self._traffic.note_moved("written", len(whole) if is_new else 0)
         return is_new
+
+    def writer(self, name: str) -> Writer:
+        """Begin an object that is written while its bytes are made."""
+        if self._sender is not None:
+            return Upload(name, self._sender, self._access, self._traffic, self.put)
+        if self._files is None:
+            return HeldWriter(partial(self.put, name))
+        ask = partial(self._access.ask, "put", name, is_counted=False)
+        return FileWriter(self._files, name, ask, self._note_put)
+
+    def write(self, name: str, write: Callable[[Writer], T]) -> T:
+        """Let someone write an object who can do that again, for as long as trouble may pass."""
+        if self.is_near:  # what fails there is tried again piece by piece
+            return write(self.writer(name))
+        return self._access.ask("put", name, lambda: write(self.writer(name)), is_counted=False)
 
     def get(self, name: str) -> memoryview:
         """Read a whole object.
@@ -138,9 +163,18 @@ class Store:
         MissingObjectError
             If there is none of that name.
         """
-        data = self._ask("get", name, lambda: memoryview(obstore.get(self._store, name).bytes()))
+
+        def read() -> memoryview:
+            return memoryview(obstore.get(self._store, name).bytes())
+
+        data = self._access.ask("get", name, read)
         self._traffic.note_moved("read", data.nbytes)
         return data
+
+    @property
+    def reads_at_once(self) -> int:
+        """Ranges that threads may read at once: in S3, those that the line doesn't take wait."""
+        return self._receiver.most
 
     def get_range(self, name: str, offset: int, length: int) -> memoryview:
         """Read `length` bytes of an object from byte `offset` on.
@@ -153,34 +187,21 @@ class Store:
         if not length:
             return memoryview(b"")
 
-        def read() -> Any:
-            try:
-                return obstore.get_range(self._store, name, start=offset, length=length)
-            except (BaseError, ValueError):
-                if not self._ends_before(name, offset + 1):
-                    raise
-                return b""
-
-        data = self._ask("get", name, read)
-        if len(data) != length:
-            raise CorruptObjectError(
-                f"{name} in {self.url} is shorter than {offset + length} bytes: it was cut off "
-                "after it was written"
-            )
+        ask = partial(self._access.ask, "get", name)
+        data: memoryview | None
+        if self._files is None:
+            data = self._receiver.receive(name, offset, length, ask)
+        else:
+            data = ask(partial(self._files.read_range, name, offset, length))
+        if data is None:
+            raise cut_off(self.url, name, offset + length)
         self._traffic.note_moved("read", length)
-        return memoryview(data)
-
-    def _ends_before(self, name: str, end: int) -> bool:
-        """Tell whether an object is known to be there, and smaller than so many bytes."""
-        try:
-            return int(obstore.head(self._store, name)["size"]) < end
-        except TROUBLE:
-            return False
+        return data
 
     def has(self, name: str) -> bool:
         """Tell whether there is an object of that name."""
         try:
-            return bool(self._ask("head", name, lambda: obstore.head(self._store, name)))
+            return bool(self._access.ask("head", name, lambda: obstore.head(self._store, name)))
         except MissingObjectError:
             return False
 
@@ -191,7 +212,7 @@ class Store:
             pages = obstore.list(self._store, prefix=folder, chunk_size=1)
             return any(True for page in pages for _ in page)
 
-        return not self._ask("list", folder, look)
+        return not self._access.ask("list", folder, look)
 
     def list_level(self, folder: str) -> tuple[Sequence[str], Sequence[str]]:
         """Name what is in a folder (`a/`): folders, and objects that are in none of these."""
@@ -199,7 +220,7 @@ class Store:
         def find() -> Any:
             return obstore.list_with_delimiter(self._store, prefix=folder or None)
 
-        found = self._ask("list", folder, find)
+        found = self._access.ask("list", folder, find)
         return sorted(found["common_prefixes"]), sorted(e["path"] for e in found["objects"])
 
     def list(self, prefix: str, offset: str | None = None) -> list[str]:
@@ -214,7 +235,7 @@ class Store:
             pages = obstore.list(self._store, prefix=prefix, offset=offset, chunk_size=LISTED)
             return [(entry["path"], int(entry["size"])) for page in pages for entry in page]
 
-        found = dict(sorted(self._ask("list", prefix, find)))
+        found = dict(sorted(self._access.ask("list", prefix, find)))
         self._traffic.note_listed(len(found))
         return found
 
@@ -223,45 +244,37 @@ class Store:
         wanted = list(names)
         for start in range(0, len(wanted), DELETE_AT_ONCE):
             some = wanted[start : start + DELETE_AT_ONCE]
-            self._ask("delete", some[0], partial(self._delete, some))
+            self._access.ask("delete", some[0], partial(self._delete, some))
 
     def delete_all(self, prefix: str, last: str = "") -> None:
         """Remove every object below a folder; by the last one it is known while that goes on."""
-        if self._folder is not None and not self._folder.is_dir():
+        if self._files is not None and not self._files.folder.is_dir():
             return  # somebody has removed it all
         self.delete(sorted(self.list(prefix), key=lambda name: name == last))
-        if self._folder is not None:
-            # With what killed jobs have left half written there, which isn't listed.
-            shutil.rmtree(self._folder / prefix, ignore_errors=True)
+        if self._files is not None:
+            self._files.clear(prefix)
 
     def be_patient(self, seconds: float, *clock: Any) -> None:
         """From now on, try again what fails for reasons that may pass; see `Patience`."""
-        self._patience = Patience(seconds, *clock)
+        self._access.patience = Patience(seconds, *clock)
 
     def at_once(self) -> Store:
         """Give this store without patience: what fails is an error at once."""
         hasty = copy(self)
-        hasty._patience = NONE
+        hasty._access = self._access.at_once()
         return hasty
 
     def hurry(self) -> None:
         """End all waiting for trouble to pass."""
-        self._patience.end()
+        self._access.patience.end()
 
     def traffic(self) -> tuple[Counter[str], Counter[str]]:
         """Copy `requests` and `moved`, as they are at one moment."""
         return self._traffic.copy()
 
-    def check_writable(self, name: str) -> None:
-        """Write and remove one object, so that a store that can't be used is found out at once."""
-        self.put(name, [b"dask_knot"])
-        self.delete([name])
-
     def _delete(self, names: Sequence[str]) -> None:
-        if self._folder is not None:
-            for name in names:  # a folder refuses the whole request for one that is gone
-                with suppress(*MISSING):
-                    obstore.delete(self._store, name)
+        if self._files is not None:  # obstore would refuse the whole request for one that is gone
+            self._files.delete(names)
         else:
             obstore.delete(self._store, names)
 
@@ -270,30 +283,6 @@ class Store:
             return write(self._store, Dispatch(PART_BYTES, AT_ONCE, 0.0))
         return self._sender.send(size, write, whole)
 
-    def _ask(self, operation: str, name: str, call: Callable[[], T]) -> T:
-        return self._patience.call(
-            operation, partial(self._ask_once, operation, name, call), partial(may_pass, self.url)
-        )
-
-    def _ask_once(self, operation: str, name: str, call: Callable[[], T]) -> T:
-        self._traffic.note(operation)
-        self._check_folder(operation, name)
-        try:
-            found = call()
-        except MISSING as error:
-            check_not_gone(self.url, error)
-            self._check_folder(operation, name)
-            raise missing(self.url, name) from error
-        except TROUBLE as error:
-            check_not_gone(self.url, error)
-            if self._renew is not None and has_bad_credentials(error):
-                self._renew()  # for the next try
-            raise failed(self.url, operation, name, error) from error
-        if not found:  # such as a listing, which names nothing of a folder that isn't there
-            self._check_folder(operation, name)
-        return found
-
-    def _check_folder(self, operation: str, name: str) -> None:
-        """Tell a folder that is away from missing objects: obstore would make it anew for a put."""
-        if self._folder is not None:
-            check_is_there(self._folder, f" to {operation} {name}")
+    def _note_put(self, size: int) -> None:
+        self._traffic.note("put")
+        self._traffic.note_moved("written", size)

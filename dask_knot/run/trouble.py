@@ -3,6 +3,9 @@ obstore's becomes one of ours, with what to do."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import obstore
 from obstore.exceptions import (
     BaseError,
     NotFoundError,
@@ -75,6 +78,21 @@ def _explained(error: Exception, is_s3: bool) -> tuple[str, str]:
     if isinstance(error, PermissionDeniedError):
         return said, "Ask for the permission; in S3, `dask knot policy` prints all that are needed"
     return said, _CHECK
+
+
+def cut_off(url: str, name: str, size: int) -> CorruptObjectError:
+    """Say that an object has fewer bytes than so many."""
+    return CorruptObjectError(
+        f"{name} in {url} is shorter than {size} bytes: it was cut off after it was written"
+    )
+
+
+def is_shorter(store: Any, name: str, size: int) -> bool:
+    """Tell whether an object of obstore's is known to be there, with fewer bytes than so many."""
+    try:
+        return int(obstore.head(store, name)["size"]) < size
+    except TROUBLE:
+        return False
 
 
 def may_pass(url: str, error: StoreError) -> bool:

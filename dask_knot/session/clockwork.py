@@ -26,6 +26,12 @@ def _call_later(seconds: float, call: Callable[[], object]) -> Timer:
     return asyncio.get_running_loop().call_later(seconds, call)
 
 
+def _listen(descriptor: int, call: Callable[[], object]) -> Callable[[], object]:
+    loop = asyncio.get_running_loop()
+    loop.add_reader(descriptor, call)
+    return partial(loop.remove_reader, descriptor)
+
+
 def _end(over: asyncio.Future[None]) -> None:
     if not over.done():
         over.set_result(None)
@@ -52,6 +58,9 @@ class Clockwork:
         Blocks for so many seconds of that clock, outside of an event loop; None: as threads do.
     epoch : callable
         Gives the seconds since the epoch, to be shown to people.
+    listen : callable, optional
+        Calls something in the event loop whenever a descriptor can be read, and gives what ends
+        that; None: nothing comes by itself, as in virtual time.
     """
 
     now: Callable[[], float] = time.monotonic
@@ -59,6 +68,7 @@ class Clockwork:
     executor: Callable[[str, int], Executor] = _threads
     pause: Callable[[float], object] | None = None
     epoch: Callable[[], float] = time.time
+    listen: Callable[[int, Callable[[], object]], Callable[[], object]] | None = _listen
 
     async def sleep(self, seconds: float) -> None:
         """Let some time pass."""

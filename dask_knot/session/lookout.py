@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from dask_knot.batch.endings import HOPELESS, UNWATCHED
@@ -76,6 +77,8 @@ class Lookout:
         self._clockwork = clockwork
         self._looks = clockwork.executor("watch", 1)
         self._alarm = Alarm(clockwork)
+        self._has_rung = False  # a manifest has appeared since the last look
+        self._calm_until = float("-inf")  # what rings then waits a moment: more of it may come
         hooks.changed = self._alarm.ring
 
     def start(self) -> None:
@@ -88,8 +91,33 @@ class Lookout:
         self._looks.shutdown(cancel_futures=True)
         self._watcher.close()
 
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Hear of manifests as they appear, where the store and the system can tell."""
+        listen = self._clockwork.listen
+        bell = None if listen is None else self._watcher.open_doorbell()
+        if listen is None or bell is None:
+            yield
+            return
+
+        def hear() -> None:
+            if bell.hear():
+                self._has_rung = True
+                self._alarm.ring()
+
+        end = listen(bell.descriptor, hear)
+        try:
+            yield
+        finally:  # in this order: another file may soon have the number of the descriptor
+            end()
+            bell.close()
+
     async def _watch_on(self) -> None:
         """Watch until the end; a mistake ends what waits, not the watching."""
+        with self._listening():
+            await self._watch_forever()
+
+    async def _watch_forever(self) -> None:
         while not self._driver.is_closing:
             try:
                 await self._watch()
@@ -117,17 +145,23 @@ class Lookout:
         """Sleep until the next look or the next plan is due; for ever while there is neither."""
         start = self._now()
         while True:
-            look = start + delay if self._watched() else None
+            look = self._next_look(start, delay) if self._watched() else None
             dues = (look, self._tracker.due(), self._overstays.due())
             ends = [due for due in dues if due is not None]
             if not await self._alarm.sleep(min(ends) - self._now() if ends else None):
                 return
+
+    def _next_look(self, start: float, delay: float) -> float:
+        """Tell when to look: at once if a manifest has appeared, but not for each of many."""
+        return min(start + delay, max(start, self._calm_until) if self._has_rung else start + delay)
 
     def _watched(self) -> list[StageId]:
         return sorted({*self._tracker.open_stages(), *self._driver.terminated})
 
     async def _look(self) -> bool:
         """Look at all open stages once; tell whether anything changed."""
+        if self._has_rung:
+            self._has_rung, self._calm_until = False, self._now() + self._tempo.poll_fastest
         jobs = self._service.jobs
         self._forget(jobs)
         stages = [id for id in self._watched() if id in jobs]

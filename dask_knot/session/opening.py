@@ -33,7 +33,7 @@ from dask_knot.session.purse import Purse, open_purse
 from dask_knot.session.session import Session
 from dask_knot.session.spending import Spending
 from dask_knot.session.submission import Submitter
-from dask_knot.session.values import ValueReader
+from dask_knot.session.values import MOST_AT_ONCE, ValueReader
 from dask_knot.session.watcher import Watcher
 from dask_knot.settings.settings import Settings
 from dask_knot.tracking import events
@@ -41,8 +41,6 @@ from dask_knot.tracking.memory import MemoryNeeds
 from dask_knot.tracking.pace import Mending, Pace
 from dask_knot.tracking.tracker import Held, Tracker
 
-#: Range reads of values that are under way at once.
-READS_AT_ONCE = 8
 #: Manifests that are fetched at once.
 MANIFESTS_AT_ONCE = 8
 
@@ -110,11 +108,12 @@ def session_on(
     first = hold.first if hold is not None else 0
     # Not before: what is wrong from the start is told at once. Waiting ends when the run is left.
     run.be_patient(settings.tempo.patience, clockwork.now, clockwork.pause)
-    tracker = _tracker(run, _limits(settings, is_trial), settings, size, hold)
+    limits = _limits(settings, is_trial, run.is_mapped)
+    tracker = _tracker(run, limits, settings, size, hold)
     spending, purse = _money(engine, service, run, settings, tracker, clockwork)
     tracker.memory.allow(allowance_of(engine))
     tracker.memory.automatic = automatic_memory(engine)
-    values = ValueReader(run, clockwork.executor("values", READS_AT_ONCE))
+    values = ValueReader(run, clockwork.executor("values", MOST_AT_ONCE))
     options = _options(settings, is_trial)
     hooks = Hooks()
     endurance = Endurance(clockwork, lambda line: hooks.notice(line))
@@ -151,6 +150,7 @@ def session_on(
         plugins=submitter.plugins,
         purse=purse,
         run=run,
+        values=values,
         first_number=first,
         progress=Progress(tracker, lambda: service.jobs),
         spending=spending,
@@ -159,7 +159,6 @@ def session_on(
         _engine=engine,
         _service=service,
         _tracker=tracker,
-        _values=values,
         _driver=driver,
         _lookout=lookout,
         _parting=parting,
@@ -280,7 +279,7 @@ def _tracker(
     return tracker
 
 
-def _limits(settings: Settings, is_trial: bool) -> Limits:
+def _limits(settings: Settings, is_trial: bool, is_mapped: bool) -> Limits:
     tempo = settings.tempo
     return Limits(
         tasks_per_shard=1 if is_trial else None,
@@ -289,4 +288,5 @@ def _limits(settings: Settings, is_trial: bool) -> Limits:
         target_seconds=tempo.target,
         job_start_seconds=tempo.job_start,
         bandwidth=tempo.bandwidth,
+        is_mapped=is_mapped,
     )

@@ -11,7 +11,6 @@ from dask.typing import Key
 
 from dask_knot.batch.service import JobService, StageJob
 from dask_knot.digests import Digester
-from dask_knot.errors import StoreError
 from dask_knot.planning import Resources
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import StageId
@@ -55,8 +54,10 @@ class Session:
         Whom it tells what; set them before `start`.
     plugins, purse : JobPlugins, Purse
         What sets up jobs before their tasks run; what plans cost, and the budget.
-    run, progress, spending : Run, Progress, Spending
-        What it holds; what is known of the work, and what it costs, to be shown.
+    run, values : Run, ValueReader
+        What it holds; what reads values, by their places, and the outcomes of tasks.
+    progress, spending : Progress, Spending
+        What is known of the work, and what it costs, to be shown.
     first_number : int
         Where the numbers of what this session writes begin: no other one has these.
     digester, prior : Digester or None, PriorCosts or None
@@ -70,6 +71,7 @@ class Session:
     purse: Purse
     run: Run
     first_number: int
+    values: ValueReader
     progress: Progress
     spending: Spending
     digester: Digester | None
@@ -77,7 +79,6 @@ class Session:
     _engine: Engine
     _service: JobService
     _tracker: Tracker
-    _values: ValueReader
     _driver: Driver
     _lookout: Lookout
     _parting: Parting
@@ -235,28 +236,6 @@ class Session:
             return self._tracker.foresee(graph)
         await self._driver.look_up()  # others may have made what it would make
         return await self._company.foresee(self._tracker, graph)
-
-    def read_values(
-        self, places: Mapping[Key, Place]
-    ) -> tuple[dict[Key, memoryview], dict[Key, StoreError]]:
-        """Give the bytes of values, checked, and why some are lost; blocks.
-
-        Raises
-        ------
-        StoreError
-            If the store can't be asked at the moment: nothing is lost then.
-        """
-        return self._values.read_values(places)
-
-    def read_failure(self, place: Place) -> memoryview:
-        """Give the bytes of a failure; blocks.
-
-        Raises
-        ------
-        StoreError
-            If they can't be read.
-        """
-        return self._values.read(place)
 
     def results(self, prefix: str = "") -> Results:
         """List the keys that a session of the named run was asked for; blocks."""

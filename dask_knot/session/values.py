@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import Executor
-from pickle import PickleBuffer
-from threading import Lock
-from typing import Any
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Executor, Future
+from threading import Event, Lock
+from typing import Any, TypeVar
 
 from dask.typing import Key
 
 from dask_knot.errors import (
+    ClientMemoryError,
     CorruptObjectError,
     MissingObjectError,
-    NotLoadedError,
     StoreError,
 )
 from dask_knot.run import codec
 from dask_knot.run.layout import neighbours
 from dask_knot.run.manifest import Place
 from dask_knot.run.run import Run
+from dask_knot.session.admission import Admission, refusal
+from dask_knot.session.encoded import decoded_value
 
+T = TypeVar("T")
+#: Groups of values that are read at once, whatever the store takes.
+MOST_AT_ONCE = 64
 #: Manifests that are kept in memory, because they hold small values: the newest up to this size.
 CACHE_BYTES = 256 * 2**20
-#: Values above this size travel as buffers of their own.
-APART_BYTES = 64 * 1024
+
+
+class ClosedReaderError(RuntimeError):
+    """The threads that read have ended, with their session."""
 
 
 class ValueReader:
@@ -37,10 +43,13 @@ class ValueReader:
         Where values are.
     pool : Executor
         Reads ranges, several at once.
+    admission : Admission, optional
+        Knows what memory there is for values.
     """
 
-    def __init__(self, run: Run, pool: Executor) -> None:
+    def __init__(self, run: Run, pool: Executor, admission: Admission | None = None) -> None:
         self._run = run
+        self._admission = admission or Admission()
         self._cache: OrderedDict[str, memoryview] = OrderedDict()
         self._cached = 0
         self._lock = Lock()  # the watcher's thread adds while others read
@@ -100,23 +109,18 @@ class ValueReader:
         ------
         StoreError
             If the store can't be asked at the moment: nothing is lost then.
+        ClientMemoryError
+            If they don't fit into memory.
         """
         found: dict[Key, memoryview] = {}
         lost: dict[Key, StoreError] = {}
-        far = []
-        for key, place in places.items():
-            data = self.at_hand(place)
-            if data is None:
-                far.append((place, key))
-                continue
+        near, groups = self._sorted(places)
+        for key, data in near.items():
             try:  # the manifest's own checksum is that of its index
                 found[key] = _checked(data)
             except CorruptObjectError as error:
                 lost[key] = _about(error, key)
-        far.sort(key=lambda entry: entry[0])
-        groups = neighbours([place for place, _ in far])
-        wanted = [[far[number] for number in group] for group in groups]
-        for group, read in zip(wanted, self._pool.map(self._read_group, wanted), strict=True):
+        for group, read in zip(groups, self._spread(self._read_group, groups), strict=True):
             for (_, key), result in zip(group, read, strict=True):
                 if isinstance(result, StoreError):
                     lost[key] = _about(result, key)
@@ -124,9 +128,113 @@ class ValueReader:
                     found[key] = result
         return found, lost
 
+    def load_values(
+        self, places: Mapping[Key, Place], over: Event | None = None
+    ) -> tuple[dict[Key, Any], dict[Key, StoreError]]:
+        """Give values, and why some are lost.
+
+        Each is decoded where it was read, so that no bytes are kept beside what they became.
+
+        Parameters
+        ----------
+        places : mapping of Key to Place
+            Where they are.
+        over : Event, optional
+            Set when nobody waits for them any more: what isn't begun then isn't read.
+
+        Raises
+        ------
+        StoreError
+            If the store can't be asked at the moment: nothing is lost then.
+        ClientMemoryError
+            If they don't fit into memory.
+        NotLoadedError
+            If one needs a module, or something in it, that isn't here.
+        """
+        values: dict[Key, Any] = {}
+        lost: dict[Key, StoreError] = {}
+        near, groups = self._sorted(places)
+        for key, data in near.items():
+            try:
+                values[key] = decoded_value(key, data, is_checked=False)
+            except CorruptObjectError as error:
+                lost[key] = _about(error, key)
+        try:
+            for some, away in self._spread(self._load_group, groups, over):
+                values |= some
+                lost |= away
+        except MemoryError as error:
+            if isinstance(error, ClientMemoryError):
+                raise
+            raise refusal("the system gave no more") from error
+        return values, lost
+
     def close(self) -> None:
         """End the threads that read."""
         self._pool.shutdown(cancel_futures=True)
+
+    def _sorted(
+        self, places: Mapping[Key, Place]
+    ) -> tuple[dict[Key, memoryview], list[list[tuple[Place, Key]]]]:
+        """Tell what is in memory from what is to be read: group by group, each of them a range."""
+        near: dict[Key, memoryview] = {}
+        far: list[tuple[Place, Key]] = []
+        for key, place in places.items():
+            data = self.at_hand(place)
+            if data is None:
+                far.append((place, key))
+            else:
+                near[key] = data
+        far.sort(key=lambda entry: entry[0])
+        if not self._run.is_mapped:
+            size = sum(place.length for place, _ in far)
+            self._admission.check(size)
+        return near, [[far[n] for n in group] for group in neighbours([place for place, _ in far])]
+
+    def _spread(
+        self, call: Callable[[Any], T], work: Sequence[Any], over: Event | None = None
+    ) -> Iterator[T]:
+        """Call something with each of several things, so many at once as the store takes."""
+        under_way: deque[Future[T]] = deque()
+        most = min(self._run.reads_at_once, MOST_AT_ONCE)
+        left = iter(work)
+        try:
+            while over is None or not over.is_set():
+                while len(under_way) < most and (one := next(left, None)) is not None:
+                    under_way.append(self._submit(call, one))
+                if not under_way:
+                    return
+                yield under_way.popleft().result()
+        except CancelledError as error:
+            raise ClosedReaderError from error
+        finally:
+            for future in under_way:
+                future.cancel()
+
+    def _submit(self, call: Callable[[Any], T], one: Any) -> Future[T]:
+        try:
+            return self._pool.submit(call, one)
+        except RuntimeError as error:
+            if "new thread" in str(error):  # nor has its stack any room
+                raise refusal("the system gave no more for threads") from error
+            raise ClosedReaderError from error
+
+    def _load_group(
+        self, group: Sequence[tuple[Place, Key]]
+    ) -> tuple[dict[Key, Any], dict[Key, StoreError]]:
+        values: dict[Key, Any] = {}
+        lost: dict[Key, StoreError] = {}
+        is_mapped = self._run.is_mapped
+        if not is_mapped:
+            self._admission.take(sum(place.length for place, _ in group))
+        for (_, key), data in zip(group, self._read_group(group), strict=True):
+            if isinstance(data, StoreError):
+                lost[key] = _about(data, key)
+                continue
+            # What is mapped takes no memory; what comes of a pickle does, here as there.
+            self._admission.take(codec.pickle_size(data))
+            values[key] = decoded_value(key, data)
+        return values, lost
 
     def _read_group(self, group: Sequence[tuple[Place, Key]]) -> list[memoryview | StoreError]:
         places = [place for place, _ in group]
@@ -147,53 +255,3 @@ def _about(error: StoreError, key: Key) -> StoreError:
 def _checked(data: memoryview) -> memoryview:
     codec.check(data)
     return data
-
-
-class EncodedValues:
-    """Values on their way to a client: encoded as they were stored, decoded on unpickling there."""
-
-    def __init__(self, values: Mapping[Key, memoryview]) -> None:
-        self._values = values
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        small = [data for data in self._values.values() if data.nbytes <= APART_BYTES]
-        large = [PickleBuffer(d) for d in self._values.values() if d.nbytes > APART_BYTES]
-        lengths = [data.nbytes for data in self._values.values()]
-        return decode_values, (list(self._values), lengths, b"".join(small), *large)
-
-    def decoded(self) -> dict[Key, Any]:
-        """Decode them here."""
-        return {key: _decoded(key, data) for key, data in self._values.items()}
-
-
-def decode_values(
-    keys: Sequence[Key], lengths: Sequence[int], small: bytes, *large: Any
-) -> dict[Key, Any]:
-    """Decode what `EncodedValues` carries.
-
-    Raises
-    ------
-    NotLoadedError
-        If a value needs a module, or something in it, that isn't here.
-    """
-    values: dict[Key, Any] = {}
-    position, apart = 0, iter(large)
-    view = memoryview(small)
-    for key, length in zip(keys, lengths, strict=True):
-        if length > APART_BYTES:
-            values[key] = _decoded(key, next(apart))
-        else:
-            values[key] = _decoded(key, view[position : position + length])
-            position += length
-    return values
-
-
-def _decoded(key: Key, data: memoryview) -> Any:
-    try:
-        return codec.decode(data, is_checked=True)
-    except (ImportError, AttributeError) as error:
-        raise NotLoadedError(
-            f"the value of {key!r} is there, but can't be loaded here: {type(error).__name__}: "
-            f"{error}. It was made where that module, or another version of it, is: put it beside "
-            "this program, or install it"
-        ) from error

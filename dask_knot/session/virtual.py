@@ -57,7 +57,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def clockwork(self) -> Clockwork:
         """Give the clockwork of a session that runs in this loop."""
-        return Clockwork(self.time, self.call_later, lambda name, count: AtOnce(), self._pass)
+        at_once = lambda name, count: AtOnce()  # noqa: E731
+        return Clockwork(self.time, self.call_later, at_once, self._pass, listen=None)
 
     def _pass(self, seconds: float) -> None:
         self.seconds += seconds

@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 
 from dask_knot.batch.service import JobService
 from dask_knot.errors import CorruptObjectError, MissingObjectError
+from dask_knot.run.doorbell import Doorbell
 from dask_knot.run.names import ManifestId, ShardId, StageId
 from dask_knot.run.run import Run
 from dask_knot.session.claims import Claims
@@ -53,6 +54,8 @@ class Watcher:
         How often jobs that are done have asked the store, by operation.
     spending : Spending or None
         Counts what jobs cost.
+    doorbell : Doorbell or None
+        Rings when a look is worth it, if there is one: whoever opens it closes it.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Watcher:
         self._done: set[ShardId] = set()  # those with a last manifest, at the last look
         self._costs = costs
         self.spending: Spending | None = None
+        self.doorbell: Doorbell | None = None
         self._pool = pool
         self._apart: StageId | None = None  # each stage is listed apart, while this is the first
 
@@ -128,6 +132,11 @@ class Watcher:
         self._bury(lost)
         return lost
 
+    def open_doorbell(self) -> Doorbell | None:
+        """Let it ring from now on when a manifest has appeared, where that is possible."""
+        self.doorbell = self._run.doorbell()
+        return self.doorbell
+
     def close(self) -> None:
         """End the threads that read."""
         self._pool.shutdown(cancel_futures=True)
@@ -137,6 +146,8 @@ class Watcher:
 
         One listing has all since the first of them: in a named run perhaps all that was ever made.
         """
+        if self.doorbell is not None:  # before they are listed: nothing comes in between
+            self.doorbell.attend(map(str, stages))
         first = min(stages, default=None)
         if self._apart is not None and self._apart == first:
             return [id for stage in stages for id in self._run.list_manifests([stage])]

@@ -142,6 +142,20 @@ def size(name: str, value: Any) -> int:
     return found
 
 
+def share(name: str, value: Any) -> float:
+    """Take a share up to 1 of something, or bytes of it; 0 is nothing."""
+    try:
+        found = -1.0 if isinstance(value, bool) else float(value)
+    except (ValueError, TypeError):
+        found = math.inf  # bytes, perhaps
+    if 0 <= found <= 1:
+        return found
+    try:
+        return size(name, value if found > 1 else None)
+    except ConfigurationError:
+        raise wrong(name, value, 'a share such as 0.5, bytes such as "2 GiB", or 0') from None
+
+
 def dollars(name: str, value: object) -> float | None:
     """Take an amount of US dollars; or None."""
     if value is None:

@@ -56,7 +56,10 @@ CONFIGURED = Configured.CONFIGURED
 
 @dataclass(frozen=True, slots=True)
 class Tempo:
-    """Numbers that depend on the engine: seconds, `shards_per_slot`, and bytes a second."""
+    """Numbers that depend on the engine: seconds, `shards_per_slot`, and bytes a second.
+
+    `shared_memory` is a share of what is free up to 1, else bytes.
+    """
 
     gather_quiet: float
     gather_longest: float
@@ -71,6 +74,7 @@ class Tempo:
     progress_after: float
     news_interval: float | None
     preload: tuple[str, ...] = ()
+    shared_memory: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +252,7 @@ _TEMPO_CHECKS: dict[str, Check] = {
     "bandwidth": checks.bandwidth,
     "news_interval": checks.duration,
     "preload": lambda name, value: checks.names(name, value or []),
+    "shared_memory": checks.share,
 }
 
 _ENGINE_SETTINGS: dict[str, type[Any]] = {"docker": DockerSettings, "aws": AwsSettings}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dask.typing import Key
 
@@ -98,8 +99,7 @@ class Decided:
     is_news: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """The facts that Dask keeps of a value: bytes in memory, type, seconds since the epoch."""
 
     nbytes: int
@@ -109,8 +109,7 @@ class Facts:
     stop: float
 
 
-@dataclass(frozen=True, slots=True)
-class FinishKey:
+class FinishKey(NamedTuple):
     """Tell Dask that a wanted key is done; its value stays at `place`."""
 
     key: Key

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import NamedTuple
 
 from dask.typing import Key
 
@@ -45,16 +46,14 @@ class GraphTaken:
     taken: Set[Key]
 
 
-@dataclass(frozen=True, slots=True)
-class KeyAsked:
+class KeyAsked(NamedTuple):
     """Dask asks for the outcome of a wanted key; once more after an outcome means: run it again."""
 
     key: Key
     run_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class KeyReleased:
+class KeyReleased(NamedTuple):
     """Dask holds a key's value no longer; when it is forgotten, it will never ask again.
 
     Attributes

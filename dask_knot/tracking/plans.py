@@ -11,7 +11,7 @@ from dask_knot.planning import Dependency, DependencyType, Shard, Stage
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.record import pieces
-from dask_knot.tracking.actions import SubmitPlan, WithdrawPlan
+from dask_knot.tracking.actions import Decided, SubmitPlan, WithdrawPlan
 from dask_knot.tracking.adoption import hold_all
 from dask_knot.tracking.drafts import Draft
 from dask_knot.tracking.durations import said_of
@@ -51,6 +51,7 @@ def record_plan(state: TrackerState, event: PlanMade, now: float) -> None:
         _record_stage(state, draft, counted, stage, said)
         if not stage.depends_on:
             state.stages[counted.id].look(now)  # it may start at once
+    state.actions += [Decided(f"plan {number}: {text}", is_news=True) for text in plan.warnings]
     state.actions.append(SubmitPlan(number, plan, draft.tasks, inputs))
     state.let_go(draft.reads.values())
     for index in range(len(plan.stages)):

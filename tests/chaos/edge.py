@@ -1,7 +1,8 @@
 """Between the store and its disk, in the client as in jobs: here objects are harmed, and refused.
 
-`Edge` stands where `dask_knot.run.store` has obstore. An object that is to be flipped, cut or
-deleted "before it is read" is harmed while it is written, so that no reader can ever be faster.
+`Edge` stands where the store has obstore, and in front of the files of a folder. An
+object that is to be flipped, cut or deleted "before it is read" is harmed while it is written, so
+that no reader can ever be faster.
 What struck is noted in a folder that all processes share.
 """
 
@@ -12,7 +13,7 @@ import os
 import signal
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
@@ -20,10 +21,15 @@ from typing import Any
 
 import obstore
 
+from dask_knot.run import receiving, sending
 from dask_knot.run import store as room
+from dask_knot.run.filewriter import FileWriter
+from dask_knot.run.objectfiles import ObjectFiles
 
 #: The variable that tells jobs of the rule.
 VARIABLE = "KNOT_CHAOS"
+#: What asks obstore.
+_ASKING = (room, sending, receiving)
 #: Of these objects every graph has many, so that the first of them needn't be harmed.
 MANY = ("packs", "manifests", "parts", "data")
 
@@ -218,6 +224,50 @@ class Edge:
         self._rule.after(self._journal, operation, name, self._in_job)
 
 
+class EdgeFiles(ObjectFiles):
+    """The files of a folder, with a rule on the way: `install` says which."""
+
+    edge: Edge | None = None
+
+    def read_range(self, name: str, offset: int, length: int) -> memoryview | None:
+        """Read a part of an object."""
+        assert self.edge is not None
+        self.edge._before("get", name)
+        found = super().read_range(name, offset, length)
+        self.edge._after("get", name)
+        return found
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete objects."""
+        assert self.edge is not None
+        wanted = [*names]
+        self.edge._before("delete", wanted[0])
+        super().delete(wanted)
+
+
+class EdgeWriter(FileWriter):
+    """A writer of files, with a rule on the way: what it makes of an object is there at the end."""
+
+    def __init__(self, files: ObjectFiles, name: str, *given: Any) -> None:
+        super().__init__(files, name, *given)
+        self._edge, self._at = EdgeFiles.edge, (files, name)
+
+    def _appear(self) -> bool:
+        assert self._edge is not None
+        files, name = self._at
+        self._edge._before("put", name)
+        super()._appear()
+        path = Path(files.path(name))
+        whole = path.read_bytes()
+        written = self._edge._rule.written(self._edge._journal, name, whole)
+        if written is None:
+            ObjectFiles.delete(files, [name])
+        elif written != whole:
+            path.write_bytes(written)
+        self._edge._after("put", name)
+        return True
+
+
 def kind_of(name: str) -> str:
     """Tell what an object is: the folder below its run, and of manifests those of parts."""
     folder = [*name.split("/"), ""][1]
@@ -236,12 +286,17 @@ def harmed(data: bytes, how: str, draw: int) -> bytes | None:
 
 def install(journal: Journal, rule: Rule, in_job: bool = False) -> None:
     """Put the edge in its place, in this process."""
-    room.obstore = Edge(journal, rule, in_job)  # type: ignore[attr-defined]
+    edge = EdgeFiles.edge = Edge(journal, rule, in_job)
+    for module in _ASKING:
+        module.obstore = edge  # type: ignore[attr-defined]
+    room.ObjectFiles, room.FileWriter = EdgeFiles, EdgeWriter  # type: ignore[misc]
 
 
 def remove() -> None:
     """Put obstore back."""
-    room.obstore = obstore  # type: ignore[attr-defined]
+    for module in _ASKING:
+        module.obstore = obstore  # type: ignore[attr-defined]
+    room.ObjectFiles, room.FileWriter = ObjectFiles, FileWriter  # type: ignore[misc]
 
 
 def tell(journal: Journal, rule: Rule) -> dict[str, str]:

@@ -20,6 +20,8 @@ from distributed import Client
 
 from dask_knot import KnotCluster
 from dask_knot.errors import KnotError
+from dask_knot.local.commons import Commons
+from dask_knot.run.sharedmemory import NOTE
 from tests.chaos import edge, graphs
 from tests.chaos.edge import Journal
 from tests.chaos.fault import Fault, Scene
@@ -29,6 +31,8 @@ from tests.end_to_end.conftest import SMALL, Held
 
 #: Seconds that threads and processes have to end after the cluster was closed.
 GRACE = 10.0
+#: So much of what is free in shared memory may be taken.
+SHARE = 0.1
 #: Where runs without a name leave what their tasks have cost.
 COSTS = "_costs"
 #: What the log must never say.
@@ -71,22 +75,37 @@ def run(seed: int, name: str) -> Outcome:
     fault, random, start = FAULTS[name], Random(f"{name} {seed}"), time.monotonic()
     case = graphs.make(seed, fault.nap, fault.graph)
     expected = graphs.attempt(case.expect)
-    before = Held()
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder, _listening() as said:
         journal = Journal(Path(folder, "journal"))
         journal.folder.mkdir()
         store = Path(folder, "store")
         fault.place(store)
         try:
-            found = _compute(case, fault, random, journal, store)
-            objects = [] if fault.leaves_objects else _left_in(store)
-            left = [*objects, *_still_held(before), *said]
+            with _shared_memory(store, f"{name} {seed}") as memory:
+                before = Held()
+                found = _compute(case, fault, random, journal, store)
+                objects = [] if fault.leaves_objects else [*_left_in(store), *_left_in(memory)]
+                left = [*objects, *_still_held(before), *said]
         finally:
             fault.remove(store)
         struck = journal.struck
     result, detail = _judge(found, expected, fault)
     seconds = round(time.monotonic() - start, 2)
     return Outcome(seed, name, case.kind, result, struck, seconds, tuple(left), detail)
+
+
+@contextmanager
+def _shared_memory(store: Path, case: str) -> Iterator[Path]:
+    """Let the values of some cases lie in shared memory, as those of runs without a store do."""
+    commons = Commons.of_share(SHARE) if Random(f"memory {case}").random() < 0.5 else None
+    if commons is None:
+        yield store
+        return
+    try:
+        commons.serve(store)
+        yield Path(commons.memory.folder)
+    finally:
+        commons.close()
 
 
 def _compute(case: graphs.Case, fault: Fault, random: Random, journal: Journal, store: Path) -> Any:
@@ -143,7 +162,7 @@ def _is_cancelled(error: BaseException) -> bool:
 def _left_in(store: Path) -> list[str]:
     """Name what an unnamed run leaves in its store, beside what its tasks have cost."""
     objects = (path.relative_to(store) for path in store.rglob("*") if path.is_file())
-    return [f"object {name}" for name in objects if name.parts[0] != COSTS]
+    return [f"object {name}" for name in objects if name.parts[0] != COSTS and name.name != NOTE]
 
 
 def _still_held(before: Held) -> list[str]:

@@ -69,7 +69,8 @@ def _objects(store: Path) -> list[str]:
 def _harm(path: Path, how: str, draw: int) -> None:
     data = harmed(path.read_bytes(), how, draw)
     if data is None:
-        path.unlink()
+        path.resolve().unlink()  # be it that it lies in shared memory
+        path.unlink(missing_ok=True)
     else:
         path.write_bytes(data)
 

@@ -1,4 +1,4 @@
-"""Clients that have connected: those of named runs that are open here ask for keys by name."""
+"""Clients of clusters that are open here: they do many things together, and may ask by name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from distributed import Client, Future
 
-from dask_knot.cluster.newcomers import dask_setup, has_named
+from dask_knot.cluster.newcomers import dask_setup, has_client
 from dask_knot.cluster.process import overrides
 from dask_knot.session.process import open_here
 
@@ -25,12 +25,12 @@ def cluster_of(is_named: bool, *clients: str, is_open: bool = True) -> Any:
     [
         (cluster_of(True, "Client-0", "Client-1"), True),
         (cluster_of(True, "Client-0"), False),
-        (cluster_of(False, "Client-1"), False),
+        (cluster_of(False, "Client-1"), True),
         (cluster_of(True, is_open=False), False),
     ],
 )
-def test_a_client_of_a_named_run_is_told_from_others(cluster: Any, has_it: bool) -> None:
-    assert has_named(cluster, "Client-1") is has_it
+def test_a_client_is_told_from_those_of_others(cluster: Any, has_it: bool) -> None:
+    assert has_client(cluster, "Client-1") is has_it
 
 
 class Open(SimpleNamespace):
@@ -73,9 +73,7 @@ def test_it_is_run_for_clients_in_an_event_loop(threads_client: Client, named: A
     assert threads_client.sync(live) == 3
 
 
-def test_a_client_of_a_run_without_a_name_is_left_as_it_is(
-    threads_client: Client, named: Any
-) -> None:
+def test_a_client_of_a_run_without_a_name_doesnt_ask(threads_client: Client, named: Any) -> None:
     held = threads_client.submit(sum, [1, 2], key="three")
     assert held.result(timeout=10) == 3
     named.settings.is_named = False
@@ -84,3 +82,14 @@ def test_a_client_of_a_run_without_a_name_is_left_as_it_is(
         dask_setup(client)
         assert client.submit(sum, [5]).result(timeout=10) == 5
         assert not silent.done()
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_only_clients_of_ours_do_things_together(
+    threads_client: Client, named: Any, is_ours: bool
+) -> None:
+    if not is_ours:
+        open_here.discard(named)
+    with Client(threads_client.cluster, set_as_default=False) as client:
+        changed = {"_gather", "_send_to_scheduler"} & vars(client).keys()
+    assert changed == ({"_gather", "_send_to_scheduler"} if is_ours else set())

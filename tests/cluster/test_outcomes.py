@@ -31,13 +31,26 @@ class Dask:
         }
         self.finished: list[Any] = []
         self.erred: dict[Any, Exception] = {}
+        self.sent: list[Any] = []
+        self.followed: list[Any] = []
 
-    def handle_task_finished(self, *, key: Any, **message: Any) -> None:
-        """Note it; one key is more than Dask can take."""
+    def stimulus_task_finished(self, *, key: Any, **message: Any) -> tuple[Any, Any, Any]:
+        """Note it; one key is more than Dask can take. Clients wait for it, and tasks."""
         if key == "bad":
             raise ValueError(key)
         assert message["worker"] == self.gateway_address
+        self.tasks[key].state = "memory"
         self.finished.append(key)
+        to_clients = {"a client": [f"{key} is there"]}
+        return {f"{key}'s reader": "processing"}, to_clients, {self.gateway_address: [key]}
+
+    def send_all(self, *messages: Any) -> None:
+        """Note messages to clients and workers."""
+        self.sent.append(messages)
+
+    def transitions(self, recommendations: Any, stimulus_id: str) -> None:
+        """Note what follows."""
+        self.followed.append(recommendations)
 
     def handle_task_erred(self, *, key: Any, exception: Any, **message: Any) -> None:
         """Note it."""
@@ -80,3 +93,21 @@ def test_retries_are_for_the_task_that_failed() -> None:
     told(dask, erred("a"), erred("b", is_upstream=True))
     assert (dask.tasks["a"].retries, dask.tasks["b"].retries) == (3, 0)
     assert [str(error) for error in dask.erred.values()] == ["lost"] * 2
+
+
+def done(key: str) -> FinishKey:
+    return FinishKey(key, 1, NOWHERE, FACTS)
+
+
+def test_what_is_told_together_is_said_in_one_message() -> None:
+    dask = Dask(a=1, b=1, c=1, bad=1, d=1)
+    told(dask, done("a"), done("a"), done("bad"), done("b"), erred("c"), done("d"))
+    assert dask.finished == ["a", "b", "d"]
+    assert [*dask.erred] == ["bad", "c"]
+    said = [messages["a client"] for messages, _ in dask.sent]
+    assert said == [["a is there", "b is there"], ["d is there"]]
+    assert [messages[dask.gateway_address] for _, messages in dask.sent] == [["a", "b"], ["d"]]
+    followed = [
+        dict.fromkeys(some, "processing") for some in (["a's reader", "b's reader"], ["d's reader"])
+    ]
+    assert dask.followed == followed

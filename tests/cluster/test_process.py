@@ -15,7 +15,9 @@ import pytest
 from distributed import Client
 
 from dask_knot import KnotCluster
-from dask_knot.cluster.process import NEWCOMERS, SHUFFLES, Overrides
+from dask_knot.cluster.process import NEWCOMERS, SHUFFLES, SPLIT_EVERY, THRESHOLD, Overrides
+from dask_knot.graphs.shuffles import BRANCH
+from dask_knot.planning.passes import Passes
 
 #: Windows has none of these; other packages know that.
 PROGRAM = """
@@ -62,6 +64,83 @@ def test_what_was_not_set_is_not_set_afterwards() -> None:
     overrides.release()
     assert methods() == before
     assert [name for name in SHUFFLES if dask.config.get(name, "unset") == "tasks"] == []
+
+
+NUMBERS = (THRESHOLD, SPLIT_EVERY, BRANCH)
+
+
+def numbers() -> list[Any]:
+    return [dask.config.get(name, None) for name in NUMBERS]
+
+
+def test_passes_are_chosen_while_a_cluster_is_open_and_given_back() -> None:
+    before = numbers()
+    overrides = Overrides()
+    overrides.acquire(logging.ERROR, Passes(pieces=9, branch=80, joined=7))
+    overrides.acquire(logging.ERROR, Passes(pieces=1, branch=1, joined=1))  # of another cluster
+    assert numbers() == [9, 7, 80]
+    with dask.config.set({THRESHOLD: 3}):
+        assert numbers() == [3, 7, 80]
+    assert numbers() == [9, 7, 80]
+    overrides.release()
+    assert numbers() == [9, 7, 80]
+    overrides.release()
+    assert numbers() == before
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_what_the_user_has_set_stays(name: str) -> None:
+    overrides = Overrides()
+    with dask.config.set({name: 5}):
+        overrides.acquire(logging.ERROR, Passes(pieces=9, branch=80, joined=7))
+        assert numbers() == [
+            5 if one == name else ours for one, ours in zip(NUMBERS, [9, 7, 80], strict=True)
+        ]
+        overrides.release()
+        assert dask.config.get(name) == 5
+
+
+def test_what_a_file_or_the_environment_says_stays_even_if_it_is_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DASK_ARRAY__RECHUNK__THRESHOLD", "4")
+    overrides = Overrides()
+    overrides.acquire(logging.ERROR, Passes(pieces=9, branch=80, joined=7))
+    assert numbers() == [4, 7, 80]
+    overrides.release()
+
+
+def test_what_the_user_sets_while_a_cluster_is_open_outlives_it() -> None:
+    overrides = Overrides()
+    names = (THRESHOLD, "array.rechunk.method")
+    with dask.config.set({name: dask.config.get(name, None) for name in names}):
+        overrides.acquire(logging.ERROR, Passes(pieces=9, branch=80, joined=7))
+        dask.config.set(dict(zip(names, (3, "p2p"), strict=True)))
+        overrides.release()
+        assert [dask.config.get(name) for name in names] == [3, "p2p"]
+
+
+def test_a_cluster_that_opened_amid_a_setting_does_not_bring_it_back() -> None:
+    overrides = Overrides()
+    before = numbers(), methods()
+    with dask.config.set({THRESHOLD: 5, "array.rechunk.method": "p2p"}):
+        overrides.acquire(logging.ERROR, Passes(pieces=9, branch=80, joined=7))
+    overrides.release()
+    assert (numbers(), methods()) == before
+
+
+def test_a_rechunk_is_one_pass_while_a_cluster_is_open() -> None:
+    def pieces() -> int:
+        made = da.ones((48, 48), chunks=(2, 48)).rechunk((48, 2)).__dask_graph__()
+        return sum("rechunk-merge" in str(key) for key in made.to_dict())
+
+    with dask.config.set({THRESHOLD: 4, "array.chunk-size": "2 kiB"}):
+        several = pieces()
+    with (
+        KnotCluster(jobs=1, dashboard_address=None),
+        dask.config.set({"array.chunk-size": "2 kiB"}),
+    ):
+        assert pieces() == 24 < several
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from dask_knot.cluster.recall import Recall
 from dask_knot.cluster.scheduler import Releases
 from dask_knot.errors import MissingObjectError
 from dask_knot.graphs.compaction import stand_in
-from dask_knot.internals import Task, TaskRef, future_of, tell_of_futures
+from dask_knot.internals import Task, TaskRef
+from dask_knot.internals.clients import future_of, tell_of_futures
 from dask_knot.run.failure import fail
 from dask_knot.run.manifest import NOWHERE
 from dask_knot.session.failures import ErredKey

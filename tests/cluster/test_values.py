@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from dask.typing import Key
 
-from dask_knot.cluster.news import News
 from dask_knot.cluster.values import Values
-from dask_knot.errors import CorruptObjectError, StoreError
+from dask_knot.errors import CorruptObjectError
 from dask_knot.run import codec
 from dask_knot.run.manifest import Place
 from dask_knot.tracking import events
@@ -27,11 +26,12 @@ class World:
         self.stored = {key: memoryview(b"".join(codec.encode(v))) for key, v in values.items()}
         self.told: list[events.Event] = []
         self.released: list[Key] = []
-        self.place_of = self.places.get
-        session: Any = self
-        outcomes: Any = SimpleNamespace(tell=list)
-        news = News(self.handle, outcomes, list, session)
-        self.values = Values(self, news, session)
+        session: Any = SimpleNamespace(
+            place_of=self.places.get,
+            handle=self.handle,
+            values=SimpleNamespace(read_values=lambda places: self.read_values(places)),
+        )
+        self.values = Values(self, session)
 
     def handle(self, happened: Iterable[events.Event]) -> None:
         """Take in what happened, as the tracker does."""
@@ -82,15 +82,8 @@ def test_one_that_was_made_again_meanwhile_stays() -> None:
     assert (world.told, world.released) == ([], [])
 
 
-def test_who_scatters_hears_of_the_store_and_not_of_the_messenger() -> None:
-    world = World()
-
-    async def scatter(*arguments: object, **options: object) -> None:
-        if arguments:
-            world.values.not_scattered(StoreError("full"))
-        raise RuntimeError("text")
-
-    with pytest.raises(StoreError, match="full"):
-        asyncio.run(world.values.scatter(scatter, ["data"], {}))
-    with pytest.raises(RuntimeError, match="text"):
-        asyncio.run(world.values.scatter(scatter, [], {}))
+def test_places_are_told_and_keys_that_have_none_are_asked_for_again() -> None:
+    world = World(a=1, b=2)
+    del world.places["b"]
+    assert world.values.locate(["a", "b", "c"]) == ({"a": Place("a", 0, 1)}, ["b", "c"])
+    assert world.released == ["b"]

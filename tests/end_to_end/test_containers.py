@@ -67,6 +67,32 @@ def test_stages(client: Client) -> None:
     assert total([load(station) for station in range(30)]).compute() == 4060
 
 
+def test_bytes_that_lie_in_unusual_ways(client: Client) -> None:
+    def make(which: str) -> Any:
+        from array import array
+
+        large = bytearray(b"ab") * 3_000_000
+        values = {
+            "large": large,
+            "cut": memoryview(large)[7::3].tobytes(),
+            "fixed": bytes(large),
+            "none": b"",
+            "numbers": array("d", range(100_000)),
+            "several": [large, bytes(large[:70_000]), large],
+        }
+        return values[which]
+
+    names = ["large", "cut", "fixed", "none", "numbers", "several"]
+    made = client.map(make, names)
+    passed = client.map(lambda value: value, made)
+    for found in (client.gather(made), client.gather(passed)):
+        assert found == [make(name) for name in names]
+        assert list(map(type, found)) == [type(make(name)) for name in names]
+    found[0][:2] = b"__"
+    assert made[0].result()[:2] == b"ab"
+    assert client.submit(len, client.scatter([found[0]])[0]).result() == 6_000_000
+
+
 def test_an_exception_of_a_task(client: Client) -> None:
     def fail(x: int) -> None:
         raise ValueError(f"cannot use {x}")

@@ -58,7 +58,7 @@ def in_a_loop(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def remember_nothing(cluster: KnotCluster) -> None:
     """Let nothing be in memory that the store has as well, failures of keys included."""
-    values: Any = inside.session(cluster)._values
+    values: Any = inside.session(cluster).values
     values.remember = lambda name, data: None
 
 

@@ -103,7 +103,7 @@ def test_a_value_that_is_lost_is_computed_again(
         harm_all(cluster, "data", harm)
     else:  # as after a restart, or when many manifests came since
         harm_all(cluster, "manifests", harm)
-        values = inside.session(cluster)._values
+        values = inside.session(cluster).values
         values.forget([place.name for place in [inside.tracker(cluster).place_of(future.key)]])
     np.testing.assert_array_equal(future.result(timeout=60), np.arange(size))
 

@@ -114,7 +114,7 @@ EDGES: list[tuple[str, Callable[[Any], Any], str]] = [
     ("look", lambda one: one._lookout._watcher, "look"),
     ("list", lambda one: one._lookout._watcher, "_list"),
     ("read", lambda one: one._lookout._watcher, "_read_one"),
-    ("cache", lambda one: one._values, "remember"),
+    ("cache", lambda one: one.values, "remember"),
     ("stuck", lambda one: one._lookout._stalls, "look"),
     ("due", lambda one: one._tracker, "due"),
     ("open", lambda one: one._tracker, "open_shards"),
@@ -158,13 +158,13 @@ def test_what_cant_be_deleted_harms_nobody(
     until(lambda: once.has_raised)
 
 
-@pytest.mark.parametrize("name", ["handle_task_finished", "handle_task_erred"])
+@pytest.mark.parametrize("name", ["stimulus_task_finished", "handle_task_erred"])
 def test_an_outcome_that_dask_doesnt_take(
     cluster: KnotCluster, client: Client, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     once = Once(getattr(cluster.scheduler, name))
     monkeypatch.setattr(cluster.scheduler, name, once)
-    check(client, once) if name == "handle_task_finished" else wait(
+    check(client, once) if name == "stimulus_task_finished" else wait(
         client.map(inc, range(3), pure=False), timeout=30
     )
 

@@ -86,6 +86,7 @@ def give_up_an_upload(desk: Desk) -> None:
         outputs = read_outputs(session, "dask-knot")
         for module in (sending, uplink):
             patch.setattr(module, "PART_BYTES", 2**20)
+        patch.setattr(uplink, "PARTED_BYTES", 2**20)
         store = Store(outputs.store_url, **session.store_options(outputs.store_url))
         with pytest.raises(KnotError, match="EntityTooSmall"):
             store.put("run/large", [bytes(3 * 2**20)])

@@ -28,7 +28,7 @@ def resolve(*packages: str, source: Path | None = None) -> dict[str, str]:
 
 def test_jobs_have_the_versions_that_are_here() -> None:
     found = resolve()
-    for name in ("dask", "distributed", "cloudpickle", "msgpack", "obstore", "numpy"):
+    for name in ("dask", "distributed", "cloudpickle", "msgpack", "obstore", "numpy", "zlib-ng"):
         assert found[name] == f"{name}=={version(name)}"
     assert "boto3" not in found
 

@@ -22,7 +22,8 @@ from dask_knot.run.names import ManifestId, ShardId
 from dask_knot.run.plugins import Plugin
 from dask_knot.run.store import Store
 from dask_knot.session.constants import StoredConstants
-from dask_knot.session.values import ValueReader, decode_values
+from dask_knot.session.encoded import decode_values
+from dask_knot.session.values import ValueReader
 from dask_knot.session.virtual import AtOnce
 
 from .runs import FIRST, Rehearsal, shard, task
@@ -164,7 +165,8 @@ ACCOUNTED = {
     "cluster/published.py": "run/archive.py has checked the note in which a dataset is",
     "run/keys.py": "keys of an entry or a manifest, which was checked as a whole",
     "digests/components.py": "msgpack, behind a checksum of all",
-    "session/values.py": "read_values() has checked each value",
+    "session/encoded.py": "whoever reads has checked each value, or has it checked here",
+    "cluster/scattering.py": "from a client over Dask's own connection: TCP and TLS have checksums",
     "task/copies.py": "of this process, or inside of a shard or value that was checked",
     "graphs/opening.py": "from a client over Dask's own connection: TCP and TLS have checksums",
     "run/failure.py": "msgpack behind a checksum; exceptions are in there",

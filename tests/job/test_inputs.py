@@ -11,7 +11,7 @@ from dask.typing import Key
 
 from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
 from dask_knot.job import inputs as inputs_module
-from dask_knot.run import layout
+from dask_knot.planning import Cost, Limits, PlanRequest, make_plan
 from dask_knot.run.failure import Failure, fail
 from dask_knot.run.manifest import Handed, Manifest, Place
 from dask_knot.run.names import ManifestId, ShardId, StageId
@@ -54,11 +54,15 @@ def reader(source: ShardWork, **options: Any) -> ShardWork:
     )
 
 
-def place_of(run: Rehearsal, source: ShardWork, key: str) -> Place:
+def place_of(run: Rehearsal, source: ShardWork, key: Key) -> Place:
     """Find a value of the first shard."""
     ordinal = source.outputs.index(key)
     (place,) = (o.place for o in run.manifest(MAKER).outputs if o.ordinal == ordinal)
     return place
+
+
+def _count(*pieces: object) -> int:
+    return len(pieces)
 
 
 def _same(value: object) -> object:
@@ -92,46 +96,101 @@ def test_a_place_a_shard_and_a_failure_may_be_read_together(run: Rehearsal) -> N
     assert found == {"placed read": 19_999, "made read": 5}
 
 
-def test_neighbours_are_read_in_one_request(run: Rehearsal) -> None:
-    source = shard([task(n, np.full, 10_000, n) for n in range(50)])
+def test_one_range_is_read_of_an_object(run: Rehearsal) -> None:
+    source = shard([task(n, np.full, 200_000, n) for n in range(50)])
     run.outcomes(source)
     run.write(reader(source), stage=SECOND)
     run.store.requests.clear()
     run.start(READER)
-    # Two reads for the shard, one for the manifest; 4 MB of neighbours are one request.
+    # Two reads for the shard, one for the manifest; 80 MB of neighbours are one request.
     assert run.store.requests["get"] == 4
 
 
-def test_what_is_together_has_a_limit(run: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "TOGETHER_BYTES", 200_000)
+@pytest.mark.parametrize(("shards", "blocks"), [(2, 6), (3, 9), (5, 5)])
+def test_requests_of_all_to_all_grow_with_shards(run: Rehearsal, shards: int, blocks: int) -> None:
+    """Each reading shard reads a manifest and a range of each that makes pieces, however many."""
+    whole = {f"load-{n}": task(f"load-{n}", np.full, 10_000, n) for n in range(blocks)}
+    cut = {
+        f"split-{n}-{m}": task(f"split-{n}-{m}", _same, ref(f"load-{n}"))
+        for n in range(blocks)
+        for m in range(blocks)
+    }
+    joined = {
+        f"join-{m}": task(f"join-{m}", _count, *(ref(f"split-{n}-{m}") for n in range(blocks)))
+        for m in range(blocks)
+    }
+    nodes = {**whole, **cut, **joined}
+    costs = {prefix: Cost(1.0) for prefix in ("load", "split", "join")}
+    dependencies = {key: sorted(node.dependencies) for key, node in nodes.items()}
+    limits = Limits(shards, shards_per_slot=1)
+    plan = make_plan(PlanRequest(dependencies, [*joined], limits, costs=costs))
+    assert [len(stage.shards) for stage in plan.stages] == [shards, shards]
+    where: dict[Key, Source] = {}
+    for number, stage in enumerate(plan.stages):
+        works = [
+            shard(
+                [nodes[key] for key in one.tasks],
+                outputs=one.outputs,
+                inputs={key: where[key] for key in one.inputs},
+            )
+            for one in stage.shards
+        ]
+        id = StageId(0, number)
+        run.write(*works, stage=id)
+        for index, work in enumerate(works):
+            run.store.requests.clear()
+            run.start(ShardId(id, index))
+            assert run.store.requests["get"] == 2 + 2 * shards * number
+            assert run.store.requests["put"] == 2 - number
+            where |= made(work, ShardId(id, index))
+
+
+def test_a_range_ends_where_the_window_does(run: Rehearsal) -> None:
     source = shard([task(n, np.full, 10_000, n) for n in range(50)])
     run.outcomes(source)
-    content = reader(source)
-    run.write(content, stage=SECOND)
+    opened = inputs_module.Inputs(run, made(source, MAKER), window=200_000)
     run.store.requests.clear()
-    run.start(READER)
-    assert run.store.requests["get"] == 3 + 25
-    found = run.read(content, READER)
-    assert {key: int(value[-1]) for key, value in found.items()} == {
-        f"{n} read": n for n in range(50)
-    }
-
-
-def test_many_inputs_are_not_fetched_all_at_once(run: Rehearsal) -> None:
-    count = 3 * inputs_module.AHEAD
-    places = {}
-    for number in range(count):
-        source = shard([task(number, np.full, 10_000, number)])
-        stage = StageId(0, number)
-        run.outcomes(source, stage)
-        places[number] = run.manifest(ShardId(stage, 0)).outputs[0].place
-    opened = inputs_module.Inputs(run, places)
-    run.store.requests.clear()
-    opened.start(range(count))
-    for number in range(count):
-        assert opened.take(number)[0] == number
-        assert run.store.requests["get"] <= inputs_module.AHEAD + number + 1
+    opened.start(source.outputs)
+    assert [int(opened.take(n)[-1]) for n in range(50)] == [*range(50)]
     opened.close()
+    assert run.store.requests["get"] == 1 + 25
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_no_more_is_read_ahead_than_two_windows(run: Rehearsal, backwards: bool) -> None:
+    source = shard([task(n, np.full, 10_000, n) for n in range(50)])
+    run.outcomes(source)
+    opened = inputs_module.Inputs(run, made(source, MAKER), window=200_000)
+    run.store.moved.clear()
+    opened.start(source.outputs)
+    order = range(49, -1, -1) if backwards else range(50)
+    for taken, number in enumerate(order):
+        assert opened.take(number)[0] == number
+        # What was asked for out of turn comes beside it, with what lies in its window.
+        assert run.store.moved["read"] <= 100_000 * (taken + 8)
+    opened.close()
+    assert run.store.moved["read"] < 52 * 81_000
+
+
+def test_a_gap_is_read_where_that_is_cheaper(run: Rehearsal) -> None:
+    source = shard([task(n, np.full, 10_000, n) for n in range(9)])
+    run.outcomes(source)
+    places = [place_of(run, source, n) for n in range(9)]
+    sparse = {n: places[n] for n in (0, 1, 3, 8)}
+    opened = inputs_module.Inputs(run, sparse)
+    run.store.requests.clear()
+    opened.start(sparse)
+    assert [int(opened.take(n)[0]) for n in sparse] == [0, 1, 3, 8]
+    opened.close()
+    assert run.store.requests["get"] == 2
+
+
+@pytest.mark.parametrize(
+    ("memory", "window"),
+    [(0, 2**29), (2**20, 2**26), (2**31, 2**28), (2**40, 2**30)],
+)
+def test_the_window_is_a_part_of_the_memory(memory: int, window: int) -> None:
+    assert inputs_module.window_within(memory) == window
 
 
 def test_order_does_not_matter(run: Rehearsal) -> None:

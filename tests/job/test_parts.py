@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,36 +41,45 @@ def test_what_is_done_does_not_wait_for_a_long_task(tmp_path: Path) -> None:
     assert [output.ordinal for output in on_disk.manifest(ID, 0).outputs] == [0]
 
 
-class SlowStore(Store):
-    """A store that takes so long for large values that a task goes on meanwhile."""
-
-    folder = Path()
-
-    def put(self, name: str, data: Iterable[Bytes]) -> None:
-        if "/data/" in name and not (self.folder / "begun").exists():
-            (self.folder / "begun").touch()
-            wait_for(self.folder / "changed")
-        super().put(name, data)
-
-
-def test_a_task_may_change_what_it_reads_while_that_is_written(tmp_path: Path) -> None:
-    def change(value: np.ndarray[Any, Any]) -> str:
-        wait_for(tmp_path / "begun")
+@pytest.mark.parametrize("is_near", [True, False])
+def test_a_task_may_change_what_it_reads(run: Rehearsal, is_near: bool) -> None:
+    def change(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         value += 1
-        (tmp_path / "changed").touch()
-        return "done"
+        return value
 
+    run.store.is_near = is_near
     tasks = [task("array", np.zeros, 2**15), task("changed", change, ref("array"))]
-    content = shard(tasks, options=SOON)
-    on_disk = Rehearsal(Store(tmp_path / "store"))
-    on_disk.write(content)
-    store = SlowStore(tmp_path / "store")
-    store.folder = tmp_path
-    on_disk.start(ID, store=store)
-    found = on_disk.read(content, ID)
-    assert found["changed"] == "done"
+    found = run.outcomes(shard(tasks))
     assert found["array"].flags.writeable
     assert found["array"].tolist() == [0.0] * 2**15
+    assert found["changed"].tolist() == [1.0] * 2**15
+
+
+_over = threading.Event()
+
+
+def restless(size: int) -> np.ndarray[Any, Any]:
+    """Give an array that a thread changes for as long as it isn't over."""
+    array = np.zeros(size)
+
+    def go_on() -> None:
+        while not _over.is_set():
+            array.__iadd__(1)
+
+    threading.Thread(target=go_on).start()
+    return array
+
+
+@pytest.mark.parametrize("is_near", [True, False])
+@pytest.mark.parametrize("size", [2_000, 2**20], ids=["small", "large"])
+def test_a_thread_that_goes_on_damages_nothing(run: Rehearsal, is_near: bool, size: int) -> None:
+    _over.clear()
+    run.store.is_near = is_near
+    try:
+        found = run.outcomes(shard([task(n, restless, size) for n in range(2)]))
+    finally:
+        _over.set()
+    assert [found[n].shape for n in range(2)] == [(size,)] * 2  # its checksum is right
 
 
 class DeafStore(Store):

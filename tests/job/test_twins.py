@@ -16,6 +16,7 @@ import pytest
 
 from dask_knot.job import outputs
 from dask_knot.job.attempts import is_twin
+from dask_knot.run import outbox
 from dask_knot.run.manifest import Handed, Manifest
 from dask_knot.run.names import ManifestId
 from dask_knot.run.orders import Claimant, Orders
@@ -44,14 +45,17 @@ def test_a_twin_commits_nothing_but_the_end(run: Rehearsal) -> None:
     assert run.read(content, ID) == {0: 0, 1: 1, 2: 2}
 
 
+@pytest.mark.parametrize(("is_near", "objects"), [(True, 1), (False, 3)])
 def test_what_would_fill_its_memory_is_written_all_the_same(
-    run: Rehearsal, monkeypatch: pytest.MonkeyPatch
+    run: Rehearsal, monkeypatch: pytest.MonkeyPatch, is_near: bool, objects: int
 ) -> None:
     monkeypatch.setattr(outputs, "PENDING_BYTES", 200_000)
+    monkeypatch.setattr(outbox, "SENT_BYTES", 200_000)
+    run.store.is_near = is_near
     content = shard([task(n, np.full, 20_000, float(n)) for n in range(5)])
     run.write(content)
     run.start(ID, FIRST_TWIN)
-    assert len(run.files("data/")) == 3
+    assert len(run.files("data/")) == objects
     assert [path.name for path in run.files("manifests/")] == ["00000.end"]
     found = run.read(content, ID)
     assert [float(found[n][0]) for n in range(5)] == [0.0, 1.0, 2.0, 3.0, 4.0]

@@ -68,3 +68,25 @@ def test_children_end_even_if_server_and_client_are_killed(client: psutil.Popen)
     client.suspend()
     server.kill()
     wait_until(lambda: are_gone(children))
+
+
+#: Keeps values in memory, says that the server runs, and is killed.
+LEAVING = """
+import os, signal, sys
+from pathlib import Path
+from dask_knot.local.fork import ForkLauncher
+launcher = ForkLauncher(leavings=[Path(sys.argv[1])])
+launcher.warm()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_client_leaves_nothing_in_memory(tmp_path: Path) -> None:
+    memory = tmp_path / "memory"
+    (memory / "values").mkdir(parents=True)
+    (memory / "values/a").write_text("large")
+    path = str(Path(__file__).parent.parent.parent)
+    program = [sys.executable, "-c", LEAVING, str(memory)]
+    with psutil.Popen(program, env={**os.environ, "PYTHONPATH": path}):
+        pass
+    wait_until(lambda: not memory.exists())

@@ -106,8 +106,26 @@ def _check_values(request: PlanRequest, plan: Plan) -> None:
         made |= {key for shard in stage.shards for key in shard.outputs}
     for stage in plan.stages:
         for shard in stage.shards:
-            outputs = [t for t in shard.tasks if t in read or t in request.wanted]
-            assert [*shard.outputs] == outputs
+            outputs = {t for t in shard.tasks if t in read or t in request.wanted}
+            assert {*shard.outputs} == outputs
+            assert len(shard.outputs) == len(outputs)
+    _check_order(plan)
+
+
+def _check_order(plan: Plan) -> None:
+    """What one shard alone reads of another lies together there, in the order of reading."""
+    shards = [shard for stage in plan.stages for shard in stage.shards]
+    readers: dict[Key, list[int]] = {}
+    for number, shard in enumerate(shards):
+        for key in shard.inputs:
+            readers.setdefault(key, []).append(number)
+    for shard in shards:
+        read = [key for key in shard.outputs if key in readers]
+        assert [*shard.outputs[: len(read)]] == read  # what is only wanted comes last
+        assert [readers[key] for key in read] == sorted(readers[key] for key in read)
+        for number in {readers[key][0] for key in read}:
+            alone = [key for key in read if readers[key] == [number]]
+            assert alone == [key for key in shards[number].inputs if key in {*alone}]
 
 
 def _check_waiting(request: PlanRequest, plan: Plan) -> None:

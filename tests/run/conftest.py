@@ -10,8 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from dask_knot.run.sharedmemory import SharedMemory
 from dask_knot.run.store import Store
 from tests.run import seaweed
+
+
+def shared_store(path: Path, floor: int = 0, reserve: int = 0) -> Store:
+    """Make a folder whose values may be in memory, or in what stands for it here."""
+    folder, memory = path / "a folder", path / "memory"
+    folder.mkdir()
+    memory.mkdir()
+    SharedMemory(str(memory), floor, reserve).note(folder)
+    return Store(folder)
+
 
 _prefix_numbers = itertools.count()
 
@@ -72,9 +83,11 @@ def _bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"s3://bucket/some/prefix-{next(_prefix_numbers)}"
 
 
-@pytest.fixture(params=["folder", "memory", "s3", "seaweed"])
+@pytest.fixture(params=["folder", "shared", "memory", "s3", "seaweed"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """Open an empty store of each kind."""
+    if request.param == "shared":
+        return shared_store(tmp_path)
     if request.param in ("s3", "seaweed"):
         return Store(request.getfixturevalue(f"{request.param}_url"))
     return Store("memory://" if request.param == "memory" else tmp_path / "a folder")

@@ -74,6 +74,8 @@ class FakeS3:
         Answers one in another way than usual.
     rate : float, optional
         Bytes a second that it takes in.
+    cuts : int
+        Ends so many connections in the midst of an answer.
     url : str
         Its own address.
     """
@@ -81,6 +83,7 @@ class FakeS3:
     asked: list[Asked] = field(default_factory=list)
     reply: Callable[[Asked], Reply | None] = lambda _: None
     rate: float | None = None
+    cuts: int = 0
     url: str = ""
     connections: set[Any] = field(default_factory=set)
 
@@ -216,7 +219,12 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body.encode())
+            sent = body.encode()
+            if self.fake.cuts and len(sent) > 1:
+                self.fake.cuts -= 1
+                sent = sent[: len(sent) // 2]
+                self.close_connection = True
+            self.wfile.write(sent)
 
     do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
 
@@ -262,6 +270,22 @@ def serving(authority: Authority | None = None) -> Iterator[FakeS3]:
         thread.join()
         fake.hang_up()
         server.server_close()
+
+
+def holding(content: str) -> Callable[[Asked], Reply | None]:
+    """Answer as an S3 in which every object has the same content."""
+
+    def answer(asked: Asked) -> Reply | None:
+        if asked.method == "HEAD":
+            return 200, content, OBJECT
+        if asked.method != "GET" or "range" not in asked.headers:
+            return None
+        first, last = map(int, asked.headers["range"].removeprefix("bytes=").split("-"))
+        last = min(last, len(content) - 1)
+        said = {"Content-Range": f"bytes {first}-{last}/{len(content)}"}
+        return 206, content[first : last + 1], OBJECT | said
+
+    return answer
 
 
 def refusing(replies: Sequence[tuple[Callable[[Asked], bool], Reply]]) -> Callable[[Asked], Any]:

@@ -23,8 +23,8 @@ def find_program() -> str | None:
 
 
 @contextmanager
-def serving(program: str, folder: Path) -> Iterator[str]:
-    """Serve S3 from a folder; gives the endpoint."""
+def serving(program: str, folder: Path, **more: object) -> Iterator[str]:
+    """Serve S3 from a folder, with more options of SeaweedFS' own; gives the endpoint."""
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
     credentials = [{"accessKey": KEY, "secretKey": SECRET}]
     identities = [{"name": "tester", "credentials": credentials, "actions": actions}]
@@ -42,6 +42,7 @@ def serving(program: str, folder: Path) -> Iterator[str]:
         "s3.port.lance": 0,
         "master.volumeSizeLimitMB": 64,
         "master.telemetry": "false",
+        **more,
     }
     command = [program, "server", "-s3", *(f"-{name}={value}" for name, value in options.items())]
     endpoint = f"http://127.0.0.1:{ports['s3.port']}"

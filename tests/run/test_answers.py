@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,10 +36,11 @@ def _once(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def store_at(endpoint: str, **client: object) -> Store:
+def store_at(endpoint: str, renew: Callable[[], object] | None = None, **client: object) -> Store:
     """Open a store as somebody with keys."""
     return Store(
         "s3://data/knot",
+        renew,
         region="eu-west-1",
         endpoint=endpoint,
         access_key_id="AKIDEXAMPLE",
@@ -135,8 +136,7 @@ def test_what_s3_answers_is_said(name: str, fake: FakeS3) -> None:
 def test_s3_says_nothing_to_a_head(fake: FakeS3) -> None:
     fake.reply = lambda _: (400, "", {})
     renewed: list[int] = []
-    store = store_at(fake.url)
-    store._renew = lambda: renewed.append(1)
+    store = store_at(fake.url, lambda: renewed.append(1))
     with pytest.raises(StoreAwayError, match="have expired, or the bucket is in another region"):
         store.has("a")
     assert renewed == [1]

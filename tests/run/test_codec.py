@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import pickle
+import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from hypothesis.extra import numpy as numpy_st
 
 from dask_knot.errors import CorruptObjectError
 from dask_knot.run import codec
+from dask_knot.run.checksum import crc32
 
 SCALARS = st.one_of(
     st.none(),
@@ -49,6 +52,15 @@ def whole(value: object) -> bytearray:
     return bytearray(b"".join(codec.encode(value)))
 
 
+def streamed(value: object) -> bytearray:
+    """Encode a value as it is written piece by piece."""
+    data = bytearray().join(codec.stream(codec.pickled(value)))
+    return data + codec.sealed(crc32(data))
+
+
+WAYS = pytest.mark.parametrize("way", [whole, streamed])
+
+
 def arranged(array: np.ndarray[Any, Any], how: str) -> np.ndarray[Any, Any]:
     """Give an array another order in memory, the same values."""
     if how == "F":
@@ -78,7 +90,8 @@ def test_arrays_come_back(array: np.ndarray[Any, Any], how: str, writable: bool)
     array = arranged(array, how)
     array.flags.writeable = writable
     expected = native(array)
-    for data in (whole(array), bytes(whole(array)), memoryview(whole(array)).toreadonly()):
+    one, other = whole(array), streamed(array)
+    for data in (one, bytes(one), memoryview(one).toreadonly(), other, bytes(other)):
         back = codec.decode(data)
         assert native(back).dtype == expected.dtype
         assert back.shape == array.shape
@@ -107,10 +120,25 @@ def test_bytes_of_every_kind_come_back(data: bytes) -> None:
         assert bytes(codec.decode(whole(value))) == data
 
 
-def test_encoding_copies_no_array() -> None:
+def test_pickling_copies_no_array() -> None:
     array = np.zeros(100_000)
-    frames = codec.encode({"a": array})
-    assert any(np.shares_memory(np.frombuffer(f, "u1"), array) for f in frames if len(f) > 1000)
+    parts = codec.pickled({"a": array})
+    assert any(np.shares_memory(np.frombuffer(f, "u1"), array) for f in parts if len(f) > 1000)
+
+
+@pytest.mark.parametrize("writable", [True, False])
+@pytest.mark.parametrize("how", ["frames", "whole"])
+def test_what_is_framed_can_be_changed_by_nobody(how: str, writable: bool) -> None:
+    array = np.arange(100_000)
+    view = array[:]
+    view.flags.writeable = writable
+    parts = codec.pickled(view)
+    framed = codec.frame(parts) if how == "frames" else [codec.whole(parts)]
+    array[:] = -1
+    back = codec.decode(b"".join(framed))
+    assert back.tolist() == [*range(100_000)]
+    assert back.flags.writeable == writable
+    assert codec.size(framed) == codec.framed_size(parts)
 
 
 @pytest.mark.parametrize("writable", [True, False])
@@ -146,17 +174,21 @@ def test_what_pickling_raises_is_raised() -> None:
         codec.encode(n for n in range(3))
 
 
-@given(st.data())
-def test_every_changed_byte_is_noticed(data: st.DataObject) -> None:
-    good = whole({"numbers": np.arange(20), "text": "words"})
+@WAYS
+@given(data=st.data())
+def test_every_changed_byte_is_noticed(
+    data: st.DataObject, way: Callable[[object], bytearray]
+) -> None:
+    good = way({"numbers": np.arange(20), "text": "words"})
     position = data.draw(st.integers(0, len(good) - 1))
     good[position] ^= data.draw(st.integers(1, 255))
     with pytest.raises(CorruptObjectError):
         codec.decode(good)
 
 
-def test_every_changed_byte_of_the_head_is_noticed() -> None:
-    good = whole([np.arange(4), b"x"])
+@WAYS
+def test_every_changed_byte_of_the_head_is_noticed(way: Callable[[object], bytearray]) -> None:
+    good = way([np.arange(4), b"x"])
     for position in range(12 + 16):
         for bit in range(8):
             bad = bytearray(good)
@@ -165,22 +197,26 @@ def test_every_changed_byte_of_the_head_is_noticed() -> None:
                 codec.decode(bad)
 
 
-def test_every_truncation_is_noticed() -> None:
-    good = whole({"numbers": np.arange(20), "text": "words"})
+@WAYS
+def test_every_truncation_is_noticed(way: Callable[[object], bytearray]) -> None:
+    good = way({"numbers": np.arange(20), "text": "words"})
     for length in range(len(good)):
         with pytest.raises(CorruptObjectError):
             codec.decode(good[:length])
 
 
-def test_more_bytes_than_written_are_noticed() -> None:
+@WAYS
+def test_more_bytes_than_written_are_noticed(way: Callable[[object], bytearray]) -> None:
     with pytest.raises(CorruptObjectError, match="checksum"):
-        codec.decode(whole(math.pi) + b"\0")
+        codec.decode(way(math.pi) + b"\0")
 
 
 def test_another_version_is_named() -> None:
     data = whole(math.pi)
     data[2] = codec.VERSION + 6
-    with pytest.raises(CorruptObjectError, match=r"format 7 .* reads format 1.*same version"):
+    with pytest.raises(
+        CorruptObjectError, match=r"format 7 .* reads formats 1 and 2.*same version"
+    ):
         codec.decode(data)
 
 
@@ -190,3 +226,9 @@ def test_what_is_checked_is_not_checked_again() -> None:
     with pytest.raises(CorruptObjectError):
         codec.check(data)
     assert codec.decode(data, is_checked=True) == "text"
+
+
+@given(st.binary(max_size=1000), st.integers(0, 2**32 - 1))
+def test_all_checksums_are_those_of_zlib(data: bytes, before: int) -> None:
+    assert crc32(data, before) == zlib.crc32(data, before)
+    assert crc32(memoryview(data)) == zlib.crc32(data)

@@ -146,11 +146,17 @@ class SealedStore(Store):
 
     answer: Callable[[], Exception] = PermissionError
 
-    def _ask_once(self, operation: str, name: str, call: Callable[[], T]) -> T:
-        def refuse() -> T:
+    def __init__(self, url: Path) -> None:
+        super().__init__(url)
+        ask = self._access.ask
+
+        def refuse() -> object:
             raise self.answer()
 
-        return super()._ask_once(operation, name, refuse if operation == "put" else call)
+        def answer(operation: str, name: str, call: Callable[[], T], **how: bool) -> object:
+            return ask(operation, name, refuse if operation == "put" else call, **how)
+
+        self._access.ask = answer  # type: ignore[method-assign, assignment]
 
 
 REFUSED = [

@@ -111,14 +111,20 @@ class TestEveryStore:
         assert set(run.list_manifests([SECOND])) == set(written[2:])
         assert asked(run)["list"] - before == 2
 
-    def test_values_are_read_where_they_were_put(self, run: Run) -> None:
+    @pytest.mark.parametrize("is_near", [True, False])
+    def test_values_are_read_where_they_were_put(
+        self, run: Run, store: Store, is_near: bool
+    ) -> None:
+        store.is_near = is_near
         values = {"a": np.arange(10), "b": "text", ("c", 0): np.ones(3)}
         parts = {key: codec.pickled(value) for key, value in values.items()}
-        numbered = dict(enumerate(parts.values()))
+        outbox = run.outbox(SHARD, 1)
+        for number, value in enumerate(parts.values()):
+            outbox.add(number, value)
         places = [
             *run.write_constants(FIRST, parts).values(),
             *run.write_scattered(7, parts).values(),
-            *run.write_data(SHARD, 0, 1, numbered).values(),
+            *outbox.arrived(waits=True).values(),
         ]
         assert asked(run) == {"put": 3}
         assert len({place.name for place in places}) == 3
@@ -257,7 +263,7 @@ class AwayStore(Store):
                 raise StoreError("no route to host")
             return super(AwayStore, self).get(name)
 
-        return self._patience.call("get", read, lambda error: True)
+        return self._access.patience.call("get", read, lambda error: True)
 
 
 def test_patience_is_for_those_who_want_it() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dask_knot.errors import ReadOnlyStoreError, StoreAwayError
-from dask_knot.run import opening, sending
+from dask_knot.run import opening, sending, uplink
 from dask_knot.run.address import VARIABLE, BucketAddress
 from dask_knot.run.store import Store
 from dask_knot.run.terms import Terms
@@ -154,7 +154,10 @@ def wants(header: str, value: str, reply: Reply = POLICY) -> Any:
 
 @pytest.mark.parametrize("algorithm", ["AES256", "aws:kms"])
 @pytest.mark.parametrize("size", [1, 17 * MIB])
-def test_a_policy_that_wants_encryption_named(fake: FakeS3, algorithm: str, size: int) -> None:
+def test_a_policy_that_wants_encryption_named(
+    fake: FakeS3, algorithm: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uplink, "PARTED_BYTES", PART_BYTES)
     fake.reply = wants(SSE, algorithm)
     store = store_at(fake)
     store.put("run/a", [bytes(size)])

@@ -54,6 +54,7 @@ class TestEveryStore:
         # S3's own smallest part, so that this is an upload in several parts.
         for module in (store_module, sending, uplink):
             monkeypatch.setattr(module, "PART_BYTES", 5 * 2**20)
+        monkeypatch.setattr(uplink, "PARTED_BYTES", 5 * 2**20)
         pieces = [bytes([number]) * 2**20 for number in range(12)]
         store.put("large", pieces)
         assert store.get_range("large", 2**20 - 1, 2) == b"\x00\x01"
@@ -135,8 +136,33 @@ class TestEveryStore:
         with pytest.raises(MissingObjectError, match="run/none"):
             store.get_range("run/none", 3, 4)
 
-    def test_check_writable_leaves_nothing(self, store: Store) -> None:
-        store.check_writable("run/probe")
+    def test_an_object_is_written_piece_by_piece(self, store: Store) -> None:
+        scratch = bytearray(b"one ")
+        writer = store.writer("run/data/a")
+        writer.write(scratch)
+        scratch[:] = b"two "
+        writer.write(memoryview(scratch))
+        writer.write(memoryview(b"01234567").cast("Q"))
+        assert writer.size == 16
+        assert store.list("") == []
+        assert not store.requests["put"]
+        writer.commit()
+        writer.abort()
+        assert store.get("run/data/a") == b"one two 01234567"
+        assert store.requests["put"] == 1
+        assert store.moved["written"] == 16
+
+    def test_what_is_written_replaces_what_is_there(self, store: Store) -> None:
+        store.put("a", [b"old and long"])
+        store.writer("a").commit()
+        assert store.get("a") == b""
+
+    def test_what_is_aborted_was_never_there(self, store: Store) -> None:
+        writer = store.writer("run/data/a")
+        writer.write(b"x")
+        writer.abort()
+        writer.abort()
+        store.writer("run/data/b").abort()
         assert store.list("") == []
 
     def test_counts_requests(self, store: Store) -> None:
@@ -160,9 +186,10 @@ class TestEveryStore:
         calls = [
             lambda: store.put("name", [b"x"]),
             lambda: store.get("name"),
-            lambda: store.get_range("name", 0, 1),
             lambda: store.list("name"),
         ]
+        if not store.url.startswith("file:"):  # which is read without obstore
+            calls.append(lambda: store.get_range("name", 0, 1))
         is_missing = kind in (FileNotFoundError, obstore.exceptions.NotFoundError)
         cures = {"PermissionDeniedError": "Ask", "UnauthenticatedError": "Sign in"}
         cure = cures.get(kind.__name__, "Check")
@@ -207,7 +234,7 @@ def test_another_process_finds_what_s3_holds(s3_url: str) -> None:
 def test_a_bucket_that_is_missing_is_an_error(s3_url: str) -> None:
     store = Store("s3://no-such-bucket/prefix")
     with pytest.raises(StoreError, match="no-such-bucket"):
-        store.check_writable("run/probe")
+        store.put("run/probe", [b"x"])
 
 
 def test_memory_is_not_shared() -> None:
@@ -242,7 +269,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     (tmp_path / "store" / "run").write_text("a file stands where a folder should be")
     with pytest.raises(StoreError, match=r"failed to put run/probe.*may write there"):
-        store.check_writable("run/probe")
+        store.put("run/probe", [b"x"])
 
 
 def test_a_url_without_bucket_is_an_error() -> None:

@@ -125,7 +125,7 @@ def play(tmp_path: Path, jobs_stay: bool, scene: Play) -> None:
 def values(session: Session, heard: Heard) -> dict[Any, Any]:
     """Read what a session was told of."""
     places = {one.key: session.place_of(one.key) for one in heard.outcomes}
-    data, lost = session.read_values({k: p for k, p in places.items() if p is not None})
+    data, lost = session.values.read_values({k: p for k, p in places.items() if p is not None})
     assert not lost
     return {key: codec.decode(one) for key, one in data.items()}
 

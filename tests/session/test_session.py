@@ -129,7 +129,9 @@ def test_three_stages_take_three_times_boot_and_work(tmp_path: Path) -> None:
         # Each was submitted at once, and found within a look of its end.
         assert max(heard.times.values()) <= ends[-1] + PACE["poll_slowest"] + 1
         places = {key: session.place_of(key) for key in graph.wanted}
-        values, lost = session.read_values({k: p for k, p in places.items() if p is not None})
+        values, lost = session.values.read_values(
+            {k: p for k, p in places.items() if p is not None}
+        )
         assert not lost
         assert len(values) == 8
         assert threading.active_count() == threads
@@ -155,7 +157,10 @@ def test_what_a_lost_machine_takes_along_is_done_again(tmp_path: Path) -> None:
         assert ended[:3] == ["FAILED"] * 3  # what depends on the first fails with it
         assert set(ended[3:]) == {"SUCCEEDED"}
         places = {key: session.place_of(key) for key in graph.wanted}
-        assert len(session.read_values({k: p for k, p in places.items() if p is not None})[0]) == 4
+        assert (
+            len(session.values.read_values({k: p for k, p in places.items() if p is not None})[0])
+            == 4
+        )
         await session.leave()
         session.end()
 

@@ -217,6 +217,9 @@ def test_a_wrong_value_is_answered_with_the_valid_ones(
         ("local.shards-per-slot", 0, "a whole number from 1 on"),
         ("local.preload", "numpy", "a list of modules"),
         ("local.preload", [1], "a list of modules"),
+        ("local.shared-memory", -0.5, "a share such as 0.5"),
+        ("local.shared-memory", "much", "a share such as 0.5"),
+        ("local.shared-memory", True, "a share such as 0.5"),
         ("local", 3, "a mapping"),
     ],
 )
@@ -396,3 +399,12 @@ def test_a_wrong_value_of_the_engine_aws_is_answered(name: str, value: object, s
 def test_words_of_other_clusters_are_understood(given: str, meant: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{given!r}. Did you mean {meant!r}"):
         resolve({given: 2})
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [(0, 0), ("0.25", 0.25), (1, 1), ("4 GiB", 4 * 2**30), (2**30, 2**30), ("1 MiB", 2**20)],
+)
+def test_shared_memory_is_a_share_or_bytes(given: object, meant: float) -> None:
+    with dask.config.set({"knot.local.shared-memory": given}):
+        assert resolve({}).tempo.shared_memory == meant

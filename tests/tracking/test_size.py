@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dask.typing import Key
 
 from dask_knot.planning import Limits, Resources, make_plan
@@ -41,3 +43,13 @@ def test_ten_thousand_readers_of_keys_that_are_known() -> None:
     assert isinstance(asked, actions.MakePlan)
     assert asked.request.dependencies.keys() == second.keys()
     assert asked.request.external.keys() == first.keys()
+
+
+def test_what_does_not_fit_is_told_before_it_is_submitted() -> None:
+    tracker = Tracker(Names("run"), Limits(slots=8), Resources(), Pace(0.0, 0.0))
+    (asked,) = step(tracker, events.GraphSubmitted(graph({"a": []}, ["a"])))
+    assert isinstance(asked, actions.MakePlan)
+    plan = replace(make_plan(asked.request), warnings=("1 job of stage 0 is too small",))
+    told, sent = step(tracker, events.PlanMade(asked.number, plan))
+    assert told == actions.Decided("plan 0: 1 job of stage 0 is too small", is_news=True)
+    assert isinstance(sent, actions.SubmitPlan)

@@ -1,7 +1,7 @@
 """Everything that is used of Dask and distributed without being promised by their documentation.
 
 Dask is built to be extended, yet not everywhere: some names that this project needs begin with an
-underscore, or stand in modules that do. Any release may change them. So they are used in this file
+underscore, or stand in modules that do. Any release may change them. So they are used in this room
 only (a test reads all the others), behind names of ours that say what they are for.
 ``tests/test_internals.py`` checks each of them, and ``.ci/dask_releases.py`` does so with the
 oldest and the newest release that ``setup.cfg`` allows. Mend it when Dask changes something.
@@ -13,7 +13,6 @@ is imported of distributed imports all of it.
 
 from __future__ import annotations
 
-import sys
 import threading
 import uuid
 import weakref
@@ -32,9 +31,8 @@ from dask.base import collections_to_expr
 from dask.context import thread_state as thread_state  # for who asks what a thread runs
 from dask.typing import Key
 from distributed import Client, Future, Scheduler, Worker, threadpoolexecutor
-from distributed.client import FutureState
 from distributed.publish import PublishExtension
-from distributed.scheduler import _cull, _materialize_graph
+from distributed.scheduler import TaskState, _cull, _materialize_graph
 from distributed.worker import _worker_cvar
 
 #: The nodes of graphs, and expressions: public in all but the names of their modules.
@@ -106,13 +104,27 @@ def like(
 class _NamedGraph(LLGExpr):  # type: ignore[misc]
     _name = "knot-graph"  # others make one of all that they hold
 
+    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
+        return _sent_graph, (self.deterministic_token,)
+
+
+#: Graphs on their way to the scheduler of this very process.
+_sent_graphs: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+
+
+def _sent_graph(token: str) -> Any:
+    return _sent_graphs[token]
+
 
 def named_graph(tasks: Mapping[Key, GraphNode], token: str) -> Expr:
-    """Make an expression of a graph without a look at what its tasks hold.
+    """Make an expression of a graph for the scheduler of this process, to hold till it is there.
 
-    Others make their names of tokens of all that, and take locks for it.
+    It has no look at what its tasks hold, and sends none of it. Others make their names of tokens
+    of all that, and take locks for it.
     """
-    return _NamedGraph(tasks, _determ_token=token)
+    token = f"{token}-{uuid.uuid4().hex}"  # other clusters of this process count as well
+    graph = _sent_graphs[token] = _NamedGraph(tasks, _determ_token=token)
+    return graph
 
 
 # --- What tasks find in their thread --------------------------------------------------------------
@@ -231,30 +243,6 @@ def renew_futures() -> None:
     Future._uid = uuid.uuid4().hex
 
 
-def future_of(key: Key, client: Client) -> Future:
-    """Make a future of a key that a scheduler may know; Dask's own tells the scheduler nothing."""
-    future = Future(key, client)
-    client._send_to_scheduler({"op": "client-desires-keys", "keys": [key]})
-    return future
-
-
-def tell_of_futures(client: Client) -> None:
-    """Let a client ask for the keys of futures that are made by others than Dask, and us."""
-    owner, count = weakref.ref(client), type(client)._inc_ref
-
-    def count_and_ask(key: Key) -> None:
-        held: Any = owner()
-        is_first = key not in held.futures and held.status != "closed"
-        count(held, key)
-        if is_first:
-            maker = sys._getframe(3).f_globals.get("__name__", "")  # below are the future's methods
-            if maker.partition(".")[0] not in ("distributed", "dask_knot"):
-                held.futures.setdefault(key, FutureState(key))  # it is there before any answer
-                held._send_to_scheduler({"op": "client-desires-keys", "keys": [key]})
-
-    client._inc_ref = count_and_ask
-
-
 def start_loop(owner: Any) -> None:
     """Start the thread of a client's or cluster's event loop, unless somebody else runs it."""
     owner._loop_runner.start()
@@ -272,6 +260,12 @@ def log_of(cluster: Any) -> Callable[[str], None]:
 
 
 # --- Scheduler and worker -------------------------------------------------------------------------
+
+
+def number_run(task: Any) -> int:
+    """Give a task of a scheduler the number of its next run."""
+    task.run_id = number = next(TaskState._run_id_iterator)
+    return int(number)
 
 
 def resize_worker(worker: Worker, scheduler: Scheduler, nthreads: int) -> None:

@@ -1,0 +1,85 @@
+"""The garbage collector pauses while many objects are made, and goes on whatever happens."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from dask_knot.collector import paused_collector
+
+
+def outcome_of_fork(check: Callable[[], bool]) -> int:
+    """Call something in a fork; 0 if it is true there."""
+    child = os.fork()
+    if not child:
+        code = 2
+        try:
+            code = 0 if check() else 1
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def works() -> bool:
+    """Tell whether it goes on here, and can be paused as before."""
+    was_enabled = gc.isenabled()
+    with paused_collector():
+        is_paused = not gc.isenabled()
+    return was_enabled and is_paused and gc.isenabled()
+
+
+def test_the_last_one_lets_it_go_on() -> None:
+    with paused_collector():
+        with paused_collector():
+            pass
+        assert not gc.isenabled()
+    assert works()
+
+
+def test_who_has_none_gets_none() -> None:
+    gc.disable()
+    try:
+        with paused_collector():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_it_goes_on_in_a_fork() -> None:
+    """The thread that pauses it here isn't there."""
+    begun, over = threading.Event(), threading.Event()
+
+    def pause() -> None:
+        with paused_collector():
+            begun.set()
+            over.wait(60)
+
+    thread = threading.Thread(target=pause)
+    thread.start()
+    try:
+        assert begun.wait(60)
+        assert outcome_of_fork(works) == 0
+    finally:
+        over.set()
+        thread.join()
+    assert works()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_who_forks_in_the_midst_may_end_its_pause_in_both() -> None:
+    def end() -> bool:
+        pause.__exit__(None, None, None)
+        return works()
+
+    pause = paused_collector()
+    with pause:
+        assert outcome_of_fork(end) == 0
+        assert not gc.isenabled()
