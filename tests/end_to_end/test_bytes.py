@@ -243,7 +243,9 @@ def test_values_that_are_together_larger_than_a_job(in_little_memory: Client) ->
 
 @pytest.mark.skipif(sys.platform != "linux", reason="others don't keep to limits of addresses")
 def test_a_client_with_less_memory_than_it_gathers() -> None:
-    environment = {**os.environ, "PYTHONPATH": str(POOR.parents[2])}
+    # Else each thread has 64 MB of addresses in reserve, into which all the values may fit.
+    own = {"MALLOC_ARENA_MAX": "1", "PYTHONPATH": str(POOR.parents[2])}
+    environment = {**os.environ, **own}
     done = subprocess.run(
         [sys.executable, str(POOR)], env=environment, capture_output=True, text=True, check=False
     )

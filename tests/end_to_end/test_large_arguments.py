@@ -18,6 +18,7 @@ from dask import delayed
 from distributed import Client, wait
 
 from dask_knot import KnotCluster
+from dask_knot.run.writer import Writer
 from tests import inside
 from tests.end_to_end.conftest import SMALL, until
 from tests.end_to_end.tasks import Model, total, total_inside, total_keyword
@@ -38,11 +39,29 @@ def cluster() -> Iterator[KnotCluster]:
         yield cluster
 
 
+class RecordedWriter:
+    """Writes an object, and notes its bytes when it appears."""
+
+    def __init__(self, writer: Writer, note: Callable[[int], object]) -> None:
+        self._writer, self._note = writer, note
+        self.write, self.abort = writer.write, writer.abort
+
+    @property
+    def size(self) -> int:
+        """Give the bytes that were written so far."""
+        return self._writer.size
+
+    def commit(self) -> None:
+        """Let the object appear."""
+        self._writer.commit()
+        self._note(self._writer.size)
+
+
 @pytest.fixture
 def written(cluster: KnotCluster) -> Iterator[dict[str, int]]:
-    """Record the bytes of every object that the client writes."""
-    store, found = inside.store(cluster), {}
-    put = store.put
+    """Record the bytes of every object that the client writes, at once or while it is made."""
+    store, found = inside.store(cluster), dict[str, int]()
+    put, writer = store.put, store.writer
 
     def recorded(name: str, data: Any) -> None:
         pieces = list(data)
@@ -50,8 +69,9 @@ def written(cluster: KnotCluster) -> Iterator[dict[str, int]]:
         put(name, pieces)
 
     store.put = recorded
+    store.writer = lambda name: RecordedWriter(writer(name), partial(found.__setitem__, name))
     yield found
-    store.put = put
+    store.put, store.writer = put, writer
 
 
 @pytest.fixture

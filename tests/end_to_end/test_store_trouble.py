@@ -34,7 +34,7 @@ def away(folder: Path) -> Iterator[None]:
 @contextmanager
 def unwritable(folder: Path) -> Iterator[None]:
     """Let nothing be written below a run: root may write where others may not."""
-    (run,) = folder.iterdir()
+    (run,) = (found for found in folder.iterdir() if found.is_dir())
     hidden = {}
     for name in ("packs", "data", "manifests", "constants", "scattered"):
         if (run / name).exists():
