@@ -67,8 +67,10 @@ class FileWriter:
         if self._file is not None:
             self._file.drop()
             self._file = None
-            if self._is_named:
-                self._files.drop(self._target)
+            with suppress(OSError):
+                if self._is_named:
+                    self._files.drop(self._target)
+            self._files.remove_empty(self._name)
 
     def _write(self, view: memoryview) -> bool:
         file = self._opened()

@@ -91,14 +91,13 @@ class ObjectFiles:
             If one can't be removed.
         """
         for name in names:
-            path, target = self.path(name), self.target(name)
-            with suppress(FileNotFoundError, NotADirectoryError):
-                os.unlink(path)
-            if target and not self.drop(target):
-                # It was moved into the folder just now, be it after its link was removed.
-                with suppress(FileNotFoundError):
-                    os.unlink(path)
-            self._remove_empty(os.path.dirname(name))
+            # The file goes before the link to it, by which it is found again if that fails; what
+            # was moved into the folder just now is in the place of the link.
+            if target := self.target(name):
+                self.drop(target)
+            with suppress(FileNotFoundError):
+                os.unlink(self.path(name))
+            self.remove_empty(name)
 
     def has_room(self, size: int) -> bool:
         """Tell whether there is room in memory for so many bytes more."""
@@ -158,14 +157,17 @@ class ObjectFiles:
                 copy.name(path)
             finally:
                 copy.drop()
+                self.remove_empty(name)
         if not self.drop(target):
             # It was deleted just now, and must not be there again.
             with suppress(FileNotFoundError):
                 os.unlink(path)
-            self._remove_empty(os.path.dirname(name))
+            self.remove_empty(name)
         return True
 
-    def _remove_empty(self, folder: str) -> None:
+    def remove_empty(self, name: str) -> None:
+        """Remove the folders above an object that are empty; never raises."""
+        folder = os.path.dirname(name)
         with suppress(OSError):  # somebody writes there, or removes it as well
             while folder:
                 os.rmdir(self.path(folder))

@@ -137,6 +137,9 @@ class Store:
             return True
 
         is_new = self._access.ask("put", name, lambda: self._send(len(whole), put, whole=True))
+        if self._files is not None:
+            # It had two names for a moment: who found it by one, and deleted it, left its folder.
+            self._files.remove_empty(name)
         self._traffic.note_moved("written", len(whole) if is_new else 0)
         return is_new
 

@@ -81,6 +81,14 @@ def test_deletion_leaves_nothing(way: str, tmp_path: Path, folder: Path, memory:
     assert not (folder / "run").exists()
 
 
+def test_what_is_given_up_leaves_no_folder(tmp_path: Path, folder: Path) -> None:
+    writer = shared_store(tmp_path, floor=2**62).writer(NAME)
+    writer.write(b"x")
+    assert (folder / NAME).parent.exists()
+    writer.abort()
+    assert not (folder / "run").exists()
+
+
 @pytest.mark.parametrize(("floor", "reserve"), [(2**62, 0), (0, 2**62)])
 def test_without_room_it_is_in_the_folder(
     tmp_path: Path, memory: Path, floor: int, reserve: int

@@ -6,7 +6,9 @@ import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import obstore
 import pytest
 
 from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
@@ -180,3 +182,22 @@ def test_what_is_no_file_is_an_error(tmp_path: Path) -> None:
         store.get_range("run/data", 0, 4)
     with pytest.raises(MissingObjectError):
         store.get_range("run/data/b", 0, 4)
+
+
+def test_an_object_that_is_deleted_as_soon_as_it_is_seen_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing may be replaced, obstore gives its file a second name, and takes the first."""
+    real = obstore.put
+    folder = tmp_path / "run/manifests"
+
+    def put(store: Any, name: str, data: bytes, **options: Any) -> Any:
+        found = real(store, name, data, **options)
+        (folder / "00000.end#1").touch()  # as it is a moment before
+        Store(tmp_path).delete([name])
+        (folder / "00000.end#1").unlink()
+        return found
+
+    monkeypatch.setattr(obstore, "put", put)
+    assert Store(tmp_path).put_new("run/manifests/00000.end", [b"x"])
+    assert not (tmp_path / "run").exists()

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import obstore
 import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError
 
 from dask_knot.errors import CorruptObjectError, MissingObjectError, StoreError
+from dask_knot.run import objectfiles, unnamed
+from dask_knot.run.mapping import MAPPED_BYTES
 from dask_knot.run.patience import Patience
 from dask_knot.run.store import Store
+from tests.run.conftest import shared_store
+
+WRITTEN = "run/data/7f/0000000001-000-00003.000a1"
 
 CALLS: dict[str, Callable[[Store], object]] = {
     "put": lambda store: store.put("run/new", [b"x"]),
@@ -22,18 +31,32 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "list": lambda store: store.list("run/"),
     "delete": lambda store: store.delete(["run/there"]),
 }
-OBSTORES = ("put", "get", "get_range", "list", "delete")
+OBSTORES = ("put", "get", "list")
+#: What the system may say to whoever uses a folder: each of it may be over a moment later.
+TROUBLES = ("ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE", "EACCES", "EPERM", "EMFILE", "ENOTDIR")
+
+
+def trouble(code: str) -> OSError:
+    """Make an error of the system's."""
+    number = getattr(errno, code)
+    return OSError(number, os.strerror(number))
 
 
 class Failing:
-    """A call of obstore that fails a few times, with words of the system."""
+    """A call that fails a few times, with words of the system."""
 
-    def __init__(self, real: Callable[..., object], times: int, error: Exception) -> None:
-        self._real, self.left, self._error = real, times, error
+    def __init__(
+        self,
+        real: Callable[..., Any],
+        times: int,
+        error: Exception,
+        concerns: Callable[..., bool] = lambda *_, **__: True,
+    ) -> None:
+        self._real, self.left, self._error, self._concerns = real, times, error, concerns
 
-    def __call__(self, *arguments: object, **options: object) -> object:
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Fail, or do it."""
-        if self.left:
+        if self.left and self._concerns(*arguments, **options):
             self.left -= 1
             raise self._error
         return self._real(*arguments, **options)
@@ -47,12 +70,24 @@ def store(tmp_path: Path) -> Store:
     return found
 
 
-@pytest.mark.parametrize("call", CALLS)
+def write(store: Store) -> bytes:
+    """Write an object while it is made, and read it."""
+    writer = store.writer(WRITTEN)
+    try:
+        for piece in (b"one ", b"after ", b"another"):
+            writer.write(piece)
+        writer.commit()
+    finally:
+        writer.abort()
+    return bytes(store.at_once().get(WRITTEN))
+
+
 @pytest.mark.parametrize("text", ["No space left on device", "Read-only file system"])
-def test_trouble_that_passes_is_no_error(
+@pytest.mark.parametrize("call", ["put", "put_new", "get", "list"])
+def test_trouble_of_obstore_that_passes_is_no_error(
     store: Store, call: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = CALLS[call](Store(store.url)) if not call.startswith(("put", "delete")) else None
+    expected = None if call.startswith("put") else CALLS[call](Store(store.url))
     failing = [Failing(getattr(obstore, name), 2, GenericError(text)) for name in OBSTORES]
     for name, once in zip(OBSTORES, failing, strict=True):
         monkeypatch.setattr(obstore, name, once)
@@ -60,6 +95,61 @@ def test_trouble_that_passes_is_no_error(
     assert [once.left for once in failing].count(0) == 1
     if expected is not None:
         assert found == expected
+
+
+@pytest.mark.parametrize("code", TROUBLES)
+@pytest.mark.parametrize("is_mapped", [False, True], ids=["read", "mapped"])
+def test_files_that_cannot_be_opened_for_a_moment_are_read(
+    store: Store, is_mapped: bool, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = os.urandom(2 * MAPPED_BYTES if is_mapped else 100)
+    store.put("run/large", [content])
+    once = Failing(objectfiles.FileIO, 2, trouble(code))
+    monkeypatch.setattr(objectfiles, "FileIO", once)
+    assert store.get_range("run/large", 1, len(content) - 1) == content[1:]
+    assert (once.left, store.requests["get"]) == (0, 3)
+
+
+@pytest.mark.parametrize("code", TROUBLES)
+@pytest.mark.parametrize("place", ["folder", "memory"])
+def test_files_that_cannot_be_removed_for_a_moment_are_removed(
+    tmp_path: Path, place: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = shared_store(tmp_path)
+    write(store)
+    store.be_patient(20)
+    at = str(tmp_path / ("memory" if place == "memory" else "a folder"))
+    once = Failing(os.unlink, 2, trouble(code), lambda path, **_: str(path).startswith(at))
+    monkeypatch.setattr(os, "unlink", once)
+    store.delete([WRITTEN])
+    assert once.left == 0
+    assert [path for path in tmp_path.rglob("*data*") if path.is_file()] == []
+    assert not (tmp_path / "a folder/run").exists()
+
+
+@pytest.mark.parametrize("code", TROUBLES)
+@pytest.mark.parametrize("step", ["open", "write", "link"])
+@pytest.mark.parametrize("place", ["folder", "memory"])
+def test_files_that_cannot_be_written_for_a_moment_are_written(
+    tmp_path: Path, place: str, step: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = shared_store(tmp_path, floor=2**62 if place == "folder" else 0)
+    store.be_patient(20)
+    # Not the files of others in this process, such as those of pytest.
+    once = Failing(getattr(os, step), 2, trouble(code), lambda *_, **__: calling(unnamed))
+    monkeypatch.setattr(os, step, once)
+    assert write(store) == b"one after another"
+    assert once.left < 2  # what makes no links is asked once
+    store.delete([WRITTEN])
+    assert [path.name for path in tmp_path.rglob("*") if "data" in path.name] == []
+
+
+def calling(module: Any) -> bool:
+    """Tell whether this thread is in a function of a module."""
+    frame = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__") != module.__name__:
+        frame = frame.f_back
+    return frame is not None
 
 
 @pytest.mark.parametrize("call", CALLS)
