@@ -5,10 +5,11 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from types import MappingProxyType
 
-from benchmarks import peaks, peers, ready
+from benchmarks import pages, peaks, peers, ready
 from benchmarks.case import Case
 from benchmarks.report import Memories, Times
 
@@ -26,6 +27,7 @@ def time_all(
     What was timed is in `times` at once: an interrupted run can still show it. Memory is watched
     in the first round only, as that takes a little of a processor.
     """
+    sizes = {case.name: case.memory for case in cases}
     for round_number in range(rounds):
         for peer in turns(who, round_number):
             say(f"round {round_number + 1} of {rounds}: {peer}")
@@ -33,7 +35,8 @@ def time_all(
                 keep(times, ready.NAME, peer, ready.seconds_until_ready(peer))
             first = round_number == 0
             runs = runs_of(peer, cases, first)
-            time_peer(times, peer, runs, memories if first and peer in WATCHED else None)
+            watched = memories if first and peer in WATCHED else None
+            time_peer(times, peer, runs, watched, sizes)
 
 
 def turns(names: Sequence[str], round_number: int) -> list[str]:
@@ -53,9 +56,16 @@ def runs_of(peer: str, cases: Sequence[Case], first: bool) -> dict[str, Run]:
 
 
 def time_peer(
-    times: Times, peer: str, runs: dict[str, Run], memories: Memories | None = None
+    times: Times,
+    peer: str,
+    runs: Mapping[str, Run],
+    memories: Memories | None = None,
+    sizes: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
-    """Open the peer, let it warm up, and time each case once; watch its memory if asked to."""
+    """Open the peer, let it warm up, and time each case once; watch its memory if asked to.
+
+    The machine has the memory that a case needs, by its name in `sizes`, when it begins.
+    """
     if not runs:
         return
     watching = nullcontext(None) if memories is None else peaks.watching()
@@ -64,6 +74,7 @@ def time_peer(
         for name, run in runs.items():
             peers.settle(session)
             gc.collect()
+            pages.bring(sizes.get(name, 0))
             if watch is not None:
                 watch.begin()
             start = time.perf_counter()

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dask.tokenize import tokenize
 
 import benchmarks.__main__ as main
-from benchmarks import ignorance, limits, peaks, report, rounds
+from benchmarks import ignorance, limits, peaks, report, rounds, transport
 from benchmarks.case import Case
 from benchmarks.cases import make_cases
 from benchmarks.limits import Moves
@@ -115,6 +116,21 @@ def test_a_case_may_time_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds.time_peer(times, "nobody", {"own": lambda session: 123.0, "whole": lambda session: None})
     assert times["own"] == {"nobody": [123.0]}
     assert times["whole"]["nobody"][0] < 123
+
+
+def test_a_case_begins_with_its_memory_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setitem(rounds.peers.PEERS, "nobody", lambda: nullcontext(ThreadPoolExecutor(1)))
+    monkeypatch.setattr(rounds.peers, "warm", lambda session: None)
+    monkeypatch.setattr(rounds.pages, "bring", asked.append)
+    runs = {"large": lambda session: asked.append(-1), "small": lambda session: asked.append(-2)}
+    rounds.time_peer({"large": {}, "small": {}}, "nobody", runs, sizes={"large": 10**9})
+    assert asked == [10**9, -1, 0, -2]
+
+
+def test_no_frame_is_sorted_twice() -> None:
+    first, second = transport.new_series(), transport.new_series()
+    assert tokenize(first) != tokenize(second)
 
 
 def test_no_plan_is_faster_than_the_longest_chain_or_the_work_shared_out() -> None:
