@@ -11,6 +11,8 @@ from typing import NamedTuple
 _KIB = 1024
 #: A limit of so many bytes is none: version 1 of control groups has no word for that.
 _NO_LIMIT = 1 << 60
+#: Files of version 1 that count memory and swap together.
+_WITH_MEMORY = "memory.memsw."
 
 
 class _Group(NamedTuple):
@@ -21,16 +23,28 @@ class _Group(NamedTuple):
     usage: str
     #: What the kernel keeps of files, and would give back.
     cached: re.Pattern[str]
+    swap_limit: str
+    swap_usage: str
 
 
 _KINDS = (
-    ("", "", "memory.max", "memory.current", r"(?:in)?active_file|slab_reclaimable"),
+    (
+        "",
+        "",
+        "memory.max",
+        "memory.current",
+        r"(?:in)?active_file|slab_reclaimable",
+        "memory.swap.max",
+        "memory.swap.current",
+    ),
     (
         "memory",
         "memory",
         "memory.limit_in_bytes",
         "memory.usage_in_bytes",
         r"total_(?:in)?active_file",
+        _WITH_MEMORY + "limit_in_bytes",
+        _WITH_MEMORY + "usage_in_bytes",
     ),
 )
 
@@ -74,6 +88,12 @@ class Headroom:
                 found.append(limit - _used(group))
         return max(0, min(found))
 
+    def swap(self) -> int:
+        """Give the bytes that others, or this process, may still move out to make room."""
+        found = [self._of_machine("SwapFree")]
+        found += [room for group in self._groups if (room := _swap_of(group)) is not None]
+        return max(0, min(found))
+
     def _of_machine(self, name: str) -> int:
         with suppress(OSError):
             match = re.search(rf"^{name}:\s*(\d+) kB", self._meminfo.read_text(), re.MULTILINE)
@@ -90,8 +110,19 @@ def _used(group: _Group) -> int:
     return 0
 
 
+def _swap_of(group: _Group) -> int | None:
+    """Give the bytes of swap that a group may still take; None if it has no limit of it."""
+    limit, used = (_number(group.folder / name) for name in (group.swap_limit, group.swap_usage))
+    if limit is None or used is None:
+        return None
+    if group.swap_limit.startswith(_WITH_MEMORY):
+        limit -= _number(group.folder / group.limit) or 0
+        used -= _number(group.folder / group.usage) or 0
+    return limit - used
+
+
 def _number(file: Path) -> int | None:
-    """Read a limit; None if there is none."""
+    """Read a number of bytes; None if there is no such file, or no limit in it."""
     with suppress(OSError, ValueError):
         found = int(file.read_text())
         return found if found < _NO_LIMIT else None
@@ -105,10 +136,10 @@ def _groups(root: Path) -> Iterator[_Group]:
     """
     for line in (root / "proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
-        for name, mount, limit, usage, cached in _KINDS:
+        for name, mount, limit, usage, cached, *swap in _KINDS:
             if name not in controllers.split(","):
                 continue
             top = root / "sys/fs/cgroup" / mount
             folders = [top / path.strip("/"), *(top / path.strip("/")).parents]
             for folder in folders[: folders.index(top) + 1]:
-                yield _Group(folder, limit, usage, re.compile(cached))
+                yield _Group(folder, limit, usage, re.compile(cached), *swap)

@@ -75,8 +75,8 @@ def free_memory() -> int:
     """Give the bytes that this process may still take, of the machine and of its control groups."""
     headroom, machine = Headroom(), psutil.virtual_memory()
     if 0 < headroom.total < machine.total:
-        return headroom.available()
-    # Where nothing less is set, others move out first; not all systems have the files of Linux.
+        return headroom.available() + headroom.swap()
+    # Not all systems have the files of Linux.
     return int(machine.available + psutil.swap_memory().free)
 
 

@@ -54,6 +54,34 @@ def test_a_limit_of_version_1(tmp_path: Path) -> None:
     assert (headroom.total, headroom.available()) == (6 * MIB, 3 * MIB)
 
 
+@pytest.mark.parametrize(
+    ("limit", "used", "swap"),
+    [("max", 0, 3 * MIB), (2 * MIB, MIB, MIB), (0, 0, 0), (MIB, 2 * MIB, 0), (9 * MIB, 0, 3 * MIB)],
+)
+def test_swap_of_version_2(tmp_path: Path, limit: int | str, used: int, swap: int) -> None:
+    root = files(
+        tmp_path, proc__self__cgroup="0::/\n", proc__meminfo=f"{MEMINFO}SwapFree:  3072 kB\n"
+    )
+    group(root, "", memory__max=f"{MIB}", memory__swap__max=f"{limit}")
+    group(root, "", memory__swap__current=f"{used}")
+    assert Headroom(root).swap() == swap
+
+
+def test_swap_of_version_1_is_counted_with_memory(tmp_path: Path) -> None:
+    root = files(
+        tmp_path,
+        proc__self__cgroup="4:memory:/\n",
+        proc__meminfo=f"{MEMINFO}SwapFree:  9999 kB\n",
+    )
+    group(root, "memory", memory__limit_in_bytes=f"{4 * MIB}", memory__usage_in_bytes=f"{3 * MIB}")
+    assert Headroom(root).swap() == 9999 * 1024  # a kernel that doesn't count it
+    names = {"memory__memsw__limit_in_bytes": f"{8 * MIB}"}
+    group(root, "memory", **names, memory__memsw__usage_in_bytes=f"{4 * MIB}")
+    assert Headroom(root).swap() == 3 * MIB
+    group(root, "memory", memory__memsw__limit_in_bytes=str(2**63 - 4096))
+    assert Headroom(root).swap() == 9999 * 1024
+
+
 def test_a_limit_that_is_none(tmp_path: Path) -> None:
     root = files(tmp_path, proc__self__cgroup="4:memory:/\n")
     group(root, "memory", memory__limit_in_bytes=str(2**63 - 4096))
@@ -70,4 +98,5 @@ def test_a_limit_that_goes_counts_no_more(tmp_path: Path) -> None:
 
 
 def test_a_system_that_tells_nothing(tmp_path: Path) -> None:
-    assert (Headroom(tmp_path).total, Headroom(tmp_path).available()) == (0, 0)
+    headroom = Headroom(tmp_path)
+    assert (headroom.total, headroom.available(), headroom.swap()) == (0, 0, 0)
