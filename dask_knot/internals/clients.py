@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from threading import Lock
@@ -144,9 +144,11 @@ def gather_together(client: Any) -> None:
         held: Any = owner()
         is_usual = not (direct or local_worker or held.direct_to_workers)
         states = _states(held, futures) if is_usual else None
-        if states is None:  # no frame of ours in the traceback of what a task raised
+        # In either case no frame of ours is in the traceback of what a task raised.
+        if states is None:
             return gather_each(held, futures, errors, direct, local_worker)
-        return gather_many(held, futures, states, errors)
+        # The coroutine that waits is asyncio's.
+        return asyncio.wait_for(_Apart(partial(gather_many, held, futures, states, errors)), None)
 
     async def gather_many(held: Any, futures: Any, states: Any, errors: str) -> Any:
         if await _are_finished(states, bell):
@@ -199,6 +201,39 @@ async def _walk(states: Sequence[Any]) -> bool:
         if state.status != "finished":
             return False
     return True
+
+
+class _Apart:
+    """Awaits a coroutine in a task of its own: what that raises comes without a frame of it.
+
+    Parameters
+    ----------
+    begin : callable
+        Makes the coroutine.
+    """
+
+    def __init__(self, begin: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        self._begin = begin
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        task = asyncio.ensure_future(self._begin())
+
+        def pass_on(_: object) -> None:
+            error = None if task.cancelled() else task.exception()
+            if outcome.done():  # nobody waits any more
+                return
+            if task.cancelled():
+                outcome.cancel()
+            elif error is None:
+                outcome.set_result(task.result())
+            else:
+                above = error.__traceback__
+                outcome.set_exception(error.with_traceback(above and above.tb_next))
+
+        task.add_done_callback(pass_on)
+        outcome.add_done_callback(lambda _: task.cancel())
+        return outcome.__await__()
 
 
 class _Bell:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distributed import Client, Event, Scheduler
+from distributed import Client, Event, Scheduler, wait
 
 from dask_knot.internals import clients
 
@@ -162,12 +162,44 @@ def test_a_future_that_fails_ends_the_waiting_at_once(together: Client) -> None:
     assert together.gather([*waiting, failing], errors="skip") == [True] * 100
 
 
-def test_what_a_task_raised_comes_without_frames_of_ours(together: Client) -> None:
-    failing = together.submit(operator.truediv, 1, 0)
+@pytest.mark.parametrize("is_slow", [False, True], ids=["before", "meanwhile"])
+@pytest.mark.parametrize("count", [0, 10 * clients.MANY], ids=["alone", "with many"])
+def test_what_a_task_raised_comes_without_frames_of_ours(
+    together: Client, count: int, is_slow: bool
+) -> None:
+    failing = together.submit(operator.truediv, 1, 0, pure=False)
+    if not is_slow:
+        wait(failing)
+    others = together.map(operator.neg, range(count))
     with pytest.raises(ZeroDivisionError) as raised:
-        together.gather([failing])
+        together.gather([*others, failing])
     places = [Path(frame.filename) for frame in traceback.extract_tb(raised.tb)]
     assert Path(clients.__file__) not in places
+
+
+def test_who_waits_no_longer_leaves_nothing_that_waits(together: Client) -> None:
+    blocked = Event(client=together)
+    gate = together.submit(blocked.wait, pure=False)
+    waiting = together.map(lambda _, is_open: is_open, range(100), [gate] * 100, pure=False)
+
+    async def give_up() -> tuple[set[Any], set[Any]]:
+        before = asyncio.all_tasks()
+        gathering = asyncio.ensure_future(together._gather(waiting))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        begun = asyncio.all_tasks() - before
+        gathering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gathering
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return begun, begun & asyncio.all_tasks()
+
+    begun, left = together.sync(give_up)
+    assert len(begun) >= 2
+    assert not left
+    blocked.set()
+    assert together.gather(waiting) == [True] * 100
 
 
 def test_a_value_that_is_lost_meanwhile_is_waited_for_again(
