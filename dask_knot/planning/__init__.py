@@ -10,8 +10,10 @@ The way of one request
     `graph` numbers the tasks that are needed, inputs before readers (`adjacency` has the edges and
     the walk); `workload` measures the work behind each; `partition` cuts them into levels of
     shards, each about as heavy as `sizing` says, or a task each where nothing is known, but for
-    trees of joins (`reductions`), what is to be read (`arrivals`) included; `folding` makes one
-    shard of small late levels, unless that would have to read much (`crossings`);
+    trees of joins (`reductions`), what is to be read (`arrivals`) included, near to where least is
+    read from both sides (`seams`), and more finely where a job hasn't `room` for a shard's values
+    (`footprint`); `folding` makes one shard of small late levels, unless that would have to read
+    much (`crossings`) or to hold too much;
     `shards` turns numbers into keys again; `dependencies` says what each stage waits for.
 
 What may be missing

@@ -84,6 +84,11 @@ class Expected:
         total = sum(shares.values())
         return Arriving(shares if total else {}, total, unknown)
 
+    def seconds(self, tasks: Sequence[int]) -> float:
+        """Tell how long one shard of tasks reads before they can begin, as far as is known."""
+        values = {value for task in tasks for value in self._values(task)}
+        return sum(self._reading[value] or 0.0 for value in values)
+
     def _values(self, task: int) -> list[int]:
         """Name what a task reads, what comes from outside included."""
         values = self._graph.inputs[task]

@@ -6,6 +6,7 @@ more than one shard stays as it is, and so does one that reads many values of un
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from dask_knot.planning.crossings import Crossings, Window
 from dask_knot.planning.graph import NumberedGraph
 from dask_knot.planning.partition import Block, Partition
 from dask_knot.planning.request import Limits
+from dask_knot.planning.room import Room
 from dask_knot.plural import many
 
 # Part of the plan's estimated time that folding may cost in all: fewer jobs, fewer values in the
@@ -31,8 +33,21 @@ class _Fold:
     is_folded: bool = False
 
 
-def fold(graph: NumberedGraph, cut: Partition, limits: Limits) -> tuple[Partition, tuple[str, ...]]:
+def fold(
+    graph: NumberedGraph, cut: Partition, limits: Limits, room: Room | None = None
+) -> tuple[Partition, tuple[str, ...]]:
     """Fold runs of small levels of the same resources, from the last level to the first.
+
+    Parameters
+    ----------
+    graph : NumberedGraph
+        The tasks.
+    cut : Partition
+        Their shards.
+    limits : Limits
+        What jobs cost.
+    room : Room, optional
+        Tells whether one shard's values fit its job; they do unless it is told.
 
     Returns
     -------
@@ -41,7 +56,7 @@ def fold(graph: NumberedGraph, cut: Partition, limits: Limits) -> tuple[Partitio
     """
     if limits.tasks_per_shard is not None:
         return cut, ("nothing folded: the tasks of a shard are limited",)
-    costs = _Costs(graph, cut, limits)
+    costs = _Costs(graph, cut, limits, room)
     runs: list[_Fold] = []
     reasons: list[str] = []
     last = len(cut.levels) - 1
@@ -55,18 +70,22 @@ def fold(graph: NumberedGraph, cut: Partition, limits: Limits) -> tuple[Partitio
 
 
 class _Costs:
-    def __init__(self, graph: NumberedGraph, cut: Partition, limits: Limits) -> None:
+    def __init__(
+        self, graph: NumberedGraph, cut: Partition, limits: Limits, room: Room | None
+    ) -> None:
         self._cut = cut
+        self._room = room
         self._limits = limits
         # On one slot all is serial anyway, but shards still show progress and fail apart.
         self._lanes = max(2, limits.slots)
         self._crossings = crossings = Crossings(graph, cut)
         self._wanted = {cut.shard_of[task] for task in graph.wanted} if graph.waits else set()
+        self._crowded: set[int] = set()  # last levels of runs that don't fit one job
         self._left = _TOLERATED * (sum(cut.loads) + sum(crossings.seconds)) / self._lanes
 
     def longest_run(self, last: int) -> _Fold:
         """Find how far back the levels up to one can be folded, and take it from what is left."""
-        run = _Fold(last, last)
+        runs = [_Fold(last, last)]
         serial = parallel = 0.0
         starts = -1
         window = Window(self._crossings)
@@ -84,10 +103,28 @@ class _Costs:
             added = serial + window.seconds - saved
             if added > self._left:
                 break
-            run = _Fold(first, last, added, first < last or self._pays_alone(added, starts))
+            is_folded = first < last or self._pays_alone(added, starts)
+            runs.append(_Fold(first, last, added, is_folded))
+        run = self._last_fitting(runs)
         if run.is_folded:
             self._left -= max(0.0, run.added)
         return run
+
+    def _last_fitting(self, runs: Sequence[_Fold]) -> _Fold:
+        """Find the longest run whose values fit the job that would have them all."""
+        if self._is_fitting(runs[-1]):
+            return runs[-1]
+        self._crowded.add(runs[-1].last)
+        # With each level more there is no less to hold. The first one is no run yet.
+        crowded = bisect_left(
+            range(1, len(runs)), True, key=lambda number: not self._is_fitting(runs[number])
+        )
+        return runs[crowded]
+
+    def _is_fitting(self, run: _Fold) -> bool:
+        if self._room is None or not run.is_folded:
+            return True
+        return self._room.fits(range(run.first, run.last + 1))
 
     def explain(self, run: _Fold) -> str:
         shards = many("shard", *[len(self._loads(n)) for n in range(run.first, run.last + 1)])
@@ -99,6 +136,8 @@ class _Costs:
         if run.last:
             if self._may_be_long(run.last):
                 return f"level {run.last} ({shards}) not folded: it may be long"
+            if run.last in self._crowded:
+                return f"level {run.last} ({shards}) not folded: one job had too little memory"
             return f"level {run.last} ({shards}) not folded: it would cost too much"
         return ""
 

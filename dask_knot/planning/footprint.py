@@ -31,8 +31,14 @@ class Footprint:
         self._is_mapped = limits.is_mapped
         bandwidth = limits.bandwidth
         self._sizes = [(seconds or 0.0) * bandwidth for seconds in graph.reading]
+        self._beside: list[float] = []  # by task, once it was asked for
         outside = graph.external_reading
         self._outside = {key: (seconds or 0.0) * bandwidth for key, seconds in outside.items()}
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known of sizes."""
+        return bool(self._sizes)
 
     def exceeds(self, tasks: Sequence[int], memory: int | None) -> float:
         """Give the bytes that a shard has at once, if that is more than it may have; else 0.
@@ -51,11 +57,19 @@ class Footprint:
 
     def _all(self, tasks: Sequence[int]) -> float:
         """Give what there would be if nothing were ever given back."""
-        inputs, outside = self._graph.inputs, self._graph.external
-        found = sum(self._sizes[task] for task in tasks)
-        for task in tasks:
-            found += sum(self._sizes[made] for made in inputs[task])
-            found += sum(self._outside[key] for key in outside.get(task, ()))
+        if not self._beside:
+            self._beside = self._with_inputs()
+        return sum(map(self._beside.__getitem__, tasks))
+
+    def _with_inputs(self) -> list[float]:
+        """Give, by task, the bytes of its value and of all that it reads."""
+        sizes = self._sizes
+        found = [
+            size + sum(map(sizes.__getitem__, upstream)) if upstream else size
+            for size, upstream in zip(sizes, self._graph.inputs, strict=True)
+        ]
+        for task, keys in self._graph.external.items():
+            found[task] += sum(map(self._outside.__getitem__, keys))
         return found
 
     def _most(self, tasks: Sequence[int]) -> float:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from itertools import compress
-from operator import not_
+from operator import add, not_
 
 from dask_knot.planning.arrivals import Arriving, Expected
 from dask_knot.planning.graph import NumberedGraph
 from dask_knot.planning.reductions import IN_A_ROW, columns_of_joins
 from dask_knot.planning.request import Limits
+from dask_knot.planning.seams import find_seams, run_in_turn
 from dask_knot.planning.sizing import Amounts, chunk, count_columns, count_unknown, spread, widest
 from dask_knot.planning.workload import (
     Workload,
@@ -24,6 +26,9 @@ from dask_knot.plural import many
 _NO_SHARD = -1
 # A last task that reads this many times more values than a stage has columns only collects them.
 _COLLECTS = 4
+# Part of a level's seconds that neighbours in one column must save: they are alike, and may all be
+# longer than is known.
+_SOONER = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,10 @@ class Partition:
     reasons: list[str] = field(default_factory=list)
 
 
-def partition(graph: NumberedGraph, limits: Limits) -> Partition:
-    """Cut a graph into shards.
+def partition(
+    graph: NumberedGraph, limits: Limits, finer: Mapping[int, int] | None = None
+) -> Partition:
+    """Cut a graph into shards; some levels so many times `finer` than they would be.
 
     A task whose inputs of the latest level lie in one shard joins that shard; all others
     open the next level, where they are dealt into columns again. So do the readers of a task
@@ -73,7 +80,7 @@ def partition(graph: NumberedGraph, limits: Limits) -> Partition:
     outside of the plan come before level 0; a task that reads one which is still being made joins
     no shard that has nothing to wait for.
     """
-    cutting = _Cutting(graph, limits)
+    cutting = _Cutting(graph, limits, finer or {})
     opening = [task for task, upstream in enumerate(graph.inputs) if not upstream]
     while opening:
         cutting.open_level(opening)
@@ -82,13 +89,16 @@ def partition(graph: NumberedGraph, limits: Limits) -> Partition:
 
 
 class _Cutting:
-    def __init__(self, graph: NumberedGraph, limits: Limits) -> None:
+    def __init__(self, graph: NumberedGraph, limits: Limits, finer: Mapping[int, int]) -> None:
         self._graph = graph
         self._limits = limits
+        self._finer = finer
         self._work: Workload = measure_workload(graph, limits)
         self._expected = Expected(graph, limits)
         fan_in = _COLLECTS * widest(limits)
         self._components = find_components(graph, self._work.hubs, fan_in)
+        # Tasks of one prefix differ by more than they take on average.
+        self._is_uneven = graph.unevenness * len(graph) > sum(graph.weights)
         self._waiting = graph.inputs.sizes()
         self._most = limits.tasks_per_shard or len(graph)
         self._kind_of_shard: list[int] = []
@@ -190,13 +200,33 @@ class _Cutting:
         seconds, hidden = self._work.seconds.total(tasks), self._work.unknown.total(tasks)
         arrivals = self._expected.at(tasks)
         columns = self._count(tasks, seconds, hidden, arrivals)
+        columns = min(columns * self._finer.get(len(self.result.levels), 1), len(tasks))
         flow = self._flow(tasks, columns, seconds, hidden, arrivals)
         if (followed := self._follow(tasks, columns, flow)) is not None:
             return followed
         if self._limits.tasks_per_shard is not None:
             columns = max(columns, -(-len(tasks) // self._most))
             return chunk(tasks, flow, columns, self._most)
-        return spread(tasks, flow, self._components, columns)
+        seams, slots = cache(partial(self._seams, tasks, columns)), self._limits.slots
+        dealt = spread(tasks, flow, self._components, columns, seams, slots)
+        if hidden or not arrivals.shares or self._is_uneven or len(dealt) in (1, len(tasks)):
+            return dealt
+        # Readers of one value side by side, as if they were all one part of the graph.
+        near = spread(tasks, flow, bytes(len(self._graph)), columns, seams, slots)
+        return near if self._seconds(near) < _SOONER * self._seconds(dealt) else dealt
+
+    def _seconds(self, columns: Sequence[Sequence[int]]) -> float:
+        """Give what a level takes, what each column reads included."""
+        flow = self._work.seconds.flow
+        reading = map(self._expected.seconds, columns)
+        work = (sum(map(flow.__getitem__, tasks)) for tasks in columns)
+        return run_in_turn(map(add, work, reading), self._limits.slots)
+
+    def _seams(self, tasks: Sequence[int], columns: int) -> Sequence[float]:
+        """Tell where tasks had better be cut, if anything is known of sizes, and they are cut."""
+        if not self._graph.reading or not 1 < columns < len(tasks):
+            return ()
+        return find_seams(self._graph, tasks, self._waiting, columns)
 
     def _count(
         self, tasks: Sequence[int], seconds: float, hidden: float, arrivals: Arriving

@@ -12,9 +12,10 @@ from dask_knot.planning.dependencies import join_upstream, link_stages
 from dask_knot.planning.folding import fold
 from dask_knot.planning.footprint import Footprint, warning
 from dask_knot.planning.graph import NumberedGraph, build_graph
-from dask_knot.planning.partition import Block, Partition, partition
+from dask_knot.planning.partition import Block, Partition
 from dask_knot.planning.plan import Plan, Stage
 from dask_knot.planning.request import Limits, PlanRequest
+from dask_knot.planning.room import partition_to_fit
 from dask_knot.planning.shards import ShardBuilder, count_prefixes, split_blocks
 from dask_knot.planning.sizing import widest
 from dask_knot.plural import many
@@ -47,12 +48,14 @@ def make_plan(request: PlanRequest) -> Plan:
     graph = build_graph(request)
     if not len(graph):
         return Plan(())
-    cut = partition(graph, request.limits)
-    folded, reasons = fold(graph, cut, request.limits)
+    footprint = Footprint(graph, request.limits)
+    cut, room = partition_to_fit(graph, request.limits, footprint)
+    folded, reasons = fold(graph, cut, request.limits, room)
     blocks = split_blocks(folded, request.limits.array_size)
     builder = ShardBuilder(graph, folded, request.is_ordered)
     stages = _stages(request, graph, builder, blocks)
-    warnings = _warnings(graph, builder, blocks, request.limits)
+    is_certain = room is None or not room.worst()  # that all fits, or that nobody knows
+    warnings = [] if is_certain else _warnings(graph, builder, blocks, footprint)
     joined = join_upstream(stages, request.limits.upstream_arrays, request.default)
     return Plan(
         joined,
@@ -83,10 +86,9 @@ def _stages(
 
 
 def _warnings(
-    graph: NumberedGraph, builder: ShardBuilder, blocks: Sequence[Block], limits: Limits
+    graph: NumberedGraph, builder: ShardBuilder, blocks: Sequence[Block], footprint: Footprint
 ) -> list[str]:
     """Say which stages hold more values at once than their jobs have memory, as far as is known."""
-    footprint = Footprint(graph, limits)
     found = []
     for number, block in enumerate(blocks):
         memory = graph.resources[block.kind].memory

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from heapq import heapify, heapreplace
 from math import ceil, sqrt
 
 from dask_knot.planning.request import Limits
+from dask_knot.planning.seams import cut_row
 
 #: The work that begins with each task: of all tasks, or of those of one level.
 Amounts = Sequence[float] | Mapping[int, float]
@@ -62,13 +63,19 @@ def count_unknown(unknown: float, tasks: int, limits: Limits) -> int:
 
 
 def spread(
-    tasks: Sequence[int], flow: Amounts, components: Sequence[int], columns: int
+    tasks: Sequence[int],
+    flow: Amounts,
+    components: Sequence[int],
+    columns: int,
+    seams: Callable[[], Sequence[float]] = tuple,
+    slots: int = 1,
 ) -> list[list[int]]:
     """Deal tasks into columns of about the same weight.
 
     Small independent components go whole to the least loaded column, heaviest first, ties by
     arrival: slow tasks that are neighbours don't end in one shard. All that is larger than
-    a column is cut into contiguous ranges, because neighbours read each other.
+    a column is cut into contiguous ranges, because neighbours read each other: near to where they
+    are even, but where least is read from both sides, if `seams` say how much.
     """
     if columns >= len(tasks):
         return [[task] for task in tasks]
@@ -79,19 +86,23 @@ def spread(
     fair = sum(totals.values()) / columns
     small = _uncut(tasks, components, totals, 1.001 * fair)
     pool = sum(totals.values()) - sum(small.values()) if len(small) < len(totals) else 0.0
-    ranges = max(1, round(pool / fair))
+    row = [place for place, task in enumerate(tasks) if components[task] not in small]
+    count = max(1, round(pool / fair))
+    costs = seams() if row and count > 1 else ()
+    ranges = cut_row(
+        [flow[tasks[place]] for place in row],
+        count,
+        [costs[place] for place in row] if costs else (),
+        slots,
+    )
     # The ranges come first: they are about as heavy as a column, so each gets one to itself.
-    places = _balance([pool / ranges] * ranges + [*small.values()], columns)
-    column_of = dict(zip(small, places[ranges:], strict=True))
+    places = _balance([pool / count] * count + [*small.values()], columns)
+    column_of = dict(zip(small, places[count:], strict=True))
+    range_of = dict(zip(row, ranges, strict=True))
     dealt: list[list[int]] = [[] for _ in range(columns)]
-    passed = 0.0
-    for task in tasks:
-        column = column_of.get(components[task])
-        if column is None:
-            middle = passed + flow[task] / 2
-            passed += flow[task]
-            column = places[min(int(middle * ranges / pool), ranges - 1)]
-        dealt[column].append(task)
+    for place, task in enumerate(tasks):
+        number = range_of.get(place)
+        dealt[column_of[components[task]] if number is None else places[number]].append(task)
     return [column for column in dealt if column]
 
 

@@ -70,23 +70,44 @@ def measure_workload(graph: NumberedGraph, limits: Limits) -> Workload:
     seconds = unknown = Measure(nothing, nothing, is_nothing=True)
     if count < len(graph):
         most = fair_share(sum(graph.weights), limits)
-        seconds = _measure(graph, graph.weights, hubs, most, _KNOWN_WAYS)
+        seconds = _measure(graph, graph.weights, hubs, most, _KNOWN_WAYS, _worth(graph, limits))
     if count:
         tasks = [1.0] * count if count == len(graph) else [*map(float, graph.unknown)]
         unknown = _measure(graph, tasks, hubs, fair_count(count, limits), _WAYS)
     return Workload(seconds, unknown, hubs)
 
 
+def _worth(graph: NumberedGraph, limits: Limits) -> Sequence[float]:
+    """Give, by task, the seconds behind it that are worth to read its value elsewhere for them.
+
+    All slots would read it, so as to share what one of them would do alone.
+    """
+    if limits.slots == 1:
+        return ()
+    share = limits.slots / (limits.slots - 1)
+    return [share * (seconds or 0.0) for seconds in graph.reading]
+
+
 def _measure(
-    graph: NumberedGraph, weights: Sequence[float], hubs: bytearray, most: float, ways: int
+    graph: NumberedGraph,
+    weights: Sequence[float],
+    hubs: bytearray,
+    most: float,
+    ways: int,
+    worth: Sequence[float] = (),
 ) -> Measure:
-    """Add work up from the last task to the first, and mark the hubs, behind which it ends."""
+    """Add work up from the last task to the first, and mark the hubs, behind which it ends.
+
+    A value is no hub if the work behind it isn't `worth` to read it several times.
+    """
     flow = [*weights]
     largest = [0.0] * len(graph)
     for task in range(len(graph) - 1, -1, -1):
         behind = flow[task] - weights[task]
         # One heavy reader is a chain: only work that can run side by side is worth spreading.
         is_wide = 0.0 < ways * largest[task] <= behind * 1.001
+        if is_wide and worth and behind <= worth[task]:
+            is_wide = False
         if hubs[task] or (is_wide and behind > most):
             hubs[task] = 1
             flow[task] = weights[task]

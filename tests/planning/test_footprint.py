@@ -81,7 +81,8 @@ def test_what_is_mapped_takes_no_memory() -> None:
     mapped = replace(ONE, is_mapped=True)
     external: dict[Key, None] = {"far-0": None, "far-1": None}
     assert warnings(OUTSIDE, 50, external, limits=mapped) == ()
-    assert warnings(JOIN, 449, {}, limits=mapped) != ()  # that job has made them itself
+    assert warnings(CHAIN, 199, {}, limits=mapped) != ()  # that job has made them itself
+    assert warnings(JOIN, 449, {}, limits=mapped) == ()  # others have made them
     apart = replace(mapped, tasks_per_shard=1)
     assert warnings(JOIN, 449, {}, limits=replace(apart, is_mapped=False)) != ()
     assert warnings(JOIN, 100, {}, limits=apart) == ()
