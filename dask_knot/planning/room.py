@@ -89,7 +89,7 @@ def partition_to_fit(
             level += 1
             continue
         tries -= 1
-        times = finer.get(level, 1) * _next_power(ceil(missing))
+        times = finer.get(level, 1) * max(2, ceil(missing))
         again = partition(graph, limits, {**finer, level: times})
         better = Room(graph, again, footprint)
         if better.worst() < room.worst():
@@ -98,7 +98,3 @@ def partition_to_fit(
         else:
             level += 1
     return cut, room
-
-
-def _next_power(times: int) -> int:
-    return max(2, 1 << (times - 1).bit_length())

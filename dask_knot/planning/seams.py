@@ -46,7 +46,7 @@ def find_seams(
         Ranges that the row will have: tasks that read from much farther apart than one is long are
         cut off wherever its ends are.
     """
-    row = _Row(graph, opening)
+    row = _SeamCosts(graph, opening)
     farthest = _FARTHEST * len(opening) / columns
     row.add_shared(opening)
     left: dict[int, int] = {}
@@ -62,7 +62,7 @@ def find_seams(
     return seconds if saved > _INEVITABLE * row.inevitable else []
 
 
-class _Row:
+class _SeamCosts:
     """Adds up, by place, what a cut there costs."""
 
     def __init__(self, graph: NumberedGraph, opening: Sequence[int]) -> None:
