@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from dask.typing import Key
 from hypothesis import given, settings
@@ -93,3 +95,19 @@ def test_what_can_fit_does(make: object, count: int, slots: int, memory: int) ->
     limits = Limits(slots, 1, 240, 30, bandwidth=1e8)
     tasks = make(count)  # type: ignore[operator]
     assert planned(tasks, memory, limits).warnings == ()
+
+
+@pytest.mark.parametrize("count", [8, 16, 40])
+@pytest.mark.parametrize("slots", [2, 8])
+def test_an_all_to_all_of_unknown_length_is_cut_no_more_finely(count: int, slots: int) -> None:
+    """The first run has as few stages as the second, and no more jobs than slots can balance."""
+    limits = Limits(slots, 2, 0.5, 0.02)
+    tasks = all_to_all(count)
+    asked = PlanRequest(tasks, [("join", n) for n in range(count)], limits)
+    costs = {"src": Cost(0.05), "split": Cost(0.002), "join": Cost(0.05)}
+    sizes = {"src": 6.4e7, "split": 6.4e7 / count, "join": 6.4e7}
+    # All that is known at first is what Dask assumes: of `rechunk-split` and `split-shuffle`.
+    first = widths(make_plan(replace(asked, costs={"split": Cost(1e-6)})))
+    second = widths(make_plan(replace(asked, costs=costs, nbytes=sizes)))
+    assert len(first) == len(second) == 2
+    assert max(first) <= min(count, 2 * slots)
