@@ -148,7 +148,7 @@ def open_doorbell(folder: Path) -> Doorbell | None:
 def doorbell_of(store_url: str, folder: str) -> Doorbell | None:
     """Give the doorbell of a folder of a store; None if it has none, or is away."""
     root = folder_of(store_url)
-    return open_doorbell(root / folder) if root is not None and root.is_dir() else None
+    return open_doorbell(root / folder) if root is not None and os.path.isdir(root) else None
 
 
 def _function(name: str, *types: type) -> Callable[..., int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -57,7 +58,28 @@ def check_is_there(folder: Path, what: str = "") -> None:
     StoreError
         If it isn't there; `what` says what it was needed for.
     """
-    if not folder.is_dir():
+    try:
+        is_there = not is_gone(folder)
+    except OSError as error:  # such as of a network disk that has lost it
+        raise StoreError(
+            f"the folder of the store, {folder}, can't be reached{what}: {error.strerror}. Check "
+            "that its disk is there, and that you may look into it"
+        ) from error
+    if not is_there:
         raise StoreError(
             f"the folder of the store, {folder}, isn't there{what}: mount it again, or put it back"
         )
+
+
+def is_gone(folder: Path) -> bool:
+    """Tell whether there is no such folder.
+
+    Raises
+    ------
+    OSError
+        If the system can't tell.
+    """
+    try:
+        return not stat.S_ISDIR(os.stat(folder).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True

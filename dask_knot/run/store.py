@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from dask_knot.errors import MissingObjectError
 from dask_knot.run.access import Access
 from dask_knot.run.codec import Bytes
 from dask_knot.run.filewriter import FileWriter
-from dask_knot.run.folder import check_is_there, folder_of
+from dask_knot.run.folder import check_is_there, folder_of, is_gone
 from dask_knot.run.objectfiles import ObjectFiles
 from dask_knot.run.opening import completed, open_objects
 from dask_knot.run.patience import Patience
@@ -251,8 +252,9 @@ class Store:
 
     def delete_all(self, prefix: str, last: str = "") -> None:
         """Remove every object below a folder; by the last one it is known while that goes on."""
-        if self._files is not None and not self._files.folder.is_dir():
-            return  # somebody has removed it all
+        with suppress(OSError):  # which is told by who deletes
+            if self._files is not None and is_gone(self._files.folder):
+                return  # somebody has removed it all
         self.delete(sorted(self.list(prefix), key=lambda name: name == last))
         if self._files is not None:
             self._files.clear(prefix)

@@ -169,6 +169,33 @@ def test_a_folder_that_is_away_for_a_moment_loses_nothing(store: Store, call: st
         assert found == expected
 
 
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("code", ["ESTALE", "EIO", "EACCES"])
+def test_a_folder_that_cannot_be_looked_at_for_a_moment_loses_nothing(
+    store: Store, call: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = CALLS[call](Store(store.url)) if call in ("get", "get_range", "list") else None
+    folder = store.url.removeprefix("file://")
+    once = Failing(os.stat, 3, trouble(code), lambda path, *_, **__: str(path) == folder)
+    monkeypatch.setattr(os, "stat", once)
+    with pytest.raises(StoreError, match="can't be reached"):
+        CALLS[call](store.at_once())
+    found = CALLS[call](store)
+    assert once.left == 0
+    if expected is not None:
+        assert found == expected
+
+
+def test_a_folder_that_cannot_be_looked_at_is_not_taken_for_one_that_is_gone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = store.url.removeprefix("file://")
+    once = Failing(os.stat, 2, trouble("ESTALE"), lambda path, *_, **__: str(path) == folder)
+    monkeypatch.setattr(os, "stat", once)
+    store.delete_all("run/")
+    assert store.list("run/") == []
+
+
 def test_what_is_missing_or_cut_is_told_at_once(store: Store) -> None:
     with pytest.raises(MissingObjectError):
         store.get("run/none")
