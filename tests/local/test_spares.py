@@ -70,7 +70,7 @@ def is_running(pid: int) -> bool:
 def made(real: Desk) -> list[int]:
     """Let there be spares: a job has come and gone."""
     real.end(real.run("exits", "0"))
-    return wait_until(waiting)  # type: ignore[no-any-return]
+    return wait_until(waiting)
 
 
 def test_a_job_gets_a_process_that_was_there_before_it(real: Desk) -> None:
