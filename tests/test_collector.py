@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dask_knot.collector import paused_collector
+from dask_knot.collector import LARGE, MOST_OLD, paused_collector
 
 
 def outcome_of_fork(check: Callable[[], bool]) -> int:
@@ -48,6 +48,45 @@ def test_who_has_none_gets_none() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def is_old(found: object) -> bool:
+    """Tell whether only a walk over all objects comes by."""
+    return any(one is found for one in gc.get_objects(generation=2))
+
+
+def test_what_a_long_pause_has_made_is_old_at_once() -> None:
+    """Else it is walked over three times; each walk over 100,000 keys takes a quarter second."""
+    gc.collect()  # and so many may be old
+    with paused_collector():
+        made = [[number] for number in range(LARGE + 1000)]
+    assert is_old(made[-1])
+    assert not gc.get_freeze_count()
+
+
+def test_the_collector_comes_by_all_the_same_once_much_is_old() -> None:
+    gc.collect()
+    rounds = 0
+    while rounds * LARGE <= MOST_OLD:
+        with paused_collector():
+            made = [[number] for number in range(LARGE + 1000)]
+        if not is_old(made[-1]):
+            break
+        rounds += 1
+    assert 0 < rounds <= MOST_OLD // LARGE
+
+
+def test_what_the_user_has_frozen_stays_frozen() -> None:
+    gc.collect()
+    gc.freeze()
+    try:
+        count = gc.get_freeze_count()
+        with paused_collector():
+            made = [[number] for number in range(LARGE + 1000)]
+        assert gc.get_freeze_count() == count
+        assert not is_old(made[-1])
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")

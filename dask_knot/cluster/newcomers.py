@@ -17,10 +17,11 @@ from typing import Any
 
 from dask_knot.internals.clients import (
     gather_together,
-    hear_together,
+    let_go_together,
     release_together,
     tell_of_futures,
 )
+from dask_knot.internals.reports import hear_together
 from dask_knot.session.process import open_here
 
 
@@ -30,14 +31,16 @@ def dask_setup(client: Any) -> None:
     That of a named run asks for the keys of futures, too.
     """
     hosts = [cluster for cluster in list(open_here) if has_client(cluster, client.id)]
+    if hosts:
+        hear_together(client)
+        release_together(client)
+        let_go_together(client.loop)
+        gather_together(client)
     for host in hosts:
         outlet = getattr(host.scheduler, "outlet", None)
         if outlet is not None:
             outlet.welcome(client)
-    if hosts:
-        hear_together(client)
-        release_together(client)
-        gather_together(client)
+            outlet.tell_together(client.id)
     if any(host.settings.is_named for host in hosts):
         tell_of_futures(client)
 

@@ -20,6 +20,7 @@ from dask_knot.cluster.courier import Courier, Introduction, attach
 from dask_knot.cluster.located import Located
 from dask_knot.cluster.values import Values
 from dask_knot.errors import CorruptObjectError, MissingObjectError
+from dask_knot.internals.reports import told_together
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import StageId
 from dask_knot.session.encoded import APART_BYTES
@@ -63,6 +64,7 @@ class Outlet:
         self._values = values
         self._session = session
         self._introduced: set[str] = set()
+        self._hearing: set[str] = set()  # clients that hear of many keys in one message
         scheduler.handlers["locate_values"] = self.locate_values
         scheduler.handlers["read_range"] = self.read_range
 
@@ -96,9 +98,22 @@ class Outlet:
         known = {"scheduler": self._scheduler, "values": self._values}
         attach(client, partial(Courier, **known, reader=self._session.values))
 
+    def tell_together(self, client: str) -> None:
+        """Tell a client of many keys in one message from now on."""
+        self._hearing.add(client)
+
+    def joined(self, messages: Mapping[str, Any]) -> dict[str, Any]:
+        """Join what is said to clients that hear of many keys in one message."""
+        hearing = self._hearing
+        return {
+            client: told_together(said) if client in hearing else said
+            for client, said in messages.items()
+        }
+
     def forget(self, client: str) -> None:
         """Let go of a client: one that comes back is introduced again."""
         self._introduced.discard(client)
+        self._hearing.discard(client)
 
     async def locate_values(self, keys: Collection[Key]) -> dict[str, Any]:
         """Tell another process where values are; those that are in memory go along."""

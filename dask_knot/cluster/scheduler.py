@@ -134,7 +134,7 @@ class KnotScheduler(Scheduler):  # type: ignore[misc]
 
     def send_all(self, client_msgs: dict[str, Any], worker_msgs: dict[str, Any]) -> None:
         """Send messages; those that would start a task at the gateway go to the tracker."""
-        super().send_all(client_msgs, self._news.without_questions(worker_msgs))
+        super().send_all(self.outlet.joined(client_msgs), self._news.without_questions(worker_msgs))
 
     def stimulus_cancel(self, keys: Collection[Key], client: str, **options: Any) -> None:
         """Cancel keys; in the place of those that nobody wants, what reads them."""

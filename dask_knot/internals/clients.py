@@ -8,26 +8,23 @@ anything isn't as usual Dask's own method goes on.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import weakref
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from contextlib import ExitStack
 from functools import partial
-from threading import Lock
+from threading import Lock, RLock
 from typing import Any
 
 from dask.typing import Key
 from distributed import Client, Future
 from distributed.client import FutureState
-from distributed.protocol.pickle import loads
 from distributed.utils_comm import retry_operation
 
-from dask_knot.collector import paused_collector
+logger = logging.getLogger(__name__)
 
 #: So many futures are gathered in one step; fewer don't take long, and Dask puts them together.
 MANY = 64
-#: A client remembers so many types of values.
-TYPES = 1000
 #: What a scheduler says when a key that was awaited may have no value.
 SETBACKS = ("task-erred", "cancelled-keys", "lost-data", "task-retried", "restart", "error")
 
@@ -92,42 +89,41 @@ def release_together(client: Any) -> None:
     client._send_to_scheduler = send_or_gather
 
 
-def hear_together(client: Any) -> None:
-    """Let a client learn at a time of all keys that a message of its scheduler tells of.
+def let_go_together(loop: Any) -> None:
+    """Let an event loop count off in one step what futures say that go at a time, in any thread.
 
-    The type of a value is unpickled once for all keys that have it, and the collector doesn't walk
-    the futures again and again meanwhile.
+    Each would wake it otherwise, and both threads would wait for the interpreter again and again.
+    What is called behind a future that goes is called behind it; what went before, before.
     """
-    owner, types, pause = weakref.ref(client), dict[bytes, Any](), ExitStack()
-    heard = list[bool]()  # whether anything was since the event loop came round
+    if "add_callback" in vars(loop):
+        return
+    add, count_off = loop.add_callback, Client._dec_ref
+    # A future may go in the midst of this, as the collector runs in the thread that holds it.
+    lock, batches = RLock(), list[list[Callable[[], Any]]]()
 
-    def rest() -> None:
-        heard.clear()
-        pause.close()
+    def count_all(batch: list[Callable[[], Any]]) -> None:
+        with lock:
+            if batches and batches[0] is batch:
+                batches.clear()
+        for count in batch:
+            try:
+                count()
+            except Exception:
+                logger.exception("a future could not be let go")
 
-    def hear(key: Any = None, type: Any = None, workers: Any = None) -> None:
-        held: Any = owner()
-        if not heard:
-            heard.append(True)
-            pause.enter_context(paused_collector())
-            held.loop.add_callback(rest)
-        state = held.futures.get(key)
-        if state is not None:
-            state.finish(_type(types, type) if type and not state.type else None)
+    def add_or_gather(callback: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+        with lock:
+            if getattr(callback, "__func__", None) is not count_off:
+                add(callback, *arguments, **options)
+                batches.clear()
+            elif batches:
+                batches[0].append(partial(callback, *arguments))
+            else:
+                batch: list[Callable[[], Any]] = [partial(callback, *arguments)]
+                add(count_all, batch)  # raises if the loop has ended
+                batches.append(batch)
 
-    client._stream_handlers["key-in-memory"] = hear
-
-
-def _type(known: dict[bytes, Any], pickled: bytes) -> Any:
-    """Unpickle the type of a value; None if it can't be read here, as Dask's own clients do."""
-    if pickled not in known:
-        if len(known) >= TYPES:
-            known.clear()
-        try:
-            known[pickled] = loads(pickled)
-        except Exception:  # it runs code of the user's
-            known[pickled] = None
-    return known[pickled]
+    loop.add_callback = add_or_gather
 
 
 def gather_together(client: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from dask.typing import Key
 
+from dask_knot.collector import paused_collector
 from dask_knot.errors import (
     ClientMemoryError,
     CorruptObjectError,
@@ -128,6 +129,7 @@ class ValueReader:
                     found[key] = result
         return found, lost
 
+    @paused_collector()  # they may be many
     def load_values(
         self, places: Mapping[Key, Place], over: Event | None = None
     ) -> tuple[dict[Key, Any], dict[Key, StoreError]]:

@@ -17,6 +17,7 @@ import pytest
 from distributed import Client, Event, Scheduler, wait
 
 from dask_knot.internals import clients
+from dask_knot.internals.reports import hear_together
 
 
 class Local:
@@ -27,8 +28,9 @@ class Local:
 def together(threads_client: Client) -> Iterator[Client]:
     """Give a client that does many things in one step."""
     with Client(threads_client.cluster, set_as_default=False) as client:
-        clients.hear_together(client)
+        hear_together(client)
         clients.release_together(client)
+        clients.let_go_together(client.loop)
         clients.gather_together(client)
         yield client
 
@@ -121,6 +123,47 @@ def test_a_closed_client_lets_go_of_futures_in_silence(together: Client) -> None
     for future in futures:
         future.release()
     assert sent == said
+
+
+class Loop:
+    """Notes what it is to call."""
+
+    def __init__(self) -> None:
+        self.called: list[Any] = []
+
+    def add_callback(self, callback: Any, *arguments: Any) -> None:
+        """Note what is to be called."""
+        self.called.append((callback, arguments))
+
+
+def test_futures_that_go_at_a_time_wake_the_loop_once(together: Client) -> None:
+    loop = Loop()
+    clients.let_go_together(loop)
+    clients.let_go_together(loop)  # by another client
+    keys = [future.key for future in together.map(operator.neg, range(100), pure=False)]
+    held = [together.refcount.update({key: 1}) for key in keys]
+    for _ in held:
+        loop.add_callback(together._dec_ref, keys.pop())
+    ((count, arguments),) = loop.called
+    count(*arguments)
+    assert not together.refcount
+
+
+def test_what_is_called_behind_a_future_that_goes_is_called_behind_it(together: Client) -> None:
+    futures = together.map(operator.neg, range(200), pure=False)
+    seen: list[int] = []
+
+    async def let_go() -> None:
+        for future in futures[:100]:
+            future.release()
+        together.loop.add_callback(lambda: seen.append(len(together.refcount)))
+        for future in futures[100:]:
+            future.release()
+        while together.refcount:
+            await asyncio.sleep(0.001)
+
+    together.sync(let_go)
+    assert seen == [100]
 
 
 def test_many_futures_are_waited_for_in_one_step(together: Client) -> None:
