@@ -97,4 +97,9 @@ def partition_to_fit(
             cut, room = again, better
         else:
             level += 1
+    cut.reasons += [
+        f"level {level} cut {times} times as finely: its jobs had too little memory; with more of "
+        "it they would read less"
+        for level, times in sorted(finer.items())
+    ]
     return cut, room

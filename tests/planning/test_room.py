@@ -62,6 +62,7 @@ def test_what_fits_no_job_is_cut_smaller(
     smaller = planned(tasks, needed)
     assert len(smaller.stages) > 1
     assert smaller.warnings == ()
+    assert any("too little memory" in reason for reason in smaller.reasons)
 
 
 def test_levels_that_fit_one_job_are_still_folded() -> None:
