@@ -58,17 +58,27 @@ def check_is_there(folder: Path, what: str = "") -> None:
     StoreError
         If it isn't there; `what` says what it was needed for.
     """
+    if not is_there(folder, what):
+        raise StoreError(
+            f"the folder of the store, {folder}, isn't there{what}: mount it again, or put it back"
+        )
+
+
+def is_there(folder: Path, what: str = "") -> bool:
+    """Tell whether there is such a folder.
+
+    Raises
+    ------
+    StoreError
+        If that can't be looked at; `what` says what it was needed for.
+    """
     try:
-        is_there = not is_gone(folder)
+        return not is_gone(folder)
     except OSError as error:  # such as of a network disk that has lost it
         raise StoreError(
             f"the folder of the store, {folder}, can't be reached{what}: {error.strerror}. Check "
             "that its disk is there, and that you may look into it"
         ) from error
-    if not is_there:
-        raise StoreError(
-            f"the folder of the store, {folder}, isn't there{what}: mount it again, or put it back"
-        )
 
 
 def is_gone(folder: Path) -> bool:

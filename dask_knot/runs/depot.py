@@ -14,7 +14,7 @@ from dask_knot.errors import (
     MissingObjectError,
     RunFormatError,
 )
-from dask_knot.run.folder import folder_of
+from dask_knot.run.folder import folder_of, is_there
 from dask_knot.run.foundation import runs_in
 from dask_knot.run.names import RUN_NAME
 from dask_knot.run.presence import RunInfo
@@ -183,7 +183,7 @@ def find_runs(said: Words, open_session: Callable[..., Any] | None = None) -> De
         return _on_aws(settings.aws, settings.store, open_session)
     url = settings.store or home_store()
     folder = folder_of(url)
-    if folder is not None and not folder.is_dir():
+    if folder is not None and not is_there(folder):
         if settings.store is not None:
             raise ConfigurationError(f"there is no folder {folder}: name the store that you mean")
         return Depot(url, settings.engine, None)

@@ -72,6 +72,11 @@ def test_a_store_that_is_not_there_is_refused(folder: Path) -> None:
     assert "there is no folder" in bad(folder, "runs")
 
 
+def test_a_store_that_cannot_be_looked_at_is_told(folder: Path) -> None:
+    folder.symlink_to(folder)  # who follows it comes to no end
+    assert "can't be reached: Too many levels of symbolic links" in bad(folder, "runs")
+
+
 def test_runs_are_listed_with_their_state(folder: Path) -> None:
     left = made(folder)
     done = made(folder, "done")
