@@ -137,6 +137,8 @@ def go_away(cluster: KnotCluster, client: Client, future: Any, moment: str) -> N
         client.publish_dataset(total=future)
         die()
     if moment == SAYS_SO:
+        # Of what a shell has put into the background the system ignores it, and so would Python.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         wait_for_stage(cluster, 1)
         print("here", flush=True)
     while moment in (ENDS, SHUTS_DOWN) and not list(cluster.jobs):
