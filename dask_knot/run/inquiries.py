@@ -99,7 +99,11 @@ class Inquiries:
 
     def sees_any(self, stage: StageId) -> bool | None:
         """Tell whether anything is asked of a stage, if that costs nothing; None where it does."""
-        return None if self._folder is None else (self._folder / self._asks(stage)).exists()
+        if self._folder is None:
+            return None
+        with suppress(OSError):  # of a disk that is away for a moment: who asks waits for an answer
+            return (self._folder / self._asks(stage)).exists()
+        return False
 
     def read(self, stage: StageId) -> Asks:
         """Read what is asked of a stage; nothing if it can't be read for good."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,20 @@ def test_children_of_a_folder_see_what_is_asked_for_nothing(tmp_path: Path) -> N
     assert store.requests.total() == before
     with pytest.raises(MissingObjectError):  # nobody needs them there
         Run(store, "run").read_orders(STAGE)
+
+
+def test_children_see_nothing_of_a_folder_that_cannot_be_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inquiries = made(Store(tmp_path.as_uri()))
+
+    def away(*_: object, **__: object) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", away)
+        seen = inquiries.sees_any(STAGE)
+    assert seen is False
 
 
 def test_elsewhere_orders_that_say_nothing_make_them_look() -> None:
