@@ -27,11 +27,12 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class StageSeen:
-    """A stage: its shards by state, its tasks by prefix."""
+    """A stage: its shards by state, its tasks by prefix, and when they ran (see `Tally`)."""
 
     id: StageId
     shards: Mapping[ShardState, int]
     tasks: Mapping[str, Count]
+    span: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,9 @@ def snapshot(state: TrackerState, plans: Collection[int] | None = None) -> Snaps
         chosen = [tally for tally in state.tallies.values() if tally.id.plan >= state.since]
     else:
         chosen = _with_earlier(state.tallies.values(), plans)
-    stages = tuple(StageSeen(tally.id, dict(tally.shards), _counts(tally)) for tally in chosen)
+    stages = tuple(
+        StageSeen(tally.id, dict(tally.shards), _counts(tally), tally.span) for tally in chosen
+    )
     tasks = _counts(state.earlier) if plans is None else {}
     for stage in stages:
         for prefix, count in stage.tasks.items():

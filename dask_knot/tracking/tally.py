@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,9 @@ class Tally:
     total, done, erred : Counter of str
         Tasks by prefix. Those that a lost shard didn't run aren't its own any more: another plan
         has them. A task whose input failed counts as erred, as in Dask.
+    span : tuple of float, optional
+        When the first of its tasks began and the last of those known so far ended, in seconds since
+        the epoch, by the clocks of the machines that ran them.
     """
 
     id: StageId
@@ -38,6 +42,7 @@ class Tally:
     total: Counter[str]
     done: Counter[str]
     erred: Counter[str]
+    span: tuple[float, float] | None = None
 
     @property
     def is_over(self) -> bool:
@@ -56,6 +61,9 @@ class Tally:
 
     def ran(self, left: Mapping[str, int], manifest: Manifest) -> dict[str, int]:
         """Count what a shard ran of its tasks that weren't counted yet; give those still left."""
+        if times := array("d", manifest.times):
+            spans = [*([self.span] if self.span else []), (min(times[::2]), max(times[1::2]))]
+            self.span = min(first for first, _ in spans), max(last for _, last in spans)
         still = dict(left)
         for prefix, work in manifest.work.items():
             # A second attempt may run again what the first had not committed.

@@ -21,7 +21,14 @@ from .memory import remembered
 CHAIN: dict[Key, list[Key]] = {"load-1": [], "load-2": ["load-1"], "add-1": ["load-2"]}
 
 
-def ran(hands: Hands, id: ShardId, work: dict[str, Work], part: int | None, size: int = 0) -> None:
+def ran(
+    hands: Hands,
+    id: ShardId,
+    work: dict[str, Work],
+    part: int | None,
+    size: int = 0,
+    times: tuple[float, ...] = (),
+) -> None:
     """Let a shard tell of tasks that ran; its last manifest has values of some size."""
     name = NAMES.manifest(id, part)
     outputs = [
@@ -30,7 +37,7 @@ def ran(hands: Hands, id: ShardId, work: dict[str, Work], part: int | None, size
     ]
     moved = {"read": 10, "written": 100}
     found = Manifest(
-        part is None, 1, outputs, [(b"", "int")], work, array("d").tobytes(), moved=moved
+        part is None, 1, outputs, [(b"", "int")], work, array("d", times).tobytes(), moved=moved
     )
     hands.tell(events.ManifestFound(id, name, found))
 
@@ -53,6 +60,23 @@ def test_tasks_move_with_parts() -> None:
     ran(hands, id, {"load": Work(1, 0.1), "add": Work(1, 0.1)}, part=None)
     assert tasks(hands) == {"load": (2, 0, 2), "add": (1, 0, 1)}
     assert snapshot(remembered(hands.tracker)).waiting == 0
+
+
+def test_a_stage_knows_when_its_tasks_ran() -> None:
+    hands = Hands()
+    hands.submit(CHAIN, "add-1")
+    hands.plan()
+    id = hands.shard_of("add-1")
+
+    def span() -> tuple[float, float] | None:
+        return snapshot(remembered(hands.tracker)).stages[0].span
+
+    assert span() is None, "nothing has run"
+    ran(hands, id, {"load": Work(1, 2.0)}, part=0, times=(5.0, 7.0))
+    assert span() == (5.0, 7.0)
+    # threads: the first task to begin is not the first to be told of
+    ran(hands, id, {"load": Work(1, 3.0), "add": Work(1, 1.0)}, None, times=(4.0, 7.0, 8.0, 9.0))
+    assert span() == (4.0, 9.0)
 
 
 def test_numbers_stay_when_the_records_are_gone() -> None:
