@@ -72,6 +72,8 @@ html_css_files = ["site.css"]
 html_logo = "_static/logo.svg"
 html_favicon = "_static/logo.svg"
 html_theme_options = {
+    "logo": {"text": "dask_knot"},
+    "navbar_persistent": [],  # the search field is in the sidebar
     "repository_url": repository_url,
     "repository_branch": repository_branch,
     "path_to_docs": "docs",

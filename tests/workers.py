@@ -95,6 +95,7 @@ SLOW = (
     "test_examples.py",
     "test_notebooks.py",
     "test_readme.py",
+    "test_site.py",
     "test_zarr.py",
     "tracking/test_size.py",
 )
