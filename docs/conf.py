@@ -34,8 +34,6 @@ extensions = [
     "sphinx_design",
 ]
 exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
-if not (HERE.parent / "CONTRIBUTING.md").exists():
-    exclude_patterns.append("contributing.md")
 
 # Where the files are that pages link to and that are no pages.
 repository_root = HERE.parent
@@ -46,6 +44,8 @@ repository_pages = {
     "CONTRIBUTING.md": "contributing",
     "benchmarks/README.md": "benchmarks",
 }
+
+highlight_language = "text"  # of blocks that name none
 
 # MyST and notebooks: these are shown as they were executed; a test executes them.
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
@@ -58,6 +58,7 @@ autodoc_class_signature = "mixed"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 autosummary_generate = False
+default_role = "py:obj"  # `close` in a docstring links to it, where that is clear
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 
@@ -67,6 +68,7 @@ copybutton_prompt_is_regexp = True
 
 html_theme = "sphinx_book_theme"
 html_title = "dask_knot"
+html_use_index = False  # the API page has all names, and the search finds them
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_logo = "_static/logo.svg"
