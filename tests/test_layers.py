@@ -517,11 +517,12 @@ def test_modules_in_texts_would_be_noticed(line: str) -> None:
 
 def test_bokeh_stays_optional() -> None:
     """It is imported when there is a dashboard, by `views`, and by nothing else."""
-    pages = {"page.py", "charts.py"}
+    pages = {"page.py", "parts.py", "charts.py"}
     names = [
         "bokeh",
         "distributed.dashboard",
         "dask_knot.dashboard.page",
+        "dask_knot.dashboard.parts",
         "dask_knot.dashboard.charts",
     ]
     for file in FILES:

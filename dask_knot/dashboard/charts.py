@@ -1,9 +1,8 @@
-"""The charts of the Knot page: bars that fill up, and a curve over time."""
+"""The charts of the Knot page: jobs over time, and a bar for each shard."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from time import time
+from time import localtime, time
 from typing import Any
 
 from bokeh.models import (
@@ -12,109 +11,43 @@ from bokeh.models import (
     ColumnDataSource,
     DataRange1d,
     HoverTool,
-    Range1d,
 )
-from bokeh.models.annotations import Title
+from bokeh.palettes import Category10
 from bokeh.plotting import figure
 
-from dask_knot.dashboard.words import Bar
+from dask_knot.dashboard.overview import Overview
+from dask_knot.dashboard.shardtimes import ShardTime, ShardTimes
+from dask_knot.plural import duration, many
+from dask_knot.run.names import ShardId
+from dask_knot.tracking.words import child_name
 
-#: Rows that a chart has room for, and those that it has at least, so that bars keep their height.
-MOST, LEAST = 24, 8
 #: Points of a curve that are kept.
 POINTS = 1200
+#: Pixels of a chart on the page; alone it has all of its pane.
+HEIGHT = 190
 
-
-class Bars:
-    """Rows that fill from the left to the right.
-
-    Parameters
-    ----------
-    title : str
-        What they are.
-    """
-
-    def __init__(self, title: str) -> None:
-        self._name = title
-        self._title = Title(text=title)
-        self._layers = ColumnDataSource({name: [] for name in _LAYER})
-        self._texts = ColumnDataSource({"y": [], "name": [], "text": []})
-        self._rows = Range1d(start=-LEAST, end=0)
-        self.root = figure(
-            title=self._title,
-            tools="",
-            toolbar_location=None,
-            x_range=Range1d(start=0, end=1),
-            y_range=self._rows,
-            min_width=300,
-            min_height=220,
-            sizing_mode="stretch_both",
-        )
-        bars = self.root.quad(
-            source=self._layers,
-            left="left",
-            right="right",
-            top="top",
-            bottom="bottom",
-            fill_color="color",
-            fill_alpha=0.7,  # the text on it has to be read on any colour
-            line_color=None,
-        )
-        style: dict[str, Any] = {"text_font_size": "10pt", "text_baseline": "middle"}
-        self.root.text(source=self._texts, x=0, y="y", text="name", x_offset=8, **style)
-        self.root.text(
-            source=self._texts, x=1, y="y", text="text", x_offset=-8, text_align="right", **style
-        )
-        self.root.axis.visible = False
-        self.root.grid.visible = False
-        self.root.add_tools(HoverTool(renderers=[bars], tooltips=[("", "@name"), ("", "@text")]))
-
-    def show(self, bars: Sequence[Bar]) -> None:
-        """Show these rows; only the last ones when there are too many."""
-        hidden = len(bars) - MOST
-        some = f" (the last {MOST} of {len(bars)})" if hidden > 0 else ""
-        self._title.text = self._name + some
-        shown = bars[-MOST:]
-        layers: dict[str, list[Any]] = {name: [] for name in _LAYER}
-        for number, bar in enumerate(shown):
-            left = 0.0
-            for share, color in bar.layers:
-                row = (left, left + share, -number - 0.1, -number - 0.9, color, bar.name, bar.text)
-                for name, value in zip(_LAYER, row, strict=True):
-                    layers[name].append(value)
-                left += share
-        self._layers.data = layers
-        self._texts.data = {
-            "y": [-number - 0.5 for number in range(len(shown))],
-            "name": [bar.name for bar in shown],
-            "text": [bar.text for bar in shown],
-        }
-        self._rows.start = -max(LEAST, len(shown))
-
-
-_LAYER = ("left", "right", "top", "bottom", "color", "name", "text")
+_ERRED, _COLORS = "#636363", Category10[7]
 
 
 class Curve:
-    """A number over time, and its limit.
+    """Jobs that run, over time, and how many may run at once.
 
     Parameters
     ----------
-    title : str
-        What it is.
+    **shape
+        Of the figure, such as its height.
     """
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, **shape: Any) -> None:
         self._points = ColumnDataSource({"time": [], "value": [], "limit": []})
         self.root = figure(
-            title=title,
+            title="Jobs running",
             tools="",
             toolbar_location=None,
             x_axis_type="datetime",
             x_range=DataRange1d(follow="end", follow_interval=120_000, range_padding=0),
             y_range=DataRange1d(start=0, range_padding=0.2),
-            height=180,
-            sizing_mode="stretch_width",
+            **shape,
         )
         self.root.varea_step(
             source=self._points, x="time", y1=0, y2="value", color="#e6550d", alpha=0.6
@@ -125,7 +58,79 @@ class Curve:
         self.root.yaxis.minor_tick_line_color = None
         self.root.xgrid.visible = False
 
-    def add(self, value: float, limit: float) -> None:
+    def show(self, now: Overview) -> None:
         """Add a point for now."""
-        point: dict[str, Any] = {"time": [1000 * time()], "value": [value], "limit": [limit]}
+        point: dict[str, Any] = {
+            "time": [_on_axis(time())],
+            "value": [now.running],
+            "limit": [now.slots],
+        }
         self._points.stream(point, POINTS)
+
+
+class Timeline:
+    """A bar for each shard, from its first task to its last, in the slot that it ran in.
+
+    Parameters
+    ----------
+    times : ShardTimes
+        When shards ran.
+    **shape
+        Of the figure, such as its height.
+    """
+
+    def __init__(self, times: ShardTimes, **shape: Any) -> None:
+        self._times = times
+        self._seen = -1
+        self._shards = ColumnDataSource({name: [] for name in _COLUMNS})
+        self.root = figure(
+            title="Shards over time, by slot",
+            tools="xpan,xwheel_zoom,reset",
+            x_axis_type="datetime",
+            y_range=DataRange1d(range_padding=0.05, start=-0.5),
+            **shape,
+        )
+        bars = self.root.hbar(
+            source=self._shards,
+            y="slot",
+            left="first",
+            right="last",
+            height=0.8,
+            fill_color="color",
+            line_color="white",
+        )
+        self.root.yaxis.ticker = BasicTicker(desired_num_ticks=4, min_interval=1)
+        self.root.yaxis.minor_tick_line_color = None
+        self.root.grid.visible = False
+        rows = [("", "@name"), ("", "@words")]
+        self.root.add_tools(HoverTool(renderers=[bars], tooltips=rows))
+
+    def show(self, now: Overview) -> None:
+        """Show the shards that told last."""
+        times = self._times
+        if times.changes != self._seen:
+            self._seen = times.changes
+            rows = [_bar(id, shard) for id, shard in list(times.shards.items())]
+            self._shards.data = {name: [row[name] for row in rows] for name in _COLUMNS}
+
+
+_COLUMNS = ("slot", "first", "last", "color", "name", "words")
+
+
+def _on_axis(seconds: float) -> float:
+    """Give a time in milliseconds, by the clock on the wall: bokeh knows of no time zones."""
+    return 1000 * (seconds + localtime(seconds).tm_gmtoff)
+
+
+def _bar(id: ShardId, shard: ShardTime) -> dict[str, Any]:
+    color = _COLORS[(3 * id.stage.plan + id.stage.stage) % len(_COLORS)]
+    erred = f", {shard.erred:,} erred" if shard.erred else ""
+    took = f"{'took ' if shard.is_done else ''}{duration(shard.last - shard.first)}"
+    return {
+        "slot": shard.slot,
+        "first": _on_axis(shard.first),
+        "last": _on_axis(shard.last),
+        "color": _ERRED if shard.erred else color,
+        "name": child_name(id),
+        "words": f"{many('task', shard.tasks)}{erred}, {took}",
+    }

@@ -1,4 +1,4 @@
-"""Decisions about plans that are under way, for people: text in a terminal, HTML in a notebook."""
+"""Changes to plans while they run, for people: text in a terminal, HTML in a notebook."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from html import escape
 
 from dask_knot.session.decisions import Decision
 
-_NONE = "nothing was decided anew: all plans run as they were made"
+_NONE = "no plan has been changed while it ran"
 
 
 class DecisionTable(Sequence[Decision]):
-    """The last decisions about plans that were under way, newest last.
+    """The last changes to plans while they ran, newest last.
 
     Parameters
     ----------

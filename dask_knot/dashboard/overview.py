@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dask_knot.batch.rules import STARTED, JobStatus
 from dask_knot.run.names import StageId
 from dask_knot.session.decisions import Decision
 from dask_knot.tracking.moves import ShardState
 from dask_knot.tracking.snapshot import Count, Snapshot, StageSeen
+from dask_knot.tracking.words import stage_name
 
 
 @dataclass(frozen=True, slots=True)
 class StageRow:
-    """The shards of a stage: waiting, running, done, failed (done again elsewhere) or dropped."""
+    """A stage: its shards by state, what it runs, for how long, and what it has cost so far.
+
+    Shards wait, run, are done, failed (their job was lost) or dropped (nobody needed them).
+    `seconds` is None until a task has run; `cost` is empty where jobs cost nothing.
+    """
 
     name: str
     waiting: int
@@ -22,11 +27,19 @@ class StageRow:
     done: int
     failed: int
     dropped: int
+    tasks: Mapping[str, Count] = field(default_factory=dict)
+    seconds: float | None = None
+    cost: str = ""
 
     @property
     def total(self) -> int:
         """All shards of the stage."""
         return self.waiting + self.running + self.done + self.failed + self.dropped
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no shard of the stage waits or runs."""
+        return not self.waiting + self.running
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +82,19 @@ class Overview:
         """All tasks, those that are to be planned included."""
         return sum(self.tasks.values(), Count(total=self.waiting))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has run, and nothing waits."""
+        return not (self.stages or self.tasks or self.waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What jobs have cost so far: in words, and by stage."""
+
+    words: str = ""
+    stages: Mapping[str, object] = field(default_factory=dict)
+
 
 def overview(
     seen: Snapshot,
@@ -76,7 +102,8 @@ def overview(
     slots: int,
     client_moved: Mapping[str, int],
     decisions: Sequence[Decision] = (),
-    cost: str = "",
+    spent: Spent | None = None,
+    now: float = 0.0,
 ) -> Overview:
     """Join what the tracker and Batch know.
 
@@ -92,10 +119,13 @@ def overview(
         Bytes that this process has read and written.
     decisions : sequence of Decision
         The last about plans that were under way.
-    cost : str
-        What jobs have cost so far; empty where they cost nothing.
+    spent : Spent, optional
+        What jobs have cost so far, where they cost anything.
+    now : float
+        The time, in seconds since the epoch.
     """
-    rows = [_row(stage, children.get(stage.id, {})) for stage in seen.stages]
+    spent = spent or Spent()
+    rows = [_row(stage, children.get(stage.id, {}), spent, now) for stage in seen.stages]
     return Overview(
         running=sum(row.running for row in rows),
         slots=slots,
@@ -106,19 +136,30 @@ def overview(
         jobs_moved=seen.moved,
         client_moved=client_moved,
         decisions=decisions,
-        cost=cost,
+        cost=spent.words,
     )
 
 
-def _row(stage: StageSeen, children: Mapping[JobStatus, int]) -> StageRow:
+def _row(stage: StageSeen, children: Mapping[JobStatus, int], spent: Spent, now: float) -> StageRow:
     still = stage.shards.get(ShardState.OPEN, 0)
     # Batch was asked a moment before the store: what it says of shards that are done is old.
     running = min(still, sum(children.get(status, 0) for status in STARTED))
     return StageRow(
-        f"{stage.id.plan}.{stage.id.stage}",
+        stage_name(stage.id),
         waiting=still - running,
         running=running,
         done=stage.shards.get(ShardState.DONE, 0),
         failed=stage.shards.get(ShardState.FAILED, 0),
         dropped=stage.shards.get(ShardState.DROPPED, 0),
+        tasks=stage.tasks,
+        seconds=_seconds(stage, running, now),
+        cost=str(spent.stages.get(str(stage.id), "")),
     )
+
+
+def _seconds(stage: StageSeen, running: int, now: float) -> float | None:
+    """Give how long it has run: until now while jobs run, else until its last task ended."""
+    if stage.span is None:
+        return None
+    first, last = stage.span
+    return max(0.0, (max(now, last) if running else last) - first)

@@ -89,20 +89,21 @@ class Stream(TaskStreamPlugin):  # type: ignore[misc]
     def transition(self, key: Key, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
         """Pass over what Dask sees: the task has been taken from its job's manifest."""
 
-    def take(self, shard: ShardId, manifest: Manifest, keys: Sequence[Key]) -> None:
-        """Add the tasks of a manifest."""
+    def take(self, shard: ShardId, manifest: Manifest, keys: Sequence[Key]) -> int | None:
+        """Add the tasks of a manifest; give the slot that ran them, if there are any."""
         times = array("d", manifest.times)
         ends = self._ends.pop(shard, [])
         if not manifest.final:
             self._ends[shard] = ends
         if not times:
-            return
+            return None
         slot = self._lanes.place(shard, min(times[::2]), max(times[1::2]), manifest.final)
         chunk = Chunk(self.index, shard, manifest, slot, cores(times, ends), keys)
         self._chunks.append(chunk)
         self.index += len(chunk)
         while self.index - self._chunks[0].first - len(self._chunks[0]) >= self._most:
             self._chunks.popleft()
+        return slot
 
     def keep(self, is_running: Callable[[ShardId], bool]) -> None:
         """Expect no more of any shard but those that run."""

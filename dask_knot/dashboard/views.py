@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from array import array
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 from dask.typing import Key
 from distributed import Scheduler
 
-from dask_knot.dashboard.overview import Overview, overview
+from dask_knot.dashboard.overview import Overview, Spent, overview
+from dask_knot.dashboard.shardtimes import ShardTimes
 from dask_knot.dashboard.stream import Stream
 from dask_knot.session.session import Session
 from dask_knot.session.watcher import ChildEvent
@@ -32,8 +34,9 @@ def add_views(scheduler: Scheduler, session: Session) -> None:
     dashboards = [app for app in apps if "/status" in getattr(app, "app_paths", ())]
     if dashboards:
         from dask_knot.dashboard.page import add_page
+        from dask_knot.dashboard.parts import Look
 
-        add_page(scheduler, dashboards[0].prefix, views.overview)
+        add_page(scheduler, dashboards[0].prefix, Look(views.overview, views.shards))
 
 
 class Views:
@@ -48,6 +51,7 @@ class Views:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.stream = Stream()
+        self.shards = ShardTimes()
 
     def take(self, found: Sequence[ChildEvent]) -> None:
         """Put the tasks of new manifests into the stream; an error here must not reach the jobs."""
@@ -55,7 +59,10 @@ class Views:
             manifests = [event for event in found if isinstance(event, ManifestFound)]
             outputs_of = self._session.progress.outputs_of
             for event in sorted(manifests, key=_first_start):
-                self.stream.take(event.shard, event.manifest, outputs_of(event.shard))
+                shard, manifest = event.shard, event.manifest
+                slot = self.stream.take(shard, manifest, outputs_of(shard))
+                if slot is not None:
+                    self.shards.take(shard, manifest, slot)
             self.stream.keep(self._session.progress.is_open)
         except Exception:
             logger.exception("the task stream could not be fed")
@@ -81,8 +88,12 @@ class Views:
         progress = session.progress
         running = {id: job.counts for id, job in progress.running_jobs().items()}
         moved, decisions = session.traffic(), session.decisions
-        cost = session.spending.words()
-        return overview(progress.snapshot(), running, session.slots, moved, decisions, cost)
+        spent = Spent(
+            session.spending.words(),
+            {str(id): cost for id, cost in session.spending.stages().items()},
+        )
+        seen = progress.snapshot()
+        return overview(seen, running, session.slots, moved, decisions, spent, time.time())
 
 
 def _first_start(event: ManifestFound) -> float:

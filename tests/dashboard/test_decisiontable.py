@@ -27,7 +27,7 @@ def test_a_notebook_shows_a_row_for_each() -> None:
 def test_without_decisions_it_says_so() -> None:
     table = DecisionTable([])
     assert not table
-    assert "run as they were made" in repr(table)
+    assert "no plan has been changed" in repr(table)
     assert repr(table) in table._repr_html_()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import threading
@@ -43,7 +44,7 @@ def inner(cluster: KnotCluster, collection: object) -> Counter[str]:
     return sum((Counter(stage.tasks) for stage in cluster.plan_of(collection).stages), Counter())
 
 
-def read(cluster: KnotCluster, page: str) -> str:
+def read(cluster: KnotCluster | LocalCluster, page: str) -> str:
     """Read a page of the dashboard."""
     root = cluster.dashboard_link.rpartition("/")[0]
     with urlopen(f"{root}/{page}", timeout=30) as answer:
@@ -71,6 +72,35 @@ def test_the_knot_page_is_in_the_dashboard(cluster: KnotCluster, client: Client)
     assert "embed_document" in page, "a document of bokeh is in it"
     for name in ("status", "knot", "workers"):
         assert '<a href="knot">Knot</a>' in read(cluster, name)
+
+
+#: What can be opened alone: names as JupyterLab's extension lists them.
+ALONE = ("changes", "jobs", "shards", "stages", "summary", "tasks")
+
+
+def plots(cluster: KnotCluster | LocalCluster) -> dict[str, str]:
+    """Read which plots JupyterLab's extension finds."""
+    listed: dict[str, str] = json.loads(read(cluster, "individual-plots.json"))
+    return listed
+
+
+def test_parts_of_the_knot_page_are_listed_for_jupyterlab(
+    cluster: KnotCluster, client: Client
+) -> None:
+    listed = plots(cluster)
+    for name in ALONE:
+        assert listed[f"Individual Knot {name.title()}"] == f"/individual-knot-{name}"
+        assert f'<a href="individual-knot-{name}">Knot {name.title()}</a>' in read(cluster, "knot")
+    with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as plain:
+        dasks = plots(plain)  # has none of ours
+    assert dasks.keys() == {name for name in listed if not name.startswith("Individual Knot")}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_each_part_can_be_opened_alone(cluster: KnotCluster, client: Client, name: str) -> None:
+    text = read(cluster, f"individual-knot-{name}")
+    assert "embed_document" in text, "a document of bokeh is in it"
+    assert 'href="status"' not in text, "it has no menu: it fills a pane"
 
 
 @pytest.mark.parametrize("page", ["status", "tasks", "workers", "graph", "groups"])
