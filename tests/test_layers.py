@@ -387,7 +387,10 @@ OPENERS = (
     "session/engines.py",
 )
 #: What others than `run/` may know of names: ids, and for the pure tracker what they stand for.
-IDS = ("ManifestId", "RUN_NAME", "ShardId", "StageId", "first_plan", "session_of")
+IDS = (
+    *("ManifestId", "RUN_NAME", "ShardId", "StageId", "first_plan", "session_of"),
+    *("parse_shard", "parse_stage", "plan_name", "plan_number"),
+)
 #: Folders of a run.
 FOLDERS = re.compile(
     r"(^|/)(packs|manifests|data|scattered|constants|orders|claims|sessions|plugins|beats|log|jobs|why|"

@@ -77,7 +77,7 @@ class JobService:
             If Batch refuses it, or a stage before it has no job.
         """
         if self.is_closed:
-            raise SubmissionError(f"stage {id} could not be submitted: the cluster is closed")
+            raise SubmissionError(f"{id} could not be submitted: the cluster is closed")
         try:
             request = self.request(id, stage, url, self._definitions.arn(stage.resources))
             submitted = self._taken(id, request)
@@ -85,7 +85,7 @@ class JobService:
         except KnotError:  # it says itself what is wrong, and what to do
             raise
         except Exception as error:  # botocore makes its exceptions as it goes
-            raise SubmissionError(f"stage {id} could not be submitted: {error}") from error
+            raise SubmissionError(f"{id} could not be submitted: {error}") from error
         self._doubtful.discard(id)
         job = StageJob(str(response["jobId"]), len(stage.shards), stage.resources)
         self._submitted.add(id, job)
@@ -131,7 +131,7 @@ class JobService:
     def request(self, id: StageId, stage: Stage, url: str, definition: str) -> dict[str, Any]:
         """Make the parameters of the ``submit_job`` call for a stage."""
         command = ("python", "-m", "dask_knot.job", url)
-        request = submission(self._template, str(id), command, len(stage.shards))
+        request = submission(self._template, id.stored, command, len(stage.shards))
         request["jobDefinition"] = definition
         depends_on = [self._dependency(id, d) for d in stage.depends_on]
         if depends_on:
@@ -261,10 +261,10 @@ class JobService:
             self._refused[id] = cause  # of a long chain, too, the first cause is told
             if not isinstance(cause, SubmissionError):  # it speaks of no stage
                 raise cause
-            text = f"stage {id} depends on stage {stage}, which has no job: {cause}"
+            text = f"{id} depends on {stage}, which has no job: {cause}"
             raise SubmissionError(text) from cause
         if stage not in self.jobs:
-            text = f"stage {stage}, which it depends on, has no job: it was never submitted"
+            text = f"{stage}, which it depends on, has no job: it was never submitted"
             raise SubmissionError(text)
         found = {"jobId": self.jobs[stage].id}
         if dependency.type is DependencyType.N_TO_N:

@@ -95,4 +95,4 @@ class Twins:
 
 def twin_name(shard: ShardId) -> str:
     """Name the twin of a shard, behind the name of its run: no stage has such a name."""
-    return f"{shard.stage}-twin-{shard.index}"
+    return f"{shard.stage.stored}-twin-{shard.index}"

@@ -9,7 +9,7 @@ from dask_knot.batch.rules import JobStatus
 from dask_knot.cli.screen import Screen, readable_age, readable_size
 from dask_knot.plural import many
 from dask_knot.prices.bill import Bill
-from dask_knot.run.names import StageId
+from dask_knot.run.names import StageId, plan_name
 from dask_knot.runs.mishaps import Mishap
 from dask_knot.runs.overview import RunOverview
 from dask_knot.runs.show import Portrait
@@ -58,6 +58,8 @@ def print_portrait(screen: Screen, one: Portrait, now: float) -> None:
         screen.line(f"jobs could not be asked for, so that some may run: {one.known.why}")
     _section(screen, "sessions", _sessions(one, now))
     for plan in there.plans:
+        if one.chosen is not None and one.chosen.plan != plan.record.number:
+            continue
         _print_plan(screen, one, plan, now)
     if one.bill is not None:
         screen.line()
@@ -91,9 +93,10 @@ def _print_plan(screen: Screen, one: Portrait, plan: PlanView, now: float) -> No
     screen.line()
     age = readable_age(now - plan.record.made)
     wanted = many("key", len(plan.record.wanted))
-    words = f"plan {plan.record.number} of session {plan.session}, {age} ago, for {wanted}"
+    words = f"{plan_name(plan.record.number)}, {age} ago, for {wanted}"
     screen.line(words, "bold")
-    screen.columns(STAGE_HEADS, [_stage_row(one, stage) for stage in plan.stages])
+    shown = [stage for stage in plan.stages if one.chosen in (None, stage.id)]
+    screen.columns(STAGE_HEADS, [_stage_row(one, stage) for stage in shown])
 
 
 def _stage_row(one: Portrait, stage: StageView) -> tuple[str, ...]:
@@ -104,7 +107,7 @@ def _stage_row(one: Portrait, stage: StageView) -> tuple[str, ...]:
         str(stage.id),
         _conditions(stage),
         _tasks(stage, one.done.get(stage.id, {})),
-        _stages(stage.id, stage.record.depends_on),
+        _stages(stage.record.depends_on),
         f"{id}{states}",
     )
 
@@ -123,15 +126,14 @@ def _tasks(stage: StageView, done: Mapping[str, int]) -> str:
     return ", ".join(f"{prefix} {done.get(prefix, 0):,}/{n:,}" for prefix, n in stage.tasks.items())
 
 
-def _stages(id: StageId, others: Sequence[StageId]) -> str:
-    """Name the stages that one waits for: of the same plan by their numbers alone."""
-    names = [f"{one.stage}" if one.plan == id.plan else str(one) for one in others]
-    return ", ".join(names) or "-"
+def _stages(others: Sequence[StageId]) -> str:
+    """Name the stages that one waits for."""
+    return ", ".join(map(str, others)) or "-"
 
 
 def _print_mishap(screen: Screen, mishap: Mishap) -> None:
     job = f", job {mishap.job}" if mishap.job else ""
-    screen.line(f"  shard {mishap.shard}{job}")
+    screen.line(f"  {mishap.shard}{job}")
     screen.line(f"    {mishap.what}", "red")
     if len(mishap.lines) > LINES:
         screen.line("      …")

@@ -51,15 +51,16 @@ def runs(cost: bool, place: Mapping[str, str | None]) -> None:
 
 @click.command()
 @click.argument("run")
+@click.argument("stage", required=False)
 @click.option("--cost", is_flag=True, help="Add up what its jobs did cost; reads all manifests.")
 @run_options
-def show(run: str, cost: bool, place: Mapping[str, str | None]) -> None:
+def show(run: str, stage: str | None, cost: bool, place: Mapping[str, str | None]) -> None:
     """Show a run: its sessions, plans, jobs, and what went wrong."""
     say(f"looking at run {run} …")
     from dask_knot.cli.pictures import print_portrait
     from dask_knot.runs.show import portrait
 
-    found = portrait(open_depot(place), run, open_observer(), cost)
+    found = portrait(open_depot(place), run, open_observer(), stage, cost)
     print_portrait(Screen(), found, time.time())
 
 

@@ -13,6 +13,7 @@ from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.opening import OpenedGraph, SentGraph
 from dask_knot.planning import Plan, PlanRequest, make_plan
 from dask_knot.planning.outline import outline
+from dask_knot.run.names import plan_number
 from dask_knot.session.forecasting import forecast_of
 from dask_knot.session.session import Session
 
@@ -35,7 +36,7 @@ async def foresee_plan(session: Session, sent: SentGraph) -> PlanDrawing:
     drawn = outline(plan, set(opened.graph.wanted), sizes, limits)
     money, cost = session.purse.lines(plan), session.purse.cost(plan)
     estimate = Estimate(drawn, session.slots, known, money, cost.money if cost else None)
-    return PlanDrawing(estimate, prior)
+    return PlanDrawing(estimate, prior, plan_number(session.progress.next_plan))
 
 
 def _prior_work(opened: OpenedGraph, work: GraphDigests, request: PlanRequest | None) -> PriorWork:

@@ -52,6 +52,8 @@ class PlanDrawing:
         The plan in numbers, and what is known of the time that it takes.
     prior : PriorWork, optional
         In a named run, what it has already.
+    plan : str
+        The number that its graph would have now, which begins the names of stages.
 
     Attributes
     ----------
@@ -74,7 +76,7 @@ class PlanDrawing:
         What a named run has already.
     """
 
-    def __init__(self, estimate: Estimate, prior: PriorWork | None = None) -> None:
+    def __init__(self, estimate: Estimate, prior: PriorWork | None = None, plan: str = "0") -> None:
         outline = estimate.outline
         self.stages = outline.stages
         self.flows = outline.flows
@@ -85,6 +87,7 @@ class PlanDrawing:
         self.known = {prefix: source.value for prefix, source in estimate.known.items()}
         self.prior = prior
         self._time = estimate.lines
+        self._plan = plan
 
     @property
     def why(self) -> Lines:
@@ -104,18 +107,18 @@ class PlanDrawing:
     def __repr__(self) -> str:
         lines = [self._title(), *self._said()]
         for number, stage in enumerate(self.stages):
-            lines.append(f"stage {number}: {self._words(number)}")
+            lines.append(f"{self._stage(number)}: {self._words(number)}")
             lines.append(f"    runs  {_tasks(stage.tasks)}")
             for flow in self.flows:
                 if flow.target == number:
-                    lines.append(f"    reads {_flow(flow)} {_source(flow)}")
+                    lines.append(f"    reads {_flow(flow)} {self._source(flow)}")
                 if flow.source == number and flow.target is None:
                     lines.append(f"    gives {_flow(flow)} to you")
         return "\n".join([*lines, *self._hint()])
 
     def _repr_html_(self) -> str:
         boxes = [
-            Box(f"stage {number}: {self._words(number)}", self._notes(number), stage.tasks)
+            Box(f"{self._stage(number)}: {self._words(number)}", self._notes(number), stage.tasks)
             for number, stage in enumerate(self.stages)
         ]
         arrows = [
@@ -143,6 +146,14 @@ class PlanDrawing:
             f"{many('task', self.tasks)}"
         )
 
+    def _stage(self, number: int) -> str:
+        return f"stage {self._plan}.{number}"
+
+    def _source(self, flow: Flow) -> str:
+        if flow.source is None:
+            return "that are there already"
+        return f"of {self._stage(flow.source)}"
+
     def _words(self, number: int) -> str:
         stage = self.stages[number]
         tasks = sum(stage.tasks.values())
@@ -152,7 +163,7 @@ class PlanDrawing:
         notes = [f"runs {_tasks(self.stages[number].tasks)}"]
         for flow in self.flows:
             if flow.source is None and flow.target == number:
-                notes.append(f"reads {_flow(flow)} {_source(flow)}")
+                notes.append(f"reads {_flow(flow)} {self._source(flow)}")
             if flow.source == number and flow.target is None:
                 notes.append(f"gives {_flow(flow)} to you")
         return notes
@@ -188,7 +199,3 @@ def _flow(flow: Flow) -> str:
     # What isn't made yet will be as large as others of its prefix were.
     known = ("about " if flow.source is not None else "") + format_bytes(int(flow.nbytes))
     return f"{words}, {known}" + (f" and {flow.unknown} of unknown size" if flow.unknown else "")
-
-
-def _source(flow: Flow) -> str:
-    return "that are there already" if flow.source is None else f"of stage {flow.source}"

@@ -144,7 +144,7 @@ class Inputs:
         self, key: Key, source: ShardOutput, made: Mapping[int, OutputOrError] | StoreError
     ) -> MadeOutput:
         # Not there: a value that only what was handed over reads, from an attempt that didn't know.
-        left_out = MissingObjectError(f"shard {source.shard} ended without it")
+        left_out = MissingObjectError(f"{source.shard} ended without it")
         found = made if isinstance(made, StoreError) else made.get(source.ordinal, left_out)
         if isinstance(found, StoreError):
             return _failed(_lost(found, key, self._run.names.manifest(source.shard)))

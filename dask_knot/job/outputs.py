@@ -258,7 +258,7 @@ class Outputs:
         now = time.time()
         for key, ordinal in self._ordinals.items():
             if ordinal not in there:
-                text = f"shard {self._shard} of {self._run.name} ran no task that makes {key!r}"
+                text = f"{self._shard} of run {self._run.name} ran no task that makes {key!r}"
                 self.add(key, fail(InternalError.of(LookupError(text)), key), now, now)
 
     def _add_small(

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         say(str(error))
         return exits.exit_code(error)
     except KnotError as error:
-        say(f"shard {shard} of {run.name} could not be run: {error}")
+        say(f"{shard} of run {run.name} could not be run: {error}")
         return exits.exit_code(error)
     except Exception as error:  # what tasks raise is in their manifest: this is ours
         say(in_short(error))

@@ -97,7 +97,7 @@ class Footprint:
         return most
 
 
-def warning(stage: int, sizes: Sequence[float], memory: int) -> str:
+def warning(stage: str, sizes: Sequence[float], memory: int) -> str:
     """Say that jobs of a stage may not have the memory for what they hold."""
     return (
         f"{many('job', len(sizes))} of stage {stage} will have values of about "

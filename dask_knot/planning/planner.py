@@ -55,7 +55,7 @@ def make_plan(request: PlanRequest) -> Plan:
     builder = ShardBuilder(graph, folded, request.is_ordered)
     stages = _stages(request, graph, builder, blocks)
     is_certain = room is None or not room.worst()  # that all fits, or that nobody knows
-    warnings = [] if is_certain else _warnings(graph, builder, blocks, footprint)
+    warnings = [] if is_certain else _warnings(request.plan, graph, builder, blocks, footprint)
     joined = join_upstream(stages, request.limits.upstream_arrays, request.default)
     return Plan(
         joined,
@@ -86,7 +86,11 @@ def _stages(
 
 
 def _warnings(
-    graph: NumberedGraph, builder: ShardBuilder, blocks: Sequence[Block], footprint: Footprint
+    plan: str,
+    graph: NumberedGraph,
+    builder: ShardBuilder,
+    blocks: Sequence[Block],
+    footprint: Footprint,
 ) -> list[str]:
     """Say which stages hold more values at once than their jobs have memory, as far as is known."""
     found = []
@@ -94,7 +98,7 @@ def _warnings(
         memory = graph.resources[block.kind].memory
         sizes = [footprint.exceeds(builder.order(shard), memory) for shard in block.shards]
         if memory is not None and any(sizes):
-            found.append(warning(number, [size for size in sizes if size], memory))
+            found.append(warning(f"{plan}.{number}", [size for size in sizes if size], memory))
     return found
 
 

@@ -120,6 +120,8 @@ class PlanRequest:
         The tasks that need other resources than ``default``.
     default : Resources
         What all other tasks need.
+    plan : str
+        The number of the plan, as people read it in the names of its stages.
     """
 
     dependencies: Mapping[Key, Collection[Key]]
@@ -134,3 +136,4 @@ class PlanRequest:
     resources: Mapping[Key, Resources] = field(default_factory=dict)
     default: Resources = field(default_factory=Resources)
     is_ordered: bool = False
+    plan: str = "0"

@@ -91,7 +91,7 @@ class Bill:
             ),
             ("  start-up and idle", f"{self.idle} ({_seconds(self.idle_seconds)})"),
             *([("requests to the store", f"{self.store} ({asked})")] if self.requests else []),
-            *((f"stage {stage}", str(money)) for stage, money in self.stages.items()),
+            *((stage, str(money)) for stage, money in self.stages.items()),
         ]
         missing = (f"{h:.3g} vCPU-hours {why}" for why, h in self.unknown.items())
         return [*rows, *(("unknown", line) for line in missing), *(("", n) for n in self.notes)]

@@ -11,7 +11,7 @@ from dask.typing import Key
 
 from dask_knot.run import note
 from dask_knot.run.codec import Bytes
-from dask_knot.run.names import ShardId
+from dask_knot.run.names import ShardId, parse_shard, parse_stage
 from dask_knot.run.note import NONSENSE, NoteKind, makes_no_sense
 from dask_knot.run.spelling import Fit, fit_of, plain
 
@@ -204,8 +204,8 @@ def fit(text: str, shard: ShardId, job: str, keys: Sequence[str]) -> Fit:
     child, or without where all of them are meant.
     """
     said = plain(text[:MOST_LETTERS])
-    if said and said in (job, str(shard), f"{shard.stage}:{shard.index}"):
+    if said and (said == job or parse_shard(said) == shard):
         return Fit.WHOLE
-    if said in ("", str(shard.stage), job.partition(":")[0]):
+    if said in ("", job.partition(":")[0]) or parse_stage(said) == shard.stage:
         return Fit.PARTS
     return max((fit_of(said, key) for key in keys), default=Fit.NONE)

@@ -115,17 +115,17 @@ class Inquiries:
 
     def answer(self, question: str, shard: ShardId, answer: Answer) -> None:
         """Answer a question."""
-        self._store.put(f"{self._root}/answers/{question}/{shard}", answer.encode())
+        self._store.put(f"{self._root}/answers/{question}/{shard.stored}", answer.encode())
 
     def tell_vitals(self, shard: ShardId, vitals: Vitals) -> None:
         """Tell how a job fares."""
         self._store.put(self._vitals(shard), vitals.encode())
 
     def _asks(self, stage: StageId) -> str:
-        return f"{self._root}/asks/{stage}"
+        return f"{self._root}/asks/{stage.stored}"
 
     def _vitals(self, shard: ShardId) -> str:
-        return f"{self._root}/vitals/{shard}"
+        return f"{self._root}/vitals/{shard.stored}"
 
     def _each(self, folder: str, kind: type[Answer] | type[Vitals]) -> dict[ShardId, Any]:
         found: Mapping[str, ShardId] = _shards(self._store.list(folder))

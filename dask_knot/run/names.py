@@ -41,6 +41,10 @@ from dask_knot.run.ids import ManifestId as ManifestId
 from dask_knot.run.ids import ShardId as ShardId
 from dask_knot.run.ids import StageId as StageId
 from dask_knot.run.ids import first_plan as first_plan
+from dask_knot.run.ids import parse_shard as parse_shard
+from dask_knot.run.ids import parse_stage as parse_stage
+from dask_knot.run.ids import plan_name as plan_name
+from dask_knot.run.ids import plan_number as plan_number
 from dask_knot.run.ids import session_of as session_of
 
 #: What a run may be called: Batch's pattern for job names, shorter so that suffixes fit.
@@ -121,23 +125,23 @@ class Names:
 
     def pack(self, stage: StageId) -> str:
         """Name the object that holds all shards of a stage."""
-        return f"{self.run}/packs/{stage}"
+        return f"{self.run}/packs/{stage.stored}"
 
     def constants(self, stage: StageId) -> str:
         """Name the object of large constants that were first written for a stage."""
-        return f"{self.run}/constants/{stage}"
+        return f"{self.run}/constants/{stage.stored}"
 
     def orders(self, stage: StageId) -> str:
         """Name the object of what the children of a stage are told while they run."""
-        return f"{self.run}/orders/{stage}"
+        return f"{self.run}/orders/{stage.stored}"
 
     def claim(self, shard: ShardId) -> str:
         """Name the object that says who runs what a shard has handed over."""
-        return f"{self.run}/claims/{shard}"
+        return f"{self.run}/claims/{shard.stored}"
 
     def of_stage(self, stage: StageId) -> str:
         """Name the folder of a stage's manifests."""
-        return f"{self.manifests}{stage}/"
+        return f"{self.manifests}{stage.stored}/"
 
     def before_plan(self, plan: int) -> str:
         """Name the listing offset after which the manifests of `plan` and later plans stand."""
@@ -181,8 +185,8 @@ class Names:
 
         The two digits in front spread the names: S3 counts requests per prefix.
         """
-        spread = zlib.crc32(str(shard).encode()) & 0xFF
-        return f"{self.run}/data/{spread:02x}/{shard}.{number:03}a{attempt}"
+        spread = zlib.crc32(shard.stored.encode()) & 0xFF
+        return f"{self.run}/data/{spread:02x}/{shard.stored}.{number:03}a{attempt}"
 
     def scattered(self, number: int) -> str:
         """Name the object of values that a client scattered; numbers begin as those of plans do."""

@@ -111,12 +111,26 @@ def child_of(known: KnownJobs, shard: ShardId) -> str:
     ConfigurationError
         If Batch doesn't know its job any more.
     """
-    job = known.jobs.get(shard.stage)
-    if job is None:
+    return stage_job(_known(known, shard.stage)).child(shard.index)
+
+
+def job_of(known: KnownJobs, stage: StageId) -> str:
+    """Give the id of the job of a stage.
+
+    Raises
+    ------
+    ConfigurationError
+        If Batch doesn't know it any more.
+    """
+    return _known(known, stage).id
+
+
+def _known(known: KnownJobs, stage: StageId) -> RunJob:
+    if stage not in known.jobs:
         raise ConfigurationError(
-            f"Batch knows no job of stage {shard.stage}: it forgets jobs some days after their end"
+            f"Batch knows no job of {stage}: it forgets jobs some days after their end"
         )
-    return stage_job(job).child(shard.index)
+    return known.jobs[stage]
 
 
 def is_job(known: KnownJobs, text: str) -> bool:

@@ -11,11 +11,12 @@ from dask_knot.errors import ConfigurationError, MissingObjectError
 from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.run import Run
 from dask_knot.runs.depot import Depot
-from dask_knot.runs.jobs import KnownJobs, child_of, is_job, read_job_logs
+from dask_knot.runs.jobs import KnownJobs, child_of, is_job, job_of, read_job_logs
 from dask_knot.runs.keys import find_key
 from dask_knot.runs.mishaps import read_mishaps
 from dask_knot.runs.overview import look_at
 from dask_knot.runs.reading import Observe, RunView
+from dask_knot.runs.stages import named_shard, named_stage
 
 #: What is said of runs whose jobs are processes of this machine.
 GONE = (
@@ -56,8 +57,7 @@ def read_logs(
         return
     chosen: Sequence[str] = ()
     if what is not None:
-        is_id = is_job(known, what)
-        chosen = [what] if is_id else [child_of(known, _shard(view, what))]
+        chosen = [_job(view, known, what)]
     found = read_job_logs(depot.jobs, known, chosen, lines)
     if not found:
         yield LogEnd("nothing was logged, or Batch has forgotten the jobs")
@@ -86,15 +86,30 @@ def making(view: RunView, key: Key) -> ShardId:
     raise ConfigurationError(f"no plan of the run makes {key!r}")
 
 
+def _job(view: RunView, known: KnownJobs, text: str) -> str:
+    """Give the id of the job or child that a text means."""
+    if is_job(known, text):
+        return text
+    if stage := named_stage(view, text):
+        return job_of(known, stage)
+    return child_of(known, _shard(view, text))
+
+
 def _shard(view: RunView, text: str) -> ShardId:
-    return making(view, find_key(text, (key for plan in view.plans for key in plan.keys)))
+    keys = (key for plan in view.plans for key in plan.keys)
+    return named_shard(view, text) or making(view, find_key(text, keys))
 
 
 def _kept(view: RunView, known: KnownJobs, what: str | None, lines: int) -> Iterator[LogEnd]:
     yield LogEnd(GONE if view.info.engine != "aws" else "this is what was kept of failures")
-    if what is None:
-        for mishap in read_mishaps(view.run, view.progression()):
-            yield LogEnd(f"shard {mishap.shard}: {mishap.what}", mishap.lines[-lines:])
+    stage = None if what is None else named_stage(view, what)
+    if what is None or stage is not None:
+        found = read_mishaps(view.run, view.progression(), stage=stage)
+        for mishap in found:
+            yield LogEnd(f"{mishap.shard}: {mishap.what}", mishap.lines[-lines:])
+        if not found:
+            whose = stage or f"run {view.run.name}"
+            yield LogEnd(f"nothing was kept: no task of {whose} raised, and no job was lost")
         return
     shard = _shard(view, what)
     yield from _obituary(view.run, shard, lines)
@@ -104,6 +119,6 @@ def _obituary(run: Run, shard: ShardId, lines: int) -> Iterator[LogEnd]:
     try:
         found = run.record.read_obituary(shard)
     except MissingObjectError:
-        yield LogEnd(f"nothing was kept of the log of shard {shard}")
+        yield LogEnd(f"nothing was kept of the log of {shard}")
         return
-    yield LogEnd(f"shard {shard}, job {found.job_id}: {found.text}", found.log[-lines:])
+    yield LogEnd(f"{shard}, job {found.job_id}: {found.text}", found.log[-lines:])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dask_knot.errors import CorruptObjectError, MissingObjectError
 from dask_knot.run.failure import Failure
 from dask_knot.run.manifest import Kind
-from dask_knot.run.names import ManifestId, ShardId
+from dask_knot.run.names import ManifestId, ShardId, StageId
 from dask_knot.run.run import Run
 from dask_knot.runs.state import Progression, ShardCondition
 
@@ -38,8 +38,12 @@ class Mishap:
     job: str = ""
 
 
-def read_mishaps(run: Run, there: Progression, most: int = MOST) -> list[Mishap]:
+def read_mishaps(
+    run: Run, there: Progression, most: int = MOST, stage: StageId | None = None
+) -> list[Mishap]:
     """Read what went wrong and wasn't made good, the latest stages first; some requests for each.
+
+    Of one stage, if it is given.
 
     Raises
     ------
@@ -51,6 +55,8 @@ def read_mishaps(run: Run, there: Progression, most: int = MOST) -> list[Mishap]
     for shard in there.shards(ShardCondition.LOST, ShardCondition.ERRED):
         if len(found) >= most:
             break
+        if stage not in (None, shard.stage):
+            continue
         for mishap in _read(run, shard):
             if (mishap.what, mishap.job) not in told:  # an error is that of all that needed it
                 told.add((mishap.what, mishap.job))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dask_knot.errors import ConfigurationError, EngineError, StoreError
 from dask_knot.run.asks import Answer, Wanted
-from dask_knot.run.names import ShardId
+from dask_knot.run.names import ShardId, parse_shard
 from dask_knot.run.spelling import Fit, fit_of
 from dask_knot.run.trace import TracedJob
 from dask_knot.runs.inquiry import Crew, ask, fits_of
@@ -192,7 +192,7 @@ def _silent(
     crew: Crew, text: str, answers: dict[ShardId, Answer]
 ) -> Iterator[tuple[Fit, Addressee]]:
     for shard, job in silent_jobs(crew, answers):
-        if text in (job.job, str(shard)):
+        if text == job.job or parse_shard(text) == shard:
             host, folder = platform.node(), _folder_of(job)
             yield Fit.WHOLE, Addressee(crew, job.job, host=host, pid=job.pid, folder=folder)
 

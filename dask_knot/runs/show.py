@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from dask_knot.errors import ConfigurationError
 from dask_knot.prices.bill import Bill
 from dask_knot.run.names import StageId
 from dask_knot.runs.billing import run_bill
@@ -15,6 +16,7 @@ from dask_knot.runs.mishaps import Mishap, read_mishaps
 from dask_knot.runs.overview import look_at
 from dask_knot.runs.reading import READERS, Observe, RunView
 from dask_knot.runs.shares import done_by_prefix
+from dask_knot.runs.stages import named_stage
 from dask_knot.runs.state import Progression
 
 
@@ -40,6 +42,8 @@ class Portrait:
         The names of published datasets.
     bill : Bill or None
         What it did cost, if that was asked.
+    chosen : StageId or None
+        The one stage that was asked for.
     """
 
     view: RunView
@@ -50,24 +54,35 @@ class Portrait:
     mishaps: Sequence[Mishap]
     published: Sequence[str]
     bill: Bill | None = None
+    chosen: StageId | None = None
 
 
-def portrait(depot: Depot, name: str, observe: Observe, with_cost: bool = False) -> Portrait:
-    """Read all that is shown of a run; what it did cost only if that is asked.
+def portrait(
+    depot: Depot, name: str, observe: Observe, stage: str | None = None, with_cost: bool = False
+) -> Portrait:
+    """Read all that is shown of a run, or of one stage; what it did cost only if that is asked.
 
     Raises
     ------
     ConfigurationError
-        If there is no such run.
+        If there is no such run, or it has no such stage.
     StoreError
         If it can't be read.
     """
     view, known = look_at(depot, name, observe)
     there = view.progression()
+    chosen = None if stage is None else _chosen(view, stage)
     with ThreadPoolExecutor(READERS, "dask-knot-reading") as pool:
         done = done_by_prefix(view.run, there, view.survey.manifests, pool)
     ids = {**view.ids, **{stage: job.id for stage, job in known.jobs.items()}}
-    mishaps = read_mishaps(view.run, there)
+    mishaps = read_mishaps(view.run, there, stage=chosen)
     published = view.run.record.list_published()
     bill = run_bill(depot, view, known) if with_cost else None
-    return Portrait(view, there, known, done, ids, mishaps, published, bill)
+    return Portrait(view, there, known, done, ids, mishaps, published, bill, chosen)
+
+
+def _chosen(view: RunView, text: str) -> StageId:
+    stage = named_stage(view, text)
+    if stage is None:
+        raise ConfigurationError(f"{text!r} names no stage: stages are called 0.1 or 'stage 0.1'")
+    return stage

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dask_knot.errors import ConfigurationError
 from dask_knot.run.asks import Answer
-from dask_knot.run.names import ShardId
+from dask_knot.run.names import ShardId, parse_shard, parse_stage
 from dask_knot.run.trace import TracedJob, stacks_of, traced_jobs
 from dask_knot.runs.inquiry import Crew, ask, meant
 
@@ -63,7 +63,7 @@ def report_stacks(
         told += [task.key for answer in answers.values() for task in answer.tasks]
         if not has_any:
             for shard, job in silent_jobs(crew, answers):
-                if text in ("", job.job, str(shard)) or not _is_id(text):
+                if text in ("", job.job) or _means(text, shard) or not _is_id(text):
                     has_any = True
                     yield _unanswered(shard, job)
     if not has_any:
@@ -99,18 +99,28 @@ def nobody(text: str, crews: Sequence[Crew], told: Sequence[str]) -> Configurati
 
 def title_of(shard: ShardId, answer: Answer) -> str:
     """Say which process it is."""
-    return f"job {answer.job or shard}, process {answer.pid} on {answer.host}"
+    return f"{_named(answer.job, shard)}, process {answer.pid} on {answer.host}"
+
+
+def _named(job: str, shard: ShardId) -> str:
+    return f"job {job} ({shard})" if job else str(shard)
 
 
 def _unanswered(shard: ShardId, job: TracedJob) -> StackReport:
     found = stacks_of(job.pid) or "it doesn't tell where it is\n"
     title = (
-        f"job {job.job or shard}, process {job.pid}, which doesn't answer (youngest frame first)"
+        f"{_named(job.job, shard)}, process {job.pid}, which doesn't answer (youngest frame first)"
     )
     return StackReport(title, f"{SILENT}.\n\n{found}")
 
 
+def _means(text: str, shard: ShardId) -> bool:
+    return parse_shard(text) == shard or parse_stage(text) == shard.stage
+
+
 def _is_id(text: str) -> bool:
-    """Tell whether a text is the id of a job or a shard, and no key."""
+    """Tell whether a text is the id of a job, a stage or a shard, and no key."""
+    if parse_stage(text) or parse_shard(text):
+        return True
     head = text.partition(":")[0]
     return head.count("-") >= 1 and all(letter in "0123456789abcdef-" for letter in head)

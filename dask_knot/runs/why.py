@@ -12,13 +12,14 @@ from dask.utils import key_split
 from dask_knot.digests import components
 from dask_knot.digests.components import Components
 from dask_knot.errors import StoreError
-from dask_knot.run.names import session_of
+from dask_knot.run.names import StageId, plan_name, session_of
 from dask_knot.run.record import NO_DIGEST, PlanRecord, pieces
 from dask_knot.run.run import Run
 from dask_knot.runs.depot import Depot
 from dask_knot.runs.keys import find_key
 from dask_knot.runs.overview import read_record
 from dask_knot.runs.reading import RunView
+from dask_knot.runs.stages import named_stage
 
 #: So often what is read is followed into the plans that make it.
 DEPTH = 3
@@ -61,13 +62,14 @@ class Made:
     @property
     def where(self) -> str:
         """Say which plan it is."""
-        return f"plan {self.plan.number} of session {session_of(self.plan.number)}"
+        return plan_name(self.plan.number)
 
 
 def explain(depot: Depot, name: str, text: str) -> list[str]:
     """Say in lines why the work of a key was done, though a run may have had it.
 
-    A text that is a prefix of keys means the first one of the last plan that makes such.
+    A text that is a prefix of keys means the first one of the last plan that makes such; a stage,
+    as ``1.2``, the first key of each prefix that it makes.
 
     Raises
     ------
@@ -77,7 +79,15 @@ def explain(depot: Depot, name: str, text: str) -> list[str]:
         If the run can't be read.
     """
     view = read_record(depot, name)
+    if stage := named_stage(view, text):
+        found = _made_by(view, stage)
+        lines = [line for one in found for line in _explained(view, one)]
+        return lines or [f"{stage} hands on no keys"]
     made = _latest_of_kind(view, text) or _latest(view, find_key(text, _keys(view)))
+    return _explained(view, made)
+
+
+def _explained(view: RunView, made: Made) -> list[str]:
     earlier = _nearest(view, made)
     return [f"{made.key} is made by {made.where}", *_reasons(view, made, earlier)]
 
@@ -219,13 +229,26 @@ def _read_anew(view: RunView, earlier: Made, made: Made) -> list[Made]:
     for id in made.plan.stages[_stage(made)].depends_on:
         if (plan := plans.get(id.plan)) is None:
             continue
-        counts = [sum(stage.outputs) for stage in plan.stages]
-        start = sum(counts[: id.stage])
-        for output in range(start, start + counts[id.stage]):
-            one = Made(plan, output)
+        for one in _outputs(plan, id.stage):
             if one.digest not in known:
                 found.setdefault(one.prefix, one)
     return list(found.values())
+
+
+def _made_by(view: RunView, stage: StageId) -> list[Made]:
+    """Give the first output of each prefix that a stage makes."""
+    (plan,) = (plan for plan in view.plans if plan.number == stage.plan)
+    found: dict[str, Made] = {}
+    for one in _outputs(plan, stage.stage):
+        found.setdefault(one.prefix, one)
+    return list(found.values())
+
+
+def _outputs(plan: PlanRecord, stage: int) -> Iterator[Made]:
+    """Give the outputs of a stage of a plan."""
+    counts = [sum(one.outputs) for one in plan.stages]
+    start = sum(counts[:stage])
+    return (Made(plan, output) for output in range(start, start + counts[stage]))
 
 
 def _stage(made: Made) -> int:

@@ -166,7 +166,7 @@ class JobFinder:
         return now - since >= (UNWRITTEN_FOR if is_alive else SETTLED_AFTER if is_ours else 0.0)
 
     def _watch_foreign(self, id: StageId, size: int, session: int | None) -> None:
-        job = _adopted(self.foreign.add(f"{self.run.name}-{id}", session, size), size)
+        job = _adopted(self.foreign.add(f"{self.run.name}-{id.stored}", session, size), size)
         job.is_foreign = True
         self.service.adopt(id, job)
 

@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from dask.typing import Key
 
 from dask_knot.batch.service import JobService
+from dask_knot.run.names import parse_shard, parse_stage
 from dask_knot.tracking.tracker import Tracker
 
 
@@ -26,8 +27,12 @@ def find_logs(what: Key | None, service: JobService, tracker: Tracker) -> dict[s
         raise TypeError(f"{what!r} isn't one job id, future or key: ask for one after another")
     if isinstance(what, str) and service.is_job(what):
         return service.logs([what])
-    shard = tracker.shard_of(what)
+    stage = parse_stage(what) if isinstance(what, str) else None
+    if stage is not None and stage in service.jobs:
+        return service.logs([service.jobs[stage].id])
+    named = parse_shard(what) if isinstance(what, str) else None
+    shard = tracker.shard_of(what) or named
     if shard is None or shard.stage not in service.jobs:
-        raise KeyError(f"{what!r} is neither a job of this cluster nor a key that a job makes")
+        raise KeyError(f"{what!r} is no job or stage of this cluster, nor a key that a job makes")
     twins = service.twins.of(shard)
     return service.logs([service.jobs[shard.stage].child(shard.index), *twins])

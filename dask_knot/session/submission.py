@@ -191,7 +191,7 @@ class Submitter:
     def start_twin(self, shard: ShardId) -> None:
         """Run a shard a second time, beside its child; if that fails, nobody waits for it."""
         call = self.service.start_twin, shard, self.run.url_of(shard.stage)
-        tolerate(f"shard {shard} could not be started a second time", *call)
+        tolerate(f"{shard} could not be started a second time", *call)
 
     def note_overtaken(self, shard: ShardId) -> None:
         """Note that a shard which runs twice is over: what still runs of it is told to end."""

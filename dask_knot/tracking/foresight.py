@@ -53,6 +53,7 @@ def foresee(state: TrackerState, graph: Graph, lost: Set[ShardId] = frozenset())
     Of shards that are `lost` nothing is expected.
     """
     later = TrackerState(state.names, state.limits, state.default, Inflow(Pace(0.0, 0.0)))
+    later.plans = state.plans
     later.keys = {key: _copied(record) for key, record in state.keys.items()}
     later.durations = durations = state.durations.copy()
     later.memory = state.memory.copy()

@@ -9,7 +9,7 @@ from dask.typing import Key
 
 from dask_knot.errors import InternalError
 from dask_knot.planning import PlanRequest
-from dask_knot.run.names import StageId
+from dask_knot.run.names import StageId, plan_number
 from dask_knot.tracking.actions import Admit, MakePlan
 from dask_knot.tracking.adoption import hold_all, is_held, is_taken
 from dask_knot.tracking.collisions import misread
@@ -211,6 +211,7 @@ def _request(state: TrackerState, draft: Draft, wanted: list[KeyRecord]) -> Plan
         resources=sized(draft, state.default, state.memory, state.durations),
         default=state.default,
         limits=limits,
+        plan=plan_number(state.plans),
     )
 
 

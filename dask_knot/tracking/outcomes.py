@@ -44,7 +44,7 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
     if stage is None or not shard.is_open:
         return
     if not _is_of(manifest, shard):
-        error = CorruptObjectError(f"the manifest {event.name} isn't one of shard {event.shard}")
+        error = CorruptObjectError(f"the manifest {event.name} isn't that of {event.shard}")
         take_failed_child(state, ChildFailed(event.shard, Ending.UNREADABLE, error), now)
         return
     state.moved.update(manifest.moved)
@@ -161,7 +161,7 @@ def _feed(
     objects = {name for record in starved for name in manifest.lost[record.ordinal]}
     found = losses.note_lost(state, shard, objects)
     for id in found.shards:
-        error = MissingObjectError(f"the manifest of shard {id} is gone or damaged")
+        error = MissingObjectError(f"the manifest of {id} is gone or damaged")
         take_failed_child(state, ChildFailed(id, Ending.UNREADABLE, error), now)
     losses.plan_again(state, starved, found.wanted, now)
 
@@ -173,7 +173,7 @@ def _end(state: TrackerState, shard: ShardRecord) -> None:
             if record.graph is None and shard.rest.has_handed:
                 state.fail(record, KeyEvent.SHARD_FAILED, made_elsewhere(record))
                 continue
-            left_out = LookupError(f"shard {shard.id} ended without an outcome of {record.key!r}")
+            left_out = LookupError(f"{shard.id} ended without an outcome of {record.key!r}")
             state.fail(record, KeyEvent.SHARD_FAILED, InternalError.of(left_out))
     state.close(shard, ShardEvent.ENDED)
 

@@ -51,7 +51,7 @@ def record_plan(state: TrackerState, event: PlanMade, now: float) -> None:
         _record_stage(state, draft, counted, stage, said)
         if not stage.depends_on:
             state.stages[counted.id].look(now)  # it may start at once
-    state.actions += [Decided(f"plan {number}: {text}", is_news=True) for text in plan.warnings]
+    state.actions += [Decided(text, is_news=True) for text in plan.warnings]
     state.actions.append(SubmitPlan(number, plan, draft.tasks, inputs))
     state.let_go(draft.reads.values())
     for index in range(len(plan.stages)):

@@ -7,7 +7,7 @@ from dask_knot.run.names import ShardId, StageId
 
 def stage_name(id: StageId) -> str:
     """Name a stage."""
-    return f"stage {id.plan}.{id.stage}"
+    return str(id)
 
 
 def child_name(id: ShardId) -> str:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from dask_knot.cli.main import knot
 from dask_knot.run import note
 from dask_knot.run.maps import MapRecord
-from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.names import ShardId, StageId, first_plan
 from dask_knot.run.orders import Claimant
 from dask_knot.settings.defaults import DEFAULTS
 from tests.runs.stores import MadeRun
@@ -135,11 +135,44 @@ def test_a_run_is_shown(folder: Path) -> None:
     assert "ada@laptop" in shown
     assert "opened 60 min ago, left" in shown
     assert "published   monthly means" in shown
-    stage, after = [line for line in shown.splitlines() if line.startswith("0000000000-")]
-    assert re.split("  +", stage) == [
-        *("0000000000-000", "1 done, 1 left", "load 5/10", "-", "job-a")
-    ]
-    assert after.split() == ["0000000000-001", "1", "done", "mean", "5/5", "0", "job-b"]
+    stage, after = [line for line in shown.splitlines() if line.startswith("stage 0.")]
+    assert re.split("  +", stage) == [*("stage 0.0", "1 done, 1 left", "load 5/10", "-", "job-a")]
+    assert after.split() == ["stage", "0.1", "1", "done", "mean", "5/5", "stage", "0.0", "job-b"]
+
+
+@pytest.mark.parametrize("name", ["0.1", "stage 0.1"])
+def test_one_stage_is_shown_by_its_name(folder: Path, name: str) -> None:
+    made(folder)
+    shown = good(folder, "show", "climate", name)
+    assert "mean 5/5" in shown
+    assert "load 5/10" not in shown
+
+
+def test_a_later_session_begins_the_names_of_its_stages(folder: Path) -> None:
+    one = made(folder)
+    one.plan(first_plan(3), [["more-0"]])
+    shown = good(folder, "show", "climate")
+    assert "stage 3.0.0" in shown
+    assert "plan 0 of session 3" in shown
+    assert "1000000" not in shown
+    assert not re.search(r"\b0{2}", shown)
+
+
+@pytest.mark.parametrize("command", [["show"], ["logs"], ["why"]])
+def test_a_stage_that_is_not_there_is_told_with_those_that_are(
+    folder: Path, command: list[str]
+) -> None:
+    made(folder)
+    told = bad(folder, *command, "climate", "7.1")
+    assert "run climate has no stage 7.1. Its stages are: stage 0.0, stage 0.1" in told
+
+
+def test_a_stage_that_failed_nowhere_has_no_logs(folder: Path) -> None:
+    one = made(folder)
+    one.err(ShardId(FIRST, 1))
+    assert "shard 1 of stage 0.0" in good(folder, "logs", "climate", "stage 0.0")
+    assert "no task of stage 0.1 raised" in good(folder, "logs", "climate", "0.1")
+    assert "nothing was kept" in good(folder, "logs", "climate", "0.0:0")
 
 
 def test_failures_are_shown_with_their_last_lines(folder: Path) -> None:
@@ -282,7 +315,7 @@ def test_a_run_without_plans_is_empty(folder: Path) -> None:
 def test_a_damaged_manifest_is_told_where_it_is_read(folder: Path) -> None:
     one = made(folder)
     one.err(ShardId(FIRST, 1))
-    [manifest] = (folder / "climate" / "manifests" / str(FIRST)).glob("00001.end")
+    [manifest] = (folder / "climate" / "manifests" / FIRST.stored).glob("00001.end")
     manifest.write_bytes(manifest.read_bytes()[:-1] + b"?")
     shown = good(folder, "show", "climate")
     assert "failed" in shown

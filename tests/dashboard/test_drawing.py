@@ -36,16 +36,16 @@ def test_the_text_says_what_is_where() -> None:
         "known: load (said by dask.annotate(knot={'seconds': ...})); add (seen in this session)",
         "not known: <lambda>, a, b, c, 1 more (nothing is assumed: they go to as many jobs as may "
         "help)",
-        "stage 0: 12 jobs, 915 tasks, 30 s of work",
+        "stage 0.0: 12 jobs, 915 tasks, 30 s of work",
         "    runs  900 load, 12 <lambda>, 1 a, 1 b, 1 more",
         "    reads 3 values 12 times, 3.00 MiB that are there already",
-        "stage 1: 4 jobs, 40 tasks, 2 s of work",
+        "stage 0.1: 4 jobs, 40 tasks, 2 s of work",
         "    runs  40 add",
-        "    reads 40 values 80 times, about 8.00 kiB and 10 of unknown size of stage 0",
-        "stage 2: 1 job, 1 task, 1 ms of work",
+        "    reads 40 values 80 times, about 8.00 kiB and 10 of unknown size of stage 0.0",
+        "stage 0.2: 1 job, 1 task, 1 ms of work",
         "    runs  1 total",
-        "    reads 1 value of unknown size of stage 0",
-        "    reads 4 values, about 4.00 kiB of stage 1",
+        "    reads 1 value of unknown size of stage 0.0",
+        "    reads 4 values, about 4.00 kiB of stage 0.1",
         "    gives 1 value of unknown size to you",
         "why it is cut so: .why of this plan",
     ]
@@ -62,7 +62,7 @@ def test_the_text_says_what_is_where() -> None:
 def test_a_stage_says_what_is_unknown_of_it(untimed: int, words: str) -> None:
     stage = StageOutline(4, {"add": 40}, 90.0, Resources(), untimed=untimed)
     plan = PlanDrawing(Estimate(Outline((stage,), (), ()), slots=1))
-    assert f"stage 0: {words}" in repr(plan).splitlines()
+    assert f"stage 0.0: {words}" in repr(plan).splitlines()
 
 
 def test_reasons_are_told_on_demand_only() -> None:
@@ -83,7 +83,7 @@ def test_the_picture_has_a_box_for_each_stage_and_an_arrow_for_each_flow() -> No
     assert len(drawn.findall(f"{name}rect[@rx]")) == 3
     assert len(drawn.findall(f"{name}path")) == 3
     texts = [text.text for text in drawn.findall(f"{name}text")]
-    assert "stage 1: 4 jobs, 40 tasks, 2 s of work" in texts
+    assert "stage 0.1: 4 jobs, 40 tasks, 2 s of work" in texts
     assert "runs 900 load, 12 <lambda>, 1 a, 1 b, 1 more" in texts
     assert "4 values, about 4.00 kiB" in texts
     width = float(drawn.get("width", 0))

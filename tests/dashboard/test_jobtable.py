@@ -74,7 +74,7 @@ def test_it_names_what_runs() -> None:
     assert table[0].tasks == names
     assert repr(table).splitlines() == [
         "stage           job    tasks                                        children  running",
-        "0000000000-000  job-1  load, inc, mean_chunk, mean_combine, 2 more  1         1",
+        "stage 0.0  job-1  load, inc, mean_chunk, mean_combine, 2 more  1         1",
     ]
     assert "<td>load, inc, mean_chunk, mean_combine, 2 more</td>" in table._repr_html_()
 

@@ -183,7 +183,7 @@ def test_packs_are_written_again(cluster: KnotCluster, client: Client, harm: Har
 
     def submit_harmed(id: Any, stage: Any, url: str) -> None:
         if left.pop() if left else 0:
-            (path,) = files(cluster, f"packs/{id}") or [_pack(cluster, id)]
+            (path,) = files(cluster, f"packs/{id.stored}") or [_pack(cluster, id)]
             harm(path)
         submit(id, stage, url)
 

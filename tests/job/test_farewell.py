@@ -64,7 +64,7 @@ class Job:
 
     def parts(self) -> list[list[int]]:
         """Give the outputs that each part has."""
-        found = sorted(file.name for file in self.run.files(f"manifests/{FIRST}"))
+        found = sorted(file.name for file in self.run.files(f"manifests/{FIRST.stored}"))
         assert found == [f"00000.p{number:03}" for number in range(len(found))]
         return [
             [output.ordinal for output in self.run.manifest(ID, number).outputs]

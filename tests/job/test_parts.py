@@ -34,7 +34,7 @@ def wait_for(path: Path) -> str:
 
 
 def test_what_is_done_does_not_wait_for_a_long_task(tmp_path: Path) -> None:
-    part = tmp_path / "store" / "run" / "manifests" / str(FIRST) / "00000.p000"
+    part = tmp_path / "store" / "run" / "manifests" / FIRST.stored / "00000.p000"
     content = shard([task("quick", int, 7), task("long", wait_for, part)], options=SOON)
     on_disk = Rehearsal(Store(tmp_path / "store"))
     assert on_disk.outcomes(content) == {"quick": 7, "long": "00000.p000"}
@@ -120,7 +120,7 @@ def test_that_tasks_ran_is_told_though_nothing_leaves_the_shard(
     tmp_path: Path, news: float | None, parts: list[str]
 ) -> None:
     """Values that only this shard reads: with nothing to commit, only a shard with news tells."""
-    seen = tmp_path / "store" / "run" / "manifests" / str(FIRST)
+    seen = tmp_path / "store" / "run" / "manifests" / FIRST.stored
 
     def look(_: int) -> list[str]:
         deadline = time.monotonic() + (30 if news else 0.3)

@@ -326,7 +326,9 @@ READS: dict[str, Callable[[Archive], object]] = {
     "a-run/jobs/0000000000": lambda archive: archive.read_jobs(0),
     "a-run/why/0000000000": lambda archive: archive.read_why(0),
     "a-run/published/a": lambda archive: archive.read_published("a"),
-    f"a-run/manifests/{SHARD.stage}/00003.lost": lambda archive: archive.read_obituary(SHARD),
+    f"a-run/manifests/{SHARD.stage.stored}/00003.lost": lambda archive: archive.read_obituary(
+        SHARD
+    ),
 }
 
 

@@ -44,7 +44,7 @@ def test_answers_and_vitals_are_those_of_their_shards(store: Store) -> None:
     made(store).answer("q", SHARD, ANSWER)
     made(store).tell_vitals(SHARD, vitals)
     store.put("run/answers/q/strange", [b"?"])
-    store.put(f"run/answers/q/{ShardId(STAGE, 4)}", [b"damaged"])
+    store.put(f"run/answers/q/{ShardId(STAGE, 4).stored}", [b"damaged"])
     assert made(store).answers("q") == {SHARD: ANSWER}
     assert made(store).answers("r") == {}
     assert made(store).vitals() == {SHARD: vitals}
@@ -107,5 +107,5 @@ def test_packs_tell_how_many_shards_there_are(store: Store) -> None:
     run = Run(store, "run")
     run.write_pack(STAGE, [])
     store.put("run/packs/strange", [b"?"])
-    store.put(f"run/packs/{StageId(0, 1)}", [b"damaged....."])
+    store.put(f"run/packs/{StageId(0, 1).stored}", [b"damaged....."])
     assert run.inquiries.planned() == {STAGE: 0}

@@ -18,6 +18,8 @@ from dask_knot.run.names import (
     StageId,
     first_plan,
     parse_pack,
+    parse_shard,
+    parse_stage,
     session_of,
 )
 from dask_knot.run.store import Store
@@ -169,3 +171,43 @@ def test_what_is_no_manifest_is_refused(name: str) -> None:
 def test_what_is_no_pack_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="RUN/packs/PLAN-STAGE"):
         parse_pack(url)
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [
+        ("1.2", StageId(1, 2)),
+        ("stage 1.2", StageId(1, 2)),
+        ("stage1.2", StageId(1, 2)),
+        ("Stage 4.1.2", StageId(4_000_001, 2)),
+        ("1", None),
+        ("load-1.2", None),
+        ("1.2:7", None),
+    ],
+)
+def test_a_stage_as_people_name_it(text: str, stage: StageId | None) -> None:
+    assert parse_stage(text) == stage
+
+
+@pytest.mark.parametrize(
+    ("text", "shard"),
+    [
+        ("1.2:7", ShardId(StageId(1, 2), 7)),
+        ("stage 1.2:7", ShardId(StageId(1, 2), 7)),
+        ("shard 7 of stage 1.2", ShardId(StageId(1, 2), 7)),
+        ("job7ofstage4.1.2", ShardId(StageId(4_000_001, 2), 7)),
+        ("1.2", None),
+        ("shard 7 of stage 1.2:7", None),
+    ],
+)
+def test_a_shard_as_people_name_it(text: str, shard: ShardId | None) -> None:
+    assert parse_shard(text) == shard
+
+
+@given(st.integers(0, 40_000_000), st.integers(0, 99), st.integers(0, 9_999))
+def test_what_is_printed_is_understood_and_has_no_zeros_in_front(
+    plan: int, stage: int, index: int
+) -> None:
+    shard = ShardId(StageId(plan, stage), index)
+    assert (parse_stage(str(shard.stage)), parse_shard(str(shard))) == (shard.stage, shard)
+    assert not re.search(r"\b0\d", str(shard))

@@ -220,7 +220,7 @@ def test_the_url_of_a_pack_leads_back(tmp_path: Path) -> None:
 
 
 def test_no_folder_is_made_for_a_pack(tmp_path: Path) -> None:
-    url = f"{(tmp_path / 'gone').as_uri()}/a-run/packs/{FIRST}"
+    url = f"{(tmp_path / 'gone').as_uri()}/a-run/packs/{FIRST.stored}"
     with pytest.raises(StoreError, match="isn't there"):
         Run.of_pack(url, patience=0.0)
     assert not (tmp_path / "gone").exists()
@@ -323,8 +323,10 @@ def test_a_survey_tells_what_there_is(run: Run, store: Store) -> None:
     run.note_erred(SHARD)
     run.write_manifest(LAST, manifest(), [])
     run.write_manifest(ManifestId(ShardId(FIRST, 4), 0), manifest(final=False), [])
-    store.put(f"a-run/manifests/{FIRST}/00005.lost", [b"x"])
-    store.put(f"a-run/manifests/{FIRST}/00006.erred", [b""])  # its job was killed before it ended
+    store.put(f"a-run/manifests/{FIRST.stored}/00005.lost", [b"x"])
+    store.put(
+        f"a-run/manifests/{FIRST.stored}/00006.erred", [b""]
+    )  # its job was killed before it ended
     store.put("a-run/manifests/nonsense.erred", [b""])
     store.put("a-run-2/data/x", [b"another run"])
     found = run.survey()

@@ -71,7 +71,7 @@ def test_edited_code(made: MadeRun) -> None:
     plan(made, session(made), ("load-1", digest("a"), SAME))
     plan(made, session(made), ("load-2", digest("b"), EDITED))
     assert said(made, "load-2") == [
-        "load-2 is made by plan 1000000 of session 1",
+        "load-2 is made by plan 0 of session 1",
         "the nearest earlier work is load-1 of plan 0 of session 0; what differs:",
         "  code: what load calls was changed",
     ]
@@ -127,7 +127,7 @@ def test_the_nearest_is_the_latest_that_is_most_alike(made: MadeRun) -> None:
     plan(made, session(made), ((a, 0), digest("a"), SAME), ((a, 1), digest("b"), SAME))
     plan(made, session(made), ((b, 0), digest("c"), SAME), ((b, 1), digest("d"), SAME))
     plan(made, session(made), ((c, 1), digest("e"), SAME))
-    assert f"work is ('{b}', 1) of plan 1000000 of" in said(made, f"('{c}', 1)")[1]
+    assert f"work is ('{b}', 1) of plan 0 of" in said(made, f"('{c}', 1)")[1]
     plan(made, session(made), ((c, 1), digest("f"), SAME))
     assert f"work is ('{c}', 1) of plan 2000000 of" in said(made, f"('{c}', 1)")[1]
 
@@ -211,7 +211,7 @@ def test_a_prefix_means_the_first_of_the_last_plan(made: MadeRun) -> None:
     one, two, three = (f"load-{number:032}" for number in range(3))
     plan(made, session(made), (one, digest("a"), SAME))
     plan(made, session(made), (three, digest("b"), SAME), (two, digest("c"), SAME))
-    assert said(made, "load")[0] == f"{three} is made by plan 1000000 of session 1"
+    assert said(made, "load")[0] == f"{three} is made by plan 0 of session 1"
     plan(made, session(made), ("load", digest("d"), SAME))
     assert said(made, "load")[0] == "load is made by plan 2000000 of session 2"
 

@@ -104,7 +104,7 @@ class Left:
             machine=self.machine,
             started=EPOCH + self.started,
         )
-        name = f"run/manifests/{shard}"
+        name = f"run/manifests/{shard.stored}"
         return ManifestFound(
             shard, name, manifest.decode(name, b"".join(manifest.encode(made, ())))
         )

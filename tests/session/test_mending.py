@@ -77,7 +77,7 @@ def test_a_twin_runs_beside_its_child_and_ends_with_the_shard(tmp_path: Path) ->
         decide(session, actions.StartTwin(shard), actions.StartTwin(shard))
         await asyncio.sleep(1.0)
         array, twin = engine.client.requests("SubmitJob")
-        assert twin["jobName"] == f"virtual-{STAGE}-twin-1"
+        assert twin["jobName"] == f"virtual-{STAGE.stored}-twin-1"
         assert twin["jobDefinition"] == array["jobDefinition"]
         await until(loop, heard, COUNT)
         await asyncio.sleep(60.0)

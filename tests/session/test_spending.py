@@ -493,6 +493,6 @@ def test_a_bill_prints_as_a_table(tmp_path: Path) -> None:
     text = str(bill)
     assert repr(bill) == text
     names = [line.split("  ")[0] for line in text.splitlines() if line[0] != " "]
-    assert names == ["total", "jobs", "stage 0000000000-000", "unknown"]
+    assert names == ["total", "jobs", "stage 0.0", "unknown"]
     assert "(2 attempts, 5,400 s, 1.5 vCPU-hours)" in text
     assert "<th>&emsp;start-up and idle</th>" in bill._repr_html_()
