@@ -159,7 +159,7 @@ class SessionCluster(Cluster):  # type: ignore[misc]
 
     @property
     def jobs(self) -> JobTable:
-        """A table of the array jobs: the tasks that run in them, and their children by state.
+        """A table of the stages: what each runs, its jobs by state, and how long it took.
 
         Raises
         ------

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 from dask_knot.batch import rules
 from dask_knot.batch.rules import JobStatus
 from dask_knot.batch.service import StageJob
-from dask_knot.plural import many
+from dask_knot.plural import duration, many
 from dask_knot.prices.money import Money
 from dask_knot.run.names import StageId
 from dask_knot.tracking.moves import ShardState
@@ -30,25 +31,51 @@ NAMED = 4
 #: What jobs of this machine cost.
 NOBODY_PAYS: Mapping[str, Money] = {}
 
+_NONE = "no jobs yet: nothing was computed"
+_ELSEWHERE = "(of another client)"
+
 #: Rows that are shown; iterate over the table to see all.
 SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """One job or array job: the prefixes of its tasks, and its children by state.
+    """One stage, which is a job or array job: what it runs, and how far it is.
 
-    A task that raises doesn't fail its job, so those that `erred` are counted apart. `cost` is what
-    is known without asking; `KnotCluster.cost` asks. It is empty where jobs cost nothing.
+    Attributes
+    ----------
+    stage : str
+        Its name, such as ``stage 1.2``.
+    job_id : str
+        The id of its job; empty if another client's engine has it.
+    size : int
+        How many children the job has: one for each shard.
+    counts : mapping of str to int
+        Children by state.
+    tasks : mapping of str to int
+        How many tasks it runs, by key prefix.
+    erred : int
+        Tasks that raised, or whose input failed: they don't fail their job.
+    cost : str
+        What is known of it without asking; `KnotCluster.cost` asks. Empty if jobs cost nothing.
+    started : float
+        When its first task began, in seconds since the epoch; 0 if none has told yet.
+    seconds : float
+        How long it took, or takes so far.
+    retries : int
+        How often its jobs were started again.
     """
 
     stage: str
     job_id: str
     size: int
     counts: Mapping[str, int]
-    tasks: Sequence[str] = ()
+    tasks: Mapping[str, int] = field(default_factory=dict)
     erred: int = 0
     cost: str = ""
+    started: float = 0.0
+    seconds: float = 0.0
+    retries: int = 0
 
 
 class JobTable(Sequence[JobRow]):
@@ -82,7 +109,7 @@ class JobTable(Sequence[JobRow]):
 
     def __repr__(self) -> str:
         if not self._rows:
-            return "no jobs yet"
+            return _NONE
         lines = ["  ".join(cell.ljust(w) for cell, w in line).rstrip() for line in self._lines()]
         if len(self._rows) > SHOWN:
             lines.insert(1, f"({many('earlier job', len(self._rows) - SHOWN)})")
@@ -90,7 +117,7 @@ class JobTable(Sequence[JobRow]):
 
     def _repr_html_(self) -> str:
         if not self._rows:
-            return "no jobs yet"
+            return f"<p>{_NONE}</p>"
         head, *body = self._cells()
         rows = ["<tr>" + "".join(f"<th>{escape(c)}</th>" for c in head) + "</tr>"]
         rows += ["<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in body]
@@ -99,11 +126,16 @@ class JobTable(Sequence[JobRow]):
     def _cells(self) -> list[list[str]]:
         used = [state for state in STATES if any(row.counts.get(state) for row in self._rows)]
         is_paid = any(row.cost for row in self._rows)
-        head = ["stage", "job", "tasks", "children", *(state.lower() for state in used)]
-        return [head + ["cost"] * is_paid] + [
-            [row.stage, row.job_id, _words(row), str(row.size)]
+        was_retried = any(row.retries for row in self._rows)
+        head = ["stage", "tasks", "children", *(state.lower() for state in used)]
+        head += ["started", "time", *(["retries"] * was_retried), *(["cost"] * is_paid), "job"]
+        return [head] + [
+            [row.stage, _words(row), str(row.size)]
             + [str(row.counts.get(state, 0)) for state in used]
+            + [_moment(row.started), duration(row.seconds) if row.started else "-"]
+            + [str(row.retries)] * was_retried
             + [row.cost] * is_paid
+            + [row.job_id or _ELSEWHERE]
             for row in self._rows[-SHOWN:]
         ]
 
@@ -118,6 +150,7 @@ def job_table(
     tallies: Mapping[StageId, Tally],
     is_closed: bool,
     costs: Mapping[str, Money] = NOBODY_PAYS,
+    now: float | None = None,
 ) -> JobTable:
     """List what was submitted, as the manifests, and Batch at the last look, tell of it.
 
@@ -131,22 +164,30 @@ def job_table(
         Whether the cluster has ended all that was left, and looks no more.
     costs : mapping of str to Money
         What stages have cost so far, where they cost anything.
+    now : float, optional
+        The present, in seconds since the epoch, up to which what runs has taken; else the clock's.
     """
-    return JobTable(
-        [
+    now, rows = time.time() if now is None else now, []
+    for id, job in sorted(jobs.items()):
+        if (one := tallies.get(id)) is None:
+            continue
+        began, ended = one.span or (0.0, 0.0)
+        until = ended if one.is_over or is_closed else max(now, ended)
+        rows.append(
             JobRow(
                 str(id),
-                job.id,
+                "" if job.is_foreign else job.id,
                 job.size,
-                _counts(tallies[id].shards, {} if is_closed else job.counts, is_closed),
-                tuple(tallies[id].total),
-                tallies[id].erred.total(),
+                _counts(one.shards, {} if is_closed else job.counts, is_closed),
+                {prefix: count for prefix, count in one.total.items() if count},
+                one.erred.total(),
                 str(costs.get(str(id), "")),
+                began,
+                until - began if began else 0.0,
+                one.retries,
             )
-            for id, job in sorted(jobs.items())
-            if id in tallies
-        ]
-    )
+        )
+    return JobTable(rows)
 
 
 def _counts(
@@ -170,7 +211,16 @@ def _counts(
 
 
 def _words(row: JobRow) -> str:
-    words = list(row.tasks[:NAMED])
+    words = [f"{count:,} {prefix}" for prefix, count in [*row.tasks.items()][:NAMED]]
     if len(row.tasks) > NAMED:
         words.append(f"{len(row.tasks) - NAMED} more")
     return ", ".join(words) + (f" ({row.erred:,} erred)" if row.erred else "")
+
+
+def _moment(seconds: float) -> str:
+    """Write a time by the clock on this machine's wall; of another day with its date."""
+    if not seconds:
+        return "-"
+    then, today = time.localtime(seconds), time.localtime()
+    form = "%H:%M:%S" if then[:3] == today[:3] else "%Y-%m-%d %H:%M"
+    return time.strftime(form, then)

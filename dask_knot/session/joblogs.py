@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from html import escape
+from textwrap import indent
 
 from dask.typing import Key
 
@@ -10,8 +12,22 @@ from dask_knot.batch.service import JobService
 from dask_knot.run.names import parse_shard, parse_stage
 from dask_knot.tracking.tracker import Tracker
 
+#: What is said of logs that are empty.
+NOTHING = "nothing was printed: no job that was looked at has written anything to its log yet"
 
-def find_logs(what: Key | None, service: JobService, tracker: Tracker) -> dict[str, str]:
+
+class PrintedLogs(dict[str, str]):
+    """What jobs have printed, by the ids of jobs and children: reads as text, and says if empty."""
+
+    def __repr__(self) -> str:
+        texts = (f"job {id}\n{indent(text.rstrip(), '  ')}" for id, text in self.items())
+        return "\n".join(texts) or NOTHING
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(repr(self))}</pre>"
+
+
+def find_logs(what: Key | None, service: JobService, tracker: Tracker) -> PrintedLogs:
     """Read the logs of a job, a child, the child that made a key's value; None: of the newest.
 
     Raises
@@ -21,6 +37,10 @@ def find_logs(what: Key | None, service: JobService, tracker: Tracker) -> dict[s
     TypeError
         If it can't be a key.
     """
+    return PrintedLogs(_found(what, service, tracker))
+
+
+def _found(what: Key | None, service: JobService, tracker: Tracker) -> dict[str, str]:
     if what is None:
         return service.logs()
     if not isinstance(what, Hashable):

@@ -10,6 +10,7 @@ from itertools import islice
 
 from dask_knot.run.manifest import Manifest
 from dask_knot.run.names import StageId
+from dask_knot.run.work import TWIN
 from dask_knot.tracking.moves import ShardState
 
 #: Stages that are over and still counted.
@@ -34,6 +35,8 @@ class Tally:
     span : tuple of float, optional
         When the first of its tasks began and the last of those known so far ended, in seconds since
         the epoch, by the clocks of the machines that ran them.
+    retries : int
+        How often jobs of it were started again, as far as their shards are done.
     """
 
     id: StageId
@@ -43,6 +46,7 @@ class Tally:
     done: Counter[str]
     erred: Counter[str]
     span: tuple[float, float] | None = None
+    retries: int = 0
 
     @property
     def is_over(self) -> bool:
@@ -64,6 +68,8 @@ class Tally:
         if times := array("d", manifest.times):
             spans = [*([self.span] if self.span else []), (min(times[::2]), max(times[1::2]))]
             self.span = min(first for first, _ in spans), max(last for _, last in spans)
+        if manifest.final:
+            self.retries += max(0, manifest.attempt % TWIN - 1)
         still = dict(left)
         for prefix, work in manifest.work.items():
             # A second attempt may run again what the first had not committed.

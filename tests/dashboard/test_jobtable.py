@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 
 import pytest
@@ -11,6 +12,7 @@ from dask_knot.batch.service import StageJob
 from dask_knot.dashboard.jobtable import job_table
 from dask_knot.planning import Resources
 from dask_knot.prices.money import Money
+from dask_knot.run.manifest import Manifest
 from dask_knot.run.names import StageId
 from dask_knot.tracking.moves import ShardState
 from dask_knot.tracking.tally import Tally, tally
@@ -71,12 +73,14 @@ def test_it_names_what_runs() -> None:
     names = ("load", "inc", "mean_chunk", "mean_combine", "mean_agg", "<lambda>")
     jobs = {ID: StageJob("job-1", 1, Resources(), counts={JobStatus.RUNNING: 1})}
     table = job_table(jobs, {ID: counted({OPEN: 1}, *names)}, False)
-    assert table[0].tasks == names
+    assert tuple(table[0].tasks) == names
     assert repr(table).splitlines() == [
-        "stage           job    tasks                                        children  running",
-        "stage 0.0  job-1  load, inc, mean_chunk, mean_combine, 2 more  1         1",
+        "stage      tasks                                                "
+        "children  running  started  time  job",
+        "stage 0.0  2 load, 2 inc, 2 mean_chunk, 2 mean_combine, 2 more  "
+        "1         1        -        -     job-1",
     ]
-    assert "<td>load, inc, mean_chunk, mean_combine, 2 more</td>" in table._repr_html_()
+    assert "<td>2 load, 2 inc, 2 mean_chunk, 2 mean_combine, 2 more</td>" in table._repr_html_()
 
 
 def test_tasks_that_raised_are_counted_although_their_job_succeeds() -> None:
@@ -88,7 +92,10 @@ def test_tasks_that_raised_are_counted_although_their_job_succeeds() -> None:
 
 
 def test_a_stage_that_was_not_taken_by_batch_is_no_job() -> None:
-    assert repr(job_table({}, {ID: counted({FAILED: 1}, "inc")}, False)) == "no jobs yet"
+    assert (
+        repr(job_table({}, {ID: counted({FAILED: 1}, "inc")}, False))
+        == "no jobs yet: nothing was computed"
+    )
 
 
 def test_the_newest_are_shown() -> None:
@@ -107,6 +114,29 @@ def test_what_stages_cost_has_a_column_where_they_cost_anything() -> None:
     assert "cost" not in repr(job_table(jobs, counts, False))
     table = job_table(jobs, counts, False, {str(ID): Money(0.5, 0.75)})
     head, row = repr(table).splitlines()
-    assert head.endswith("cost")
-    assert row.endswith("0.50 to 0.75 USD")
+    assert head.split()[-2:] == ["cost", "job"]
+    assert row.endswith("0.50 to 0.75 USD  job-1")
     assert "<th>cost</th>" in table._repr_html_()
+
+
+def test_when_a_stage_began_and_how_long_it_took() -> None:
+    tallied = counted({DONE: 1}, "inc")
+    spans = array("d", [1000.5, 1001.0, 1001.0, 1004.0]).tobytes()
+    tallied.ran({"inc": 2}, Manifest(True, 3, [], times=spans))
+    (row,) = table = job_table({ID: StageJob("job-1", 1, Resources())}, {ID: tallied}, False)
+    assert (row.started, row.seconds, row.retries) == (1000.5, 3.5, 2)
+    assert "retries" in repr(table).splitlines()[0]
+
+
+def test_a_stage_that_runs_is_counted_up_to_now() -> None:
+    tallied = counted({OPEN: 1}, "inc")
+    tallied.ran({"inc": 2}, Manifest(False, 1, [], times=array("d", [1000.0, 1001.0]).tobytes()))
+    (row,) = job_table({ID: StageJob("job-1", 1, Resources())}, {ID: tallied}, False, {}, 1060.0)
+    assert row.seconds == 60
+
+
+def test_what_another_client_runs_has_no_job_here() -> None:
+    job = StageJob("elsewhere-x-0000000000-000", 1, Resources(), is_foreign=True)
+    table = job_table({ID: job}, {ID: counted({DONE: 1}, "inc")}, False)
+    assert "of another client" in repr(table)
+    assert "0000000000" not in repr(table)
