@@ -120,6 +120,8 @@ def leave_out_missing(app: object, docname: str, source: list[str]) -> None:
             )
             for part in rest
         ]
+        for page in set(re.findall(r"^:link: (.+)$", front, re.MULTILINE)) - pages:
+            front = front.replace(f":link: {page}\n:link-type: doc\n", "")
         source[0] = "```{toctree}".join([front, *kept])
 
 
