@@ -87,7 +87,7 @@ def parse(command: click.Command, arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["nope", "up --nope", "show a b", "up --platform", "rm a --yes --with-care"]
+    "line", ["nope", "up --nope", "down a", "up --platform", "rm a --yes --with-care"]
 )
 def test_a_command_that_is_none_is_noticed(line: str) -> None:
     [arguments] = commands_of(f"```sh\ndask knot {line}  # so\n```\n")
