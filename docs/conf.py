@@ -66,6 +66,8 @@ napoleon_use_rtype = False
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
+smartquotes_action = "qe"  # two hyphens begin an option
+
 html_theme = "sphinx_book_theme"
 html_title = "dask_knot"
 html_use_index = False  # the API page has all names, and the search finds them

@@ -139,6 +139,14 @@ def test_links_to_files_of_the_repository_lead_to_its_main_branch(pages: dict[st
     assert {one for one in files if not (ROOT / one).exists()} == set()
 
 
+@pytest.mark.timeout(600)
+def test_no_page_shows_the_markup_it_is_written_in(site: Path) -> None:
+    markup = re.compile(r"<p>(\.\. [a-z:-]+::|:::|\{[a-z-]+\})")
+    shown = {path.name for path in site.glob("*.html") if markup.search(path.read_text())}
+    assert shown == set()
+    assert "cmdoption" in (site / "command-line.html").read_text()
+
+
 def test_the_pictures_are_what_their_script_draws() -> None:
     drawn: dict[str, str] = runpy.run_path(str(DOCS / "pictures.py"))["pictures"]()
     assert {path: (DOCS / path).read_text() for path in drawn} == drawn
