@@ -71,6 +71,7 @@ smartquotes_action = "qe"  # two hyphens begin an option
 html_theme = "sphinx_book_theme"
 html_title = "dask_knot"
 html_use_index = False  # the API page has all names, and the search finds them
+html_domain_indices = False
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_logo = "_static/logo.svg"
