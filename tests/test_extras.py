@@ -100,7 +100,9 @@ def test_a_module_imports_extras_where_the_lack_is_explained(path: Path) -> None
     assert not [name for name in found if name.partition(".")[0] in MODULES]
 
 
-@pytest.mark.parametrize("words", ["--help", "up --help", "runs", "prices", "image --show x.py"])
+@pytest.mark.parametrize(
+    "words", ["--help", "up --help", "runs", "prices", "image --show x.py", "doctor --report"]
+)
 def test_other_commands_need_no_extra(words: str, without: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "x.py").write_text("import dask\n")
     done = run(without, "-m", "dask", "knot", *words.replace("x.py", f"{tmp_path}/x.py").split())

@@ -48,6 +48,7 @@ ROOMS = {
     "image": "errors extras run settings environment",
     "local": "errors extras plural internals run settings planning batch environment image",
     "aws": "errors extras plural run settings planning prices batch environment image",
+    "report": "errors settings environment image aws",
     # Files in S3 are asked for their marks with the session's credentials.
     "digests": "errors internals run settings aws",
     # Of the user's own.
@@ -63,7 +64,8 @@ ROOMS = {
     # The interface of the Cloudknot paper.
     "knot": "errors plural collector internals run settings planning tracking prices estimates "
     "digests graphs task batch runs session dashboard",
-    "cli": "errors plural run settings planning prices batch environment image aws runs cluster",
+    "cli": "errors plural run settings planning prices batch environment image aws runs cluster "
+    "report",
     "zarr": "errors extras run settings aws",
     "__init__": "settings cluster dashboard knot",
 }
@@ -78,6 +80,7 @@ PURE_FILES = [
     *(f"batch/{name}.py" for name in ("diagnosis", "endings", "limits", "request")),
     "batch/rules.py",
     *(f"local/{name}.py" for name in ("capacity", "definitions", "descriptions", "jobgraph")),
+    *(f"report/{name}.py" for name in ("facts", "redaction", "text")),
     *("local/jobs.py", "local/lanes.py", "runs/keys.py"),
     *("runs/costing.py", "runs/attendance.py", "runs/progression.py", "runs/state.py"),
     *(f"prices/{name}.py" for name in ("attempt", "bill", "budget", "money", "offers")),

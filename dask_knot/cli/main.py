@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import chain, repeat
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -167,16 +168,30 @@ def status(name: str | None, region: str | None, profile: str | None) -> None:
 
 @knot.command()
 @connection_options
-def doctor(name: str | None, region: str | None, profile: str | None) -> None:
+@click.option(
+    "--report",
+    is_flag=True,
+    help="Print what a bug report needs, ready to paste, without accounts, addresses and keys.",
+)
+def doctor(name: str | None, region: str | None, profile: str | None, report: bool) -> None:
     """Check all that jobs need: one line each, with the cure.
 
     The lines are marked ok, wrong, or ? where it isn't sure; the exit code is 1 if any is wrong.
+    With --report everything that a bug report needs is printed, whatever is wrong.
     """
-    say(f"examining the stack {stack_name(name)} …")
-    from dask_knot.aws.doctor import Verdict, open_and_examine
 
     def open_one(**place: str) -> AwsSession:
         return open_session(profile, place.get("region", region))
+
+    if report:
+        say("looking at versions, settings, Docker and the stack …")
+        from dask_knot.report.gather import gather
+        from dask_knot.report.text import write
+
+        click.echo(write(gather(open_one, lambda: stack_name(name)), str(Path.home())))
+        return
+    say(f"examining the stack {stack_name(name)} …")
+    from dask_knot.aws.doctor import Verdict, open_and_examine
 
     screen, is_bad = Screen(), False
     for finding in open_and_examine(open_one, stack_name(name)):
