@@ -12,8 +12,8 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,38 @@ def notebook(name: str) -> str:
     metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     whole = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(whole, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def definitions(name: str, wanted: Sequence[str]) -> str:
+    """Cut functions, classes and constants out of an example, in their order there.
+
+    Raises
+    ------
+    ValueError
+        If the example has no such definitions.
+    """
+    text = (EXAMPLES / f"{name}.py").read_text()
+    found = dict(_named(text, ast.parse(text)))
+    if missing := [one for one in wanted if one not in found]:
+        raise ValueError(f"{name} defines no {', '.join(missing)}")
+    chosen = [source for one, source in found.items() if one in wanted]
+    cell = chosen[0]
+    for before, source in pairwise(chosen):
+        is_apart = any(re.search(r"^(def|class) ", one, re.MULTILINE) for one in (before, source))
+        cell += ("\n\n\n" if is_apart else "\n") + source
+    return cell
+
+
+def _named(text: str, tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Give the definitions of a module with the comments above them, by name."""
+    lines, end = text.splitlines(), 0
+    for node in tree.body:
+        start, end = end, node.end_lineno or 0
+        source = "\n".join(lines[start:end]).strip("\n")
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name, source
+        elif isinstance(node, ast.Assign):
+            yield ast.unparse(node.targets[0]), source
 
 
 def _cell(kind: str, text: str, **metadata: Any) -> Cell:

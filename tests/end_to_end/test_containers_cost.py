@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
 
 import dask
 import pytest
@@ -19,57 +16,29 @@ from dask_knot.cli.main import knot
 from dask_knot.errors import BudgetError
 from dask_knot.prices.shelf import packaged
 from tests.end_to_end.containers import account, machine, open_aws, settings
+from tests.rig.instance import TYPE, telling
 from tests.rig.machine import Rig
 
 __all__ = ["account", "machine", "open_aws", "settings"]
 
 pytestmark = pytest.mark.timeout(300)
 
-TOLD = {
-    "instance-type": "m5.large",
-    "placement/availability-zone": "us-east-1a",
-    "instance-life-cycle": "on-demand",
-}
-
-
-class Instance(BaseHTTPRequestHandler):
-    """An instance that tells containers what it is."""
-
-    def do_PUT(self) -> None:
-        self._say("token")
-
-    def do_GET(self) -> None:
-        self._say(TOLD[self.path.removeprefix("/latest/meta-data/")])
-
-    def _say(self, text: str) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, format: str, *arguments: object) -> None: ...
-
 
 @pytest.fixture
-def instance(machine: Rig) -> Iterator[str]:
+def instance(machine: Rig) -> Iterator[dict[str, str]]:
     """Serve the metadata of an instance where containers reach the emulated AWS."""
-    host = urlsplit(machine.environment["AWS_ENDPOINT_URL"]).hostname
-    with ThreadingHTTPServer(("", 0), Instance) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield f"http://{host}:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with telling(machine) as variables:
+        yield variables
 
 
 def test_containers_find_out_what_they_cost(
-    open_aws: Callable[..., KnotCluster], instance: str
+    open_aws: Callable[..., KnotCluster], instance: dict[str, str]
 ) -> None:
-    environment = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": instance}
-    cluster = open_aws(name="paid", environment=environment)
+    cluster = open_aws(name="paid", environment=instance)
     with Client(cluster) as client:
         client.gather(client.map(time.sleep, [1.0, 1.1, 1.2], pure=False))
         bill = cluster.cost()
-        price = packaged().instance("m5.large", "us-east-1")
+        price = packaged().instance(TYPE, "us-east-1")
         assert price is not None
         # 1 of 2 vCPUs; 400 MiB are less of its memory.
         assert not bill.unknown, str(bill)
