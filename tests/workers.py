@@ -94,6 +94,7 @@ SLOW = (
     "test_benchmarks.py",
     "test_blocks.py",
     "test_conformance.py",
+    "test_distribution.py",
     "test_examples.py",
     "test_notebooks.py",
     "test_page_notebooks.py",
