@@ -65,7 +65,7 @@ def test_the_options_that_are_named_are_options_of_up() -> None:
         *SINGULAR.values(),
     }
     flags |= {f"--no-{name.replace('_', '-')}" for name, (kind, _) in UP.items() if kind is bool}
-    text = section("What there is then") + section("Cost, and cleaning up")
+    text = section("What you get") + section("Cost, and cleaning up")
     found = set(re.findall(r"--[a-z][a-z-]+", text))
     assert found - {"--help", "--keep-data"} <= flags
 
