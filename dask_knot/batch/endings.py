@@ -103,8 +103,9 @@ def explain(job: Mapping[str, Any], log: Sequence[str]) -> Explanation:
         why = OTHER_ARCHITECTURE if WRONG_FORMAT in log[-1].lower() else NO_PYTHON
         ending, reasons["container"] = Ending.NOT_STARTED, f"{log[-1]}: {why}"
     start = _STARTS.get(ending) if cause is not None else None
-    kind, text = _ALONE.get((ending, code)) or start or _WORDS[ending]
     reason = reasons["container"] or reasons["status"]
+    here = _LOST_HERE.get(reason) if ending is Ending.HOST_LOST else None
+    kind, text = _ALONE.get((ending, code)) or start or here or _WORDS[ending]
     advice = HERE if any(mark in reason for mark in LOCAL) else SPOT
     cure = f". What helps: {cause.cure}" if cause is not None and cause.cure else ""
     more = {"advice": advice, "cure": cure, **_limits(job)}
@@ -208,6 +209,16 @@ _STARTS: dict[Ending, tuple[type[JobError], str]] = {
         "was not brought up by its machine, several times, which is no fault of the image: "
         "{reason}{cure}",
     ),
+}
+
+#: What is said of a job that was no machine's, but a process or a container here.
+_LOST_HERE: dict[str, tuple[type[JobError], str]] = {
+    "Host EC2 (instance local) terminated.": (
+        JobError,
+        "lost its process, several times: the server that starts processes ended. Try again; "
+        "{advice}",
+    ),
+    "Host EC2 (docker) lost": (JobError, "lost its container, several times. Try again; {advice}"),
 }
 
 _WORDS: dict[Ending, tuple[type[JobError], str]] = {

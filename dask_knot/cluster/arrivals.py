@@ -11,7 +11,7 @@ from time import time
 from typing import Any, Protocol
 
 from dask.typing import Key
-from distributed.core import error_message
+from distributed.protocol import to_serialize
 from distributed.utils import offload
 
 from dask_knot.cluster.news import News
@@ -25,6 +25,7 @@ from dask_knot.graphs.constants import Constants
 from dask_knot.graphs.opening import Digesting, OpenedGraph, SentGraph, open_graph
 from dask_knot.planning import Resources
 from dask_knot.plural import many
+from dask_knot.run.failure import describe
 from dask_knot.session.hooks import Hooks
 from dask_knot.session.priorcosts import PriorCosts
 from dask_knot.tracking import events
@@ -212,17 +213,11 @@ class Arrivals:
     def _refuse(self, arrival: Arrival, error: Exception) -> None:
         """Err keys that can't be planned; an exception would close the client's connection."""
         logger.debug("a graph was refused", exc_info=error)
-        message = error_message(error)
+        failure = describe(error, "")
+        traceback = None if failure.traceback is None else to_serialize(failure.traceback)
+        told = {"exception": to_serialize(failure.exception), "traceback": traceback}
         for key in arrival.keys:
-            self._scheduler.report(
-                {
-                    "op": "task-erred",
-                    "key": key,
-                    "exception": message["exception"],
-                    "traceback": message["traceback"],
-                },
-                client=arrival.client,
-            )
+            self._scheduler.report({"op": "task-erred", "key": key, **told}, client=arrival.client)
 
     def _cancel(self, arrival: Arrival, lost: Sequence[Key]) -> None:
         """Cancel keys that need values which nobody has any more, or came before a restart."""

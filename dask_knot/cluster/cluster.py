@@ -14,6 +14,7 @@ from distributed.utils import NoOpAwaitable
 from dask_knot.cluster.runcluster import RunCluster
 from dask_knot.cluster.scaling import Scaling, check_reach
 from dask_knot.plural import many
+from dask_knot.run.frames import brief
 from dask_knot.settings import checks
 from dask_knot.settings.defaults import ensure_file
 from dask_knot.settings.settings import CONFIGURED, Configured, resolve
@@ -122,6 +123,7 @@ class KnotCluster(RunCluster):
     3
     """
 
+    @brief
     def __init__(
         self,
         engine: str | None = None,

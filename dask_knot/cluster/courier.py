@@ -21,7 +21,9 @@ from dask.typing import Key
 from distributed import Status
 
 from dask_knot.cluster.located import load
+from dask_knot.errors import KnotError
 from dask_knot.internals import clients_here
+from dask_knot.run.frames import shorten
 from dask_knot.session.process import open_here
 from dask_knot.session.values import ValueReader
 
@@ -60,7 +62,11 @@ class Courier:
         places, lost = self._values.locate(keys)
         if lost:
             return {"status": "error", "keys": lost}
-        values, damaged = await load(self._reader, places)
+        try:
+            values, damaged = await load(self._reader, places)
+        except KnotError as error:
+            shorten(error)
+            raise error
         if damaged:  # or made again meanwhile: the scheduler tells
             reply = await self._ask(keys=list(damaged), **options)
             if reply["status"] != "OK":

@@ -29,6 +29,8 @@ from dask_knot.dashboard.jobtable import JobTable, job_table
 from dask_knot.errors import EngineError
 from dask_knot.graphs.opening import send_graph
 from dask_knot.internals import is_shutdown, log_of, start_loop, stop_loop
+from dask_knot.run.frames import brief, shorten
+from dask_knot.session.interruption import note_interruption
 from dask_knot.session.process import hear_signals, open_here
 from dask_knot.settings.settings import Settings
 
@@ -216,6 +218,7 @@ class SessionCluster(Cluster):  # type: ignore[misc]
             logs.update(await asyncio.to_thread(self._lifetime.session.logs_of, chosen))
         return logs  # type: ignore[no-any-return]
 
+    @brief
     def sync(self, func: Any, *args: Any, **options: Any) -> Any:
         """Call something in the event loop of the cluster, as long as there is one.
 
@@ -225,27 +228,26 @@ class SessionCluster(Cluster):  # type: ignore[misc]
             If the cluster is closed, or this is a fork of the process that it belongs to.
         """
         if os.getpid() != self._pid:
-            raise EngineError(
-                f"the cluster {self.name} belongs to process {self._pid}, of which this is a fork: "
-                f"connect to it with Client({self.scheduler_address!r})"
-            )
+            belongs = f"the cluster {self.name} belongs to process {self._pid}, of which this is"
+            raise EngineError(f"{belongs} a fork: connect with Client({self.scheduler_address!r})")
         if self.status == Status.closed:
             raise EngineError(f"the cluster {self.name} is closed: make a new one")
         return super().sync(func, *args, **options)
 
     def close(self, timeout: float | None = None) -> Any:
         """Leave a named run; end the jobs of an unnamed one, and delete its values."""
+        note_interruption()
         self._ends |= is_shutdown(sys._getframe(1))
         if self.asynchronous or os.getpid() != self._pid:
             return super().close(timeout)
         close_clients(self)
         try:
             super().close(timeout)
-        except BaseException:  # such as Ctrl-C
+        except BaseException as error:  # such as Ctrl-C
             self.loop.add_callback(self._lifetime.hurry)
-            raise
+            shorten(error)
+            raise error
         stop_loop(self)
-        return None
 
     def close_at_exit(self, timeout: float) -> None:
         """Close while the interpreter ends, if the event loop still runs, whoever runs it."""
@@ -264,9 +266,8 @@ class SessionCluster(Cluster):  # type: ignore[misc]
     async def _start(self) -> None:
         try:
             scheduler = await self._lifetime.open(log_of(self))
-            self.scheduler_comm = rpc(
-                scheduler.address, connection_args=self.security.get_connection_args("client")
-            )
+            arguments = self.security.get_connection_args("client")
+            self.scheduler_comm = rpc(scheduler.address, connection_args=arguments)
             await super()._start()
         except BaseException:
             await self._lifetime.close()
@@ -292,8 +293,7 @@ class SessionCluster(Cluster):  # type: ignore[misc]
         """Let another number of jobs run at once, and let Dask show as many workers."""
 
         def resize() -> NoOpAwaitable:
-            scheduler = self._lifetime.resize(jobs)
-            self.scheduler_info = SchedulerInfo(scheduler.identity())
+            self.scheduler_info = SchedulerInfo(self._lifetime.resize(jobs).identity())
             return NoOpAwaitable()
 
         # Not `sync` in the event loop: by Dask's custom the call need not be awaited there.

@@ -14,6 +14,7 @@ from typing import Any
 from dask.typing import Key
 
 from dask_knot.knot.landings import Landed, Landings, ReadPlaces
+from dask_knot.run.frames import brief
 from dask_knot.run.maps import PlaceTable
 from dask_knot.session.hooks import Outcome
 
@@ -84,6 +85,7 @@ class MapFuture(concurrent.futures.Future):  # type: ignore[type-arg]
 
     # As other futures.
 
+    @brief
     def result(self, timeout: float | None = None) -> list[Any]:
         """Give all values in the order of the items.
 

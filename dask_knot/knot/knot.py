@@ -21,6 +21,7 @@ from dask_knot.knot.jobs import KnotJob
 from dask_knot.knot.ledger import MapLedger
 from dask_knot.knot.past import PastLogs, depot_of
 from dask_knot.prices.bill import Bill
+from dask_knot.run.frames import brief
 from dask_knot.runs.machine import user_name
 from dask_knot.session.session import Session
 from dask_knot.settings import checks
@@ -60,6 +61,7 @@ class Knot:
     [1, 4, 9]
     """
 
+    @brief
     def __init__(
         self, name: str | None = None, func: Callable[..., Any] | None = None, **settings: Any
     ) -> None:
@@ -92,8 +94,7 @@ class Knot:
         depot_of(resolve({**known, "name": name})).open(name)
         return cls(name, **settings)
 
-    # What users do.
-
+    @brief
     def map(
         self,
         iterdata: Iterable[Any],
@@ -172,8 +173,7 @@ class Knot:
         check_sample(sample)
         goal = None if optimize is None else check_goal(optimize)
         self._check_usable()
-        work = self._work(starmap, {})
-        items = MapItems.of(iterdata, ItemCheck(work.func, starmap))
+        items = MapItems.of(iterdata, ItemCheck((work := self._work(starmap, {})).func, starmap))
         return estimate_items(self.host, work, items, sample, goal)
 
     @property
@@ -238,11 +238,10 @@ class Knot:
             self._is_clobbered = True
             run.delete_all()
 
+    @brief
     def close(self) -> None:
         """Leave the knot: on AWS its jobs go on, those on this machine end; what is done stays."""
         self._desk.close(ends=False)
-
-    # What it is.
 
     @property
     def name(self) -> str:
@@ -271,6 +270,7 @@ class Knot:
     def __enter__(self) -> Knot:
         return self
 
+    @brief
     def __exit__(self, *raised: object) -> None:
         self.close()
 

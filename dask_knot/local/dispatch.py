@@ -246,7 +246,7 @@ class Dispatcher:
                 child.log_path.parent.mkdir(parents=True, exist_ok=True)
             self._launcher.start(child)
         except Exception as error:  # also a mistake of the launcher's: the others go on
-            reason = f"CannotStartContainerError: {error}"
+            reason = f"CannotStartJobError: {error}"
             self.child_exited(child.child_id, Exit(None, reason, NOT_STARTED))
 
     def _end_softly(self, job: Job, reason: str) -> None:

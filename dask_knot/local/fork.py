@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from dask_knot.batch.rules import NOT_STARTED, OUT_OF_MEMORY
+from dask_knot.batch.rules import NOT_STARTED
 from dask_knot.errors import EngineError
 from dask_knot.local.child import MEMORY_LIMIT
 from dask_knot.local.forkclient import Server
-from dask_knot.local.launcher import HOST_LOST, ChildProcess, Exit, Listener
+from dask_knot.local.launcher import HOST_LOST, OVER_MEMORY, ChildProcess, Exit, Listener
 from dask_knot.local.memory import MemoryWatch
 from dask_knot.local.origins import elsewhere
 from dask_knot.local.wire import Message
@@ -202,7 +202,7 @@ class ForkLauncher:
             child = self._children.pop(child_id)
         if child.pid is not None:
             self._memory.remove(child.pid)
-        end = Exit(KILLED, reason=OUT_OF_MEMORY) if child.is_over_memory else Exit(code)
+        end = Exit(KILLED, reason=OVER_MEMORY) if child.is_over_memory else Exit(code)
         self._report(child_id, end)
 
     def _report(self, child_id: str, end: Exit) -> None:
@@ -259,7 +259,7 @@ def _lost_with(server: Server, code: int) -> Exit:
     if server.has_started or -code in (signal.SIGKILL, signal.SIGTERM):
         return Exit(None, status_reason=HOST_LOST)
     words = f"the fork server could not start (exit code {code}). It said:\n{server.words}"
-    return Exit(None, f"CannotStartContainerError: {words}", NOT_STARTED)
+    return Exit(None, f"CannotStartProcessError: {words}", NOT_STARTED)
 
 
 def _kill_group(group: int) -> None:

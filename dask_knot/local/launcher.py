@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+#: What the local engine says in Batch's form of jobs that are processes of this machine.
 HOST_LOST = "Host EC2 (instance local) terminated."
+OVER_MEMORY = "OutOfMemoryError: Process killed due to memory usage"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from dask_knot.errors import CorruptObjectError, KilledTaskError, KnotError
 from dask_knot.internals import TASK_FILE
 from dask_knot.run import codec
 from dask_knot.run.codec import Bytes
+from dask_knot.run.frames import shorten
 
 #: Frames of a traceback that are kept at each of its ends: pickle gives up on the thousand of an
 #: endless recursion, and Dask would then lose the type of the exception, and never end its future.
@@ -115,9 +116,13 @@ def describe(error: BaseException, key: object, printed: str = "") -> Failure:
     if printed and hasattr(error, "add_note"):
         error.add_note(f"The task had printed:\n{printed}")
     _shorten_tracebacks(error)
-    shown = _without_callers(sys.exc_info()[2])
-    for one in filter(None, (error, error.__cause__)):
-        one.__traceback__ = _without_callers(one.__traceback__)
+    if isinstance(error, KnotError):
+        shorten(error)
+        shown = error.__traceback__
+    else:
+        shown = _without_callers(sys.exc_info()[2])
+        for one in filter(None, (error, error.__cause__)):
+            one.__traceback__ = _without_callers(one.__traceback__)
     try:
         message: dict[str, Any] = dict(error_message(error))
     except Exception as unspeakable:  # its text is made by user code: that may raise as well

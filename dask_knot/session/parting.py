@@ -20,6 +20,7 @@ from dask_knot.session.company import Company
 from dask_knot.session.costs import CostSheet
 from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine
+from dask_knot.session.interruption import was_interrupted, words
 from dask_knot.session.lookout import Lookout
 from dask_knot.session.outages import tolerate
 from dask_knot.session.values import ValueReader
@@ -47,6 +48,7 @@ class Parting:
     costs: CostSheet | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _has_let_go: bool = False
+    _has_ended_jobs: bool = False
     _is_ended: bool = False
 
     def let_go(self) -> None:
@@ -75,12 +77,14 @@ class Parting:
                     self.run.delete_all()
             finally:
                 self.engine.close()
+                if was_interrupted() and self.service.jobs:
+                    logger.warning("%s", words(self.settings, not self._has_ended_jobs))
 
     def _let_go(self, ends_jobs: bool, is_whole_run: bool = False) -> None:
         with self._lock:
             if self._has_let_go:
                 return
-            self._has_let_go = True
+            self._has_let_go, self._has_ended_jobs = True, ends_jobs
             self.driver.stop()
             self.run.hurry()  # not before: what fails now must not go on with its next stage
             self.driver.shut_down_submission()

@@ -40,12 +40,12 @@ open_here: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def close_all() -> None:
-    """Close what is open when the interpreter ends."""
+    """Close what is open when the interpreter ends; Ctrl-C meanwhile lets that be done in short."""
     for holder in list(open_here):
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception, KeyboardInterrupt):
             holder.close_at_exit(timeout=LONGEST)
         # There may be no loop any more, or it is stuck.
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception, KeyboardInterrupt):
             holder.end_now()
 
 

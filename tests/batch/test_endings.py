@@ -311,8 +311,11 @@ def test_memory_is_advised_per_task_and_more_than_there_was(
 
 
 def test_advice_fits_the_engine() -> None:
-    for status in ("Host EC2 (instance local) terminated.", "Host EC2 (docker) lost"):
+    lost = {"process": "Host EC2 (instance local) terminated."}
+    for word, status in {**lost, "container": "Host EC2 (docker) lost"}.items():
         here = explain(detail(status, "", None), ())
+        assert f"lost its {word}" in str(here.error)
+        assert "EC2" not in str(here.error)
         assert here.ending is Ending.HOST_LOST
         assert "Spot" not in str(here.error)
         assert "this machine" in str(here.error)

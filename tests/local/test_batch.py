@@ -158,7 +158,7 @@ def test_a_launcher_that_can_not_start_fails_the_attempt(tmp_path: Path) -> None
     desk.define()
     job = desk.end(desk.submit("true"))
     assert job["statusReason"] == "Task failed to start"
-    assert job["container"]["reason"] == "CannotStartContainerError: no more processes"
+    assert job["container"]["reason"] == "CannotStartJobError: no more processes"
     desk.batch.close()
 
 

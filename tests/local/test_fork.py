@@ -13,10 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dask_knot.batch.rules import OUT_OF_MEMORY
 from dask_knot.local.capacity import Capacity
 from dask_knot.local.fork import ForkLauncher
-from dask_knot.local.launcher import HOST_LOST
+from dask_knot.local.launcher import HOST_LOST, OVER_MEMORY
 from tests.local.desk import Desk, needs, wait_until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the local engine forks")
@@ -162,7 +161,7 @@ def test_the_memory_limit(real: Desk) -> None:
     overrides = {"resourceRequirements": needs(memory="150")}
     job = real.end(real.run("grows", "300", containerOverrides=overrides))
     assert job["container"]["exitCode"] == 137
-    assert job["container"]["reason"] == OUT_OF_MEMORY
+    assert job["container"]["reason"] == OVER_MEMORY
     assert job["statusReason"] == "Essential container in task exited"
 
 
