@@ -11,11 +11,12 @@ from dask_knot.settings.defaults import reconfigure
 
 if TYPE_CHECKING:
     from dask_knot.cluster.cluster import KnotCluster
+    from dask_knot.cluster.joining import connect
     from dask_knot.dashboard.progress import progress
     from dask_knot.knot.knot import Knot
 
 __version__ = "0.1.0"
-__all__ = ["Knot", "KnotCluster", "progress", "reconfigure"]
+__all__ = ["Knot", "KnotCluster", "connect", "progress", "reconfigure"]
 
 reconfigure()
 
@@ -30,6 +31,10 @@ def __getattr__(name: str) -> object:
         from dask_knot.knot.knot import Knot
 
         return Knot
+    if name == "connect":
+        from dask_knot.cluster.joining import connect
+
+        return connect
     if name == "progress":
         from dask_knot.dashboard.progress import progress
 

@@ -393,7 +393,7 @@ OPENERS = (
 #: What others than `run/` may know of names: ids, and for the pure tracker what they stand for.
 IDS = (
     *("ManifestId", "RUN_NAME", "ShardId", "StageId", "first_plan", "session_of"),
-    *("parse_shard", "parse_stage", "plan_name", "plan_number"),
+    *("parse_shard", "parse_stage", "plan_name", "plan_number", "TWIN"),
 )
 #: Folders of a run.
 FOLDERS = re.compile(

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
 import click
 
+from dask_knot.aws.options import StackOptions
 from dask_knot.aws.rules import ARCHITECTURES, INSIGHTS, PLATFORMS
 from dask_knot.errors import ConfigurationError
+
+#: What is computed where nothing is given.
+_CHOSEN = {
+    "instance_types": "optimal, as Batch has it; arm64 and GPUs: families of theirs",
+    "allocation_strategy": "BEST_FIT_PROGRESSIVE; Spot: SPOT_PRICE_CAPACITY_OPTIMIZED",
+    "ami": "Batch's own",
+    "bucket": "made up by CloudFormation",
+    "repository": "the stack's name",
+    "owner": "your user name in AWS",
+    "subnets": "all of the VPC",
+    "remote": "remote where no Docker answers here",
+    "packages": "auto",
+    "base": "Python's image of the version here",
+}
+_DEFAULTS = {field.name: field.default for field in fields(StackOptions)}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -96,7 +113,7 @@ UP: dict[str, tuple[Any, str]] = {
     ),
     "check_network": (
         bool,
-        "Whether to look first if jobs reach AWS from the subnets (the default).",
+        "Whether to look first if jobs reach AWS from the subnets.",
     ),
 }
 
@@ -154,12 +171,12 @@ def image_options(command: F) -> F:
 def connection_options(command: F) -> F:
     """Give a command the options that say which stack is meant: `name`, `region`, `profile`."""
     options = {
-        "--name": "The name of the stack (knot.aws.stack).",
-        "--region": "The region (knot.aws.region), instead of AWS_REGION or the profile's.",
-        "--profile": "The profile in ~/.aws/config (knot.aws.profile).",
+        "--name": ("The name of the stack (knot.aws.stack).", str(_DEFAULTS["name"])),
+        "--region": ("The region (knot.aws.region).", "AWS_REGION, or the profile's"),
+        "--profile": ("The profile in ~/.aws/config (knot.aws.profile).", "AWS_PROFILE, or none"),
     }
-    for flag, text in reversed(options.items()):
-        command = click.option(flag, default=None, help=text)(command)
+    for flag, (text, shown) in reversed(options.items()):
+        command = click.option(flag, default=None, show_default=shown, help=text)(command)
     return command
 
 
@@ -175,22 +192,37 @@ def run_options(command: F) -> F:
 
     found: Any = run
     text = "The engine of the cluster (knot.engine); --name, --region or --profile mean aws."
-    found = click.option("--engine", default=None, help=text)(found)
-    text = "The store of the cluster (knot.store), if it isn't where its engine keeps named runs."
-    return click.option("--store", default=None, help=text)(found)  # type: ignore[no-any-return]
+    found = click.option("--engine", default=None, show_default="local", help=text)(found)
+    text = "The store of the cluster (knot.store)."
+    shown = "where the engine keeps named runs"
+    option = click.option("--store", default=None, show_default=shown, help=text)
+    return option(found)  # type: ignore[no-any-return]
 
 
 def _option(name: str, kind: Any, text: str) -> Callable[[F], F]:
-    flag = f"--{name.replace('_', '-')}"
+    flag, shown = f"--{name.replace('_', '-')}", _default(name)
     if kind is bool:
-        return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)
+        pair = f"{flag}/--no-{flag[2:]}"
+        return click.option(pair, name, default=None, show_default=shown, help=text)
     if kind in ("list", "pairs"):
         singular = SINGULAR.get(name, flag)
         more = " Can be given more than once." if singular != flag else " Separated by commas."
         is_many = singular != flag
-        return click.option(singular, name, multiple=is_many, default=None, help=text + more)
+        return click.option(
+            singular, name, multiple=is_many, default=None, show_default=shown, help=text + more
+        )
     kind = click.File() if kind == "file" else kind
-    return click.option(flag, name, type=kind, default=None, help=text)
+    return click.option(flag, name, type=kind, default=None, show_default=shown, help=text)
+
+
+def _default(name: str) -> str:
+    """Say what an option is unless it is given, or the configuration has it."""
+    default = _DEFAULTS.get(name)
+    if isinstance(default, bool):
+        return name.replace("_", "-") if default else f"no-{name.replace('_', '-')}"
+    if name in _CHOSEN:
+        return _CHOSEN[name]
+    return "none" if default in (None, (), MISSING) else str(default)
 
 
 def _value(name: str, value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -39,6 +40,7 @@ def image(
     """
     if local and given["remote"]:
         raise click.UsageError("--local builds here, --remote in the account: give one of them")
+    _check_source(given["source"])
     say("finding out what jobs need …")
     from dask_knot.image.image import ensure_local_image, resolve_spec, show_dockerfile
 
@@ -65,6 +67,12 @@ def image(
     except OSError as error:
         screen.line(f"name it, KnotCluster(image=...), as it could not be written down: {error}")
     click.echo(made)
+
+
+def _check_source(source: str | None) -> None:
+    """See that what is to be read is there, before anything else is asked."""
+    if source is not None and not Path(source).exists():
+        raise click.BadParameter(f"there is no file or folder {source}", param_hint="SOURCE")
 
 
 COMMANDS = (image,)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dask_knot.cli import estimates, files, images, live, prices, regions, runs
+from dask_knot.cli import estimates, files, images, joining, live, prices, regions, runs
 from dask_knot.cli.account import open_session, stack_name
+from dask_knot.cli.examples import epilog
 from dask_knot.cli.flags import connection_options, up_options
 from dask_knot.cli.screen import (
     Screen,
@@ -42,7 +43,7 @@ class KnotGroup(click.Group):
             raise click.ClickException(str(error)) from error
 
 
-@click.group(cls=KnotGroup)
+@click.group(cls=KnotGroup, context_settings={"show_default": True})
 @click.version_option(package_name="dask_knot", prog_name="dask_knot")
 def knot() -> None:
     """Run Dask graphs as array jobs of AWS Batch.
@@ -58,7 +59,7 @@ def knot() -> None:
 @click.option(
     "--config/--no-config",
     default=True,
-    help="Write the stack into Dask's configuration, so that KnotCluster() uses it (the default).",
+    help="Write the stack into Dask's configuration, so that KnotCluster() uses it.",
 )
 def up(
     name: str | None, region: str | None, profile: str | None, given: dict[str, Any], config: bool
@@ -256,6 +257,8 @@ def _place(profile: str | None, region: str | None) -> Any:
     return Location(partition=arn[1], region=session.region, account=arn[4])
 
 
-ROOMS = (images, estimates, prices, regions, runs, live)
+ROOMS = (images, estimates, prices, regions, joining, runs, live)
 for command in (one for room in ROOMS for one in room.COMMANDS):
     knot.add_command(command)
+for each in (knot, *knot.commands.values()):
+    each.epilog = epilog("" if each is knot else str(each.name))

@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 #: A session of a run numbers its plans from its own number times this.
 PLANS_PER_SESSION = 1_000_000
+#: The attempts of a twin, a second child of a shard, are numbered from here on: data has numbers
+#: of attempts in its names, and Batch makes ten attempts at most.
+TWIN = 50
 #: What people type: with blanks or without, as a shell and a notebook leave them.
 _NUMBER = r"(?:(\d{1,4})\.)?(\d{1,6})\.(\d{1,6})"
 _STAGE = re.compile(rf"\s*(?:stage\s*)?{_NUMBER}\s*", re.ASCII | re.IGNORECASE)

@@ -37,6 +37,7 @@ from dataclasses import dataclass
 
 from dask_knot.run import quoting
 from dask_knot.run.ids import PLANS_PER_SESSION as PLANS_PER_SESSION
+from dask_knot.run.ids import TWIN as TWIN
 from dask_knot.run.ids import ManifestId as ManifestId
 from dask_knot.run.ids import ShardId as ShardId
 from dask_knot.run.ids import StageId as StageId

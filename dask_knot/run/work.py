@@ -13,12 +13,9 @@ from dask_knot.internals import GraphNode, Task
 from dask_knot.run import codec, scripts, versions
 from dask_knot.run.codec import Bytes
 from dask_knot.run.failure import Failure
+from dask_knot.run.ids import TWIN as TWIN
 from dask_knot.run.manifest import Place
 from dask_knot.run.names import ShardId
-
-#: The attempts of a twin, a second child of a shard, are numbered from here on: data has numbers
-#: of attempts in its names, and Batch makes ten attempts at most.
-TWIN = 50
 
 
 class ShardOutput(NamedTuple):

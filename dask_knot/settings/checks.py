@@ -14,6 +14,7 @@ from dask.utils import parse_bytes, parse_timedelta
 
 from dask_knot.errors import ConfigurationError
 from dask_knot.run.names import RUN_NAME
+from dask_knot.settings.elsewhere import MEANT
 
 if TYPE_CHECKING:
     from distributed.security import Security
@@ -25,27 +26,13 @@ AUTO = "auto"
 #: Dask shows each of them as a worker.
 MOST_JOBS = 100_000
 
-#: What the same is called by other clusters of Dask.
-ELSEWHERE = {
-    "n_workers": "jobs",
-    "maximum_jobs": "jobs",
-    "threads_per_worker": "cores",
-    "nthreads": "cores",
-    "ncores": "cores",
-    "memory_limit": "memory",
-    "worker_memory": "memory",
-    "walltime": "timeout",
-    "local_directory": "store",
-    "env": "environment",
-}
-
 
 def check_names(given: Iterable[str], known: Collection[str], complaint: str) -> None:
     """Refuse the first name that isn't known, with the one that may have been meant."""
     for name in given:
         if name not in known:
             close = [
-                ELSEWHERE.get(name.replace("-", "_"), ""),
+                MEANT.get(name.replace("-", "_"), ""),
                 *difflib.get_close_matches(name, known, n=1),
             ]
             meant = next((one for one in close if one in known), None)

@@ -27,6 +27,7 @@ from dask_knot.settings.resolver import (
     section,
     underscored,
 )
+from dask_knot.settings.strays import check_strays
 
 logger = logging.getLogger(__name__)
 
@@ -159,6 +160,7 @@ def resolve(given: Mapping[str, Any]) -> Settings:
         If a name is unknown or a value is wrong; the message names the valid ones.
     """
     reconfigure_if_wiped()
+    check_strays(KEYWORDS)
     said = keywords(given, "KnotCluster takes no argument", _is_silent)
     general = section("knot")
     packaged = SettingSource(underscored(DEFAULTS), is_silent=is_never)

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from dask_knot.run.manifest import Manifest
-from dask_knot.run.names import StageId
-from dask_knot.run.work import TWIN
+from dask_knot.run.names import TWIN, StageId
 from dask_knot.tracking.moves import ShardState
 
 #: Stages that are over and still counted.

@@ -360,3 +360,10 @@ def test_the_first_word_comes_before_the_libraries(
     assert done.returncode == 7, done.stderr
     assert done.stdout == ""
     assert done.stderr.strip().endswith("…")
+
+
+def test_a_source_that_is_not_there_is_told_before_anything_is_asked() -> None:
+    result = CliRunner().invoke(knot, ["image", "nope.py"])
+    assert result.exit_code == 2
+    assert "there is no file or folder nope.py" in result.output
+    assert "region" not in result.output
