@@ -11,9 +11,9 @@ from dask.typing import Key
 from dask_knot.errors import CorruptObjectError, MissingObjectError
 from dask_knot.run.failure import Failure
 from dask_knot.run.manifest import Commit, Handed, Kind, Output
-from dask_knot.run.names import ShardId
+from dask_knot.run.names import TWIN, ShardId
 from dask_knot.run.run import Run
-from dask_knot.run.work import TWIN, ShardWork, Source
+from dask_knot.run.work import ShardWork, Source
 
 
 def is_twin(attempt: int) -> bool:

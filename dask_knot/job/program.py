@@ -11,10 +11,9 @@ from dask_knot.job.machine import JobSite
 from dask_knot.job.shard import run_shard
 from dask_knot.run import exits
 from dask_knot.run.failure import in_short
-from dask_knot.run.names import ShardId
+from dask_knot.run.names import TWIN, ShardId
 from dask_knot.run.run import Run
 from dask_knot.run.trace import leave_trace
-from dask_knot.run.work import TWIN
 
 USAGE = "usage: python -m dask_knot.job STAGE-URL [--child INDEX]"
 

@@ -15,10 +15,9 @@ from dask_knot.prices.pricelist import PriceList
 from dask_knot.prices.shelf import stocked
 from dask_knot.run.machine import LOCAL, UNKNOWN, Machine
 from dask_knot.run.manifest import Manifest
-from dask_knot.run.names import ManifestId, StageId
+from dask_knot.run.names import TWIN, ManifestId, StageId
 from dask_knot.run.record import RecordedStage
 from dask_knot.run.run import Run
-from dask_knot.run.work import TWIN
 from dask_knot.runs.attendance import Attendance
 from dask_knot.runs.costing import CostedJob, Costing
 from dask_knot.runs.depot import Depot

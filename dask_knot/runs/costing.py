@@ -15,8 +15,7 @@ from dask_knot.planning import Resources
 from dask_knot.plural import many
 from dask_knot.prices.attempt import PaidAttempt
 from dask_knot.run.machine import LOCAL, UNKNOWN, Machine
-from dask_knot.run.names import ShardId, StageId
-from dask_knot.run.work import TWIN
+from dask_knot.run.names import TWIN, ShardId, StageId
 from dask_knot.runs.attendance import Attendance, Attended
 
 MIB = 2**20

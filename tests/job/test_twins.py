@@ -18,10 +18,10 @@ from dask_knot.job import outputs
 from dask_knot.job.attempts import is_twin
 from dask_knot.run import outbox
 from dask_knot.run.manifest import Handed, Manifest
-from dask_knot.run.names import ManifestId
+from dask_knot.run.names import TWIN, ManifestId
 from dask_knot.run.orders import Claimant, Orders
 from dask_knot.run.store import Store
-from dask_knot.run.work import TWIN, Options
+from dask_knot.run.work import Options
 from tests.local.desk import wait_until
 
 from .asked import ID, PLAY, quick_looks

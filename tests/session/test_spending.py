@@ -22,10 +22,9 @@ from dask_knot.prices.bill import Bill
 from dask_knot.prices.money import Money
 from dask_knot.prices.tariff import Market
 from dask_knot.run.machine import LOCAL, UNKNOWN, Machine
-from dask_knot.run.names import ShardId, StageId
+from dask_knot.run.names import TWIN, ShardId, StageId
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
-from dask_knot.run.work import TWIN
 from dask_knot.session.engines import Engine
 from dask_knot.session.spending import FRESH, Spending
 from dask_knot.settings.settings import resolve
