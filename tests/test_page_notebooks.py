@@ -12,6 +12,8 @@ from nbformat import NotebookNode
 from tests import pages
 from tests.examples import need
 
+pytestmark = pytest.mark.timeout(300)
+
 #: Variables for a run of seconds, where the page has some.
 SMALL: dict[str, dict[str, object]] = {
     "diffusion-mri": {"subjects": 1, "side": 16},

@@ -9,7 +9,7 @@ import pytest
 from tests import pages
 from tests.rig.machine import Rig
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_the_page_of_a_session_shows_what_is_stored(
