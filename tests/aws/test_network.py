@@ -182,7 +182,7 @@ CASES: dict[str, Case] = {
     "endpoints that may be elsewhere": Case(
         without_way_out, touch=routes(TransitGatewayId="tgw-01234567"), is_sure=False
     ),
-    "endpoints of who shares the network": Case(
+    "endpoints of the account that shares the network": Case(
         isolated_without("logs"), {"account": "111122223333"}, is_sure=False
     ),
     "a subnet for IPv6 only": Case(lambda _: None, touch=without_ipv4),
