@@ -53,9 +53,6 @@ RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
 #: So many may there be: numbers of plans have ten digits. The last one is nobody's.
 MOST_SESSIONS = 9_999
-#: The attempts of a twin, a second child of a shard, are numbered from here on: data has numbers
-#: of attempts in its names, and Batch makes ten attempts at most.
-TWIN = 50
 #: Numbers have leading zeros up to a width; each name can be made again from what it says.
 _MANIFEST = re.compile(
     r"(\d{10})-(\d{3}|[1-9]\d{3,})/(\d{5})\.(?:p(\d{3}|[1-9]\d{3,})|end|(lost))", re.ASCII
