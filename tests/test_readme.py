@@ -152,7 +152,7 @@ def test_every_setting_is_documented_with_its_default(
     configuration: str, defaults: dict[str, Any]
 ) -> None:
     general = {name: value for name, value in defaults.items() if name not in SECTIONS}
-    found = documented(configuration, "What a cluster is")
+    found = documented(configuration, "Settings of every cluster")
     assert {name: meant(cell) for name, (cell,) in found.items()} == general
     assert list(found) == list(general)
 
@@ -160,7 +160,7 @@ def test_every_setting_is_documented_with_its_default(
 def test_every_number_of_an_engine_is_documented(
     configuration: str, defaults: dict[str, Any]
 ) -> None:
-    found = documented(configuration, "What depends on the engine")
+    found = documented(configuration, "Settings that depend on the engine")
     assert set(found) == {field.name.replace("_", "-") for field in fields(Tempo)} - LOCAL
     for name, cells in found.items():
         assert [meant(cell) for cell in cells] == [defaults[one][name] for one in ENGINES], name
