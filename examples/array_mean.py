@@ -1,4 +1,4 @@
-"""The mean of x + x.T for a large random dask.array: a graph in which every task needs others."""
+"""The mean of x + x.T for a large random dask.array, in which every task needs others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dask_knot import KnotCluster
 
 
 def build(side: int, chunk: int) -> da.Array:
-    """Write down the mean of ``x + x.T``; nothing runs yet."""
+    """Describe the mean of ``x + x.T``. Nothing runs yet."""
     x = da.random.default_rng(0).random((side, side), chunks=(chunk, chunk))
     return (x + x.T).mean()
 

@@ -1,7 +1,8 @@
-"""Monthly means of daily temperatures with xarray, read from Zarr data that are written first.
+"""Monthly means of daily temperatures with xarray, read from Zarr data that the script makes first.
 
-The jobs read the data themselves, so these have to be where jobs reach them: here that is where the
-cluster keeps its own values, a folder of this machine or, on AWS, the stack's bucket in S3.
+The jobs read the data themselves, so the data must be in a place that jobs can reach. The script
+uses the place where the cluster stores its values: a folder on this machine, or the stack's S3
+bucket on AWS.
 """
 
 from __future__ import annotations

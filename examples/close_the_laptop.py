@@ -1,7 +1,7 @@
-"""A run with a name: end this program at any moment, start it again, and it goes on from there.
+"""A named run: stop this program whenever you like, start it again, and it computes only the rest.
 
-On AWS the jobs don't even notice. On this machine they end with the program, and what was done
-counts.
+On AWS the jobs don't even notice. On this machine they stop with the program, but finished tasks
+count.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def warmest(months: Sequence[float]) -> tuple[int, float]:
 
 
 def build(months: int, seconds: float) -> Delayed:
-    """Write it down: days, the means of their months, the warmest of these; nothing runs yet."""
+    """Describe the work: days, the means of their months, the warmest month. Nothing runs yet."""
     day, mean = delayed(observe, pure=True), delayed(average, pure=True)
     means = [mean([day(month, n, seconds) for n in range(DAYS)]) for month in range(months)]
     return delayed(warmest, pure=True)(means)
 
 
 def find_warmest(client: Client, months: int, seconds: float) -> tuple[int, float]:
-    """Compute it, or what is missing of it."""
+    """Compute what isn't done yet, and give the warmest month and its temperature."""
     month, temperature = client.compute(build(months, seconds)).result()
     return month, temperature
 

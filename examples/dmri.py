@@ -1,10 +1,12 @@
-"""Diffusion MRI of many subjects, the Cloudknot paper's third example, with its steps as tasks.
+"""Diffusion MRI of many subjects, the Cloudknot paper's third example, with each step as a task.
 
-Mask, denoising, tensor model, mean fractional anisotropy (FA) by region, then the whole group. The
-paper ran all steps of a subject as one task, since Cloudknot had no dependencies between tasks.
+For each subject: mask, denoising, tensor model, mean fractional anisotropy (FA) in each region.
+Then a summary of the group. The paper ran all steps of a subject as one task, because Cloudknot had
+no dependencies between tasks.
 
-The heads are synthetic: made here, with the gradients that Dipy ships, in sizes that take seconds.
-Those of the paper (Human Connectome Project) can't be passed on. But here the true FA is known.
+The heads are synthetic, made with the gradients that come with Dipy, and small enough to take only
+seconds. The paper's data (Human Connectome Project) can't be passed on. With synthetic heads,
+on the other hand, the true FA is known.
 """
 
 from __future__ import annotations

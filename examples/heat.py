@@ -1,12 +1,13 @@
-"""Steady 2-D heat equation by Gauss-Seidel: the Cloudknot paper's second example.
+"""The steady 2-D heat equation by Gauss-Seidel, the Cloudknot paper's second example.
 
-First many random temperatures of the border on one 10 x 10 grid, then five of them on growing
-grids: short tasks in number, then few tasks that grow.
+First it solves for many random border temperatures on a 10 x 10 grid, which makes many short tasks.
+Then it solves for five of them on growing grids, which makes few tasks that become longer.
 
-With `--figure FOLDER` both series are measured with dask_knot, Dask's LocalCluster and Lithops (if
-it is installed: `pip install lithops`) on as many cores, and drawn as the paper's Figures 2 and 3
-beside what it published and what this repository's simulator says of AWS. The figures of the
-documentation are of `--figure docs/images --constraints 1024 --sides 10 25 50 75 100`: 4 minutes.
+With `--figure FOLDER` it measures both series with dask_knot, Dask's LocalCluster and Lithops (if
+you have it: `pip install lithops`) on the same number of cores. It draws them like the paper's
+Figures 2 and 3, next to the published numbers and to what this repository's simulator predicts for
+AWS. `--figure docs/images --constraints 1024 --sides 10 25 50 75 100` makes the figures of the
+documentation in 4 minutes.
 """
 
 from __future__ import annotations
@@ -50,21 +51,21 @@ def random_border(seed: int, side: int) -> Grid:
 
 
 def neighbour_mean(grid: Grid) -> Grid:
-    """Average the four neighbours of every inner point."""
+    """Average the four neighbors of every inner point."""
     inner: Grid = (grid[:-2, 1:-1] + grid[2:, 1:-1] + grid[1:-1, :-2] + grid[1:-1, 2:]) / 4
     return inner
 
 
 def residual(grid: Grid) -> float:
-    """Say by how much the heat equation is missed at the worst inner point, in degrees."""
+    """Give the error of the heat equation at the worst inner point, in degrees."""
     return float(np.abs(neighbour_mean(grid) - grid[1:-1, 1:-1]).max())
 
 
 def solve(seed: int, side: int, tolerance: float = 1e-8) -> Grid:
     """Solve for the temperatures inside a random border.
 
-    Gauss-Seidel in red-black order: points of one colour have neighbours of the other colour only,
-    so each half sweep is one numpy expression that reads what the half before has just written.
+    This is Gauss-Seidel in red-black order. Points of one color only have neighbors of the other
+    color, so each half sweep is one NumPy expression that reads what the half before it wrote.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def solve(seed: int, side: int, tolerance: float = 1e-8) -> Grid:
 def solve_all(client: Client, constraints: int, side: int) -> list[Grid]:
     """Solve as many problems of one size as there are constraints, one task each.
 
-    Asked again, they are solved again: not pure, or what is held already would be taken.
+    The tasks aren't pure: otherwise a second call would get the results that are already held.
     """
     return list(client.gather(client.map(solve, range(constraints), side=side, pure=False)))
 
@@ -106,7 +107,7 @@ def run(client: Client, constraints: int, sides: Sequence[int]) -> None:
 
 @contextmanager
 def lithops(workers: int) -> Iterator[SolveMany]:
-    """Give what solves with Lithops in processes of this machine."""
+    """Give a solver that uses Lithops, in processes on this machine."""
     from lithops import FunctionExecutor
 
     config = {
@@ -127,7 +128,7 @@ def lithops(workers: int) -> Iterator[SolveMany]:
 
 
 def solvers(engine: str | None, held: ExitStack) -> tuple[int, dict[str, SolveMany]]:
-    """Open dask_knot, LocalCluster and Lithops; give how many cores each has, and what solves."""
+    """Open dask_knot, LocalCluster and Lithops, and give the cores and the solver of each."""
     cluster = held.enter_context(KnotCluster(engine=engine))
     cores, found = len(cluster.plan), {"dask_knot": partial(solve_all, enter(cluster, held))}
     workers = LocalCluster(n_workers=cores, threads_per_worker=1, dashboard_address=":0")
@@ -140,7 +141,7 @@ def solvers(engine: str | None, held: ExitStack) -> tuple[int, dict[str, SolveMa
 
 
 def enter(cluster: Any, held: ExitStack) -> Client:
-    """Open a client of a cluster, which isn't the default one."""
+    """Open a client of a cluster that isn't the default one."""
     return held.enter_context(Client(cluster, set_as_default=False))
 
 
@@ -156,7 +157,7 @@ def measure(solve_many: SolveMany, constraints: int, side: int) -> float:
 def measure_all(
     found: Mapping[str, SolveMany], counts: Sequence[int], sides: Sequence[int]
 ) -> dict[str, Series]:
-    """Measure all of them in turn, so that each meets the same neighbours; the best time counts."""
+    """Measure them in turn, so that all have the same conditions. The best time counts."""
     for solve_many in found.values():
         solve_many(8, 10)  # all is imported and running
     problems = [*((n, 10) for n in counts), *((FEW, side) for side in sides)]
@@ -174,9 +175,9 @@ def measure_all(
 
 
 def of_the_repository() -> dict[str, Series]:
-    """Give what is simulated and what the paper published.
+    """Give the simulated and the published times.
 
-    Both come with the simulator, in the repository of dask_knot; elsewhere there is nothing.
+    Both come with the simulator in dask_knot's repository; without the repository you get neither.
     """
     root = Path(__file__).resolve().parents[1]
     if not (root / "benchmarks" / "simulate").is_dir():

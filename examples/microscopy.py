@@ -1,11 +1,11 @@
-"""Moving spots under a microscope: found by a foreign Java program, linked and measured in Python.
+"""Moving spots under a microscope: a Java program finds them, Python links and measures them.
 
-The Cloudknot paper tracked particles with a Java program that was in a Docker image of its own.
-Here it is ImageJ, the library that Debian has. On AWS and in containers it is put into the image of
-the jobs; on this machine it must be installed.
+The Cloudknot paper tracked particles with a Java program in a Docker image of its own. This example
+uses ImageJ, which is a Debian package. On AWS and in containers it goes into the jobs' image; on
+this machine you have to install it.
 
-The films are synthetic, so that it is known how many spots there are and how they move: along
-with a flow, and at random (diffusion). Some films are ten times as long as others.
+The films are synthetic, so we know how many spots there are and how they move: with a flow, and at
+random (diffusion). Some films are ten times as long as others.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def frames_of(film: int, frames: int) -> int:
 
 
 def true_motion(film: int) -> Motion:
-    """Give what a film is made with."""
+    """Give the number of spots, and the motion, that a film is made with."""
     return Motion(spots=12 + film % 5, speed=0.1 * (film % 3), diffusion=0.3 + 0.2 * (film % 4))
 
 
@@ -159,7 +159,7 @@ def find_spots(program: bytes, film: Film) -> Spots:
 
 
 def link(spots: Spots, frames: int) -> list[Track]:
-    """Link the spots of each frame to those of the next one, such that all move least."""
+    """Link the spots of each frame to those of the next one, so that together they move least."""
     open_tracks: list[list[NDArray[np.float64]]] = []
     closed: list[list[NDArray[np.float64]]] = []
     for frame in range(frames):
@@ -198,7 +198,7 @@ def measure(tracks: Sequence[Track], frames: int) -> Motion:
 
 
 def build(films: int, frames: int) -> list[Delayed]:
-    """Write down what to do with each film; nothing runs yet."""
+    """Describe what to do with each film. Nothing runs yet."""
     motions, program = [], delayed(compile_program)(FIND_SPOTS)
     for film in range(films):
         length = frames_of(film, frames)
@@ -208,13 +208,13 @@ def build(films: int, frames: int) -> list[Delayed]:
 
 
 def study(client: Client, films: int, frames: int) -> list[Future]:
-    """Start it for all films."""
+    """Start the work on all films."""
     futures: list[Future] = client.compute(build(films, frames))
     return futures
 
 
 def report(motions: Sequence[Motion], frames: int) -> None:
-    """Print what was found beside what is true."""
+    """Print what was found next to the truth."""
     print("film frames  spots (true)  speed (true)  diffusion (true)")
     for film, found in enumerate(motions):
         true = true_motion(film)
@@ -230,7 +230,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", help="what runs the jobs (default: as configured)")
     parser.add_argument("--films", type=int, default=6)
-    parser.add_argument("--frames", type=int, default=40, help="of most films; some have ten times")
+    parser.add_argument("--frames", type=int, default=40, help="in most films (some: 10 times)")
     args = parser.parse_args()
     if args.films < 1 or args.frames <= 2 * LAGS[-1]:
         parser.error(f"give at least one film, of more than {2 * LAGS[-1]} frames")

@@ -1,4 +1,4 @@
-"""Monte Carlo estimate of pi, the first example of the Cloudknot paper: 100 x a million points."""
+"""A Monte Carlo estimate of pi from 100 x a million points, the Cloudknot paper's first example."""
 
 from __future__ import annotations
 

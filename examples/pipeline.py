@@ -1,4 +1,4 @@
-"""A pipeline of dask.delayed steps that depend on each other: load, clean, summarise, compare."""
+"""A pipeline of dask.delayed steps that depend on each other: load, clean, summarize, compare."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def load(station: int) -> Reading:
 
 
 def clean(reading: Reading) -> Reading:
-    """Fill each gap from its neighbours in time."""
+    """Fill each gap from its neighbors in time."""
     hours = np.arange(reading.size)
     good = ~np.isnan(reading)
     return np.interp(hours, hours[good], reading[good])
@@ -42,7 +42,7 @@ def warmest(summaries: list[tuple[int, float]]) -> tuple[int, float]:
 
 
 def build(stations: int) -> Delayed:
-    """Write the pipeline down; nothing runs yet."""
+    """Describe the pipeline. Nothing runs yet."""
     summaries = []
     for station in range(stations):
         reading = delayed(clean)(delayed(load)(station))
