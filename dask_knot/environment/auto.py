@@ -30,7 +30,7 @@ def imported_packages(source: Path | None, report: Report) -> Iterator[str]:
     tops = distributions.by_module()
     imports, origin = _imports(source, tops)
     if source is None and not (imports.dotted or imports.own):
-        report("nothing that runs here imports a package: the image has no more than Dask's own")
+        report("nothing that runs here imports a package: the image has only Dask and dask_knot")
     for line in imports.unread:
         report(Notice(line))
     yield from sorted(_projects(imports, tops, origin, report))
@@ -47,7 +47,7 @@ def imported_packages(source: Path | None, report: Report) -> Iterator[str]:
     for name in missing:
         package = f" (pip install {KNOWN[name]})" if name in KNOWN else ""
         text = f"{origin} imports {name}, which is not installed here{package}"
-        report(Notice(f"{text}: it is left out"))
+        report(Notice(f"{text}: left out of the image"))
 
 
 def _imports(source: Path | None, tops: Mapping[str, set[str]]) -> tuple[Imports, str]:
@@ -70,7 +70,10 @@ def _projects(
             if found is not None and origin_of(found).is_local:
                 yield package
             else:
-                hidden = f"{name} beside {origin} hides the package {package}: it is left out"
+                hidden = (
+                    f"{name} next to {origin} shadows the package {package}, which is left "
+                    "out of the image"
+                )
                 report(Notice(hidden))
 
 

@@ -144,7 +144,7 @@ def scripts_in(folder: Path, complain: Complain) -> Iterator[Path]:
             if entry.name.endswith(SUFFIXES) and not _is_dir(entry):
                 count += 1
                 if count > MOST:
-                    complain(f"{folder} has more than {MOST:,} scripts: the others are not read")
+                    complain(f"{folder} has more than {MOST:,} scripts: the rest aren't read")
                     return
                 yield Path(entry.path)
 

@@ -164,15 +164,15 @@ def explicit_list(
         lines.append(f"{record.url}#{record.checksum}" if record.checksum else record.url)
     if strange:
         problems.add(
-            f"conda's environment here is for {', '.join(sorted(strange))}, the image is for "
-            f"{target.platform}",
-            "Write an environment.yml or an explicit list for "
-            f"{SUBDIRS[target.platform]} and name it: `--conda environment.yml`",
+            f"the conda environment here is for {', '.join(sorted(strange))}, but the image "
+            f"is for {target.platform}",
+            f"Write an environment.yml or an explicit list for {SUBDIRS[target.platform]} "
+            "and pass it: `--conda environment.yml`",
         )
     if lost:
         problems.add(
-            f"conda has no URL for {', '.join(lost)}: installed from a file",
-            "Install them from a channel, or write an environment.yml and name it with `--conda`",
+            f"conda has no URL for {', '.join(lost)}, as it was installed from a file",
+            "Install them from a channel, or write an environment.yml and pass it with `--conda`",
         )
     return ("@EXPLICIT", *lines)
 

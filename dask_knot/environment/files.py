@@ -35,20 +35,21 @@ OF_A_LINE = re.compile(r"\s+--(hash|config-settings?|global-option)[= ].*$")
 ENDINGS = (".txt", ".in", ".lock", ".pip", ".reqs", ".requirements")
 INSTALLED = "Install the project here (`pip install -e .`) and name it, or use `auto`"
 PIXI = "Run this in its environment (`pixi run`) and use `auto`, or take {conda}"
-PIPENV = "Run `pipenv requirements > requirements.txt` and name that"
+PIPENV = "Run `pipenv requirements > requirements.txt` and use that file"
 #: Files of other tools, by patterns of their names, and what to give instead.
 OTHERS = {
-    r"(conda-lock|.*\.conda-lock)\.ya?ml": "Write an explicit list of it for Linux (`conda-lock "
-    "render -k explicit`) and give that to conda, `--conda conda-linux-64.lock`",
-    r"(environment|env|conda).*\.ya?ml": "Give it to conda, `--conda {path}`",
+    r"(conda-lock|.*\.conda-lock)\.ya?ml": "Make an explicit list for Linux (`conda-lock render "
+    "-k explicit`) and pass it to conda: `--conda conda-linux-64.lock`",
+    r"(environment|env|conda).*\.ya?ml": "Pass it to conda: `--conda {path}`",
     r"pyproject\.toml|setup\.py|setup\.cfg": INSTALLED,
     r"poetry\.lock": "Run `poetry install` and name the packages, or use `auto`",
     r"uv\.lock": "Run `uv sync` and name the packages, or use `auto`",
     r"pdm\.lock": "Run `pdm install` and name the packages, or use `auto`",
-    r"pylock(\..+)?\.toml": "Install what it names here, and name the packages, or use `auto`",
+    r"pylock(\..+)?\.toml": "Install what it lists here, and name the packages, or use `auto`",
     r"pixi\.(toml|lock)": PIXI,
     r"pipfile(\.lock)?": PIPENV,
-    r".+\.ipynb": "Name it as the source, and `auto` as the package: that is what it imports",
+    r".+\.ipynb": "Name it as the source, with `auto` as the package: the image then gets what "
+    "it imports",
 }
 
 
@@ -128,15 +129,15 @@ def _read(path: Path, found: RequirementsFile, problems: Problems, seen: set[Pat
     try:
         text = decoded(path.read_bytes())
     except OSError as error:
-        problems.add(f"the requirements {path} can't be read: {error.strerror}", "Mend the name")
+        problems.add(f"the requirements {path} can't be read: {error.strerror}", "Check the name")
         return
     for entry in _entries(text):
         named = re.match(r"(?:-r|--requirement|(-c|--constraint))[ =]*(.+)", entry)
         name = place_of(named[2]) if named else Path()
         if named and "://" in named[2]:
             problems.add(
-                f"{path} names {named[2]}, and an image is made without asking the network",
-                "Put that file beside it, and name it by its path",
+                f"{path} refers to {named[2]}, but images are prepared without using the network",
+                "Download that file next to it, and refer to it by its path",
             )
         elif named and named[1]:
             beside = RequirementsFile()
@@ -161,8 +162,8 @@ def _add(entry: str, path: Path, found: RequirementsFile, problems: Problems) ->
         entry = f"-e {(path.parent / place_of(place)).resolve()}{extras}"
     elif entry.startswith("-"):
         problems.add(
-            f"{path} has the line {entry!r}, which can't be followed in an image",
-            "Take the line away: if it leads to a package, name that",
+            f"{path} has the line {entry!r}, which means nothing inside an image",
+            "Remove the line; if it leads to a package, name that package",
         )
         return
     found.requirements.append(entry)

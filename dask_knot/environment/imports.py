@@ -132,7 +132,7 @@ class ImportFinder:
         """
         reading = parse(text)
         if reading.trouble and said:
-            self.complain(f"{said}: {reading.trouble}; only lines that import are read")
+            self.complain(f"{said}: {reading.trouble}; only its import lines are read")
         words = (names for pattern, names in IMPLIED.items() if re.search(pattern, text, re.I))
         self._implied.update(name for names in words for name in names)
         return [*self._imports(reading, origin), *_runs(reading, origin)]
@@ -172,7 +172,7 @@ class ImportFinder:
             self.complain(f"{file} can't be read: {error.strerror or error}")
             return
         except ValueError as error:
-            self.complain(f"{file}: {error}: what it imports is not looked at")
+            self.complain(f"{file}: {error}: its imports are ignored")
             return
         for number, source in cells:
             said = f"{file}, cell {number}" if number else str(file)

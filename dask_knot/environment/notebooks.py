@@ -16,17 +16,17 @@ def cells_of(text: str) -> Iterator[tuple[int, str]]:
     Raises
     ------
     ValueError
-        If it is no notebook, or none of Python; the message says so.
+        If it isn't a notebook, or none of Python; the message says so.
     """
     try:
         notebook = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is no notebook ({error})") from None
+        raise ValueError(f"it isn't a notebook ({error})") from None
     if not isinstance(notebook, dict):
-        raise ValueError("it is no notebook")
+        raise ValueError("it isn't a notebook")
     language = _language(notebook)
     if language.lower() not in PYTHON:
-        raise ValueError(f"it is a notebook of {language}, not of Python")
+        raise ValueError(f"it is a {language} notebook, not a Python one")
     for number, cell in enumerate(_all_cells(notebook), 1):
         source = _text(cell.get("source", cell.get("input", "")))
         if cell.get("cell_type") == "code" and source.strip():

@@ -129,8 +129,8 @@ def _read(file: Path) -> dict[str, dict[str, str]]:
     except (configparser.Error, UnicodeDecodeError, OSError) as error:
         words = str(error).replace("\n", " ")
         raise ImageError(
-            f"{file}, which tells pip where packages are, can't be read ({words}): mend it, or "
-            "set PIP_CONFIG_FILE to another file"
+            f"{file}, which tells pip where to find packages, can't be read ({words}): fix "
+            "it, or set PIP_CONFIG_FILE to another file"
         ) from error
     return {
         section: {

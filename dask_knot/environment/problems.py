@@ -63,6 +63,8 @@ class Problems:
     def told(self) -> str:
         """Put them into one message."""
         count = "a problem" if len(self._found) == 1 else f"{len(self._found)} problems"
-        listed = "".join(f"\n- {what}.\n  Cure: {cure}." for what, cure in self._found)
+        listed = "".join(f"\n- {what}.\n  Fix: {cure}." for what, cure in self._found)
         # A line of a file may have a token, as its author wrote it.
-        return redact(f"no image can be made of the packages here yet, for {count}:{listed}", ())
+        return redact(
+            f"the packages here can't go into an image yet, because of {count}:{listed}", ()
+        )

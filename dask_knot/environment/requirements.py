@@ -149,8 +149,8 @@ def _condas_list(target: Target, problems: Problems, report: Report) -> tuple[st
         prefix = conda.find_prefix()
         if prefix is None:
             problems.add(
-                "conda's packages are asked for, and no conda environment runs here",
-                "Activate it, or name a file: `--conda environment.yml`",
+                "conda's packages were asked for, but no conda environment is active here",
+                "Activate one, or name a file: `--conda environment.yml`",
             )
             return ()
         return conda.explicit_list(conda.read_records(prefix).values(), target, problems)
@@ -158,8 +158,8 @@ def _condas_list(target: Target, problems: Problems, report: Report) -> tuple[st
     bare = tuple(map(conda.without_credentials, lines))
     if [*bare] != lines:
         report(
-            f"{target.conda} has credentials, which don't go into an image: conda reads channels "
-            "there that want none"
+            f"{target.conda} contains credentials, which are left out of the image: conda "
+            "can only use channels there that need no login"
         )
     return bare
 

@@ -63,7 +63,7 @@ def read_source(path: Path) -> str:
         If it can't be read, is no file (a pipe has no end), or is too large for a script.
     """
     if not path.is_file() and path.exists():
-        raise OSError(0, "it is no file")
+        raise OSError(0, "it isn't a file")
     most = LARGEST_NOTEBOOK if path.suffix == ".ipynb" else LARGEST
     if path.stat().st_size > most:
         raise OSError(0, f"it is larger than {most >> 20} MiB")

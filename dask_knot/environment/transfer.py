@@ -73,7 +73,9 @@ class Transfer:
             self._add_condas(name, package)
         elif origin.url:
             self._add_addressed(name, package, origin)
-        elif not self._needs_libraries(name, package, "of a system's, or was compiled here"):
+        elif not self._needs_libraries(
+            name, package, "installed by the system, or was compiled here"
+        ):
             self._add_indexed(name, package)
 
     def tell_of_conda(self, packages: Collection[Distribution]) -> None:
@@ -88,9 +90,9 @@ class Transfer:
         }
         if needs:
             self._report(
-                f"conda has {', '.join(sorted(needs))} for these packages, and no index has that: "
-                "an index's wheels bring what they need. If jobs miss something, ask for it with "
-                f"`--debian`, or take {conda.CONDA}"
+                f"these packages use {', '.join(sorted(needs))} from conda, which no package "
+                "index has. Wheels usually bring what they need; if jobs miss something, "
+                f"add it with `--debian`, or use {conda.CONDA}"
             )
 
     def _add_indexed(self, name: str, package: Distribution) -> None:
@@ -111,12 +113,12 @@ class Transfer:
         if debian is None or is_ready or is_there:
             return False
         asked = " ".join(f"--debian {one}" for one in debian.split())
-        libraries = f"Ask for what it is compiled with (`{asked}`), or take " if debian else "Take "
+        libraries = f"Add what it needs to compile (`{asked}`), or use " if debian else "Take "
         self._problems.add(
-            f"{name} {package.version} is {whose}, and no index has it ready to be installed",
+            f"{name} {package.version} is {whose}, and no index has a wheel of it",
             f"{libraries}{conda.CONDA}"
             if whose == CONDAS
-            else f"{libraries}an image that has it (`--base`), or {conda.CONDA}",
+            else f"{libraries}a base image that has it (`--base`), or {conda.CONDA}",
         )
         return True
 
@@ -125,13 +127,13 @@ class Transfer:
         _, _, label = package.version.partition("+")
         if label and label not in self._labels and "===" not in self.lines[name]:
             self._report(
-                f"{name} {package.version} is asked of the index as {self.lines[name]}: to have "
-                f"the one of '{label}', name its index (`--extra-index-url …` in a file of "
-                "requirements)"
+                f"{name} {package.version} is installed from the index as "
+                f"{self.lines[name]}: to get the '{label}' build, name its index "
+                "(`--extra-index-url …` in a requirements file)"
             )
         if "===" in self.lines[name]:
             self._report(
-                f"{name} has a version that is none by today's rules ({package.version}): where "
+                f"the version of {name}, {package.version}, isn't valid by today's rules: if "
                 "pip doesn't find it, name another (`--package`)"
             )
 
@@ -139,7 +141,8 @@ class Transfer:
         self.wheels[name] = package
         if _is_compiled(package):
             self._report(
-                f"{name} goes in as it was compiled here: the image must have as new a C library"
+                f"{name} goes in as it was compiled here: the image's C library must be at "
+                "least as new as this machine's"
             )
 
     def _add_local(self, name: str, package: Distribution, origin: PackageOrigin) -> None:
@@ -149,8 +152,8 @@ class Transfer:
             # As of Spack, EasyBuild, Nix: they compile what an index has as well.
             self._pin(name, package)
             self._report(
-                f"{name} was built from {origin.folder}, which isn't here: an index is asked for "
-                f"{self.lines[name]}"
+                f"{name} was built from {origin.folder}, which isn't here: "
+                f"{self.lines[name]} is installed from the index instead"
             )
             return
         if not why:
@@ -160,15 +163,13 @@ class Transfer:
         cure = "Name it as a version or as `git+https://...` in the packages"
         is_copy = origin.kind is OriginKind.EDITABLE and origin.folder is not None
         if is_copy and not os.path.exists(str(origin.folder)):
-            why = "that folder isn't here any more"
-            cure = f"Bring the folder back, install it anew, or n{cure[1:]}"
+            why = "that folder no longer exists"
+            cure = f"Restore the folder, reinstall the package, or n{cure[1:]}"
         elif "not found" in why and is_copy:
             cure = f"Install it without -e (`pip install {origin.folder}`), or name it as a version"
         elif "compiled" in why:
-            cure += ", build for this machine's platform, or use an own Dockerfile"
-        self._problems.add(
-            f"no wheel can be made of {name}, as it is installed here{place}: {why}", cure
-        )
+            cure += ", build for this machine's platform, or use your own Dockerfile"
+        self._problems.add(f"no wheel can be made of {name} as installed here{place}: {why}", cure)
 
     def _add_addressed(self, name: str, package: Distribution, origin: PackageOrigin) -> None:
         """Copy what came from a URL or a repository: a build may have neither key nor way there."""
@@ -178,8 +179,8 @@ class Transfer:
             self._take_wheel(name, package)
         elif re.match(r"\w+\+ssh:", origin.url):
             self._problems.add(
-                f"{name} came from {origin.url}, a build has no key for it, and no wheel can be "
-                f"made of what is here: {why}",
+                f"{name} came from {origin.url}, which a build has no key for, and no wheel "
+                f"can be made of what is installed here: {why}",
                 "Name it with https:// in the packages, or build on a machine of that platform",
             )
         else:

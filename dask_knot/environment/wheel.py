@@ -63,13 +63,13 @@ def why_no_wheel(package: Distribution, target: Target) -> str:
     compiled = next((name for name in sorted(found) if name.endswith(COMPILED)), None)
     if compiled and not target.is_here:
         return (
-            f"it has parts that were compiled for this machine ({compiled}), and the image is for "
+            f"parts of it were compiled for this machine ({compiled}), but the image is for "
             f"{target.platform}"
         )
     try:
         Version(package.version)
     except InvalidVersion:
-        return f"its version, {package.version!r}, is none that pip takes"
+        return f"pip doesn't accept its version, {package.version!r}"
     return ""
 
 

@@ -77,13 +77,13 @@ class Wishes:
         try:
             urlsplit(text.rpartition("@ ")[2])
         except ValueError as error:  # a bracket that isn't closed
-            self.problems.add(f"{text!r} is no package: {error}", "Mend the URL")
+            self.problems.add(f"{text!r} is not a package: {error}", "Check the URL")
             return
         cure = cure_of_other(text)
         named = re.match(r"(?:-r|--requirement)[ =]*(.+)", text)
         copy = EDITABLE.match(text)
         if cure:
-            self.problems.add(f"{text} is no file of requirements", cure)
+            self.problems.add(f"{text} isn't a requirements file", cure)
         elif named or is_file_of_requirements(text):
             self._add_file(Path(named[1] if named else text))
         elif REFERENCE.match(text) and not text.startswith("file:"):
@@ -108,11 +108,11 @@ class Wishes:
         of_conda = re.fullmatch(r"(?:[\w./-]+::)?([\w.-]+)(?:=([\w.]+)(=\w+)?)?", text)
         version = f"=={of_conda[2]}" if of_conda and of_conda[2] else ""
         self.problems.add(
-            f"{text!r} is no package",
+            f"{text!r} is not a package",
             f"Write '{of_conda[1]}{version}': channels and a single '=' are conda's"
             if of_conda
             else "Write a requirement such as 'pandas' or 'scipy>=1.14', a reference such as "
-            "'git+https://github.com/owner/name@v1', or a file of them",
+            "'git+https://github.com/owner/name@v1', or a requirements file",
         )
 
     def _add_named(self, need: Requirement) -> None:
@@ -128,13 +128,13 @@ class Wishes:
             self.own.pop(name, None)
             self.take(name, need.extras)
         elif package is None and (others := self._other_names(name)):
-            self.report(f"{name} of conda's is {', '.join(others)} of Python's")
+            self.report(f"conda's {name} is {', '.join(others)} on Python's index")
             for one in others:
                 self.take(one, need.extras)
         elif package is None and self._is_only_conda(name):
             self.problems.add(
-                f"{name} is a package of conda's and none of Python's: no index has it",
-                f"Leave it out (packages of an index bring what they need), or take {conda.CONDA}",
+                f"{name} exists only as a conda package: no Python index has it",
+                f"Leave it out (wheels bring what they need), or use {conda.CONDA}",
             )
         else:
             self._want(name, str(need))
@@ -163,7 +163,10 @@ class Wishes:
             self._refuse_folder(path)
         else:
             line = _pinned_by_file(name, path)
-            self.report(f"{name} isn't here, nor is {path}: an index is asked for {line}")
+            self.report(
+                f"{name} isn't installed here and {path} doesn't exist: {line} is installed "
+                "from the index instead"
+            )
             self._want(name, line)
 
     def _add_folder(self, path: Path, extras: Collection[str]) -> None:
@@ -175,11 +178,11 @@ class Wishes:
 
     def _refuse_folder(self, path: Path) -> None:
         if not os.path.exists(path):
-            self.problems.add(f"there is no {path}", "Mend the path, or name the package")
+            self.problems.add(f"{path} doesn't exist", "Check the path, or name the package")
             return
         how = f"-e {quote(str(path))}" if path.is_dir() else quote(str(path))
         self.problems.add(
-            f"{path} isn't installed here, and an image gets what is",
+            f"{path} isn't installed here, and images get only what is installed",
             f"Install it here (`pip install {how}`): it then goes in as a wheel",
         )
 
@@ -193,9 +196,9 @@ class Wishes:
     def _fetch(self, key: str, line: str) -> None:
         if BY_SSH.match(line):
             self.problems.add(
-                f"{line} is fetched with ssh, and a build has no key",
-                "Install it here first (`pip install`): it then goes in as a wheel. Or write it "
-                "with https://",
+                f"{line} is fetched over ssh, and a build has no key",
+                "Install it here first (`pip install`): it then goes in as a wheel. Or use "
+                "its https:// address",
             )
         else:
             self._want(key, line)

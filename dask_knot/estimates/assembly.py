@@ -116,17 +116,17 @@ def _unsaid(evidence: Evidence, place: Venue, rows: Sequence[ForecastRow]) -> li
     for row in rows:
         if row.startup >= max(NOTABLE, NOTABLE_PART * (row.median or 0.0)):
             notes.append(
-                f"start-up: the first task of {row.prefix} in a job takes "
-                f"{duration(row.startup)} longer, as when it imports something; that is counted"
+                f"start-up: the first task of {row.prefix} in each job takes "
+                f"{duration(row.startup)} longer, for example for imports; this is included"
             )
         if row.median is not None and row.peak and row.size is None:
             notes.append(f"no job has enough memory for {row.prefix}")
     if place.region is None and place.platform != "local":
-        notes.append("money: unknown, as the region isn't known")
+        notes.append("cost: unknown, as the region isn't known")
     elif place.region is not None:
         missing = [way for way in WAYS if way not in place.costs(place.size, HOUR)]
         if not place.gpus:
-            notes += [f"{way}: unknown, no price is known in {place.region}" for way in missing]
+            notes += [f"{way}: unknown, as there is no price for {place.region}" for way in missing]
         if said := place.prices.said(place.region):
             notes.append(f"prices: {said}")
         notes += place.prices.notes

@@ -147,10 +147,10 @@ class Forecast:
     def lines(self) -> list[str]:
         """What there is to say of all tasks together."""
         if not self.rows:
-            return ["nothing is left to be computed"]
+            return ["nothing is left to compute"]
         least = "at least " if self.unknown else "about "
         if self.seconds is None:
-            lines = ["time: unknown, as no task was tried"]
+            lines = ["time: unknown, as no task was run as a sample"]
         else:
             lines = [
                 f"time: {least}{duration(self.seconds)}, in {many('job', self.jobs)} "
@@ -196,7 +196,9 @@ def check_sample(sample: object) -> int:
         If it is no whole number from 1 on.
     """
     if isinstance(sample, bool) or not isinstance(sample, int) or sample < 1:
-        raise ConfigurationError(f"sample={sample!r} is wrong: it should be a number from 1 on")
+        raise ConfigurationError(
+            f"sample={sample!r} is wrong: it should be a whole number of at least 1"
+        )
     return sample
 
 

@@ -17,8 +17,8 @@ PART = 20
 TELLING_FACTOR = 1.2
 TELLING_BYTES = 4096
 
-NEEDS_TOO_MUCH = "needs too much of the graph to be tried"
-NEEDS_OTHERS = "reads values that were made before"
+NEEDS_TOO_MUCH = "needs too much of the graph to be sampled"
+NEEDS_OTHERS = "reads values that were computed earlier"
 
 
 class Extent(NamedTuple):

@@ -22,9 +22,10 @@ from dask_knot.image.progress import Tenths, follow_answers, shortened
 from dask_knot.image.syntax import Demand, demands, platform_arguments
 
 WITHOUT_DOCKER = (
-    "Start Docker (or set DOCKER_HOST), or build in the AWS account, for jobs there (`dask knot "
-    "image --remote`), or run `dask knot image` on another machine that has it and the same "
-    "versions, or name an image that is ready: KnotCluster(image=...), knot.aws.image"
+    "Start Docker (or set DOCKER_HOST), or build in the AWS account, for jobs there (`dask "
+    "knot image --remote`), or run `dask knot image` on another machine that has it and the "
+    "same versions, or use an image that already exists: KnotCluster(image=...), "
+    "knot.aws.image"
 )
 
 
@@ -40,8 +41,7 @@ def connect_to_builder() -> Any:
         return connect(timeout=600)
     except EngineError as error:
         raise ImageError(
-            f"the image of the jobs must be built with a Docker engine, and {error}. "
-            f"{WITHOUT_DOCKER}"
+            f"building the job image needs a Docker engine, but {error}. {WITHOUT_DOCKER}"
         ) from None  # its own chain of three libraries says no more
 
 
@@ -114,9 +114,10 @@ def _check_plain(client: Any, needs: list[Demand]) -> None:
     if needs and not (all("--mount" in need.what for need in needs) and buildkit.is_podman(client)):
         number, line, what = needs[0]
         raise ImageError(
-            f"line {number} of the Dockerfile needs BuildKit ({what}), which isn't here:\n"
-            f"  {shortened(line)}\nInstall Docker's buildx (Debian's docker-buildx-plugin, or "
-            "https://docs.docker.com/go/buildx), or write that line without it"
+            f"line {number} of the Dockerfile needs BuildKit ({what}), which isn't installed "
+            f"here:\n  {shortened(line)}\nInstall Docker's buildx (Debian's "
+            "docker-buildx-plugin, or https://docs.docker.com/go/buildx), or rewrite that "
+            "line without it"
         )
 
 

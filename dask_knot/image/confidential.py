@@ -16,9 +16,9 @@ from dask_knot.image.dockerfile import Recipe
 from dask_knot.image.secrets import BuildSecrets
 
 WRITTEN = (
-    "a line of the Dockerfile has a credential in a URL: it stays in the image, where everybody "
-    "who may pull it can read it; what pip installs is better a package (`--package`), whose "
-    "credential stays nowhere"
+    "a line of the Dockerfile has a credential in a URL: it stays in the image, where "
+    "anyone who can pull the image can read it. Install that package with `--package` "
+    "instead: its credential isn't kept anywhere"
 )
 
 
@@ -79,8 +79,8 @@ def _own_variables(lines: Iterable[str]) -> dict[str, str]:
     for name, value in found.items():
         if not value:
             raise ImageError(
-                f"a requirement has ${{{name}}}, and {name} isn't set here: set it, or write what "
-                "it stands for"
+                f"a requirement uses ${{{name}}}, but {name} isn't set here: set it, or "
+                "write its value into the requirement"
             )
     return found
 
@@ -89,13 +89,14 @@ def _unreachable(url: str) -> str:
     shown = redact(url, ())
     if "://" in url and not url.startswith("file:"):
         return (
-            f"{shown} is this machine, which a build reaches with its network only: the image is "
-            "built without it; to use it, build with Docker here and `knot.build.network: host` "
-            "(--network host)"
+            f"{shown} is on this machine, which a build can reach only through this "
+            "machine's own network: the image is built without it. To use it, build with "
+            "Docker here and `knot.build.network: host` (--network host)"
         )
     return (
-        f"pip looks into {shown}, a folder of this machine, which a build doesn't have: what is "
-        "only there can't be installed; serve it over HTTP, or copy it in an own Dockerfile"
+        f"pip looks in {shown}, a folder on this machine that a build can't see: packages "
+        "that are only there can't be installed. Serve the folder over HTTP, or copy it in "
+        "with your own Dockerfile"
     )
 
 

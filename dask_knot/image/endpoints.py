@@ -39,9 +39,9 @@ WINDOWS = ("npipe:////./pipe/docker_engine", "npipe:////./pipe/podman-machine-de
 CURES = {
     PermissionError: "permission denied: add yourself to its group (`sudo usermod -aG docker "
     "$USER`, then log in again), or use a rootless engine",
-    ConnectionRefusedError: "connection refused: it has been stopped",
+    ConnectionRefusedError: "connection refused: it isn't running",
     FileNotFoundError: "not there",
-    TimeoutError: "no answer: it hangs (start it anew), or a firewall hides it",
+    TimeoutError: "no answer: it hangs (restart it), or a firewall blocks it",
 }
 
 
@@ -98,8 +98,8 @@ def _context(folder: Path, name: str, source: str) -> Endpoint:
     host = docker.get("Host") if isinstance(docker, dict) else None
     if not host:
         raise EngineError(
-            f"the Docker context {name!r}, which {source} names, isn't there or is damaged: see "
-            "`docker context ls`, and choose another one (`docker context use default`), or set "
+            f"the Docker context {name!r}, named by {source}, is missing or damaged: see "
+            "`docker context ls`, and choose another (`docker context use default`), or set "
             "DOCKER_HOST"
         )
     tls = folder / "contexts/tls" / place / "docker"

@@ -115,7 +115,7 @@ def build_if_missing(
 
     try:
         client.images.get(name)
-        report(f"{name} is built already")
+        report(f"{name} has been built before")
     except ImageNotFound:
         tell_unreachable(recipe, report)
         report(f"building {name}")

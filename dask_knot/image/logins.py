@@ -127,18 +127,18 @@ def check(file: Path) -> None:
         wrong = str(error)
     if wrong:
         raise EngineError(
-            f"Docker's configuration {file} is damaged ({wrong}): mend it, or move it away and log "
-            "in again (`docker login`)"
+            f"Docker's configuration {file} is damaged ({wrong}): fix it, or move it away "
+            "and log in again (`docker login`)"
         )
 
 
 def _damage(found: Any) -> str:
     """Say what of a configuration the Docker SDK would stumble over; nothing if all is well."""
     if not isinstance(found, dict):
-        return "it has no names and values"
+        return "it isn't a table of names and values"
     for part in ("auths", "credHelpers", "proxies", "HttpHeaders"):
         if not isinstance(found.get(part) or {}, dict):
-            return f"{part!r} has no names and values"
+            return f"{part!r} isn't a table of names and values"
     for registry, entry in (found.get("auths") or {}).items():
         login = entry.get("auth", "") if isinstance(entry, dict) else "?"
         try:
@@ -154,8 +154,8 @@ def notes(environ: Mapping[str, str], home: Path) -> list[str]:
     """Say which logins are missing, and what to do about it."""
     file = docker_folder(environ, home) / "config.json"
     return [
-        f"{file} names the credential helper {program}, which {why}: logins that it keeps are not "
-        "used (public images and ECR need none); mend that, or take the helper out of that file "
-        "and `docker login` again"
+        f"{file} names the credential helper {program}, which {why}: the logins it keeps "
+        "aren't used (public images and ECR need none). Fix the helper, or remove it from "
+        "that file and run `docker login` again"
         for program, why in useless_helpers(readable_json(file)).items()
     ]

@@ -56,34 +56,35 @@ class BuildLog:
         line = re.sub(r"^(Step \d+/\d+ : |\[.*?\] )", "", step)
         cure = cure_of("\n".join([*printed, error]))
         said = "".join(f"\n    {text}" for text in printed)
-        opening = "the image can't be built, this line of its Dockerfile failed"
+        opening = "the image couldn't be built: this line of its Dockerfile failed"
         # Installers write in colours, which are none in a traceback or a log.
         return ImageError(COLOURS.sub("", f"{opening}:\n  {line}{said}\n{error}\n{cure}"))
 
 
 #: What builds say, and what helps; `{}` is what the pattern has in brackets.
 CURES = {
-    r"exec format error": "The image is for another processor than this machine's: build it in the "
-    "AWS account (`dask knot image --remote`) or on such a machine, or install QEMU "
-    "(`docker run --privileged --rm tonistiigi/binfmt --install all`)",
+    r"exec format error": "The image is for a different kind of processor than this machine's: "
+    "build it in the AWS account (`dask knot image --remote`) or on such a machine, or "
+    "install QEMU (`docker run --privileged --rm tonistiigi/binfmt --install all`)",
     r"(?:command '(\S*(?:gcc|g\+\+|cc|gfortran))' failed: No such|unable to execute '(\S*cc)')": (
-        "A package is compiled there, and the image has no compiler: `--debian g++` (or another "
-        "version of it, that has a wheel)"
+        "A package has to be compiled, and the image has no compiler: add `--debian g++` "
+        "(or choose a version of the package that has a wheel)"
     ),
-    r"CERTIFICATE_VERIFY_FAILED": "The build doesn't trust who answers, a proxy of your company's "
-    "say: let PIP_CERT name a file that has its certificate (`cert` in pip.conf)",
-    r"Proxy Authentication Required": "The proxy wants a login: write it into its URL "
+    r"CERTIFICATE_VERIFY_FAILED": "The build doesn't trust the server's certificate, perhaps "
+    "that of your company's proxy: set PIP_CERT (`cert` in pip.conf) to a file with its "
+    "certificate",
+    r"Proxy Authentication Required": "The proxy asks for a login: put it into its URL "
     "(HTTPS_PROXY=http://user:password@host:port)",
-    r"after connection broken by '(\w+)": "The index can't be reached from the build ({}), which "
-    "has neither a VPN nor this machine's own addresses: name its proxy (HTTPS_PROXY), or build "
+    r"after connection broken by '(\w+)": "The build can't reach the index ({}): it has neither "
+    "your VPN nor this machine's own addresses. Name a proxy (HTTPS_PROXY), or build "
     "with this machine's network (`--no-remote --network host`)",
-    r"No matching distribution found for (\S+)": "{} isn't on the index that was asked: withdrawn, "
-    "of another index, with no file for this Python and platform, or not shown without a login "
-    "(one that a keyring has doesn't go along: write it into ~/.netrc). Name a version that is "
-    "there (`--package`), or the index that has it (`--extra-index-url …` in a file of "
-    "requirements)",
-    r"HTTP error 40[13] ": "That wants another login: write it into its URL, or into ~/.netrc. One "
-    "that a keyring has doesn't go along",
+    r"No matching distribution found for (\S+)": "{} wasn't found on the index: it may be "
+    "withdrawn, on another index, have no file for this Python and platform, or be "
+    "hidden without a login (logins in a keyring don't reach the build: put them into "
+    "~/.netrc). Name a version that exists (`--package`), or the index that has it "
+    "(`--extra-index-url …` in a requirements file)",
+    r"HTTP error 40[13] ": "The index refused the login: put the right one into its URL, or into "
+    "~/.netrc. Logins in a keyring don't reach the build",
 }
 
 
@@ -92,7 +93,7 @@ def cure_of(printed: str) -> str:
     for pattern, cure in CURES.items():
         if found := re.search(pattern, printed):
             return cure.format(*found.groups())
-    return "Mend that line, or the packages that it installs"
+    return "Fix that line, or the packages it installs"
 
 
 def follow_answers(

@@ -106,9 +106,10 @@ class BuildSecrets:
         document = self.document()
         if len(document) > MOST_BYTES:
             raise ImageError(
-                f"the certificates and credentials of this machine's pip have {len(document):,} "
-                f"bytes, and without BuildKit a build can be told {MOST_BYTES:,}: install Docker's "
-                "buildx, or let PIP_CERT name a file with your own certificates only"
+                "the certificates and credentials of this machine's pip are "
+                f"{len(document):,} bytes long, and without BuildKit a build can take only "
+                f"{MOST_BYTES:,}: install Docker's buildx, or set PIP_CERT to a file with "
+                "only your own certificates"
             )
         return self.proxy_arguments() | ({VARIABLE: document} if document else {})
 

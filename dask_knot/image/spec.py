@@ -68,10 +68,12 @@ class ImageSpec:
             _network("network", self.network)
         if self.base and self.dockerfile:
             raise checks.wrong(
-                "base", self.base, "left out beside a Dockerfile, whose FROM says where to start"
+                "base",
+                self.base,
+                "left out when there is a Dockerfile, as its FROM names the base image",
             )
         if self.conda and self.dockerfile:
-            raise checks.wrong("conda", self.conda, "left out beside a Dockerfile")
+            raise checks.wrong("conda", self.conda, "left out when there is a Dockerfile")
         if self.conda and self.conda != "here" and not Path(self.conda).is_file():
             raise checks.wrong("conda", self.conda, "here, or a file that exists")
         if self.dockerfile and not Path(self.dockerfile).is_file():

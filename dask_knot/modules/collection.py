@@ -104,9 +104,7 @@ class OwnModules:
         )
         files = {one.name: one for place in found for one in self._files(place, names[place.root])}
         if self._secret:
-            self._say(
-                f"{_first_of(self._secret)}: looks like a secret, so it stays here, not in jobs"
-            )
+            self._say(f"{_first_of(self._secret)}: looks like a secret, so it isn't sent to jobs")
         return ModuleSnapshot(listed, tuple(self._bounded(files.values())))
 
     def read(self, snapshot: ModuleSnapshot) -> Bundle:
@@ -222,8 +220,8 @@ class OwnModules:
         few = list(itertools.islice(found, MOST_FILES + 1))
         if len(few) > MOST_FILES:
             self._say(
-                f"{folder} holds more than {MOST_FILES:,} files: no more are looked at, and of "
-                f"those only modules travel to jobs. {_INSTEAD}"
+                f"{folder} holds more than {MOST_FILES:,} files: only the modules among the "
+                f"first {MOST_FILES:,} are sent to jobs. {_INSTEAD}"
             )
             return [file for file in few if file.is_code]
         return few
@@ -239,9 +237,9 @@ class OwnModules:
                 left.append(file.path)
         if left:
             self._say(
-                f"jobs won't have {_first_of(left[::-1])}: no more than "
-                f"{self._most_bytes / 2**20:.4g} MiB travel with your own modules (modules-limit). "
-                f"{_INSTEAD}"
+                f"jobs won't have {_first_of(left[::-1])}: at most "
+                f"{self._most_bytes / 2**20:.4g} MiB of your own modules are sent along "
+                f"(modules-limit). {_INSTEAD}"
             )
         return sorted(taken)
 
@@ -253,7 +251,7 @@ class OwnModules:
 
 #: Of patterns of names.
 _MAGIC = frozenset("*?[")
-_INSTEAD = "Read large data from the store or a bucket, or put them into the image"
+_INSTEAD = "Read large data from the store or a bucket, or put it into the image"
 _GONE = "jobs can't import it. Restore the file, or restart Python"
 
 

@@ -19,7 +19,7 @@ HOUR = 3600.0
 #: Fargate's shortest bill, in seconds.
 FARGATE_LEAST = 60.0
 #: Why no price is known of what ran there.
-NO_MACHINE = "on machines of which nobody knows what they were"
+NO_MACHINE = "on machines whose type isn't known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def why_unknown(machine: Machine, region: str) -> str:
     """Say why no price is known of a machine."""
     if not machine.type:
         return NO_MACHINE
-    place = machine.zone or region or "a region that nobody knows"
+    place = machine.zone or region or "an unknown region"
     kind = f" ({machine.lifecycle})" if machine.lifecycle else ""
     return f"on {machine.type}{kind} in {place}: its price isn't known here"
 
@@ -115,10 +115,13 @@ def remarks(one: PaidAttempt, prices: PriceList | None, region: str) -> list[str
     if machine.lifecycle == LOCAL:
         return ["0 USD: this machine"]
     if machine.type == FARGATE:
-        return ["Fargate: without the download of images, and disks larger than 20 GiB"]
+        return ["Fargate: image downloads and disks larger than 20 GiB aren't included"]
     if machine.type and not machine.lifecycle:
-        return [f"{machine.type}: it isn't known whether it was Spot"]
+        return [f"{machine.type}: whether it was Spot isn't known"]
     region = machine.region or region
     if machine.lifecycle == SPOT and prices and not prices.is_spot_known(machine.type, region):
-        return [f"{machine.type} in {region}: its Spot price isn't known, at most that on demand"]
+        return [
+            f"{machine.type} in {region}: its Spot price isn't known; it is at most the "
+            "on-demand price"
+        ]
     return []

@@ -142,7 +142,7 @@ def bill_of(
         till.add(attempt)
     rates = prices.s3(region) if prices is not None else None
     store = _requests(requests, rates.write, rates.read) if rates else _unpriced(requests)
-    lacking = [NO_RATES.format(region or "a region that nobody knows")] if store.is_unknown else []
+    lacking = [NO_RATES.format(region or "an unknown region")] if store.is_unknown else []
     return Bill(
         dict(till.stages),
         dict(sorted(till.tasks.items())),

@@ -10,8 +10,8 @@ from dask_knot.prices.plancost import PlanCost
 
 #: What to do about work that costs too much.
 CURE = (
-    "what is computed stays: raise max_cost, or ask for less (`cluster.plan_of(...)` says what it "
-    "costs)"
+    "finished results are kept. Raise max_cost, or ask for less (`cluster.plan_of(...)` "
+    "tells what it costs)"
 )
 
 
@@ -46,11 +46,15 @@ class Budget:
         left = self.limit - used - planned
         if wanted.counted <= left + _tolerance(self.limit) and used <= self.limit:
             return None
-        beside = f" beside {amount(planned)} USD for what is under way" if planned > 0 else ""
+        beside = (
+            (f" plus {amount(planned)} USD reserved for work that is running")
+            if planned > 0
+            else ""
+        )
         left_words = f"{amount(left)} USD is left" if left > 0 else "nothing is left"
         return (
-            f"this work costs {wanted.money}, and {left_words} of max_cost="
-            f"{amount(self.limit)} USD, of which {amount(used)} USD is spent{beside}"
+            f"this work costs {wanted.money}, but {left_words} of "
+            f"max_cost={amount(self.limit)} USD: {amount(used)} USD is spent{beside}"
         )
 
     def end(self, spent: Money) -> str | None:
@@ -59,8 +63,8 @@ class Budget:
         if used <= self.limit + _tolerance(self.limit):
             return None
         return (
-            f"{amount(used)} USD is spent, more than max_cost={amount(self.limit)} USD: the jobs "
-            f"are ended, and nothing more is submitted; {CURE}"
+            f"{amount(used)} USD is spent, more than max_cost={amount(self.limit)} USD: "
+            f"running jobs are stopped and nothing more is submitted; {CURE}"
         )
 
 

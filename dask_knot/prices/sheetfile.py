@@ -78,7 +78,7 @@ def unpacked(data: bytes) -> PriceSheet:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a text")
     return value
 
 
@@ -102,5 +102,5 @@ def _rates(length: int, rates: Any) -> Any:
 def _price(price: Any) -> float:
     # Nothing is free: 0.0 has meant "not known" in more than one list of prices.
     if isinstance(price, bool) or not isinstance(price, int | float) or not 0 < price < math.inf:
-        raise ValueError(f"{price!r} is no price")
+        raise ValueError(f"{price!r} is not a price")
     return float(price)

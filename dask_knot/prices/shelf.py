@@ -78,7 +78,9 @@ def keep(sheet: PriceSheet, region: str) -> Path:
     """
     folder = refreshed_folder()
     if folder is None:
-        raise PriceError("prices can't be kept: there is no home folder here, nor XDG_CACHE_HOME")
+        raise PriceError(
+            "prices can't be saved: there is no home folder here, and XDG_CACHE_HOME isn't set"
+        )
     file = folder / f"{region}.{NAME}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,7 +88,7 @@ def keep(sheet: PriceSheet, region: str) -> Path:
             new.write(packed(sheet))
         Path(new.name).replace(file)  # who reads meanwhile has the old or the new one
     except OSError as error:
-        raise PriceError(f"the prices can't be kept in {file}: {error}") from error
+        raise PriceError(f"the prices can't be saved in {file}: {error}") from error
     return file
 
 
@@ -106,7 +108,7 @@ def read_sheet(file: Path) -> PriceSheet:
 def _past(sheet: PriceSheet, today: datetime.date) -> PriceSheet:
     """Refuse prices of a day to come: they would stand before all others, and never grow old."""
     if sheet.date > today + datetime.timedelta(days=1):  # clocks differ a little
-        raise PriceFileError(f"{sheet.date} is still to come")
+        raise PriceFileError(f"{sheet.date} is in the future")
     return sheet
 
 

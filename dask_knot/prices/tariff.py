@@ -98,10 +98,10 @@ class Tariff:
         words = " or ".join(_WORDS[one] for one in market.lifecycles)
         if not self.is_known(size):
             asks = f"`dask knot prices --refresh --region {market.region}` asks AWS"
-            return f"{words} in {market.region}: what such a job costs isn't known here, {asks}"
+            return f"{words} in {market.region}: the price of such a job isn't known here; {asks}"
         text = f"{words} in {market.region}, {self.prices.said(market.region)}"
         if not self.is_fargate:
-            text += "; from full machines to one job on each"
+            text += "; the range is from full machines to one job on each"
         return text if self._is_spot_known(size) else f"{text}; {_SPOT_UNKNOWN}"
 
     def _is_spot_known(self, size: Resources) -> bool:
@@ -163,7 +163,7 @@ def most_memory(prices: PriceList, market: Market) -> int | None:
     return (max(sizes) - KEPT) * MIB if sizes and len(sizes) == len(known) else None
 
 
-_SPOT_UNKNOWN = "the price of Spot isn't known: at most the full one"
+_SPOT_UNKNOWN = "the Spot price isn't known: at most the on-demand price"
 _WORDS = {
     ON_DEMAND: "EC2 on demand",
     SPOT: "EC2 Spot",

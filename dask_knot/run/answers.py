@@ -95,7 +95,7 @@ ANSWERS = {
     ),
     "AuthorizationHeaderMalformed": _ELSEWHERE,
     "IllegalLocationConstraintException": _ELSEWHERE,
-    "InvalidBucketName": _refusal("no bucket can have this name", "Mend the name of the store"),
+    "InvalidBucketName": _refusal("no bucket can have this name", "Check the name of the store"),
     "AllAccessDisabled": _refusal("AWS has disabled the bucket", "Ask AWS's support"),
     "AccountProblem": _refusal(
         "AWS doesn't serve the account that the bucket belongs to",

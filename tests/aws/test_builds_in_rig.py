@@ -101,9 +101,7 @@ def test_a_line_that_fails_is_shown(
     with pytest.raises(ImageError, match=r"RUN echo something-printed && false\n +something-pr"):
         ensure_image(session, outputs, failing, said.append)
     told = next(line for line in said if line.startswith("no Docker engine answers here (DOCKER_H"))
-    assert told.endswith(
-        "connection refused: it has been stopped): the image is built in the account"
-    )
+    assert told.endswith("connection refused: it isn't running): the image is built in the account")
     assert left(session, outputs) == []
 
 

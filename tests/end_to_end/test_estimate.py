@@ -137,7 +137,7 @@ def test_values_of_a_trial_are_there_in_a_named_run(tmp_path: Path) -> None:
         assert first.rows[0].tasks == 3
         assert "3 tasks were tried: this run has their values" in first.notes
         again = cluster.estimate(*work)
-        assert str(again) == "nothing is left to be computed"
+        assert str(again) == "nothing is left to compute"
         more = cluster.estimate(*work, delayed(grow)(30))
         assert more.rows[0].tasks == 1
         assert more.notes[0] == "3 of 4 tasks are there already"

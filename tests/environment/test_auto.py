@@ -60,7 +60,7 @@ def test_what_hides_a_package_is_said(tmp_path: Path) -> None:
     (tmp_path / "zarr.py").write_text("import yaml")
     found, said = auto("import zarr", tmp_path)
     assert "pyyaml" in found
-    assert said == ["zarr beside a.py hides the package zarr: it is left out"]
+    assert said == ["zarr next to a.py shadows the package zarr, which is left out of the image"]
 
 
 def test_where_nothing_runs_that_imports_this_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ def test_where_nothing_runs_that_imports_this_is_said(monkeypatch: pytest.Monkey
     said: list[str] = []
     assert list(imported_packages(None, said.append)) == []
     assert said == [
-        "nothing that runs here imports a package: the image has no more than Dask's own"
+        "nothing that runs here imports a package: the image has only Dask and dask_knot"
     ]
 
 

@@ -73,7 +73,7 @@ def test_what_has_no_secret_stays_as_it_is(line: str) -> None:
     ],
 )
 def test_a_url_shows_no_token_to_who_doesnt_know_it(line: str) -> None:
-    shown = redact(f"{line!r} is no package", ())
+    shown = redact(f"{line!r} is not a package", ())
     assert TOKEN not in shown
     assert "host" in shown
 

@@ -150,6 +150,6 @@ def test_all_that_is_wrong_is_noted(tmp_path: Path) -> None:
     assert read_file(tmp_path / "r.txt", problems).requirements == ["pandas"]
     assert [what.partition(str(tmp_path))[2] for what, _ in problems] == [
         "/gone.txt can't be read: No such file or directory",
-        "/r.txt has the line '--strange', which can't be followed in an image",
-        "/r.txt names https://h/c.txt, and an image is made without asking the network",
+        "/r.txt has the line '--strange', which means nothing inside an image",
+        "/r.txt refers to https://h/c.txt, but images are prepared without using the network",
     ]

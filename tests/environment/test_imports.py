@@ -82,7 +82,7 @@ def test_a_file_that_is_no_python_is_named_and_the_others_are_read(tmp_path: Pat
     assert found.names == ("numpy", "scipy")
     said = sorted(found.unread)
     assert said[0].startswith(f"{bad}: line 1 is not valid Python")
-    assert said[1].startswith(f"{broken}: it is no notebook")
+    assert said[1].startswith(f"{broken}: it isn't a notebook")
     assert len(said) == 2
 
 

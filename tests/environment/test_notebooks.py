@@ -63,16 +63,16 @@ def test_a_kernel_of_python_is_read(metadata: object) -> None:
     ],
 )
 def test_another_kernel_is_said(metadata: object, language: str) -> None:
-    with pytest.raises(ValueError, match=f"notebook of {language}, not of Python"):
+    with pytest.raises(ValueError, match=f"{language} notebook, not a Python one"):
         cells({"metadata": metadata, "cells": [code("library(a)")]})
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "null"])
 def test_what_is_no_notebook_is_said(text: str) -> None:
-    with pytest.raises(ValueError, match="it is no notebook"):
+    with pytest.raises(ValueError, match="it isn't a notebook"):
         list(cells_of(text))
 
 
 def test_one_that_is_too_deep_is_none() -> None:
-    with pytest.raises(ValueError, match="it is no notebook"):
+    with pytest.raises(ValueError, match="it isn't a notebook"):
         list(cells_of("[" * 100_000 + "]" * 100_000))

@@ -22,9 +22,9 @@ def test_all_are_told_at_once_each_with_its_cure() -> None:
         problems.raise_if_any()
     assert isinstance(caught.value, ImageError)
     assert str(caught.value).splitlines() == [
-        "no image can be made of the packages here yet, for 2 problems:",
+        "the packages here can't go into an image yet, because of 2 problems:",
         "- gdal is only conda's.",
-        "  Cure: Ask for gdal with --debian.",
+        "  Fix: Ask for gdal with --debian.",
         "- mkl is only conda's.",
-        "  Cure: Ask for mkl with --debian.",
+        "  Fix: Ask for mkl with --debian.",
     ]

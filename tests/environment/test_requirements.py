@@ -95,7 +95,7 @@ def test_git_references_go_as_they_are(text: str) -> None:
     [
         ("-e .", "isn't installed here"),
         ("./here", "there is no .*here"),
-        ("--no-such-option", "can't be followed in an image"),
+        ("--no-such-option", "means nothing inside an image"),
     ],
 )
 def test_what_an_image_cannot_have_is_refused(line: str, words: str, tmp_path: Path) -> None:

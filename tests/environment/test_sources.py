@@ -92,7 +92,7 @@ def test_a_script_as_large_as_data_is_not_read(tmp_path: Path) -> None:
 def test_a_pipe_is_no_source(tmp_path: Path) -> None:
     """To read it would wait for ever."""
     os.mkfifo(tmp_path / "a.py")
-    with pytest.raises(OSError, match="it is no file"):
+    with pytest.raises(OSError, match="it isn't a file"):
         read_source(tmp_path / "a.py")
 
 

@@ -70,7 +70,7 @@ def test_a_row_for_each_prefix_and_what_isnt_known_is_said() -> None:
 def test_a_long_start_is_said(startup: float, is_said: bool) -> None:
     found = answer(replace(KNOWN, startups={"f": startup}), HOME)
     assert found.rows[0].startup == startup
-    assert ("start-up: the first task of f in a job takes 30 s longer" in str(found)) is is_said
+    assert ("start-up: the first task of f in each job takes 30 s longer" in str(found)) is is_said
 
 
 def test_where_samples_lie_says_how_much_larger_others_may_be() -> None:
@@ -105,7 +105,7 @@ def test_money_is_what_jobs_of_the_size_cost() -> None:
 def test_a_region_without_prices_is_said() -> None:
     found = answer(KNOWN, replace(CLOUD, region="mars-1", tariff=None))
     assert found.money is None
-    assert "on demand: unknown, no price is known in mars-1" in found.notes
+    assert "on demand: unknown, as there is no price for mars-1" in found.notes
     assert not any(note.startswith("prices:") for note in found.notes)
 
 
@@ -114,7 +114,7 @@ def test_jobs_with_gpus_are_not_priced_as_those_without() -> None:
     plain, with_gpu = (answer(KNOWN, replace(CLOUD, gpus=n, tariff=tariff)) for n in (0, 1))
     assert set(with_gpu.prices) <= {HERE}
     assert plain.prices[HERE] != with_gpu.prices.get(HERE)
-    assert not any("unknown, no price is known" in note for note in with_gpu.notes)
+    assert not any("unknown, as there is no price" in note for note in with_gpu.notes)
 
 
 def test_what_is_to_be_said_of_prices_is_said() -> None:
@@ -191,4 +191,4 @@ def test_a_wrong_goal_is_refused(goal: Any) -> None:
 
 
 def test_nothing_to_do_is_said() -> None:
-    assert str(Forecast((), 0.0, 0, 0.0, {})) == "nothing is left to be computed"
+    assert str(Forecast((), 0.0, 0, 0.0, {})) == "nothing is left to compute"

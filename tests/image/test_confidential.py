@@ -150,7 +150,7 @@ def test_what_a_build_cant_reach_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     said, docker = list[str](), FakeDocker()
     recipe = make_recipe(ImageSpec(packages=()), said.append)
     ensure_local_image(ImageSpec(packages=()), said.append, lambda: docker)
-    assert [line for line in said if "/opt/wheels, a folder of this machine" in line]
+    assert [line for line in said if "/opt/wheels, a folder on this machine" in line]
     assert [line for line in said if "localhost:3141" in line and "--network host" in line]
     assert TOKEN not in "".join(said)
     assert "PIP_INDEX_URL" not in opened({VARIABLE: recipe.secrets.document()}).get(
@@ -232,7 +232,7 @@ def test_what_no_argument_can_hold_is_said(tmp_path: Path, monkeypatch: pytest.M
         f"-----BEGIN CERTIFICATE-----\n{noise}\n-----END CERTIFICATE-----\n"
     )
     monkeypatch.setenv("PIP_CERT", str(tmp_path / "ca.pem"))
-    with pytest.raises(ImageError, match=r"buildx, or let PIP_CERT"):
+    with pytest.raises(ImageError, match=r"buildx, or set PIP_CERT"):
         ensure_local_image(ImageSpec(packages=()), say_nothing, FakeDocker)
 
 

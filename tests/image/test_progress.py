@@ -106,23 +106,23 @@ def test_secrets_go_before_a_line_is_cut() -> None:
     [
         (
             "ERROR: No matching distribution found for torch==2.5.0",
-            "torch==2.5.0 isn't on the index",
+            "torch==2.5.0 wasn't found on the index",
         ),
         ("error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory", "--debian g++"),
         (
             "ERROR: No matching distribution found for ours==1.0",
-            "one that a keyring has doesn't go along",
+            "logins in a keyring don't reach the build",
         ),
         (
             "WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError("
             "'...')': /simple/ours/\nERROR: No matching distribution found for ours",
-            "can't be reached from the build (NewConnectionError)",
+            "The build can't reach the index (NewConnectionError)",
         ),
         ("(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] ...", "PIP_CERT"),
         ("broken by 'ProxyError(407 Proxy Authentication Required)'", "HTTPS_PROXY=http://user"),
         ("ERROR: HTTP error 401 while getting https://host/ours.whl", "another login"),
         ("exec /bin/sh: exec format error", "install QEMU"),
-        ("something else", "Mend that line"),
+        ("something else", "Fix that line"),
     ],
 )
 def test_what_helps(printed: str, cure: str) -> None:

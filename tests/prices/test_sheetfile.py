@@ -96,7 +96,7 @@ def test_prices_of_a_day_to_come_are_said_and_left_out(tmp_path: Path) -> None:
     found = stocked(today, tmp_path)
     assert found.sheets == packaged().sheets
     (note,) = found.notes
-    assert f"{later} is still to come" in note
+    assert f"{later} is in the future" in note
     # Clocks differ a little.
     assert stocked(today + datetime.timedelta(days=1), tmp_path).notes == ()
 
@@ -143,5 +143,5 @@ def test_prices_that_can_not_be_kept_are_an_error(
 ) -> None:
     (tmp_path / "dask_knot").write_text("a file")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(PriceError, match="can't be kept in"):
+    with pytest.raises(PriceError, match="can't be saved in"):
         keep(REFRESHED, "here")

@@ -94,8 +94,8 @@ def test_a_region_that_the_list_lacks() -> None:
     assert nowhere.full(SMALL) == UNKNOWN
     assert nowhere.store is None
     assert nowhere.said(SMALL) == (
-        "EC2 on demand in nowhere: what such a job costs isn't known here, "
-        "`dask knot prices --refresh --region nowhere` asks AWS"
+        "EC2 on demand in nowhere: the price of such a job isn't known here; `dask knot "
+        "prices --refresh --region nowhere` asks AWS"
     )
     # The machines of a region may be known, and Fargate not.
     assert "isn't known here" in Tariff(PRICES, Market("there", (FARGATE,))).said(SMALL)
@@ -106,10 +106,10 @@ def test_a_region_that_the_list_lacks() -> None:
     [
         (
             tariff(ON_DEMAND),
-            "EC2 on demand in here, AWS, 2026-06-01; from full machines to one job",
+            "EC2 on demand in here, AWS, 2026-06-01; the range is from full machines to one job",
         ),
         (tariff(SPOT, types=("m5",)), "EC2 Spot in here"),
-        (tariff(SPOT, types=("c5",)), "the price of Spot isn't known: at most the full one"),
+        (tariff(SPOT, types=("c5",)), "the Spot price isn't known: at most the on-demand price"),
         (tariff(FARGATE), "Fargate in here, AWS, 2026-06-01"),
     ],
 )
@@ -203,8 +203,8 @@ def test_a_budget(spent: Money, planned: float, wanted: float, is_refused: bool)
 def test_what_is_left_is_said() -> None:
     text = Budget(5).refusal(Money(2), 1, PlanCost(Money(3, 4), 3))
     assert text is not None
-    assert "costs 3.00 to 4.00 USD, and 2.00 USD is left" in text
-    assert "2.00 USD is spent beside 1.00 USD for what is under way" in text
+    assert "costs 3.00 to 4.00 USD, but 2.00 USD is left" in text
+    assert "2.00 USD is spent plus 1.00 USD reserved for work that is running" in text
 
 
 def test_more_than_a_budget_ends_what_runs() -> None:
@@ -212,5 +212,5 @@ def test_more_than_a_budget_ends_what_runs() -> None:
     assert Budget(5).end(Money(1, math.inf)) is None
     text = Budget(5).end(Money(4, 6))
     assert text is not None
-    assert "raise max_cost" in text
+    assert "Raise max_cost" in text
     assert text.startswith("6.00 USD is spent, more than max_cost=5.00 USD")
