@@ -26,7 +26,7 @@ def cells_of(text: str) -> Iterator[tuple[int, str]]:
         raise ValueError("it isn't a notebook")
     language = _language(notebook)
     if language.lower() not in PYTHON:
-        raise ValueError(f"it is a {language} notebook, not a Python one")
+        raise ValueError(f"its language is {language}, not Python")
     for number, cell in enumerate(_all_cells(notebook), 1):
         source = _text(cell.get("source", cell.get("input", "")))
         if cell.get("cell_type") == "code" and source.strip():

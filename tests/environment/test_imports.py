@@ -128,7 +128,7 @@ def test_a_notebook_of_another_language_is_said(tmp_path: Path) -> None:
     path = write(tmp_path / "a.ipynb", json.dumps(notebook("library(numpy)") | metadata))
     found = find(path)
     assert found.names == ()
-    assert "a notebook of R" in found.unread[0]
+    assert "its language is R" in found.unread[0]
 
 
 def test_files_that_a_notebook_runs_are_read(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_kernel_of_python_is_read(metadata: object) -> None:
     ],
 )
 def test_another_kernel_is_said(metadata: object, language: str) -> None:
-    with pytest.raises(ValueError, match=f"{language} notebook, not a Python one"):
+    with pytest.raises(ValueError, match=f"its language is {language}, not Python"):
         cells({"metadata": metadata, "cells": [code("library(a)")]})
 
 

@@ -73,7 +73,7 @@ class TestConda:
             resolve("gdal", "esmpy")
         said = str(caught.value)
         assert "2 problems" in said
-        assert "gdal 3.9.2 is conda's, and no index has it" in said
+        assert "gdal 3.9.2 is conda's, and no index has a wheel" in said
         assert "`--debian libgdal-dev --debian g++`" in said
         assert said.count("--conda here") == 2
 
@@ -120,7 +120,7 @@ class TestConda:
         found = resolve("pytorch")
         assert (found.lines["torch"], found.own) == ("torch==2.5.0", {})
         assert SAID[0] == "conda's pytorch is torch on Python's index"
-        assert SAID[1].startswith("conda has cudatoolkit")
+        assert SAID[1].startswith("these packages use cudatoolkit from conda")
 
     def test_its_list_is_taken_without_credentials(self, install: Install, conda: Any) -> None:
         self.install(install, "GDAL", "3.9.2")
@@ -139,7 +139,9 @@ class TestConda:
 
     def test_its_list_is_for_one_platform(self, conda: Any) -> None:
         conda("python", "3.11.7")
-        with pytest.raises(PackagesError, match=r"is for linux-64, the image is for linux/arm64"):
+        with pytest.raises(
+            PackagesError, match=r"is for linux-64, but the image is for linux/arm64"
+        ):
             resolve(target=Target("linux/arm64", conda="here"))
 
     def test_a_file_for_conda_is_taken_as_it_is(self, install: Install, tmp_path: Path) -> None:
@@ -199,7 +201,9 @@ class TestAddresses:
         assert found.lines["fast"] == "fast @ git+https://host/o/n.git@ab12"
         assert found.needs_git
         install("fast", files=COMPILED, direct_url=repository("ssh://git@host/o/n.git"))
-        with pytest.raises(PackagesError, match=r"a build has no key .*parts that were compiled"):
+        with pytest.raises(
+            PackagesError, match=r"a build has no key for.*parts of it were compiled"
+        ):
             resolve("fast", target=MAC)
 
     @pytest.mark.parametrize(
@@ -234,7 +238,7 @@ def test_pip_freeze_of_a_conda_environment(install: Install, tmp_path: Path) -> 
     found = resolve(str(file))
     assert found.lines["psutil"] == "psutil==5.9.8"
     assert found.own == {"away": "away", "numpy": "numpy==99"}
-    assert any(line.startswith("away isn't here") for line in SAID)
+    assert any(line.startswith("away isn't installed here") for line in SAID)
 
 
 MADE = "Wheel-Version: 1.0\nTag: cp311-cp311-{}_x86_64\n"
@@ -275,7 +279,7 @@ def test_what_debian_has_or_was_compiled_with_libraries_is_named(install: Instal
 
 
 def test_a_path_that_no_system_takes_is_named() -> None:
-    with pytest.raises(PackagesError, match="there is no x"):
+    with pytest.raises(PackagesError, match=r"x\.whl doesn't exist"):
         resolve("x" * 300 + ".whl")
 
 
@@ -347,7 +351,7 @@ def test_what_isnt_installed_is_told_with_the_command(tmp_path: Path) -> None:
     for said in (
         f"(`pip install {wheel}`)",
         f"(`pip install -e {tmp_path}`)",
-        "there is no gone",
+        "gone doesn't exist",
         "gone.txt can't be read: No such file",
         "--conda conda-linux-64.lock",
     ):
@@ -420,7 +424,7 @@ def test_all_problems_come_at_once(install: Install, tmp_path: Path) -> None:
     with pytest.raises(PackagesError) as caught:
         resolve("built", "gdal", str(file), "environment.yml", "git+ssh://git@h/o/n", "??")
     said = str(caught.value)
-    assert "for 7 problems" in said
+    assert "because of 7 problems" in said
     cures = [line for line in said.splitlines() if line.startswith("  ")]
     assert len(cures) == 7
     assert "Install it without -e" in said

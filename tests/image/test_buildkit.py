@@ -115,7 +115,7 @@ def test_no_process_can_read_the_secrets_from_its_words(
 @pytest.mark.parametrize(
     ("says", "words"),
     [
-        ("#1 [1/1] RUN x\n#1 ERROR: s3cr3t", r"failed:\n  RUN x\n\*\*\*\*\nMend"),
+        ("#1 [1/1] RUN x\n#1 ERROR: s3cr3t", r"failed:\n  RUN x\n\*\*\*\*\nFix"),
         ("permission denied s3cr3t", r"exit code 3\): permission denied \*\*\*\*"),
     ],
 )

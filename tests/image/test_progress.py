@@ -70,7 +70,7 @@ def test_steps_and_what_they_print_are_told() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (BAD, r"failed:\n  RUN --mount.*&& false\n    printed\nprocess .*exit code: 1\nMend"),
+        (BAD, r"failed:\n  RUN --mount.*&& false\n    printed\nprocess .*exit code: 1\nFix"),
         (OLD, r"failed:\n  RUN make\n    printed\nexecutor failed"),
         (NO_BASE, r"load metadata for docker.io/library/nope:1\ndocker.*not found"),
         (AT_ALL, "can't be built: failed to build.*failed to read dockerfile"),
@@ -120,7 +120,7 @@ def test_secrets_go_before_a_line_is_cut() -> None:
         ),
         ("(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] ...", "PIP_CERT"),
         ("broken by 'ProxyError(407 Proxy Authentication Required)'", "HTTPS_PROXY=http://user"),
-        ("ERROR: HTTP error 401 while getting https://host/ours.whl", "another login"),
+        ("ERROR: HTTP error 401 while getting https://host/ours.whl", "refused the login"),
         ("exec /bin/sh: exec format error", "install QEMU"),
         ("something else", "Fix that line"),
     ],
