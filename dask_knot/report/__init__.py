@@ -3,9 +3,9 @@
 How it works
 ------------
 `gather` is the edge: it looks at versions, the machine, Dask's configuration, Docker and, by the
-doctor, the stack, and gives `Facts`. From there on all is pure: `write` makes a Markdown block of
-facts, and `redacted` takes out of it what nobody else should read: accounts, addresses, names of
-buckets and of people, keys. `dask knot doctor --report` prints the block.
+doctor, the stack, and gives `ReportFacts`. From there on all is pure: `write` makes a Markdown
+block of facts, and `redacted` takes out of it what nobody else should read: accounts, addresses,
+names of buckets and of people, keys. `dask knot doctor --report` prints the block.
 
 What may be missing
 -------------------

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
-class Check(NamedTuple):
+class ReportedCheck(NamedTuple):
     """One check of the doctor: its mark, what it says, and how to fix what is wrong."""
 
     mark: str
@@ -16,7 +16,7 @@ class Check(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ReportFacts:
     """All that a report says.
 
     Attributes
@@ -33,7 +33,7 @@ class Facts:
         Why the settings can't be used; empty if they can.
     docker : str
         What answers, or why nothing does.
-    checks : collection of Check
+    checks : collection of ReportedCheck
         Empty if none was made.
     unchecked : str
         Why no check was made.
@@ -47,6 +47,6 @@ class Facts:
     sources: Collection[str] = ()
     complaint: str = ""
     docker: str = ""
-    checks: Collection[Check] = ()
+    checks: Collection[ReportedCheck] = ()
     unchecked: str = ""
     secrets: Collection[str] = field(default=(), repr=False)

@@ -15,7 +15,7 @@ from dask.system import CPU_COUNT
 from distributed.system import MEMORY_LIMIT
 
 from dask_knot.errors import KnotError
-from dask_knot.report.facts import Check, Facts
+from dask_knot.report.facts import ReportedCheck, ReportFacts
 from dask_knot.settings.defaults import DEFAULTS, reconfigure_if_wiped
 from dask_knot.settings.settings import SECTIONS, resolve
 
@@ -30,10 +30,10 @@ _PREFIXES = ("DASK_", "AWS_", "DOCKER_", "CONTAINER_HOST")
 #: Words in names of environment variables whose values are never shown, whatever repeats them.
 _TELLING = {"KEY", "TOKEN", "PASSWORD", "PASSWD", "SECRET", "SECRETS", "CREDENTIALS"}
 #: Opens a session of AWS, in the region that it is given, else in that of the user.
-Opener = Callable[..., Any]
+OpenSession = Callable[..., Any]
 
 
-def gather(open_one: Opener, stack: Callable[[], str]) -> Facts:
+def gather(open_one: OpenSession, stack: Callable[[], str]) -> ReportFacts:
     """Look at everything; what can't be seen is a text that says why.
 
     Parameters
@@ -46,7 +46,7 @@ def gather(open_one: Opener, stack: Callable[[], str]) -> Facts:
     reconfigure_if_wiped()
     engine, complaint = _resolved()
     checks, unchecked = _examined(open_one, stack, engine)
-    return Facts(
+    return ReportFacts(
         versions={
             "Python": platform.python_version(),
             **{name: _version(name) for name in PACKAGES},
@@ -155,7 +155,9 @@ def _docker() -> str:
         client.close()
 
 
-def _examined(open_one: Opener, stack: Callable[[], str], engine: str) -> tuple[list[Check], str]:
+def _examined(
+    open_one: OpenSession, stack: Callable[[], str], engine: str
+) -> tuple[list[ReportedCheck], str]:
     """Let the doctor look at the stack, if somebody can be asked; else say why not."""
     try:
         from dask_knot.aws.doctor import Verdict, open_and_examine
@@ -163,7 +165,9 @@ def _examined(open_one: Opener, stack: Callable[[], str], engine: str) -> tuple[
         found = [*open_and_examine(open_one, stack())]
     except KnotError as error:
         return [], str(error)
-    checks = [Check(one.verdict.value, f"{one.what}: {one.text}", one.cure) for one in found]
+    checks = [
+        ReportedCheck(one.verdict.value, f"{one.what}: {one.text}", one.cure) for one in found
+    ]
     is_out = any(
         one.verdict is Verdict.BAD and one.what in ("credentials", "stack") for one in found
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from dask_knot.environment.credentials import MASK
-from dask_knot.report.facts import Facts
+from dask_knot.report.facts import ReportFacts
 from dask_knot.report.redaction import redacted
 
 #: Settings whose values are the user's own, whatever they are: of a mapping its names stay.
@@ -18,12 +18,12 @@ BUCKETS = ("knot.aws.up.bucket", "knot.aws.up.existing-bucket")
 TITLE = "dask knot doctor --report"
 
 
-def write(facts: Facts, home: str = "") -> str:
+def write(facts: ReportFacts, home: str = "") -> str:
     """Write a block that an issue takes as it is: folded, in plain text, with nothing private.
 
     Parameters
     ----------
-    facts : Facts
+    facts : ReportFacts
         What is known.
     home : str
         The user's home folder, which becomes ``~``.
@@ -38,11 +38,11 @@ def write(facts: Facts, home: str = "") -> str:
     return f"{head}\n\n{fence}text\n{body}\n{fence}\n\n</details>"
 
 
-def _versions(facts: Facts) -> Iterator[str]:
+def _versions(facts: ReportFacts) -> Iterator[str]:
     yield from _pairs({name: text or "(not installed)" for name, text in facts.versions.items()})
 
 
-def _rest(facts: Facts) -> Iterator[str]:
+def _rest(facts: ReportFacts) -> Iterator[str]:
     yield from _section("machine", _pairs(facts.machine))
     shown = {name: _shown(name, value) for name, value in facts.settings.items()}
     yield from _section("settings (all others have their defaults)", _pairs(shown))
@@ -64,7 +64,7 @@ def _pairs(pairs: Mapping[str, str]) -> Iterator[str]:
         yield f"{name:<{width}}  {value}"
 
 
-def _checks(facts: Facts) -> Iterator[str]:
+def _checks(facts: ReportFacts) -> Iterator[str]:
     for check in facts.checks:
         yield f"{check.mark:<5}  {_line(check.text)}"
         if check.fix:

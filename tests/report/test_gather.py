@@ -12,7 +12,7 @@ import dask
 import pytest
 
 from dask_knot.errors import CredentialsError
-from dask_knot.report.facts import Facts
+from dask_knot.report.facts import ReportFacts
 from dask_knot.report.gather import gather
 from dask_knot.settings.defaults import DEFAULTS
 
@@ -30,7 +30,7 @@ def nobody(**place: str) -> Any:
     raise CredentialsError("there are no AWS credentials: run `aws configure`")
 
 
-def seen() -> Facts:
+def seen() -> ReportFacts:
     return gather(nobody, lambda: "dask-knot")
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from dask_knot.report.facts import Check, Facts
+from dask_knot.report.facts import ReportedCheck, ReportFacts
 from dask_knot.report.text import write
 
-FACTS = Facts(
+FACTS = ReportFacts(
     versions={"dask_knot": "0.1.0", "docker": "", "zlib-ng": "1.2.3.4"},
     machine={"platform": "Linux"},
     settings={
@@ -20,8 +20,10 @@ FACTS = Facts(
     sources=["/home/bob/.config/dask/knot.yaml"],
     docker="Docker 29",
     checks=[
-        Check("ok", "bucket: s3://lab-of-bob/knot can be written"),
-        Check("wrong", "image: 123456789012.dkr.ecr has\nopen sesame", "run `dask knot image`"),
+        ReportedCheck("ok", "bucket: s3://lab-of-bob/knot can be written"),
+        ReportedCheck(
+            "wrong", "image: 123456789012.dkr.ecr has\nopen sesame", "run `dask knot image`"
+        ),
     ],
 )
 
