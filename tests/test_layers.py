@@ -276,6 +276,10 @@ EDGES = {
         "describes an exception as Dask does, up to the length that it allows; paths of callers",
     ),
     "run/folder.py": ("os pathlib urllib", "makes a folder of a URL"),
+    "run/firstlook.py": (
+        "datetime obstore os urllib",
+        "asks a store once; variables that name region, endpoint and credentials",
+    ),
     "run/frames.py": ("dask.config os pathlib", "Dask's own setting; paths of frames"),
     "run/headroom.py": ("pathlib", "reads what the kernel says of memory"),
     "run/mapping.py": ("os psutil", "maps files, and looks which file systems there are"),

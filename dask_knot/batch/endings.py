@@ -104,6 +104,8 @@ def explain(job: Mapping[str, Any], log: Sequence[str]) -> Explanation:
         ending, reasons["container"] = Ending.NOT_STARTED, f"{log[-1]}: {why}"
     start = _STARTS.get(ending) if cause is not None else None
     reason = reasons["container"] or reasons["status"]
+    if reason.startswith(LOCAL_STARTS):
+        start = _NOT_STARTED_HERE
     here = _LOST_HERE.get(reason) if ending is Ending.HOST_LOST else None
     kind, text = _ALONE.get((ending, code)) or start or here or _WORDS[ending]
     advice = HERE if any(mark in reason for mark in LOCAL) else SPOT
@@ -186,6 +188,13 @@ SPOT = "on Spot capacity, on-demand instances help"
 HERE = (
     "look what ended processes of this machine: too little memory or room on its disk, a person, "
     "another program"
+)
+#: How it begins that a process of this machine never ran, and what to look at there.
+LOCAL_STARTS = ("CannotStartProcessError", "CannotStartJobError")
+_NOT_STARTED_HERE = (
+    JobStartError,
+    "never started: {reason}. Look whether this machine has memory, processes (`ulimit -u`) and "
+    "room on its disk left, and retry",
 )
 
 #: What the program in the job says by its exit code, where that is more than its ending.

@@ -22,6 +22,7 @@ from dask_knot.local.launcher import Launcher
 from dask_knot.local.scratch import Scratch
 from dask_knot.planning import Resources
 from dask_knot.plural import many
+from dask_knot.run.firstlook import look_first
 from dask_knot.run.store import Store
 from dask_knot.settings.home import home_store
 from dask_knot.settings.settings import Settings
@@ -112,7 +113,11 @@ class LocalEngine:
         """Open a store; the folders above that of a named run may not be there yet."""
         if self._commons is not None:
             self._commons.serve(self._folder / "store")
-        return Store(url) if self.settings.store else Store(url, parents=True)
+        if not self.settings.store:
+            return Store(url, parents=True)
+        store = Store(url)
+        look_first(store.url, store.requests)
+        return store
 
     def tail(self, log_stream: str, lines: int) -> Sequence[str]:
         """Give the last lines of a job's log."""

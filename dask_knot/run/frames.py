@@ -67,9 +67,12 @@ def shorten(error: BaseException) -> None:
     """
     if not isinstance(error, _SHORT):
         return
+    is_short = dask.config.get("admin.traceback.shorten", True)
     logger.debug("an error that is shown to the user", exc_info=error)
     for one in _chain(error):
         one.__traceback__ = without_internal(one.__traceback__)
+        if is_short and type(one.__cause__).__module__.startswith("obstore."):
+            one.__cause__ = None  # pages for programmers; the message has what it says
         context = one.__context__
         if context is not None and (
             isinstance(context, KeyboardInterrupt)

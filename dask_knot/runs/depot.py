@@ -14,6 +14,7 @@ from dask_knot.errors import (
     MissingObjectError,
     RunFormatError,
 )
+from dask_knot.run.firstlook import look_first
 from dask_knot.run.folder import folder_of, is_there
 from dask_knot.run.foundation import runs_in
 from dask_knot.run.names import RUN_NAME
@@ -188,6 +189,7 @@ def find_runs(said: Words, open_session: Callable[..., Any] | None = None) -> De
             raise ConfigurationError(f"there is no folder {folder}: name the store that you mean")
         return Depot(url, settings.engine, None)
     store = Store(url)
+    look_first(store.url, store.requests)
     return Depot(store.url, settings.engine, store)
 
 

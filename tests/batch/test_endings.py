@@ -15,6 +15,7 @@ from dask_knot.batch.endings import (
     CLOSED,
     ENDED_RUN,
     HOPELESS,
+    LOCAL_STARTS,
     UNNEEDED,
     UNWATCHED,
     explain,
@@ -221,6 +222,16 @@ def test_a_job_that_somebody_ended(how: str, code: int | None) -> None:
     assert found.ending is Ending.TERMINATED
     assert isinstance(found.error, JobTerminatedError)
     assert "was terminated: stop it" in str(found.error)
+
+
+@pytest.mark.parametrize("kind", LOCAL_STARTS)
+def test_a_process_that_never_started_here_has_no_image_and_no_roles(kind: str) -> None:
+    job = detail("Task failed to start", f"{kind}: no more processes", None)
+    for status in ("Task failed to start", ""):
+        error = explain({**job, "statusReason": status}, ()).error
+        assert isinstance(error, JobStartError)
+        assert str(error).startswith(f"job a1b2:7 never started: {kind}: no more processes. Look ")
+        assert not {"image", "roles"} & set(str(error).replace(",", "").split())
 
 
 def test_a_timeout_counts_more_than_the_termination_that_it_is() -> None:
