@@ -73,16 +73,19 @@ class Estimate:
 
     def _time(self, tasks: int) -> str:
         unknown, at_once = self.outline.untimed, f"with {many('job', self.slots)} at once"
-        if unknown == tasks:
-            return "how long isn't known: nothing like it has run yet"
-        best = duration(self.outline.best)
+        best, worst = duration(self.outline.best), duration(self.outline.worst or 0.0)
+        known = self.known
+        has_run = {*known.values()} - {KnownFrom.DASK}
+        if unknown and not has_run:  # Dask assumes next to nothing, of a few kinds
+            never = _names(prefix for prefix in self._tasks() if prefix not in known)
+            return f"not known yet: no task like {never} has run"
         if unknown:
             share = f"{unknown:,} of {many('task', tasks)}"
-            return f"at least {best}, {at_once}; nothing is known of {share}"
-        worst = duration(self.outline.worst or 0.0)
+            return f"at least {best}, {at_once}; not known yet: {share}"
+        guess = "" if has_run else "a guess, as no such task has run: "
         if best == worst:
-            return f"about {best}, {at_once}"
-        return f"at least {best}, at most about {worst}, {at_once}"
+            return f"{guess}about {best}, {at_once}"
+        return f"{guess}at least {best}, at most about {worst}, {at_once}"
 
 
 def _names(prefixes: Iterable[str]) -> str:

@@ -47,10 +47,10 @@ def test_durations_are_said_as_people_do(seconds: float, words: str) -> None:
 @pytest.mark.parametrize(
     ("plan", "words"),
     [
-        (outline({"a": 3}, 3), "how long isn't known: nothing like it has run yet"),
+        (outline({"a": 3}, 3), "not known yet: no task like a has run"),
         (
             outline({"a": 3, "b": 4}, 4, 250.0),
-            "at least 4.2 min, with 8 jobs at once; nothing is known of 4 of 7 tasks",
+            "at least 4.2 min, with 8 jobs at once; not known yet: 4 of 7 tasks",
         ),
         (outline({"a": 3}, 0, 30.0, 30.2), "about 30 s, with 8 jobs at once"),
         (
@@ -60,7 +60,27 @@ def test_durations_are_said_as_people_do(seconds: float, words: str) -> None:
     ],
 )
 def test_the_first_line_is_the_time(plan: Outline, words: str) -> None:
-    assert Estimate(plan, 8).lines[0] == f"time: {words}"
+    known = {"a": KnownFrom.SESSION} if plan.best else {}
+    assert Estimate(plan, 8, known).lines[0] == f"time: {words}"
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        (outline({"a": 3, "b": 4}, 4, 0.05), "not known yet: no task like b has run"),
+        (
+            outline({"a": 3}, 0, 30.0, 40.0),
+            "a guess, as no such task has run: at least 30 s, at most about 40 s, with 8 jobs at "
+            "once",
+        ),
+        (
+            outline({"a": 3}, 0, 30.0, 30.0),
+            "a guess, as no such task has run: about 30 s, with 8 jobs at once",
+        ),
+    ],
+)
+def test_what_dask_assumes_is_a_guess(plan: Outline, words: str) -> None:
+    assert Estimate(plan, 8, {"a": KnownFrom.DASK}).lines[0] == f"time: {words}"
 
 
 def test_it_says_from_where_it_is_known() -> None:

@@ -290,7 +290,7 @@ def test_times_are_unknown_before_a_first_run(cluster: KnotCluster, client: Clie
 
     one, another = (delayed(never_before)(n) for n in range(2))
     first = cluster.plan_of(one)
-    assert "time: how long isn't known: nothing like it has run yet" in repr(first).splitlines()
+    assert "time: not known yet: no task like never_before has run" in repr(first).splitlines()
     assert (first.worst, first.known) == (None, {})
     one.compute()
     plan = cluster.plan_of(another)
