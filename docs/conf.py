@@ -7,7 +7,6 @@ statistics and navigation bar, which aren't ours to use, and has no dark mode.
 from __future__ import annotations
 
 import os
-import re
 import socket
 import sys
 from pathlib import Path
@@ -110,24 +109,6 @@ if os.environ.get("READTHEDOCS") or can_reach("docs.python.org"):
     }
 
 
-def leave_out_missing(app: object, docname: str, source: list[str]) -> None:
-    """Leave pages that aren't written yet out of the table of contents and the cards."""
-    if docname == "index":
-        pages = {path.stem for path in HERE.iterdir()}
-        front, *rest = source[0].split("```{toctree}")
-        kept = [
-            "\n".join(
-                line
-                for line in part.split("\n")
-                if not re.fullmatch(r"[a-z][a-z-]*", line) or line in pages
-            )
-            for part in rest
-        ]
-        for page in set(re.findall(r"^:link: (.+)$", front, re.MULTILINE)) - pages:
-            front = front.replace(f":link: {page}\n:link-type: doc\n", "")
-        source[0] = "```{toctree}".join([front, *kept])
-
-
 def without_text_of_module(
     app: object, what: str, name: str, item: object, options: object, lines: list[str]
 ) -> None:
@@ -138,5 +119,4 @@ def without_text_of_module(
 
 def setup(app: Any) -> None:
     """Connect what pages go through."""
-    app.connect("source-read", leave_out_missing)
     app.connect("autodoc-process-docstring", without_text_of_module)
