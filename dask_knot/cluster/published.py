@@ -146,7 +146,7 @@ def unpacked_dataset(name: str, packed: bytes) -> PublishedDataset:
         data = Serialized(fields["header"], list(fields["frames"]))
         return {"data": data, "keys": tuple(fields["keys"])}
     except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
-        raise CorruptObjectError(f"the dataset {name!r} makes no sense: {error!r}") from error
+        raise CorruptObjectError(f"the dataset {name!r} can't be decoded: {error!r}") from error
 
 
 def text_of(name: Key) -> str:

@@ -75,7 +75,7 @@ def _ufunc(value: Any, numpy: Any) -> Opened:
             return Opened(b"ufunc " + name.encode(), (module,), ("of",))
     held = [one for one in gc.get_referents(value) if callable(one)]
     if len(held) != 1 or not name.endswith("(vectorized)"):
-        raise UndigestibleError(f"the ufunc {name!r} is of no known library")
+        raise UndigestibleError(f"the ufunc {name!r} isn't from a known library")
     return Opened(b"frompyfunc", (held[0], value.nin, value.nout), ("function", "", ""))
 
 

@@ -175,7 +175,7 @@ class CodeReader:
         if origin is not None:
             return _installed(origin, module, name)
         if getattr(sys.modules.get(module), "__file__", None) is None:
-            raise UndigestibleError(f"nothing says what {module}.{name} does: it is compiled")
+            raise UndigestibleError(f"{module}.{name} is compiled, so nothing tells what it does")
         return Opened(b"compiled " + name.encode() + content(module))
 
     def code(self, code: CodeType) -> Opened:
@@ -252,9 +252,7 @@ def _module(use: Use, known: Mapping[str, Any]) -> Any:
         found = sys.modules.get(name)
         return importlib.import_module(name) if found is None else found
     except Exception as error:  # importing runs whatever stands there
-        raise UndigestibleError(
-            f"it imports {name!r}, which can't be done here: {error}"
-        ) from error
+        raise UndigestibleError(f"it imports {name!r}, which fails here: {error}") from error
 
 
 def _submodule(name: str) -> Any:
@@ -266,9 +264,7 @@ def _submodule(name: str) -> Any:
             raise UndigestibleError(f"it imports {name!r}: {error}") from error
         return _MISSING
     except Exception as error:  # importing runs whatever stands there
-        raise UndigestibleError(
-            f"it imports {name!r}, which can't be done here: {error}"
-        ) from error
+        raise UndigestibleError(f"it imports {name!r}, which fails here: {error}") from error
 
 
 def _captured(function: FunctionType) -> Iterator[tuple[str, Any]]:
@@ -283,7 +279,7 @@ def _reason(value: Any, use: Use, seeded: Set[str]) -> str | None:
     name = ".".join((use.name, *use.chain))
     for reaching in _REACHING:
         if value is reaching:
-            return f"with {use.name}() it reaches what it doesn't name"
+            return f"{use.name}() can reach what its code doesn't name"
     why = impurity.reason(value, use.is_bare_call, seeded)
     return f"{why} ({name})" if why is not None else None
 

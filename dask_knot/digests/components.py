@@ -122,7 +122,7 @@ def decode(data: Bytes) -> Components:
     body = view[_HEAD.size :]
     if head != (_MAGIC, VERSION, 0, body.nbytes, zlib.crc32(body)):
         raise CorruptObjectError(
-            "what digests are made of is damaged, or of another version of dask_knot"
+            "what digests are made of is damaged, or from another version of dask_knot"
         )
     found = msgpack.unpackb(zlib.decompress(body), strict_map_key=False)
     keys = list(KeyList(found["keys"], found["count"]))
@@ -205,9 +205,9 @@ def _causes(now: Components, before: Components, key: Key, earlier: Key) -> list
         reads = now.reads.get(one, ()), before.reads.get(other, ())
         for new, old in _pairs(reads, sums):
             if new is None:
-                found.append(f"{key_split(one)} does not read {old} any more")
+                found.append(f"{key_split(one)} no longer reads {old}")
             elif old is None:
-                found.append(f"{key_split(one)} reads {new}, which it did not")
+                found.append(f"{key_split(one)} now reads {new}")
             elif (new, old) not in seen:
                 seen.add((new, old))
                 left.append((new, old))
@@ -248,10 +248,10 @@ def _part_lines(now: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[s
     new, gone = _whole(now.keys() - before.keys()), _whole(before.keys() - now.keys())
     for name in now:
         if name in new:
-            yield f"{name} was not there"
+            yield f"{name} is new"
         elif now[name] != before.get(name, now[name]):
             yield f"{name} was changed"
-    yield from (f"{name} is not there any more" for name in before if name in gone)
+    yield from (f"{name} is gone" for name in before if name in gone)
 
 
 def _whole(names: Set[str]) -> set[str]:

@@ -51,7 +51,8 @@ def beside(function: FunctionType, used: Iterable[Any]) -> list[str]:
     found = sorted({path for path in paths if len(path) < 4096 and os.path.isfile(path)})
     if not found:
         raise UndigestibleError(
-            "it reads files beside its module, and nothing in it says which: name them in a global"
+            "it reads files beside its module, but nothing in its code says which: name "
+            "them in a global variable"
         )
     return found
 

@@ -128,7 +128,7 @@ class FileMarks:
             return error
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            return UndigestibleError(f"{text} can't be looked at: {reason}")
+            return UndigestibleError(f"{text} can't be checked: {reason}")
         except ValueError:  # what no path can be made of
             return None
 
@@ -144,8 +144,8 @@ class FileMarks:
         # What stands before the host may be a password.
         place = re.sub(r"//[^/@]*@", "//", match[0])
         raise UndigestibleError(
-            f"what is behind {place} can't be seen from here, so that whatever reads it runs each "
-            "time. What is in a folder or in S3 can be told from its other versions"
+            f"changes behind {place} can't be seen from here, so whatever reads it runs each "
+            "time. Changes in a folder or in S3 can be seen"
         )
 
     def _may_be_here(self, text: str) -> bool:
@@ -217,14 +217,14 @@ class FileMarks:
 
     def _of_file(self, path: str, found: os.stat_result) -> tuple[int, int, str]:
         if not stat.S_ISREG(found.st_mode) or os.path.abspath(path).startswith(STRANGE_PLACES):
-            raise UndigestibleError(f"{path} is no file whose changes can be seen")
+            raise UndigestibleError(f"{path} is not a file whose changes can be seen")
         size, changed = found.st_size, found.st_mtime_ns
         tick = FINE_TICK if changed % 1_000_000_000 else COARSE_TICK
         if self._now() - changed >= tick:
             return size, changed, ""
         if size > MOST_CONTENT:
             raise UndigestibleError(
-                f"{path} changes at this moment, or the clock of its disk is ahead"
+                f"{path} is changing right now, or the clock of its disk is ahead"
             )
         return size, changed, _content(Path(path))
 
@@ -247,8 +247,8 @@ def _bounded(name: str, found: Iterator[Any]) -> list[Any]:
     for one in found:
         if len(kept) == MOST_ENTRIES:
             raise UndigestibleError(
-                f"{name} holds more than {MOST_ENTRIES:,} files: too many to look at each for "
-                "every graph. Name those that are read"
+                f"{name} holds more than {MOST_ENTRIES:,} files: too many to check for every "
+                "graph. Name only those that are read"
             )
         kept.append(one)
     return kept

@@ -18,12 +18,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import CodeType, ModuleType
 from typing import Any
 
-_CLOCK = "it asks for the time"
-_RANDOM = "it draws random numbers that nobody has seeded"
-_PLACE = "it asks on which machine, or in which process, it runs"
-_VARIABLES = "it reads variables of the environment, which jobs have others of"
-_NETWORK = "it asks the network, where anything may have changed"
-_WRITES = "it writes, and what it has written may be gone or changed"
+_CLOCK = "it reads the clock"
+_RANDOM = "it draws random numbers without a seed"
+_PLACE = "it looks up the machine or process that it runs in"
+_VARIABLES = "it reads environment variables, which may differ in jobs"
+_NETWORK = "it uses the network, where anything may have changed"
+_WRITES = "it writes something, which may be gone or changed by now"
 
 
 def _all(names: str, what: str) -> dict[str, str]:
@@ -52,7 +52,7 @@ _ALWAYS: Mapping[str, str] = {
         fsspec.registry.filesystem""",
         _NETWORK,
     ),
-    **_all("builtins.input", "it asks somebody at a keyboard"),
+    **_all("builtins.input", "it asks for keyboard input"),
     **_all(
         """dask.array.core.store dask.array.core.store_chunk dask.array.core.load_store_chunk
         dask.array.core.to_zarr dask.dataframe.io.csv._write_csv
@@ -248,7 +248,7 @@ def effect(code: CodeType) -> str | None:
         tuples = (part for part in one.co_consts if isinstance(part, tuple))
         keywords.update(word for part in tuples for word in part if isinstance(word, str))
     if names & _UNSEEN:
-        return f"it reaches what it doesn't name ({', '.join(sorted(names & _UNSEEN))})"
+        return f"it can reach what its code doesn't name ({', '.join(sorted(names & _UNSEEN))})"
     if names & WRITERS:
         return f"{_WRITES} ({', '.join(sorted(names & WRITERS))})"
     openers = names & _OPENERS

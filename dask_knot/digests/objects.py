@@ -66,7 +66,7 @@ class ObjectMarks:
                 reason = str(error) or type(error).__name__
                 self._outage = "" if _status(error) else reason
         if reason:
-            raise UndigestibleError(f"s3://{bucket}/{name} can't be looked at: {reason}")
+            raise UndigestibleError(f"s3://{bucket}/{name} can't be checked: {reason}")
         if not found:
             return None
         return blake2b(repr(("objects", sorted(found))).encode(), digest_size=16).digest()
@@ -109,8 +109,8 @@ class ObjectMarks:
         for one in self._list(bucket, prefix):
             if len(found) == self._most:
                 raise UndigestibleError(
-                    f"s3://{bucket}/{prefix} holds more than {self._most:,} objects: too many to "
-                    "look at for every graph. Name those that are read"
+                    f"s3://{bucket}/{prefix} holds more than {self._most:,} objects: too "
+                    "many to check for every graph. Name only those that are read"
                 )
             found.append(one)
         return found

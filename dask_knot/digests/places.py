@@ -22,7 +22,7 @@ def place(text: str | os.PathLike[Any]) -> str:
     """
     path = os.fsdecode(text)
     if "://" not in path and not os.path.exists(os.path.expanduser(path)):
-        raise UndigestibleError(f"{path} is read, and isn't here")
+        raise UndigestibleError(f"{path} is read, but isn't here")
     return path
 
 
@@ -92,7 +92,7 @@ def url_of_arrow(system: Any, path: str) -> str:
     inner = getattr(getattr(system, "handler", None), "fs", None)
     if inner is not None and path:
         return url_of_fsspec(inner, path)
-    raise UndigestibleError(f"what is in a file system of arrow ({kind}) can't be seen from here")
+    raise UndigestibleError(f"what is in an Arrow file system ({kind}) can't be seen from here")
 
 
 def _endpoint_of_arrow(system: Any) -> str:

@@ -107,8 +107,8 @@ def _file_system(value: Any) -> object:
     """Take a file system that is here; paths in others can't be known for what they are."""
     if not is_local(value):
         raise UndigestibleError(
-            f"a file system ({protocol(value)}) is given beside paths: what is in it can't "
-            "be seen from here. Files that are given by their whole URL can"
+            f"a file system ({protocol(value)}) is given next to paths, and its files can't "
+            "be seen from here. Files given by their full URL can"
         )
     return "file system", protocol(value)
 
@@ -136,8 +136,8 @@ def _parquet_function(value: Any) -> object:
     system = state.pop("fs")
     if not is_local(system):
         raise UndigestibleError(
-            "dd.read_parquet reads with fsspec what isn't here, so that it can't be seen. "
-            "With filesystem='arrow' it can"
+            "dd.read_parquet reads remote files with fsspec, so their changes can't be "
+            "seen. With filesystem='arrow' they can"
         )
     common = dict(state.pop("common_kwargs", {}))
     return _name(value), state, {name: _schema(one) for name, one in sorted(common.items())}

@@ -83,8 +83,8 @@ class ModuleTexts:
         if source is not None and name in constants and repr(value) != constants[name]:
             raise self._refused(
                 source,
-                f"{name} is another one here than in {source.path}, which jobs import: reload that "
-                f"(importlib.reload), or pass {name} as an argument",
+                f"{name} has another value here than in {source.path}, which jobs import: "
+                f"reload the module (importlib.reload), or pass {name} as an argument",
             )
         return value
 
@@ -108,15 +108,15 @@ class ModuleTexts:
     def _edited(self, source: ModuleText) -> UndigestibleError:
         return self._refused(
             source,
-            f"{source.path} was edited since it was imported here: reload it (importlib.reload), "
-            "for jobs run what is in the file",
+            f"{source.path} was edited since it was imported here: reload it "
+            "(importlib.reload), because jobs run what is in the file",
         )
 
     def _refused(self, source: ModuleText, why: str) -> UndigestibleError:
         """Warn once of each edit: who reads no log of the cluster would wonder what ran."""
         if self._warned.get(source.path) != source.stamp:
             self._warned[source.path] = source.stamp
-            logger.warning("%s. Until then its results are made anew each time", why)
+            logger.warning("%s. Until then its results are computed again each time", why)
         return UndigestibleError(why)
 
     def _spec(self, variables: Mapping[str, Any]) -> ModuleSpec | None:
@@ -138,7 +138,7 @@ class ModuleTexts:
                 source = self._read[path] = read_text(spec.loader, path, stamp)
         except (OSError, SyntaxError, ValueError) as error:
             raise UndigestibleError(
-                f"{path} was loaded here, and jobs can't import it any more: {error}"
+                f"{path} was loaded here, but jobs can no longer import it: {error}"
             ) from error
         return source
 

@@ -69,7 +69,7 @@ def replace_live(
     for key, node in _suspects(tasks):
         pickled = _LivePickler(node)
         if feature := pickled.lack(is_here):
-            refused[key] = f"{refusal(feature)}. It stands in task {key!r}, which was not run"
+            refused[key] = f"{refusal(feature)}. It was found in task {key!r}, which was not run"
         elif not pickled.is_clean:
             found[key] = pickled.task(node)
     return _without(refused, found, wanted) if refused else found

@@ -25,11 +25,11 @@ def parse_resources(given: Any, default: Resources) -> Resources:
     """
     known = {"CPU", "GPU", "MEMORY"}
     if not isinstance(given, Mapping):
-        raise UnsupportedGraphError(f"resources={given!r} should be such as {{'GPU': 1}}")
+        raise UnsupportedGraphError(f"resources={given!r} should look like {{'GPU': 1}}")
     if unknown := {str(name) for name in given} - known:
         raise UnsupportedGraphError(
-            f"resources={dict(given)!r}: of a job there is no {', '.join(sorted(unknown))}; "
-            "use CPU, GPU and MEMORY (in bytes, or such as '8 GiB')"
+            f"resources={dict(given)!r}: a job has no {', '.join(sorted(unknown))}; use CPU, "
+            "GPU and MEMORY (in bytes, or like '8 GiB')"
         )
     try:
         amounts = {
@@ -40,7 +40,7 @@ def parse_resources(given: Any, default: Resources) -> Resources:
         text = f"resources={dict(given)!r} are not all numbers: {error}"
         raise UnsupportedGraphError(text) from error
     if not all(0 <= amount < math.inf for amount in amounts.values()):
-        raise UnsupportedGraphError(f"resources={dict(given)!r} are not all numbers from 0 on")
+        raise UnsupportedGraphError(f"resources={dict(given)!r} must all be numbers of 0 or more")
     return replace(
         default,
         # What a task needs none of, its job has nevertheless.

@@ -247,8 +247,8 @@ def _unpickled(expr_ser: Any) -> Any:
             return deserialize(expr_ser.header, expr_ser.frames)
     except Exception as error:  # unpickling runs user code: anything may come out
         raise NotLoadedError(
-            f"this graph could not be unpickled: {type(error).__name__}: {error}. Something in it "
-            "can be pickled, but not read again"
+            f"this graph could not be unpickled: {type(error).__name__}: {error}. Something "
+            "in it can be pickled, but not unpickled"
         ) from error
 
 

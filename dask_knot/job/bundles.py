@@ -93,12 +93,12 @@ def _fitting(bundle: Bundle) -> Bundle:
         return bundle
     foreign = [file.name.partition("/")[2] for file in bundle.files if is_compiled(file.name)]
     say(
-        f"{', '.join(foreign)}: built for {bundle.platform}, and this job runs on {built_for()}: "
-        "left out. Put it into the image as a package that is built there, or let jobs run on the "
-        "platform of the client"
+        f"{', '.join(foreign)}: built for {bundle.platform}, and this job runs on "
+        f"{built_for()}: left out. Install it in the image as a package built for that "
+        "platform, or run jobs on the platform of the client"
     )
     return Bundle(bundle.entries, [one for one in bundle.files if not is_compiled(one.name)])
 
 
 def _unplaced(error: OSError) -> NotLoadedError:
-    return NotLoadedError(f"there is no place for your own modules in this job: {error}")
+    return NotLoadedError(f"this job can't store your own modules: {error}")

@@ -41,7 +41,7 @@ def _end(code: int, grace: float) -> None:
     threading.Event().wait(grace)
     try:
         words = ", ".join(_left()) or "an exit function"
-        say(f"the work of this job is done, but it did not end: {words} given up")
+        say(f"the work of this job is done, but it did not exit: gave up on {words}")
         sys.stdout.flush()
     finally:
         os._exit(code)

@@ -67,7 +67,7 @@ class HandOver:
             return False
         self._outputs.hand_over(self._handed(given))
         self._add_extra(given, pickles)
-        say(f"asked to hand over: tasks given up: {len(given.tasks)}")
+        say(f"asked to hand over; tasks handed over: {len(given.tasks)}")
         self._outputs.commit(final=False)
         return True
 
@@ -75,7 +75,7 @@ class HandOver:
         """Give the tasks that have to be run yet, once all that was kept has run."""
         if not self._outputs.has_handed or self._claim() is Claimant.CLIENT:
             return []
-        say("no client has claimed what was handed over: taken back")
+        say("no client has claimed what was handed over: this job runs it itself")
         self._outputs.take_back()
         return self.agenda.take_back()
 

@@ -217,7 +217,7 @@ def _outputs(commit: Commit) -> Mapping[int, OutputOrError]:
 
 
 def _elsewhere(name: str) -> StoreError:
-    return MissingObjectError(f"its shard has handed it over, as {name} says: another one makes it")
+    return MissingObjectError(f"its shard has handed it over to another one (see {name})")
 
 
 def _failed(failure: Failure) -> MadeOutput:

@@ -87,7 +87,7 @@ def _leave(worker: JobWorker, code: int = 0) -> None:
 
 def _end_process(worker: JobWorker, code: int) -> None:
     names = ", ".join(map(repr, worker.plugins))
-    say(f"plugins ({names}) took more than {PATIENCE:g} s to tear down: given up")
+    say(f"plugins ({names}) took more than {PATIENCE:g} s to tear down: not waiting any longer")
     worker.close()
     os._exit(code)
 

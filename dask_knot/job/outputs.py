@@ -286,7 +286,8 @@ class Outputs:
 def _unpicklable(error: BaseException, key: Key) -> Exception:
     text = (
         f"the result of {key!r} can't leave its job, because pickling it raised "
-        f"{type(error).__name__}: {error}. Return what it is made from, or use it in the same task"
+        f"{type(error).__name__}: {error}. Return what is needed to make it, or use it in "
+        "the same task"
     )
     unpicklable = TypeError(text)
     unpicklable.__cause__ = error

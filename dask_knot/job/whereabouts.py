@@ -76,8 +76,8 @@ def _of_task(lines: list[str]) -> list[str]:
 
 def _of_processes() -> Iterator[str]:
     for pid, task in _in_processes():
-        stacks = stacks_of(pid) or "it doesn't tell where it is\n"
-        yield f"{headline(task)} in process {pid} (the youngest frame first)\n{stacks}"
+        stacks = stacks_of(pid) or "its stack can't be read\n"
+        yield f"{headline(task)} in process {pid} (innermost frame first)\n{stacks}"
 
 
 def _in_processes() -> list[tuple[int, PresentTask]]:

@@ -63,8 +63,9 @@ def check(vcpus: float, memory: int, gpus: int = 0) -> None:
     size = nearest(vcpus, memory)
     if size is None:
         raise ConfigurationError(
-            f"Fargate has no jobs of {vcpus:g} vCPU and {memory} MiB, nor larger ones than 16 vCPU "
-            "and 120 GiB: ask for less, or make a stack with `dask knot up --platform ec2`"
+            f"Fargate has no jobs of {vcpus:g} vCPU and {memory} MiB, nor anything larger "
+            "than 16 vCPU and 120 GiB: ask for less, or make a stack with `dask knot up "
+            "--platform ec2`"
         )
     cores, mebibytes = size
     raise ConfigurationError(

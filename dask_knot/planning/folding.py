@@ -55,7 +55,7 @@ def fold(
         The partition with fewer shards, and a line for each run of levels that says why.
     """
     if limits.tasks_per_shard is not None:
-        return cut, ("nothing folded: the tasks of a shard are limited",)
+        return cut, ("nothing folded: the number of tasks per shard is limited",)
     costs = _Costs(graph, cut, limits, room)
     runs: list[_Fold] = []
     reasons: list[str] = []
@@ -135,7 +135,7 @@ class _Costs:
             return f"{levels} ({shards}) folded into one shard: {run.added:+.3g} s"
         if run.last:
             if self._may_be_long(run.last):
-                return f"level {run.last} ({shards}) not folded: it may be long"
+                return f"level {run.last} ({shards}) not folded: it may take long"
             if run.last in self._crowded:
                 return f"level {run.last} ({shards}) not folded: one job had too little memory"
             return f"level {run.last} ({shards}) not folded: it would cost too much"

@@ -100,7 +100,8 @@ class Footprint:
 def warning(stage: str, sizes: Sequence[float], memory: int) -> str:
     """Say that jobs of a stage may not have the memory for what they hold."""
     return (
-        f"{many('job', len(sizes))} of stage {stage} will have values of about "
-        f"{format_bytes(int(max(sizes)))} in memory at once, and may have {format_bytes(memory)}: "
-        "give more (memory=..., or dask.annotate(knot={'memory': ...})), or make chunks smaller"
+        f"{many('job', len(sizes))} of stage {stage} will hold about "
+        f"{format_bytes(int(max(sizes)))} of values in memory at once, with a limit of "
+        f"{format_bytes(memory)}: allow more (memory=..., or dask.annotate(knot={{'memory': "
+        "...})), or make chunks smaller"
     )

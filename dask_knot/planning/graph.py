@@ -94,7 +94,7 @@ def _in_order(numbering: _Numbering, starts: Sequence[int]) -> tuple[list[int], 
         order = depth_first(starts, numbering.inputs_of, len(numbering.keys))
     except CycleError as error:
         key = numbering.keys[error.task]
-        raise PlanningError(f"task {key!r} reads its own value over other tasks") from None
+        raise PlanningError(f"task {key!r} depends on itself through other tasks") from None
     number = [0] * len(numbering.keys)
     for new, old in enumerate(order):
         number[old] = new
@@ -127,7 +127,7 @@ class _Numbering:
     def task_number(self, key: Key) -> int:
         number = self._number.get(key, self._tasks)
         if number >= self._tasks or self._is_literal[number]:
-            raise UnknownInputError(f"{key!r} is wanted, but no task of the graph makes it")
+            raise UnknownInputError(f"{key!r} is requested, but no task of the graph makes it")
         return number
 
     def inputs_of(self, task: int) -> Sequence[int]:

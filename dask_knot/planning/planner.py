@@ -138,13 +138,13 @@ def _unknown_reasons(
     most = sorted(found, key=lambda prefix: -found[prefix])
     wide = widest(request.limits)
     reasons = [
-        f"nothing is known of {many('task', found[prefix])} of {prefix!r}"
+        f"nothing is known about {many('task', found[prefix])} of {prefix!r}"
         + (f": a job each, up to {wide:,}" if found[prefix] > 1 else "")
         for prefix in most[:_NAMED]
     ]
     if len(most) > _NAMED:
         rest = many("task", sum(found[prefix] for prefix in most[_NAMED:]))
-        reasons.append(f"nor of {rest} of other prefixes")
+        reasons.append(f"nor about {rest} of other prefixes")
     return reasons
 
 
@@ -153,7 +153,7 @@ def _last_reasons(cut: Partition, stages: int, joined: int) -> list[str]:
     blocks = sum(len(level) for level in cut.levels)
     if blocks > len(cut.levels):
         levels = many("level", len(cut.levels))
-        reasons.append(f"{blocks} blocks on {levels}: tasks need other resources, or wait")
+        reasons.append(f"{blocks} blocks on {levels}: tasks need different resources, or wait")
     if stages > blocks:
         reasons.append(f"{many('block', blocks)} split into {stages} stages: arrays are limited")
     if joined > stages:

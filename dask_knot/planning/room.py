@@ -98,8 +98,8 @@ def partition_to_fit(
         else:
             level += 1
     cut.reasons += [
-        f"level {level} cut {times} times as finely: its jobs had too little memory; with more of "
-        "it they would read less"
+        f"level {level} cut {times} times as finely: its jobs had too little memory; with "
+        "more they would read less"
         for level, times in sorted(finer.items())
     ]
     return cut, room

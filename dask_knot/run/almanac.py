@@ -81,7 +81,7 @@ class Almanac:
             try:
                 self._replace([*found], known)
             except StoreError as error:  # it may be read, but not written, or not by us
-                logger.info("what tasks have cost stays in many objects: %s", error)
+                logger.info("the records of what tasks cost could not be merged: %s", error)
         return known
 
     def _read(self, name: str) -> Profile | None:

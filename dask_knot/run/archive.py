@@ -102,8 +102,8 @@ class Archive:
                 return number
             number += 1
         raise RunError(
-            f"{self._foundation.at} has had {MOST_SESSIONS} sessions, and can't have more: use "
-            "another name"
+            f"{self._foundation.at} has had {MOST_SESSIONS} sessions, the most that a run "
+            "can have: use another name"
         )
 
     def list_sessions(self) -> list[int]:
@@ -256,15 +256,15 @@ class Archive:
 
     def _hole(self, number: int) -> CorruptObjectError:
         return CorruptObjectError(
-            f"entry {number} of the record of {self._foundation.at} is missing, though there are "
-            f"later ones: {why_missing(self._store.url)}. {self._cure}"
+            f"entry {number} of the record of {self._foundation.at} is missing although "
+            f"later ones exist: {why_missing(self._store.url)}. {self._cure}"
         )
 
     @property
     def _cure(self) -> str:
         return (
-            "Without it, nobody knows what else is stored: use another name, or delete the run "
-            f"(`dask knot rm {self._names.run}`)"
+            "Without it, what else is stored can't be known: use another name, or delete "
+            f"the run (`dask knot rm {self._names.run}`)"
         )
 
     def _read_profile(self, session: int) -> Profile | None:

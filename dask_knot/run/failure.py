@@ -109,7 +109,10 @@ def describe(error: BaseException, key: object, printed: str = "") -> Failure:
         has them (3.11).
     """
     if not isinstance(error, Exception):  # SystemExit and the like: they would end a client, too
-        text = f"task {key!r} raised {error!r}, which ends a program: raise an Exception"
+        text = (
+            f"task {key!r} raised {error!r}, which would end the program: raise an Exception "
+            "instead"
+        )
         ending = KilledTaskError(text)
         ending.__cause__ = error
         return fail(ending, key)

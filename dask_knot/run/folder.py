@@ -22,8 +22,8 @@ def expanded(path: str | os.PathLike[str]) -> Path:
         return Path(path).expanduser().absolute()
     except RuntimeError as error:
         raise ConfigurationError(
-            f"{os.fspath(path)!r} can't be found, as there is no home folder here: set HOME, or "
-            "name the whole path"
+            f"{os.fspath(path)!r} can't be found, because there is no home folder here: set "
+            "HOME, or give the full path"
         ) from error
 
 

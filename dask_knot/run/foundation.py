@@ -108,18 +108,18 @@ class Foundation:
         else:
             if now == (self._info or now):
                 return
-            fate = "was deleted, and another one of its name has been made"
+            fate = "was deleted, and a new one with the same name was made"
         if written is not None:
             with suppress(StoreError):  # the first error says more
                 self._store.delete([written])
         raise RunDeletedError(
-            f"the {self.at} {fate}. Close this cluster, and open another one, which begins anew"
+            f"the {self.at} {fate}. Close this cluster and open a new one, which starts afresh"
         )
 
     def _check_is_no_object(self) -> None:
         if self._store.has(self._names.run):
             raise RunNameError(
-                f"there is no {self.at}, but an object of that name: choose another name"
+                f"there is no {self.at}, but there is an object with that name: choose another name"
             )
 
     def is_left_over(self) -> bool:
@@ -140,14 +140,14 @@ class Foundation:
             return
         if strange := found - {*self._names.folders}:
             raise RunNameError(
-                f"there is no {self.at}, but the folder has something else in it, such as "
+                f"there is no {self.at}, but its folder contains something else, such as "
                 f"{min(strange)}: choose another name"
             )
         raise RunNameError(
-            f"there is no record of {self.at}, but the folder has {min(found)}: an earlier "
-            "version of dask_knot has made it, or its deletion was not finished, or its oldest "
-            "objects have expired. Choose another name, or delete it with "
-            f"`dask knot rm {self._names.run}`"
+            f"there is no record of {self.at}, but the folder has {min(found)}: it was made "
+            "by an earlier version of dask_knot, its deletion wasn't finished, or its "
+            "oldest objects have expired. Choose another name, or delete it with `dask knot "
+            f"rm {self._names.run}`"
         )
 
 

@@ -247,13 +247,13 @@ def decode(name: str, data: Bytes) -> Manifest:
     index = view[_HEAD.size : _HEAD.size + length]
     if magic != _MAGIC or version != VERSION or zlib.crc32(index) != checksum:
         raise CorruptObjectError(
-            f"the manifest {name} is damaged, or of another version of dask_knot (format "
+            f"the manifest {name} is damaged, or from another version of dask_knot (format "
             f"{version}; this one reads {VERSION})"
         )
     try:
         return _decode(name, index)
     except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
-        raise CorruptObjectError(f"the manifest {name} makes no sense: {error!r}") from error
+        raise CorruptObjectError(f"the manifest {name} can't be decoded: {error!r}") from error
 
 
 @paused_collector()  # it tells of thousands of keys

@@ -216,7 +216,7 @@ class MapBook:
         try:
             return MapRecord.decode(name, self._store.get(name))
         except (MissingObjectError, CorruptObjectError) as error:
-            logger.warning("a map is left out: %s", error)
+            logger.warning("skipping a map: %s", error)
             return None
 
     def _put(self, name: str, frames: Sequence[Bytes]) -> None:

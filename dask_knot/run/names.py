@@ -240,7 +240,7 @@ class Names:
         prefix = self.published_datasets
         text = quoting.unquoted(name[len(prefix) :]) if name.startswith(prefix) else None
         if text is None and not name.startswith(f"{prefix}{quoting.LONG_TEXT}"):
-            raise ValueError(f"{name!r} is no published dataset of run {self.run!r}")
+            raise ValueError(f"{name!r} is not a published dataset of run {self.run!r}")
         return text
 
     def session_of_data(self, name: str) -> int | None:

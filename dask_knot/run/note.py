@@ -100,4 +100,4 @@ def decode(kind: NoteKind, name: str, data: Bytes) -> dict[str, Any]:
 
 def makes_no_sense(name: str, error: Exception) -> CorruptObjectError:
     """Say that a note has a checksum that is right, but not what such a note has."""
-    return CorruptObjectError(f"{name} makes no sense: {error!r}")
+    return CorruptObjectError(f"{name} can't be decoded: {error!r}")

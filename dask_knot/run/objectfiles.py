@@ -48,7 +48,7 @@ class ObjectFiles:
             If it would lie outside of the store.
         """
         if ".." in name.split("/") or name.startswith("/"):
-            raise ValueError(f"{name!r} is no name of an object")
+            raise ValueError(f"{name!r} is not an object name")
         return f"{self.folder}/{name}"
 
     def read_range(self, name: str, offset: int, length: int) -> memoryview | None:

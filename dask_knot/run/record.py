@@ -217,7 +217,7 @@ def decode(name: str, data: Bytes) -> Entry:
         return _decode(EntryKind(kind), zlib.decompress(body), bytes(packed))
     except _NONSENSE as error:
         raise CorruptObjectError(
-            f"the entry {name} of a record makes no sense: {error!r}"
+            f"the entry {name} of a record can't be decoded: {error!r}"
         ) from error
 
 

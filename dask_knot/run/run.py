@@ -169,12 +169,12 @@ class Run:
                 self._store.delete_all(folder, self.names.info)
                 if not self._store.list(folder):
                     return
-            why = "somebody still writes there"
+            why = "someone is still writing there"
         except StoreGoneError:  # with all that was in it
             return
         except StoreError as error:
             why = str(error)
-        logger.warning("not all was deleted from %s/%s: %s", self.store_url, folder, why)
+        logger.warning("not everything was deleted from %s/%s: %s", self.store_url, folder, why)
 
     # What a client tells jobs.
 

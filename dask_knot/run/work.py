@@ -123,7 +123,7 @@ def _checked(node: GraphNode) -> GraphNode:
         message = (
             f"task {node.key!r} can't be sent to a job, because pickling it raised "
             f"{type(error).__name__}: {error}. Create such objects (locks, open files, "
-            "connections) inside the task, or pass what they are made from"
+            "connections) inside the task, or pass what is needed to make them"
         )
         raiser: Callable[[str], NoReturn] = _raise_pickling_error
         return Task(node.key, raiser, message)

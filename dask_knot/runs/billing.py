@@ -24,7 +24,7 @@ from dask_knot.runs.depot import Depot
 from dask_knot.runs.jobs import KnownJobs
 from dask_knot.runs.reading import READERS, RunView
 
-NO_CLIENTS = "requests of clients to the store are not in it: each knows its own"
+NO_CLIENTS = "requests that clients made to the store aren't included: each client counts its own"
 
 
 def run_bill(

@@ -92,8 +92,8 @@ class Costing:
         if not self.untold:
             return []
         return [
-            f"times of {many('attempt', self.untold)} are those of manifests, as Batch doesn't "
-            "tell them: without the start of containers, and without attempts that were lost"
+            f"times of {many('attempt', self.untold)} are taken from manifests, because "
+            "Batch doesn't give them: container start-up and lost attempts aren't included"
         ]
 
     def attempts(self, jobs: Iterable[CostedJob]) -> list[PaidAttempt]:

@@ -94,7 +94,7 @@ class Depot:
             except MissingObjectError:
                 pass
         names = nearest_names(name, self.names())
-        there = f"there are {', '.join(names)}" if names else "there is no other either"
+        there = f"there are {', '.join(names)}" if names else "there are no other runs"
         raise ConfigurationError(f"there is no run {name!r} in {self.url}; {there}")
 
     def unrecorded(self, name: str) -> Run:
@@ -186,7 +186,7 @@ def find_runs(said: Words, open_session: Callable[..., Any] | None = None) -> De
     folder = folder_of(url)
     if folder is not None and not is_there(folder):
         if settings.store is not None:
-            raise ConfigurationError(f"there is no folder {folder}: name the store that you mean")
+            raise ConfigurationError(f"there is no folder {folder}: say which store you mean")
         return Depot(url, settings.engine, None)
     store = Store(url)
     look_first(store.url, store.requests)

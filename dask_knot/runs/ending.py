@@ -61,7 +61,7 @@ def cancel(depot: Depot, view: RunView, known: KnownJobs) -> Sequence[str]:
             raise ConfigurationError(_of_client(view, there))
         return ()
     if depot.jobs is None or not known.is_asked:
-        raise ConfigurationError(f"AWS Batch can't be asked for jobs: {known.why}")
+        raise ConfigurationError(f"AWS Batch can't be asked about jobs: {known.why}")
     return end_run_jobs(depot.jobs, known)
 
 
@@ -79,7 +79,7 @@ def _of_client(view: RunView, sessions: Sequence[str]) -> str:
     # A knot has one object for each of its maps.
     call = "knot.close()" if view.run.record.maps.read_all() else "cluster.end()"
     return (
-        f"jobs of run {view.run.name} are processes of its client, and end with it: end "
-        f"{' and '.join(sessions).rstrip(',')} (Ctrl-C there), or call {call} there; what is done "
-        "stays"
+        f"jobs of run {view.run.name} are processes of its client and stop with it: stop "
+        f"{' and '.join(sessions).rstrip(',')} (Ctrl-C there), or call {call} there; "
+        "finished results are kept"
     )

@@ -70,7 +70,9 @@ class Crew:
     def words(self) -> str:
         """Say what is waited for."""
         if self.run.inquiries.is_dear:
-            return f"waiting for jobs of run {self.run.name} to look (up to 20 s) …"
+            return (
+                f"waiting for the jobs of run {self.run.name} to check for requests (up to 20 s) …"
+            )
         return f"asking the jobs of run {self.run.name} …"
 
 

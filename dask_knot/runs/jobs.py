@@ -128,7 +128,7 @@ def job_of(known: KnownJobs, stage: StageId) -> str:
 def _known(known: KnownJobs, stage: StageId) -> RunJob:
     if stage not in known.jobs:
         raise ConfigurationError(
-            f"Batch knows no job of {stage}: it forgets jobs some days after their end"
+            f"Batch has no job of {stage}: it forgets jobs a few days after they finish"
         )
     return known.jobs[stage]
 

@@ -52,7 +52,7 @@ def find_key(text: str, keys: Iterable[Key]) -> Key:
             f"{many('key', len(found))} of the run begin with {text!r}: {_some(found)}"
         )
     near = get_close_matches(text, printed, NAMED, 0.4)
-    known_text = f"; there are {_some(near)}" if near else _kinds(known)
+    known_text = f"; similar keys: {_some(near)}" if near else _kinds(known)
     raise ConfigurationError(f"no graph of the run has a key {text!r}{known_text}")
 
 
@@ -61,7 +61,10 @@ def _kinds(keys: Iterable[Key]) -> str:
     kinds = list(dict.fromkeys(key_split(key) for key in keys))
     if not kinds:
         return ""
-    return f"; jobs hand on {_some(kinds)}. What they keep to themselves isn't recorded"
+    return (
+        f"; the outputs of jobs are {_some(kinds)}. Keys that are only used inside a job "
+        "aren't recorded"
+    )
 
 
 def _some(keys: Sequence[Key]) -> str:

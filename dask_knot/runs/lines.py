@@ -20,8 +20,8 @@ from dask_knot.runs.stages import named_shard, named_stage
 
 #: What is said of runs whose jobs are processes of this machine.
 GONE = (
-    "logs of jobs on this machine are with their client (`cluster.logs()`), and are gone with "
-    "it; this is what was kept of jobs that were lost, and of errors"
+    "the logs of jobs on this machine belong to their client (`cluster.logs()`) and go when "
+    "it closes; here is what was kept about lost jobs and errors"
 )
 
 
@@ -52,7 +52,7 @@ def read_logs(
         yield from _kept(view, known, what, lines)
         return
     if not known.is_asked:
-        yield LogEnd(f"AWS Batch can't be asked for jobs: {known.why}")
+        yield LogEnd(f"AWS Batch can't be asked about jobs: {known.why}")
         yield from _kept(view, known, what, lines)
         return
     chosen: Sequence[str] = ()
@@ -101,7 +101,7 @@ def _shard(view: RunView, text: str) -> ShardId:
 
 
 def _kept(view: RunView, known: KnownJobs, what: str | None, lines: int) -> Iterator[LogEnd]:
-    yield LogEnd(GONE if view.info.engine != "aws" else "this is what was kept of failures")
+    yield LogEnd(GONE if view.info.engine != "aws" else "here is what was kept about failures")
     stage = None if what is None else named_stage(view, what)
     if what is None or stage is not None:
         found = read_mishaps(view.run, view.progression(), stage=stage)
@@ -109,7 +109,7 @@ def _kept(view: RunView, known: KnownJobs, what: str | None, lines: int) -> Iter
             yield LogEnd(f"{mishap.shard}: {mishap.what}", mishap.lines[-lines:])
         if not found:
             whose = stage or f"run {view.run.name}"
-            yield LogEnd(f"nothing was kept: no task of {whose} raised, and no job was lost")
+            yield LogEnd(f"nothing to show: no task of {whose} raised, and no job was lost")
         return
     shard = _shard(view, what)
     yield from _obituary(view.run, shard, lines)
@@ -119,6 +119,6 @@ def _obituary(run: Run, shard: ShardId, lines: int) -> Iterator[LogEnd]:
     try:
         found = run.record.read_obituary(shard)
     except MissingObjectError:
-        yield LogEnd(f"nothing was kept of the log of {shard}")
+        yield LogEnd(f"no log of {shard} was kept")
         return
     yield LogEnd(f"{shard}, job {found.job_id}: {found.text}", found.log[-lines:])

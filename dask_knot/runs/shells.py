@@ -98,7 +98,7 @@ def enter(crews: Sequence[Crew], text: str, command: Sequence[str], has_terminal
 
         access = found.crew.depot.jobs
         if access is None or access.session is None:
-            raise EngineError(f"AWS can't be asked for the job: {found.crew.depot.why}")
+            raise EngineError(f"AWS can't be asked about the job: {found.crew.depot.why}")
         words = shell_words(access.session, access.client, found.job, command)
         return Entrance(tuple(words), f"job {found.job}, through ECS Exec")
     if found.crew.engine == "docker":
@@ -120,7 +120,7 @@ def _find(crews: Sequence[Crew], text: str) -> Addressee:
         raise nobody(text, crews, told)
     if len(meant) > 1:
         some = ", ".join(map(_named, meant[:5])) + (", …" if len(meant) > 5 else "")
-        raise ConfigurationError(f"several jobs are meant by {text!r}, say which one: {some}")
+        raise ConfigurationError(f"{text!r} fits several jobs, say which one: {some}")
     return meant[0]
 
 
@@ -212,8 +212,8 @@ def _containers() -> list[str]:
 def _told_by_docker(words: Sequence[str]) -> list[str]:
     if shutil.which(words[0]) is None:
         raise EngineError(
-            "a shell in a container needs the command `docker`, and there is none here: install "
-            "Docker's command line"
+            "a shell in a container needs the `docker` command, which was not found here: "
+            "install Docker's command line"
         )
     done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode:

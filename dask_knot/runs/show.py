@@ -84,5 +84,5 @@ def portrait(
 def _chosen(view: RunView, text: str) -> StageId:
     stage = named_stage(view, text)
     if stage is None:
-        raise ConfigurationError(f"{text!r} names no stage: stages are called 0.1 or 'stage 0.1'")
+        raise ConfigurationError(f"{text!r} is not a stage: write it as 'stage 0.1' or 0.1")
     return stage

@@ -14,8 +14,8 @@ from dask_knot.runs.inquiry import Crew, ask, meant
 
 #: Why a job may not answer.
 SILENT = (
-    "A task may hold the interpreter's lock, as C code does that doesn't let go of it: then "
-    "nothing else runs in its process, and it can't answer"
+    "A task may be holding the interpreter's lock (the GIL), as some C code does: then "
+    "nothing else in its process can run, so it can't answer"
 )
 #: So many keys are named of those that run.
 _NAMED = 8
@@ -84,16 +84,17 @@ def nobody(text: str, crews: Sequence[Crew], told: Sequence[str]) -> Configurati
     names = ", ".join(crew.run.name for crew in crews)
     if not any(crew.shards for crew in crews):
         return ConfigurationError(
-            f"no job of {names} is under way; what was asked for a moment ago may not be submitted "
-            "yet: ask again"
+            f"no job of {names} is under way; work that you requested a moment ago may not "
+            "be submitted yet: try again"
         )
     if told:
         some = ", ".join(dict.fromkeys(told[:_NAMED])) + (", …" if len(told) > _NAMED else "")
         return ConfigurationError(
-            f"no job of {names} runs {text!r} at the moment; there run {some}"
+            f"no job of {names} is running {text!r} at the moment; running now: {some}"
         )
     return ConfigurationError(
-        f"no job of {names} answers that it runs {text!r}: perhaps it waits, or has ended. {SILENT}"
+        f"no job of {names} says that it is running {text!r}: it may be waiting, or have "
+        f"finished. {SILENT}"
     )
 
 
@@ -107,9 +108,9 @@ def _named(job: str, shard: ShardId) -> str:
 
 
 def _unanswered(shard: ShardId, job: TracedJob) -> StackReport:
-    found = stacks_of(job.pid) or "it doesn't tell where it is\n"
+    found = stacks_of(job.pid) or "its stack can't be read\n"
     title = (
-        f"{_named(job.job, shard)}, process {job.pid}, which doesn't answer (youngest frame first)"
+        f"{_named(job.job, shard)}, process {job.pid}, which doesn't answer (innermost frame first)"
     )
     return StackReport(title, f"{SILENT}.\n\n{found}")
 

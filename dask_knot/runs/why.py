@@ -82,7 +82,7 @@ def explain(depot: Depot, name: str, text: str) -> list[str]:
     if stage := named_stage(view, text):
         found = _made_by(view, stage)
         lines = [line for one in found for line in _explained(view, one)]
-        return lines or [f"{stage} hands on no keys"]
+        return lines or [f"{stage} has no output keys"]
     made = _latest_of_kind(view, text) or _latest(view, find_key(text, _keys(view)))
     return _explained(view, made)
 
@@ -97,15 +97,18 @@ def _reasons(view: RunView, made: Made, earlier: Made | None) -> Iterator[str]:
         yield from _undigested(view.run, made)
         return
     if earlier is None:
-        yield f"no earlier plan handed on any {made.prefix}: it had to be made"
+        yield f"no earlier plan had any {made.prefix} among its outputs: it had to be computed"
     elif earlier.digest == made.digest:
         yield f"its work is the same as that of {earlier.key} of {earlier.where}"
-        yield "that had no result: it failed, was lost or was left; or reuse was turned off"
+        yield (
+            "that work has no result (it failed, was lost or was abandoned), or reuse was "
+            "turned off"
+        )
     else:
-        yield f"the nearest earlier work is {earlier.key} of {earlier.where}; what differs:"
+        yield f"the most similar earlier work is {earlier.key} of {earlier.where}; the differences:"
         yield from (f"  {line}" for line in _differences(view, earlier, made))
     if any(number > session_of(made.plan.number) for number in view.sessions):
-        yield "later sessions that ask for the same work get its result"
+        yield "later sessions that need the same work reuse its result"
 
 
 def _keys(view: RunView) -> Iterator[Key]:
@@ -184,7 +187,7 @@ def _place(made: Made) -> tuple[object, ...] | int:
 
 
 def _undigested(run: Run, made: Made) -> Iterator[str]:
-    yield "its work has no digest: it is done anew each time, and all that reads it as well"
+    yield "its work has no digest, so it runs again each time, and so does everything that reads it"
     kept = _components(run, made.plan)
     reasons = {} if kept is None else kept.refusals
     for reason, first in reasons.items():
@@ -192,9 +195,12 @@ def _undigested(run: Run, made: Made) -> Iterator[str]:
     if reasons:
         return
     if made.prefix in made.plan.codes:
-        yield f"the code of {made.prefix} has one: it is an argument, or what it reads"
+        yield (
+            f"the code of {made.prefix} has a digest: the reason is an argument, or "
+            "something that it reads"
+        )
     else:
-        yield f"what {made.prefix} calls can't be digested, or must run anew"
+        yield f"the code that {made.prefix} calls has no digest, or must run each time"
 
 
 def _differences(view: RunView, earlier: Made, made: Made, depth: int = 0) -> Iterator[str]:
@@ -217,7 +223,7 @@ def _differences(view: RunView, earlier: Made, made: Made, depth: int = 0) -> It
             yield f"reads {one.key}, which differs from {other.key}:"
             yield from (f"  {line}" for line in _differences(view, other, one, depth + 1))
     if not read:
-        yield "an argument, or what it reads"
+        yield "an argument, or something that it reads"
 
 
 def _read_anew(view: RunView, earlier: Made, made: Made) -> list[Made]:
@@ -272,9 +278,9 @@ def _recorded_differences(view: RunView, earlier: Made, made: Made) -> Iterator[
         yield f"{name} {old.get(name) or 'none'} -> {new.get(name) or 'none'}"
     codes = [one.plan.codes.get(one.prefix) for one in (earlier, made)]
     if codes[0] != codes[1]:
-        yield f"code: what {made.prefix} calls was changed" + (", or the above" if changed else "")
+        yield f"code: what {made.prefix} calls has changed" + (", or the above" if changed else "")
     elif earlier.digest == NO_DIGEST:
-        yield "the earlier work had no digest: it can't be compared"
+        yield "the earlier work had no digest, so the two can't be compared"
 
 
 def _versions(view: RunView, made: Made) -> Mapping[str, str]:

@@ -64,10 +64,9 @@ class Admission:
 def refusal(why: str) -> ClientMemoryError:
     """Make the error of who has not the memory for what it asks for."""
     return ClientMemoryError(
-        f"what is gathered doesn't fit into the memory of this process: {why}. Nothing that was "
-        "computed is lost: gather fewer values at a time, such as with "
-        "as_completed(futures, with_results=True), make them smaller in tasks, or use a machine "
-        "that has more memory"
+        f"the gathered values don't fit into the memory of this process: {why}. No results "
+        "are lost: gather fewer values at a time, for example with as_completed(futures, "
+        "with_results=True), make them smaller in tasks, or use a machine with more memory"
     )
 
 

@@ -120,7 +120,7 @@ class Adoption:
         except Exception as error:  # the store, Batch or the network is away for a while
             self._outage.endure(error, now := self.clockwork.now())
             if self._outage.should_tell(error, now):
-                logger.warning("the jobs of plan %d can't be looked for yet: %s", plan, error)
+                logger.warning("can't look for the jobs of plan %d yet: %s", plan, error)
             return set()
         self._outage.end(self.clockwork.now())
         return known
@@ -142,6 +142,6 @@ def say_held(tracker: Tracker) -> None:
     """Say to who leaves that something isn't submitted, if there is such."""
     if tracker.is_held:
         logger.warning(
-            "what reads values that jobs of other clients still make isn't submitted: it is when "
-            "the same script runs again"
+            "tasks that read values which jobs of other clients are still computing were "
+            "not submitted: run the same script again to submit them"
         )

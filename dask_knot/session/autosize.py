@@ -61,10 +61,10 @@ def with_cores(engine: Engine, say: Callable[[str], None] = logger.warning) -> S
     try:
         profile = _known(engine)
     except KnotError as error:
-        say(f"cores of jobs: 1, as it can't be read what is known of tasks: {error}")
+        say(f"cores of jobs: 1, because what is known about tasks can't be read: {error}")
         return settings
     cores, why = choose_cores(profile)
-    say(f"cores of jobs: {cores}, as {why}")
+    say(f"cores of jobs: {cores}, because {why}")
     return settings if cores == settings.cores else resized(settings, cores)
 
 
@@ -73,10 +73,10 @@ def choose_cores(profile: Profile) -> tuple[int, str]:
     seen = [(one.seconds, one.threads) for one in profile.costs.values() if one.threads]
     whole = sum(seconds for seconds, _ in seen)
     if not whole:
-        return CORES[0], "nothing is known of tasks"
+        return CORES[0], "nothing is known about tasks yet"
     busy = sum(seconds * threads for seconds, threads in seen) / whole
     found = max(cores for cores in CORES if cores == CORES[0] or busy >= USE * cores)
-    return found, f"tasks kept {busy:.1f} processors busy, by what {many('kind', len(seen))} did"
+    return found, f"tasks kept {busy:.1f} processors busy (over {many('kind', len(seen))} of task)"
 
 
 def resized(settings: Settings, cores: int) -> Settings:

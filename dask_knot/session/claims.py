@@ -55,6 +55,6 @@ class Claims:
             except ReadOnlyStoreError:  # whoever may write claims; the last manifest will tell
                 return Claimant.CHILD
             except CorruptObjectError as error:  # what the child makes of it, its last one tells
-                logger.warning("the claim on what shard %s hands over: %s", shard, error)
+                logger.warning("can't read the claim on what shard %s hands over: %s", shard, error)
                 return Claimant.CHILD
         return self._known[shard]

@@ -68,7 +68,7 @@ def decoded_value(key: Key, data: memoryview, is_checked: bool = True) -> Any:
         return codec.decode(data, is_checked)
     except (ImportError, AttributeError) as error:
         raise NotLoadedError(
-            f"the value of {key!r} is there, but can't be loaded here: {type(error).__name__}: "
-            f"{error}. It was made where that module, or another version of it, is: put it beside "
-            "this program, or install it"
+            f"the value of {key!r} exists, but can't be loaded here: {type(error).__name__}: "
+            f"{error}. It was made with a module that is missing here or has another "
+            "version: put the module beside this program, or install it"
         ) from error

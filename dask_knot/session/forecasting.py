@@ -85,7 +85,7 @@ async def forecast_of(
     notes = _notes(sampling, tried, evidence, session.settings.is_named)
     if there := len(all_extents) - len(needed):
         whole = many("task", len(all_extents))
-        notes.insert(0, f"{there:,} of {whole} {'is' if there == 1 else 'are'} there already")
+        notes.insert(0, f"{there:,} of {whole} {'is' if there == 1 else 'are'} done already")
     forecast: Forecast = await offload(
         assemble, evidence, plan, ahead, _place(session), goal, notes
     )
@@ -249,5 +249,5 @@ def _notes(sampling: Sampling, tried: TrialRun, evidence: Evidence, is_named: bo
         if prefix not in evidence.expected.unknown
     ]
     if is_named and tried.seconds:
-        notes.append(f"{many('task', len(tried.seconds))} were tried: this run has their values")
+        notes.append(f"{many('task', len(tried.seconds))} were tried; this run keeps their values")
     return notes

@@ -30,7 +30,7 @@ class Graveyard(NamedTuple):
     def bury(self, failed: ChildFailed) -> None:
         """Write an obituary, unless there is one; of what was merely left, anybody sees as much."""
         if failed.ending is not Ending.LEFT:
-            failure = "other sessions could not be told of a child's end"
+            failure = "could not tell other sessions how a child ended"
             tolerate(failure, self.record.write_obituary, failed.shard, obituary_of(failed))
 
     def read(self, shard: ShardId, is_old: bool) -> ChildFailed | None:

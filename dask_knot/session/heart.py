@@ -83,7 +83,7 @@ class Heart:
         if (error := self._write(Presence.OPEN)) is not None:
             self._is_deleted = True
             return error
-        tolerate("jobs that nobody needs could not be ended", self.look_after)
+        tolerate("jobs that nobody needs could not be stopped", self.look_after)
         return self._look_for_end()
 
     def _write(self, state: Presence) -> RunDeletedError | None:
@@ -100,10 +100,12 @@ class Heart:
         try:
             found = self.record.read_end()
         except Exception as error:
-            logger.debug("the run can't be looked at: %s", error)
+            logger.debug("the run can't be read: %s", error)
             return None
         is_news = self._has_seen_ends and found != self._last_end
         self._last_end, self._has_seen_ends = found, True
         if not is_news or found is None:
             return None
-        return JobTerminatedError(f"{ENDED_RUN} by {found.by}; submit again if that wasn't meant")
+        return JobTerminatedError(
+            f"{ENDED_RUN} by {found.by}; submit again if that wasn't intended"
+        )

@@ -90,7 +90,7 @@ def take_hold(run: Run, who: SessionInfo, clockwork: Clockwork, *, reuses: bool)
         _check_there(run, error)
         refusal, session = _refused(run, error), NOBODY
         logger.warning("%s", refusal)
-    tolerate("the sessions before can't be looked at", _compare_versions, run, session, who)
+    tolerate("earlier sessions can't be read", _compare_versions, run, session, who)
     recorder = Recorder(run.record, clockwork.epoch, session, reuses=reuses, refusal=refusal)
     readers = clockwork.executor("entries", ENTRIES_AT_ONCE)
     try:
@@ -114,8 +114,8 @@ def _compare_versions(run: Run, session: int, who: SessionInfo) -> None:
     ]
     if other:
         logger.warning(
-            "the run %r was used with %s before: what depends on that is made anew, and values "
-            "that were made with it may not load here",
+            "the run %r was used with %s before: results that depend on it are computed "
+            "again, and values made with it may not load here",
             run.name,
             ", ".join(other),
         )
@@ -130,6 +130,6 @@ def _check_there(run: Run, error: ReadOnlyStoreError) -> None:
 
 def _refused(run: Run, error: ReadOnlyStoreError) -> ReadOnlyStoreError:
     return ReadOnlyStoreError(
-        f"the run {run.name!r} can only be read here: what is stored can be had, but nothing more "
-        f"can be computed. {error}"
+        f"the run {run.name!r} is read-only here: you can load what is stored, but compute "
+        f"nothing new. {error}"
     )

@@ -13,7 +13,7 @@ from dask_knot.run.names import parse_shard, parse_stage
 from dask_knot.tracking.tracker import Tracker
 
 #: What is said of logs that are empty.
-NOTHING = "nothing was printed: no job that was looked at has written anything to its log yet"
+NOTHING = "nothing was printed: none of these jobs has written to its log yet"
 
 
 class PrintedLogs(dict[str, str]):
@@ -44,7 +44,7 @@ def _found(what: Key | None, service: JobService, tracker: Tracker) -> dict[str,
     if what is None:
         return service.logs()
     if not isinstance(what, Hashable):
-        raise TypeError(f"{what!r} isn't one job id, future or key: ask for one after another")
+        raise TypeError(f"{what!r} is not a job id, future or key: ask for one at a time")
     if isinstance(what, str) and service.is_job(what):
         return service.logs([what])
     stage = parse_stage(what) if isinstance(what, str) else None
@@ -53,6 +53,8 @@ def _found(what: Key | None, service: JobService, tracker: Tracker) -> dict[str,
     named = parse_shard(what) if isinstance(what, str) else None
     shard = tracker.shard_of(what) or named
     if shard is None or shard.stage not in service.jobs:
-        raise KeyError(f"{what!r} is no job or stage of this cluster, nor a key that a job makes")
+        raise KeyError(
+            f"{what!r} is not a job or stage of this cluster, nor a key that one of its jobs makes"
+        )
     twins = service.twins.of(shard)
     return service.logs([service.jobs[shard.stage].child(shard.index), *twins])

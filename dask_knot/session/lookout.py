@@ -187,7 +187,7 @@ class Lookout:
             for stall in await self._beside(self._stalls.look, stages, now):
                 self._take_stall(stall)
             if (lasted := self._outage.end(now)) is not None:
-                self._say(words_of_end(lasted, f"{many('result', _count(found))} taken up"))
+                self._say(words_of_end(lasted, f"{many('result', _count(found))} collected"))
         except Exception as error:  # the network, the store or Batch is away for a while
             if not self._driver.is_closing:  # else it is this session that goes
                 self._endure(error, stages)

@@ -165,7 +165,7 @@ class Outage:
         return f"{what} since {self._began}: {reason}. {_MEANWHILE}"
 
 
-_MEANWHILE = "What was submitted goes on meanwhile, and is taken up when this is over"
+_MEANWHILE = "Submitted jobs keep running; their results are collected once this is over"
 
 
 def _due(told: int) -> float:

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 #: So many seconds after its last manifest a child has ended by itself, plugins that tear down and
 #: Batch's own delay included.
 AFTER = 90.0
-REASON = "its work is committed, but it does not end"
+REASON = "its work is committed, but the job doesn't exit"
 
 
 class OverstayWatch:
@@ -66,11 +66,11 @@ class OverstayWatch:
         again: list[ShardId] = []
         try:
             for id in self._service.running(over):
-                logger.warning("job %s is ended: %s", id, REASON)
+                logger.warning("job %s is stopped: %s", id, REASON)
                 self._service.end([id], REASON)
         except Exception as error:  # the work is there: only money is at stake
             level = logging.DEBUG if is_outage(error) else logging.WARNING  # it is told elsewhere
-            logger.log(level, "children that linger could not be ended: %s", error)
+            logger.log(level, "children that don't exit could not be stopped: %s", error)
             again = over
         with self._lock:
             for shard in over:

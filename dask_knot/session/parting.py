@@ -89,14 +89,14 @@ class Parting:
             self.run.hurry()  # not before: what fails now must not go on with its next stage
             self.driver.shut_down_submission()
             if is_whole_run and self.company is not None:
-                tolerate("jobs of other sessions could not be ended", self.company.end_run)
+                tolerate("jobs of other sessions could not be stopped", self.company.end_run)
             if ends_jobs:
                 self._end_jobs(ENDED_RUN if is_whole_run else CLOSED)
             self.driver.shut_down()
             self.lookout.close()
             self.values.close()
             if self.costs is not None:
-                tolerate("what tasks cost could not be noted", self.costs.write)
+                tolerate("the costs of tasks could not be saved", self.costs.write)
             if self.company is not None:  # last: then what it has committed is there
                 self.company.close()
 

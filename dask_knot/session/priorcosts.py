@@ -70,7 +70,7 @@ class PriorCosts:
         try:
             return self.almanac.read(readers)
         except Exception as error:  # nothing depends on it
-            logger.info("what tasks have cost can't be read: %s", error)
+            logger.info("the recorded costs of tasks can't be read: %s", error)
             return Profile()
         finally:
             readers.shutdown()

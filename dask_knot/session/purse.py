@@ -143,8 +143,8 @@ def open_purse(
         return Purse(tariff, start, None, open_shards, spent)
     if not tariff.is_known(size):
         raise PriceError(
-            f"max_cost={amount(settings.max_cost)} USD can't be held: what a job costs in "
-            f"{market.region} isn't known here. Ask AWS with `dask knot prices --refresh --region "
-            f"{market.region}`, or leave max_cost away"
+            f"max_cost={amount(settings.max_cost)} USD can't be enforced: the cost of a job "
+            f"in {market.region} isn't known here. Ask AWS with `dask knot prices --refresh "
+            f"--region {market.region}`, or leave max_cost out"
         )
     return Purse(tariff, start, Budget(settings.max_cost), open_shards, spent)

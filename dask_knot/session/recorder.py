@@ -120,7 +120,7 @@ class Recorder:
         try:
             self._archive.write_why(action.number, encode(parts, reads))
         except StoreError as error:
-            logger.debug("plan %d stays unexplained: %s", action.number, error)
+            logger.debug("the explanation of plan %d could not be saved: %s", action.number, error)
 
     def scatter(self, event: ValuesScattered) -> list[Entry]:
         """Write down where values are that a client scattered; give what others have written."""
@@ -149,8 +149,8 @@ class Recorder:
         found = self.news()
         if not found:  # refused, and yet not there: nobody can go on from here
             raise StoreError(
-                f"entry {self._next} of the record can neither be written nor read: the store "
-                "doesn't keep what it is given only once"
+                f"entry {self._next} of the record can neither be written nor read: the "
+                "store doesn't honor writes that may happen only once"
             )
         return found
 

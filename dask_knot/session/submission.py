@@ -165,7 +165,7 @@ class Submitter:
         Those that can't be ended, or others may wait for, run on.
         """
         call = partial(self._terminate, stages, reason)
-        tolerate("jobs could not be terminated", self.endurance.call, _UNENDED, call)
+        tolerate("jobs could not be stopped", self.endurance.call, _UNENDED, call)
 
     def end_spared(self, needed: Callable[[], Collection[StageId]]) -> None:
         """End the jobs that were left to other sessions, once no other one is there.
@@ -200,7 +200,7 @@ class Submitter:
     def end_twin(self, shard: ShardId) -> None:
         """End the twin of a shard that is over, also if AWS is away for long."""
         call = partial(self.service.twins.end, shard, UNNEEDED)
-        tolerate("jobs could not be terminated", self.endurance.call, _UNENDED, call)
+        tolerate("jobs could not be stopped", self.endurance.call, _UNENDED, call)
 
     def release(self, deleted: Sequence[str]) -> list[str]:
         """Note that objects are going to be deleted, and name all that go with them."""
@@ -272,7 +272,7 @@ def planned_events(recorder: Recorder, action: MakePlan, plan: Plan) -> list[Eve
     return [*news, PlanMade(action.number, plan, made) if made else PlanOutrun(action.number)]
 
 
-_UNENDED = "jobs that nobody needs can't be ended at the moment, trying again"
+_UNENDED = "jobs that nobody needs can't be stopped at the moment, trying again"
 _UNSUBMITTED = "new work can't be submitted at the moment, trying again"
 _UNNOTED = "other sessions could not be told the ids of jobs"
 

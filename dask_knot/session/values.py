@@ -168,7 +168,7 @@ class ValueReader:
         except MemoryError as error:
             if isinstance(error, ClientMemoryError):
                 raise
-            raise refusal("the system gave no more") from error
+            raise refusal("the system has no more") from error
         return values, lost
 
     def close(self) -> None:
@@ -218,7 +218,7 @@ class ValueReader:
             return self._pool.submit(call, one)
         except RuntimeError as error:
             if "new thread" in str(error):  # nor has its stack any room
-                raise refusal("the system gave no more for threads") from error
+                raise refusal("the system has no more for threads") from error
             raise ClosedReaderError from error
 
     def _load_group(

@@ -111,7 +111,7 @@ class Watcher:
         if self._costs is not None:
             self._costs.take(found)
             if self._costs.is_due:
-                tolerate("what tasks cost could not be noted", self._costs.write)
+                tolerate("the costs of tasks could not be saved", self._costs.write)
         self._done = {id.shard for id in listed if is_last(id)}
         self._bury([event for event in ended if event.shard not in self._done])
         # Of a shard of which nothing is awaited yet it is told when something is.

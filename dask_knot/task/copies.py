@@ -79,8 +79,8 @@ class OwnCopy(GraphNode):  # type: ignore[misc]
                 )
         except (Exception, SystemExit) as error:  # unpickling runs user code: anything may come out
             raise NotLoadedError(
-                f"what a task is called with could not be unpickled: {type(error).__name__}: "
-                f"{error}. It needs what it was made with where jobs run, too"
+                f"the arguments of a task could not be unpickled: {type(error).__name__}: "
+                f"{error}. What they were made with must be installed where jobs run, too"
             ) from error
         if _copies.made is not None:
             keep_nested_work_here()  # it may have brought joblib

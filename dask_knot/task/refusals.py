@@ -17,8 +17,8 @@ _SUBMIT = (
     "dask.delayed. dask.compute() in a task works, inside its own job"
 )
 _SHARE = (
-    "Jobs can't wait for each other while they run: give each task a file or region of its own "
-    "(such as whole chunks, with lock=False), or do what must not meet in one task"
+    "Jobs can't wait for each other while they run: give each task a file or region of its "
+    "own (such as whole chunks, with lock=False), or do conflicting work in one task"
 )
 _PASS = (
     "Return values from tasks, and pass their futures on as arguments: a task starts when all of "
@@ -34,7 +34,9 @@ _COLLECTION = (
     "Pass it as an argument of the task itself, alone or inside lists, dicts and objects, instead "
     "of scattering it: the task can then compute it"
 )
-_LOG = "Print or log instead: cluster.logs(future) shows it, and the value of a task can carry it"
+_LOG = (
+    "Print or log instead: cluster.logs(future) shows it, or return it with the value of the task"
+)
 #: By the name of a class or function of distributed.
 INSTEAD = {
     "get_client": _SUBMIT,

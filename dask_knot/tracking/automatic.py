@@ -43,7 +43,9 @@ class AutomaticMemory:
         known = {prefix: peaks[prefix] for prefix in prefixes if prefix in peaks}
         unknown = sorted(prefixes - known.keys())
         if not known:
-            return self.usual, f"{format_bytes(self.usual)} as usual: nothing is known of its tasks"
+            return self.usual, (
+                f"{format_bytes(self.usual)} as usual: nothing is known about its tasks"
+            )
         largest = max(sorted(known), key=known.__getitem__)
         size = self.fitting(known[largest]) or max(self.usual, known[largest])
         why = f"{format_bytes(size)}: jobs of {largest} had {format_bytes(known[largest])}"
@@ -51,7 +53,7 @@ class AutomaticMemory:
             if self.usual > size:
                 size, why = self.usual, f"{format_bytes(self.usual)} as usual"
             rest = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
-            why += f"; nothing is known of {unknown[0]}{rest}"
+            why += f"; nothing is known about {unknown[0]}{rest}"
         return size, why
 
     def news(self, why: str) -> list[Action]:

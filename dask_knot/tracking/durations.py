@@ -39,7 +39,7 @@ PrefixAndCode = tuple[str, bytes]
 class KnownFrom(Enum):
     """Where it is known from how long a task takes; the first one that says something counts."""
 
-    SAID = "said by dask.annotate(knot={'seconds': ...})"
+    SAID = "given by dask.annotate(knot={'seconds': ...})"
     SESSION = "seen in this session"
     PROFILE = "seen in earlier sessions"
     DASK = "Dask's default"

@@ -34,8 +34,8 @@ def grow(state: TrackerState, shard: ShardRecord, missing: Sequence[KeyRecord]) 
         before, now = format_bytes(had.memory), format_bytes(memory)
         assert shard.id is not None
         text = (
-            f"{_names(kinds)} ran out of memory with {before} ({child_name(shard.id)}): what is "
-            f"lost runs again with {now}, and so do other tasks of that name from now on"
+            f"{_names(kinds)} ran out of memory with {before} ({child_name(shard.id)}): what "
+            f"was lost runs again with {now}, as do other tasks of that name from now on"
         )
         state.actions.append(Decided(text, is_news=True))
     return True
@@ -57,7 +57,7 @@ def shrink(state: TrackerState, shard: ShardRecord, missing: Sequence[KeyRecord]
         return False
     if needs.allowance.most != known:
         needs.allow(replace(needs.allowance, most=known))
-        text = f"a job with {format_bytes(had)} never started: none gets more than"
+        text = f"a job with {format_bytes(had)} never started: no job gets more than"
         state.actions.append(Decided(f"{text} {format_bytes(known)} from now on", is_news=True))
     return True
 
@@ -77,7 +77,9 @@ def explained(
     if not isinstance(error, JobError) or not had or had <= asked:
         return error
     why = state.memory.allowance.words(had)
-    text = f"{error}\nIt had {format_bytes(asked)} at first and {format_bytes(had)} at last, {why}"
+    text = (
+        f"{error}\nIt had {format_bytes(asked)} at first and {format_bytes(had)} in the end, {why}"
+    )
     return type(error)(text, error.job_id, error.reason, error.log)
 
 

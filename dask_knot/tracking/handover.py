@@ -111,4 +111,4 @@ def _words(shard: ShardRecord, handed: Handed, stages: int) -> str:
     count = sum(handed.tasks.values())
     which = "which is" if count == 1 else "which are"
     text = f"{child_name(shard.id)} has handed over {many('task', count)}, {which} planned again"
-    return text + (f" with {many('stage', stages)} behind it" if stages else "")
+    return text + (f" together with {many('stage', stages)} downstream" if stages else "")

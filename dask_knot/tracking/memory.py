@@ -67,8 +67,8 @@ class Allowance:
     def words(self, had: int) -> str:
         """Say why there is no next try."""
         if self.most is not None and had >= self.most:
-            return "and no job may have more here (knot.max-memory, or what there is)"
-        return f"which was doubled as often as it may be (knot.memory-retries: {self.retries})"
+            return "and no job may have more here (knot.max-memory, or what is available)"
+        return f"doubled as often as allowed (knot.memory-retries: {self.retries})"
 
 
 class MemoryNeeds:

@@ -130,7 +130,9 @@ def _words(stage: StageId, asked: Sequence[_Excess], idle: int) -> str:
     if len(asked) > 1:
         who = f"{many('job', len(asked))} of {stage_name(stage)}"
     why = f"{'each ' if len(asked) > 1 else ''}has at most {first.why}"
-    text = f"{who} {'are' if len(asked) > 1 else 'is'} asked to hand over what hasn't begun: "
+    text = (
+        f"{who} {'are' if len(asked) > 1 else 'is'} asked to hand over tasks that haven't started: "
+    )
     return f"{text}{why}, and {many('slot', idle)} {'is' if idle == 1 else 'are'} idle"
 
 
@@ -154,7 +156,7 @@ def _excess(
     if left > least:
         yield _Excess(left, stage, shard, f"{format_time(left)} of work left")
     elif silent > max(least, LONG * (mean or 0.0)):
-        behind = f"{many('task', tasks - 1)} waiting behind one that takes long"
+        behind = f"{many('task', tasks - 1)} waiting behind a long one"
         yield _Excess(max(silent, unbegun), stage, shard, behind)
 
 
@@ -174,7 +176,10 @@ def _start_twins(state: TrackerState, factor: float, idle: int, now: float) -> N
                 assert shard.id is not None
                 shard.rest.start_twin()
                 idle -= 1
-                took = f"{format_time(elapsed)} so far, half of its stage {format_time(usual)}"
-                text = f"{child_name(shard.id)} is started once more: it took {took}"
+                took = (
+                    f"{format_time(elapsed)} so far, and half of its stage took "
+                    f"{format_time(usual)}"
+                )
+                text = f"{child_name(shard.id)} is started a second time: it has run for {took}"
                 state.actions.append(Decided(text))
                 state.actions.append(StartTwin(shard.id))

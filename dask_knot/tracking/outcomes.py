@@ -49,7 +49,10 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
         return
     state.moved.update(manifest.moved)
     for prefix in state.durations.compare(manifest.work, shard.rest.said):
-        text = f"tasks of {prefix!r} don't take what was said of them: what they took is believed"
+        text = (
+            f"tasks of {prefix!r} don't take the seconds given for them: what they really took "
+            "is used instead"
+        )
         state.actions.append(Decided(text))
     growth.note_enough(state, shard, [*manifest.work])
     shard.rest.take(manifest, now)

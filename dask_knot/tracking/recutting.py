@@ -60,7 +60,7 @@ def recut(state: TrackerState, now: float) -> None:
     withdrawal.withdraw(state, ids, now)
     what = many("stage", len(ids)) if len(ids) > 1 else stage_name(ids[0])
     are = "are" if len(ids) > 1 else "is"
-    state.actions.append(Decided(f"{what} that had not started {are} planned anew: {text}"))
+    state.actions.append(Decided(f"{what} that had not started {are} planned again: {text}"))
 
 
 def _waiting(state: TrackerState) -> list[StageRecord]:
@@ -135,7 +135,7 @@ def _gain(state: TrackerState, stages: Sequence[StageRecord]) -> tuple[float, st
     before, after, jobs = sum(cut.lasts(limits) for cut in cuts), *best(cuts, limits)
     shards = sum(cut.shards for cut in cuts)
     seconds = format_time(sum(cut.seconds for cut in cuts))
-    text = f"{many('task', tasks)} take {seconds} as is known now"
+    text = f"{many('task', tasks)} turn out to take {seconds}"
     if jobs != shards:
         text += f", which {many('job', jobs)} can do instead of {shards}"
     saves_jobs = 4 * jobs <= shards and 4 * (shards - jobs) >= limits.slots

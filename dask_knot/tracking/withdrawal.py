@@ -111,6 +111,6 @@ def _fail_recalled(state: TrackerState, shard: ShardRecord) -> None:
 def made_elsewhere(record: KeyRecord) -> MissingObjectError:
     """Say why there is no value of a key of which only the name is known here."""
     return MissingObjectError(
-        f"the job that was to make {record.key!r} has handed it over, and it isn't known here to "
-        "which one: let go of it, and ask for it again"
+        f"the job that was to make {record.key!r} has handed it over to another one, which "
+        "isn't known here: drop its future and submit it again"
     )

@@ -84,7 +84,7 @@ def test_jobs_that_tell_nothing_keep_nobody_waiting_for_ever(opened: MadeRun, st
     assert "no job has told anything" in result.output
     result = run("stacks", "a")
     assert result.exit_code == 1
-    assert re.search("perhaps it waits, or has ended. A task may hold", result.output)
+    assert re.search("it may be waiting, or have finished. A task may be holding", result.output)
     assert not [*store.glob("knot-1/asks/*")]
 
 

@@ -197,7 +197,7 @@ def test_logs_of_those_that_failed_come_first(session: WithBatch, made: MadeRun)
     assert "line of child 0" in one
     assert "line of child 1" not in one
     assert "line of child 1" in on_aws(session, 0, "logs", "climate", f"{job}:1")
-    assert "Batch knows no job of stage 0.1" in on_aws(session, 1, "logs", "climate", "mean-0")
+    assert "Batch has no job of stage 0.1" in on_aws(session, 1, "logs", "climate", "mean-0")
 
 
 def test_cancel_ends_what_runs_and_rm_deletes(session: WithBatch, made: MadeRun) -> None:

@@ -175,7 +175,7 @@ def test_a_store_that_cannot_be_written_is_told(records: Records) -> None:
         with pytest.raises(StoreError, match="it is read-only"):
             await client.publish_dataset(x=1)
         records.datasets["y"] = b"\xc1 nonsense"
-        with pytest.raises(CorruptObjectError, match="the dataset 'y' makes no sense"):
+        with pytest.raises(CorruptObjectError, match="the dataset 'y' can't be decoded"):
             await client.get_dataset("y")
 
     play(records, publish)

@@ -33,7 +33,7 @@ def test_the_text_says_what_is_where() -> None:
     assert repr(PLAN).splitlines() == [
         "3 stages, 17 jobs, 956 tasks",
         "time: at least 30 s, at most about 4 min, with 8 jobs at once",
-        "known: load (said by dask.annotate(knot={'seconds': ...})); add (seen in this session)",
+        "known: load (given by dask.annotate(knot={'seconds': ...})); add (seen in this session)",
         "not known: <lambda>, a, b, c, 1 more (nothing is assumed: they go to as many jobs as may "
         "help)",
         "stage 0.0: 12 jobs, 915 tasks, 30 s of work",

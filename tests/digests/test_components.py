@@ -94,8 +94,8 @@ def test_a_task_that_reads_something_else(module: ModuleType) -> None:
     before = Components(codes=[{}], tasks={"x": (0, 0), "a-1": (0, 1)}, reads={"x": ["a-1"]})
     now = Components(codes=[{}], tasks={"x": (0, 0), "b-1": (0, 1)}, reads={"x": ["b-1"]})
     assert explain(now, before, "x", "x") == [
-        "x reads b-1, which it did not",
-        "x does not read a-1 any more",
+        "x now reads b-1",
+        "x no longer reads a-1",
     ]
 
 

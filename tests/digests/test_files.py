@@ -135,7 +135,7 @@ def test_two_versions_of_a_young_file_may_have_one_time(
 def test_a_large_young_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MOST_CONTENT", 5)
     path = write(tmp_path / "data.csv", "content", -60)
-    with pytest.raises(UndigestibleError, match=r"data\.csv changes at this moment"):
+    with pytest.raises(UndigestibleError, match=r"data\.csv is changing right now"):
         look("data.csv")
     age(path)
     assert look("data.csv")
@@ -206,7 +206,7 @@ def test_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("text", ["/dev/null", "/proc/self/status"])
 def test_what_is_no_real_file_is_refused(text: str) -> None:
-    with pytest.raises(UndigestibleError, match="no file whose changes can be seen"):
+    with pytest.raises(UndigestibleError, match="not a file whose changes can be seen"):
         look(text)
 
 

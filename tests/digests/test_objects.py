@@ -124,7 +124,7 @@ def test_a_folder_too_large_to_list_is_asked_name_by_name(
 
 
 def test_a_bucket_that_is_not_there_is_refused_or_names_nothing(s3_url: str) -> None:
-    with pytest.raises(UndigestibleError, match="s3://no-such-bucket-here/x can't be looked at"):
+    with pytest.raises(UndigestibleError, match="s3://no-such-bucket-here/x can't be checked"):
         look("s3://no-such-bucket-here/x")
 
 

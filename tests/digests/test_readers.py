@@ -409,7 +409,7 @@ def test_what_is_gone_is_refused(tmp_path: Path) -> None:
     netcdf("scipy")("a.nc", 0)
     data = open_with("scipy")("a.nc")
     Path("a.nc").unlink()
-    with pytest.raises(UndigestibleError, match=r"a\.nc is read, and isn't here"):
+    with pytest.raises(UndigestibleError, match=r"a\.nc is read, but isn't here"):
         walked(data)
 
 

@@ -138,7 +138,7 @@ def test_the_reason_says_what_to_do_and_is_a_warning_once(
     _, why = client.digest(client.module.weighted)
     client.digest(client.module.weighted)
     assert [one.getMessage() for one in caplog.records if why in one.getMessage()] == [
-        f"{why}. Until then its results are made anew each time"
+        f"{why}. Until then its results are computed again each time"
     ]
     assert str(client.file) in why
     assert "edited since it was imported here: reload it" in why
@@ -200,4 +200,4 @@ def test_a_decorator_may_write_a_function_anew(client: Client) -> None:
 def test_a_module_whose_file_is_gone(client: Client) -> None:
     client.file.unlink()
     _, why = client.digest(client.module.weighted)
-    assert "can't import it any more" in why
+    assert "can no longer import it" in why

@@ -135,7 +135,7 @@ def test_values_of_a_trial_are_there_in_a_named_run(tmp_path: Path) -> None:
     with KnotCluster(name="tried", store=tmp_path, **SMALL) as cluster, Client(cluster):
         first = cluster.estimate(*work)
         assert first.rows[0].tasks == 3
-        assert "3 tasks were tried: this run has their values" in first.notes
+        assert "3 tasks were tried; this run keeps their values" in first.notes
         again = cluster.estimate(*work)
         assert str(again) == "nothing is left to compute"
         more = cluster.estimate(*work, delayed(grow)(30))

@@ -86,4 +86,4 @@ def test_a_job_that_can_not_end_is_ended_and_what_waits_for_it_is_computed(
         behind = client.submit(inc, stopped)
         other = client.submit(inc, 1)  # there is but one slot
         assert client.gather([stopped, behind, other]) == [5, 6, 2]
-        assert "it does not end" in caplog.text
+        assert "the job doesn't exit" in caplog.text

@@ -113,7 +113,7 @@ def test_a_stage_that_was_cut_on_wrong_numbers_is_planned_anew(
     assert {key: counted[key] for key in (*firsts, *seconds)} == dict.fromkeys(
         (*firsts, *seconds), 1
     )
-    assert "planned anew" in decisions(cluster)
+    assert "planned again" in decisions(cluster)
     assert "failed" not in repr(cluster.jobs)  # what was withdrawn was meant to end
 
 
@@ -135,7 +135,7 @@ def test_a_shard_that_hangs_is_overtaken_by_its_twin(open_cluster: Open, tmp_pat
     with Client(cluster) as client:
         futures = client.get(tasks, keys, sync=False)
         assert client.gather(futures) == list(range(4))
-        assert "is started once more" in decisions(cluster)
+        assert "is started a second time" in decisions(cluster)
         assert ran(tmp_path) == {key: 2 if key == keys[0] else 1 for key in keys}
         service = cluster._lifetime.opened._service
         (twin,) = service.twins.jobs.values()

@@ -72,6 +72,6 @@ def test_a_run_that_was_mended_is_done(store: str) -> None:
     why = dask_knot(store, "why", "mended", "inverse")
     lines = [line.strip() for line in why.splitlines() if "code of inverse" in line]
     assert lines == [
-        "code of inverse: mended was not there",
-        "code of inverse: divide is not there any more",
+        "code of inverse: mended is new",
+        "code of inverse: divide is gone",
     ]

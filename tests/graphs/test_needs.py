@@ -134,9 +134,9 @@ def test_resources(given: dict[str, Any], expected: Resources) -> None:
         ({"GPU": "many"}, "are not all numbers"),
         ({"MEMORY": "much"}, "are not all numbers"),
         ({"MEMORY": float("inf")}, "are not all numbers"),
-        ({"CPU": -1}, "are not all numbers from 0 on"),
-        ({"CPU": float("nan")}, "are not all numbers from 0 on"),
-        (3, "should be such as"),
+        ({"CPU": -1}, "must all be numbers of 0 or more"),
+        ({"CPU": float("nan")}, "must all be numbers of 0 or more"),
+        (3, "should look like"),
     ],
 )
 def test_a_mistake_in_resources(given: Any, words: str) -> None:

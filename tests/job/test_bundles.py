@@ -102,7 +102,7 @@ def test_no_room_for_it(
     run.write_pack(FIRST, [shard([task("x", int, 1)])], bundle=publish(run, OWN))
     with dask.config.set({"temporary-directory": str(tmp_path / "nowhere")}):
         assert job.main([run.url_of(FIRST)], {}) == exits.NOT_LOADED
-    assert "no place for your own modules" in capsys.readouterr().err
+    assert "can't store your own modules" in capsys.readouterr().err
     file, below = BundledFile("0/a", b""), BundledFile("0/a/b", b"")
     with (
         pytest.raises(NotLoadedError, match="no place"),

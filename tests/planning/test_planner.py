@@ -90,7 +90,7 @@ def test_tree_reduction_is_two_stages() -> None:
 def test_reasons_count_one_as_one() -> None:
     assert make_plan(request({"a": ()}, ["a"], slots=1)).reasons == (
         "1 task for 1 slot: level of 1 shard",
-        "nothing is known of 1 task of 'a'",
+        "nothing is known about 1 task of 'a'",
     )
 
 
@@ -196,7 +196,7 @@ def test_a_literal_can_not_be_wanted() -> None:
 
 
 def test_a_circle_is_an_error() -> None:
-    with pytest.raises(PlanningError, match="reads its own value"):
+    with pytest.raises(PlanningError, match="depends on itself"):
         make_plan(request({"a": ["b"], "b": ["c"], "c": ["b"]}, ["a"]))
 
 

@@ -148,8 +148,8 @@ def test_reasons_say_what_is_known_and_what_is_not() -> None:
     assert planned(tasks, AWS, {"first": Cost(2.0, 1.0), "abc": Cost(1.0)}).reasons[:4] == (
         "44 tasks for 256 slots: levels of 2, 40 shards",
         "2 tasks of known length: 3.00 s of work, 1.50 s give or take 707.11 ms each",
-        "nothing is known of 40 tasks of 'work': a job each, up to 512",
-        "nothing is known of 1 task of 'def'",
+        "nothing is known about 40 tasks of 'work': a job each, up to 512",
+        "nothing is known about 1 task of 'def'",
     )
     many = {f"{name}-1": () for name in ("ab", "cd", "ef", "gh", "ij")}
     assert planned(many).reasons[-1] == "nor of 2 tasks of other prefixes"

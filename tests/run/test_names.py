@@ -133,7 +133,7 @@ def test_a_long_text_names_a_dataset_but_cannot_be_read_back() -> None:
     "name", ["run/published/A", "run/published/=4", "run/published/=zz", "run/published/", "run/x"]
 )
 def test_what_is_no_dataset_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="no published dataset of run 'run'"):
+    with pytest.raises(ValueError, match="not a published dataset of run 'run'"):
         NAMES.parse_published(name)
 
 

@@ -171,7 +171,7 @@ def test_what_lies_elsewhere_is_no_object(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(CONTENT)
     store = Store(tmp_path / "store")
     for name in ("../secret", "run/../../secret", f"{tmp_path}/secret"):
-        with pytest.raises(StoreError, match="no name of an object"):
+        with pytest.raises(StoreError, match="not an object name"):
             store.get_range(name, 0, 4)
 
 

@@ -305,7 +305,7 @@ def test_what_comes_late_goes_as_well(late: int, caplog: pytest.LogCaptureFixtur
     store.late = late
     Run(store, "a-run").delete_all()
     assert bool(store.list("a-run/")) == (late == 1000)
-    assert ("somebody still writes there" in caplog.text) == (late == 1000)
+    assert ("someone is still writing there" in caplog.text) == (late == 1000)
 
 
 def test_what_cannot_be_deleted_is_said(caplog: pytest.LogCaptureFixture) -> None:
@@ -314,7 +314,7 @@ def test_what_cannot_be_deleted_is_said(caplog: pytest.LogCaptureFixture) -> Non
             raise StoreError("permission denied")
 
     Run(Broken("memory://"), "a-run").delete_all()
-    assert "not all was deleted from memory:///a-run/: permission denied" in caplog.text
+    assert "not everything was deleted from memory:///a-run/: permission denied" in caplog.text
 
 
 def test_a_survey_tells_what_there_is(run: Run, store: Store) -> None:

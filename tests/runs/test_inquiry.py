@@ -146,12 +146,14 @@ def test_reports_name_the_job_and_what_else_runs(run: Run) -> None:
         "job job-1:0, process 12 on host",
         "stacks of job-1:0",
     )
-    with pytest.raises(ConfigurationError, match="runs 'x' at the moment; there run load-0, load"):
+    with pytest.raises(
+        ConfigurationError, match="is running 'x' at the moment; running now: load-0, load"
+    ):
         report(SHARDS, "x")
     with pytest.raises(ConfigurationError, match="no job of run is under way"):
         report([], "x")
     time.children = []
-    with pytest.raises(ConfigurationError, match="perhaps it waits, or has ended"):
+    with pytest.raises(ConfigurationError, match="it may be waiting, or have finished"):
         report(SHARDS, "x")
 
 

@@ -39,10 +39,10 @@ def test_found(text: str, key: object) -> None:
         ("load", "2 keys of the run begin with 'load': load-3, load-30"),
         ("('x-1a'", "2 keys"),
         ("x-1a", "2 keys of the run begin with 'x-1a': ('x-1a', 0, 0), ('x-1a', 0, 1)"),
-        ("sun", "no graph of the run has a key 'sun'; there are sum"),
+        ("sun", "no graph of the run has a key 'sun'; similar keys: sum"),
         (
             "qqq",
-            "no graph of the run has a key 'qqq'; jobs hand on load, x, y, sum. What they keep",
+            "no graph of the run has a key 'qqq'; the outputs of jobs are load, x, y, sum. Keys",
         ),
         ("", "6 keys"),
     ],

@@ -129,7 +129,7 @@ def test_a_map_is_meant_by_its_name_and_one_of_its_tasks_by_its_number(
 
 def test_jobs_of_several_runs_are_told_apart(tmp_path: Path, answering: Answering) -> None:
     answering(answer())
-    with pytest.raises(ConfigurationError, match="several jobs are meant by 'load'"):
+    with pytest.raises(ConfigurationError, match="'load' fits several jobs"):
         enter(jobs(tmp_path, "local") * 2, "load", [], True)
 
 
@@ -193,5 +193,5 @@ def test_a_job_that_does_not_answer_is_found_by_the_record_of_a_named_run(
     there = Crew(made.run, "docker", [SHARD], depot)
     answering()
     assert enter([there], "load-0", ["ls"], False).words[-2:] == ("c0ffee", "ls")
-    with pytest.raises(ConfigurationError, match="perhaps it waits, or has ended"):
+    with pytest.raises(ConfigurationError, match="it may be waiting, or have finished"):
         enter([there], "load-1", ["ls"], False)  # its shard isn't under way

@@ -57,14 +57,14 @@ def test_what_was_never_made_before(made: MadeRun) -> None:
     plan(made, session(made), ("load-1", digest("a"), SAME))
     assert said(made, "load") == [
         "load-1 is made by plan 0 of session 0",
-        "no earlier plan handed on any load: it had to be made",
+        "no earlier plan had any load among its outputs: it had to be computed",
     ]
 
 
 def test_what_was_reused(made: MadeRun) -> None:
     plan(made, session(made), ("load-1", digest("a"), SAME))
     session(made)
-    assert said(made, "load-1")[-1] == "later sessions that ask for the same work get its result"
+    assert said(made, "load-1")[-1] == "later sessions that need the same work reuse its result"
 
 
 def test_edited_code(made: MadeRun) -> None:
@@ -72,8 +72,8 @@ def test_edited_code(made: MadeRun) -> None:
     plan(made, session(made), ("load-2", digest("b"), EDITED))
     assert said(made, "load-2") == [
         "load-2 is made by plan 0 of session 1",
-        "the nearest earlier work is load-1 of plan 0 of session 0; what differs:",
-        "  code: what load calls was changed",
+        "the most similar earlier work is load-1 of plan 0 of session 0; the differences:",
+        "  code: what load calls has changed",
     ]
 
 
@@ -82,14 +82,14 @@ def test_another_version(made: MadeRun) -> None:
     plan(made, session(made, numpy="2.1.0", dask="1"), ("load-2", digest("b"), EDITED))
     assert said(made, "load-2")[2:] == [
         "  numpy 2.0.1 -> 2.1.0",
-        "  code: what load calls was changed, or the above",
+        "  code: what load calls has changed, or the above",
     ]
 
 
 def test_other_arguments(made: MadeRun) -> None:
     plan(made, session(made), ("load-1", digest("a"), SAME))
     plan(made, session(made), ("load-2", digest("b"), SAME))
-    assert said(made, "load-2")[2:] == ["  an argument, or what it reads"]
+    assert said(made, "load-2")[2:] == ["  an argument, or something that it reads"]
 
 
 def test_the_same_work_without_a_result(made: MadeRun) -> None:
@@ -97,15 +97,18 @@ def test_the_same_work_without_a_result(made: MadeRun) -> None:
     plan(made, session(made), ("load-2", digest("a"), SAME))
     assert said(made, "load-2")[1:] == [
         "its work is the same as that of load-1 of plan 0 of session 0",
-        "that had no result: it failed, was lost or was left; or reuse was turned off",
+        "that work has no result (it failed, was lost or was abandoned), or reuse was turned off",
     ]
 
 
 @pytest.mark.parametrize(
     ("code", "text"),
     [
-        (SAME, "the code of load has one: it is an argument, or what it reads"),
-        (None, "what load calls can't be digested, or must run anew"),
+        (
+            SAME,
+            "the code of load has a digest: the reason is an argument, or something that it reads",
+        ),
+        (None, "the code that load calls has no digest, or must run each time"),
     ],
 )
 def test_what_has_no_digest(made: MadeRun, code: bytes | None, text: str) -> None:
@@ -145,7 +148,7 @@ def test_what_was_kept_tells_more(made: MadeRun) -> None:
     plan(made, session(made), ("clean-1", digest("a"), SAME))
     plan(made, session(made), ("clean-2", digest("b"), SAME))
     kept(made, 0, "clean-1", "load-1", 1)
-    assert said(made, "clean-2")[2:] == ["  an argument, or what it reads"]
+    assert said(made, "clean-2")[2:] == ["  an argument, or something that it reads"]
     kept(made, 1_000_000, "clean-2", "load-2", 2)
     assert said(made, "clean-2")[2:] == ["  an argument of the task load-2"]
 
@@ -189,7 +192,7 @@ def test_what_was_kept_may_be_damaged(made: MadeRun) -> None:
     plan(made, session(made), ("clean-2", digest("b"), SAME))
     kept(made, 0, "clean-1", "load-1", 1)
     made.run.record.write_why(1_000_000, b"damaged")
-    assert said(made, "clean-2")[2:] == ["  an argument, or what it reads"]
+    assert said(made, "clean-2")[2:] == ["  an argument, or something that it reads"]
 
 
 def test_what_is_read_is_followed_into_other_plans(made: MadeRun) -> None:
@@ -201,9 +204,9 @@ def test_what_is_read_is_followed_into_other_plans(made: MadeRun) -> None:
         append(made, replace(record, stages=[stage], codes={"mean": SAME}))
     assert said(made, "mean-2") == [
         "mean-2 is made by plan 1000001 of session 1",
-        "the nearest earlier work is mean-1 of plan 1 of session 0; what differs:",
+        "the most similar earlier work is mean-1 of plan 1 of session 0; the differences:",
         "  reads clean-2, which differs from clean-1:",
-        "    code: what clean calls was changed",
+        "    code: what clean calls has changed",
     ]
 
 

@@ -84,7 +84,7 @@ def test_what_can_only_be_read_is_read(run: Run, caplog: pytest.LogCaptureFixtur
     store._store = run._store._store
     hold = taken(Run(store, "run"))
     assert hold.session == NOBODY
-    assert "can only be read here" in caplog.text
+    assert "is read-only here" in caplog.text
     assert hold.refusal is not None
     with pytest.raises(ReadOnlyStoreError):
         taken(Run(store, "another"))

@@ -129,7 +129,7 @@ def test_a_night_without_credentials_loses_nothing(
         await until(loop, heard, 4)
         assert loop.time() - began <= 2 * PACE["poll_slowest"]
         assert errors_of(heard) == []
-        assert noticed[-1] == "back after 12hr 0m: 12 results taken up"
+        assert noticed[-1] == "back after 12hr 0m: 12 results collected"
         assert len(engine.client.arrays) == 3
         assert engine.client.requests("TerminateJob") == []
 

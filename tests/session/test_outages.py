@@ -129,7 +129,7 @@ def test_words_say_since_when_and_why_and_that_nothing_is_lost() -> None:
     for epoch in (NOON, later):
         words = outage.words("jobs can't be watched", error, epoch)
         assert words.startswith("jobs can't be watched since Sat 12:00: ")
-        assert "they have expired: `aws sso login`. What was submitted goes on" in words
+        assert "they have expired: `aws sso login`. Submitted jobs keep running" in words
     outage.end(10)
     outage.endure(error, 20)
     assert "since Sat 15:00" in outage.words("jobs can't be watched", error, later)

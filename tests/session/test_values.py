@@ -195,7 +195,7 @@ def test_memory_that_ends_while_values_are_made_has_its_name(
     store: Store, reader: ValueReader
 ) -> None:
     (place,) = put(store, "data", Greedy())
-    with pytest.raises(ClientMemoryError, match="gave no more"):
+    with pytest.raises(ClientMemoryError, match="has no more"):
         reader.load_values({"a": place})
 
 

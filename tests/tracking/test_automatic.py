@@ -25,12 +25,17 @@ def fitting(peak: int) -> int | None:
 @pytest.mark.parametrize(
     ("peaks", "prefixes", "memory", "why"),
     [
-        ({}, {"f"}, USUAL, "900 B as usual: nothing is known of its tasks"),
-        ({"g": 100}, {"f"}, USUAL, "900 B as usual: nothing is known of its tasks"),
+        ({}, {"f"}, USUAL, "900 B as usual: nothing is known about its tasks"),
+        ({"g": 100}, {"f"}, USUAL, "900 B as usual: nothing is known about its tasks"),
         ({"f": 100}, {"f"}, 128, "128 B: jobs of f had 100 B"),
         ({"f": 100, "g": 300}, {"f", "g"}, 512, "512 B: jobs of g had 300 B"),
-        ({"f": 100}, {"f", "g", "h"}, USUAL, "900 B as usual; nothing is known of g and 1 more"),
-        ({"f": 1500}, {"f", "g"}, 2048, "2.00 kiB: jobs of f had 1.46 kiB; nothing is known of g"),
+        ({"f": 100}, {"f", "g", "h"}, USUAL, "900 B as usual; nothing is known about g and 1 more"),
+        (
+            {"f": 1500},
+            {"f", "g"},
+            2048,
+            "2.00 kiB: jobs of f had 1.46 kiB; nothing is known about g",
+        ),
         ({"f": 9000}, {"f"}, 9000, "8.79 kiB: jobs of f had 8.79 kiB"),
     ],
 )
@@ -64,7 +69,7 @@ def test_a_plan_has_the_memory_that_its_tasks_need_and_it_is_said_once() -> None
         sizes += [one.request.default.memory for one in actions if isinstance(one, MakePlan)]
     assert said == [
         "memory of jobs: 512 B: jobs of f had 300 B",
-        "memory of jobs: 900 B as usual: nothing is known of its tasks",
+        "memory of jobs: 900 B as usual: nothing is known about its tasks",
     ]
     assert sizes[0] == 512
 

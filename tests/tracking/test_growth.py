@@ -372,7 +372,7 @@ def test_when_no_machine_is_large_enough_the_task_errs_and_its_siblings_do_not()
     made.finish(made.shard_of("fit-9"))
     assert [action.key for action in made.all(actions.FinishKey)] == ["fit-9"]
     (text,) = news(made)[2:]
-    assert text == "a job with 4.00 GiB never started: none gets more than 2.00 GiB from now on"
+    assert text == "a job with 4.00 GiB never started: no job gets more than 2.00 GiB from now on"
 
 
 def test_turned_off_what_earlier_sessions_had_is_not_tried_either() -> None:

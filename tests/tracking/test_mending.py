@@ -94,8 +94,8 @@ def test_who_has_much_before_it_is_asked_while_slots_are_idle() -> None:
     assert made.tracker.orders_of(FIRST) == Orders(asked=frozenset({0}))
     (why,) = [action.text for action in decided if isinstance(action, actions.Decided)]
     assert why == (
-        "job 0 of stage 0.0 is asked to hand over what hasn't begun: "
-        "has at most 205.00 s of work left, and 3 slots are idle"
+        "job 0 of stage 0.0 is asked to hand over tasks that haven't started: has at most "
+        "205.00 s of work left, and 3 slots are idle"
     )
     assert look(made) == []  # once
 
@@ -130,7 +130,7 @@ def test_who_is_at_one_task_for_long_is_asked_for_those_that_wait_behind_it() ->
     decided = look(made, after=3 * START)
     assert asked(made) == {0}
     (why,) = [action.text for action in decided if isinstance(action, actions.Decided)]
-    assert "has at most 2 tasks waiting behind one that takes long" in why
+    assert "has at most 2 tasks waiting behind a long one" in why
 
 
 def test_one_for_each_idle_slot_and_the_longest_first() -> None:
@@ -340,7 +340,7 @@ def test_stages_that_have_not_started_are_cut_anew(
     decided = look(made, after=5.0)
     assert actions.TerminateStage(StageId(0, 1)) in decided
     (why,) = [action.text for action in decided if isinstance(action, actions.Decided)]
-    assert why.startswith("stage 0.1 that had not started is planned anew: 40 tasks")
+    assert why.startswith("stage 0.1 that had not started is planned again: 40 tasks")
     made.plan()
     (stage,) = made.plans[2].stages
     assert len(stage.shards) == shards != before
@@ -386,7 +386,10 @@ def test_what_was_said_is_planned_for_until_it_is_seen_to_be_wrong() -> None:
     made.plan()
     decided = commit(made, made.shard_of("g-99"), seconds=300.0)
     assert (
-        actions.Decided("tasks of 'g' don't take what was said of them: what they took is believed")
+        actions.Decided(
+            "tasks of 'g' don't take the seconds given for them: what they really took is "
+            "used instead"
+        )
         in decided
     )
     assert actions.TerminateStage(StageId(0, 1)) in look(made, after=5.0)
@@ -440,7 +443,9 @@ def test_a_shard_that_takes_many_times_as_long_is_started_once_more() -> None:
     assert not made.all(actions.StartTwin)
     decided = look(made, after=400.0)
     assert made.all(actions.StartTwin) == [actions.StartTwin(first)]
-    assert any("is started once more" in a.text for a in decided if isinstance(a, actions.Decided))
+    assert any(
+        "is started a second time" in a.text for a in decided if isinstance(a, actions.Decided)
+    )
     look(made, after=200.0)
     assert len(made.all(actions.StartTwin)) == 1
 
