@@ -129,8 +129,8 @@ def test_resources(given: dict[str, Any], expected: Resources) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"FOO": 1}, "there is no FOO; use CPU, GPU and MEMORY"),
-        ({("x", 0): {"GPU": 1}}, "there is no"),
+        ({"FOO": 1}, "a job has no FOO; use CPU, GPU and MEMORY"),
+        ({("x", 0): {"GPU": 1}}, "a job has no"),
         ({"GPU": "many"}, "are not all numbers"),
         ({"MEMORY": "much"}, "are not all numbers"),
         ({"MEMORY": float("inf")}, "are not all numbers"),

@@ -58,7 +58,7 @@ def test_what_does_not_fit_is_told_before_it_runs(tasks: Dependencies, needed: i
     external: dict[Key, None] = {"far-0": None, "far-1": None} if tasks is OUTSIDE else {}
     assert warnings(tasks, needed, external) == ()
     (line,) = warnings(tasks, needed - 1, external)
-    assert f"1 job of stage 0 will hold about {needed} B of values" in line
+    assert f"1 job of stage 0.0 will hold about {needed} B of values" in line
     assert f"a limit of {needed - 1} B" in line
     assert "memory=" in line
 

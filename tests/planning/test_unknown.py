@@ -152,7 +152,7 @@ def test_reasons_say_what_is_known_and_what_is_not() -> None:
         "nothing is known about 1 task of 'def'",
     )
     many = {f"{name}-1": () for name in ("ab", "cd", "ef", "gh", "ij")}
-    assert planned(many).reasons[-1] == "nor of 2 tasks of other prefixes"
+    assert planned(many).reasons[-1] == "nor about 2 tasks of other prefixes"
 
 
 @pytest.mark.parametrize(("seconds", "deviation"), [(-1.0, 0.0), (float("nan"), 0.0), (1.0, -1.0)])

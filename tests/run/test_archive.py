@@ -236,7 +236,7 @@ def test_a_run_that_was_made_anew_is_another_one(write: Callable[[Archive], obje
     new.record.append(entry(5), 0)
     before = store.list("")
     for run in (old, hasty):
-        with pytest.raises(RunDeletedError, match="another one of its name"):
+        with pytest.raises(RunDeletedError, match="a new one with the same name"):
             write(run.record)
     assert store.list("") == before
     assert new.record.read_entries(0) == [entry(5)]

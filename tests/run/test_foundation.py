@@ -65,9 +65,14 @@ class TestEveryStore:
             ("a-run/notes.txt", b"", RunNameError, "such as a-run/notes.txt: choose another"),
             ("a-run/2026/may/data.nc", b"", RunNameError, "such as a-run/2026: choose another"),
             ("a-run/data.zarr/0.0", b"", RunNameError, "such as a-run/data.zarr: choose"),
-            ("a-run/manifests/x", b"", RunNameError, "a-run/manifests: an earlier version"),
+            (
+                "a-run/manifests/x",
+                b"",
+                RunNameError,
+                "a-run/manifests: it was made by an earlier version",
+            ),
             ("a-run/log/0000000003", b"", RunNameError, "a-run/log: .*dask knot rm a-run"),
-            ("a-run", b"mine", RunNameError, "an object of that name: choose another"),
+            ("a-run", b"mine", RunNameError, "an object with that name: choose another"),
         ],
     )
     def test_what_is_something_else_is_left_as_it_is(

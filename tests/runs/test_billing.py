@@ -104,7 +104,7 @@ def test_manifests_tell_times_that_batch_has_forgotten(tmp_path: Path) -> None:
     batch = RecordingBatch()
     found = bill(tmp_path, batch=batch)
     assert found.total.low == pytest.approx(0.5 * 0.1 * 600 / 3600)
-    assert any("those of manifests" in note for note in found.notes)
+    assert any("taken from manifests" in note for note in found.notes)
     assert batch.calls == [], "it lists no job of the run"
 
 

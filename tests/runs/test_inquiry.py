@@ -143,7 +143,7 @@ def test_reports_name_the_job_and_what_else_runs(run: Run) -> None:
 
     (found,) = report(SHARDS, "mean-0")
     assert (found.title, found.text) == (
-        "job job-1:0, process 12 on host",
+        "job job-1:0 (shard 0 of stage 0.1), process 12 on host",
         "stacks of job-1:0",
     )
     with pytest.raises(

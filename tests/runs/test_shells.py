@@ -123,7 +123,7 @@ def test_a_map_is_meant_by_its_name_and_one_of_its_tasks_by_its_number(
     with pytest.raises(ConfigurationError, match=r"job-1:0 \(\('pi-0', 1\)\), job-1:1 \("):
         enter(there, "pi-0", [], True)
     assert "job-1:1" in enter(there, "pi-0:17", [], True).said
-    with pytest.raises(ConfigurationError, match=r"there run \('pi-0', 1\), \('pi-0', 17\)"):
+    with pytest.raises(ConfigurationError, match=r"running now: \('pi-0', 1\), \('pi-0', 17\)"):
         enter(there, "pi-0:2", [], True)
 
 
@@ -135,7 +135,7 @@ def test_jobs_of_several_runs_are_told_apart(tmp_path: Path, answering: Answerin
 
 def test_nobody_who_runs_it_is_told(tmp_path: Path, answering: Answering) -> None:
     answering(answer())
-    with pytest.raises(ConfigurationError, match="there run load-1"):
+    with pytest.raises(ConfigurationError, match="running now: load-1"):
         enter(jobs(tmp_path, "local"), "mean-0", [], True)
 
 

@@ -122,7 +122,7 @@ def test_it_is_doubled_as_often_as_it_may_be_and_then_said() -> None:
         run_out(made, "fit-0")
     assert seen == [GIB, 2 * GIB, 4 * GIB, 8 * GIB]
     (text,) = errors(made).values()
-    assert "It had 1.00 GiB at first and 8.00 GiB at last" in text
+    assert "It had 1.00 GiB at first and 8.00 GiB in the end" in text
     assert "knot.memory-retries: 3" in text
     assert len(news(made)) == 3
     assert "'fit' ran out of memory with 1.00 GiB (job 0 of stage 0.0)" in news(made)[0]
