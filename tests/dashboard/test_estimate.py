@@ -87,7 +87,7 @@ def test_it_says_from_where_it_is_known() -> None:
     known = {"a": KnownFrom.DASK, "b": KnownFrom.SAID, "c": KnownFrom.DASK, "z": KnownFrom.SESSION}
     estimate = Estimate(outline({"a": 1, "b": 1, "c": 1}, 0, 1.0, 1.0), 8, known)
     assert estimate.lines[1:] == [
-        "known: b (said by dask.annotate(knot={'seconds': ...})); a, c (Dask's default)"
+        "known: b (given by dask.annotate(knot={'seconds': ...})); a, c (Dask's default)"
     ]
     assert estimate.known == {name: known[name] for name in "abc"}
 
