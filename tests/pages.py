@@ -40,8 +40,12 @@ SECONDS = 900
 MOVING = re.compile(r"(dask_knot \d+:\d\d .*)?")
 #: Widgets need a kernel that lives; the text beside them doesn't.
 NOT_STORED = ("application/vnd.jupyter.widget-view+json",)
-#: What is told of this machine and of no other: where its pip finds packages.
-NOISE = re.compile(r"^pip looks into .*\n", re.MULTILINE)
+#: What is told of this machine and of no other: where its pip finds packages, and that it is so
+#: busy that processes of a LocalCluster need seconds to stop.
+NOISE = re.compile(
+    r"^(pip looks in(to)? |.* - distributed\.nanny - WARNING - Worker process still alive).*\n",
+    re.MULTILINE,
+)
 #: Of a longer text, such as the build of an image, so many lines at both ends are stored.
 LONGEST, FIRST, LAST = 30, 8, 6
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
