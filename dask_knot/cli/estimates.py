@@ -26,7 +26,7 @@ VARIABLE = "DASK_KNOT__ESTIMATE"
     default=3,
     show_default=True,
     type=click.IntRange(min=1),
-    help="So many tasks of each kind are tried.",
+    help="How many tasks of each kind to run as samples.",
 )
 def estimate(script: str, arguments: tuple[str, ...], sample: int) -> None:
     """Say what a script would take, in time and money.
@@ -58,9 +58,9 @@ def rehearse(script: str, arguments: Sequence[str] = (), sample: int = 3) -> dic
             numbers: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
             return numbers
     if ended.returncode == 0:
-        raise click.ClickException(f"{script} ended, and has computed nothing with dask_knot")
+        raise click.ClickException(f"{script} finished without computing anything with dask_knot")
     raise click.ClickException(
-        f"{script} ended with {ended.returncode} before it could be estimated"
+        f"{script} exited with code {ended.returncode} before it could be estimated"
     )
 
 

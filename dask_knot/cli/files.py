@@ -65,9 +65,9 @@ def by_hand(error: OSError, stack: str, region: str, profile: str | None) -> str
         variables["AWS__PROFILE"] = profile
     words = " ".join(f"DASK_KNOT__{name}={value}" for name, value in variables.items())
     return (
-        f"the stack is made, but it could not be written down ({error}): KnotCluster() uses it "
-        f"with\n  export {words}\nor name a folder that can be written in DASK_CONFIG, and run "
-        "the same again"
+        f"the stack was made, but it could not be saved in Dask's configuration ({error}): "
+        f"to let KnotCluster() use it,\n  export {words}\nor set DASK_CONFIG to a folder "
+        "that can be written, and run this again"
     )
 
 
@@ -115,7 +115,7 @@ def write_image(options: Mapping[str, Any]) -> list[str]:
     path.write_text(IMAGE_HEADER + yaml.safe_dump({"knot": {"build": build}}, sort_keys=False))
     news = [name for name in given if given[name] != before.get(name)]
     return [
-        f"noted for clusters, and for the next image: {_words(name, build[name])}" for name in news
+        f"saved for clusters and for the next image: {_words(name, build[name])}" for name in news
     ]
 
 
@@ -123,7 +123,7 @@ def image_notes(given: Mapping[str, Any]) -> list[str]:
     """Say what was noted before and isn't given now: it is built with, too."""
     noted = {name: one for name, one in read_notes().items() if name != SOURCE}
     left = [name for name in noted if given.get(name) in (None, ())]
-    said = [f"as noted before: {_words(name, noted[name])}" for name in left]
+    said = [f"as saved before: {_words(name, noted[name])}" for name in left]
     return [*said, f"({notes_path()}; `dask knot image --forget` deletes it)"] if said else []
 
 

@@ -15,14 +15,14 @@ from dask_knot.errors import ConfigurationError
 
 #: What is computed where nothing is given.
 _CHOSEN = {
-    "instance_types": "optimal, as Batch has it; arm64 and GPUs: families of theirs",
+    "instance_types": "optimal, as in Batch; arm64 and GPUs: families of theirs",
     "allocation_strategy": "BEST_FIT_PROGRESSIVE; Spot: SPOT_PRICE_CAPACITY_OPTIMIZED",
     "ami": "Batch's own",
     "bucket": "made up by CloudFormation",
     "repository": "the stack's name",
     "owner": "your user name in AWS",
     "subnets": "all of the VPC",
-    "remote": "remote where no Docker answers here",
+    "remote": "remote if Docker doesn't answer here",
     "packages": "auto",
     "base": "Python's image of the version here",
 }
@@ -39,9 +39,9 @@ UP: dict[str, tuple[Any, str]] = {
     "architecture": (click.Choice(ARCHITECTURES), "The processors that jobs run on."),
     "instance_types": ("list", "Instance types (c6i.xlarge) or families (c6i)."),
     "gpu": (bool, "Whether instances have GPUs."),
-    "min_vcpus": (int, "So many vCPUs are kept running: more than 0 costs while idle."),
+    "min_vcpus": (int, "How many vCPUs to keep running: more than 0 costs while idle."),
     "desired_vcpus": (int, "How many vCPUs to start with."),
-    "max_vcpus": (int, "At most so many vCPUs run at once."),
+    "max_vcpus": (int, "How many vCPUs may run at once."),
     "allocation_strategy": (str, "How Batch chooses instances, such as BEST_FIT_PROGRESSIVE."),
     "spot_percentage": (int, "The highest Spot price, in percent of the full price."),
     "ami": (str, "The AMI of the instances."),
@@ -58,7 +58,7 @@ UP: dict[str, tuple[Any, str]] = {
         bool,
         "Whether jobs on Fargate get a public address, or need a NAT.",
     ),
-    "bucket": (str, "The name of the bucket to make, instead of one that is made up."),
+    "bucket": (str, "The name of the bucket to make, instead of a generated one."),
     "prefix": (str, "The prefix of all objects in the bucket."),
     "encryption": (str, "How the bucket is encrypted: AES256, or the ARN of a KMS key."),
     "repository": (str, "The name of the image repository to make, instead of the stack's."),
@@ -69,18 +69,19 @@ UP: dict[str, tuple[Any, str]] = {
     "tags": ("pairs", "A tag KEY=VALUE on every resource."),
     "owner": (str, "The tag `owner`, instead of your user name in AWS."),
     "priority": (int, "The priority of the queue."),
-    "expiry_days": (int, "Objects are deleted after so many days."),
-    "log_days": (int, "Logs are deleted after so many days."),
-    "images": (int, "So many of the newest images are kept."),
+    "expiry_days": (int, "After how many days objects are deleted."),
+    "log_days": (int, "After how many days logs are deleted."),
+    "images": (int, "How many of the newest images to keep."),
     "shell": (
         bool,
-        "Whether `dask knot shell` may enter jobs: who has ecs:ExecuteCommand has their role.",
+        "Whether `dask knot shell` may enter jobs; whoever has ecs:ExecuteCommand then has "
+        "the jobs' role.",
     ),
     "remote_build": (
         bool,
         "Whether `dask knot image --remote` can build in the account; it costs nothing while idle.",
     ),
-    "on_demand_vcpus": (int, "Behind Spot, at most so many vCPUs at full price when it has none."),
+    "on_demand_vcpus": (int, "How many vCPUs to use at full price when Spot has none."),
     "existing_repository": (str, "Use the image repository of this name instead of making one."),
     "existing_execution_role": (
         str,
@@ -94,18 +95,18 @@ UP: dict[str, tuple[Any, str]] = {
         str,
         "Use this launch template (lt-...:VERSION) instead of making one.",
     ),
-    "permissions_boundary": (str, "The ARN of the policy that bounds every role that is made."),
+    "permissions_boundary": (str, "The ARN of a permissions boundary for every role that is made."),
     "volume_key": (str, "The ARN of the KMS key of the disks, instead of the account's."),
     "volume_iops": (int, "Operations a second of an instance's disk."),
     "volume_throughput": (int, "MiB a second of an instance's disk."),
     "placement_group": (str, "The placement group of the instances."),
     "user_data": ("file", "A file that instances run when they start: a script, or cloud-config."),
-    "hop_limit": (int, "2: containers reach the metadata of their instance, and so its role."),
-    "scale_down_delay": (int, "Minutes that an idle instance stays, which costs."),
+    "hop_limit": (int, "2 lets containers reach their instance's metadata, and so its role."),
+    "scale_down_delay": (int, "How many minutes an idle instance is kept (which costs)."),
     "container_insights": (click.Choice(INSIGHTS), "CloudWatch Container Insights, which cost."),
     "capacity_minutes": (
         int,
-        "Cancel a job that waits so long for machines that AWS hasn't got.",
+        "Cancel a job that has waited this long for machines AWS doesn't have.",
     ),
     "file_systems": (
         "list",
@@ -113,7 +114,7 @@ UP: dict[str, tuple[Any, str]] = {
     ),
     "check_network": (
         bool,
-        "Whether to look first if jobs reach AWS from the subnets.",
+        "Whether to check first that jobs can reach AWS from the subnets.",
     ),
 }
 
@@ -123,17 +124,21 @@ SINGULAR = {"tags": "--tag", "secrets": "--secret", "file_systems": "--file-syst
 IMAGE: dict[str, tuple[Any, str]] = {
     "packages": (
         "--package",
-        "A requirement, a file of them, a git reference, or 'auto' (SOURCE's imports).",
+        "A requirement, a requirements file, a git reference, or 'auto' (what SOURCE imports).",
     ),
     "debian": ("--debian", "A Debian package to install."),
     "lines": ("--line", "A line of the Dockerfile, such as 'ENV A=1', after the packages."),
     "base": (str, "The image to start from, with the same Python as here."),
-    "conda": (str, "Conda's packages from conda: 'here', as they are, or an environment.yml."),
+    "conda": (
+        str,
+        "Install conda's packages with conda: 'here' (as they are now), or an environment.yml.",
+    ),
     "dockerfile": (str, "Your own Dockerfile to start from, with its folder."),
     "network": (str, "The network of the build: 'host' where Docker has no other."),
     "remote": (
         bool,
-        "Build it in the AWS account, not with Docker here (the default where no Docker answers).",
+        "Build it in the AWS account instead of with Docker here (the default if Docker "
+        "doesn't answer).",
     ),
 }
 
@@ -241,7 +246,7 @@ def _read(name: str, file: Any) -> str:
         return str(file.read())
     except UnicodeDecodeError:
         flag = f"--{name.replace('_', '-')}"
-        raise ConfigurationError(f"{flag} {file.name!r} is no text in UTF-8") from None
+        raise ConfigurationError(f"{flag} {file.name!r} isn't UTF-8 text") from None
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from dask_knot.cli.screen import Screen, say
 @image_options
 @click.option("--local", is_flag=True, help="Build it on this machine only, for engine 'docker'.")
 @click.option("--show", is_flag=True, help="Print the Dockerfile, and build nothing.")
-@click.option("--forget", is_flag=True, help="Forget what was noted of images before.")
+@click.option("--forget", is_flag=True, help="Forget the saved image options.")
 def image(
     name: str | None,
     region: str | None,
@@ -39,7 +39,9 @@ def image(
     stack can; a build costs by the minute.
     """
     if local and given["remote"]:
-        raise click.UsageError("--local builds here, --remote in the account: give one of them")
+        raise click.UsageError(
+            "--local builds here, --remote in the account: give only one of them"
+        )
     _check_source(given["source"])
     say("finding out what jobs need …")
     from dask_knot.image.image import ensure_local_image, resolve_spec, show_dockerfile
@@ -65,14 +67,17 @@ def image(
         for line in files.write_image(given):
             screen.line(line)
     except OSError as error:
-        screen.line(f"name it, KnotCluster(image=...), as it could not be written down: {error}")
+        screen.line(
+            "pass it as KnotCluster(image=...), as it could not be saved in Dask's "
+            f"configuration: {error}"
+        )
     click.echo(made)
 
 
 def _check_source(source: str | None) -> None:
     """See that what is to be read is there, before anything else is asked."""
     if source is not None and not Path(source).exists():
-        raise click.BadParameter(f"there is no file or folder {source}", param_hint="SOURCE")
+        raise click.BadParameter(f"{source} doesn't exist", param_hint="SOURCE")
 
 
 COMMANDS = (image,)

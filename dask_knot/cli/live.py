@@ -83,7 +83,7 @@ def shell(
 
 @click.command()
 @_RUN
-@click.option("--once", is_flag=True, help="Print one table, as soon as the jobs have told.")
+@click.option("--once", is_flag=True, help="Print one table, as soon as the jobs have reported.")
 @run_options
 def top(run: str | None, once: bool, place: Mapping[str, str | None]) -> None:
     """Show what running jobs do: processor time, memory, and task.
@@ -120,7 +120,7 @@ def _show_once(screen: Screen, vigils: Sequence[Vigil]) -> None:
     if signs:
         screen.columns(HEADS, [row(sign) for sign in signs])
     else:
-        screen.line(f"no job has told anything: they wait, or have ended. {SILENT}")
+        screen.line(f"no job has reported: they are waiting, or have finished. {SILENT}")
 
 
 def _show_live(vigils: Sequence[Vigil]) -> None:
@@ -149,7 +149,7 @@ def picture(signs: Sequence[VitalSign], crews: Sequence[Crew]) -> Any:
     for sign in signs:
         table.add_row(*map(Text, row(sign)))
     under_way = sum(len(crew.shards) for crew in crews)
-    table.caption = Text(f"{len(signs)} of {under_way} jobs have told; Ctrl-C ends this")
+    table.caption = Text(f"{len(signs)} of {under_way} jobs have reported; Ctrl-C quits")
     return table
 
 

@@ -81,7 +81,7 @@ def up(
     except KeyboardInterrupt:
         again = f"dask knot up --name {options.name}"
         raise click.ClickException(
-            f"CloudFormation goes on by itself; `{again}` follows it"
+            f"CloudFormation carries on by itself; `{again}` follows it"
         ) from None
     screen.table(rows(outputs))
     for line in needs(options):
@@ -90,16 +90,16 @@ def up(
         used = connection({"profile": profile}).profile
         try:
             path = files.write(options.name, session.region, used, options.changed())
-            screen.line(f"KnotCluster() now uses it (engine: aws), by {path}")
+            screen.line(f"KnotCluster() now uses it (engine: aws, set in {path})")
         except OSError as error:
             screen.line(files.by_hand(error, options.name, session.region, used))
-    screen.line("next: dask knot image SCRIPT, which builds and pushes what jobs run in")
+    screen.line("next: `dask knot image SCRIPT` builds and pushes the image that jobs run in")
 
 
 @knot.command()
 @connection_options
-@click.option("--yes", is_flag=True, help="Delete, and end jobs, without asking.")
-@click.option("--keep-data", is_flag=True, help="Leave the bucket, and the results in it.")
+@click.option("--yes", is_flag=True, help="Stop jobs and delete without asking.")
+@click.option("--keep-data", is_flag=True, help="Keep the bucket and the results in it.")
 def down(
     name: str | None, region: str | None, profile: str | None, yes: bool, keep_data: bool
 ) -> None:
@@ -120,25 +120,25 @@ def down(
         return
     jobs = find_jobs(session, stack)
     if jobs is not None and jobs.ids:
-        screen.line(f"in use: {jobs} wait or run in {jobs.queue.rpartition('/')[2]}")
+        screen.line(f"in use: {jobs} waiting or running in {jobs.queue.rpartition('/')[2]}")
     doomed = "" if keep_data or not buckets else f" and all data in {', '.join(buckets)}"
-    doomed += f" and end {many('job', len(jobs.ids))}" if jobs is not None and jobs.ids else ""
+    doomed += f" and stop {many('job', len(jobs.ids))}" if jobs is not None and jobs.ids else ""
     if not yes:
         click.confirm(f"Delete stack {stack} in {session.region}{doomed}?", abort=True)
     if left := end_stack_jobs(session, stack, screen.line):
-        screen.line(f"these jobs have not ended yet, and go with their queue: {', '.join(left)}")
+        screen.line(f"these jobs haven't stopped yet, and go with their queue: {', '.join(left)}")
     removed = delete(session, stack, reporter(screen), keep_data=keep_data)
     screen.line(f"stack {stack} is deleted")
     if removed.kept:
         screen.line(
-            f"left, and paid for, is the bucket {', '.join(removed.kept)}: "
-            f"`dask knot up --existing-bucket {removed.kept[0]}` uses it again"
+            f"still there, and still paid for: the bucket {', '.join(removed.kept)}: `dask "
+            f"knot up --existing-bucket {removed.kept[0]}` uses it again"
         )
     try:
         if path := files.remove(stack, session.region):
             screen.line(f"deleted {path}")
     except OSError as error:
-        screen.line(f"delete what `up` has written yourself, if there is anything: {error}")
+        screen.line(f"delete what `up` wrote yourself, if anything is left: {error}")
 
 
 @knot.command()
@@ -191,7 +191,7 @@ def doctor(name: str | None, region: str | None, profile: str | None, report: bo
 
         click.echo(write(gather(open_one, lambda: stack_name(name)), str(Path.home())))
         return
-    say(f"examining the stack {stack_name(name)} …")
+    say(f"checking the stack {stack_name(name)} …")
     from dask_knot.aws.doctor import Verdict, open_and_examine
 
     screen, is_bad = Screen(), False
@@ -211,9 +211,13 @@ def doctor(name: str | None, region: str | None, profile: str | None, report: bo
 @click.option(
     "--operator", "kind", flag_value="operator", help="Print the policy to run `up`, `down`."
 )
-@click.option("--push/--no-push", default=True, help="With --user: may push images, or not.")
-@click.option("--prices", is_flag=True, help="With --user: may ask AWS for prices, too.")
-@click.option("--network", is_flag=True, help="With --user: may look at subnets and routes, too.")
+@click.option(
+    "--push/--no-push", default=True, help="With --user: whether it allows pushing images."
+)
+@click.option("--prices", is_flag=True, help="With --user: also allow asking AWS for prices.")
+@click.option(
+    "--network", is_flag=True, help="With --user: also allow looking at subnets and routes."
+)
 def policy(
     name: str | None,
     region: str | None,
@@ -234,7 +238,7 @@ def policy(
     from dask_knot.aws.policy import user_policy
 
     if kind is None:
-        raise click.UsageError("say for whom: --user or --operator")
+        raise click.UsageError("say who it is for: --user or --operator")
     if kind == "user":
         session = open_session(profile, region)
         found = user_policy(read_outputs(session, stack_name(name)), pushes=push, **more)

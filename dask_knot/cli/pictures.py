@@ -55,7 +55,7 @@ def print_portrait(screen: Screen, one: Portrait, now: float) -> None:
         ]
     )
     if one.known.why:
-        screen.line(f"jobs could not be asked for, so that some may run: {one.known.why}")
+        screen.line(f"the jobs couldn't be listed, so some may be running: {one.known.why}")
     _section(screen, "sessions", _sessions(one, now))
     for plan in there.plans:
         if one.chosen is not None and one.chosen.plan != plan.record.number:
@@ -63,7 +63,7 @@ def print_portrait(screen: Screen, one: Portrait, now: float) -> None:
         _print_plan(screen, one, plan, now)
     if one.bill is not None:
         screen.line()
-        screen.line("what it did cost", "bold")
+        screen.line("what it cost", "bold")
         screen.table(one.bill.rows())
     if one.mishaps:
         screen.line()
@@ -82,7 +82,7 @@ def _section(screen: Screen, title: str, lines: Iterable[str]) -> None:
 def _sessions(one: Portrait, now: float) -> Iterator[str]:
     for number, who in one.view.sessions.items():
         if who is None:
-            yield f"{number}: it doesn't say who it is"
+            yield f"{number}: it doesn't say who opened it"
             continue
         state = "alive" if number in one.view.marks.alive else "left"
         age = readable_age(now - who.opened)

@@ -56,7 +56,7 @@ def prices(
         screen.line("--region says what things cost in one of them")
         return
     if where not in known.regions:
-        screen.marked("?", f"no price of {where} is known here: {asks(where)}")
+        screen.marked("?", f"no price for {where} is known here: {asks(where)}")
     screen.table([*_rates(known, where), *((one, _of_type(known, one, where)) for one in types)])
 
 
@@ -78,7 +78,7 @@ def _refresh(screen: Screen, region: str | None, profile: str | None) -> str:
         ("of S3", sheet.s3),
     ):
         if not is_known:
-            screen.marked("?", f"AWS said no prices {what}")
+            screen.marked("?", f"AWS gave no prices {what}")
     return where
 
 

@@ -37,7 +37,7 @@ MEMORY = 2 * 2**30
     metavar="SCRIPT|RUN",
     help="Work of a script, or of a named run.",
 )
-@click.option("--vcpus", default=None, type=float, help="vCPUs of a job; 1 unless --for says it.")
+@click.option("--vcpus", default=None, type=float, help="vCPUs of a job; 1 unless --for tells it.")
 @click.option("--memory", default=None, help="Memory of a job; 2 GiB a vCPU unless --for says it.")
 @click.option("--hours", default=None, type=float, help="Hours of all jobs together; 1 likewise.")
 @click.option("--jobs", default=None, type=int, help="Jobs at once, on Spot; 100 likewise.")
@@ -76,7 +76,7 @@ def regions(
         known = PriceList((news.sheet, *known.sheets))
     asked = (news.history, news.scores) if news is not None else (None, None)
     screen.columns(HEADS, [one.row() for one in places(known, wanted, candidates, *asked)])
-    types = ", ".join(types_of(known, wanted, candidates)) or "no machine whose price is known"
+    types = ", ".join(types_of(known, wanted, candidates)) or "no machine with a known price"
     screen.line(
         f"for {wanted.hours:,.3g} h of jobs with {wanted.size.vcpus:g} vCPU and "
         f"{(wanted.size.memory or 0) / 2**20:,.0f} MiB, on full machines: {types}"
@@ -98,7 +98,7 @@ def _of_script(script: str) -> dict[str, Any]:
     numbers = rehearse(script)
     if not numbers:
         raise ConfigurationError(
-            f"of {script} nothing could be estimated: give --vcpus, --memory and --hours"
+            f"nothing could be estimated from {script}: give --vcpus, --memory and --hours"
         )
     return {**numbers, "memory": f"{numbers['memory']:.0f} B"}
 
@@ -148,7 +148,7 @@ def _cheapest(known: PriceList, wanted: WantedWork, own: str | None) -> list[str
     found = [one.region for one in places(known, wanted, usual) if one.on_demand is not None]
     if not found:
         raise PriceError(
-            "no machine is known that such jobs fit on: ask for less, or name --instance-types"
+            "no known machine is large enough for such jobs: ask for less, or name --instance-types"
         )
     return list(dict.fromkeys([*found[:ASKED], *([own] if own else [])]))
 

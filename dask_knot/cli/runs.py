@@ -22,7 +22,7 @@ NO_RUNS = "there are no named runs in {url}: KnotCluster(name=...) makes one tha
 
 
 @click.command()
-@click.option("--cost", is_flag=True, help="Add up what their jobs did cost; reads all manifests.")
+@click.option("--cost", is_flag=True, help="Add up what their jobs cost; reads all manifests.")
 @run_options
 def runs(cost: bool, place: Mapping[str, str | None]) -> None:
     """List the named runs: their age, state, size, and whose they are.
@@ -46,13 +46,13 @@ def runs(cost: bool, place: Mapping[str, str | None]) -> None:
         if one.view is None:
             screen.line(f"{one.name} can't be read: {one.why}")
     for why in dict.fromkeys(one.why for one in found if one.view is not None and one.why):
-        screen.line(f"jobs could not be asked for, so that some may run: {why}")
+        screen.line(f"the jobs couldn't be listed, so some may be running: {why}")
 
 
 @click.command()
 @click.argument("run")
 @click.argument("stage", required=False)
-@click.option("--cost", is_flag=True, help="Add up what its jobs did cost; reads all manifests.")
+@click.option("--cost", is_flag=True, help="Add up what its jobs cost; reads all manifests.")
 @run_options
 def show(run: str, stage: str | None, cost: bool, place: Mapping[str, str | None]) -> None:
     """Show a run: its sessions, plans, jobs, and what went wrong."""
@@ -67,7 +67,7 @@ def show(run: str, stage: str | None, cost: bool, place: Mapping[str, str | None
 @click.command()
 @click.argument("run")
 @click.argument("what", required=False, metavar="[KEY or JOB]")
-@click.option("--lines", default=20, show_default=True, help="So many lines of each log.")
+@click.option("--lines", default=20, show_default=True, help="How many lines of each log.")
 @run_options
 def logs(run: str, what: str | None, lines: int, place: Mapping[str, str | None]) -> None:
     """Print the ends of the logs of a run's jobs.
@@ -86,7 +86,7 @@ def logs(run: str, what: str | None, lines: int, place: Mapping[str, str | None]
 
 @click.command()
 @click.argument("run")
-@click.option("--yes", is_flag=True, help="End the jobs without asking.")
+@click.option("--yes", is_flag=True, help="Stop the jobs without asking.")
 @run_options
 def cancel(run: str, yes: bool, place: Mapping[str, str | None]) -> None:
     """End all jobs of a run. Results stay; the same script goes on with the rest."""
@@ -99,18 +99,20 @@ def cancel(run: str, yes: bool, place: Mapping[str, str | None]) -> None:
     view, known = look_at_holders(depot, run, open_observer())
     found = holders(view, known)
     if known.is_asked and not found:
-        screen.line(f"no job of run {run} waits or runs: nothing to end")
+        screen.line(f"no job of run {run} is waiting or running: nothing to stop")
         return
     if found.jobs and not yes:
-        click.confirm(f"End {many('job', len(found.jobs))} of run {run}?", abort=True)
+        click.confirm(f"Stop {many('job', len(found.jobs))} of run {run}?", abort=True)
     _tell_left(end(depot, view, known))
-    screen.line(f"{many('job', len(found.jobs))} of run {run} ended; what is done stays")
+    screen.line(f"{many('job', len(found.jobs))} of run {run} stopped; finished results are kept")
 
 
 @click.command()
 @click.argument("run")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
-@click.option("--force", is_flag=True, help="End jobs first, and delete it though it is held.")
+@click.option(
+    "--force", is_flag=True, help="Stop its jobs first, and delete it even if it is in use."
+)
 @run_options
 def rm(run: str, yes: bool, force: bool, place: Mapping[str, str | None]) -> None:
     """Delete a run with all its results."""
@@ -123,11 +125,13 @@ def rm(run: str, yes: bool, force: bool, place: Mapping[str, str | None]) -> Non
     view, known = look_at_holders(depot, run, open_observer())
     found = holders(view, known)
     if not force and (found or not known.is_asked):
-        why = str(found) or f"whether jobs of it run isn't known ({known.why})"
-        raise ConfigurationError(f"run {run} is in use: {why}. `--force` ends jobs and deletes it")
+        why = str(found) or f"whether it has running jobs isn't known ({known.why})"
+        raise ConfigurationError(
+            f"run {run} is in use: {why}. `--force` stops its jobs and deletes it"
+        )
     size = f"{many('object', view.survey.objects)}, {readable_size(view.survey.nbytes)}"
     if not yes:
-        held = f" and end {many('job', len(found.jobs))}" if found.jobs else ""
+        held = f" and stop {many('job', len(found.jobs))}" if found.jobs else ""
         click.confirm(f"Delete run {run} in {depot.url}: {size}{held}?", abort=True)
     if found.jobs:
         _tell_left(end(depot, view, known))
@@ -156,7 +160,7 @@ def why(run: str, key: str, place: Mapping[str, str | None]) -> None:
 
 def _tell_left(jobs: Any) -> None:
     if jobs:
-        raise click.ClickException(f"these jobs have not ended yet: {', '.join(jobs)}")
+        raise click.ClickException(f"these jobs haven't stopped yet: {', '.join(jobs)}")
 
 
 def open_depot(place: Mapping[str, str | None]) -> Depot:

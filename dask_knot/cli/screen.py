@@ -117,7 +117,7 @@ def describe(options: Any) -> str:
     behind = many("vCPU", options.on_demand_vcpus)
     words += [f"then {behind} on demand"] if options.on_demand_vcpus else []
     words += ["GPUs"] if options.gpu else []
-    words += ["shells (who has ecs:ExecuteCommand has the role of jobs)"] if options.shell else []
+    words += ["shells (whoever has ecs:ExecuteCommand has the jobs' role)"] if options.shell else []
     return ", ".join([*words, f"VPC {options.vpc}"])
 
 
@@ -129,8 +129,8 @@ def needs(options: Any) -> list[str]:
 
     actions = ", ".join(f"ssmmessages:{action}" for action in SHELL_CHANNELS)
     return [
-        f"`dask knot shell` needs the actions {actions} on * in the role of jobs, which is yours "
-        f"and isn't changed: {options.existing_job_role}"
+        f"`dask knot shell` needs the actions {actions} on * in the jobs' role, which is "
+        f"your own and isn't changed: {options.existing_job_role}"
     ]
 
 
@@ -163,4 +163,4 @@ def builds_of(outputs: Any) -> str:
     """Say whether a stack builds images."""
     if outputs.builder is None:
         return "none: images are built with Docker"
-    return f"{outputs.builder}, which costs nothing but the minutes of builds"
+    return f"{outputs.builder}, which costs nothing but build minutes"

@@ -234,7 +234,8 @@ class Arrivals:
 def refusal_lines(work: GraphDigests) -> list[str]:
     """Say which tasks of a graph are run again, whatever the run has, and why."""
     return [
-        f"{many('task', refusal.count)} can't be known again, such as {refusal.key!r}: {reason}"
+        f"{many('task', refusal.count)} can't be recognized in a later run, such as "
+        f"{refusal.key!r}: {reason}"
         for reason, refusal in work.refusals.items()
     ]
 
@@ -264,6 +265,6 @@ def refuse_actors(actors: Any) -> None:
     """
     if actors:
         raise UnsupportedGraphError(
-            "actors live in a worker, and jobs come and go: keep the state in the values "
-            "that tasks return, or use a LocalCluster"
+            "actors need a worker that stays, but jobs come and go: keep the state in the "
+            "values that tasks return, or use a LocalCluster"
         )

@@ -201,12 +201,12 @@ class Lifetime:
         if not self._flushing.done():
             self._flushing.cancel()
             logger.warning(
-                "not all is submitted that was asked for, after %d s: it is when the same script "
-                "runs again",
+                "not everything was submitted within %d s: running the same script again "
+                "submits the rest",
                 LONGEST_FLUSH,
             )
         elif not self._flushing.cancelled() and (error := self._flushing.exception()):
-            logger.warning("not all is submitted that was asked for: %s", error)
+            logger.warning("not everything was submitted: %s", error)
 
     def abandon(self) -> None:
         """Leave the folders of scheduler and gateway to the process of which this is a fork."""

@@ -32,7 +32,7 @@ async def load(
     try:
         return await asyncio.to_thread(reader.load_values, places, over)
     except ClosedReaderError as error:
-        raise CommClosedError("the cluster was closed while values were read") from error
+        raise CommClosedError("the cluster was closed while values were being read") from error
     finally:
         over.set()
 

@@ -145,20 +145,20 @@ def check(name: str, data: bytes) -> Any:
     if isinstance(plugin, ForwardLoggingPlugin | ForwardOutput):
         _refuse(
             name,
-            "sends what workers print and log to the client, and jobs are never connected to it",
+            "sends what workers print and log to the client, but jobs are never connected to it",
             "cluster.logs(future) shows what a job printed",
         )
     if isinstance(plugin, WorkerPlugin) and kind.transition is not WorkerPlugin.transition:
         _refuse(
             name,
-            "follows the transitions of a worker's tasks, and jobs have no such states",
+            "follows the transitions of a worker's tasks, but jobs have no such states",
             "A SchedulerPlugin sees those of the keys that you asked for",
         )
     is_dasks_own = isinstance(plugin, Environ) or kind.__module__ == Environ.__module__
     if isinstance(plugin, NannyPlugin) and not is_dasks_own:
         _refuse(
             name,
-            "is for nannies, and there are none: jobs come and go",
+            "is for nannies, but there are none: jobs come and go",
             "A WorkerPlugin sets up each job before its tasks are unpickled",
         )
     return plugin

@@ -61,8 +61,8 @@ class Replay(ReplayTaskScheduler):  # type: ignore[misc]
         graph = self._session.graph_of(key)
         if graph is None or key not in graph.tasks:
             raise MissingObjectError(
-                f"there is no task of {key!r} here: it was scattered, or it and all that was "
-                "computed with it was released"
+                f"there is no task for {key!r} here: either it was scattered, or it was "
+                "released with everything computed from it"
             )
         tasks = cast(dict[Key, GraphNode], graph.tasks_before(key, self._is_in_memory))
         return ToPickle(GraphNode.fuse(*tasks.values(), key=key))

@@ -40,8 +40,8 @@ class RunCluster(SessionCluster):
         """
         if not self.settings.is_named:
             raise ConfigurationError(
-                "this run has no name by which anybody could come back to it: "
-                "KnotCluster(name=...) gives it one. cluster.close() ends it"
+                "this run has no name, so nobody could come back to it: give it one with "
+                "KnotCluster(name=...). cluster.close() stops it"
             )
         return self.close(timeout)
 
@@ -63,8 +63,8 @@ class RunCluster(SessionCluster):
         is_over = self._ends or (self.scheduler is not None and self.scheduler.is_shut_down)
         if self.status == Status.closed and self.settings.is_named and not is_over:
             raise EngineError(
-                f"the cluster {self.name} is closed, and has left its run: "
-                f"`dask knot cancel {self.name}` ends the jobs"
+                f"the cluster {self.name} is closed and has left its run: `dask knot cancel "
+                f"{self.name}` stops the jobs"
             )
         self._ends = True
         return self.close(timeout)
@@ -159,8 +159,8 @@ class RunCluster(SessionCluster):
         """
         if not self.settings.is_named:
             raise ConfigurationError(
-                "this run has no name, so that nothing is kept about its results: "
-                "KnotCluster(name=...) gives it one"
+                "this run has no name, so nothing is kept about its results: give it one "
+                "with KnotCluster(name=...)"
             )
         session = self._lifetime.opened
         return self.sync(asyncio.to_thread, lambda: ResultTable(session.results(prefix)))

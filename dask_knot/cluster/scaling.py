@@ -88,7 +88,7 @@ class Scaling:
         """
         if unknown := sorted(set(given) - {*LIMITS, *TIMING}):
             raise TypeError(
-                f"adapt() takes no argument {', '.join(unknown)}; there are: "
+                f"adapt() has no argument {', '.join(unknown)}; it has: "
                 f"{', '.join((*LIMITS, *TIMING))}"
             )
         least = max(self._limits("minimum", given, math.ceil), default=0)
@@ -117,7 +117,9 @@ class Scaling:
         """Turn an amount of something into a number of jobs, which have some of it each."""
         if value == 0 and least:
             raise checks.wrong(
-                name, value, "1 at least: jobs exist only while they have work, so none idles"
+                name,
+                value,
+                "at least 1: jobs exist only while they have work, so none is ever idle",
             )
         if name.endswith("memory"):
             size = checks.memory(name, value) if value else 0
@@ -126,7 +128,7 @@ class Scaling:
             each = self._cores if name.endswith("cores") else 1
             jobs = rounded(checks.count(name, value, least) / each)
         if jobs < least:
-            raise checks.wrong(name, value, f"enough for one job of {self.size} at least")
+            raise checks.wrong(name, value, f"enough for at least one job of {self.size}")
         if jobs > checks.MOST_JOBS:
             raise checks.wrong(name, value, f"for at most {checks.MOST_JOBS:,} jobs")
         return jobs

@@ -100,8 +100,8 @@ class JobWorkers:
         """
         if nanny:
             raise LiveWorkerError(
-                f"{message['msg'].get('op')!r} is meant for nannies, and there are none: jobs come "
-                "and go. Leave out nanny=True, or use a LocalCluster"
+                f"{message['msg'].get('op')!r} is meant for nannies, but there are none: "
+                "jobs come and go. Leave out nanny=True, or use a LocalCluster"
             )
         return await broadcast(**message)
 
@@ -115,6 +115,7 @@ def refuse_retirement() -> NoReturn:
         Always.
     """
     raise LiveWorkerError(
-        "workers of this cluster are jobs, which come and go with their work: there is none to "
-        "retire. cluster.scale(n) says how many may run at once, cluster.close() ends all"
+        "workers of this cluster are jobs, which come and go with their work: there is none "
+        "to retire. cluster.scale(n) sets how many may run at once, cluster.close() stops "
+        "all of them"
     )

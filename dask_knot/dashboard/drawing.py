@@ -15,7 +15,7 @@ from dask_knot.plural import duration, many
 
 #: Prefixes that are named for each stage.
 NAMED = 4
-_CUT_SO = "why it is cut so"
+_CUT_SO = "why it is cut this way"
 
 
 class PriorWork(NamedTuple):
@@ -140,7 +140,7 @@ class PlanDrawing:
 
     def _title(self) -> str:
         if not self.stages:
-            return "nothing to run: all values are there, or are being made"
+            return "nothing to run: all values exist already or are being computed"
         return (
             f"{many('stage', len(self.stages))}, {many('job', self.jobs)}, "
             f"{many('task', self.tasks)}"
@@ -151,7 +151,7 @@ class PlanDrawing:
 
     def _source(self, flow: Flow) -> str:
         if flow.source is None:
-            return "that are there already"
+            return "that exist already"
         return f"of {self._stage(flow.source)}"
 
     def _words(self, number: int) -> str:
@@ -187,7 +187,7 @@ def _tasks(tasks: Mapping[str, int]) -> str:
     ordered: Iterable[tuple[str, int]] = sorted(tasks.items(), key=lambda item: -item[1])
     named = [f"{count} {prefix}" for prefix, count in ordered]
     more = [f"{len(named) - NAMED} more"] if len(named) > NAMED else []
-    return ", ".join([*named[:NAMED], *more]) or "nothing: it joins many stages into one"
+    return ", ".join([*named[:NAMED], *more]) or "nothing: it only joins stages"
 
 
 def _flow(flow: Flow) -> str:

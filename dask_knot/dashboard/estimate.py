@@ -12,7 +12,7 @@ from dask_knot.tracking.durations import KnownFrom
 
 #: Prefixes that are named of each source.
 NAMED = 4
-_WIDE = "they go to as many jobs as may help"
+_WIDE = "they are spread over as many jobs as could help"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ NAMED = 4
 #: What jobs of this machine cost.
 NOBODY_PAYS: Mapping[str, Money] = {}
 
-_NONE = "no jobs yet: nothing was computed"
+_NONE = "no jobs yet: nothing has been computed"
 _ELSEWHERE = "(of another client)"
 
 #: Rows that are shown; iterate over the table to see all.

@@ -67,7 +67,7 @@ def progress(*what: Any, notebook: bool | None = None) -> Any:
 def _refuse_what_does_not_run(what: Sequence[Any]) -> None:
     for one in what:
         if not isinstance(one, list | tuple | set | dict) or one:
-            raise TypeError(f"{one!r} has no futures to follow: persist it, or submit it, first")
+            raise TypeError(f"{one!r} has no futures to follow: persist or submit it first")
 
 
 async def _in_terminal(asked: Informant, futures: list[Future] | None) -> None:

@@ -65,7 +65,7 @@ class Views:
                     self.shards.take(shard, manifest, slot)
             self.stream.keep(self._session.progress.is_open)
         except Exception:
-            logger.exception("the task stream could not be fed")
+            logger.exception("the task stream could not be updated")
 
     def progress(
         self, keys: Sequence[Key] | None = None, plans: Sequence[int] = ()

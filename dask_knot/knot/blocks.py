@@ -43,8 +43,8 @@ def read_ahead(items: Iterator[Any]) -> Iterator[list[Any]]:
     if reader.raised is not None:
         raised = reader.raised
         raise ItemsError(
-            f"the items of this map end after {reader.count:,}: what they are read from raised "
-            f"{type(raised).__name__}: {raised}. What was computed of them stays"
+            f"reading the items of this map stopped after {reader.count:,}: the iterable "
+            f"raised {type(raised).__name__}: {raised}. Finished results are kept"
         ) from raised
 
 

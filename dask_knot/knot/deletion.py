@@ -32,10 +32,10 @@ def may_delete(session: Session) -> bool:
     others = replace(view, marks=replace(view.marks, alive=view.marks.alive - own))
     if found := holders(others, KnownJobs({})):
         raise ConfigurationError(
-            f"the knot {run.name!r} is in use: {found}. clobber(yes=True) deletes it all the same"
+            f"the knot {run.name!r} is in use: {found}. clobber(yes=True) deletes it anyway"
         )
     if not sys.stdin or not sys.stdin.isatty():
         return True
     size = f"{many('object', view.survey.objects)}, {format_bytes(view.survey.nbytes)}"
-    question = f"End all jobs of {run.name}, and delete it: {size}? [y/N] "
+    question = f"Stop all jobs of {run.name} and delete it: {size}? [y/N] "
     return input(question).strip().lower() in ("y", "yes")

@@ -97,8 +97,8 @@ class MapDesk:
         for one in left:
             one.future.fail(
                 EngineError(
-                    f"the knot was closed before {one.future.name} was done; what is done stays: "
-                    f"Knot.open({name!r}).jobs has it"
+                    f"the knot was closed before {one.future.name} was done. Finished "
+                    f"results are kept: Knot.open({name!r}).jobs has it"
                 )
             )
 
@@ -110,7 +110,8 @@ class MapDesk:
         for one in left:
             if not one.feeder.wait(PATIENCE):
                 logger.warning(
-                    "items of %s are still submitted; that may take %s seconds, others are left",
+                    "still submitting items of %s, for up to %s seconds; after that the "
+                    "rest are left out",
                     one.future.name,
                     round(deadline - time.monotonic()),
                 )
@@ -143,7 +144,7 @@ class MapDesk:
         self._host.finish(lambda: self._complete(one))
 
     def _complete(self, one: _OpenMap) -> None:
-        tolerate("a map could not be noted", self._note_end, one)
+        tolerate("a map could not be recorded", self._note_end, one)
         if self._bars is not None:
             self._bars.end(one.future.name)
         one.future.settle()
@@ -168,7 +169,7 @@ class MapDesk:
         with self._lock:
             one = self._open.pop(future.name, None)
         if one is not None and future.cancelled():
-            self._host.finish(lambda: tolerate("a map could not be noted", self._note_end, one))
+            self._host.finish(lambda: tolerate("a map could not be recorded", self._note_end, one))
         if self._bars is not None:
             self._bars.end(future.name, is_done=False)
         self._host.release(future.name, future.open_keys)
@@ -179,7 +180,7 @@ class MapDesk:
             return self._read_anyhow(places)
         except (MissingObjectError, CorruptObjectError) as error:
             name = self._host.session.settings.name
-            again = f"Knot({name!r}, func, reuse=False).map(items) computes it anew"
+            again = f"Knot({name!r}, func, reuse=False).map(items) computes it again"
             raise type(error)(f"{error}. {again}") from error
 
     def _read_anyhow(self, places: Mapping[Key, Place]) -> Mapping[Key, Any]:

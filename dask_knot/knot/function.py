@@ -60,8 +60,9 @@ class KnotFunction:
             packed = bytes(scripts.dumps(func))
         except Exception as error:  # pickling runs user code: anything may come out
             raise PicklingError(
-                f"{name} can't be sent to jobs, because pickling it raised {type(error).__name__}: "
-                f"{error}. What it needs that can't be pickled is to be made inside of it"
+                f"{name} can't be sent to jobs, because pickling it raised "
+                f"{type(error).__name__}: {error}. Create whatever can't be pickled inside "
+                "the function"
             ) from error
         return cls(func, name, packed if len(packed) <= KEPT_BYTES else b"")
 
@@ -69,7 +70,9 @@ class KnotFunction:
     def loaded(cls, packed: bytes, knot: str) -> KnotFunction | None:
         """Take what a run has kept; None, with a word in the log, if that is of no use here."""
         if not packed:
-            logger.warning("the function of the knot %r was too large to be kept: give it", knot)
+            logger.warning(
+                "the function of the knot %r was too large to be stored: pass it again", knot
+            )
             return None
         try:
             return cls.of(pickle.loads(packed))
@@ -90,8 +93,8 @@ def settled(given: KnotFunction | None, session: Session) -> KnotFunction | None
     last = maps[-1] if maps else None
     if last is not None and (marked.name, marked.code) != (last.function, last.code):
         logger.warning(
-            "the last map of the knot %r called %s with other code than %s has now: its values "
-            "stay, and are not taken for those of this one",
+            "the last map of the knot %r ran %s with different code than %s has now: its "
+            "values are kept, but not reused for this map",
             session.run.name,
             last.function,
             marked.name,

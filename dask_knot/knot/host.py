@@ -106,7 +106,9 @@ class SessionHost:
         for reason, refusal in opened.work.refusals.items() if opened.work else ():
             if reason not in self._said:
                 self._said.add(reason)
-                logger.info("%r and its like are computed anew each time: %s", refusal.key, reason)
+                logger.info(
+                    "%r and tasks like it are computed again each time: %s", refusal.key, reason
+                )
         graph = opened.graph
         light = {key: ItemTask.of(node) for key, node in graph.tasks.items()}
         settings = session.settings

@@ -111,7 +111,11 @@ class ItemCheck:
             self._signature.bind(*[None] * count)
         except TypeError as error:
             has = "one argument" if item is None else f"{count} arguments, {_short(item)}"
-            hint = "" if self._starmap else "; starmap=True makes arguments of what is in an item"
+            hint = (
+                ""
+                if self._starmap
+                else ("; with starmap=True each item is unpacked into arguments")
+            )
             raise ItemsError(
                 f"{_name(self._func)}{self._signature} can't be called with item {number}, which "
                 f"is {has} ({error}){hint}"
@@ -154,7 +158,7 @@ class MapItems:
             count = len(items)
         except Exception as error:  # what is given runs its own code: anything may come out
             raise ItemsError(
-                f"{_short(given)} is no iterable of items: {type(error).__name__}: {error}"
+                f"{_short(given)} isn't an iterable of items: {type(error).__name__}: {error}"
             ) from error
         check.check(items[:1] if isinstance(items, range) else items)
         return cls(items, count, None)
@@ -175,9 +179,9 @@ def _check_pickle(item: Any, number: int) -> None:
         codec.pickled(item)
     except (Exception, SystemExit) as error:  # pickling runs user code: anything may come out
         raise PicklingError(
-            f"item {number}, {_short(item)}, can't be sent to a job, because pickling it raised "
-            f"{type(error).__name__}: {error}. Pass what it is made from, and make it in the "
-            "function"
+            f"item {number}, {_short(item)}, can't be sent to a job, because pickling it "
+            f"raised {type(error).__name__}: {error}. Pass what it is made from instead, and "
+            "create it in the function"
         ) from error
 
 

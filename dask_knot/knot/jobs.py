@@ -167,8 +167,8 @@ class KnotJob:
             return
         if self._future is None:
             raise ConfigurationError(
-                f"{self.name} is of another session: `dask knot cancel {self._ledger.run.name}` "
-                "ends all jobs of the knot"
+                f"{self.name} belongs to another session: `dask knot cancel "
+                f"{self._ledger.run.name}` stops all jobs of the knot"
             )
         self._future.cancel()
 
@@ -216,9 +216,9 @@ class KnotJob:
         size = self.record.items
         of = "an unknown number of" if size is None else f"{size:,}"
         return (
-            f"{there:,} of {of} items of {self.name} have an outcome, and nobody computes the "
-            f"rest: its client is gone. Knot({self._ledger.run.name!r}, func).map(the same items) "
-            "computes only what is missing; values() gives what is there"
+            f"{there:,} of {of} items of {self.name} are done, and nothing computes the "
+            f"rest: its client is gone. Knot({self._ledger.run.name!r}, func).map(the same "
+            "items) computes only what is missing; values() gives the finished ones"
         )
 
     def _look_again(self) -> None:

@@ -67,7 +67,7 @@ class Knot:
     ) -> None:
         vocabulary.refuse(settings, vocabulary.KNOT, "Knot")
         vocabulary.refuse_mebibytes(settings.get("memory"))
-        checks.check_names(settings, KEYWORDS, "Knot takes no argument")
+        checks.check_names(settings, KEYWORDS, "Knot has no argument")
         if name is None:
             name = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{user_name()}-default").lstrip("-_")
         function = KnotFunction.of(func)
@@ -129,7 +129,7 @@ class Knot:
         """
         vocabulary.refuse(unknown, vocabulary.MAP, "Knot.map")
         known = ("iterdata", "starmap", "max_jobs", "environment")
-        checks.check_names(unknown, known, "Knot.map takes no argument")
+        checks.check_names(unknown, known, "Knot.map has no argument")
         function = self._needed_function()
         variables = checks.environment("environment", environment or {})
         most = checks.jobs("max_jobs", max_jobs)
@@ -230,7 +230,7 @@ class Knot:
             return
         vocabulary.refuse([n for n in unknown if unknown[n]], vocabulary.CLOBBER, "Knot.clobber")
         left = [name for name in unknown if name not in vocabulary.CLOBBER]
-        checks.check_names(left, ["yes"], "Knot.clobber takes no argument")
+        checks.check_names(left, ["yes"], "Knot.clobber has no argument")
         self.host.check_open()
         if yes or may_delete(self.host.session):
             run = self.host.session.run

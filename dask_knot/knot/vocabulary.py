@@ -7,12 +7,12 @@ from typing import Any
 
 from dask_knot.errors import ConfigurationError
 
-_IMAGE = "the image is made of your environment by itself"
-_UP = "the stack has it"
+_IMAGE = "the image is made from your environment automatically"
+_UP = "the stack has one"
 
 #: Those of `Knot`: what says the same.
 KNOT: Mapping[str, str] = {
-    "pars": f"stack='NAME', which `dask knot up --name NAME` has made: {_UP}",
+    "pars": f"stack='NAME', which `dask knot up --name NAME` made: {_UP}",
     "pars_policies": "job_role='ARN': a role for jobs that has your policies",
     "docker_image": "image='NAME:TAG' (engines 'docker' and 'aws')",
     "base_image": f"`dask knot image --base NAME:TAG`: {_IMAGE}",
@@ -21,9 +21,9 @@ KNOT: Mapping[str, str] = {
     "image_github_installs": "`dask knot image --package auto --package git+https://github.com/...`",
     "username": "`dask knot image --line 'USER name'`",
     "repo_name": "`dask knot up --repository NAME`",
-    "image_tags": f"nothing: a tag is made of what is in the image, and {_IMAGE}",
+    "image_tags": f"nothing: the tag is made from the image's content, and {_IMAGE}",
     "no_image_cache": f"nothing: {_IMAGE}, and again when that changes",
-    "job_definition_name": "name, with which all names at AWS begin",
+    "job_definition_name": "name: all names at AWS begin with it",
     "job_def_vcpus": "cores",
     "n_gpus": "gpus",
     "retries": "attempts",
@@ -51,7 +51,7 @@ MAP: Mapping[str, str] = {
 CLOBBER: Mapping[str, str] = {
     "clobber_pars": "`dask knot down`, as others may use the stack",
     "clobber_repo": "`dask knot down`, as others may use the repository",
-    "clobber_image": "`dask knot up --images N`: so many of the newest are kept",
+    "clobber_image": "`dask knot up --images N`: the newest N are kept",
 }
 #: Cloudknot's memory is a number of MiB.
 _MIB = 2**20
@@ -67,9 +67,7 @@ def refuse(given: Iterable[str], words: Mapping[str, str], whose: str) -> None:
     """
     for name in given:
         if name in words:
-            raise ConfigurationError(
-                f"{whose} takes no argument {name!r}: here it is {words[name]}"
-            )
+            raise ConfigurationError(f"{whose} has no argument {name!r}: here it is {words[name]}")
 
 
 def refuse_mebibytes(memory: Any) -> None:

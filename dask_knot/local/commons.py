@@ -72,14 +72,14 @@ class Commons:
         headroom = headroom or Headroom()
         share, floor, reserve = _rules(wanted, place, headroom)
         if share < LEAST:
-            logger.debug("values are kept in the folder: %d bytes of %s are free", share, place)
+            logger.debug("values are kept on disk: only %d bytes of %s are free", share, place)
             return None
         try:
             scratch = Scratch(place)
             values = scratch.path / "values"
             values.mkdir()
         except OSError as error:
-            logger.debug("values are kept in the folder: %s", error)
+            logger.debug("values are kept on disk: %s", error)
             return None
         return cls(scratch, SharedMemory(str(values), floor, reserve), share)
 
@@ -93,7 +93,7 @@ class Commons:
                 return
             store.mkdir(parents=True, exist_ok=True)
             if not self.memory.is_reached_from(store):
-                logger.debug("values are kept in the folder: no link leads out of %s", store)
+                logger.debug("values are kept on disk: links out of %s don't work", store)
                 return
             self.memory.note(store)
             self._spill = Spill(ObjectFiles(store), self.memory, self._share)

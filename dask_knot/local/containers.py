@@ -80,8 +80,8 @@ def connect() -> Any:
         return endpoints.connect(timeout=TIMEOUT, max_pool_size=CONNECTIONS)
     except EngineError as error:
         raise EngineError(
-            f"engine='docker' needs a Docker engine, and {error}. Start one, set DOCKER_HOST, "
-            "or use engine='local', which needs none"
+            f"engine='docker' needs a Docker engine, and {error}. Start one, set "
+            "DOCKER_HOST, or use engine='local', which doesn't need it"
         ) from None
 
 

@@ -175,7 +175,7 @@ class Dispatcher:
             try:
                 yield
             except Exception:
-                logger.exception("the local engine stops, because it made a mistake")
+                logger.exception("the local engine stops because of a bug in it")
                 self._close_table()
 
     def step(self) -> float | None:
@@ -200,7 +200,7 @@ class Dispatcher:
             try:
                 order()
             except Exception:
-                logger.exception("the local engine stops, because it made a mistake")
+                logger.exception("the local engine stops because of a bug in it")
                 with self.lock:
                     self._close_table()
 

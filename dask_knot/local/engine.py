@@ -169,7 +169,7 @@ def open_local(
     from dask_knot.local.fork import ForkLauncher
 
     if lack := lacking(settings):
-        logger.warning("each job may use %s: it will have what there is", lack)
+        logger.warning("each job may use %s: it will get what there is", lack)
 
     # What is to stay, or where the user wants it, stays in its folder.
     is_shared = not (settings.is_named or settings.store)
@@ -213,7 +213,7 @@ def lacking(settings: Settings) -> str:
         size, there = format_bytes(settings.memory), format_bytes(MEMORY_LIMIT)
         lack.append(f"{size} of memory, and this machine has {there}")
     if settings.gpus and not this_machine().gpus:
-        lack.append(f"{many('GPU', settings.gpus)}, and no GPU of NVIDIA was found here")
+        lack.append(f"{many('GPU', settings.gpus)}, but no NVIDIA GPU was found here")
     return "; ".join(lack)
 
 

@@ -175,7 +175,7 @@ class ForkLauncher:
             with self._lock:
                 self._learned.update(dict.fromkeys(message["modules"]))
         elif kind == "unfit":
-            logger.info("%(module)s is imported anew by each job: %(words)s", message)
+            logger.info("each job imports %(module)s again: %(words)s", message)
         elif kind == "unsafe":
             self._replace(server, message["module"])
         else:
@@ -220,7 +220,7 @@ class ForkLauncher:
     def _replace(self, server: Server, module: str) -> None:
         """Let a server that can't fork safely any more finish its children; use a new one."""
         name = module if module in self._preload else module.partition(".")[0]
-        logger.info("%s starts threads when imported: each job imports it anew", name)
+        logger.info("%s starts threads when imported, so each job imports it again", name)
         with self._lock:
             self._forbidden.append(name)
             if self._server is server:
@@ -237,7 +237,7 @@ class ForkLauncher:
                 self._learned.clear()
                 if server.has_started and not self._is_closed:
                     logger.warning(
-                        "the fork server ended (exit code %s) and is started anew. %s",
+                        "the fork server stopped (exit code %s) and is restarted. %s",
                         code,
                         server.words,
                     )

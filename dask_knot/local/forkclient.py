@@ -118,7 +118,7 @@ class Server:
                     self.has_started = True
                     self._event(self, message)
             except Exception:  # its children must not be left without anybody who listens
-                logger.exception("the fork server is given up, because of a mistake")
+                logger.exception("the fork server stops because of a bug in it")
                 self._process.kill()
                 break
         code = self._wait()

@@ -115,12 +115,12 @@ class Spill:
             moved = self.relieve(now)
         except OSError as error:
             level = logging.DEBUG if self._is_stuck else logging.WARNING
-            text = "values can't be moved from shared memory to the disk, and stay there: %s"
+            text = "values can't be moved from shared memory to disk, so they stay in memory: %s"
             logger.log(level, text, error)
             self._is_stuck = True
             return REST
         if moved:
-            logger.debug("%d bytes of values went from memory to the disk", moved)
+            logger.debug("%d bytes of values were moved from memory to disk", moved)
             self._is_stuck = False
         return INTERVAL
 

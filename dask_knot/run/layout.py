@@ -79,7 +79,7 @@ class Layout:
 
 
 def write_all(name: str, writer: Writer, values: Mapping[K, Sequence[Bytes]]) -> dict[K, Place]:
-    """Write an object of values that are there already; tell where each is.
+    """Write an object of values that exist already; tell where each is.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def write_all(name: str, writer: Writer, values: Mapping[K, Sequence[Bytes]]) ->
 
 
 def lay_out(name: str, values: Mapping[K, Bytes]) -> tuple[list[Bytes], dict[K, Place]]:
-    """Lay values that are there already one after another.
+    """Lay values that exist already one after another.
 
     Parameters
     ----------

@@ -60,7 +60,7 @@ class Portrait:
 def portrait(
     depot: Depot, name: str, observe: Observe, stage: str | None = None, with_cost: bool = False
 ) -> Portrait:
-    """Read all that is shown of a run, or of one stage; what it did cost only if that is asked.
+    """Read all that is shown of a run, or of one stage; what it cost only if that is asked.
 
     Raises
     ------

@@ -121,7 +121,7 @@ class Watcher:
         return found + failed, over
 
     def lost(self, shards: Iterable[ShardId]) -> list[ChildFailed]:
-        """Explain children that ended, as Batch has it, but left no manifest.
+        """Explain children that ended, as in Batch, but left no manifest.
 
         In a named run something may be awaited of a shard only since the last look began: a
         manifest that was there already is read at the next one.

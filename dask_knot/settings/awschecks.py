@@ -73,7 +73,7 @@ def priority(name: str, value: object) -> int | None:
     if value is None:
         return None
     if count(name, value, least=0) > 9999:
-        raise wrong(name, value, "from 0 to 9999, as Batch has it")
+        raise wrong(name, value, "from 0 to 9999 (Batch's limits)")
     return count(name, value, least=0)
 
 

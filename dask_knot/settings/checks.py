@@ -59,7 +59,7 @@ def count(name: str, value: object, least: int = 1) -> int:
     if isinstance(value, str) and value.isdecimal():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise wrong(name, value, f"a whole number from {least} on")
+        raise wrong(name, value, f"a whole number of at least {least}")
     return value
 
 
@@ -88,7 +88,7 @@ def gpus(name: str, value: object) -> int:
 def attempts(name: str, value: object, least: int = 1) -> int:
     """Take as many attempts as Batch allows, or as many doublings of what a job has."""
     if count(name, value, least) > 10:
-        raise wrong(name, value, f"from {least} to 10" + (", as Batch has it" if least else ""))
+        raise wrong(name, value, f"from {least} to 10" + (", as in Batch" if least else ""))
     return count(name, value, least)
 
 
@@ -114,7 +114,7 @@ def memory(name: str, value: Any) -> int | None:
     except (ValueError, TypeError, AttributeError, OverflowError):
         size = 0
     if size < 2**20:
-        raise wrong(name, value, 'an amount of memory from 1 MiB on, such as "4 GiB"')
+        raise wrong(name, value, 'an amount of memory of at least 1 MiB, such as "4 GiB"')
     return int(size)
 
 
@@ -164,7 +164,7 @@ def bandwidth(name: str, value: Any) -> int:
     try:
         return int(memory(name, value) or 0)
     except ConfigurationError:
-        text = 'bytes a second from 1 MiB on, such as "100 MB"'
+        text = 'at least 1 MiB a second, such as "100 MB"'
         raise wrong(name, value, text) from None
 
 
@@ -192,7 +192,7 @@ def timeout(name: str, value: Any) -> float | None:
         return None
     limit = seconds(name, value)
     if limit < SHORTEST_TIMEOUT:
-        raise wrong(name, value, "60 seconds at least: Batch takes no shorter timeout")
+        raise wrong(name, value, "at least 60 seconds: Batch has no shorter timeout")
     return limit
 
 
@@ -200,7 +200,7 @@ def start_timeout(name: str, value: Any) -> float | None:
     """Take a time after which jobs that have not started are given up; or None."""
     limit = None if value is None else seconds(name, value)
     if limit == 0:
-        raise wrong(name, value, "a time in which a job can start, or None to wait for ever")
+        raise wrong(name, value, "a time in which a job can start, or None to wait forever")
     return limit
 
 
@@ -260,7 +260,7 @@ def environment(name: str, value: Any) -> dict[str, str]:
             )
     for content in value.values():
         if content is None or "\0" in str(content):
-            raise wrong(name, content, "texts without null characters, for each name")
+            raise wrong(name, content, "strings without null characters")
     return {str(variable): str(content) for variable, content in value.items()}
 
 

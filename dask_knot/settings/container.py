@@ -66,7 +66,7 @@ def container(name: str, value: Any) -> Properties:
     Raises
     ------
     ConfigurationError
-        If a word is unknown or its value wrong, or if something is said twice.
+        If a word is unknown or its value wrong, or if something is given twice.
     """
     if value is None:
         return {}
@@ -78,7 +78,7 @@ def container(name: str, value: Any) -> Properties:
             continue
         part = _part(name, word, said)
         if twice := _both(set(_leaves(found)), set(_leaves(part))):
-            raise ConfigurationError(f"{name}: {', '.join(sorted(twice))} is said twice")
+            raise ConfigurationError(f"{name}: {', '.join(sorted(twice))} is given twice")
         found = merged(found, part)
     _check_whole(name, found)
     return found
@@ -87,16 +87,16 @@ def container(name: str, value: Any) -> Properties:
 def _check_whole(name: str, found: Properties) -> None:
     linux = found.get("linuxParameters")
     if isinstance(linux, Mapping) and "swappiness" in linux and "maxSwap" not in linux:
-        raise ConfigurationError(f"{name}: swappiness means nothing without swap: give both")
+        raise ConfigurationError(f"{name}: swappiness has no effect without swap: give both")
     # Docker would not make such a container, and Batch take that for a fault of the machine.
     if paths := [path for path, count in Counter(_mounted(found)).items() if count > 1]:
-        raise ConfigurationError(f"{name}: {', '.join(paths)} is said twice")
+        raise ConfigurationError(f"{name}: {', '.join(paths)} is given twice")
 
 
 def ignored(name: str, value: Any) -> Properties:
     """Take the same where jobs are no containers, and say that it means nothing."""
     if found := container(name, value):
-        logger.warning("%s means nothing with engine='local': its jobs are no containers", name)
+        logger.warning("%s has no effect with engine='local': its jobs aren't containers", name)
     return found
 
 
@@ -116,15 +116,17 @@ def merged(first: Mapping[str, Any], more: Mapping[str, Any]) -> Properties:
 
 def _part(name: str, word: str, said: Any) -> Properties:
     if word in DECIDED:
-        raise ConfigurationError(f"{name}: {word} is not said here, but by {DECIDED[word]}")
+        raise ConfigurationError(
+            f"{name}: {word} can't be set here; it is decided by {DECIDED[word]}"
+        )
     if not _has_names(said):
-        raise wrong(f"{name}.{word}", said, "with texts as names, in mappings")
+        raise wrong(f"{name}.{word}", said, "mappings with strings as names")
     plain = word.replace("_", "-")
     is_batchs = word in PASSED_ON and isinstance(said, (list, tuple))
     if plain in WORDS and not is_batchs:
         return WORDS[plain](f"{name}.{word}", said)
     if not is_batchs and not re.search("[A-Z]", word):
-        complaint = f"under {name} there is no setting"
+        complaint = f"{name} has no setting"
         check_names([plain], WORDS, complaint)
     if word == "logConfiguration" and isinstance(said, Mapping):
         said = {"logDriver": "awslogs", **said}
@@ -168,7 +170,7 @@ def _both(first: set[str], second: set[str]) -> set[str]:
 def _storage(name: str, value: Any) -> Properties:
     size = math.ceil(bytes_of(name, value) / GIB)
     if not USUAL_STORAGE <= size <= MOST_STORAGE:
-        raise wrong(name, value, f"from {USUAL_STORAGE} to {MOST_STORAGE} GiB, as Fargate has it")
+        raise wrong(name, value, f"from {USUAL_STORAGE} to {MOST_STORAGE} GiB (Fargate's limits)")
     return {"ephemeralStorage": {"sizeInGiB": size}} if size > USUAL_STORAGE else {}
 
 
@@ -189,7 +191,7 @@ def _user(name: str, value: Any) -> Properties:
     who = str(value) if type(value) is int else value
     part = r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?"
     if not isinstance(who, str) or not re.fullmatch(rf"{part}(:{part})?", who):
-        raise wrong(name, value, "a user of the image or its number, with a group or without")
+        raise wrong(name, value, "a user of the image, by name or number, with or without a group")
     return {"user": who}
 
 

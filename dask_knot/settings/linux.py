@@ -54,7 +54,7 @@ def _tmpfs(name: str, value: Any) -> Properties:
 
 def _one_tmpfs(name: str, path: Any, said: Any) -> Properties:
     given = said if isinstance(said, Mapping) else {"size": said}
-    check_names(given, ("size", "options"), f"under {name}.{path} there is no setting")
+    check_names(given, ("size", "options"), f"{name}.{path} has no setting")
     found = {"containerPath": folder(name, path), "size": _mebibytes(name, given.get("size", ""))}
     options = given.get("options")
     if options is not None:
@@ -82,7 +82,7 @@ def _device(name: str, value: Any) -> Properties:
 def folder(name: str, path: Any) -> str:
     """Take the path of a folder in a container."""
     if not isinstance(path, str) or not path.startswith("/") or path == "/" or ":" in path:
-        raise wrong(name, path, "folders from the root on, such as /scratch")
+        raise wrong(name, path, "absolute folders, such as /scratch")
     return path
 
 

@@ -95,7 +95,7 @@ def section(path: str, is_silent: Callable[[str, Any], bool] = is_never) -> Sett
         found = {}
     if not isinstance(found, Mapping):
         raise wrong(path, found, "a mapping of settings, as in knot.yaml")
-    complaint = f"under {path} the configuration has no setting"
+    complaint = f"in the configuration, {path} has no setting"
     return SettingSource(underscored(found), complaint, is_silent, path)
 
 

@@ -36,8 +36,8 @@ ENGINES = ("local", "docker", "aws")
 SECTIONS = (*ENGINES, "build")
 #: Settings of engines that there were, and what to do instead.
 RETIRED = {
-    "unknown_task": "tasks of which nothing is known are spread as wide as jobs allow; to say how "
-    'long tasks take, use dask.annotate(knot={"seconds": ...})'
+    "unknown_task": "tasks nothing is known about are spread over as many jobs as possible; to "
+    'say how long tasks take, use dask.annotate(knot={"seconds": ...})'
 }
 #: Memory of a job on AWS, for each of its vCPUs: instances of every family have it, and Fargate.
 AWS_MEMORY_PER_CORE = 2 * 2**30
@@ -161,7 +161,7 @@ def resolve(given: Mapping[str, Any]) -> Settings:
     """
     reconfigure_if_wiped()
     check_strays(KEYWORDS)
-    said = keywords(given, "KnotCluster takes no argument", _is_silent)
+    said = keywords(given, "KnotCluster has no argument", _is_silent)
     general = section("knot")
     packaged = SettingSource(underscored(DEFAULTS), is_silent=is_never)
     general.check_names([*_CHECKS, *SECTIONS])
@@ -184,7 +184,7 @@ def resolve(given: Mapping[str, Any]) -> Settings:
 def _without_retired(source: SettingSource) -> SettingSource:
     """Leave settings alone that mean nothing any more: a file of before shouldn't break."""
     for name in source.values.keys() & RETIRED.keys():
-        logger.warning("%s is a setting no longer: %s", source.label(name), RETIRED[name])
+        logger.warning("the setting %s no longer exists: %s", source.label(name), RETIRED[name])
     kept = {name: value for name, value in source.values.items() if name not in RETIRED}
     return replace(source, values=kept)
 
@@ -215,7 +215,7 @@ def _refuse_other_engines(given: Mapping[str, Any], engine: str) -> None:
         for name in given:
             if name in own and name not in _ENGINE_CHECKS[engine]:
                 raise ConfigurationError(
-                    f"KnotCluster(engine={engine!r}) takes no argument {name!r}: it is one of "
+                    f"KnotCluster(engine={engine!r}) has no argument {name!r}: it belongs to "
                     f"engine={other!r}"
                 )
 

@@ -46,8 +46,8 @@ def _check_knot(path: str, said: Mapping[str, Any]) -> None:
     if knot is not None and not isinstance(knot, Mapping):
         hint = f"knot:\n    engine: {knot}" if isinstance(knot, str) else "knot:\n    jobs: 8"
         raise ConfigurationError(
-            f"{path} says `knot: {knot}`, which is no mapping of settings. Settings stand below "
-            f"it, indented:\n  {hint}"
+            f"{path} says `knot: {knot}`, which isn't a mapping of settings. Put settings "
+            f"below it, indented:\n  {hint}"
         )
 
 
@@ -58,8 +58,8 @@ def _in_file(path: str, said: Mapping[str, Any], known: Collection[str]) -> Iter
     for name in said:
         if str(name).replace("-", "_") in known:
             yield (
-                f"{path} has the setting {name!r} beside `knot:`, where nobody reads it: indent it "
-                "below `knot:`"
+                f"{path} has the setting {name!r} outside `knot:`, where nothing reads it: "
+                "indent it below `knot:`"
             )
 
 

@@ -46,7 +46,7 @@ def volumes(name: str, value: Any) -> dict[str, list[dict[str, Any]]]:
     for number, (path, said) in enumerate(value.items()):
         given = said if isinstance(said, Mapping) else {"source": said}
         given = {str(word).replace("_", "-"): one for word, one in given.items()}
-        check_names(given, ("source", "read-only"), f"under {name}.{path} there is no setting")
+        check_names(given, ("source", "read-only"), f"{name}.{path} has no setting")
         volume = f"knot-{number}"
         source = _source(f"{name}.{path}", given.get("source"))
         found["volumes"].append({"name": volume, **source})

@@ -107,7 +107,7 @@ def test_a_value_of_the_wrong_kind_is_refused(name: str, value: object) -> None:
         ({"platform": "lambda"}, {"platform": "spot"}, "^platform='lambda' is wrong"),
         ({}, {"tags": {"aws:a": "b"}}, "^knot.aws.up.tags='aws:a' is wrong"),
         ({"subnet": ()}, {}, "^a stack has no option 'subnet'. Did you mean 'subnets'"),
-        ({}, {"name": "team"}, "^under knot.aws.up the configuration has no setting 'name'"),
+        ({}, {"name": "team"}, "^in the configuration, knot.aws.up has no setting 'name'"),
     ],
 )
 def test_an_error_says_where_the_value_came_from(

@@ -136,7 +136,7 @@ def test_user_data_that_are_no_text_are_answered(tmp_path: Path, session: AwsSes
     file.write_bytes(b"\xff\xfe\x00")
     result = run("up", "--user-data", str(file))
     assert result.exit_code == 1
-    assert "is no text in UTF-8" in result.output
+    assert "isn't UTF-8 text" in result.output
 
 
 def test_up_says_what_shells_need_of_a_role_that_is_not_the_stacks(session: AwsSession) -> None:
@@ -187,7 +187,7 @@ def test_down_says_which_data_it_keeps(session: AwsSession) -> None:
     good("up", "--bucket", "my-bucket")
     kept = good("down", "--keep-data", answer="y\n")
     assert "all data" not in kept
-    assert "left, and paid for, is the bucket my-bucket" in kept
+    assert "still there, and still paid for: the bucket my-bucket" in kept
     session.client("s3").head_bucket(Bucket="my-bucket")
 
 
@@ -254,7 +254,7 @@ def test_an_interrupted_up_says_how_to_go_on() -> None:
     arguments = ["up", "--existing-queue", "theirs"]
     result = CliRunner().invoke(knot, arguments, obj=lambda **_: session)
     assert result.exit_code == 1
-    assert "CloudFormation goes on by itself; `dask knot up --name dask-knot`" in result.output
+    assert "CloudFormation carries on by itself; `dask knot up --name dask-knot`" in result.output
 
 
 def test_policies_are_json(session: AwsSession) -> None:

@@ -90,7 +90,7 @@ def test_a_source_that_an_older_release_noted_is_not_taken(folder: Path) -> None
     noted.write_text(yaml.safe_dump({"knot": {"build": build}}))
     assert tag({}) == plain
     assert tag({"source": "a.py"}) != plain
-    assert files.image_notes({})[0] == "as noted before: lines: ENV A=1"
+    assert files.image_notes({})[0] == "as saved before: lines: ENV A=1"
     files.write_image({"debian": ("git",)})
     assert "source" not in noted.read_text()
 
@@ -104,10 +104,10 @@ def test_a_source_that_the_user_has_configured_is_taken(folder: Path) -> None:
 
 def test_what_is_noted_is_said_and_forgotten(folder: Path) -> None:
     said = files.write_image({"packages": ("psutil",), "source": "a.py"})
-    assert said == ["noted for clusters, and for the next image: packages: psutil"]
+    assert said == ["saved for clusters and for the next image: packages: psutil"]
     assert files.image_notes({"packages": ("yaml",)}) == []
     used, path = files.image_notes({"packages": ()})
-    assert used == "as noted before: packages: psutil"
+    assert used == "as saved before: packages: psutil"
     assert str(folder / "config/knot-image.yaml") in path
     assert "dask knot image --forget" in path
     assert files.forget_image() == folder / "config/knot-image.yaml"

@@ -81,7 +81,7 @@ def test_jobs_that_tell_nothing_keep_nobody_waiting_for_ever(opened: MadeRun, st
     opened.run.write_pack(SHARD.stage, [shard([task("a", int)])])
     result = run("top", "--once")
     assert result.exit_code == 0, result.output
-    assert "no job has told anything" in result.output
+    assert "no job has reported" in result.output
     result = run("stacks", "a")
     assert result.exit_code == 1
     assert re.search("it may be waiting, or have finished. A task may be holding", result.output)

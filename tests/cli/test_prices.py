@@ -67,7 +67,7 @@ def test_prices_of_types_in_a_region() -> None:
 def test_a_region_that_the_list_lacks_is_said() -> None:
     text = good("prices", "m5.large", "--region", "mars-1")
     assert "prices of machines   not known" in text
-    assert "no price of mars-1 is known here: `dask knot prices --refresh --region mars-1`" in text
+    assert "no price for mars-1 is known here: `dask knot prices --refresh --region mars-1`" in text
     assert "2 vCPUs, 8 GiB, amd64: its price is not known" in text
 
 
@@ -142,7 +142,7 @@ def test_regions_are_compared_for_a_script(tmp_path: Path) -> None:
     assert "for 1 h of jobs" not in text
     script.write_text("")
     result = run("regions", "--no-ask", "--for", str(script))
-    assert "ended, and has computed nothing with dask_knot" in result.output
+    assert "finished without computing anything with dask_knot" in result.output
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,8 @@ def test_regions_are_compared_for_a_script(tmp_path: Path) -> None:
     [
         (["--vcpus", "0"], "above 0"),
         (["--memory", "lots"], "an amount of memory"),
-        (["--vcpus", "1000"], "no machine is known that such jobs fit on"),
-        (["--instance-types", "x99.large"], "no machine is known that such jobs fit on"),
+        (["--vcpus", "1000"], "no known machine is large enough for such jobs"),
+        (["--instance-types", "x99.large"], "no known machine is large enough for such jobs"),
         (["--for", "nobody", "--store", "{folder}"], "no run 'nobody'"),
     ],
 )

@@ -161,7 +161,7 @@ def test_without_batch_the_store_tells_what_it_knows(session: WithBatch, made: M
     session.batch = Refusing()
     shown = on_aws(session, 0, "runs")
     assert "unfinished  5 of 15" in shown
-    assert "jobs could not be asked for, so that some may run: you may not batch:List" in shown
+    assert "the jobs couldn't be listed, so some may be running: you may not batch:List" in shown
     assert "may not batch:List" in on_aws(session, 0, "show", "climate")
     assert "AWS Batch can't be asked" in on_aws(session, 0, "logs", "climate")
     assert "AWS Batch can't be asked" in on_aws(session, 1, "cancel", "climate", "--yes")
@@ -204,9 +204,9 @@ def test_cancel_ends_what_runs_and_rm_deletes(session: WithBatch, made: MadeRun)
     job = submit(session, FIRST, 2)
     assert "in use: 1 job under way" in on_aws(session, 1, "rm", "climate", "--yes")
     ended = on_aws(session, 0, "cancel", "climate", "--yes")
-    assert "1 job of run climate ended" in ended
+    assert "1 job of run climate stopped" in ended
     assert session.batch.details[job]["status"] == "FAILED"
-    assert "nothing to end" in on_aws(session, 0, "cancel", "climate")
+    assert "nothing to stop" in on_aws(session, 0, "cancel", "climate")
     submit(session, SECOND, 1)
     assert "is deleted" in on_aws(session, 0, "rm", "climate", "--yes", "--force")
     assert "no named runs" in on_aws(session, 0, "runs")

@@ -144,4 +144,4 @@ def test_a_named_run_says_once_what_it_will_not_know_again(world: World) -> None
         world.take(graph=delayed(draw)())
     world.take()
     [line] = world.notices
-    assert line.startswith("1 task can't be known again, such as ")
+    assert line.startswith("1 task can't be recognized in a later run, such as ")

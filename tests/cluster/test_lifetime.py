@@ -188,7 +188,7 @@ def test_what_could_not_be_submitted_is_told(caplog: pytest.LogCaptureFixture) -
         assert session.done[-1] == "end"
 
     asyncio.run(live())
-    assert "not all is submitted that was asked for: it is full" in caplog.text
+    assert "not everything was submitted: it is full" in caplog.text
 
 
 def test_what_could_not_be_opened_can_be_closed() -> None:

@@ -33,8 +33,8 @@ def test_amounts_in_jobs(given: dict[str, Any], jobs: int) -> None:
     ("given", "words"),
     [
         ({"n": None}, "needs to know how many"),
-        ({"n": 0}, "none idles"),
-        ({"n": 1.5}, "a whole number from 1 on"),
+        ({"n": 0}, "none is ever idle"),
+        ({"n": 1.5}, "a whole number of at least 1"),
         ({"memory": "much"}, "4 GiB"),
         ({"cores": 400_004}, "at most 100,000 jobs"),
     ],
@@ -60,11 +60,11 @@ def test_limits(given: dict[str, Any], least: int, most: int) -> None:
 
 
 def test_limits_that_are_none() -> None:
-    with pytest.raises(TypeError, match="no argument most; there are: minimum, "):
+    with pytest.raises(TypeError, match="no argument most; it has: minimum, "):
         SCALING.adaptation_of({"most": 3}, 5)
     with pytest.raises(ConfigurationError, match=r"of 4 vCPU and 4\.00 GiB can't be both"):
         SCALING.adaptation_of({"minimum": 3, "maximum": 2}, 5)
-    with pytest.raises(ConfigurationError, match="enough for one job of 4 vCPU"):
+    with pytest.raises(ConfigurationError, match="enough for at least one job of 4 vCPU"):
         SCALING.adaptation_of({"maximum_cores": 3}, 5)
 
 

@@ -34,11 +34,11 @@ def test_the_text_says_what_is_where() -> None:
         "3 stages, 17 jobs, 956 tasks",
         "time: at least 30 s, at most about 4 min, with 8 jobs at once",
         "known: load (given by dask.annotate(knot={'seconds': ...})); add (seen in this session)",
-        "not known: <lambda>, a, b, c, 1 more (nothing is assumed: they go to as many jobs as may "
-        "help)",
+        "not known: <lambda>, a, b, c, 1 more (nothing is assumed: they are spread over as "
+        "many jobs as could help)",
         "stage 0.0: 12 jobs, 915 tasks, 30 s of work",
         "    runs  900 load, 12 <lambda>, 1 a, 1 b, 1 more",
-        "    reads 3 values 12 times, 3.00 MiB that are there already",
+        "    reads 3 values 12 times, 3.00 MiB that exist already",
         "stage 0.1: 4 jobs, 40 tasks, 2 s of work",
         "    runs  40 add",
         "    reads 40 values 80 times, about 8.00 kiB and 10 of unknown size of stage 0.0",
@@ -47,7 +47,7 @@ def test_the_text_says_what_is_where() -> None:
         "    reads 1 value of unknown size of stage 0.0",
         "    reads 4 values, about 4.00 kiB of stage 0.1",
         "    gives 1 value of unknown size to you",
-        "why it is cut so: .why of this plan",
+        "why it is cut this way: .why of this plan",
     ]
 
 
@@ -67,7 +67,7 @@ def test_a_stage_says_what_is_unknown_of_it(untimed: int, words: str) -> None:
 
 def test_reasons_are_told_on_demand_only() -> None:
     assert "it is <wide>" not in repr(PLAN)
-    assert repr(PLAN).splitlines()[-1] == "why it is cut so: .why of this plan"
+    assert repr(PLAN).splitlines()[-1] == "why it is cut this way: .why of this plan"
     assert repr(PLAN.why) == "it is <wide>\nand deep"
     assert tuple(PLAN.why) == PLAN.reasons
     quiet = PlanDrawing(Estimate(Outline(STAGES, FLOWS, ()), slots=8))

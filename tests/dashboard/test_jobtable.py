@@ -94,7 +94,7 @@ def test_tasks_that_raised_are_counted_although_their_job_succeeds() -> None:
 def test_a_stage_that_was_not_taken_by_batch_is_no_job() -> None:
     assert (
         repr(job_table({}, {ID: counted({FAILED: 1}, "inc")}, False))
-        == "no jobs yet: nothing was computed"
+        == "no jobs yet: nothing has been computed"
     )
 
 

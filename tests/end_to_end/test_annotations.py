@@ -132,7 +132,7 @@ def test_a_task_may_have_all_memory_of_the_machine(
     ("annotations", "error", "words"),
     [
         ({"knot": {"vcpu": 4}}, ConfigurationError, "There are: gpus, inputs, memory, reuse"),
-        ({"knot": {"timeout": 5}}, ConfigurationError, "60 seconds at least"),
+        ({"knot": {"timeout": 5}}, ConfigurationError, "at least 60 seconds"),
         (
             {"knot": {"vcpus": 64}},
             UnsupportedGraphError,

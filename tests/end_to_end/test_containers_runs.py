@@ -50,7 +50,7 @@ def test_a_run_is_looked_at_ended_and_deleted_without_its_client(
     assert "division by zero" in shown
     assert "about to divide 0" in dask_knot("logs", "colleague", "shout")
     assert "in use: 1 job under way" in dask_knot("rm", "colleague", "--yes", code=1)
-    assert "1 job of run colleague ended" in dask_knot("cancel", "colleague", "--yes")
+    assert "1 job of run colleague stopped" in dask_knot("cancel", "colleague", "--yes")
     assert "failed" in dask_knot("runs")
     assert "is deleted" in dask_knot("rm", "colleague", "--yes")
     assert "colleague" not in dask_knot("runs").replace("looking for runs", "")

@@ -200,7 +200,7 @@ def test_a_script_is_estimated_up_to_its_first_result(kind: str, tmp_path: Path)
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if kind == "nothing":
         assert ended.returncode == 1
-        assert "has computed nothing with dask_knot" in ended.stderr
+        assert "finished without computing anything with dask_knot" in ended.stderr
         return
     assert ended.returncode == 0, ended.stderr
     assert "went on" not in ended.stdout

@@ -187,7 +187,7 @@ def test_a_task_that_cant_be_unpickled_in_a_job(client: Client) -> None:
 
 
 def test_actors_are_refused(client: Client) -> None:
-    with pytest.raises(UnsupportedGraphError, match="actors live in a worker"):
+    with pytest.raises(UnsupportedGraphError, match="actors need a worker that stays"):
         client.submit(dict, actor=True).result(timeout=30)
 
 

@@ -218,11 +218,12 @@ def test_a_client_can_be_no_part_of_a_task(client: Client, is_argument: bool) ->
 
 def test_actors(client: Client) -> None:
     with pytest.raises(
-        UnsupportedGraphError, match=r"actors live in a worker.*keep the state in the values"
+        UnsupportedGraphError,
+        match=r"actors need a worker that stays.*keep the state in the values",
     ):
         client.submit(Box, 1, actor=True).result(timeout=30)
     for future in client.map(Box, range(2), actor=True):
-        with pytest.raises(UnsupportedGraphError, match="actors live in a worker"):
+        with pytest.raises(UnsupportedGraphError, match="actors need a worker that stays"):
             future.result(timeout=30)
 
 

@@ -92,7 +92,7 @@ def test_adapt(cluster: KnotCluster, limits: dict[str, Any], jobs: int) -> None:
     ("limits", "text"),
     [
         ({"minimum": 4, "maximum": 3}, "at least 4 and at most 3"),
-        ({"maximum": 0}, "1 at least"),
+        ({"maximum": 0}, "at least 1"),
         ({"minimum": -1}, "from 0 on"),
         ({"maximum_memory": "0.5 GiB"}, "one job of 2 vCPU and 1.00 GiB"),
         ({"maximum_cores": 1}, "one job"),

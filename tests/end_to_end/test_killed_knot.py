@@ -67,7 +67,7 @@ def test_the_maps_of_a_client_that_ended(tmp_path: Path, way: signal.Signals | N
         assert second.items == 80
         assert second.done
         assert second.status["status"] == "FAILED"
-        with pytest.raises(JobError, match=r"of 80 items of halves-1 .* nobody computes the rest"):
+        with pytest.raises(JobError, match=r"of 80 items of halves-1 .* nothing computes the rest"):
             second.result()
         there = second.values()
         assert there

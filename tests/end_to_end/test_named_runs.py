@@ -311,7 +311,7 @@ def test_leaving_keeps_what_was_made(reopen: Opener) -> None:
 
 def test_who_has_no_name_cannot_leave(open_cluster: Opener) -> None:
     cluster = open_cluster()
-    with pytest.raises(ConfigurationError, match="no name by which anybody could come back"):
+    with pytest.raises(ConfigurationError, match="no name, so nobody could come back"):
         cluster.leave()
     cluster.end()
 
@@ -391,7 +391,7 @@ def test_what_reads_scattered_values_is_known_by_their_content(reopen: Opener) -
 def test_work_that_is_never_the_same_is_named(reopen: Opener) -> None:
     with reopen() as cluster, Client(cluster):
         drawn = repr(cluster.plan_of(dask.delayed(draw)()))
-        assert "1 task can't be known again, such as 'draw-" in drawn
+        assert "1 task can't be recognized in a later run, such as 'draw-" in drawn
 
 
 def draw() -> float:

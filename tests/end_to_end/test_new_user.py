@@ -201,7 +201,7 @@ def test_the_data_can_be_kept_and_used_again(rig: Rig, home: Path) -> None:
     rig.reset()
     root = Person(home, {**os.environ, **rig.environment, "DASK_CONFIG": str(home / "config")})
     root.dask("up")
-    kept = re.search(r"is the bucket (\S+):", root.dask("down", "--yes", "--keep-data"))
+    kept = re.search(r": the bucket (\S+):", root.dask("down", "--yes", "--keep-data"))
     assert kept is not None
     assert {name: len(found) for name, found in left(rig).items()} == {"buckets": 1}
     assert f"s3://{kept[1]}/knot" in root.dask("up", "--existing-bucket", kept[1])

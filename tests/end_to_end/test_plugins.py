@@ -316,7 +316,7 @@ class Follower(WorkerPlugin):
 @pytest.mark.parametrize(
     ("plugin", "text"),
     [
-        (OwnNanny(), r"is for nannies, and there are none.*A WorkerPlugin sets up each job"),
+        (OwnNanny(), r"is for nannies, but there are none.*A WorkerPlugin sets up each job"),
         (Follower(), r"follows the transitions.*SchedulerPlugin"),
         (ForwardOutput(), r"never connected to it.*cluster\.logs\(future\)"),
     ],

@@ -54,7 +54,7 @@ def test_wrong_settings_are_answered_with_the_valid_ones(given: Any, says: str) 
         ({}, {"network": "bridge"}, "^knot.build.network='bridge' is wrong"),
         ({"network": "bridge"}, {"network": "host"}, "^network='bridge' is wrong"),
         ({"package": "a"}, {}, r"^an image has no setting 'package'\. Did you mean 'packages'"),
-        ({}, {"package": "a"}, "^under knot.build the configuration has no setting 'package'"),
+        ({}, {"package": "a"}, "^in the configuration, knot.build has no setting 'package'"),
         ({}, "pandas", "^knot.build='pandas' is wrong: it should be a mapping of settings"),
     ],
 )

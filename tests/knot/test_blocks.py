@@ -30,7 +30,9 @@ def test_blocks_become_larger() -> None:
 def test_what_was_read_before_an_error_comes_first(count: int) -> None:
     read = read_ahead(failing(count))
     found: list[int] = []
-    with pytest.raises(ItemsError, match=f"end after {count:,}: .* OSError: the disk is gone") as e:
+    with pytest.raises(
+        ItemsError, match=f"stopped after {count:,}: .* OSError: the disk is gone"
+    ) as e:
         found.extend(chain.from_iterable(read))
     assert found == list(range(count))
     assert isinstance(e.value.__cause__, OSError)

@@ -36,7 +36,7 @@ def test_items_that_fit(func: Callable[..., Any], starmap: bool, items: Iterable
     ("func", "starmap", "items", "words"),
     [
         (lambda: 1, False, [7], "can't be called with item 5, which is one argument"),
-        (lambda a, b: 1, False, [7], "starmap=True makes arguments"),
+        (lambda a, b: 1, False, [7], "with starmap=True each item is unpacked"),
         (add, True, [(1, 2), (1, 2, 3)], r"item 6, which is 3 arguments, \(1, 2, 3\)"),
         (add, True, [(1, 2), 3], "item 6 is 3: with starmap=True each item is a tuple"),
         (add, True, ["ab"], "item 5 is 'ab'"),
@@ -129,7 +129,7 @@ def test_items_that_cannot_be_read_at_all(items: Any, words: str) -> None:
 
 
 def test_nothing_to_iterate_over_is_refused() -> None:
-    with pytest.raises(ItemsError, match="7 is no iterable of items"):
+    with pytest.raises(ItemsError, match="7 isn't an iterable of items"):
         MapItems.of(7, ItemCheck(double, False))
 
 

@@ -81,7 +81,7 @@ def test_a_generator_that_raises_midway(knot: Knot) -> None:
         raise OSError("the disk is gone")
 
     future = knot.map(items())
-    with pytest.raises(ItemsError, match=r"end after 2: .*OSError: the disk is gone"):
+    with pytest.raises(ItemsError, match=r"stopped after 2: .*OSError: the disk is gone"):
         future.result(LONG)
     assert [one.value for one in sorted(landed(future))] == [2, 4]
     job = knot.jobs[-1]
@@ -127,7 +127,7 @@ def test_wrong_items_are_refused_before_there_is_a_map(
     ("arguments", "words"),
     [
         ({"env_vars": []}, "here it is environment="),
-        ({"max_thread": 3}, "takes no argument 'max_thread'"),
+        ({"max_thread": 3}, "has no argument 'max_thread'"),
         ({"max_jobs": 0}, "max_jobs=0 is wrong"),
         ({"environment": {"AWS_BATCH_X": 1}}, "environment='AWS_BATCH_X' is wrong"),
     ],
@@ -225,7 +225,7 @@ def test_another_function_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         with Knot("one", add, **settings):
             assert not caplog.records
         with Knot("one", double, **settings) as knot:
-            assert "called add with other code than double has now" in caplog.text
+            assert "ran add with different code than double has now" in caplog.text
             assert knot.map([1]).result(LONG) == [2]
             assert [job.result() for job in knot.jobs] == [[1], [2]]
 

@@ -60,7 +60,7 @@ def test_all_arguments_of_cloudknot_are_known() -> None:
 def test_an_argument_of_cloudknots_knot_is_refused_before_anything_is_made(
     name: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigurationError, match=f"Knot takes no argument '{name}': here it is "):
+    with pytest.raises(ConfigurationError, match=f"Knot has no argument '{name}': here it is "):
         Knot(name="pi", func=len, store=tmp_path, **{name: "anything"})
     assert list(tmp_path.iterdir()) == []
 

@@ -143,24 +143,24 @@ WRONG: list[tuple[Any, str]] = [
     ({"ulimits": {"nofile": True}}, "ulimits.nofile=True is wrong"),
     ({"ulimits": {"nofile": "5:"}}, "soft and hard"),
     ({"tmpfs": "2 GiB"}, "folders and their sizes"),
-    ({"tmpfs": {"scratch": "2 GiB"}}, "folders from the root on"),
-    ({"tmpfs": {"/": "2 GiB"}}, "folders from the root on"),
+    ({"tmpfs": {"scratch": "2 GiB"}}, "absolute folders"),
+    ({"tmpfs": {"/": "2 GiB"}}, "absolute folders"),
     ({"tmpfs": {"/a": {"mode": 5}}}, "no setting 'mode'"),
     ({"tmpfs": {"/a": {"options": ["noexec"]}}}, "amount of memory"),
     ({"devices": "/dev/fuse"}, "a list of devices"),
     ({"devices": ["fuse"]}, "paths such as /dev/fuse"),
-    ({"swappiness": 10}, "swappiness means nothing without swap"),
+    ({"swappiness": 10}, "swappiness has no effect without swap"),
     ({"swap": "1 GiB", "swappiness": 101}, "from 0 to 100"),
     ({"swap": "1 GiB", "swappiness": "²"}, "swappiness='²' is wrong"),
     ({"swap": False}, "swap=False is wrong"),
-    ({"linuxParameters": {1: 2}}, "container.linuxParameters=.* with texts as names"),
-    ({"mountPoints": [{1: 2}]}, "with texts as names"),
+    ({"linuxParameters": {1: 2}}, "container.linuxParameters=.* with strings as names"),
+    ({"mountPoints": [{1: 2}]}, "with strings as names"),
     ({"user": -1}, "container.user=-1 is wrong.*a user of the image"),
     ({"user": "ada lovelace"}, "a user of the image"),
-    ({"tmpfs": {"/a": "1 GiB"}, "volumes": {"/a/": "/b"}}, "container: /a is said twice"),
-    ({"tmpfs": {"/a": "1 GiB", "//a/.": "1 GiB"}}, "is said twice"),
+    ({"tmpfs": {"/a": "1 GiB"}, "volumes": {"/a/": "/b"}}, "container: /a is given twice"),
+    ({"tmpfs": {"/a": "1 GiB", "//a/.": "1 GiB"}}, "is given twice"),
     ({"read-only": "yes"}, "True or False"),
-    ({"ephemeral-storage": "10 GiB"}, "from 20 to 200 GiB, as Fargate has it"),
+    ({"ephemeral-storage": "10 GiB"}, "from 20 to 200 GiB"),
     ({"ephemeral-storage": "1 TiB"}, "from 20 to 200 GiB"),
     ({"platform-version": 1.4}, "a version of Fargate"),
     ({"registry-secret": "arn:aws:secretsmanager:x"}, "the ARN of a secret of Secrets Manager"),
@@ -173,14 +173,14 @@ WRONG: list[tuple[Any, str]] = [
     ({"volumes": {"/data": f"{EFS}/{POINT}:/a"}}, "an access point has its own folder"),
     ({"volumes": {"/data": {"path": EFS}}}, "no setting 'path'"),
     ({"volumes": {"/data": {"source": EFS, "read-only": 1}}}, "True or False"),
-    ({"image": "x"}, "image is not said here, but by image="),
-    ({"memory": 5}, "memory is not said here, but by memory="),
+    ({"image": "x"}, "image can't be set here; it is decided by image="),
+    ({"memory": 5}, "memory can't be set here; it is decided by memory="),
     ({"jobRoleArn": "x"}, "by job_role="),
     (
         {"shared-memory": "1 GiB", "linuxParameters": {"sharedMemorySize": 5}},
-        "linuxParameters.sharedMemorySize is said twice",
+        "linuxParameters.sharedMemorySize is given twice",
     ),
-    ({"linuxParameters": "x", "swap": "1 GiB"}, "linuxParameters.maxSwap is said twice"),
+    ({"linuxParameters": "x", "swap": "1 GiB"}, "linuxParameters.maxSwap is given twice"),
     ({"tmpfs": {"/a": None}}, "amount of memory"),
     ({5: "x"}, "a mapping"),
 ]
@@ -224,7 +224,7 @@ def test_the_engine_local_says_that_it_has_no_containers(
 ) -> None:
     resolve({"container": {"shared-memory": "1 GiB"}})
     (record,) = caplog.records
-    assert "container means nothing with engine='local'" in record.getMessage()
+    assert "container has no effect with engine='local'" in record.getMessage()
     caplog.clear()
     resolve({})
     assert not caplog.records

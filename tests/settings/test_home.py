@@ -97,10 +97,12 @@ def test_up_and_down_go_to_their_end_and_say_what_to_do(
     with account() as session:
         up = CliRunner().invoke(knot, ["up", "--name", "team"], obj=lambda **_: session)
         assert (up.exit_code, up.exception) == (0, None)
-        assert "the stack is made, but it could not be written down (" in up.output
+        assert (
+            "the stack was made, but it could not be saved in Dask's configuration ("
+        ) in up.output
         export = "export DASK_KNOT__ENGINE=aws DASK_KNOT__AWS__STACK=team DASK_KNOT__AWS__REGION="
         assert f"{export}eu-west-1" in up.output
-        assert "next: dask knot image" in up.output
+        assert "next: `dask knot image" in up.output
         arguments = ["down", "--name", "team", "--yes"]
         down = CliRunner().invoke(knot, arguments, obj=lambda **_: session)
         assert (down.exit_code, down.exception) == (0, None)

@@ -78,7 +78,11 @@ def test_what_says_nothing(value: object, by_none: bool, by_empty: bool) -> None
 @pytest.mark.parametrize(
     ("given", "configured", "says"),
     [
-        ({"vcpus_each": 0}, {}, "^vcpus_each=0 is wrong: it should be a whole number from 1"),
+        (
+            {"vcpus_each": 0},
+            {},
+            "^vcpus_each=0 is wrong: it should be a whole number of at least 1",
+        ),
         ({}, {"below": {"vcpus-each": 0}}, "^somewhere.below.vcpus-each=0 is wrong"),
         ({}, {"below": {"vcpus_each": 0}}, "^somewhere.below.vcpus-each=0 is wrong"),
         ({}, {"below": 5}, "^somewhere.below=5 is wrong: it should be a mapping of settings"),
@@ -87,8 +91,8 @@ def test_what_says_nothing(value: object, by_none: bool, by_empty: bool) -> None
         (
             {},
             {"below": {"vcpu_each": 1}},
-            "^under somewhere.below the configuration has no setting 'vcpu-each'. "
-            "Did you mean 'vcpus-each'\\? There are: tags, vcpus-each$",
+            "^in the configuration, somewhere.below has no setting 'vcpu-each'. Did you "
+            "mean 'vcpus-each'\\? There are: tags, vcpus-each$",
         ),
     ],
 )

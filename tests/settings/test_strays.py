@@ -32,7 +32,7 @@ def test_a_setting_beside_knot_is_told_with_its_file(
     (folder / "knot.yaml").write_text("jobs: 8\nstart-timeout: 60\n")
     (folder / "other.yaml").write_text("jobs: 8\n")
     resolve({})
-    assert "knot.yaml has the setting 'jobs' beside `knot:`" in caplog.text
+    assert "knot.yaml has the setting 'jobs' outside `knot:`" in caplog.text
     assert "'start-timeout'" in caplog.text
     assert "other.yaml" not in caplog.text
     caplog.clear()
