@@ -63,8 +63,8 @@ def test_none_leaves_it_to_the_configuration_but_for_the_dashboard() -> None:
     [
         ({"job": 2}, r"no argument 'job'\. Did you mean 'jobs'\? There are: attempts, "),
         ({"n_workers": None}, r"no argument 'n_workers'\. Did you mean 'jobs'\?"),
-        ({"stack": "mine"}, r"no argument 'stack': it is one of engine='aws'"),
-        ({"image": "x"}, r"no argument 'image': it is one of engine='docker'"),
+        ({"stack": "mine"}, r"no argument 'stack': it belongs to engine='aws'"),
+        ({"image": "x"}, r"no argument 'image': it belongs to engine='docker'"),
     ],
 )
 def test_others_are_answered_with_those_that_there_are(keyword: dict[str, Any], words: str) -> None:
