@@ -13,7 +13,8 @@ from dask_knot.digests.walk import Opened
 
 def opened(value: Any) -> Opened | None:
     """Open a value of a library that is known; None for all others."""
-    library = type(value).__module__.partition(".")[0]
+    # No text of functions that Cython 3.1.0 compiled, such as those of NumPy 2.2.
+    library = str(type(value).__module__).partition(".")[0]
     if library == "numpy":
         return _of_numpy(value, sys.modules["numpy"])
     if library == "pyarrow":

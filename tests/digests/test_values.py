@@ -30,7 +30,7 @@ from distributed.protocol import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_knot.digests import Digester
+from dask_knot.digests import Digester, arrays
 from dask_knot.digests.graph import GraphDigests
 
 DIGESTER = Digester()
@@ -128,6 +128,13 @@ VALUES: list[Callable[[], Any]] = [
     lambda: da.ones(3, chunks=3),
 ]
 
+
+class FromCython:
+    """As functions that Cython 3.1.0 compiled: the module of their class is no text."""
+
+    __module__ = property(lambda _: "numpy.random")  # type: ignore[assignment]
+
+
 WITHOUT: list[Callable[[], Any]] = [
     threading.Lock,
     threading.Condition,
@@ -168,6 +175,10 @@ def test_what_has_no_content_has_no_digest(make: Callable[[], Any]) -> None:
     assert DIGESTER.of_value(value) is None
     if isinstance(value, socket.socket):
         value.close()
+
+
+def test_the_module_of_a_class_may_be_no_text() -> None:
+    assert arrays.opened(FromCython()) is None
 
 
 def test_memory_layout_and_sharing_do_not_matter() -> None:

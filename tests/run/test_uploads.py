@@ -6,7 +6,9 @@ import itertools
 import threading
 from collections.abc import Iterator
 
+import obstore
 import pytest
+from packaging.version import Version
 
 from dask_knot.errors import ReadOnlyStoreError, StoreAwayError
 from dask_knot.run import codec, opening, sending, uplink, uploads
@@ -157,7 +159,9 @@ def test_who_has_all_of_it_writes_it_again(fake: FakeS3) -> None:
     value = codec.pickled(bytes(4 * PART))
     assert set(run.write_scattered(1, {"x": value})) == {"x"}
     assert renewed == [True]
-    assert len(_asked(fake, "DELETE")) == 1
+    # Before obstore 0.12 the parts stayed, until S3 deleted them after a day.
+    is_cleared = Version(obstore.__version__) >= Version("0.12")
+    assert len(_asked(fake, "DELETE")) == is_cleared
     assert [one.path.partition("?")[2] for one in fake.asked][-1] == "uploadId=u"
 
 
