@@ -102,7 +102,7 @@ def test_what_the_first_task_of_a_job_imports_is_no_time_of_all_others(
     assert 0.05 <= row.median < 0.15
     assert 0.4 < row.startup < 0.8
     assert 0.5 + 30 * 0.05 / 2 < forecast.seconds < 2.5  # all of them would start for 8 seconds
-    assert "start-up: the first task of start in a job takes" in str(forecast)
+    assert "start-up: the first task of start in each job takes" in str(forecast)
     plan = cluster.plan_of(work)
     assert 1.5 <= sum(stage.seconds for stage in plan.stages) < 4.5
 
