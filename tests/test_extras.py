@@ -122,6 +122,38 @@ def test_an_engine_says_which_extra_it_lacks(
     assert f"pip install 'dask_knot[{name}]'" in done.stdout, done.stderr
 
 
+#: What a cluster promises of its dashboard, a line each: the last is what a browser gets.
+PROMISES = """\
+import urllib.request
+from dask.distributed import Client
+from dask_knot import KnotCluster
+
+if __name__ == "__main__":
+    with KnotCluster() as cluster, Client(cluster) as client:
+        for words in (repr(cluster), cluster.dashboard_link, client.dashboard_link):
+            print(words)
+        for html in (cluster._repr_html_(), client._repr_html_()):
+            print(html.replace("\\n", " "))
+        port = cluster.scheduler.http_server.port
+        print(urllib.request.urlopen(f"http://127.0.0.1:{port}/status").read().decode())
+"""
+
+
+def test_without_the_dashboard_each_place_says_how_to_install_it(
+    without: dict[str, str], tmp_path: Path
+) -> None:
+    site = tmp_path / "sitecustomize.py"
+    site.write_text(site.read_text().replace("in [", "in ['bokeh', "))
+    (tmp_path / "promises.py").write_text(PROMISES)
+    done = run(without, str(tmp_path / "promises.py"))
+    lines = done.stdout.splitlines()
+    assert len(lines) == 6, done.stdout + done.stderr
+    for line in lines:
+        assert "the dashboard isn't installed: pip install 'dask_knot[dashboard]'" in line
+        assert "href" not in line, "a link would be dead"
+    assert not done.stderr
+
+
 def test_importing_the_package_imports_no_extra() -> None:
     program = "import sys, dask_knot, dask_knot.cli; print(*sys.modules)"
     done = run(dict(os.environ), "-c", program)

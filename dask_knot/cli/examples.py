@@ -40,5 +40,5 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
 
 def epilog(name: str) -> str:
     """Write the examples of a command, a line each, as the end of its help."""
-    lines = "\n\n".join(f"dask knot {one}" for one in EXAMPLES.get(name, ()))
-    return f"Examples:\n\n{lines}" if lines else ""
+    lines = "".join(f"\n  dask knot {one}" for one in EXAMPLES.get(name, ()))
+    return f"\b\nExamples:{lines}" if lines else ""  # \b: click leaves the lines as they are

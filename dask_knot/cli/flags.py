@@ -11,20 +11,27 @@ import click
 
 from dask_knot.aws.options import StackOptions
 from dask_knot.aws.rules import ARCHITECTURES, INSIGHTS, PLATFORMS
-from dask_knot.errors import ConfigurationError
+from dask_knot.cli.arguments import named_stack
 
-#: What is computed where nothing is given.
+#: What is used where nothing is given, of options whose default is none.
 _CHOSEN = {
-    "instance_types": "optimal, as in Batch; arm64 and GPUs: families of theirs",
+    "instance_types": "optimal, as in Batch; arm64: c6g, m6g, r6g; GPUs: g4dn, or g5g on arm64",
     "allocation_strategy": "BEST_FIT_PROGRESSIVE; Spot: SPOT_PRICE_CAPACITY_OPTIMIZED",
-    "ami": "Batch's own",
-    "bucket": "made up by CloudFormation",
+    "spot_percentage": "100, by Batch",
+    "ami": "Batch's own: ECS_AL2023, with GPUs ECS_AL2023_NVIDIA",
+    "subnets": "all subnets of the VPC that jobs can run in",
+    "security_groups": "a new one",
+    "bucket": "a name that CloudFormation makes up",
     "repository": "the stack's name",
-    "owner": "your user name in AWS",
-    "subnets": "all of the VPC",
-    "remote": "remote if Docker doesn't answer here",
-    "packages": "auto",
-    "base": "Python's image of the version here",
+    "owner": "who makes the stack: a user or session",
+    "volume_key": "the account's",
+    "volume_iops": "what the kind of disk has",
+    "volume_throughput": "what the kind of disk has",
+    "scale_down_delay": "Batch's own",
+    "container_insights": "the account's setting",
+    "capacity_minutes": "never",
+    "remote": "only if Docker doesn't answer here",
+    "base": "python:VERSION-slim in the version of Python here; with --conda, micromamba's",
 }
 _DEFAULTS = {field.name: field.default for field in fields(StackOptions)}
 
@@ -74,8 +81,7 @@ UP: dict[str, tuple[Any, str]] = {
     "images": (int, "How many of the newest images to keep."),
     "shell": (
         bool,
-        "Whether `dask knot shell` may enter jobs; whoever has ecs:ExecuteCommand then has "
-        "the jobs' role.",
+        "Let `dask knot shell` enter jobs; whoever may call ecs:ExecuteCommand gets their role.",
     ),
     "remote_build": (
         bool,
@@ -103,10 +109,13 @@ UP: dict[str, tuple[Any, str]] = {
     "user_data": ("file", "A file that instances run when they start: a script, or cloud-config."),
     "hop_limit": (int, "2 lets containers reach their instance's metadata, and so its role."),
     "scale_down_delay": (int, "How many minutes an idle instance is kept (which costs)."),
-    "container_insights": (click.Choice(INSIGHTS), "CloudWatch Container Insights, which cost."),
+    "container_insights": (
+        click.Choice(INSIGHTS),
+        "CloudWatch Container Insights, which cost.",
+    ),
     "capacity_minutes": (
         int,
-        "Cancel a job that has waited this long for machines AWS doesn't have.",
+        "Cancel a job that has waited so many minutes for machines AWS doesn't have.",
     ),
     "file_systems": (
         "list",
@@ -137,8 +146,7 @@ IMAGE: dict[str, tuple[Any, str]] = {
     "network": (str, "The network of the build: 'host' where Docker has no other."),
     "remote": (
         bool,
-        "Build it in the AWS account instead of with Docker here (the default if Docker "
-        "doesn't answer).",
+        "Build it in the AWS account instead of with Docker here.",
     ),
 }
 
@@ -181,7 +189,9 @@ def connection_options(command: F) -> F:
         "--profile": ("The profile in ~/.aws/config (knot.aws.profile).", "AWS_PROFILE, or none"),
     }
     for flag, (text, shown) in reversed(options.items()):
-        command = click.option(flag, default=None, show_default=shown, help=text)(command)
+        check = named_stack if flag == "--name" else None
+        text = f"{text}{_told(shown)}"
+        command = click.option(flag, default=None, help=text, callback=check)(command)
     return command
 
 
@@ -195,29 +205,34 @@ def run_options(command: F) -> F:
         place = {"stack": name, **{one: options.pop(one) for one in names}}
         return command(place=place, **options)
 
+    texts = {
+        "--store": "The store of the cluster (knot.store)."
+        + _told("where the engine keeps named runs"),
+        "--engine": "The engine of the cluster (knot.engine); --name, --region or --profile mean "
+        "aws." + _told("local"),
+    }
     found: Any = run
-    text = "The engine of the cluster (knot.engine); --name, --region or --profile mean aws."
-    found = click.option("--engine", default=None, show_default="local", help=text)(found)
-    text = "The store of the cluster (knot.store)."
-    shown = "where the engine keeps named runs"
-    option = click.option("--store", default=None, show_default=shown, help=text)
-    return option(found)  # type: ignore[no-any-return]
+    for flag, text in reversed(texts.items()):
+        found = click.option(flag, default=None, help=text)(found)
+    return found  # type: ignore[no-any-return]
 
 
 def _option(name: str, kind: Any, text: str) -> Callable[[F], F]:
-    flag, shown = f"--{name.replace('_', '-')}", _default(name)
+    flag, told = f"--{name.replace('_', '-')}", _told(_default(name))
     if kind is bool:
-        pair = f"{flag}/--no-{flag[2:]}"
-        return click.option(pair, name, default=None, show_default=shown, help=text)
+        return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text + told)
     if kind in ("list", "pairs"):
         singular = SINGULAR.get(name, flag)
-        more = " Can be given more than once." if singular != flag else " Separated by commas."
         is_many = singular != flag
-        return click.option(
-            singular, name, multiple=is_many, default=None, show_default=shown, help=text + more
-        )
+        text += " Can be given more than once." if is_many else " Separated by commas."
+        return click.option(singular, name, multiple=is_many, default=None, help=text + told)
     kind = click.File() if kind == "file" else kind
-    return click.option(flag, name, type=kind, default=None, show_default=shown, help=text)
+    return click.option(flag, name, type=kind, default=None, help=text + told)
+
+
+def _told(default: str) -> str:
+    """Say the default in words: click itself knows only that nothing is given."""
+    return f"  [default: {default}]"
 
 
 def _default(name: str) -> str:
@@ -246,11 +261,11 @@ def _read(name: str, file: Any) -> str:
         return str(file.read())
     except UnicodeDecodeError:
         flag = f"--{name.replace('_', '-')}"
-        raise ConfigurationError(f"{flag} {file.name!r} isn't UTF-8 text") from None
+        raise click.BadParameter(f"{file.name!r} isn't UTF-8 text", param_hint=flag) from None
 
 
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise ConfigurationError(f"--tag {text!r} is wrong: it should be KEY=VALUE")
+        raise click.BadParameter(f"{text!r} should be KEY=VALUE", param_hint="--tag")
     return key, value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +33,17 @@ def image(
     """Build and push the image that jobs run in, unless it is there.
 
     SOURCE is a script, notebook or folder: the packages that it imports go into the image, in the
-    versions that are installed here. Other options that are given are noted in Dask's configuration
-    (knot.build), for clusters and for the next image; which is said.
+    versions that are installed here. Other options that you give are noted in Dask's configuration
+    (knot.build), for clusters and for the next image; the command says what it notes.
 
-    Without a Docker engine here it is built in the account, by AWS CodeBuild (--remote), if the
-    stack can; a build costs by the minute.
+    Where no Docker engine answers, AWS CodeBuild builds the image in your account (as with
+    --remote), unless the stack was made with --no-remote-build. Builds are billed by the minute.
     """
     if local and given["remote"]:
         raise click.UsageError(
             "--local builds here, --remote in the account: give only one of them"
         )
-    _check_source(given["source"])
+    _check_files(given)
     say("finding out what jobs need …")
     from dask_knot.image.image import ensure_local_image, resolve_spec, show_dockerfile
 
@@ -74,10 +75,19 @@ def image(
     click.echo(made)
 
 
-def _check_source(source: str | None) -> None:
-    """See that what is to be read is there, before anything else is asked."""
+def _check_files(given: Mapping[str, Any]) -> None:
+    """See that the files that are named are there, before anything else is asked."""
+    from dask_knot.environment.files import is_file_of_requirements
+
+    source, conda = given["source"], given["conda"]
     if source is not None and not Path(source).exists():
         raise click.BadParameter(f"{source} doesn't exist", param_hint="SOURCE")
+    named = [("--package", one) for one in given["packages"] if is_file_of_requirements(one)]
+    named += [("--conda", conda)] if conda not in (None, "", "here") else []
+    named += [("--dockerfile", given["dockerfile"])] if given["dockerfile"] else []
+    for option, file in named:
+        if not Path(file).expanduser().is_file():
+            raise click.BadParameter(f"there is no file {file}", param_hint=option)
 
 
 COMMANDS = (image,)

@@ -17,10 +17,11 @@ HEADS = ("cluster", "scheduler", "dashboard")
 @click.command("list")
 @run_options
 def list_clusters(place: Mapping[str, str | None]) -> None:
-    """List the clusters and named runs that can be joined by name.
+    """List the clusters and named runs that dask_knot.connect joins.
 
-    dask_knot.connect(NAME) joins a cluster that is open on this machine, or opens a named run of
-    the store. `dask knot runs` says how far runs are, how large, and whose.
+    First the clusters that are open on this machine, with their scheduler and dashboard; then the
+    names of the runs in the store. `dask knot runs` tells more of each run: its age, its state, how
+    much is done, its size, and who made it.
     """
     say("looking for clusters and runs …")
     from dask_knot.cluster.joining import dashboard_of

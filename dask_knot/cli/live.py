@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dask_knot.cli.arguments import run_name
 from dask_knot.cli.flags import run_options
 from dask_knot.cli.screen import Screen, readable_age, readable_size, say
 from dask_knot.errors import ConfigurationError
@@ -31,6 +32,8 @@ _RUN = click.option(
     "--run",
     "run",
     default=None,
+    callback=run_name,
+    metavar="RUN",
     help="The run; without it, all clusters and knots open on this machine.",
 )
 
@@ -214,5 +217,4 @@ def _finder_of(premises: Premises) -> Find:
     return partial(unnamed_crew, depot, premises.run, premises.engine)
 
 
-#: In the order in which `dask knot --help` is to name them.
 COMMANDS = (top, stacks, shell)

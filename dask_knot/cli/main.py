@@ -23,6 +23,7 @@ from dask_knot.cli.screen import (
     rows,
     say,
 )
+from dask_knot.cli.sections import KnotGroup
 from dask_knot.errors import KnotError
 from dask_knot.plural import many
 from dask_knot.settings.connection import connection
@@ -30,17 +31,6 @@ from dask_knot.settings.connection import connection
 # Rooms that speak to AWS are imported when a command runs: `dask --help` reads this file.
 if TYPE_CHECKING:
     from dask_knot.aws.session import AwsSession
-
-
-class KnotGroup(click.Group):
-    """A group whose commands end with our own errors as messages, not tracebacks."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
-        try:
-            return super().invoke(ctx)
-        except KnotError as error:
-            raise click.ClickException(str(error)) from error
 
 
 @click.group(cls=KnotGroup, context_settings={"show_default": True})
@@ -175,7 +165,7 @@ def status(name: str | None, region: str | None, profile: str | None) -> None:
     help="Print what a bug report needs, ready to paste, without accounts, addresses and keys.",
 )
 def doctor(name: str | None, region: str | None, profile: str | None, report: bool) -> None:
-    """Check all that jobs need: one line each, with the cure.
+    """Check all that jobs need: one line each, and how to fix it.
 
     The lines are marked ok, wrong, or ? where it isn't sure; the exit code is 1 if any is wrong.
     With --report everything that a bug report needs is printed, whatever is wrong.
@@ -232,13 +222,13 @@ def policy(
     --user is for those who run work in the stack that is there. --operator is for those who run
     `up` and `down`: give it the same options as `up`.
     """
+    if kind is None:
+        raise click.UsageError("say who it is for: --user or --operator")
     from dask_knot.aws.operator import operator_policy
     from dask_knot.aws.options import resolve_options
     from dask_knot.aws.outputs import read_outputs
     from dask_knot.aws.policy import user_policy
 
-    if kind is None:
-        raise click.UsageError("say who it is for: --user or --operator")
     if kind == "user":
         session = open_session(profile, region)
         found = user_policy(read_outputs(session, stack_name(name)), pushes=push, **more)

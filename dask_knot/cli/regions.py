@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dask_knot.cli.arguments import memory, script_or_run
 from dask_knot.cli.estimates import rehearse
 from dask_knot.cli.flags import run_options
 from dask_knot.cli.prices import UNKNOWN, open_session
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 ASKED = 8
 #: Memory for each vCPU unless somebody says it, as that of jobs on AWS.
 MEMORY = 2 * 2**30
+_AMOUNT = click.FloatRange(min=0, min_open=True)
 
 
 @click.command()
@@ -34,13 +36,21 @@ MEMORY = 2 * 2**30
     "--for",
     "model",
     default=None,
+    callback=script_or_run,
     metavar="SCRIPT|RUN",
     help="Work of a script, or of a named run.",
 )
-@click.option("--vcpus", default=None, type=float, help="vCPUs of a job; 1 unless --for tells it.")
-@click.option("--memory", default=None, help="Memory of a job; 2 GiB a vCPU unless --for says it.")
-@click.option("--hours", default=None, type=float, help="Hours of all jobs together; 1 likewise.")
-@click.option("--jobs", default=None, type=int, help="Jobs at once, on Spot; 100 likewise.")
+@click.option("--vcpus", default=None, type=_AMOUNT, help="vCPUs of a job; 1 unless --for says it.")
+@click.option(
+    "--memory",
+    default=None,
+    callback=memory,
+    help="Memory of a job; 2 GiB a vCPU unless --for says it.",
+)
+@click.option("--hours", default=None, type=_AMOUNT, help="Hours of all jobs together; 1 likewise.")
+@click.option(
+    "--jobs", default=None, type=click.IntRange(min=1), help="Jobs at once, on Spot; 100 likewise."
+)
 @click.option(
     "--architecture",
     default="amd64",
@@ -128,8 +138,6 @@ def _wanted(work: Mapping[str, Any]) -> WantedWork:
     vcpus = 1.0 if work["vcpus"] is None else work["vcpus"]
     hours = 1.0 if work["hours"] is None else work["hours"]
     jobs = 100 if work["jobs"] is None else work["jobs"]
-    if not (vcpus > 0 and hours > 0 and jobs > 0):
-        raise ConfigurationError("--vcpus, --hours and --jobs should be above 0")
     memory = checks.memory("--memory", work["memory"]) or int(vcpus * MEMORY)
     types = _listed(work["instance_types"]) or ("optimal",)
     size = Resources(vcpus=vcpus, memory=memory)

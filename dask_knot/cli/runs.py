@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dask_knot.cli.arguments import run_name, stage_name
 from dask_knot.cli.flags import run_options
 from dask_knot.cli.screen import Screen, readable_size, say
 from dask_knot.errors import ConfigurationError
@@ -25,10 +26,12 @@ NO_RUNS = "there are no named runs in {url}: KnotCluster(name=...) makes one tha
 @click.option("--cost", is_flag=True, help="Add up what their jobs cost; reads all manifests.")
 @run_options
 def runs(cost: bool, place: Mapping[str, str | None]) -> None:
-    """List the named runs: their age, state, size, and whose they are.
+    """List the named runs: their age, state, size, and who made them.
 
-    A run is *running* while jobs of it wait or run, *done*, *failed* (a task raised, or a job was
-    lost), or *left*: not done, and nobody makes the rest; the same script goes on with it.
+    A run is *running* while its jobs wait or run; *done*; *failed* if a task raised or a job was
+    lost; or *left* if it isn't done and nobody works on it: run the same script again to resume it.
+
+    `dask knot show RUN` tells more of one run, and `dask knot list` which clusters are open now.
     """
     say("looking for runs …")
     from dask_knot.cli.pictures import COST_HEADS, RUN_HEADS, run_row
@@ -50,8 +53,8 @@ def runs(cost: bool, place: Mapping[str, str | None]) -> None:
 
 
 @click.command()
-@click.argument("run")
-@click.argument("stage", required=False)
+@click.argument("run", callback=run_name)
+@click.argument("stage", required=False, callback=stage_name)
 @click.option("--cost", is_flag=True, help="Add up what its jobs cost; reads all manifests.")
 @run_options
 def show(run: str, stage: str | None, cost: bool, place: Mapping[str, str | None]) -> None:
@@ -65,9 +68,15 @@ def show(run: str, stage: str | None, cost: bool, place: Mapping[str, str | None
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", callback=run_name)
 @click.argument("what", required=False, metavar="[KEY or JOB]")
-@click.option("--lines", default=20, show_default=True, help="How many lines of each log.")
+@click.option(
+    "--lines",
+    default=20,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many lines of each log.",
+)
 @run_options
 def logs(run: str, what: str | None, lines: int, place: Mapping[str, str | None]) -> None:
     """Print the ends of the logs of a run's jobs.
@@ -85,7 +94,7 @@ def logs(run: str, what: str | None, lines: int, place: Mapping[str, str | None]
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", callback=run_name)
 @click.option("--yes", is_flag=True, help="Stop the jobs without asking.")
 @run_options
 def cancel(run: str, yes: bool, place: Mapping[str, str | None]) -> None:
@@ -108,7 +117,7 @@ def cancel(run: str, yes: bool, place: Mapping[str, str | None]) -> None:
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", callback=run_name)
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 @click.option(
     "--force", is_flag=True, help="Stop its jobs first, and delete it even if it is in use."
@@ -141,7 +150,7 @@ def rm(run: str, yes: bool, force: bool, place: Mapping[str, str | None]) -> Non
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", callback=run_name)
 @click.argument("key")
 @run_options
 def why(run: str, key: str, place: Mapping[str, str | None]) -> None:
@@ -178,5 +187,4 @@ def open_observer() -> Observer:
     return Observer(say)
 
 
-#: In the order in which `dask knot --help` is to name them.
 COMMANDS = (runs, show, logs, cancel, rm, why)

@@ -13,6 +13,7 @@ from distributed.utils import NoOpAwaitable
 
 from dask_knot.cluster.runcluster import RunCluster
 from dask_knot.cluster.scaling import Scaling, check_reach
+from dask_knot.dashboard.absence import MISSING, UNWANTED, NoLink, dashboards, unlinked
 from dask_knot.plural import many
 from dask_knot.run.frames import brief
 from dask_knot.settings import checks
@@ -239,11 +240,19 @@ class KnotCluster(RunCluster):
         """Numbers of the jobs that run."""
         return set(range(min(self.jobs.running, len(self.plan))))
 
+    @property
+    def dashboard_link(self) -> str:
+        """The link to the dashboard; where there is none, the reason, which is false as a link."""
+        if self.scheduler is None or dashboards(self.scheduler):
+            return str(super().dashboard_link)
+        return NoLink(UNWANTED if self.settings.dashboard_address is None else MISSING)
+
     def __repr__(self) -> str:
+        absence = f", {MISSING}" if self.dashboard_link == MISSING else ""
         return (
             f"KnotCluster({self.name}, {self.scheduler_address!r}, "
             f"engine={self.settings.engine!r}, jobs={len(self.plan)}, cores={self.settings.cores}, "
-            f"memory={format_bytes(self.settings.memory)!r})"
+            f"memory={format_bytes(self.settings.memory)!r}){absence}"
         )
 
     def _repr_html_(self, cluster_status: str | None = None) -> str:
@@ -251,7 +260,7 @@ class KnotCluster(RunCluster):
         row = '<tr><td colspan="2" style="text-align: left;">{}</td></tr>'
         rows = [row.format(cell) for cell in (self._scaling_status(), table)]
         html: str = super()._repr_html_(cluster_status="".join(rows))
-        return html
+        return html if self.dashboard_link else unlinked(html, self.dashboard_link)
 
     def _scaling_status(self) -> str:
         return f"Up to {many('job', len(self.plan))} of {Scaling(self.settings).size} at once"

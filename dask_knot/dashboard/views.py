@@ -11,6 +11,7 @@ from typing import Any
 from dask.typing import Key
 from distributed import Scheduler
 
+from dask_knot.dashboard.absence import MISSING, UNWANTED, dashboards, explain_absence
 from dask_knot.dashboard.overview import Overview, Spent, overview
 from dask_knot.dashboard.shardtimes import ShardTimes
 from dask_knot.dashboard.stream import Stream
@@ -24,19 +25,22 @@ logger = logging.getLogger(__name__)
 def add_views(scheduler: Scheduler, session: Session) -> None:
     """Feed Dask's task stream, answer questions about progress, and serve the Knot page.
 
-    The page is there if Dask's own are: they, too, need bokeh.
+    The page is there if Dask's own are: they, too, need bokeh. If they aren't, the address of the
+    dashboard says why.
     """
     views = Views(session)
     scheduler.add_plugin(views.stream)
     session.hooks.found = views.take
     scheduler.handlers["knot_progress"] = views.progress
-    apps = scheduler.http_application.applications
-    dashboards = [app for app in apps if "/status" in getattr(app, "app_paths", ())]
-    if dashboards:
-        from dask_knot.dashboard.page import add_page
-        from dask_knot.dashboard.parts import Look
+    pages = dashboards(scheduler)
+    if not pages:
+        is_wanted = session.settings.dashboard_address is not None
+        explain_absence(scheduler, MISSING if is_wanted else UNWANTED)
+        return
+    from dask_knot.dashboard.page import add_page
+    from dask_knot.dashboard.parts import Look
 
-        add_page(scheduler, dashboards[0].prefix, Look(views.overview, views.shards))
+    add_page(scheduler, pages[0].prefix, Look(views.overview, views.shards))
 
 
 class Views:

@@ -148,8 +148,6 @@ def test_regions_are_compared_for_a_script(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--vcpus", "0"], "above 0"),
-        (["--memory", "lots"], "an amount of memory"),
         (["--vcpus", "1000"], "no known machine is large enough for such jobs"),
         (["--instance-types", "x99.large"], "no known machine is large enough for such jobs"),
         (["--for", "nobody", "--store", "{folder}"], "no run 'nobody'"),

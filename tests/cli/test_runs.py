@@ -198,7 +198,9 @@ def test_an_unknown_run_is_answered_with_those_there_are(folder: Path) -> None:
 
 def test_a_name_that_no_run_may_have_is_unknown(folder: Path) -> None:
     made(folder)
-    assert "there is no run '../x'" in bad(folder, "rm", "../x", "--yes", "--force")
+    result = run(folder, "rm", "../x", "--yes", "--force")
+    assert result.exit_code == 2
+    assert "there is no run '../x'" in result.output
 
 
 def test_rm_asks_and_says_how_much_it_is(folder: Path) -> None:
