@@ -15,8 +15,8 @@ from dask_knot.errors import MissingExtraError
 
 #: What uses an extra, by its name; and the modules that it brings.
 USES = {
-    "aws": "what speaks to AWS (engine 'aws', `dask knot up`, profiles)",
-    "docker": "what speaks to Docker (engine 'docker', images that are built here)",
+    "aws": "everything that uses AWS (engine 'aws', `dask knot up`, profiles)",
+    "docker": "everything that uses Docker (engine 'docker', building images here)",
 }
 MODULES = {"boto3": "aws", "botocore": "aws", "s3transfer": "aws", "docker": "docker"}
 

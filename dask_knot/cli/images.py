@@ -30,7 +30,7 @@ def image(
     show: bool,
     forget: bool,
 ) -> None:
-    """Build and push the image that jobs run in, unless it is there.
+    """Build and push the image that jobs run in, unless it exists.
 
     SOURCE is a script, notebook or folder: the packages that it imports go into the image, in the
     versions that are installed here. Other options that you give are noted in Dask's configuration

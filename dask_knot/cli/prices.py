@@ -30,7 +30,7 @@ WIDTH = 80
 def prices(
     types: Sequence[str], refresh: bool, name: str | None, region: str | None, profile: str | None
 ) -> None:
-    """Say what machines cost, from where that is known, and of when.
+    """Show what machines cost, and where the prices are from.
 
     Of each TYPE, of Fargate and of S3 in a region. Prices are those that came with dask_knot, and
     what --refresh has asked of AWS. Of what isn't known it says so.

@@ -98,7 +98,7 @@ def logs(run: str, what: str | None, lines: int, place: Mapping[str, str | None]
 @click.option("--yes", is_flag=True, help="Stop the jobs without asking.")
 @run_options
 def cancel(run: str, yes: bool, place: Mapping[str, str | None]) -> None:
-    """End all jobs of a run. Results stay; the same script goes on with the rest."""
+    """Stop all jobs of a run. Results stay; the same script goes on with the rest."""
     say(f"looking for jobs of run {run} …")
     from dask_knot.runs.ending import cancel as end
     from dask_knot.runs.ending import holders
@@ -154,7 +154,7 @@ def rm(run: str, yes: bool, force: bool, place: Mapping[str, str | None]) -> Non
 @click.argument("key")
 @run_options
 def why(run: str, key: str, place: Mapping[str, str | None]) -> None:
-    """Say why the work of a key was done again.
+    """Explain why a key was computed again.
 
     It is compared with the nearest earlier work. KEY is a key as it is printed, what only one
     begins with, or a prefix such as `load`: then it is one of the last that were made.

@@ -94,8 +94,8 @@ class Depot:
             except MissingObjectError:
                 pass
         names = nearest_names(name, self.names())
-        there = f"there are {', '.join(names)}" if names else "there are no other runs"
-        raise ConfigurationError(f"there is no run {name!r} in {self.url}; {there}")
+        there = f"it has {', '.join(names)}" if names else "it has no runs"
+        raise ConfigurationError(f"there is no run {name!r} in {self.url}: {there}")
 
     def unrecorded(self, name: str) -> Run:
         """Give a run that says nothing of itself, as those without a name do.
