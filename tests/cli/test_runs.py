@@ -191,9 +191,9 @@ def test_an_unknown_run_is_answered_with_those_there_are(folder: Path) -> None:
     made(folder, "zebra")
     said = bad(folder, "show", "climat")
     assert "there is no run 'climat'" in said
-    assert "there are climate, zebra" in said
+    assert "it has climate, zebra" in said
     for command in ("logs", "cancel", "rm"):
-        assert "there are climate, zebra" in bad(folder, command, "climate-2")
+        assert "it has climate, zebra" in bad(folder, command, "climate-2")
 
 
 def test_a_name_that_no_run_may_have_is_unknown(folder: Path) -> None:
