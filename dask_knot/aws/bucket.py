@@ -62,8 +62,8 @@ def find_address(boto: boto3.Session, config: Config, bucket: str, region: str) 
     """
     if bucket.startswith("arn:"):
         raise ConfigurationError(
-            f"s3://{bucket}: name an access point by its alias (it ends with -s3alias), which is "
-            "used like the name of a bucket"
+            f"s3://{bucket}: give an access point's alias instead (it ends with -s3alias); "
+            "it works like a bucket name"
         )
     url = _url_of(boto, config, bucket, region)
     parts = urlsplit(url)
@@ -130,8 +130,8 @@ def read_certificates(path: str) -> str:
         ssl.create_default_context(cadata=text)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise ConfigurationError(
-            f"AWS_CA_BUNDLE (or ca_bundle of the profile) names {path}, which can't be read as "
-            f"certificates ({error}): give the path of a file in PEM format"
+            f"AWS_CA_BUNDLE (or ca_bundle of the profile) names {path}, which isn't a "
+            f"readable certificate file ({error}). Set it to a file in PEM format"
         ) from error
     return text
 

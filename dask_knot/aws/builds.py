@@ -34,22 +34,22 @@ LOOK = 2.0
 BUSY_PAUSE, BUSY_TRIES = 10.0, 60
 
 WITHOUT_BUILDER = (
-    "this stack builds no images: run `dask knot up` again, with --remote-build if it was made "
-    "with --no-remote-build, or build with a Docker engine"
+    "this stack can't build images: run `dask knot up` again (with --remote-build if you "
+    "made it with --no-remote-build), or build with a Docker engine"
 )
 PHASES = {
-    "QUEUED": "waiting for a machine of CodeBuild",
-    "PROVISIONING": "a machine of CodeBuild starts",
+    "QUEUED": "waiting for a CodeBuild machine",
+    "PROVISIONING": "a CodeBuild machine is starting",
     "BUILD": "building",
 }
 CURES = {
     "TIMED_OUT": (
-        f"it may take {LONGEST} minutes, and wait for {LONGEST_WAIT}: put fewer or smaller "
-        "packages into the image, or start from a base image that has them (--base)"
+        f"a build may wait {LONGEST_WAIT} minutes and run for {LONGEST}: put fewer or "
+        "smaller packages into the image, or start from a base image that has them (--base)"
     ),
-    "STOPPED": "somebody has ended it: run the same again",
-    "FAULT": "that is a fault of AWS: run the same again",
-    "FAILED": "run `dask knot doctor`, and the same again",
+    "STOPPED": "somebody stopped the build: run the same command again",
+    "FAULT": "AWS itself failed: run the same command again",
+    "FAILED": "run `dask knot doctor`, then the same command again",
 }
 
 
@@ -145,7 +145,7 @@ class RemoteBuild:
         if build is None:
             build = self._begin()
         else:
-            self._report(f"{build['id']} builds it already: following it")
+            self._report(f"{build['id']} is already building this image: following it")
         self._follow(build, is_ours)
 
     def _others(self) -> Build | None:
@@ -197,14 +197,20 @@ class RemoteBuild:
                     build: Build = self._builds.start_build(**request)["build"]
             except Exception as error:
                 _check_start(error, str(self._outputs.builder))
-                self._report("the account runs as many builds as it may: waiting for their end")
+                self._report(
+                    "the account is running as many builds as it's allowed: waiting for one "
+                    "to finish"
+                )
                 self._pause(BUSY_PAUSE)
             else:
-                self._report(f"{build['id']} builds in the account; nothing is needed here")
+                self._report(
+                    f"{build['id']} is building in your AWS account; this machine needs no Docker"
+                )
                 return build
         raise QuotaError(
-            "the account ran as many builds as it may for ten minutes: try again later, or ask for "
-            "more in the AWS console under Service Quotas, AWS CodeBuild"
+            "for ten minutes the account was running as many builds as it's allowed: try "
+            "again later, or ask for more in the AWS console under Service Quotas, AWS "
+            "CodeBuild"
         )
 
     def _follow(self, build: Build, is_ours: bool) -> None:
@@ -226,7 +232,8 @@ class RemoteBuild:
             raise
         except UnreachableError as error:
             raise UnreachableError(
-                f"{error}. The build goes on in the account: run the same again to follow it"
+                f"{error}. The build continues in the account: run the same command again to "
+                "follow it"
             ) from error
         finally:
             if is_ours and not is_running(found):
@@ -243,10 +250,10 @@ class RemoteBuild:
     def _interrupted(self, id: str, is_ours: bool) -> None:
         """End what this process has begun; what others have begun is theirs."""
         if not is_ours:
-            self._report(f"{id}, which somebody else has begun, goes on")
+            self._report(f"{id} was started by somebody else and continues")
             return
         self._builds.stop_build(id=id)
-        self._report(f"{id} is ended")
+        self._report(f"{id} is stopped")
         self._objects.delete()
 
 
@@ -263,9 +270,10 @@ def _check_start(error: Exception, project: str) -> None:
         raise error
     if "more than 0 builds" in str(error):
         raise QuotaError(
-            "this account may run no builds of CodeBuild, as is so for new accounts: ask for one "
-            "in the AWS console under Service Quotas, AWS CodeBuild, 'Concurrently running builds "
-            "for Linux/Small environment' (ARM/Small for arm64), or build with a Docker engine"
+            "this account isn't allowed any CodeBuild builds, which is usual for a new "
+            "account: ask for one in the AWS console under Service Quotas, AWS CodeBuild, "
+            "'Concurrently running builds for Linux/Small environment' (ARM/Small for "
+            "arm64), or build with a Docker engine"
         ) from error
 
 
@@ -279,8 +287,8 @@ def _why(build: Build, log: RemoteLog) -> str:
         for context in one.get("contexts", ())
     ]
     printed = "".join(f"\n    {line}" for line in log.tail)
-    what = "the image could not be pushed" if log.part == PUSHING else "the image can't be built"
+    what = "the image couldn't be pushed" if log.part == PUSHING else "the image can't be built"
     return (
-        f"{what}, its build in the account ({build['id']}) ended as {status}:"
-        f"{''.join(reasons)}{printed}\n{CURES.get(status, CURES['FAILED'])}"
+        f"{what}: its build in the account ({build['id']}) ended with "
+        f"{status}:{''.join(reasons)}{printed}\n{CURES.get(status, CURES['FAILED'])}"
     )

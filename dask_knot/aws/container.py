@@ -41,8 +41,9 @@ LACKING = {
     },
 }
 INSTEAD = {
-    FARGATE: "jobs on Fargate have none of it; a stack of --platform ec2 or spot has it",
-    EC2: "only jobs on Fargate have it; the disk of instances is `dask knot up --volume-size`",
+    FARGATE: "Fargate doesn't offer this; make the stack with --platform ec2 or spot",
+    EC2: "this is for Fargate only; on EC2, set the instances' disk with `dask knot up "
+    "--volume-size`",
 }
 #: Options of the log that say where `cluster.logs` finds it.
 OUR_LOG = ("awslogs-group", "awslogs-region", "awslogs-stream-prefix")
@@ -82,8 +83,9 @@ def container_properties(aws: AwsSettings, outputs: StackOutputs, platform: str)
     files = [one for one in found.get("volumes", ()) if "s3filesVolumeConfiguration" in one]
     if platform == EC2 and files:
         logger.warning(
-            "ECS mounts S3 Files on Fargate only, as its documentation has it: if no job starts, "
-            "mount it with `dask knot up --user-data`, and name its folder as the volume"
+            "according to its documentation, ECS mounts S3 Files only on Fargate. If no job "
+            "starts, mount it with `dask knot up --user-data` and give the folder as the "
+            "volume"
         )
     return found
 
@@ -108,8 +110,8 @@ def check_early(aws: AwsSettings, outputs: StackOutputs, variables: Collection[s
     """
     if twice := sorted(aws.secrets.keys() & {*OURS, *variables}):
         raise ConfigurationError(
-            f"secrets: jobs have {', '.join(twice)} already, and ECS takes no variable twice: give "
-            "it as a secret, or in environment="
+            f"secrets: jobs have {', '.join(twice)} already, and ECS refuses a variable that "
+            "is set twice: give it either as a secret or in environment="
         )
     _check_tags({**outputs.tags, **aws.tags})
     if aws.queue is None:  # else only Batch knows what jobs run on
@@ -119,7 +121,7 @@ def check_early(aws: AwsSettings, outputs: StackOutputs, variables: Collection[s
 def _check_tags(tags: Mapping[str, str]) -> None:
     if len(tags) > JOB_TAGS:
         raise ConfigurationError(
-            f"tags: {len(tags)} are too many, those of the stack included: Batch takes {JOB_TAGS}"
+            f"tags: {len(tags)}, including the stack's, are too many: Batch allows {JOB_TAGS}"
         )
 
 
@@ -154,14 +156,16 @@ def _platform_faults(said: Properties, platform: str) -> Iterator[str]:
     lacking = [word for path, word in LACKING[platform].items() if _has(said, path.split("."))]
     volumes = said.get("volumes", ())
     if platform == FARGATE and any("host" in one for one in volumes):
-        lacking.append("folders of the instance as volumes")
+        lacking.append("volumes from the instance's folders")
     if lacking:
         yield f"{', '.join(lacking)}: {INSTEAD[platform]}"
     version = said.get("fargatePlatformConfiguration", {}).get("platformVersion", "LATEST")
     numbers = re.fullmatch(r"(\d+)\.(\d+)\.\d+", version)
     is_old = numbers is not None and (int(numbers[1]), int(numbers[2])) < (1, 4)
     if is_old and any("efsVolumeConfiguration" in one for one in volumes):
-        yield f"EFS needs version 1.4.0 of Fargate, and platform-version is {version}"
+        yield (
+            f"EFS needs Fargate platform version 1.4.0 or newer, and platform-version is {version}"
+        )
 
 
 def _has(said: Any, path: list[str]) -> bool:
@@ -174,4 +178,4 @@ def _log_faults(said: Properties) -> Iterator[str]:
     options = said.get("logConfiguration", {}).get("options", {})
     for name in OUR_LOG:
         if name in options:
-            yield f"logConfiguration.options.{name} says where `cluster.logs` looks: leave it out"
+            yield f"`cluster.logs` relies on logConfiguration.options.{name}: leave it out"

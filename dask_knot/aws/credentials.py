@@ -96,9 +96,9 @@ def keep_sessions(boto: boto3.Session) -> bool:
         # A thread that asks for something waits for ever: nobody knows that it does.
         if threading.current_thread() is not threading.main_thread() or not _is_attended():
             raise CredentialsError(
-                f"the profile {profile} wants a code of MFA, and nobody can be asked for one here: "
-                f"run `aws sts get-caller-identity --profile {profile}`, which asks for it and "
-                "keeps the session; a program that runs takes it up"
+                f"the profile {profile} needs an MFA code, which can't be entered here: run "
+                f"`aws sts get-caller-identity --profile {profile}`, which asks for the code "
+                "and keeps you signed in; a running program picks that up"
             )
         return getpass.getpass(prompt)
 

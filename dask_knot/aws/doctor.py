@@ -159,7 +159,7 @@ def _environment(session: AwsSession, outputs: StackOutputs) -> Finding:
     batch = session.client("batch")
     environment = find_environment(batch, outputs)
     if environment is None:
-        return Finding(what, Verdict.GOOD, "that of a queue that was there already")
+        return Finding(what, Verdict.GOOD, "belongs to the existing queue")
     most = environment.get("computeResources", {}).get("maxvCpus")
     text = f"{outputs.platform}, {outputs.architecture}, at most {most} vCPUs: "
     text += state_of(environment)
@@ -174,8 +174,8 @@ def _environment(session: AwsSession, outputs: StackOutputs) -> Finding:
     if all(map(_is_usable, [environment, *behind])):
         return Finding(what, Verdict.GOOD, text)
     cure = (
-        "the reason is AWS's own; run `dask knot up` after mending it, or `dask knot down` and "
-        "`dask knot up`"
+        "the reason above is from AWS: fix it and run `dask knot up`, or run `dask knot "
+        "down` and then `dask knot up`"
     )
     return Finding(what, Verdict.BAD, text, cure)
 
@@ -194,14 +194,14 @@ def _image(session: AwsSession, outputs: StackOutputs) -> Finding:
     text = f"{tags}, {image.get('imageSizeInBytes', 0) / 2**20:.0f} MiB"
     there = image_versions(ecr, outputs, str(image["imageDigest"]))
     if not there:
-        return Finding("image", Verdict.UNSURE, f"{text}, which doesn't say its versions")
+        return Finding("image", Verdict.UNSURE, f"{text}, which doesn't record its versions")
     other = [
         name
         for name, version in there.items()
         if public(HERE.get(name, version)) != public(version)
     ]
     if not other:
-        return Finding("image", Verdict.GOOD, f"{text}, of the same versions as here")
+        return Finding("image", Verdict.GOOD, f"{text}, with the same versions as here")
     named = [f"{name} {there[name]} (here {HERE[name] or 'none'})" for name in other]
     # No image for here may be needed: others may use this stack with other versions.
     cure = "run `dask knot image` for an image of the versions here"
@@ -220,8 +220,9 @@ def _quota(session: AwsSession, outputs: StackOutputs) -> Finding:
     if wanted is None or allowed >= wanted:
         return Finding("quota", Verdict.GOOD, text)
     cure = (
-        f"jobs beyond it wait, though the stack allows {wanted} vCPUs: ask for more under Service "
-        f"Quotas (quota {code}), or run `dask knot up --max-vcpus {allowed:g}`"
+        f"jobs beyond this quota wait, although the stack allows {wanted} vCPUs: ask for "
+        f"more under Service Quotas (quota {code}), or run `dask knot up --max-vcpus "
+        f"{allowed:g}`"
     )
     verdict = Verdict.UNSURE if allowed else Verdict.BAD
     return Finding("quota", verdict, text, cure)
@@ -251,7 +252,7 @@ def _network(session: AwsSession, outputs: StackOutputs) -> Iterator[Finding]:
         subnets, faults = review(session, outputs)
     except (KnotError, *REFUSALS) as error:
         text, cure = _split(translate(error))
-        may = "the rest may be well: `dask knot policy --user --network` has what is needed to look"
+        may = "this check needs the permissions of `dask knot policy --user --network`"
         yield Finding(what, Verdict.UNSURE, text, may if not cure else f"{cure}; {may}")
         return
     for fault in faults:
@@ -259,13 +260,13 @@ def _network(session: AwsSession, outputs: StackOutputs) -> Iterator[Finding]:
             what, Verdict.BAD if fault.is_sure else Verdict.UNSURE, fault.line, fault.cure
         )
     if not faults:
-        yield Finding(what, Verdict.GOOD, f"{many('subnet', subnets)}, with a way to AWS")
+        yield Finding(what, Verdict.GOOD, f"{many('subnet', subnets)}, from which jobs reach AWS")
 
 
 def _remote_builds(session: AwsSession, outputs: StackOutputs) -> Finding:
     what = "remote builds"
     if outputs.builder is None:
-        cure = "images are built with Docker; `dask knot up --remote-build` builds without it, too"
+        cure = "images are built with Docker; `dask knot up --remote-build` lets AWS build them"
         return Finding(what, Verdict.GOOD, "this stack has none", cure)
     allowed = builds_at_once(session, outputs)
     text = f"{outputs.builder} builds images without Docker here (`dask knot image --remote`)"
@@ -277,7 +278,8 @@ def _remote_builds(session: AwsSession, outputs: StackOutputs) -> Finding:
         "ask for more under Service Quotas, AWS CodeBuild, "
         f"'{BUILD_QUOTAS[outputs.architecture][1]}', or build with Docker"
     )
-    return Finding(what, Verdict.UNSURE, f"this account may run none, as new ones ({text})", cure)
+    why = f"this account isn't allowed any builds, which is usual for a new one ({text})"
+    return Finding(what, Verdict.UNSURE, why, cure)
 
 
 CHECKS: dict[str, Examination] = {

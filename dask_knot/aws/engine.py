@@ -189,13 +189,13 @@ def _usable_environments(client: BatchClient, queue: str, region: str) -> list[D
     described, environments = describe_queue(client, queue)
     if described is None or described["status"] in ("DELETING", "DELETED"):
         raise EngineError(
-            f"there is no job queue {queue!r} in {region}: run `dask knot up`, or name the queue "
-            "that you mean (knot.aws.queue)"
+            f"there is no job queue {queue!r} in {region}: run `dask knot up`, or set "
+            "knot.aws.queue to the queue you mean"
         )
     if described["state"] == "DISABLED":
         raise EngineError(
-            f"the job queue {queue!r} is DISABLED and takes no jobs: enable it in the Batch "
-            "console, or run `dask knot up` again"
+            f"the job queue {queue!r} is DISABLED and accepts no jobs: enable it in the "
+            "Batch console, or run `dask knot up` again"
         )
     return environments
 

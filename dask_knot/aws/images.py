@@ -95,7 +95,7 @@ def ensure_image(
     recipe = make_recipe(replace(spec, platform=f"linux/{outputs.architecture}"), report)
     name = f"{outputs.repository}:{recipe.tag}"
     if find_image(session, outputs.repository, recipe.tag):
-        report(f"{name} is there already")
+        report(f"{name} already exists")
         return name
     client = None if spec.remote else _engine_here(engine, spec, outputs, report)
     if client is None:
@@ -104,7 +104,7 @@ def ensure_image(
         return name
     with closing(client):
         if not is_ecr(outputs.repository) and _is_elsewhere(client, name):
-            report(f"{name} is there already")
+            report(f"{name} already exists")
             return name
         build_if_missing(client, recipe, name, spec.network, report)
         report(f"pushing {name}")
@@ -125,7 +125,7 @@ def _engine_here(
         said = str(error.__context__ or "").partition("none answers: ")[2]
         why = said.partition("No such file: ")[0].removesuffix("; ")
         shown = f" ({why})" if why else ""
-        report(f"no Docker engine answers here{shown}: the image is built in the account")
+        report(f"no Docker engine here{shown}: building the image in your AWS account")
         return None
 
 

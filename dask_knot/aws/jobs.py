@@ -107,7 +107,7 @@ def end_stack_jobs(
             return ()
         _terminate(batch, [id for id in jobs.ids if id not in asked], name)
         if not asked:
-            report(f"ending {many('job', len(jobs.ids))}: {jobs}")
+            report(f"stopping {many('job', len(jobs.ids))}: {jobs}")
         asked.update(jobs.ids)
         pause(PAUSE)
     return jobs.ids

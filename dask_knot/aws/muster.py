@@ -35,14 +35,14 @@ def look(session: AwsSession, outputs: StackOutputs, environments: Sequence[Desc
         try:
             joined = _joined(session, environments)
         except (KnotError, *REFUSALS) as error:
-            unseen.append(f"whether instances have joined ({_first_line(error)})")
+            unseen.append(f"whether any instances joined ({_first_line(error)})")
         if not joined:
             try:
                 found = inspect(session, outputs, environments)[1]
                 faults = tuple(f"{one.line} ({one.cure})" for one in found)
             except (KnotError, *REFUSALS) as error:
-                why = f"the network ({_first_line(error)}); whoever may run `dask knot up` sees it"
-                unseen.append(f"{why} with `dask knot doctor`")
+                why = f"the network ({_first_line(error)}); ask somebody who may run `dask knot up`"
+                unseen.append(f"{why} to run `dask knot doctor`")
     return Sight(joined, faults, tuple(unseen))
 
 

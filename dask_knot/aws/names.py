@@ -59,8 +59,8 @@ def check_stack(option: str, name: str) -> str:
         raise wrong(
             option,
             name,
-            "2 to 32 lower case letters, digits and single hyphens, beginning with a letter and "
-            "not ending with a hyphen",
+            "2 to 32 lower case letters, digits and single hyphens, starting with a letter "
+            "and not ending with a hyphen",
         )
     return name
 
@@ -72,8 +72,8 @@ def check_bucket(option: str, name: str) -> str:
         raise wrong(
             option,
             name,
-            "3 to 63 lower case letters, digits, hyphens and dots, beginning and ending with a "
-            "letter or digit, and neither an IP address nor a name that S3 keeps for itself",
+            "3 to 63 lower case letters, digits, hyphens and dots, starting and ending with "
+            "a letter or digit, and neither an IP address nor a name reserved by S3",
         )
     return name
 

@@ -123,8 +123,8 @@ def find_stack(client: Any, name: str) -> Mapping[str, Any] | None:
         raise translate(error) from error
     if names.TAG not in stack_tags(stack):
         raise StackError(
-            f"the stack {name!r} was not made by `dask knot up`: it has no tag {names.TAG!r}. "
-            "Choose another name"
+            f"the stack {name!r} wasn't made by `dask knot up` (it has no {names.TAG!r} "
+            "tag). Choose another name"
         )
     return stack
 
@@ -154,9 +154,9 @@ def read_outputs(session: AwsSession, name: str) -> StackOutputs:
     stack = find_stack(session.client("cloudformation"), name)
     if stack is None:
         raise StackError(
-            f"there is no stack {name!r} in {session.region}: make one with "
-            f"`dask knot up --name {name} --region {session.region}`, or name the region and "
-            "the stack that you mean (knot.aws.region, knot.aws.stack)"
+            f"there is no stack {name!r} in {session.region}: make one with `dask knot up "
+            f"--name {name} --region {session.region}`, or set knot.aws.region and "
+            "knot.aws.stack to those of the stack you mean"
         )
     return parse_outputs(stack)
 
@@ -172,16 +172,16 @@ def parse_outputs(stack: Mapping[str, Any]) -> StackOutputs:
     name, status = stack["StackName"], stack["StackStatus"]
     if status not in USABLE:
         raise StackError(
-            f"the stack {name!r} can't be used, it is {status}: run `dask knot up` again "
-            "(`dask knot status` shows how it is)"
+            f"the stack {name!r} can't be used while it is {status}: run `dask knot up` "
+            "again (`dask knot status` shows its state)"
         )
     said = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", ())}
     try:
         return _outputs(stack, said)
     except KeyError as error:
         raise StackError(
-            f"the stack {name!r} was made by another version of dask_knot, it doesn't say its "
-            f"{error.args[0]}: run `dask knot up` to update it"
+            f"the stack {name!r} was made by another version of dask_knot and lacks the "
+            f"output {error.args[0]}: run `dask knot up` to update it"
         ) from error
 
 

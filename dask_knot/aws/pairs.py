@@ -60,8 +60,8 @@ MADE_WITH: Mapping[str, dict[str, object]] = {
 }
 #: Why not, where it doesn't go without saying.
 INSTEAD = {
-    "existing_execution_role": "which must be able to read them by itself",
-    "existing_job_role": "which must be able to mount them by itself",
+    "existing_execution_role": "which needs permission to read them",
+    "existing_job_role": "which needs permission to mount them",
 }
 
 
@@ -95,42 +95,51 @@ def _check_platform(options: Any) -> None:
     if options.allocation_strategy is not None and options.platform in STRATEGIES:
         strategy(options.platform)("allocation_strategy", options.allocation_strategy)
     if options.family == "fargate":
-        _refuse(options, EC2_ONLY, "belongs to instances, which Fargate hides: use platform='ec2'")
+        _refuse(
+            options,
+            EC2_ONLY,
+            "is an option of instances, which Fargate doesn't have: use platform='ec2'",
+        )
     if options.platform == "fargate-spot" and options.architecture == "arm64":
         raise ConfigurationError(
-            "Batch has no arm64 on Fargate Spot: use platform='fargate' or architecture='amd64'"
+            "Batch doesn't offer arm64 on Fargate Spot: use platform='fargate' or "
+            "architecture='amd64'"
         )
     if options.spot_percentage is not None and options.platform != "spot":
-        raise wrong("spot_percentage", options.spot_percentage, "given with platform='spot' only")
+        raise wrong("spot_percentage", options.spot_percentage, "given only with platform='spot'")
     if options.on_demand_vcpus and not options.is_spot:
         raise wrong(
             "on_demand_vcpus",
             options.on_demand_vcpus,
-            "given with platform='spot' or 'fargate-spot' only, behind which it stands",
+            "given only with platform='spot' or 'fargate-spot', whose jobs it takes when "
+            "Spot has no room",
         )
 
 
 def _check_network(options: Any) -> None:
     if not options.vpc.startswith("vpc-") and (options.subnets or options.security_groups):
         raise ConfigurationError(
-            f"subnets and security groups are in a VPC: give its id with vpc=, not {options.vpc!r}"
+            "subnets and security groups belong to a VPC: give its id with vpc=, not "
+            f"{options.vpc!r}"
         )
     if options.family == "fargate" and options.vpc in ("default", "new") and not options.public_ip:
         raise ConfigurationError(
-            "jobs on Fargate in public subnets need public_ip=True: else they reach neither the "
-            "image nor the bucket"
+            "jobs on Fargate in public subnets need public_ip=True: without it they can "
+            "reach neither the image nor the bucket"
         )
 
 
 def _check_existing(options: Any) -> None:
     if options.existing_queue is not None:
         _refuse(
-            options, MADE_WITH_QUEUE, "can't be chosen with existing_queue: it has them already"
+            options,
+            MADE_WITH_QUEUE,
+            "can't be given with existing_queue, which already has its own",
         )
     for existing, unset in MADE_WITH.items():
         if getattr(options, existing) is not None:
-            why = INSTEAD.get(existing, "which is there already and stays as it is")
-            _refuse(options, unset, f"can't be chosen with {existing}, {why}: give one of them")
+            why = INSTEAD.get(existing, "which exists already and isn't changed")
+            _refuse(options, unset, f"can't be given with {existing}, {why}: give one or the other")
 
 
 def _check_volume(options: Any) -> None:
@@ -139,15 +148,15 @@ def _check_volume(options: Any) -> None:
     if kind == "standard":
         between(SMALLEST_VOLUME, LARGEST_STANDARD)("volume_size", options.volume_size)
     if kind in ("io1", "io2") and iops is None:
-        raise ConfigurationError(f"a disk of type {kind} needs its speed: give volume_iops")
+        raise ConfigurationError(f"a disk of type {kind} needs a speed: give volume_iops")
     if iops is not None:
         if kind not in IOPS:
-            raise wrong("volume_iops", iops, f"given with volume_type {', '.join(IOPS)} only")
+            raise wrong("volume_iops", iops, f"given only with volume_type {', '.join(IOPS)}")
         least, most, each = IOPS[kind]
         between(least, max(least, min(most, each * options.volume_size)))("volume_iops", iops)
     if throughput is not None:
         if kind != "gp3":
-            raise wrong("volume_throughput", throughput, "given with volume_type gp3 only")
+            raise wrong("volume_throughput", throughput, "given only with volume_type gp3")
         between(125, int((iops or IOPS[kind][0]) * THROUGHPUT_PER_IOPS))(
             "volume_throughput", throughput
         )

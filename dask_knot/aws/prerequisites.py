@@ -68,7 +68,7 @@ def bucket_region(s3: Any, bucket: str) -> str | None:
     except REFUSALS as error:
         if code_of(error) in MISSING:
             raise ConfigurationError(
-                f"there is no bucket {bucket}: make it, or leave it out to use the stack's own"
+                f"there is no bucket {bucket}: create it, or leave it out to use the stack's own"
             ) from error
         response = getattr(error, "response", None)
         if response is None or not code_of(error):
@@ -94,8 +94,8 @@ def _check_bucket(session: AwsSession, bucket: str) -> None:
 def _check_queue(session: AwsSession, queue: str) -> None:
     if not session.client("batch").describe_job_queues(jobQueues=[queue])["jobQueues"]:
         raise ConfigurationError(
-            f"there is no job queue {queue!r} in {session.region}: name one that is there, or "
-            "leave out existing_queue to make one"
+            f"there is no job queue {queue!r} in {session.region}: name an existing one, or "
+            "leave out existing_queue to create one"
         )
 
 
@@ -147,16 +147,16 @@ def _look_up(session: AwsSession, option: str, value: str) -> None:
         if code_of(error) not in MISSING:
             raise
         raise ConfigurationError(
-            f"there is no {what} {value} in {session.region}: name one that is there, or leave out "
-            f"{option}"
+            f"there is no {what} {value} in {session.region}: name an existing one, or leave "
+            f"out {option}"
         ) from error
 
 
 def _check_key(session: AwsSession, option: str, arn: str) -> None:
     if (region := arn.split(":")[3]) != session.region:
         raise ConfigurationError(
-            f"the KMS key {arn} is in {region}, and the stack is in {session.region}: {option} "
-            "takes keys of the stack's own region only"
+            f"the KMS key {arn} is in {region}, and the stack is in {session.region}: "
+            f"{option} needs a key in the stack's region"
         )
     try:
         state = session.client("kms").describe_key(KeyId=arn)["KeyMetadata"]["KeyState"]
@@ -164,9 +164,9 @@ def _check_key(session: AwsSession, option: str, arn: str) -> None:
         if code_of(error) not in MISSING:
             raise
         raise ConfigurationError(
-            f"there is no KMS key {arn}: name one that is there, or leave out {option}"
+            f"there is no KMS key {arn}: name an existing one, or leave out {option}"
         ) from error
     if state != "Enabled":
         raise ConfigurationError(
-            f"the KMS key {arn} is {state} and encrypts nothing: enable it, or name another"
+            f"the KMS key {arn} is {state} and can't encrypt: enable it, or name another"
         )

@@ -18,17 +18,17 @@ SILENCE = 600.0
 HOLDS = (
     (
         "AWS::Batch::ComputeEnvironment",
-        "A compute environment waits for its instances to end, or is kept by a role or instance "
-        "profile that isn't there: the Batch console has its reason. ",
+        "A compute environment waits for its instances to stop, or its role or instance "
+        "profile is missing: see the reason in the Batch console. ",
     ),
     (
         "AWS::Batch::JobQueue",
-        "A queue waits for its jobs: they must end first. ",
+        "A queue waits for its jobs to finish. ",
     ),
     (
         "AWS::EC2::SecurityGroup",
-        "A security group waits for network interfaces that use it: those of jobs or instances "
-        "that are just ending. ",
+        "A security group waits for the network interfaces of jobs or instances that are "
+        "stopping. ",
     ),
 )
 
@@ -125,9 +125,9 @@ class Follower:
         what = ", ".join(f"{name} ({one.status})" for name, one in self._open.items())
         why = [words for kind, words in HOLDS if kind in kinds]
         return (
-            f"nothing has happened for {duration(SILENCE)}; CloudFormation waits for "
-            f"{what or 'the stack'}. {' '.join(why)}Ctrl-C leaves it at work; the same command "
-            "follows it again"
+            f"nothing has happened for {duration(SILENCE)}: CloudFormation is waiting for "
+            f"{what or 'the stack'}. {' '.join(why)}You can press Ctrl-C: CloudFormation "
+            "continues, and the same command follows it again"
         )
 
     def failure(self, what: str) -> StackError:
@@ -177,30 +177,31 @@ def reasons(failures: list[StackEvent]) -> list[str]:
 CURES = (
     (
         ("not authorized", "AccessDenied", "Access Denied", "UnauthorizedOperation"),
-        "a permission is missing: `dask knot policy --operator` prints those that are needed",
+        "a permission is missing: `dask knot policy --operator` prints the ones you need",
     ),
     (
         ("already exists", "AlreadyExists", "AlreadyOwned"),
-        "that name is taken: choose another with --name, --bucket or --repository, or use what is "
-        "there with --existing-bucket",
+        "that name is taken: choose another with --name, --bucket or --repository, or use "
+        "the existing bucket with --existing-bucket",
     ),
     (
         ("DependencyViolation", "dependent object", "has dependencies", "currently in use"),
-        "network interfaces of jobs or instances still use it: they are gone some minutes after "
-        "the last of them; run `dask knot down` again then. What else uses it has to go first",
+        "network interfaces of jobs or instances still use it and disappear some minutes "
+        "after the last job or instance: run `dask knot down` again then. Delete anything "
+        "else that uses it first",
     ),
     (
         ("existing JobQueue relationship", "is being used by", "cannot be deleted because it"),
-        "something that isn't the stack's uses it: take it out of the other queue, or delete that",
+        "something outside the stack uses it: take it out of the other queue, or delete that queue",
     ),
     (
         ("LimitExceeded", "limit", "quota", "Quota"),
-        "a quota of the account is used up: ask for more under Service Quotas, or delete what is "
-        "not used any more (VPCs with --vpc default, for example)",
+        "the account has reached a quota: ask for more under Service Quotas, or delete what "
+        "you no longer use. If the quota is for VPCs, --vpc default needs no new one",
     ),
     (
         ("not empty", "BucketNotEmpty"),
-        "something wrote to it meanwhile: run `dask knot down` again",
+        "something wrote to it in the meantime: run `dask knot down` again",
     ),
     (
         ("InvalidKeyPair", "key pair"),
@@ -212,6 +213,6 @@ CURES = (
     ),
     (
         ("ExpiredToken", "security token"),
-        "the credentials expired meanwhile: sign in and run the same command again",
+        "the credentials expired in the meantime: sign in and run the same command again",
     ),
 )

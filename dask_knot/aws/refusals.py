@@ -28,8 +28,8 @@ _STILL_EXPIRED = "refreshed credentials are still expired"
 _CREDENTIALS = {
     "ExpiredToken": "have expired",
     "ExpiredTokenException": "have expired",
-    "RequestExpired": "have expired, or the clock of this machine is wrong",
-    "RequestTimeTooSkewed": "can't be used while the clock of this machine is wrong",
+    "RequestExpired": "have expired, or this machine's clock is wrong",
+    "RequestTimeTooSkewed": "can't be used while this machine's clock is wrong",
     "InvalidClientTokenId": "are unknown to AWS",
     "InvalidAccessKeyId": "are unknown to AWS",
     "UnrecognizedClientException": "are unknown to AWS",
@@ -108,8 +108,8 @@ def translate(error: Exception, profile: str | None = None) -> KnotError:
         return ConfigurationError(f"{str(error).rstrip('.')}: {REGION_HINT}")
     if isinstance(error, boto.MissingDependencyException):
         return CredentialsError(
-            f"AWS's library lacks a part that this way to sign in needs: {str(error).rstrip('.')}: "
-            "pip install 'botocore[crt]'"
+            f"signing in this way needs another package: {str(error).rstrip('.')}: run pip "
+            "install 'botocore[crt]'"
         )
     if isinstance(error, _NO_CREDENTIALS) or is_still_expired(error):
         return CredentialsError(
@@ -126,8 +126,8 @@ def translate(error: Exception, profile: str | None = None) -> KnotError:
 
 def _not_of_aws(said: str) -> UnreachableError:
     return UnreachableError(
-        f"AWS's answer is not one of AWS ({' '.join(said.split())[:300]}). Check the "
-        "network: a proxy, or a page that wants you to sign in, may have answered instead"
+        f"the answer didn't come from AWS ({' '.join(said.split())[:300]}). Check the "
+        "network: a proxy or a sign-in page may have answered instead"
     )
 
 
@@ -135,8 +135,8 @@ def _way_out(error: Exception) -> str:
     """Say what to do about a network that doesn't let anybody through."""
     if isinstance(error, boto.SSLError):
         return (
-            "If a proxy has signed the certificate, set AWS_CA_BUNDLE to the file of its "
-            "authority's"
+            "If a proxy signed the certificate, set AWS_CA_BUNDLE to its authority's "
+            "certificate file"
         )
     if isinstance(error, boto.ProxyConnectionError):
         return "Check HTTPS_PROXY (http://NAME:PASSWORD@HOST:PORT) and NO_PROXY"
@@ -191,21 +191,22 @@ def _refused(error: boto.ClientError, profile: str | None) -> KnotError:
         )
     if code in _ACCESS:
         return AccessError(
-            f"these AWS credentials may not do {action_of(error)}: {message or code}. Ask for the "
-            "permission; `dask knot policy` prints all that are needed"
+            f"these AWS credentials lack permission for {action_of(error)}: "
+            f"{message or code}. Ask for the permission; `dask knot policy` prints all you "
+            "need"
         )
     if code in _THROTTLED:
         return UnreachableError(
-            f"AWS took no more {call} requests for minutes ({code}): try again later"
+            f"AWS has throttled {call} requests for minutes ({code}): try again later"
         )
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
         return UnreachableError(
-            f"AWS could not answer {call}: {message or 'it did not say why'} ({code}): try again "
-            "later"
+            f"AWS couldn't answer {call}: {message or 'it gave no reason'} ({code}): try "
+            "again later"
         )
     if _QUOTA.search(code):
         return QuotaError(
-            f"{call} is over a quota of the account: {message}. Ask for more in the AWS console "
-            "under Service Quotas, or use less"
+            f"{call} exceeds a quota of the account: {message}. Ask for more in the AWS "
+            "console under Service Quotas, or use less"
         )
-    return AwsError(f"AWS refused {call}: {message or 'it did not say why'} ({code})")
+    return AwsError(f"AWS refused {call}: {message or 'it gave no reason'} ({code})")

@@ -83,7 +83,7 @@ def ask_regions(
         news.refused.append(f"placement scores: {error}")
     if not news.scores and len(types) < LEAST_TYPES:
         news.refused.append(
-            f"placement scores: AWS gives them for {LEAST_TYPES} types of machines or more, and "
+            f"placement scores: AWS gives them for at least {LEAST_TYPES} machine types, and "
             f"this work fits {len(types)}"
         )
     return news

@@ -109,8 +109,8 @@ def _delete(session: AwsSession, id: str, follower: Follower, buckets: list[str]
             break
     left = ", ".join(_left(client, id)) or "the stack itself"
     raise follower.failure(
-        f"AWS did not delete everything. Left are: {left}. Run `dask knot down` again, or delete "
-        "them in the AWS console. CloudFormation's reasons:"
+        f"AWS didn't delete everything. What is left: {left}. Run `dask knot down` again, or "
+        "delete them in the AWS console. CloudFormation's reasons:"
     )
 
 
@@ -158,7 +158,7 @@ def _retain(client: Any, id: str, follower: Follower) -> None:
         Capabilities=["CAPABILITY_IAM"],
     )
     if follower.follow() != "UPDATE_COMPLETE":
-        raise follower.failure("the bucket could not be kept, so nothing was deleted:")
+        raise follower.failure("nothing was deleted, because the bucket couldn't be kept:")
 
 
 def mark_kept(template: dict[str, Any]) -> bool:
@@ -204,7 +204,8 @@ def _not_deleted(bucket: str, error: Mapping[str, str]) -> str:
     """Say why an object is still there; S3 doesn't say which permission is missing."""
     needed = "; it needs s3:DeleteObject and s3:DeleteObjectVersion (`dask knot policy --operator`)"
     return (
-        f"{error.get('Key')!r} in bucket {bucket!r} could not be deleted: {error.get('Code')}: "
+        f"{error.get('Key')!r} in bucket {bucket!r} couldn't be deleted: "
+        f"{error.get('Code')}: "
         f"{error.get('Message')}{needed if error.get('Code') == 'AccessDenied' else ''}"
     )
 

@@ -81,7 +81,7 @@ def _like(pattern: str, expected: str) -> Check:
 
 
 def _each_like(pattern: str, what: str) -> Check:
-    check_one = _like(pattern, f"{what} as AWS writes them")
+    check_one = _like(pattern, f"{what} in AWS's own form")
 
     def check(name: str, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(check_one(name, one) for one in value)
@@ -98,7 +98,9 @@ def _user_data(name: str, text: str) -> str:
             "the text of a script (#!/bin/bash…), of #cloud-config, or of MIME parts",
         )
     if len(text.encode()) > USER_DATA_BYTES:
-        raise wrong(name, text[:40], f"at most {USER_DATA_BYTES:,} bytes: let it fetch the rest")
+        raise wrong(
+            name, text[:40], f"at most {USER_DATA_BYTES:,} bytes: let the script download the rest"
+        )
     return text
 
 

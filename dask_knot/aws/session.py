@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 #: What to do about an address that is none, and about a section that botocore stumbles over.
 _CURES = (
     "Set AWS_ENDPOINT_URL to a URL, or leave it unset",
-    "In ~/.aws/config, what a section such as `s3 =` sets stands in lines of their own, indented",
+    "In ~/.aws/config, put the settings of a section such as `s3 =` on indented lines of their own",
 )
 
 

@@ -54,7 +54,9 @@ def shell_words(
     with translated():
         found = client.describe_jobs(jobs=[job_id])["jobs"]
     if not found:
-        raise ConfigurationError(f"Batch knows no job {job_id}: it may have forgotten it")
+        raise ConfigurationError(
+            f"Batch doesn't know job {job_id}: Batch forgets finished jobs after a day to a week"
+        )
     task = running_task(found[0])
     place = ["--region", session.region]
     if session.boto.profile_name != "default":
@@ -98,13 +100,13 @@ def running_task(detail: Mapping[str, Any]) -> str:
             f"{id} is an array of {size} jobs: name one of them, {id}:0 to {id}:{size - 1}"
         )
     if status in ENDED:
-        raise EngineError(f"job {id} has ended ({status}): there is nothing left to enter")
+        raise EngineError(f"job {id} has finished ({status}), so it can't be entered")
     if status != "RUNNING" or not container.get("taskArn"):
         raise EngineError(f"job {id} has not started yet ({status}): try again when it runs")
     if not container.get("enableExecuteCommand"):
         raise EngineError(
-            f"job {id} takes no shells: run `dask knot up --shell`, then start the work again. "
-            "Whoever has ecs:ExecuteCommand then has the role of jobs"
+            f"job {id} doesn't allow shells: run `dask knot up --shell`, then start the work "
+            "again. After that, anyone with ecs:ExecuteCommand can act with the jobs' role"
         )
     return str(container["taskArn"])
 
@@ -128,4 +130,4 @@ def cluster_of(client: BatchClient, detail: Mapping[str, Any], task: str) -> str
         return next((arn for arn in clusters if arn.endswith(f"/{parts[0]}")), parts[0])
     if clusters and clusters[0]:
         return clusters[0]
-    raise EngineError(f"no compute environment of {detail['jobQueue']} says its ECS cluster")
+    raise EngineError(f"no compute environment of {detail['jobQueue']} names its ECS cluster")

@@ -69,15 +69,15 @@ def up(
 def _what_failed(name: str, is_new: bool, status: str) -> str:
     if not is_new:
         return (
-            f"the stack {name!r} could not be changed ({status}), and is as it was before. "
+            f"the stack {name!r} couldn't be changed ({status}) and is as it was before. "
             "CloudFormation's reasons:"
         )
     left = (
         "nothing of it is left"
         if status == "DELETE_COMPLETE"
-        else f"it is {status}, which the next `up` clears away"
+        else f"it is {status}, and the next `up` removes it"
     )
-    return f"the stack {name!r} could not be made; {left}. CloudFormation's reasons:"
+    return f"the stack {name!r} couldn't be made; {left}. CloudFormation's reasons:"
 
 
 def _rested(client: Any, name: str, report: EventReport, pause: Pause) -> Mapping[str, Any] | None:
@@ -101,7 +101,8 @@ def _rested(client: Any, name: str, report: EventReport, pause: Pause) -> Mappin
         return None
     if status not in MADE:
         raise follower.failure(
-            f"the stack {name!r} is {status}: `dask knot down --name {name}` first, then `up`"
+            f"the stack {name!r} is {status}: run `dask knot down --name {name}`, then `dask "
+            "knot up`"
         )
     return find_stack(client, id)
 

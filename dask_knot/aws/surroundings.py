@@ -88,7 +88,9 @@ def _network(session: AwsSession, options: StackOptions, say: Caution) -> dict[s
     vpc = _default_vpc(ec2) if options.vpc == "default" else options.vpc
     subnets = list(options.subnets) or [one["SubnetId"] for one in _subnets(ec2, vpc)]
     if not subnets:
-        raise StackError(f"{vpc} has no subnets: make some, or let `up` make a VPC with --vpc new")
+        raise StackError(
+            f"{vpc} has no subnets: make some, or let `dask knot up` make a VPC with --vpc new"
+        )
     if options.check_network:
         account = session.identity()["Account"]
         subnets = [*choose_subnets(ec2, options, subnets, say, account)]
@@ -101,8 +103,8 @@ def _default_vpc(ec2: Any) -> str:
     found = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
     if not found:
         raise StackError(
-            f"the account has no default VPC in {ec2.meta.region_name}: let `up` make one with "
-            "--vpc new, or name yours with --vpc vpc-..."
+            f"the account has no default VPC in {ec2.meta.region_name}: let `dask knot up` "
+            "make one with --vpc new, or name yours with --vpc vpc-..."
         )
     return str(found[0]["VpcId"])
 
@@ -131,4 +133,6 @@ def _service_role(iam: Any, service: str) -> str:
         except ClientError as error:
             if error.response["Error"]["Code"] != "InvalidInput":  # somebody was faster
                 raise translate(error) from error
-    raise StackError(f"the service-linked role of {service} can't be made: make it in the console")
+    raise StackError(
+        f"the service-linked role of {service} couldn't be created: create it in the AWS console"
+    )

@@ -77,14 +77,14 @@ class Backoff:
 REASONS: tuple[tuple[str, str, bool], ...] = (
     (
         "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
-        "a job needs more vCPUs than the compute environment may have: `dask knot up` with more "
-        "--max-vcpus, or use fewer cores",
+        "a job needs more vCPUs than the compute environment may have: run `dask knot up` "
+        "with a larger --max-vcpus, or use fewer cores",
         True,
     ),
     (
         "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
-        "no machine of the compute environment is large enough for a job: use less memory, cores "
-        "or gpus; on AWS, `dask knot up` with larger --instance-types helps too",
+        "no machine of the compute environment is large enough for a job: use less memory, "
+        "cores or gpus; on AWS, you can also run `dask knot up` with larger --instance-types",
         True,
     ),
     (
@@ -99,8 +99,8 @@ REASONS: tuple[tuple[str, str, bool], ...] = (
     ),
     (
         "CAPACITY",
-        "AWS has no free instances of these types at the moment. They may come; more "
-        "--instance-types, or another --platform, make it likelier",
+        "AWS has no free instances of these types at the moment. Some may become free; more "
+        "--instance-types, or another --platform, improve the chances",
         False,
     ),
 )
@@ -130,18 +130,23 @@ def diagnose(
         return Diagnosis("; ".join(trouble for trouble in troubles if trouble), True)
     if queue is not None and queue["state"] == "DISABLED":
         return Diagnosis(
-            f"the job queue {queue['jobQueueName']} is DISABLED: jobs in it still run, it takes no "
-            "new ones. Enable it in the Batch console",
+            f"the job queue {queue['jobQueueName']} is DISABLED: the jobs in it still run, "
+            "but it accepts no new ones. Enable it in the Batch console",
             False,
         )
     changing = [one for one in environments if one["status"] in ("CREATING", "UPDATING")]
     if changing and len(changing) == len(environments):
         names = ", ".join(str(one["computeEnvironmentName"]) for one in changing)
-        words = f"the compute environment {names} is {changing[0]['status']}: jobs wait for that"
-        return Diagnosis(f"{words}, some minutes as a rule; `dask knot status` shows it", False)
+        words = (
+            f"the compute environment {names} is {changing[0]['status']}, and jobs wait until "
+            "it is ready"
+        )
+        return Diagnosis(
+            f"{words}, usually some minutes; `dask knot status` shows its state", False
+        )
     reason = waiting.reason or "Batch gives no reason"
     shared = queue is not None and queue.get("schedulingPolicyArn")
-    fair = "; its shares take turns: those that had less are first" if shared else ""
+    fair = "; the queue shares fairly: users who have had less go first" if shared else ""
     return Diagnosis(f"{reason}; {_outlook(environments)}{fair}", False)
 
 
@@ -158,11 +163,14 @@ def _trouble(waiting: WaitingJob, environment: Description) -> str | None:
     maximum = resources.get("maxvCpus")
     if maximum is not None and waiting.vcpus > maximum:
         return (
-            f"a job needs {waiting.vcpus:g} vCPUs and {name} may have {maximum} at most: "
+            f"a job needs {waiting.vcpus:g} vCPUs and {name} may have at most {maximum}: run "
             f"`dask knot up --max-vcpus {waiting.vcpus:g}`, or use fewer cores"
         )
     if waiting.gpus and str(resources.get("type", "")).startswith("FARGATE"):
-        return f"a job needs GPUs and {name} is on Fargate, which has none: see `--platform ec2`"
+        return (
+            f"a job needs GPUs and {name} is on Fargate, which has none: run `dask knot up` "
+            "with --platform ec2"
+        )
     return None
 
 
@@ -173,13 +181,13 @@ def _why(described: Description) -> str:
 
 def _outlook(environments: Sequence[Description]) -> str:
     if not environments:
-        return "it may wait for other jobs of the queue"
+        return "it may be waiting for other jobs in the queue"
     size = " and ".join(
         f"{one.get('desiredvCpus', 0)} of at most {one['maxvCpus']} vCPUs"
         for one in (environment.get("computeResources", {}) for environment in environments)
         if "maxvCpus" in one
     )
     return (
-        f"the queue has {size}. Instances take some minutes to start; other jobs of the queue may "
-        "be first"
+        f"the queue has {size}. Instances take some minutes to start, and other jobs in the "
+        "queue may go first"
     )

@@ -74,7 +74,7 @@ OTHER_ARCHITECTURE = (
 )
 
 
-NO_PYTHON = "the image has no Python that can be started; build it with `dask knot image`"
+NO_PYTHON = "the image has no working Python; build it with `dask knot image`"
 
 
 class Explanation(NamedTuple):
@@ -109,7 +109,7 @@ def explain(job: Mapping[str, Any], log: Sequence[str]) -> Explanation:
     here = _LOST_HERE.get(reason) if ending is Ending.HOST_LOST else None
     kind, text = _ALONE.get((ending, code)) or start or here or _WORDS[ending]
     advice = HERE if any(mark in reason for mark in LOCAL) else SPOT
-    cure = f". What helps: {cause.cure}" if cause is not None and cause.cure else ""
+    cure = f". Fix: {cause.cure}" if cause is not None and cause.cure else ""
     more = {"advice": advice, "cure": cure, **_limits(job)}
     words = text.format(exit=_exit(code), reason=reason, **more)
     message = f"job {job.get('jobId')} {words}"
@@ -184,10 +184,10 @@ _EXITS = {
 
 #: What tells that a job ran on this machine, and what helps when a machine is lost.
 LOCAL = ("(instance local)", "(docker)")
-SPOT = "on Spot capacity, on-demand instances help"
+SPOT = "on Spot capacity, on-demand instances are safer"
 HERE = (
-    "look what ended processes of this machine: too little memory or room on its disk, a person, "
-    "another program"
+    "find out what killed processes on this machine: too little memory, a full disk, a "
+    "person or another program"
 )
 #: How it begins that a process of this machine never ran, and what to look at there.
 LOCAL_STARTS = ("CannotStartProcessError", "CannotStartJobError")
@@ -201,12 +201,13 @@ _NOT_STARTED_HERE = (
 _ALONE: dict[tuple[Ending, int | None], tuple[type[KnotError], str]] = {
     (Ending.HOST_LOST, exits.NOT_RUN): (
         JobError,
-        "could not read or write the store, several times: it could not reach the store, or what "
-        "it needs from there was missing or damaged. Its log says which; mend that, and retry",
+        "repeatedly failed to read or write the store: either it couldn't reach the store, "
+        "or what it needed there was missing or damaged. Its log says which; fix that, and "
+        "retry",
     ),
     (Ending.KILLED, exits.MISTAKE): (
         InternalError,
-        "ended because dask_knot made a mistake in it, please report it with this log",
+        "stopped because of a bug in dask_knot: please report it with this log",
     ),
 }
 
@@ -215,8 +216,7 @@ _STARTS: dict[Ending, tuple[type[JobError], str]] = {
     Ending.NOT_STARTED: (JobStartError, "never started: {reason}{cure}"),
     Ending.HOST_LOST: (
         JobStartError,
-        "was not brought up by its machine, several times, which is no fault of the image: "
-        "{reason}{cure}",
+        "repeatedly failed to start on its machine, and the image isn't to blame: {reason}{cure}",
     ),
 }
 
@@ -224,38 +224,40 @@ _STARTS: dict[Ending, tuple[type[JobError], str]] = {
 _LOST_HERE: dict[str, tuple[type[JobError], str]] = {
     "Host EC2 (instance local) terminated.": (
         JobError,
-        "lost its process, several times: the server that starts processes ended. Try again; "
-        "{advice}",
+        "repeatedly lost its process, because the server that starts processes stopped. Try "
+        "again; {advice}",
     ),
-    "Host EC2 (docker) lost": (JobError, "lost its container, several times. Try again; {advice}"),
+    "Host EC2 (docker) lost": (JobError, "repeatedly lost its container. Try again; {advice}"),
 }
 
 _WORDS: dict[Ending, tuple[type[JobError], str]] = {
     Ending.KILLED: (
         KilledTaskError,
-        "ended {exit} while a task ran, so the task has no outcome. It called os._exit, was "
-        "killed, or crashed the interpreter; run it alone with the synchronous scheduler to see",
+        "ended {exit} while a task was running, so the task has no result. The task called "
+        "os._exit, was killed, or crashed the interpreter; to find out, run it alone with "
+        "the synchronous scheduler",
     ),
     Ending.MEMORY: (
         JobMemoryError,
-        "used more memory than it may{memory} ({reason}). Give such tasks more: "
-        "client.submit(..., resources={{'MEMORY': {more}}}), or make them under `with "
-        "dask.annotate(resources={{'MEMORY': {more}}}):`, which around compute() is for a whole "
-        "graph. Or give all jobs more with KnotCluster(memory=...), or work on smaller pieces",
+        "used more memory than allowed{memory} ({reason}). Give such tasks more: "
+        "client.submit(..., resources={{'MEMORY': {more}}}), or create them under `with "
+        "dask.annotate(resources={{'MEMORY': {more}}}):` (put it around compute() for a "
+        "whole graph). Or give all jobs more with KnotCluster(memory=...), or work on "
+        "smaller pieces",
     ),
     Ending.NOT_LOADED: (
         NotLoadedError,
-        "could not unpickle its tasks. Put a package that is missing there into the image of the "
-        "jobs (`dask knot image`). Your own modules travel with the work, if they are imported "
-        "here or some source of yours imports them by name; send others with client.upload_file. "
-        "If the log names '__main__', something goes by its name only: make it inside the "
+        "couldn't unpickle its tasks. If a package is missing, add it to the jobs' image "
+        "(`dask knot image`). Your own modules are sent along if they are imported here, or "
+        "if your source imports them by name; send others with client.upload_file. If the "
+        "log names '__main__', something is pickled by name only: create it inside the "
         "function that uses it",
     ),
     Ending.TIMEOUT: (
         JobTimeoutError,
-        "ran longer than it may{timeout} ({reason}). Allow such tasks more: make them under `with "
-        "dask.annotate(knot={{'timeout': '2 hours'}}):`. Or allow all jobs more with "
-        "KnotCluster(timeout=...), or split the task",
+        "ran longer than allowed{timeout} ({reason}). Give such tasks more time: create "
+        "them under `with dask.annotate(knot={{'timeout': '2 hours'}}):`. Or give all jobs "
+        "more with KnotCluster(timeout=...), or split the task",
     ),
     Ending.NOT_STARTED: (
         JobStartError,
@@ -263,30 +265,30 @@ _WORDS: dict[Ending, tuple[type[JobError], str]] = {
     ),
     Ending.OTHER_VERSIONS: (
         VersionsError,
-        "has other versions of Python or of packages than the client. Build its image again with "
-        "`dask knot image`, or install the same versions here",
+        "has different versions of Python or packages than the client. Build its image "
+        "again with `dask knot image`, or install the same versions here",
     ),
     Ending.NOT_SET_UP: (
         PluginError,
-        "could not be set up by a worker plugin, so none of its tasks ran. Mend the plugin and "
+        "couldn't run a worker plugin's setup, so none of its tasks ran. Fix the plugin and "
         "register it again, or unregister it, and retry the futures",
     ),
     Ending.TERMINATED: (
         JobTerminatedError,
-        "was terminated: {reason}. Submit again if that wasn't meant",
+        "was terminated: {reason}. Submit again if you didn't mean that",
     ),
     Ending.UNREADABLE: (
         KilledTaskError,
-        "ended {exit}, several times, and the store has no manifest that says what its tasks did. "
-        "A task called os._exit(0), or somebody removes objects from the store",
+        "repeatedly ended {exit} without leaving a manifest in the store. Either a task "
+        "called os._exit(0), or somebody is deleting objects from the store",
     ),
     Ending.HOST_LOST: (
         JobError,
-        "lost its machine, several times ({reason}). Try again; {advice}",
+        "repeatedly lost its machine ({reason}). Try again; {advice}",
     ),
-    Ending.LEFT: (JobError, "is of no use any more: {reason}"),
+    Ending.LEFT: (JobError, "is no longer needed: {reason}"),
     Ending.DEPENDENCY_FAILED: (
         JobError,
-        "did not start because a job before it failed ({reason})",
+        "didn't start because a job it depends on failed ({reason})",
     ),
 }

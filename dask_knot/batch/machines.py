@@ -39,10 +39,10 @@ class Sight(NamedTuple):
 Scout = Callable[[Sequence[Description]], Sight]
 
 CAUSES = (
-    "no way to AWS (a private subnet without a NAT gateway or VPC endpoints, a public one that "
-    "gives no addresses)",
-    "a network ACL, a security group or DNS that keeps them from ECS",
-    "an AMI without ECS's agent",
+    "no route to AWS (a private subnet without a NAT gateway or VPC endpoints, or a public "
+    "one that gives no addresses)",
+    "a network ACL, a security group or DNS that blocks ECS",
+    "an AMI without the ECS agent",
     "an instance role without AmazonEC2ContainerServiceforEC2Role",
 )
 
@@ -68,34 +68,35 @@ def words_of_machines(
         return _seen(sight) or None
     if sight.joined:
         return (
-            f"{many('instance', sight.joined)} joined the cluster, and none takes these jobs: they "
-            "are full, or too small"
+            f"{many('instance', sight.joined)} joined the cluster, but none can take these "
+            "jobs: they are full or too small"
         )
     desired = sum(int(one.get("desiredvCpus", 0)) for one in managed)
     long = duration(waited)
     if not desired:
-        quota = "a quota of vCPUs, or Batch's service role, may keep it from that"
-        words = f"Batch has asked for no machines in {long}: {quota}. See `dask knot doctor`"
+        quota = "a vCPU quota or Batch's service role may be the reason"
+        words = f"Batch hasn't asked for any machines in {long}: {quota}. See `dask knot doctor`"
         return f"{words}. {_seen(sight)}" if sight.unseen else words
     joined = "none has joined" if sight.joined == 0 else "perhaps none has joined"
     causes = "; ".join(f"({number}) {cause}" for number, cause in enumerate(CAUSES, start=1))
     spot = _SPOT if any(one.get("type") == "SPOT" for one in managed) else ""
-    words = f"machines of {desired} vCPUs were asked for, and {joined} the cluster in {long}"
+    words = f"Batch asked for machines with {desired} vCPUs, and {joined} the cluster in {long}"
     return f"{words}. If they run, the usual causes are {causes}.{spot} {_seen(sight)}".rstrip()
 
 
 _SPOT = (
-    " If none runs, Spot has none, or the account may have no more (MaxSpotInstanceCountExceeded, "
-    "which only the activity of the Auto Scaling group says)."
+    " If none runs, Spot has no capacity, or the account has reached its limit "
+    "(MaxSpotInstanceCountExceeded, shown only in the Auto Scaling group's activity)."
 )
 
 
 def words_of_starting(waited: float, sight: Sight) -> str:
     """Say why containers have been starting for long, and none runs."""
     return (
-        f"its containers have been starting for {duration(waited)}, and none runs: the image is "
-        "very large, or can't be pulled for want of a way to ECR and S3; a log group or secret "
-        f"can't be reached; or a network interface is waited for. {_seen(sight)}"
+        f"its containers have been starting for {duration(waited)}, and none is running yet: "
+        "the image is very large, or can't be pulled because there is no route to ECR and "
+        "S3; a log group or secret can't be reached; or ECS is waiting for a network "
+        f"interface. {_seen(sight)}"
     ).rstrip()
 
 
@@ -103,9 +104,9 @@ def _seen(sight: Sight) -> str:
     """Say what is the matter, as far as it can be seen."""
     parts = []
     if sight.faults:
-        parts.append("This is so here: " + "; ".join(sight.faults))
+        parts.append("Found here: " + "; ".join(sight.faults))
     elif sight.joined == 0 and not sight.unseen:
-        parts.append("Their network was looked at, and has no fault that can be seen")
+        parts.append("Their network was checked, and no fault was found")
     if sight.unseen:
-        parts.append(f"Not seen: {'; '.join(sight.unseen)}")
+        parts.append(f"Not checked: {'; '.join(sight.unseen)}")
     return ". ".join(parts)

@@ -28,11 +28,11 @@ class Cause(NamedTuple):
     cure: str = ""
 
 
-_NET = (
-    "jobs must reach ECR, S3, CloudWatch and ECS: `dask knot doctor` looks at routes and addresses"
+_NET = "let jobs reach ECR, S3, CloudWatch and ECS; `dask knot doctor` checks routes and addresses"
+_IMAGE = "build and push the image with `dask knot image`, or name another image"
+_ROLE = (
+    "run `dask knot up`: the execution role, or the policy of something it uses, lacks a permission"
 )
-_IMAGE = "build and push it with `dask knot image`, or name another"
-_ROLE = "the execution role, or the policy of what it uses, lacks a permission: run `dask knot up`"
 _DISK = "give machines larger or faster disks: `dask knot up --volume-size ... --volume-type ...`"
 _AGAIN = "try again"
 
@@ -42,8 +42,8 @@ CAUSES = (
     Cause(
         r"toomanyrequests|too many requests|pull rate limit|rate exceeded|throttl|\b429\b",
         Blame.NETWORK,
-        "the registry takes no more requests for a while: an image in ECR (`dask knot image`) has "
-        "no such limit",
+        "use an image in ECR (`dask knot image`), which has no such limit: this registry "
+        "refuses more requests for a while",
     ),
     Cause(r"no space left on device|thin pool has", Blame.MACHINE, _DISK),
     Cause(
@@ -55,7 +55,9 @@ CAUSES = (
         Blame.NETWORK,
         _NET,
     ),
-    Cause(r"log group does not exist", Blame.OWN, "run `dask knot up`: it makes the log group"),
+    Cause(
+        r"log group does not exist", Blame.OWN, "run `dask knot up`, which creates the log group"
+    ),
     Cause(
         r"(?<!pull )access ?denied|not authorized|forbidden|\b403\b|unable to assume the role|"
         r"no basic auth|unauthorized|authorization token has expired",
@@ -65,13 +67,13 @@ CAUSES = (
     Cause(
         r"descriptor matching platform|no match for platform|no matching manifest",
         Blame.OWN,
-        "the image is for another architecture: build it again with `dask knot image`",
+        "build the image again with `dask knot image`: it is for another architecture",
     ),
     Cause(
         r"executable file not found|no such file or directory|exec format|permission denied|"
         r"no command specified|not a directory",
         Blame.OWN,
-        "the image lacks what is to be started, or has it elsewhere: " + _IMAGE,
+        _IMAGE + ": this one lacks the program to start, or has it elsewhere",
     ),
     Cause(
         r"not found|manifest unknown|name unknown|no such image|does not exist|pull access denied|"
@@ -84,7 +86,7 @@ CAUSES = (
     Cause(
         r"capacity is unavailable|network interface|ephemeralstorage provisioning|eni\b",
         Blame.MACHINE,
-        "try again, or with more subnets that have free addresses (`dask knot doctor`)",
+        "try again, or use more subnets that have free addresses (`dask knot doctor`)",
     ),
 )
 

@@ -40,7 +40,7 @@ def container_faults(found: Mapping[str, Any]) -> Iterator[str]:
     if report.has_errors():
         words = " ".join(report.generate_report().replace(" in input", "").split())
         is_unknown = "Unknown parameter" in words
-        yield words + (f" (a botocore newer than {__version__} may know more)" * is_unknown)
+        yield words + (f" (a newer botocore than {__version__} may know more)" * is_unknown)
     else:
         yield from _value_faults("", found, _shape())
         yield from _volume_faults(found)
@@ -51,9 +51,9 @@ def _volume_faults(found: Mapping[str, Any]) -> Iterator[str]:
     there = {one.get("name") for one in found.get("volumes", ())}
     for point in found.get("mountPoints", ()):
         if (name := point.get("sourceVolume")) not in there:
-            yield f"mountPoints has a sourceVolume {name!r}, and volumes has none of that name"
+            yield f"mountPoints has a sourceVolume {name!r}, but volumes has none of that name"
         if "containerPath" not in point:
-            yield f"mountPoints says no containerPath for {name!r}"
+            yield f"mountPoints has no containerPath for {name!r}"
 
 
 def _value_faults(path: str, value: Any, shape: Any) -> Iterator[str]:

@@ -77,7 +77,7 @@ class JobService:
             If Batch refuses it, or a stage before it has no job.
         """
         if self.is_closed:
-            raise SubmissionError(f"{id} could not be submitted: the cluster is closed")
+            raise SubmissionError(f"{id} couldn't be submitted: the cluster is closed")
         try:
             request = self.request(id, stage, url, self._definitions.arn(stage.resources))
             submitted = self._taken(id, request)
@@ -85,7 +85,7 @@ class JobService:
         except KnotError:  # it says itself what is wrong, and what to do
             raise
         except Exception as error:  # botocore makes its exceptions as it goes
-            raise SubmissionError(f"{id} could not be submitted: {error}") from error
+            raise SubmissionError(f"{id} couldn't be submitted: {error}") from error
         self._doubtful.discard(id)
         job = StageJob(str(response["jobId"]), len(stage.shards), stage.resources)
         self._submitted.add(id, job)
@@ -191,7 +191,7 @@ class JobService:
         bygone = [shard for shard in shards if self.jobs[shard.stage].was_over]
         ids = {shard: self._child(shard) for shard in shards if shard not in {*bygone}}
         details = {one["jobId"]: one for one in describe_jobs(self._client, [*ids.values()])}
-        unknown = {"statusReason": "Batch does not know the job any more"}
+        unknown = {"statusReason": "Batch no longer knows the job"}
         return [
             *((shard, self._bygone(shard)) for shard in bygone),
             *(
@@ -264,7 +264,7 @@ class JobService:
             text = f"{id} depends on {stage}, which has no job: {cause}"
             raise SubmissionError(text) from cause
         if stage not in self.jobs:
-            text = f"{stage}, which it depends on, has no job: it was never submitted"
+            text = f"it depends on {stage}, which was never submitted"
             raise SubmissionError(text)
         found = {"jobId": self.jobs[stage].id}
         if dependency.type is DependencyType.N_TO_N:

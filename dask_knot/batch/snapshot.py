@@ -42,7 +42,7 @@ def place_in_queue(
     try:
         answer = ask(jobQueue=queue)
     except AccessError as error:
-        return f"its place in the queue isn't known: {error}"
+        return f"its position in the queue isn't known: {error}"
     except Exception as error:  # a Batch without the call, or away: the place is missed, no more
         logger.debug("Batch says nothing of the queue %s: %s", queue, error)
         return ""
@@ -55,8 +55,8 @@ def _place(answer: Mapping[str, Any], job_id: str) -> str:
     others = f"{len(ids)}" if len(ids) < NAMED else f"{NAMED} or more"
     if job_id in ids:
         before = len(set(ids[: ids.index(job_id)]))
-        return f"{before} of {others} waiting jobs are before it" if before else "it is the next"
-    return f"{others} waiting jobs are before it" if len(ids) >= NAMED else ""
+        return f"{before} of {others} waiting jobs are ahead of it" if before else "it is next"
+    return f"{others} waiting jobs are ahead of it" if len(ids) >= NAMED else ""
 
 
 def _use(answer: Mapping[str, Any], environments: Sequence[Description]) -> str:

@@ -51,10 +51,10 @@ class Leftovers:
     def words(self, run: str, store: str, command: Callable[[str], str]) -> str:
         """Say which jobs of a run go on, and what they do; `command` gives what ends one."""
         commands = "\n  ".join(map(command, self.jobs))
-        why = "they did not end in time" if self.why is None else self.why
+        why = "they didn't stop in time" if self.why is None else self.why
         return (
-            f"{many('job', len(self.jobs))} of {run} could not be ended: {why}. They may run on, "
-            f"cost money and write into {store}. To end them:\n  {commands}"
+            f"{many('job', len(self.jobs))} of {run} couldn't be stopped: {why}. They may "
+            f"keep running, cost money and write to {store}. To stop them:\n  {commands}"
         )
 
 
@@ -96,7 +96,7 @@ def end_jobs(
             return _left(service, why)
         if not is_told and now() - start > SILENCE:
             is_told = True
-            logger.warning("waiting until %s ended", many("job", len(left)))
+            logger.warning("waiting for %s to stop", many("job", len(left)))
         pause(delay)
         delay = min(delay * 1.5, LONGEST_PAUSE)
 

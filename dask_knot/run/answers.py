@@ -78,7 +78,7 @@ ANSWERS = {
         "have a wrong secret key, or a proxy has changed the request"
     ),
     "RequestTimeTooSkewed": _credentials(
-        "can't be used while the clock of this machine is wrong", _CLOCK
+        "can't be used while this machine's clock is wrong", _CLOCK
     ),
     "KMS.DisabledException": _refusal("the KMS key of the bucket is disabled", _KEY),
     "KMS.KMSInvalidStateException": _refusal(

@@ -76,7 +76,7 @@ def _explained(error: Exception, is_s3: bool) -> tuple[str, str]:
     if cause is not None and is_s3:
         return f"{cause.text} ({said})", cause.cure
     if isinstance(error, PermissionDeniedError):
-        return said, "Ask for the permission; in S3, `dask knot policy` prints all that are needed"
+        return said, "Ask for the permission; in S3, `dask knot policy` prints all you need"
     return said, _CHECK
 
 

@@ -151,7 +151,7 @@ def test_a_new_account_may_build_nothing(desk: Desk) -> None:
 def test_builds_of_others_are_waited_for(desk: Desk) -> None:
     desk.build(FakeBuilds(refusals=[busy(1), busy(1)]), GOOD)
     assert desk.paused[:2] == [builds.BUSY_PAUSE] * 2
-    assert any("waiting for their end" in line for line in desk.said)
+    assert any("waiting for one to finish" in line for line in desk.said)
 
 
 def test_an_account_that_stays_busy_is_an_error(desk: Desk) -> None:
@@ -169,7 +169,7 @@ def test_an_account_that_stays_busy_is_an_error(desk: Desk) -> None:
                 "AccessDeniedException",
             ),
             AccessError,
-            "may not do codebuild:StartBuild",
+            "lack permission for codebuild:StartBuild",
         ),
     ],
     ids=["gone", "forbidden"],
@@ -193,7 +193,7 @@ def test_the_build_of_somebody_else_is_followed(desk: Desk) -> None:
     made = FakeBuilds([build(), build(), build("SUCCEEDED")])
     desk.build(made, GOOD)
     assert made.started == []
-    assert desk.said[0].startswith(f"{ID} builds it already")
+    assert desk.said[0].startswith(f"{ID}  is already building this image")
     assert desk.keys() == [f"{FOLDER}/build"]  # theirs to delete
 
 
@@ -223,7 +223,7 @@ def test_an_interrupt_ends_the_build(desk: Desk) -> None:
     with pytest.raises(KeyboardInterrupt):
         desk.build(made, GOOD[:3])
     assert made.stopped == [ID]
-    assert desk.said[-1] == f"{ID} is ended"
+    assert desk.said[-1] == f"{ID} is stopped"
     assert desk.keys() == []
 
 
@@ -253,7 +253,9 @@ def test_an_interrupt_leaves_the_build_of_somebody_else(desk: Desk) -> None:
 def test_without_the_network_the_build_goes_on(desk: Desk) -> None:
     away = EndpointConnectionError(endpoint_url="https://codebuild")
     made = FakeBuilds([build(), away])
-    with pytest.raises(UnreachableError, match="goes on in the account: run the same again"):
+    with pytest.raises(
+        UnreachableError, match="continues in the account: run the same command again"
+    ):
         desk.build(made, GOOD[:3])
     assert made.stopped == []
     assert desk.keys().count(f"{FOLDER}/build") == 1  # the next one finds it
@@ -273,13 +275,13 @@ PROVISIONING = {
     ("look", "lines", "words"),
     [
         (build("TIMED_OUT"), GOOD[:4], r"TIMED_OUT:.*Collecting dask\nit may take 120 minutes"),
-        (build("STOPPED"), GOOD[:4], r"STOPPED:.*somebody has ended it"),
-        (build("FAULT"), (), r"FAULT:\nthat is a fault of AWS"),
+        (build("STOPPED"), GOOD[:4], r"STOPPED:.*somebody stopped the build"),
+        (build("FAULT"), (), r"FAULT:\nAWS itself failed"),
         (build("FAILED", phases=[PROVISIONING]), (), "PROVISIONING: the role can't be taken"),
         (
             build("FAILED"),
             (*GOOD[:6], "denied: not you"),
-            r"could not be pushed.*\n    denied: not you",
+            r"couldn't be pushed.*\n    denied: not you",
         ),
         (build("FAILED"), ("An error occurred (403)",), r"An error occurred \(403\)"),
     ],

@@ -100,8 +100,10 @@ def test_a_line_that_fails_is_shown(
     failing = replace(spec, lines=("RUN echo something-printed && false",))
     with pytest.raises(ImageError, match=r"RUN echo something-printed && false\n +something-pr"):
         ensure_image(session, outputs, failing, said.append)
-    told = next(line for line in said if line.startswith("no Docker engine answers here (DOCKER_H"))
-    assert told.endswith("connection refused: it isn't running): the image is built in the account")
+    told = next(line for line in said if line.startswith("no Docker engine here (DOCKER_H"))
+    assert told.endswith(
+        "connection refused: it isn't running): building the image in your AWS account"
+    )
     assert left(session, outputs) == []
 
 

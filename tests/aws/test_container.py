@@ -90,19 +90,23 @@ def test_whose_files_are_fixed_cannot_be_entered() -> None:
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
-    (FARGATE, {"shared-memory": "8 GiB"}, "shared-memory: jobs on Fargate have none of it"),
+    (FARGATE, {"shared-memory": "8 GiB"}, "shared-memory: Fargate doesn't offer this"),
     (FARGATE, {"ulimits": {"nofile": 5}, "tmpfs": {"/a": "1 GiB"}}, "tmpfs, ulimits: jobs on"),
     (FARGATE, {"devices": ["/dev/fuse"]}, "devices: jobs on Fargate"),
     (FARGATE, {"swap": "1 GiB"}, "swap: jobs on Fargate"),
     (FARGATE, {"privileged": True}, "privileged: jobs on Fargate"),
-    (FARGATE, {"volumes": {"/fsx": "/fsx"}}, "folders of the instance as volumes: jobs on"),
+    (FARGATE, {"volumes": {"/fsx": "/fsx"}}, "volumes from the instance's folders: Fargate"),
     (
         FARGATE,
         {"volumes": {"/efs": EFS}, "platform-version": "1.3.0"},
-        "EFS needs version 1.4.0 of Fargate, and platform-version is 1.3.0",
+        "EFS needs Fargate platform version 1.4.0 or newer, and platform-version is 1.3.0",
     ),
-    (EC2, {"ephemeral-storage": "100 GiB"}, "ephemeral-storage: only jobs on Fargate .* up --vol"),
-    (EC2, {"public-ip": True}, "public-ip: only jobs on Fargate"),
+    (
+        EC2,
+        {"ephemeral-storage": "100 GiB"},
+        "ephemeral-storage: this is for Fargate only.* up --vol",
+    ),
+    (EC2, {"public-ip": True}, "public-ip: this is for Fargate only"),
     (EC2, {"linuxParameters": {"shmSize": 5}}, '"shmSize", must be one of: .*sharedMemorySize'),
     (EC2, {"linuxParameters": {"sharedMemorySize": "8 GiB"}}, "Invalid type for .*sharedMemory"),
     (EC2, {"linuxParameters": []}, "Invalid type for parameter linuxParameters"),
@@ -113,7 +117,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (
         EC2,
         {"volumes": [{"name": "a"}], "mountPoints": [{"sourceVolume": "a"}]},
-        "mountPoints says no containerPath for 'a'",
+        "mountPoints has no containerPath for 'a'",
     ),
     (EC2, {"ulimits": {"memlock": "4 GiB"}}, r"ulimits\[0\].softLimit=4294967296 is wrong"),
     (EC2, {"capAdd": ["SYS_ADMIN"]}, '"capAdd", must be one of: .*linuxParameters.*newer than'),
@@ -126,13 +130,13 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (
         EC2,
         {"volumes": {"/a": "/a"}, "mountPoints": [{"sourceVolume": "a", "containerPath": "/b"}]},
-        "a sourceVolume 'a', and volumes has none of that name",
+        "a sourceVolume 'a', but volumes has none of that name",
     ),
     (EC2, {"logConfiguration": {"logDriver": "paper"}}, "logDriver='paper' is wrong.*awslogs"),
     (
         EC2,
         {"logConfiguration": {"options": {"awslogs-group": "mine"}}},
-        "awslogs-group says where `cluster.logs` looks",
+        "`cluster.logs` relies on logConfiguration.options.awslogs-group",
     ),
 ]
 
@@ -152,4 +156,4 @@ def test_files_of_s3_on_instances_are_doubted(caplog: pytest.LogCaptureFixture) 
     properties({"volumes": {"/files": FILES}}, FARGATE)
     assert not caplog.records
     properties({"volumes": {"/files": FILES}}, EC2)
-    assert "ECS mounts S3 Files on Fargate only" in caplog.text
+    assert "ECS mounts S3 Files only on Fargate" in caplog.text

@@ -246,7 +246,7 @@ def test_a_thread_asks_nobody(person: Person) -> None:
 
 def test_nobody_sits_there(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Person, "isatty", lambda _: False)
-    with pytest.raises(CredentialsError, match="nobody can be asked for one here"):
+    with pytest.raises(CredentialsError, match="which can't be entered here"):
         sign_in("lab")
     assert person.asked == []
 

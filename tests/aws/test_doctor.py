@@ -271,10 +271,10 @@ LABELS = {f"dask-knot.{name}": version for name, version in HERE.items() if vers
 @pytest.mark.parametrize(
     ("labels", "verdict", "words"),
     [
-        (LABELS, Verdict.GOOD, "of the same versions as here"),
+        (LABELS, Verdict.GOOD, "with the same versions as here"),
         ({**LABELS, "dask-knot.dask": "2020.1"}, Verdict.UNSURE, "has dask 2020.1 (here "),
-        ({"maintainer": "ada"}, Verdict.UNSURE, "doesn't say its versions"),
-        (None, Verdict.UNSURE, "doesn't say its versions"),
+        ({"maintainer": "ada"}, Verdict.UNSURE, "doesn't record its versions"),
+        (None, Verdict.UNSURE, "doesn't record its versions"),
     ],
     ids=["same", "other", "none", "index"],
 )
@@ -304,7 +304,7 @@ class BuildQuotas:
     ("quota", "verdict", "words"),
     [
         (60.0, Verdict.GOOD, "60 at once"),
-        (0.0, Verdict.UNSURE, "may run none"),
+        (0.0, Verdict.UNSURE, "isn't allowed any builds"),
         (None, Verdict.GOOD, "builds images without Docker here"),
     ],
     ids=["some", "none", "not told"],

@@ -221,7 +221,7 @@ def test_a_definition_on_fargate(account: Account, is_public: bool, says: str) -
 def test_what_the_platform_of_the_queue_lacks_is_refused(account: Account) -> None:
     more = {"ephemeral-storage": "100 GiB"}
     assert account.engine(queue="lab-fargate", container=more)
-    with pytest.raises(ConfigurationError, match="ephemeral-storage: only jobs on Fargate"):
+    with pytest.raises(ConfigurationError, match="ephemeral-storage: this is for Fargate only"):
         account.engine(container=more)
 
 
@@ -229,7 +229,7 @@ def test_tags_of_the_stack_and_of_the_user_are_no_more_than_a_job_has() -> None:
     tags = {f"t{n}": "" for n in range(30)}
     found = resolve({"engine": "aws", "tags": {f"u{n}": "" for n in range(30)}})
     assert found.aws is not None
-    with pytest.raises(ConfigurationError, match="60 are too many, those of the stack included"):
+    with pytest.raises(ConfigurationError, match="60, including the stack's, are too many"):
         check_early(found.aws, replace(OUTPUTS, tags=tags))
 
 
@@ -237,7 +237,9 @@ def test_tags_of_the_stack_and_of_the_user_are_no_more_than_a_job_has() -> None:
 def test_a_secret_is_in_no_variable_that_has_a_value(name: str) -> None:
     found = resolve({"engine": "aws", "secrets": {name: SECRET}, "environment": {"TOKEN": "x"}})
     assert found.aws is not None
-    with pytest.raises(ConfigurationError, match=f"jobs have {name} already.*no variable twice"):
+    with pytest.raises(
+        ConfigurationError, match=f"jobs have {name} already.*a variable that is set twice"
+    ):
         check_early(found.aws, OUTPUTS, {"OMP_NUM_THREADS": "1", **found.environment})
     check_early(replace(found.aws, secrets={"OTHER": SECRET}), OUTPUTS, found.environment)
 
@@ -253,7 +255,7 @@ def test_a_queue_that_is_not_there(account: Account) -> None:
 
 
 def test_a_queue_that_takes_no_jobs(account: Account) -> None:
-    with pytest.raises(EngineError, match="DISABLED and takes no jobs"):
+    with pytest.raises(EngineError, match="DISABLED and accepts no jobs"):
         account.engine(queue="lab-closed")
 
 

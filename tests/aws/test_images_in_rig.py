@@ -75,7 +75,7 @@ def test_an_image_is_built_pushed_and_runs(session: AwsSession, place: Place, in
     assert run(in_rig, image, "python", "-c", assert_same, json.dumps(dict(HERE))) == (0, "")
     # And now it is there.
     assert ensure_image(session, place, SPEC, said.append, no_engine) == image
-    assert said[-1].endswith("is there already")
+    assert said[-1].endswith("already exists")
 
 
 @pytest.mark.timeout(600)

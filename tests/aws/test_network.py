@@ -191,8 +191,8 @@ CASES: dict[str, Case] = {
         isolated_without(), touch=endpoint(PolicyDocument='{"Statement": []}'), is_sure=False
     ),
     "a VPC without names for endpoints": Case(isolated_without_names),
-    "a VPC that resolves no names": Case(lambda one: one.set_dns("Support", False)),
-    "a network ACL that lets no HTTPS out": Case(
+    "a VPC that doesn't resolve names": Case(lambda one: one.set_dns("Support", False)),
+    "a network ACL that doesn't let HTTPS out": Case(
         acl((100, True, (80, 80), "allow"), (100, False, ALL, "allow"))
     ),
     "a network ACL that lets HTTPS out to some only": Case(
@@ -208,7 +208,7 @@ CASES: dict[str, Case] = {
             (100, False, ALL, "allow"),
         )
     ),
-    "security groups that let no HTTPS out": Case(
+    "security groups that don't let HTTPS out": Case(
         lambda one: one.let_out(one.group, tcp(80, "0.0.0.0/0"))
     ),
     "security groups that let HTTPS out to some only": Case(

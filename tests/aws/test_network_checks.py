@@ -49,9 +49,9 @@ def test_up_refuses_subnets_in_which_nothing_can_run(session: AwsSession, networ
     network.let_out(network.group)
     said = refusal(session, options(network))
     assert f"{network.private}: it has no way out" in said
-    assert "let no HTTPS out" in said
+    assert "don't let HTTPS out" in said
     assert said.count("→") == 2
-    assert f"The other subnets will do: --subnets {network.public}" in said
+    assert f"The other subnets work: --subnets {network.public}" in said
     up(session, options(network, check_network=False), unheard)
 
 
@@ -101,7 +101,7 @@ def network_lines(session: AwsSession) -> list[Finding]:
 def test_the_doctor_has_a_line_for_each_fault(session: AwsSession, network: Network) -> None:
     up(session, options(network), unheard)
     (good,) = network_lines(session)
-    assert (good.verdict, good.text) == (Verdict.GOOD, "2 subnets, with a way to AWS")
+    assert (good.verdict, good.text) == (Verdict.GOOD, "2 subnets, from which jobs reach AWS")
     network.unroute(network.private_table)
     network.give_addresses(network.public, False)
     network.set_dns("Support", False)
@@ -110,7 +110,7 @@ def test_the_doctor_has_a_line_for_each_fault(session: AwsSession, network: Netw
     found = network_lines(session)
     assert [one.verdict for one in found] == [Verdict.UNSURE, *[Verdict.BAD] * 4]
     words = " ".join(one.text for one in found)
-    for part in ("some addresses only", "resolves no names", "public address", "no way out"):
+    for part in ("only to some addresses", "doesn't resolve names", "public address", "no way out"):
         assert part in words
     assert "stops answers" in words
     assert all(one.cure for one in found)

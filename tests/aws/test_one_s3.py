@@ -316,6 +316,6 @@ def test_an_access_point_by_its_alias() -> None:
     arn = "arn:aws:s3:eu-west-1:123456789012:accesspoint"
     with (
         closing(open_aws_session("lab", EU)) as session,
-        pytest.raises(ConfigurationError, match="by its alias"),
+        pytest.raises(ConfigurationError, match="access point's alias"),
     ):
         session.store_options(f"s3://{arn}/lab")

@@ -72,7 +72,7 @@ def test_a_key_that_is_disabled_is_refused(session: AwsSession) -> None:
     key = made["Arn"]
     check_existing(session, StackOptions(encryption=key))
     kms.disable_key(KeyId=made["KeyId"])
-    with pytest.raises(ConfigurationError, match="is Disabled and encrypts nothing"):
+    with pytest.raises(ConfigurationError, match="is Disabled and can't encrypt"):
         check_existing(session, StackOptions(encryption=key))
 
 

@@ -168,7 +168,7 @@ def test_few_types_have_no_scores() -> None:
         stub.add_response("describe_spot_price_history", {"SpotPriceHistory": HISTORY})
     stub.activate()
     (why,) = regions(Clients(ec2=client), "m5.large", "c5.large").refused
-    assert "3 types of machines or more, and this work fits 2" in why
+    assert "at least 3 machine types, and this work fits 2" in why
 
 
 def test_what_regions_may_not_be_asked_is_said() -> None:

@@ -78,7 +78,7 @@ def test_a_stack_of_somebody_else_is_not_deleted(session: AwsSession) -> None:
     template = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
     cloudformation = session.client("cloudformation")
     cloudformation.create_stack(StackName="dask-knot", TemplateBody=template)
-    with pytest.raises(StackError, match="not made by `dask knot up`"):
+    with pytest.raises(StackError, match="wasn't made by `dask knot up`"):
         down(session, "dask-knot", unheard)
     assert len(cloudformation.describe_stacks()["Stacks"]) == 1
 
@@ -184,7 +184,7 @@ def test_it_gives_up_and_says_what_is_left() -> None:
     formation = FakeFormation("CREATE_COMPLETE", [BUCKET], delete_stack=[FULL, FULL, FULL])
     with pytest.raises(StackError) as caught:
         delete(formation, FakeS3())
-    assert "Left are: Bucket (bucket-1)" in str(caught.value)
+    assert "What is left: Bucket (bucket-1)" in str(caught.value)
     assert "DELETE_FAILED: it is not empty" in str(caught.value)
 
 
@@ -192,7 +192,7 @@ def test_another_failure_is_not_tried_again() -> None:
     failing = Step(("DELETE_FAILED",), (("Vpc", "has dependencies and cannot be deleted"),))
     resources = [BUCKET, ("Vpc", "vpc-1", "DELETE_FAILED"), ("Queue", "q", "DELETE_COMPLETE")]
     formation = FakeFormation("CREATE_COMPLETE", resources, delete_stack=[failing])
-    with pytest.raises(StackError, match=r"Left are: Bucket \(bucket-1\), Vpc \(vpc-1\)"):
+    with pytest.raises(StackError, match=r"What is left: Bucket \(bucket-1\), Vpc \(vpc-1\)"):
         delete(formation, FakeS3())
     assert formation.names == ["delete_stack"]
 
@@ -218,6 +218,8 @@ def test_to_keep_data_the_bucket_is_retained_before_anything_is_deleted() -> Non
 def test_a_bucket_that_cannot_be_retained_stops_everything() -> None:
     failing = Step(("UPDATE_ROLLBACK_COMPLETE",), (("Bucket", "no"),))
     formation = FakeFormation("CREATE_COMPLETE", [BUCKET], update_stack=[failing])
-    with pytest.raises(StackError, match="could not be kept, so nothing was deleted"):
+    with pytest.raises(
+        StackError, match="nothing was deleted, because the bucket couldn't be kept"
+    ):
         delete(formation, FakeS3(), keep_data=True)
     assert formation.names == ["update_stack"]

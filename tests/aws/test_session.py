@@ -167,16 +167,20 @@ def test_a_client_that_translates(emulated: AwsSession) -> None:
                 "resource: arn:aws:batch:eu-west-1:1:job-queue/q",
             ),
             AccessError,
-            r"may not do batch:SubmitJob:.*job-queue/q.*dask knot policy",
+            r"lack permission for batch:SubmitJob:.*job-queue/q.*dask knot policy",
         ),
-        (refused("403", "Forbidden", "HeadBucket"), AccessError, "may not do s3:ListBucket"),
+        (
+            refused("403", "Forbidden", "HeadBucket"),
+            AccessError,
+            "lack permission for s3:ListBucket",
+        ),
         (refused("UnauthorizedOperation", call="RunInstances"), AccessError, "RunInstances"),
-        (refused("ThrottlingException"), UnreachableError, "took no more SubmitJob requests"),
+        (refused("ThrottlingException"), UnreachableError, "throttled SubmitJob requests"),
         (refused("LimitExceededException", "5 roles"), QuotaError, "5 roles.*Service Quotas"),
         (refused("ServiceQuotaExceededException", "x"), QuotaError, "Service Quotas"),
         (refused("ClientException", "no queue q"), AwsError, "refused SubmitJob: no queue q"),
         (refused("Odd"), AwsError, "did not say why"),
-        (refused("InternalFailure", status=500), UnreachableError, "could not answer SubmitJob"),
+        (refused("InternalFailure", status=500), UnreachableError, "couldn't answer SubmitJob"),
         (RuntimeError(EXPIRED), CredentialsError, "still expired; sign in"),
         (boto.NoCredentialsError(), CredentialsError, "no usable AWS credentials"),
         (boto.ProfileNotFound(profile="x"), CredentialsError, "profile"),
@@ -217,7 +221,7 @@ def test_a_page_of_a_proxy_is_not_taken_for_an_answer(code: str) -> None:
     page = "\n<!DOCTYPE html>\n<html><title>Blocked</title>" + "<p>by policy</p>" * 900
     found = translate(refused(code, page, status=int(code)))
     assert type(found) is UnreachableError
-    assert "answer is not one of AWS" in str(found)
+    assert "answer didn't come from AWS" in str(found)
     assert "Blocked" in str(found)
     assert len(str(found)) < 600
     assert "\n" not in str(found)

@@ -107,7 +107,7 @@ def test_what_keeps_people_out(
 
 
 def test_a_job_that_is_not_known(session: AwsSession) -> None:
-    with pytest.raises(ConfigurationError, match="Batch knows no job 1"):
+    with pytest.raises(ConfigurationError, match="Batch doesn't know job 1"):
         words(session, FakeBatch(), id="1")
 
 

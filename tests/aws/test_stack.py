@@ -171,8 +171,8 @@ def test_a_new_stack_is_followed_to_its_end() -> None:
     ("resource", "kind", "words"),
     [
         ("ComputeEnvironment", "AWS::Batch::ComputeEnvironment", "waits for its instances"),
-        ("SecurityGroup", "AWS::EC2::SecurityGroup", "network interfaces that use it"),
-        ("Queue", "AWS::Batch::JobQueue", "its jobs: they must end first"),
+        ("SecurityGroup", "AWS::EC2::SecurityGroup", "waits for the network interfaces"),
+        ("Queue", "AWS::Batch::JobQueue", "its jobs to finish"),
         ("LogGroup", "AWS::Logs::LogGroup", "CloudFormation waits for LogGroup"),
     ],
 )
@@ -271,7 +271,7 @@ def test_a_creation_that_fails_gives_the_reasons_and_what_to_do() -> None:
     with pytest.raises(StackError) as caught:
         run(FakeFormation(create_stack=[failing]))
     message = str(caught.value)
-    assert "could not be made; nothing of it is left" in message
+    assert "couldn't be made; nothing of it is left" in message
     assert "Bucket (AWS::Some::Thing): CREATE_FAILED: my-bucket already exists" in message
     assert "--existing-bucket" in message
     assert "batch:CreateJobQueue" in message
@@ -281,14 +281,14 @@ def test_a_creation_that_fails_gives_the_reasons_and_what_to_do() -> None:
 
 def test_an_update_that_fails_leaves_the_stack_as_it_was() -> None:
     failing = Step(("UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"), FAILURES[:1])
-    with pytest.raises(StackError, match=r"could not be changed.*is as it was before") as caught:
+    with pytest.raises(StackError, match=r"couldn't be changed.*is as it was before") as caught:
         run(FakeFormation("CREATE_COMPLETE", update_stack=[failing]))
     assert "UPDATE_FAILED: my-bucket already exists" in str(caught.value)
 
 
 def test_a_failed_update_after_a_failed_update_is_a_failure() -> None:
     failing = Step(("UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"), FAILURES[:1])
-    with pytest.raises(StackError, match="could not be changed"):
+    with pytest.raises(StackError, match="couldn't be changed"):
         run(FakeFormation("UPDATE_ROLLBACK_COMPLETE", update_stack=[failing]))
 
 
@@ -304,9 +304,9 @@ def test_what_cloudformation_refuses_at_once_is_said() -> None:
 def test_a_stack_of_somebody_else_is_not_touched(session: AwsSession) -> None:
     template = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
     session.client("cloudformation").create_stack(StackName="dask-knot", TemplateBody=template)
-    with pytest.raises(StackError, match="not made by `dask knot up`"):
+    with pytest.raises(StackError, match="wasn't made by `dask knot up`"):
         up(session, StackOptions(), unheard)
-    with pytest.raises(StackError, match="not made by `dask knot up`"):
+    with pytest.raises(StackError, match="wasn't made by `dask knot up`"):
         read_outputs(session, "dask-knot")
 
 
@@ -317,12 +317,12 @@ def test_a_region_without_the_stack_is_named(session: AwsSession) -> None:
 
 @pytest.mark.parametrize("status", ["CREATE_IN_PROGRESS", "ROLLBACK_COMPLETE", "DELETE_FAILED"])
 def test_a_stack_that_cannot_be_used_says_how_it_is(status: str) -> None:
-    with pytest.raises(StackError, match=f"can't be used, it is {status}"):
+    with pytest.raises(StackError, match=f"can't be used while it is {status}"):
         parse_outputs(described(status))
 
 
 def test_a_stack_of_another_version_says_what_is_missing() -> None:
-    with pytest.raises(StackError, match="doesn't say its ExecutionRole"):
+    with pytest.raises(StackError, match="lacks the output ExecutionRole"):
         parse_outputs(described(ExecutionRole=None))
 
 

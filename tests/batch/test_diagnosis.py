@@ -47,7 +47,10 @@ def test_reasons_of_batch(reason: str, words: str, is_hopeless: bool) -> None:
         ({"state": "DISABLED"}, "ce is DISABLED"),
         ({"status": "INVALID", "statusReason": "no role"}, "ce is INVALID: no role"),
         ({"status": "DELETING"}, "being deleted"),
-        ({"resources": {"maxvCpus": 2}}, "needs 4 vCPUs and the compute environment ce may have 2"),
+        (
+            {"resources": {"maxvCpus": 2}},
+            "needs 4 vCPUs and the compute environment ce may have at most 2",
+        ),
         ({"resources": {"type": "FARGATE"}}, "on Fargate"),
     ],
 )
@@ -81,13 +84,13 @@ def test_queues() -> None:
 
 def test_a_share_of_a_queue_waits_for_its_turn() -> None:
     shared = QUEUE | {"schedulingPolicyArn": "arn:aws:batch:eu-west-1:1:scheduling-policy/a"}
-    assert "shares take turns" in diagnose(WaitingJob("", 1), shared, [environment()]).words
+    assert "shares fairly" in diagnose(WaitingJob("", 1), shared, [environment()]).words
     assert "shares" not in diagnose(WaitingJob("", 1), QUEUE, [environment()]).words
 
 
 def test_without_permission_to_look() -> None:
     found = diagnose(WaitingJob("", 1), None, [])
-    assert "may wait for other jobs" in found.words
+    assert "may be waiting for other jobs" in found.words
     assert not found.is_hopeless
 
 

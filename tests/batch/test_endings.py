@@ -45,7 +45,7 @@ REASONS: list[tuple[str, str, int | None, Ending, type[JobError], str]] = [
         3,
         Ending.KILLED,
         KilledTaskError,
-        "ended with exit code 3 while a task ran",
+        "ended with exit code 3 while a task was running",
     ),
     ("Essential container in task exited", "", 1, Ending.KILLED, KilledTaskError, "exit code 1"),
     (
@@ -54,7 +54,7 @@ REASONS: list[tuple[str, str, int | None, Ending, type[JobError], str]] = [
         76,
         Ending.OTHER_VERSIONS,
         VersionsError,
-        "Python or of packages than the client. Build its image again with `dask knot image`",
+        "Python or packages than the client. Build its image again with `dask knot image`",
     ),
     (
         "Essential container in task exited",
@@ -62,7 +62,7 @@ REASONS: list[tuple[str, str, int | None, Ending, type[JobError], str]] = [
         70,
         Ending.NOT_SET_UP,
         PluginError,
-        "could not be set up by a worker plugin, so none of its tasks ran",
+        "couldn't run a worker plugin's setup, so none of its tasks ran",
     ),
     (
         "Your Spot Task was interrupted.",
@@ -119,7 +119,7 @@ REASONS: list[tuple[str, str, int | None, Ending, type[JobError], str]] = [
         exits.NOT_RUN,
         Ending.HOST_LOST,
         JobError,
-        "could not reach the store",
+        "couldn't reach the store",
     ),
     (
         "Essential container in task exited",
@@ -127,7 +127,7 @@ REASONS: list[tuple[str, str, int | None, Ending, type[JobError], str]] = [
         exits.NOT_LOADED,
         Ending.NOT_LOADED,
         NotLoadedError,
-        "Put a package that is missing there into the image",
+        "If a package is missing, add it to the jobs' image",
     ),
     (
         "Task failed to start",
@@ -143,7 +143,7 @@ REASONS: list[tuple[str, str, int | None, Ending, type[JobError], str]] = [
         None,
         Ending.HOST_LOST,
         JobStartError,
-        "no fault of the image: CannotStartContainerError: Error response from daemon",
+        "the image isn't to blame: CannotStartContainerError: Error response from daemon",
     ),
     (
         "Task failed to start",
@@ -168,7 +168,7 @@ REASONS: list[tuple[str, str, int | None, Ending, type[JobError], str]] = [
         None,
         Ending.HOST_LOST,
         JobError,
-        "lost its machine, several times",
+        "repeatedly lost its machine",
     ),
     (
         "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - no instance is large enough",
@@ -184,7 +184,7 @@ REASONS: list[tuple[str, str, int | None, Ending, type[JobError], str]] = [
         None,
         Ending.DEPENDENCY_FAILED,
         JobError,
-        "a job before it failed",
+        "a job it depends on failed",
     ),
     ("", "", None, Ending.NOT_STARTED, JobStartError, "never started"),
 ]
@@ -260,7 +260,7 @@ def test_an_image_of_another_architecture(line: str) -> None:
     none = "[FATAL tini (7)] exec python failed: No such file or directory"
     found = explain(detail("Essential container in task exited", "", 127), [none])
     assert found.ending is Ending.NOT_STARTED
-    assert "has no Python" in str(found.error)
+    assert "has no working Python" in str(found.error)
     printed = ["a task printed: exec format error"]
     other = explain(detail("Essential container in task exited", "", 255), printed)
     assert other.ending is Ending.KILLED
@@ -296,11 +296,11 @@ def test_the_limit_that_was_reached_is_named() -> None:
     needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "256"}]
     container = {"reason": "OutOfMemoryError: killed", "resourceRequirements": needs}
     found = explain({"jobId": "a", "container": container}, ())
-    assert "used more memory than it may, 256 MiB (OutOfMemoryError: killed)" in str(found.error)
+    assert "used more memory than allowed, 256 MiB (OutOfMemoryError: killed)" in str(found.error)
     late = "Job attempt duration exceeded timeout"
     timeout = {"attemptDurationSeconds": 60}
     found = explain({"jobId": "a", "statusReason": late, "timeout": timeout}, ())
-    assert f"ran longer than it may, 60 s ({late})" in str(found.error)
+    assert f"ran longer than allowed, 60 s ({late})" in str(found.error)
 
 
 @pytest.mark.parametrize(
@@ -341,7 +341,7 @@ def test_a_child_that_succeeded_without_a_manifest_may_have_lost_it() -> None:
     found = explain({"jobId": "a", "status": "SUCCEEDED", "container": {"exitCode": 0}}, ())
     assert found.ending is Ending.UNREADABLE
     assert isinstance(found.error, KilledTaskError)
-    assert "no manifest" in str(found.error)
+    assert "without leaving a manifest" in str(found.error)
 
 
 def test_a_mistake_of_ours_is_no_task_that_was_killed() -> None:

@@ -20,23 +20,27 @@ FAULT = "subnet-1: it has no way out (give it a route to a NAT gateway)"
 @pytest.mark.parametrize(
     ("environments", "sight", "words"),
     [
-        ([environment()], Sight(0, (FAULT,)), "none has joined the cluster.*so here: subnet-1"),
-        ([environment()], Sight(0), "none has joined.*was looked at, and has no fault"),
+        ([environment()], Sight(0, (FAULT,)), "none has joined the cluster.*Found here: subnet-1"),
+        ([environment()], Sight(0), "none has joined.*was checked, and no fault"),
         ([environment()], Sight(None), "perhaps none has joined"),
         (
             [environment()],
             Sight(None, (), ("ecs:DescribeClusters is missing",)),
-            "Not seen: ecs:DescribeClusters",
+            "Not checked: ecs:DescribeClusters",
         ),
-        ([environment()], Sight(3), "3 instances joined the cluster, and none takes these jobs"),
-        ([environment(desiredvCpus=0)], Sight(0), "asked for no machines in 10 min: a quota"),
+        ([environment()], Sight(3), "3 instances joined the cluster, but none can take these jobs"),
+        (
+            [environment(desiredvCpus=0)],
+            Sight(0),
+            "hasn't asked for any machines in 10 min: a vCPU quota",
+        ),
         (
             [environment(desiredvCpus=0)],
             Sight(None, (), ("ecs:DescribeClusters is missing",)),
-            "asked for no machines.*Not seen: ecs:DescribeClusters",
+            "hasn't asked for any machines.*Not checked: ecs:DescribeClusters",
         ),
         ([environment("SPOT")], Sight(0), "MaxSpotInstanceCountExceeded"),
-        ([environment("SPOT", desiredvCpus=0), environment()], Sight(0), "machines of 16 vCPUs"),
+        ([environment("SPOT", desiredvCpus=0), environment()], Sight(0), "machines with 16 vCPUs"),
     ],
     ids=["seen", "no fault", "unknown", "unseen", "joined", "not asked", "neither", "spot", "two"],
 )
@@ -57,7 +61,7 @@ def test_all_four_usual_causes_are_told() -> None:
 def test_where_there_are_no_instances_none_are_spoken_of(environments: Any) -> None:
     assert words_of_machines(environments, 600.0, Sight(None)) is None
     found = words_of_machines(environments, 600.0, Sight(None, (FAULT,)))
-    assert found == f"This is so here: {FAULT}"
+    assert found == f"Found here: {FAULT}"
 
 
 def test_what_is_said_of_containers_that_never_start() -> None:

@@ -189,13 +189,13 @@ REASONS: dict[str, tuple[str, str, Blame, str]] = {
         "runtime create failed: runc create failed: unable to start container process: exec: "
         '"python": executable file not found in $PATH: unknown',
         Blame.OWN,
-        "lacks what is to be started",
+        "lacks the program to start",
     ),
     "no command": (
         NOT_STARTED,
         "CannotCreateContainerError: Error response from daemon: No command specified",
         Blame.OWN,
-        "lacks what is to be started",
+        "lacks the program to start",
     ),
     "thin pool": (
         NOT_STARTED,
@@ -244,7 +244,7 @@ def test_whose_fault_it_is_is_told_with_what_helps(
     assert found.ending is (Ending.NOT_STARTED if fault is Blame.OWN else Ending.HOST_LOST)
     assert type(found.error) is JobStartError
     assert cure in str(found.error)
-    assert ("no fault of the image" in str(found.error)) == (fault is not Blame.OWN)
+    assert ("the image isn't to blame" in str(found.error)) == (fault is not Blame.OWN)
 
 
 @pytest.mark.parametrize("attempts", range(ACCIDENTS + 2))

@@ -36,11 +36,14 @@ OTHERS = [f"job-{number}" for number in range(NAMED)]
 @pytest.mark.parametrize(
     ("queue", "said"),
     [
-        (Queue([*OTHERS[:12], "own", *OTHERS[12:86]], 240), "12 of 87 waiting jobs are before it"),
-        (Queue(["own", *OTHERS[:3]]), "it is the next"),
+        (
+            Queue([*OTHERS[:12], "own", *OTHERS[12:86]], 240),
+            "12 of 87 waiting jobs are ahead of it",
+        ),
+        (Queue(["own", *OTHERS[:3]]), "it is next"),
         # Children are listed, or are not: that isn't documented. An array is one job here.
-        (Queue(["a:0", "a:1", "b", "own:7", "own:8"]), "2 of 5 waiting jobs are before it"),
-        (Queue(OTHERS), "100 or more waiting jobs are before it"),
+        (Queue(["a:0", "a:1", "b", "own:7", "own:8"]), "2 of 5 waiting jobs are ahead of it"),
+        (Queue(OTHERS), "100 or more waiting jobs are ahead of it"),
         (Queue(OTHERS[:3]), ""),  # it has just begun, or Batch is late
         (Queue([], 240), "240 of 256 vCPUs are busy"),
         (Queue([], 240, "INSTANCE"), ""),
@@ -55,7 +58,7 @@ def test_the_place_in_a_queue(queue: Queue, said: str) -> None:
 
 def test_place_and_use_are_told_together() -> None:
     found = place_in_queue(Queue(["x", "own"], 8), "queue", "own", [])
-    assert found == "1 of 2 waiting jobs are before it; 8 vCPUs are busy"
+    assert found == "1 of 2 waiting jobs are ahead of it; 8 vCPUs are busy"
 
 
 def test_an_engine_without_the_call_says_nothing() -> None:

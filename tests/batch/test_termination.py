@@ -119,7 +119,7 @@ def test_what_does_not_end_is_named_in_time(looks: float, caplog: pytest.LogCapt
     assert left == Leftovers(("job-1", "job-2"), None)
     assert 10 < seconds < 13
     (said,) = [record.getMessage() for record in caplog.records]
-    assert said == "waiting until 2 jobs ended"
+    assert said == "waiting for 2 jobs to stop"
     assert seconds > SILENCE
 
 

@@ -119,7 +119,7 @@ def test_few_types_have_no_placement_scores(monkeypatch: pytest.MonkeyPatch) -> 
     asked = ("--regions", "us-east-1", "--instance-types", "c5,m5")
     with account() as session:  # moto knows prices of Spot
         text = good("regions", *asked, session=session)
-    assert "placement scores: AWS gives them for 3 types of machines or more" in text
+    assert "placement scores: AWS gives them for at least 3 machine types" in text
     assert "us-east-1  0.0" in text
 
 

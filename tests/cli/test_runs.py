@@ -179,7 +179,7 @@ def test_failures_are_shown_with_their_last_lines(folder: Path) -> None:
     one = made(folder)
     one.lose(ShardId(FIRST, 1))
     shown = good(folder, "show", "climate")
-    assert "JobMemoryError: job job-1 used more memory than it may\n" in shown
+    assert "JobMemoryError: job job-1 used more memory than allowed\n" in shown
     assert "reading a.nc" in shown
     two = made(folder, "other")
     two.err(ShardId(FIRST, 1))

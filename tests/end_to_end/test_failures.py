@@ -63,7 +63,7 @@ def test_one_bad_task_among_many(client: Client) -> None:
     [
         (exit_at, KilledTaskError, "exit code 3"),
         (kill_at, KilledTaskError, "signal 9"),
-        (fill_memory_at, JobMemoryError, "more memory than it may"),
+        (fill_memory_at, JobMemoryError, "more memory than allowed"),
     ],
 )
 def test_a_task_that_ends_its_process(

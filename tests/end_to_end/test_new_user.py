@@ -175,7 +175,7 @@ def test_a_new_user_from_up_to_down(enforcing: Rig, home: Path) -> None:
     # The line makes it this test's own: one that another test has pushed needs no login.
     built = user.dask("image", climatology, "--line", "ENV NEW_USER=1")
     assert "/dask-knot:" in built.splitlines()[-1]
-    assert "is there already" in user.dask("image", climatology)
+    assert "already exists" in user.dask("image", climatology)
     pushed = images(rig)
     assert_months(user.run(climatology, "--years", "2"))
     assert images(rig) == pushed
@@ -185,13 +185,13 @@ def test_a_new_user_from_up_to_down(enforcing: Rig, home: Path) -> None:
     assert "about to die" in user.run("mishaps.py")
     assert re.search(r"s3://\S+, [1-9] objects?, ", user.dask("status"))
     assert {key.split("/")[1] for key in objects(rig)} == {"_costs"}  # all that unnamed runs leave
-    assert "of the same versions as here" in user.dask("doctor")
+    assert "with the same versions as here" in user.dask("doctor")
 
     # What is wrong, or missing, is named.
     stranger = Person(home, {**os.environ, **rig.environment, "AWS_ACCESS_KEY_ID": "AKIDWRONG"})
     assert "are unknown to AWS (InvalidClientTokenId); sign in" in stranger.refused("status")
     denied = user.refused("down", "--yes")
-    assert "may not do cloudformation:ListStackResources" in denied
+    assert "lack permission for cloudformation:ListStackResources" in denied
     operator.dask("down", "--yes")
     assert left(rig) == {}
     assert not written.exists()

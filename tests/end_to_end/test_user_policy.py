@@ -142,7 +142,7 @@ def wait_in_vain(desk: Desk) -> None:
         with desk.cluster(start_timeout="3s") as cluster, Client(cluster) as second:
             error = second.submit(sum, [1]).exception(timeout=60)
         del sleepers
-    if "vCPUs are busy" not in str(error) or "Not seen: whether" in str(error):
+    if "vCPUs are busy" not in str(error) or "Not checked: whether" in str(error):
         pytest.fail(str(error))
 
 

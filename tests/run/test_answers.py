@@ -54,7 +54,7 @@ REFUSALS: dict[str, tuple[Reply, type[StoreError], str]] = {
     "clock": (
         refusal("RequestTimeTooSkewed", "The difference is too large."),
         AWAY,
-        r"clock of this machine is wrong \(RequestTimeTooSkewed: The diff.*\. Set the clock",
+        r"this machine's clock is wrong \(RequestTimeTooSkewed: The diff.*\. Set the clock",
     ),
     "expired": (
         refusal("ExpiredToken", "The provided token has expired.", 400),

@@ -139,7 +139,7 @@ class MadeRun:
 
     def lose(self, shard: ShardId) -> None:
         """Write the obituary of a child."""
-        text = "job job-1 used more memory than it may\nThe last lines of its log:\n  out"
+        text = "job job-1 used more memory than allowed\nThe last lines of its log:\n  out"
         log = ("reading a.nc", "out")
         end = Obituary("MEMORY", "JobMemoryError", text, "job-1", "OutOfMemory", log)
         assert self.run.record.write_obituary(shard, end)

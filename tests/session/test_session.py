@@ -234,7 +234,7 @@ def test_jobs_are_ended_once_and_what_is_left_is_said_once(
     waited = virtual.run(main)
     assert waited > 60  # of virtual time: these jobs don't end
     assert time.monotonic() - started < 30
-    assert caplog.text.count("could not be ended") == 1
+    assert caplog.text.count("couldn't be stopped") == 1
 
 
 def test_a_key_that_is_submitted_again_has_another_run_id(tmp_path: Path) -> None:

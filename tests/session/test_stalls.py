@@ -141,7 +141,7 @@ def test_the_place_in_the_queue_is_told_and_not_asked_for_at_each_look(desk: Des
     assert front.asked == 0
     desk.service.poll([FIRST, SECOND])
     (found,) = desk.watch.look([FIRST, SECOND], 60)
-    assert "2 of 3 waiting jobs are before it; 12 of 16 vCPUs are busy" in found.words
+    assert "2 of 3 waiting jobs are ahead of it; 12 of 16 vCPUs are busy" in found.words
     for now in range(61, 120, 5):
         assert desk.look(now) == []
     assert front.asked == 1
@@ -185,7 +185,7 @@ def test_machines_that_never_join_are_told_of_after_ten_minutes(desk: Desk) -> N
     *_, (now, words, is_hopeless) = found
     assert (now, is_hopeless) == (600, False)
     assert "none has joined the cluster in 10 min" in words
-    assert "This is so here: subnet-1: it has no way out" in words
+    assert "Found here: subnet-1: it has no way out" in words
     assert not any("joined" in words for _, words, _ in found[:-1])
     assert looks.asked == 1
 
@@ -199,13 +199,13 @@ def test_only_a_start_timeout_makes_an_error_of_it(desk: Desk) -> None:
 
 
 def test_containers_that_never_start_are_told_of(desk: Desk) -> None:
-    looks = Lookers(Sight(None, ("acl-1 lets no HTTPS out",)))
+    looks = Lookers(Sight(None, ("acl-1 doesn't let HTTPS out",)))
     watched(desk, looks)
     assert said(desk, "job-3", {"STARTING": 1, "RUNNABLE": 2}, range(0, 600, 30)) == []
     ((now, words, is_hopeless),) = said(desk, "job-3", {"STARTING": 3}, range(600, 601))
     assert (now, is_hopeless) == (600, False)
     assert "have been starting for 10 min" in words
-    assert "acl-1 lets no HTTPS out" in words
+    assert "acl-1 doesn't let HTTPS out" in words
     assert looks.asked == 1
     # One of them runs: the others are on their way.
     assert said(desk, "job-3", {"STARTING": 2, "RUNNING": 1}, range(610, 2000, 30)) == []

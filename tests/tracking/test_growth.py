@@ -42,7 +42,7 @@ def memory_of(made: Hands, key: Key) -> int | None:
 
 def run_out(made: Hands, key: Key) -> None:
     """Let the newest job that makes a key run out of memory."""
-    error = JobMemoryError("used more memory than it may", "job", "OutOfMemory", ("log",))
+    error = JobMemoryError("used more memory than allowed", "job", "OutOfMemory", ("log",))
     made.tell(events.ChildFailed(made.shard_of(key), Ending.MEMORY, error))
 
 
@@ -147,7 +147,7 @@ def test_turned_off_the_task_is_blamed_at_once(allowance: Allowance) -> None:
     made.plan()
     run_out(made, "fit-0")
     assert errors(made) == {
-        "fit-0": "the value of 'fit-0' could not be made: used more memory than it may"
+        "fit-0": "the value of 'fit-0' could not be made: used more memory than allowed"
     }
     assert news(made) == []
 
@@ -345,7 +345,7 @@ def test_a_shard_of_an_earlier_session_is_made_again_with_more_than_that_had() -
     made.submit({"fit-0": []}, "fit-0", digests={"fit-0": digest})
     old = ShardId(StageId(0, 0), 0)
     made.tell(events.StageFound(old.stage, True))
-    error = JobMemoryError("used more memory than it may", "job", "OutOfMemory", ())
+    error = JobMemoryError("used more memory than allowed", "job", "OutOfMemory", ())
     made.tell(events.ChildFailed(old, Ending.MEMORY, error))
     made.plan()
     assert memory_of(made, "fit-0") == 8 * GIB

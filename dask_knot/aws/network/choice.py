@@ -84,16 +84,18 @@ def _look(ec2: Any, needs: Needs) -> Chart:
         refused = translate(error)
         if not isinstance(refused, AccessError):
             raise
-        raise AccessError(f"{refused}. Or make the stack unseen: --no-check-network") from error
+        raise AccessError(
+            f"{refused}. Or make the stack without this check: --no-check-network"
+        ) from error
 
 
 def _refusal(faults: Sequence[Fault], left: Sequence[str]) -> str:
-    lines = ["jobs could not run in this network, so nothing was made:"]
+    lines = ["jobs couldn't run in this network, so nothing was made:"]
     for one in faults:
         lines += [f"  {one.line}", f"    → {one.cure}"]
     if left:
-        lines.append(f"The other subnets will do: --subnets {','.join(left)}")
-    lines.append("If that is wrong, --no-check-network makes the stack as it is")
+        lines.append(f"The other subnets work: --subnets {','.join(left)}")
+    lines.append("If you are sure that the network works, make the stack with --no-check-network")
     return "\n".join(lines)
 
 
@@ -107,7 +109,7 @@ def check_new_zones(ec2: Any, options: StackOptions, say: Caution) -> None:
     first = sorted(str(one["ZoneName"]) for one in zones)[:NEW_ZONES]
     if offered and offered.isdisjoint(first):
         say(
-            f"{' and '.join(first)}, where the new network is, have none of the instance types "
-            f"{', '.join(types)}: they are in {', '.join(sorted(offered))}. Give other "
-            "--instance-types, or a network of your own with --vpc and --subnets"
+            f"{' and '.join(first)}, where the new network will be, have none of the "
+            f"instance types {', '.join(types)}: they are in {', '.join(sorted(offered))}. "
+            "Give other --instance-types, or a network of your own with --vpc and --subnets"
         )

@@ -78,7 +78,7 @@ def private_faults(chart: Chart, needs: Needs, subnet: Described) -> Iterator[Fa
         yield Fault(
             f"it has no default route{where}, and no VPC endpoints of its own for "
             f"{', '.join(lacking)}, but {doubt}",
-            "see that these services are reached there, by their usual names",
+            "make sure that jobs reach these services there, by their usual names",
             (id,),
             is_sure=False,
         )
@@ -86,8 +86,8 @@ def private_faults(chart: Chart, needs: Needs, subnet: Described) -> Iterator[Fa
         route = "a default route for IPv6 only" if is_for_ipv6_only(table) else "no default route"
         yield Fault(
             f"it has no way out: {route}{where}, and no VPC endpoints",
-            "give it a route to a NAT gateway, or take public subnets; `dask knot up --vpc new` "
-            "makes a network that works",
+            "give it a route to a NAT gateway, or use public subnets; `dask knot up --vpc "
+            "new` makes a network that works",
             (id,),
         )
     elif lacking:
@@ -103,7 +103,7 @@ def _doubt(needs: Needs, subnet: Described, ways: Sequence[str]) -> str:
     """Say what may lead to services of AWS all the same, where that can't be looked at."""
     owner = str(subnet.get("OwnerId", ""))
     if needs.account and owner and owner != needs.account:
-        return f"its VPC is of the account {owner}, whose endpoints can't be seen from here"
+        return f"its VPC belongs to account {owner}, whose endpoints can't be seen from here"
     return f"there are routes to {', '.join(ways)}" if ways else ""
 
 
@@ -133,22 +133,22 @@ def _own_faults(chart: Chart, subnet: Described, endpoint: Described) -> Iterato
     name, id = _name(endpoint), str(subnet["SubnetId"])
     state = str(endpoint.get("State", "available"))
     if _state(endpoint) != "available":
-        yield Fault(f"{name} is {state}", "make it again, or accept it", (id,))
+        yield Fault(f"{name} is {state}", "create it again, or accept it if it's pending", (id,))
     elif not (
         _is_gateway(endpoint)
         or _has_name(endpoint)
         or has_way_out(chart, subnet)  # nobody uses it then
     ):
         yield Fault(
-            f"{name} has no private DNS name, so nothing finds it",
-            "turn its private DNS name on, unless a hosted zone of your own names it",
+            f"{name} has no private DNS name, so jobs can't find it",
+            "turn on its private DNS name, unless your own hosted zone has a name for it",
             (id,),
             is_sure=False,
         )
     if _is_restricted(endpoint):
         yield Fault(
-            f"{name} has a policy of its own, which may refuse jobs",
-            f"let it allow what jobs use: {_used(service_of(endpoint))}",
+            f"{name} has its own policy, which may refuse jobs",
+            f"allow in it what jobs use: {_used(service_of(endpoint))}",
             (id,),
             is_sure=False,
         )
@@ -168,8 +168,8 @@ def _deaf_faults(
         # The stack's own group isn't there yet: whoever lets groups in won't let it in.
         if found and not lets_in(found, address, needs.groups):
             yield Fault(
-                f"the VPC endpoints of {', '.join(services)} let no HTTPS in from here: their "
-                f"security group is {', '.join(groups)}",
+                f"the VPC endpoints of {', '.join(services)} don't let HTTPS in from here: "
+                f"their security group is {', '.join(groups)}",
                 "allow TCP 443 in it from the subnets of jobs",
                 (str(subnet["SubnetId"]),),
             )

@@ -68,7 +68,7 @@ def _there(chart: Chart, needs: Needs) -> Iterator[Fault]:
     if gone := [id for id in needs.subnets if id not in known]:
         yield Fault(
             f"there is no subnet {', '.join(gone)}",
-            "name subnets that are there (`aws ec2 describe-subnets`), in this region and account",
+            "name existing subnets (`aws ec2 describe-subnets`), in this region and account",
         )
     if len(chart.vpcs) > 1:
         yield Fault(
@@ -79,11 +79,11 @@ def _there(chart: Chart, needs: Needs) -> Iterator[Fault]:
     if lost := [id for id in needs.groups if id not in {one["GroupId"] for one in found}]:
         yield Fault(
             f"there is no security group {', '.join(lost)}",
-            "name groups that are there (`aws ec2 describe-security-groups`)",
+            "name existing groups (`aws ec2 describe-security-groups`)",
         )
     if other := [str(one["GroupId"]) for one in found if one.get("VpcId") not in chart.vpcs]:
         yield Fault(
-            f"the security groups {', '.join(other)} are of another VPC than the subnets",
+            f"the security groups {', '.join(other)} belong to another VPC than the subnets",
             f"give groups of {' or '.join(chart.vpcs) or 'the VPC of the subnets'}",
         )
 
@@ -93,12 +93,12 @@ def _group_faults(chart: Chart, needs: Needs) -> Iterator[Fault]:
     names = ", ".join(needs.groups)
     if groups and not lets_out(groups):
         yield Fault(
-            f"the security groups of jobs ({names}) let no HTTPS out",
+            f"the security groups of jobs ({names}) don't let HTTPS out",
             "allow TCP 443 to 0.0.0.0/0 in their outbound rules",
         )
     elif groups and not is_all_out(groups):
         yield Fault(
-            f"the security groups of jobs ({names}) let HTTPS out to some addresses only",
+            f"the security groups of jobs ({names}) let HTTPS out only to some addresses",
             _AMONG,
             is_sure=False,
         )
@@ -109,7 +109,7 @@ def _dns_faults(chart: Chart, needs: Needs) -> Iterator[Fault]:
         modify = f"`aws ec2 modify-vpc-attribute --vpc-id {vpc} --enable-dns-"
         if not has_dns:
             yield Fault(
-                f"{vpc} resolves no names (enableDnsSupport is off): nothing finds AWS",
+                f"{vpc} doesn't resolve names (enableDnsSupport is off), so jobs can't find AWS",
                 f"run {modify}support`, unless its DHCP options name a DNS server that does",
             )
         private = [
@@ -122,7 +122,8 @@ def _dns_faults(chart: Chart, needs: Needs) -> Iterator[Fault]:
         ]
         if private and has_dns and not has_names:
             yield Fault(
-                f"{vpc} gives no DNS names (enableDnsHostnames is off): its endpoints aren't found",
+                f"{vpc} gives no DNS names (enableDnsHostnames is off), so jobs can't find "
+                "its endpoints",
                 f"run {modify}hostnames`",
             )
 
@@ -131,8 +132,8 @@ def _subnet_faults(chart: Chart, needs: Needs, subnet: Described) -> Iterator[Fa
     id, vpc = str(subnet["SubnetId"]), str(subnet["VpcId"])
     if not subnet.get("CidrBlock"):
         yield Fault(
-            "it has IPv6 addresses only, and S3, ECR and ECS are asked by IPv4",
-            "give subnets that have both",
+            "it has only IPv6 addresses, and jobs reach S3, ECR and ECS over IPv4",
+            "use subnets that have both",
             (id,),
             is_sure=not subnet.get("EnableDns64"),
         )
@@ -158,8 +159,8 @@ def _acl_faults(chart: Chart, subnet: Described) -> Iterator[Fault]:
         yield from _closed(acl, name, id)
     if refused := refused_ports(acl, address, False, EPHEMERAL):
         yield Fault(
-            f"{name} stops answers: it lets no TCP in to ports from {refused[0]} on",
-            "allow TCP 1024-65535 in its inbound rules (an ACL remembers no connections)",
+            f"{name} blocks answers: it doesn't let TCP in to ports from {refused[0]} up",
+            "allow TCP 1024-65535 in its inbound rules (an ACL doesn't track connections)",
             (id,),
             is_sure=not lets_some(acl, OUTSIDE, False, refused[0]),
         )
@@ -167,9 +168,9 @@ def _acl_faults(chart: Chart, subnet: Described) -> Iterator[Fault]:
 
 def _closed(acl: Described, name: str, id: str) -> Iterator[Fault]:
     if lets_some(acl, OUTSIDE, True, HTTPS):
-        yield Fault(f"{name} lets HTTPS out to some addresses only", _AMONG, (id,), is_sure=False)
+        yield Fault(f"{name} lets HTTPS out only to some addresses", _AMONG, (id,), is_sure=False)
     else:
-        yield Fault(f"{name} lets no HTTPS out", "allow TCP 443 in its outbound rules", (id,))
+        yield Fault(f"{name} doesn't let HTTPS out", "allow TCP 443 in its outbound rules", (id,))
 
 
 def _room_faults(needs: Needs, subnet: Described) -> Iterator[Fault]:
@@ -178,8 +179,8 @@ def _room_faults(needs: Needs, subnet: Described) -> Iterator[Fault]:
         return
     each = "job" if needs.is_fargate else "instance"
     yield Fault(
-        f"it has {free} free addresses, and each {each} takes one",
-        "give more, or larger, subnets",
+        f"it has {free} free addresses, and each {each} needs one",
+        "use more or larger subnets",
         (id,),
         is_sure=False,  # those that use them now may be ours
     )

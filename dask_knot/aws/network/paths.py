@@ -67,8 +67,8 @@ def path_faults(chart: Chart, needs: Needs, subnet: Described) -> Iterator[Fault
     target = _target(route)
     if route.get("State") == "blackhole":
         yield Fault(
-            f"the default route {where} leads to {target}, which is gone (blackhole)",
-            f"give it a target that is there; {_NAT}",
+            f"the default route {where} leads to {target}, which no longer exists (blackhole)",
+            f"point it at a target that exists; {_NAT}",
             (id,),
         )
     elif target.startswith("igw-"):
@@ -89,16 +89,17 @@ def _address_faults(needs: Needs, subnet: Described) -> Iterator[Fault]:
     id = str(subnet["SubnetId"])
     if needs.is_fargate and not needs.gets_address:
         yield Fault(
-            "it is a public subnet, where jobs on Fargate reach nothing without a public address",
-            "run `dask knot up --public-ip`, or give private subnets with a NAT gateway",
+            "it is a public subnet, where jobs on Fargate can't reach anything without a "
+            "public address",
+            "run `dask knot up --public-ip`, or use private subnets with a NAT gateway",
             (id,),
         )
     elif not (needs.is_fargate or needs.gets_address or subnet.get("MapPublicIpOnLaunch")):
         yield Fault(
             "it is a public subnet that gives instances no public address "
-            "(MapPublicIpOnLaunch is off), so they reach nothing",
-            f"run `aws ec2 modify-subnet-attribute --subnet-id {id} --map-public-ip-on-launch`, or "
-            "give private subnets with a NAT gateway",
+            "(MapPublicIpOnLaunch is off), so they can't reach anything",
+            f"run `aws ec2 modify-subnet-attribute --subnet-id {id} "
+            "--map-public-ip-on-launch`, or use private subnets with a NAT gateway",
             (id,),
         )
 
@@ -112,13 +113,13 @@ def _gateway_faults(chart: Chart, nat: str, id: str) -> Iterator[Fault]:
     if state not in ("available", "pending"):
         yield Fault(
             f"its NAT gateway {nat} is {state}",
-            "make another one, and change the route to it",
+            "create another one and point the route at it",
             (id,),
         )
     elif gateway.get("ConnectivityType") == "private" and not _leads_elsewhere(chart, gateway):
         yield Fault(
-            f"its NAT gateway {nat} is a private one, which doesn't lead to the internet",
-            "make a public NAT gateway, and change the route to it",
+            f"its NAT gateway {nat} is private, and doesn't lead to the internet",
+            "create a public NAT gateway and point the route at it",
             (id,),
         )
     elif gateway.get("ConnectivityType") != "private":
@@ -147,7 +148,7 @@ def _home_faults(chart: Chart, gateway: Described, id: str) -> Iterator[Fault]:
             f"its NAT gateway {gateway['NatGatewayId']} is in {gateway['SubnetId']}, which has no "
             "route to an "
             "internet gateway",
-            "make the NAT gateway in a public subnet, or give that one the route "
-            f"(in {table['RouteTableId']})",
+            "put the NAT gateway into a public subnet, or give its subnet the route (in "
+            f"{table['RouteTableId']})",
             (id,),
         )

@@ -67,8 +67,8 @@ def write_template(options: StackOptions) -> str:
     if (size := len(text.encode())) > MOST_BYTES - ADDED:
         raise ConfigurationError(
             f"these options make a template of {size:,} bytes, and CloudFormation takes "
-            f"{MOST_BYTES:,}, {ADDED} of them for `down`: give fewer or shorter tags, or shorter "
-            "user data"
+            f"{MOST_BYTES:,}, of which `dask knot down` needs {ADDED}: give fewer or shorter "
+            "tags, or shorter user data"
         )
     return text
 
