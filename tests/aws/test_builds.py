@@ -142,7 +142,7 @@ def test_lines_that_come_after_the_end_of_the_build_are_waited_for(desk: Desk) -
 
 
 def test_a_new_account_may_build_nothing(desk: Desk) -> None:
-    with pytest.raises(QuotaError, match=r"new accounts.*Service Quotas"):
+    with pytest.raises(QuotaError, match=r"new account.*Service Quotas"):
         desk.build(FakeBuilds(refusals=[busy(0)]))
     assert desk.keys() == []
     assert desk.paused == []

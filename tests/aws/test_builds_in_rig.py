@@ -81,7 +81,7 @@ def test_a_script_gets_its_image_and_runs(
     options = ["--remote", "--network", "host", "--base", job_image]
     done = CliRunner().invoke(knot, ["image", *options, str(script)])
     assert done.exit_code == 0, done.output
-    assert "builds in the account" in done.output
+    assert "is building in your AWS account" in done.output
     image = done.output.splitlines()[-1]
     assert left(session, outputs) == []
     with closing(in_rig.docker()) as docker:  # jobs pull what was pushed

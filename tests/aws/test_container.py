@@ -120,7 +120,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         "mountPoints has no containerPath for 'a'",
     ),
     (EC2, {"ulimits": {"memlock": "4 GiB"}}, r"ulimits\[0\].softLimit=4294967296 is wrong"),
-    (EC2, {"capAdd": ["SYS_ADMIN"]}, '"capAdd", must be one of: .*linuxParameters.*newer than'),
+    (EC2, {"capAdd": ["SYS_ADMIN"]}, '"capAdd", must be one of: .*linuxParameters.*than'),
     (EC2, {"ulimits": [{"name": "nofile"}]}, "Missing required parameter in ulimits.*hardLimit"),
     (
         EC2,

@@ -112,7 +112,7 @@ def test_the_doctor_has_a_line_for_each_fault(session: AwsSession, network: Netw
     words = " ".join(one.text for one in found)
     for part in ("only to some addresses", "doesn't resolve names", "public address", "no way out"):
         assert part in words
-    assert "stops answers" in words
+    assert "blocks answers" in words
     assert all(one.cure for one in found)
 
 
