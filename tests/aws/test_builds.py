@@ -193,7 +193,7 @@ def test_the_build_of_somebody_else_is_followed(desk: Desk) -> None:
     made = FakeBuilds([build(), build(), build("SUCCEEDED")])
     desk.build(made, GOOD)
     assert made.started == []
-    assert desk.said[0].startswith(f"{ID}  is already building this image")
+    assert desk.said[0].startswith(f"{ID} is already building this image")
     assert desk.keys() == [f"{FOLDER}/build"]  # theirs to delete
 
 
@@ -247,7 +247,7 @@ def test_an_interrupt_leaves_the_build_of_somebody_else(desk: Desk) -> None:
     with pytest.raises(KeyboardInterrupt):
         desk.build(made, GOOD[:3])
     assert made.stopped == []
-    assert desk.said[-1].endswith("goes on")
+    assert desk.said[-1].endswith("continues")
 
 
 def test_without_the_network_the_build_goes_on(desk: Desk) -> None:
@@ -274,7 +274,11 @@ PROVISIONING = {
 @pytest.mark.parametrize(
     ("look", "lines", "words"),
     [
-        (build("TIMED_OUT"), GOOD[:4], r"TIMED_OUT:.*Collecting dask\nit may take 120 minutes"),
+        (
+            build("TIMED_OUT"),
+            GOOD[:4],
+            r"TIMED_OUT:.*Collecting dask\na build may wait 60 minutes and run for 120",
+        ),
         (build("STOPPED"), GOOD[:4], r"STOPPED:.*somebody stopped the build"),
         (build("FAULT"), (), r"FAULT:\nAWS itself failed"),
         (build("FAILED", phases=[PROVISIONING]), (), "PROVISIONING: the role can't be taken"),

@@ -37,14 +37,14 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsSession]:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"existing_bucket": "nobody"}, "there is no bucket nobody: make it"),
+        ({"existing_bucket": "nobody"}, "there is no bucket nobody: create it"),
         ({"existing_bucket": "far-away"}, "is in us-west-2, and the jobs are in eu-west-1"),
         ({"existing_queue": "nobody"}, "there is no job queue 'nobody' in eu-west-1"),
         (
             {"existing_job_role": f"{ROLE}nobody"},
             "there is no role arn:.*/nobody in eu-west-1",
         ),
-        ({"encryption": f"{KEY}0123"}, "there is no KMS key arn:.*/0123: name one"),
+        ({"encryption": f"{KEY}0123"}, "there is no KMS key arn:.*/0123: name an existing one"),
         ({"encryption": KEY.replace(REGION, "us-west-2") + "1"}, "key .* is in us-west-2, and"),
         ({"volume_key": f"{KEY}0123"}, "there is no KMS key .* leave out volume_key"),
         ({"existing_execution_role": f"{ROLE}nobody"}, "leave out existing_execution_role"),

@@ -179,7 +179,7 @@ def test_a_client_that_translates(emulated: AwsSession) -> None:
         (refused("LimitExceededException", "5 roles"), QuotaError, "5 roles.*Service Quotas"),
         (refused("ServiceQuotaExceededException", "x"), QuotaError, "Service Quotas"),
         (refused("ClientException", "no queue q"), AwsError, "refused SubmitJob: no queue q"),
-        (refused("Odd"), AwsError, "did not say why"),
+        (refused("Odd"), AwsError, "it gave no reason"),
         (refused("InternalFailure", status=500), UnreachableError, "couldn't answer SubmitJob"),
         (RuntimeError(EXPIRED), CredentialsError, "still expired; sign in"),
         (boto.NoCredentialsError(), CredentialsError, "no usable AWS credentials"),

@@ -90,8 +90,8 @@ def test_the_cluster_is_that_of_the_task(
 @pytest.mark.parametrize(
     ("detail", "kind", "text"),
     [
-        ({"status": "SUCCEEDED"}, EngineError, "has ended"),
-        ({"status": "FAILED"}, EngineError, "has ended"),
+        ({"status": "SUCCEEDED"}, EngineError, "has finished"),
+        ({"status": "FAILED"}, EngineError, "has finished"),
         ({"status": "RUNNABLE"}, EngineError, "has not started yet"),
         ({"container": {"taskArn": ""}}, EngineError, "has not started yet"),
         ({"container": {"enableExecuteCommand": False}}, EngineError, "dask knot up --shell"),

@@ -173,7 +173,7 @@ def test_a_new_stack_is_followed_to_its_end() -> None:
         ("ComputeEnvironment", "AWS::Batch::ComputeEnvironment", "waits for its instances"),
         ("SecurityGroup", "AWS::EC2::SecurityGroup", "waits for the network interfaces"),
         ("Queue", "AWS::Batch::JobQueue", "its jobs to finish"),
-        ("LogGroup", "AWS::Logs::LogGroup", "CloudFormation waits for LogGroup"),
+        ("LogGroup", "AWS::Logs::LogGroup", "CloudFormation is waiting for LogGroup"),
     ],
 )
 def test_what_a_stack_waits_for_is_said_every_ten_minutes(
@@ -198,7 +198,10 @@ def test_what_a_stack_waits_for_is_said_every_ten_minutes(
 @pytest.mark.parametrize(
     ("reason", "cure"),
     [
-        ("resource sg-1 has a dependent object (Service: Ec2, Code: DependencyViolation)", "gone"),
+        (
+            "resource sg-1 has a dependent object (Service: Ec2, Code: DependencyViolation)",
+            "disappear",
+        ),
         ("Cannot delete, found existing JobQueue relationship", "the other queue"),
     ],
 )
@@ -254,7 +257,7 @@ def test_an_update_that_could_not_be_rolled_back_is_rolled_back_first() -> None:
 
 def test_a_deletion_that_failed_is_left_to_down() -> None:
     formation = FakeFormation("DELETE_FAILED")
-    with pytest.raises(StackError, match=r"DELETE_FAILED: `dask knot down --name dask-knot` first"):
+    with pytest.raises(StackError, match=r"DELETE_FAILED: run `dask knot down --name dask-knot`"):
         run(formation)
     assert formation.names == []
 
