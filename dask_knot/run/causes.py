@@ -10,13 +10,13 @@ import re
 from dataclasses import dataclass
 
 _CHAIN = "\n\nDebug source:"
-#: How it is said that nobody has signed a request.
+#: How it begins that nobody has signed a request.
 NO_CREDENTIALS = "there are no credentials"
 #: What stands in the chain; what it means, of a host; what to do.
 _CAUSES = (
     (
         r"(/latest/api/token|/latest/meta-data/iam|//169\.254\.170\.2)",
-        f"{NO_CREDENTIALS}: none in variables, and {{host}} gives none",
+        "there are no credentials: none in variables, and {host} gives none",
         "A job needs its role (knot.aws.job-role; on EC2, a hop limit of 2 or more, and neither "
         "of 169.254.169.254 and 169.254.170.2 behind a proxy: NO_PROXY). Elsewhere give keys in "
         'variables, such as those of a profile: eval "$(aws configure export-credentials '
