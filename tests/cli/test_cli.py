@@ -88,7 +88,7 @@ def test_a_stack_without_remote_builds(session: AwsSession) -> None:
 def test_an_image_is_built_here_or_in_the_account() -> None:
     refused = run("image", "--local", "--remote")
     assert refused.exit_code == 2
-    assert "give one of them" in refused.output
+    assert "give only one of them" in refused.output
 
 
 def test_up_writes_a_file_that_a_cluster_and_the_next_up_read(
@@ -364,5 +364,5 @@ def test_the_first_word_comes_before_the_libraries(
 def test_a_source_that_is_not_there_is_told_before_anything_is_asked() -> None:
     result = CliRunner().invoke(knot, ["image", "nope.py"])
     assert result.exit_code == 2
-    assert "there is no file or folder nope.py" in result.output
+    assert "nope.py doesn't exist" in result.output
     assert "region" not in result.output

@@ -142,7 +142,7 @@ def test_logs_of_a_key_and_of_a_job(client: Client, cluster: KnotCluster) -> Non
     assert log.splitlines()[-1] == "hello from a container"
     assert cluster.logs(job) == {job: log}
     assert job in cluster.get_logs()
-    with pytest.raises(KeyError, match="neither a job"):
+    with pytest.raises(KeyError, match="not a job or stage of this cluster"):
         cluster.logs("no such key")
 
 

@@ -110,7 +110,7 @@ def test_a_generator_gives_what_does_not_fit(knot: Knot) -> None:
     [
         ([(1, 2)], True, ItemsError, "can't be called with item 0, which is 2 arguments"),
         ([1, threading.Lock()], False, PicklingError, "item 1, .*can't be sent to a job"),
-        (5, False, ItemsError, "no iterable"),
+        (5, False, ItemsError, "isn't an iterable"),
     ],
     ids=["signature", "pickle", "iterable"],
 )
@@ -233,7 +233,7 @@ def test_another_function_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixtu
 def test_a_knot_that_there_is_not_cannot_be_opened(tmp_path: Path) -> None:
     with Knot("stations", add, store=tmp_path, progress=False):
         pass
-    with pytest.raises(ConfigurationError, match=r"no run 'station' .*there are stations"):
+    with pytest.raises(ConfigurationError, match=r"no run 'station' .*it has stations"):
         Knot.open("station", store=tmp_path)
     with Knot.open("stations", store=tmp_path, progress=False) as knot:
         assert knot.jobs == []

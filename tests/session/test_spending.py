@@ -374,7 +374,7 @@ def test_what_is_not_known_is_said_with_its_hours(tmp_path: Path) -> None:
         ("Spot without a price", "its Spot price isn't known; it is at most the on-demand price"),
         ("lifecycle unknown", "whether it was Spot isn't known"),
         ("Fargate", "image downloads and disks larger than 20 GiB aren't included"),
-        ("forgotten by Batch", "times of 1 attempt are those of manifests"),
+        ("forgotten by Batch", "times of 1 attempt are taken from manifests"),
     ],
 )
 def test_what_is_not_exact_is_said(name: str, words: str, tmp_path: Path) -> None:
