@@ -301,8 +301,8 @@ def test_every_command_has_help(command: str) -> None:
 
 def test_help_is_whole_on_a_narrow_terminal() -> None:
     lines = good("--help").splitlines()
-    listed = lines[lines.index("Commands:") + 1 :]
-    assert [line.split()[0] for line in listed] == sorted(knot.commands)
+    listed = [line.split()[0] for line in lines if line.startswith("  ") and line[2] not in " -"]
+    assert set(knot.commands) <= set(listed)
     assert not [line for line in lines[1:] if line.endswith("...") or len(line) > 80]
 
 

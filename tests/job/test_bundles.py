@@ -105,7 +105,7 @@ def test_no_room_for_it(
     assert "can't store your own modules" in capsys.readouterr().err
     file, below = BundledFile("0/a", b""), BundledFile("0/a/b", b"")
     with (
-        pytest.raises(NotLoadedError, match="no place"),
+        pytest.raises(NotLoadedError, match="can't store your own modules"),
         own_modules(Bundle([ENTRY], [file, below])),
     ):
         pass

@@ -104,7 +104,7 @@ def test_when_batch_is_away_it_is_asked_again_later(caplog: pytest.LogCaptureFix
     with caplog.at_level(logging.DEBUG, "dask_knot"):
         overstays.end(now=60)
     (record,) = caplog.records
-    assert "could not be ended: no route" in record.message
+    assert "could not be stopped: no route" in record.message
     assert record.levelno == logging.DEBUG
     assert (overstays.due(), overstays.stages, batch.ended) == (120, {ALONE}, [])
     batch.away = None

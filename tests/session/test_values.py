@@ -294,7 +294,7 @@ def test_a_value_of_a_module_that_is_not_here_says_so(monkeypatch: pytest.Monkey
     values = EncodedValues({"k": memoryview(encoded(module.Thing()))})
     monkeypatch.delitem(sys.modules, "elsewhere")
     function, arguments = values.__reduce__()
-    with pytest.raises(NotLoadedError, match=r"value of 'k' is there.*No module named 'elsewhere'"):
+    with pytest.raises(NotLoadedError, match=r"value of 'k' exists.*No module named 'elsewhere'"):
         function(*arguments)
     with pytest.raises(NotLoadedError, match="elsewhere"):
         values.decoded()
