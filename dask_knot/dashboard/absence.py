@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from distributed import Scheduler
-from tornado.web import RequestHandler
+from distributed.http.utils import RequestHandler
 
 #: Dask's pages need bokeh, which a plain installation doesn't bring.
 MISSING = "the dashboard isn't installed: pip install 'dask_knot[dashboard]'"
@@ -41,7 +41,7 @@ def explain_absence(scheduler: Scheduler, why: str) -> None:
     scheduler.http_application.add_handlers(".*$", routes)
 
 
-class _Absent(RequestHandler):
+class _Absent(RequestHandler):  # type: ignore[misc]
     def initialize(self, why: str) -> None:
         self._why = why
 
