@@ -140,7 +140,7 @@ def test_values_of_a_trial_are_there_in_a_named_run(tmp_path: Path) -> None:
         assert str(again) == "nothing is left to compute"
         more = cluster.estimate(*work, delayed(grow)(30))
         assert more.rows[0].tasks == 1
-        assert more.notes[0] == "3 of 4 tasks are there already"
+        assert more.notes[0] == "3 of 4 tasks are done already"
         assert dask.compute(*work) == (1, 20, 40)
         assert "(of another client)" in str(cluster.jobs)  # nothing ran but what was tried
         assert len(cluster.jobs) == 1

@@ -54,7 +54,7 @@ def test_scale(cluster: KnotCluster, client: Client, asked: dict[str, Any], jobs
     [
         ({}, r"scale\(10\)"),
         ({"n": 0}, "only while they have work"),
-        ({"jobs": -1}, "from 1 on"),
+        ({"jobs": -1}, "of at least 1"),
         ({"n": 1.5}, "whole number"),
         ({"n": 10**9}, "at most 100,000 jobs"),
         ({"memory": "500 PiB"}, "at most 100,000 jobs"),
@@ -93,7 +93,7 @@ def test_adapt(cluster: KnotCluster, limits: dict[str, Any], jobs: int) -> None:
     [
         ({"minimum": 4, "maximum": 3}, "at least 4 and at most 3"),
         ({"maximum": 0}, "at least 1"),
-        ({"minimum": -1}, "from 0 on"),
+        ({"minimum": -1}, "of at least 0"),
         ({"maximum_memory": "0.5 GiB"}, "one job of 2 vCPU and 1.00 GiB"),
         ({"maximum_cores": 1}, "one job"),
     ],
