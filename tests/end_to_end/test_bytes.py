@@ -251,6 +251,6 @@ def test_a_client_with_less_memory_than_it_gathers() -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     error, values, length = done.stdout.splitlines()
-    assert "doesn't fit into the memory of this process" in error
+    assert "don't fit into the memory of this process" in error
     # Nothing was lost: one after the other they come.
     assert (values, length) == (str(list(range(20))), "20000000")
