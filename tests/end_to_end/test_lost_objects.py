@@ -209,5 +209,5 @@ def test_a_scattered_value_that_is_lost_is_an_error(cluster: KnotCluster, client
 
 def test_what_is_lost_each_time_is_an_error(cluster: KnotCluster, client: Client) -> None:
     sabotage = Saboteur(cluster, "manifests", delete, times=1000)
-    with sabotage, pytest.raises(KilledTaskError, match="no manifest"):
+    with sabotage, pytest.raises(KilledTaskError, match="without leaving a manifest"):
         client.submit(inc, 1, pure=False).result(timeout=60)

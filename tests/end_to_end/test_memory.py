@@ -79,7 +79,7 @@ def test_what_is_never_enough_errs_and_says_what_was_tried(
 ) -> None:
     with Client(open_cluster(**{**JOB, "max_memory": "400 MiB"})) as client:
         bad = client.submit(hold, 0, 900, str(tmp_path))
-        with pytest.raises(JobMemoryError, match=r"256.00 MiB at first and 400.00 MiB at last"):
+        with pytest.raises(JobMemoryError, match=r"256.00 MiB at first and 400.00 MiB in the end"):
             bad.result()
         assert client.submit(hold, 1, 0, str(tmp_path)).result() == 1
     assert runs(tmp_path) == {0: 2, 1: 1}
