@@ -52,7 +52,7 @@ def test_a_job_is_looked_into_and_entered(cluster: KnotCluster, tmp_path: Path) 
         future = client.submit(wait_for, str(go), key="wait-1")
         title, first, *_ = stacks = ask("stacks", "wait-1", *run).splitlines()
         (job,) = cluster.jobs
-        assert title.startswith(f"job {job.job_id} (shard 0 of stage ")
+        assert title.startswith(f"job {job.job_id} (shard 0 of stage 0.0), process ")
         assert first.startswith("task wait-1 for ")
         assert any("in wait_for" in line for line in stacks)
         (heads, line) = ask("top", "--once", *run).splitlines()

@@ -118,7 +118,7 @@ def test_a_plan_counts_before_the_tracker_has_heard_of_it() -> None:
     work = Stage((Shard((), (), (), (), 3600.0),) * 10, Resources(1, 2**30))
     purse.admit(0, Plan((work,)))  # of half a machine for 0.096 dollars an hour: 0.48 dollars
     purse.admit(1, Plan((work,)))
-    with pytest.raises(BudgetError, match=r"plus 0\.96 USD reserved for work"):
+    with pytest.raises(BudgetError, match=r"plus 0\.96 USD reserved for work that is running"):
         purse.admit(2, Plan((work,)))
     # Once it has heard of it, what isn't open is done, or nobody wants it.
     known.update(ShardId(StageId(0, 0), index) for index in range(4))
