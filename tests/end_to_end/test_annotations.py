@@ -138,7 +138,7 @@ def test_a_task_may_have_all_memory_of_the_machine(
             UnsupportedGraphError,
             r"more than any.*\(vcpus 2, gpus \d+,",
         ),
-        ({"resources": {"FOO": 1}}, UnsupportedGraphError, "there is no FOO"),
+        ({"resources": {"FOO": 1}}, UnsupportedGraphError, "a job has no FOO"),
         (
             {"resources": {"GPU": 1, "MEMORY": 8e9, "CPU": 4}},
             UnsupportedGraphError,
