@@ -117,7 +117,7 @@ def test_all_are_ended_once_and_waited_for_and_none_can_be_submitted() -> None:
         "the stack dask-knot was deleted by `dask knot down`"
     }
     assert len(said) == 1
-    assert said[0].startswith("ending 3 jobs: ")
+    assert said[0].startswith("stopping 3 jobs: ")
 
 
 def test_nothing_is_said_of_a_queue_that_is_empty() -> None:

@@ -28,7 +28,7 @@ def test_a_template_that_is_too_long_is_refused_with_what_makes_it_so() -> None:
     letters = {f"{n:03}".ljust(128, "\U00020000"): "" for n in range(45)}
     script = "#!" + "x" * 15_000
     with pytest.raises(
-        ConfigurationError, match=r"bytes.*51,200, 512 .* give fewer or shorter tags"
+        ConfigurationError, match=r"bytes.*51,200,.* needs 512: give fewer or shorter tags"
     ):
         write_template(StackOptions(tags=letters, user_data=script, platform="spot"))
 
