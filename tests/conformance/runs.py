@@ -13,8 +13,8 @@ from tests.conformance.differences import Outcome
 from tests.conformance.suites import Suite
 
 HERE = Path(__file__).parent
-#: Seconds without an outcome after which a process hangs: a test has 120, and its cluster to open.
-SILENCE = 300
+#: Seconds without an outcome after which a process hangs: a test has 300, and its cluster to open.
+SILENCE = 480
 
 
 def run(suite: Suite, peer: str, every: int, folder: Path) -> dict[str, Outcome]:
