@@ -13,6 +13,7 @@ from dask_knot.runs.billing import run_bill
 from dask_knot.runs.depot import Depot
 from dask_knot.runs.jobs import KnownJobs, find_run_jobs, with_jobs
 from dask_knot.runs.reading import Observe, RunView, read_holders, read_run
+from dask_knot.runs.shares import with_begun
 
 #: Batch isn't asked for jobs of this machine.
 NO_JOBS = KnownJobs({})
@@ -119,7 +120,7 @@ def read_record(depot: Depot, name: str) -> RunView:
 def _overview(depot: Depot, observe: Observe, name: str) -> RunOverview | None:
     try:
         run, info = depot.open(name)
-        view = read_run(run, info, observe, is_hasty=True)
+        view = with_begun(read_run(run, info, observe, is_hasty=True))
     except (RunNameError, ConfigurationError):  # it is something else, or was deleted meanwhile
         return None
     except StoreError as error:

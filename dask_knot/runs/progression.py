@@ -46,7 +46,8 @@ def _view(plan: PlanRecord, marks: Marks) -> PlanView:
         id = StageId(plan.number, number)
         shards = [ShardId(id, index) for index in range(len(stage.outputs))]
         handed = [marks.handed.get(shard, {}) for shard in shards]
-        stages.append(StageView(id, stage, [*map(marks.condition, shards)], handed))
+        begun = [marks.begun.get(shard, 0) for shard in shards]
+        stages.append(StageView(id, stage, [*map(marks.condition, shards)], handed, begun))
     return PlanView(plan, stages)
 
 

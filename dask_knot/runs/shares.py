@@ -1,18 +1,20 @@
-"""The tasks of stages by key prefix: how many are done, of all."""
+"""How many tasks are done: of stages by key prefix, and of shards that aren't done."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 from dask_knot.errors import CorruptObjectError, MissingObjectError
-from dask_knot.run.names import ManifestId, StageId
+from dask_knot.run.names import ManifestId, ShardId, StageId
 from dask_knot.run.run import Run
+from dask_knot.runs.reading import READERS, RunView
 from dask_knot.runs.state import Progression, ShardCondition, StageView
 
-#: Manifests that are read at most to count what stages that are under way have done by prefix.
+#: Manifests that are read at most to count what was done of what isn't done yet.
 MOST = 2000
 
 
@@ -38,6 +40,24 @@ def done_by_prefix(
     for id, ran in zip(wanted, pool.map(partial(_ran, run), wanted), strict=True):
         found[id.shard.stage].update(ran)
     return found
+
+
+def with_begun(view: RunView) -> RunView:
+    """Add to what is known of a run how many tasks the shards have done that aren't done.
+
+    Raises
+    ------
+    StoreError
+        If the store can't be read.
+    """
+    done = view.marks.done
+    parts = [id for id in view.survey.manifests if id.part is not None and id.shard not in done]
+    begun: Counter[ShardId] = Counter()
+    with ThreadPoolExecutor(READERS, "dask-knot-reading") as pool:
+        wanted = parts[:MOST]
+        for id, ran in zip(wanted, pool.map(partial(_ran, view.run), wanted), strict=True):
+            begun[id.shard] += sum(ran.values())
+    return replace(view, marks=replace(view.marks, begun=begun))
 
 
 def _is_whole(stage: StageView) -> bool:

@@ -15,7 +15,7 @@ from dask_knot.runs.jobs import KnownJobs
 from dask_knot.runs.mishaps import Mishap, read_mishaps
 from dask_knot.runs.overview import look_at
 from dask_knot.runs.reading import READERS, Observe, RunView
-from dask_knot.runs.shares import done_by_prefix
+from dask_knot.runs.shares import done_by_prefix, with_begun
 from dask_knot.runs.stages import named_stage
 from dask_knot.runs.state import Progression
 
@@ -70,6 +70,7 @@ def portrait(
         If it can't be read.
     """
     view, known = look_at(depot, name, observe)
+    view = with_begun(view)
     there = view.progression()
     chosen = None if stage is None else _chosen(view, stage)
     with ThreadPoolExecutor(READERS, "dask-knot-reading") as pool:

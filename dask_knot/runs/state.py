@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -62,6 +62,8 @@ class Marks:
         Whether jobs end with their session, as on this machine.
     handed : mapping of ShardId to mapping of str to int
         How many of their tasks shards have handed over, by prefix: later plans have these.
+    begun : mapping of ShardId to int
+        How many tasks shards without a last manifest have done, by the manifests of their parts.
     """
 
     done: Set[ShardId] = frozenset()
@@ -72,6 +74,7 @@ class Marks:
     withdrawn: Set[StageId] = frozenset()
     are_bound: bool = True
     handed: Mapping[ShardId, Mapping[str, int]] = field(default_factory=dict)
+    begun: Mapping[ShardId, int] = field(default_factory=dict)
 
     def condition(self, shard: ShardId) -> ShardCondition:
         """Tell what became of a shard, whatever later plans make."""
@@ -93,12 +96,27 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class StageView:
-    """A stage of a plan: its record, what became of its shards, and what these have handed over."""
+    """A stage of a plan: its record, and of each of its shards what became of it.
+
+    Attributes
+    ----------
+    id : StageId
+        Its name.
+    record : RecordedStage
+        What was planned.
+    conditions : sequence of ShardCondition
+        What became of each shard.
+    handed : sequence of mapping of str to int
+        How many tasks each has handed over, by prefix.
+    begun : sequence of int
+        How many tasks each has done so far, if it isn't done.
+    """
 
     id: StageId
     record: RecordedStage
     conditions: Sequence[ShardCondition]
     handed: Sequence[Mapping[str, int]]
+    begun: Sequence[int]
 
     @property
     def counts(self) -> Counter[ShardCondition]:
@@ -120,18 +138,29 @@ class StageView:
 
     @property
     def done_tasks(self) -> int:
-        """How many tasks its shards that are done have."""
-        return self._tasks((ShardCondition.DONE, ShardCondition.ERRED))
+        """How many tasks are done: all of a shard that is done, of others what their parts keep."""
+        done = (ShardCondition.DONE, ShardCondition.ERRED)
+        return sum(
+            size if one in done else min(begun, size)
+            for size, begun, one in zip(self._sizes, self.begun, self.conditions, strict=True)
+            if one is not ShardCondition.REPLACED
+        )
 
     @property
     def all_tasks(self) -> int:
         """How many tasks its shards have, but for those that were replaced or handed over."""
-        return self._tasks([one for one in ShardCondition if one is not ShardCondition.REPLACED])
+        return sum(
+            size
+            for size, one in zip(self._sizes, self.conditions, strict=True)
+            if one is not ShardCondition.REPLACED
+        )
 
-    def _tasks(self, wanted: Collection[ShardCondition]) -> int:
+    @property
+    def _sizes(self) -> list[int]:
+        """How many tasks each shard has, but for those that it has handed over."""
         sizes = self.record.sizes or self.record.outputs
-        shards = zip(sizes, self.handed, self.conditions, strict=True)
-        return sum(max(0, n - sum(given.values())) for n, given, one in shards if one in wanted)
+        handed = zip(sizes, self.handed, strict=True)
+        return [max(0, size - sum(given.values())) for size, given in handed]
 
 
 @dataclass(frozen=True, slots=True)

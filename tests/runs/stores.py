@@ -124,9 +124,9 @@ class MadeRun:
         done = Manifest(part is None, 1, [], [], work, handed=handed)
         assert self.run.write_manifest(ManifestId(shard, part), done, []) is not None
 
-    def part(self, shard: ShardId, number: int) -> None:
-        """Commit a part of a shard that is nothing new."""
-        part = Manifest(False, 1, [], [], {})
+    def part(self, shard: ShardId, number: int, tasks: int = 0) -> None:
+        """Commit a part of a shard, in which so many tasks are done."""
+        part = Manifest(False, 1, [], [], {"load": Work(tasks, 1.0)} if tasks else {})
         assert self.run.write_manifest(ManifestId(shard, number), part, []) is not None
 
     def err(self, shard: ShardId, key: str = "load-1") -> None:

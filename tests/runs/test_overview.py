@@ -42,6 +42,20 @@ def test_a_run_that_is_deleted_meanwhile_is_left_out(
     assert names(depot) == ["b", "c"]
 
 
+def test_of_a_run_that_was_stopped_the_tasks_that_parts_keep_are_done(tmp_path: Path) -> None:
+    made = MadeRun(tmp_path, "stopped")
+    made.plan(0, [["load-0", "load-1", "load-2"]])
+    first, second, _ = (ShardId(StageId(0, 0), n) for n in range(3))
+    made.finish(first)
+    made.part(second, 0, tasks=1)
+    made.part(second, 1, tasks=2)
+    depot = find_runs(Words(store=str(tmp_path), engine="local"))
+    [one] = overviews(depot, Observer(lambda line: pytest.fail(line)))
+    assert one.view is not None
+    there = one.view.progression()
+    assert (there.state.value, there.done_tasks, there.all_tasks) == ("left", 8, 15)
+
+
 def test_what_shards_have_handed_over_is_read_from_their_last_manifests(tmp_path: Path) -> None:
     made = MadeRun(tmp_path, "mended")
     made.plan(0, [["load-0", "load-1", "load-2"]])

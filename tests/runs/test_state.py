@@ -75,6 +75,26 @@ def test_what_was_handed_over_is_counted_where_it_is_planned_again() -> None:
     assert (found.state, found.done_tasks, found.all_tasks) == (RunState.DONE, 7, 7)
 
 
+@pytest.mark.parametrize(
+    ("marks", "done"),
+    [
+        (Marks(done=DONE, begun={TWO: 2}), 5),
+        (Marks(done=DONE, lost={TWO}, begun={TWO: 2}), 5),
+        (Marks(done=DONE | {TWO}, begun={TWO: 2}), 7),
+        # Two attempts have done the same.
+        (Marks(done=DONE, begun={TWO: 6}), 7),
+        (Marks(done=DONE, handed={TWO: {"load": 3}}, begun={TWO: 2}), 4),
+    ],
+)
+def test_what_parts_keep_is_done(marks: Marks, done: int) -> None:
+    assert progression([PLAN], marks).done_tasks == done
+
+
+def test_what_parts_keep_of_what_a_later_plan_makes_is_not_counted_twice() -> None:
+    found = progression([PLAN, plan(1, B, sizes=(2,))], Marks(done=DONE, begun={TWO: 2}))
+    assert (found.done_tasks, found.all_tasks) == (3, 5)
+
+
 def test_a_run_without_plans_is_empty() -> None:
     assert progression([], Marks()).state is RunState.EMPTY
 
