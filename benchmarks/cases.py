@@ -44,7 +44,7 @@ def make_cases() -> list[Case]:
 
 
 def skewed_iterations() -> list[int]:
-    """List the work of 400 tasks from 1 to 100 ms, in order: slow ones are neighbours."""
+    """List the work of 400 tasks from 1 to 100 ms, in order: slow ones are neighbors."""
     rate = work.iterations_per_millisecond()
     return [int(rate * milliseconds) for milliseconds in np.geomspace(1, 100, 400)]
 
@@ -87,7 +87,7 @@ def pipeline(client: Client) -> None:
     chains = []
     for number in range(1_000):
         values = delayed(work.load, pure=False)(number)
-        chains.append(delayed(work.summarise)(delayed(work.clean)(values)))
+        chains.append(delayed(work.summarize)(delayed(work.clean)(values)))
     total = client.compute(delayed(sum)(chains)).result()
     assert total == 100 * sum(range(1, 1_001))
 

@@ -39,7 +39,7 @@ def tree_reduction(tasks: int) -> tuple[Dependencies, list[Key]]:
 
 
 def stencil(tasks: int) -> tuple[Dependencies, list[Key]]:
-    """Return steps of a 2-D stencil: every cell reads itself and its four neighbours."""
+    """Return steps of a 2-D stencil: every cell reads itself and its four neighbors."""
     steps = 10
     side = max(2, int((tasks / steps) ** 0.5))
     dependencies: Dependencies = {}

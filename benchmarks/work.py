@@ -61,7 +61,7 @@ def clean(values: list[int]) -> list[int]:
     return [value + 1 for value in values]
 
 
-def summarise(values: list[int]) -> int:
+def summarize(values: list[int]) -> int:
     """Third step of a pipeline."""
     return sum(values)
 

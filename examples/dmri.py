@@ -35,15 +35,15 @@ from dask_knot import KnotCluster
 
 Volume = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-#: Along the fibres and across them, in mm²/s / 1000, and how bright it is without diffusion.
-TISSUES = {"white matter": (1.7, 0.3, 800), "grey matter": (1.0, 0.7, 1000)}
+#: Along the fibers and across them, in mm²/s / 1000, and how bright it is without diffusion.
+TISSUES = {"white matter": (1.7, 0.3, 800), "gray matter": (1.0, 0.7, 1000)}
 NOISE = 25
-#: How much of white matter's diffusivity along the fibres differs between subjects.
+#: How much of white matter's diffusivity along the fibers differs between subjects.
 SPREAD = 0.05
 SLABS = 4
 #: The fastest of so many counts: others may use the machine, too.
 REPEATS = 3
-#: In smaller heads, grey matter has no inside.
+#: In smaller heads, gray matter has no inside.
 SMALLEST = 16
 
 #: Seconds by system and number of subjects, as published: from the authors' notebook that draws
@@ -72,17 +72,17 @@ def gradients() -> GradientTable:
 
 
 def regions(side: int) -> dict[str, Mask]:
-    """Say where the tissues are: white matter inside, grey matter around it, air outside."""
+    """Say where the tissues are: white matter inside, gray matter around it, air outside."""
     place = np.indices((side,) * 3) / (side - 1) * 2 - 1
     radius = np.sqrt((place**2 / np.array([0.8, 0.9, 0.75]).reshape(3, 1, 1, 1) ** 2).sum(axis=0))
-    return {"white matter": radius < 0.65, "grey matter": (radius >= 0.65) & (radius < 1)}
+    return {"white matter": radius < 0.65, "gray matter": (radius >= 0.65) & (radius < 1)}
 
 
 def diffusivities(subject: int) -> dict[str, tuple[float, float]]:
-    """Draw a subject's own diffusivities along and across the fibres."""
+    """Draw a subject's own diffusivities along and across the fibers."""
     factor = 1 + SPREAD * np.random.default_rng([subject, 0]).standard_normal()
-    white, grey = ((along, across) for along, across, _ in TISSUES.values())
-    return {"white matter": (white[0] * factor, white[1]), "grey matter": grey}
+    white, gray = ((along, across) for along, across, _ in TISSUES.values())
+    return {"white matter": (white[0] * factor, white[1]), "gray matter": gray}
 
 
 def true_anisotropy(subject: int) -> dict[str, float]:
@@ -94,12 +94,12 @@ def true_anisotropy(subject: int) -> dict[str, float]:
 
 
 def scan(subject: int, side: int) -> Volume:
-    """Make a synthetic head, shape ``(side, side, side, 65)``; its fibres go around one axis."""
+    """Make a synthetic head, shape ``(side, side, side, 65)``; its fibers go around one axis."""
     table = gradients()
     x, y, _ = np.indices((side,) * 3) - (side - 1) / 2
     angle = np.arctan2(y, x)
-    fibres = np.stack([-np.sin(angle), np.cos(angle), np.zeros_like(angle)], axis=-1)
-    cosine = fibres @ np.nan_to_num(table.bvecs).T
+    fibers = np.stack([-np.sin(angle), np.cos(angle), np.zeros_like(angle)], axis=-1)
+    cosine = fibers @ np.nan_to_num(table.bvecs).T
     head = np.zeros(cosine.shape)
     for region, where in regions(side).items():
         along, across = diffusivities(subject)[region]
@@ -146,7 +146,7 @@ def overlap(mask: Mask) -> float:
     return float(2 * (mask & head).sum() / (mask.sum() + head.sum()))
 
 
-def summarise(subjects: Sequence[tuple[dict[str, float], float]]) -> dict[str, NDArray[np.float64]]:
+def summarize(subjects: Sequence[tuple[dict[str, float], float]]) -> dict[str, NDArray[np.float64]]:
     """Bring the group together: by region the mean FA of each subject, and the overlaps."""
     means = [mean for mean, _ in subjects]
     table = {region: np.array([mean[region] for mean in means]) for region in TISSUES}
@@ -167,7 +167,7 @@ def build_subject(subject: int, side: int) -> tuple[Delayed, Delayed]:
 
 def build(subjects: int, side: int) -> Delayed:
     """Write down the pipelines of all subjects, and of the group; nothing runs yet."""
-    return delayed(summarise)([build_subject(subject, side) for subject in range(subjects)])
+    return delayed(summarize)([build_subject(subject, side) for subject in range(subjects)])
 
 
 def study(client: Client, subjects: int, side: int) -> dict[str, NDArray[np.float64]]:
@@ -210,12 +210,12 @@ def draw(path: Path, measured: dict[str, list[float]], counts: Sequence[int], ca
 
     figure = Figure(figsize=(9.5, 5.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for (name, seconds), colour in zip(measured.items(), ("tab:blue", "tab:gray"), strict=True):
-        left.plot(counts, seconds, "o-", color=colour, label=name)
-    colours = ("tab:gray", "tab:orange", "tab:green", "tab:red")
-    for (name, seconds), colour in zip(PUBLISHED.items(), colours, strict=True):
+    for (name, seconds), color in zip(measured.items(), ("tab:blue", "tab:gray"), strict=True):
+        left.plot(counts, seconds, "o-", color=color, label=name)
+    colors = ("tab:gray", "tab:orange", "tab:green", "tab:red")
+    for (name, seconds), color in zip(PUBLISHED.items(), colors, strict=True):
         label = f"{name}, published"
-        right.plot(PUBLISHED_SUBJECTS, seconds, "s--", mfc="none", color=colour, label=label)
+        right.plot(PUBLISHED_SUBJECTS, seconds, "s--", mfc="none", color=color, label=label)
     left.set_title("measured here: small synthetic heads")
     right.set_title("published: whole heads, on AWS")
     for axes, lines in ((left, measured), (right, PUBLISHED)):

@@ -50,7 +50,7 @@ def random_border(seed: int, side: int) -> Grid:
     return grid
 
 
-def neighbour_mean(grid: Grid) -> Grid:
+def neighbor_mean(grid: Grid) -> Grid:
     """Average the four neighbors of every inner point."""
     inner: Grid = (grid[:-2, 1:-1] + grid[2:, 1:-1] + grid[1:-1, :-2] + grid[1:-1, 2:]) / 4
     return inner
@@ -58,7 +58,7 @@ def neighbour_mean(grid: Grid) -> Grid:
 
 def residual(grid: Grid) -> float:
     """Give the error of the heat equation at the worst inner point, in degrees."""
-    return float(np.abs(neighbour_mean(grid) - grid[1:-1, 1:-1]).max())
+    return float(np.abs(neighbor_mean(grid) - grid[1:-1, 1:-1]).max())
 
 
 def solve(seed: int, side: int, tolerance: float = 1e-8) -> Grid:
@@ -76,8 +76,8 @@ def solve(seed: int, side: int, tolerance: float = 1e-8) -> Grid:
     inner = grid[1:-1, 1:-1]
     red = np.indices(inner.shape).sum(axis=0) % 2 == 0
     while residual(grid) > tolerance:
-        np.copyto(inner, neighbour_mean(grid), where=red)
-        np.copyto(inner, neighbour_mean(grid), where=~red)
+        np.copyto(inner, neighbor_mean(grid), where=red)
+        np.copyto(inner, neighbor_mean(grid), where=~red)
     return grid
 
 
@@ -205,7 +205,7 @@ def of_the_repository() -> dict[str, Series]:
     return found | both
 
 
-#: Colour, marker and width of each line: who is on both sides looks alike on both. Where two lines
+#: Color, marker and width of each line: who is on both sides looks alike on both. Where two lines
 #: are one, the wider one is below.
 LOOKS = {
     "Cloudknot's rule": ("lightsalmon", "D", 6),
@@ -232,9 +232,9 @@ def draw(path: Path, number: int, panels: Mapping[str, Mapping[str, Series]]) ->
     for axes, (title, lines) in zip(all_axes, panels.items(), strict=True):
         for name in sorted(lines, key=lambda name: [*LOOKS].index(name.partition(" (")[0])):
             points = lines[name][number - 2]
-            colour, marker, width = LOOKS[name.partition(" (")[0]]
+            color, marker, width = LOOKS[name.partition(" (")[0]]
             style = {"ls": "--", "mfc": "none"} if width == 1 else {"ms": 4 + width}
-            style |= {"c": colour, "marker": marker, "lw": width, "label": name}
+            style |= {"c": color, "marker": marker, "lw": width, "label": name}
             axes.plot([*points], [*points.values()], **style)
         axes.set_title(title, fontsize=11)
         axes.set_yscale("log")

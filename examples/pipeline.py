@@ -31,7 +31,7 @@ def clean(reading: Reading) -> Reading:
     return np.interp(hours, hours[good], reading[good])
 
 
-def summarise(station: int, reading: Reading) -> tuple[int, float]:
+def summarize(station: int, reading: Reading) -> tuple[int, float]:
     """Give the station's number and its mean temperature of the year."""
     return station, float(reading.mean())
 
@@ -46,7 +46,7 @@ def build(stations: int) -> Delayed:
     summaries = []
     for station in range(stations):
         reading = delayed(clean)(delayed(load)(station))
-        summaries.append(delayed(summarise)(station, reading))
+        summaries.append(delayed(summarize)(station, reading))
     return delayed(warmest)(summaries)
 
 

@@ -74,7 +74,7 @@ def check_anisotropy(example: ModuleType, said: str, subjects: int) -> None:
     assert true == pytest.approx(0.8, abs=0.02)
     assert measured == pytest.approx(true, abs=0.02)
     assert worst < 0.03
-    assert found["grey matter"][:2] == pytest.approx([0.213, 0.213], abs=0.02)
+    assert found["gray matter"][:2] == pytest.approx([0.213, 0.213], abs=0.02)
     overlap = re.search(r"by (0\.\d+) or more", last)
     assert overlap is not None
     assert float(overlap[1]) > 0.9

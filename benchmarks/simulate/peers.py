@@ -56,7 +56,7 @@ def run_array_per_level(workload: Workload, world: World) -> Outcome:
 
 
 def run_lithops(workload: Workload, world: World) -> Outcome:
-    """Run chunks of neighbours, as Lithops does on AWS Batch.
+    """Run chunks of neighbors, as Lithops does on AWS Batch.
 
     A worker gets `chunksize` elements, which is `worker_processes` and so 1, but no more workers
     are started than there are vCPUs: then chunks are larger, ranges of the input, and a worker

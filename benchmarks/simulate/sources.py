@@ -12,7 +12,7 @@ from benchmarks.simulate.objects import SimulatedRun
 from benchmarks.simulate.timetable import arrivals
 from dask_knot.errors import MissingObjectError
 from dask_knot.graphs.constants import LARGE
-from dask_knot.run.layout import neighbours
+from dask_knot.run.layout import neighbors
 from dask_knot.run.manifest import Kind, Output, Place
 from dask_knot.run.names import ManifestId, ShardId
 from dask_knot.run.work import ConstantPlace, ShardOutput, ShardWork, Source
@@ -52,7 +52,7 @@ def fetch(
             far.append((key, place))
     requests = [
         ([far[n][0] for n in group], sum(far[n][1].length for n in group))
-        for group in neighbours([place for _, place in far])
+        for group in neighbors([place for _, place in far])
     ]
     large = [node.key for node in work.literals if sizes.get(node.key, 0) >= LARGE]
     requests += [([key], sizes[key]) for key in large]

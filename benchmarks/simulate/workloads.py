@@ -33,7 +33,7 @@ Maker = Callable[[int, int], Workload]
 BORDERS = (4, 16, 64, 256, 1024, 4096)
 #: Figure 3: five borders of grids of growing sides.
 SIDES = (10, 25, 50, 100, 125, 150, 175)
-#: Figure 4: subjects whose brains are analysed.
+#: Figure 4: subjects whose brains are analyzed.
 SUBJECTS = (1, 4, 8, 12, 25)
 MOST_TASKS = 30_000
 

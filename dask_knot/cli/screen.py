@@ -1,6 +1,6 @@
-"""The output of commands: coloured tables on a terminal, plain lines of text elsewhere.
+"""The output of commands: colored tables on a terminal, plain lines of text elsewhere.
 
-The libraries that colour are imported when something is printed: `dask --help` reads this file.
+The libraries that color are imported when something is printed: `dask --help` reads this file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from dask_knot.aws.progress import EventReport, StackEvent
 
-#: Colours by the words that begin a mark.
+#: Colors by the words that begin a mark.
 STYLES = {"ok": "green", "?": "yellow", "wrong": "bold red", "NOTE": "yellow"}
 
 
@@ -27,7 +27,7 @@ class Screen:
     Parameters
     ----------
     console : Console, optional
-        Rich's; a new one writes to standard output, in colours if that is a terminal.
+        Rich's; a new one writes to standard output, in colors if that is a terminal.
     """
 
     def __init__(self, console: Console | None = None) -> None:

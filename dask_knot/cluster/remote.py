@@ -12,7 +12,7 @@ from dask.typing import Key
 from dask_knot.cluster.located import Located, load
 from dask_knot.errors import CorruptObjectError, KnotError
 from dask_knot.run import codec
-from dask_knot.run.layout import neighbours
+from dask_knot.run.layout import neighbors
 from dask_knot.run.manifest import Place
 from dask_knot.run.run import Run
 from dask_knot.session.admission import Admission
@@ -121,7 +121,7 @@ class RemoteCourier:
         far = sorted((place, key) for key, place in places.items())
         size = sum(place.length for place, _ in far)
         self._admission.check(size)
-        groups = [[far[n] for n in group] for group in neighbours([place for place, _ in far])]
+        groups = [[far[n] for n in group] for group in neighbors([place for place, _ in far])]
         turns = asyncio.Semaphore(PIECES_AT_ONCE)
         found = await asyncio.gather(*(self._fetch_group(group, turns) for group in groups))
         return {key: value for some in found for key, value in some.items()}

@@ -25,7 +25,7 @@ from typing import Any
 from distributed.utils import is_kernel
 
 ERASE = "\r\x1b[K"
-#: What moves the cursor or colours text, but is no text: bars end with it.
+#: What moves the cursor or colors text, but is no text: bars end with it.
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r+$")
 
 

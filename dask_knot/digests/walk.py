@@ -53,9 +53,9 @@ class _Stop:
     found: list[bytes | int] = field(default_factory=list)
     left: Iterator[tuple[str, Any]] = field(default_factory=lambda: iter(()))
 
-    def written(self, colours: dict[int, bytes]) -> bytes:
+    def written(self, colors: dict[int, bytes]) -> bytes:
         """Give all that it is, with digests of its parts."""
-        parts = [part if type(part) is bytes else b"#" + colours[part] for part in self.found]  # type: ignore[index]
+        parts = [part if type(part) is bytes else b"#" + colors[part] for part in self.found]  # type: ignore[index]
         if self.opened.is_unordered:
             parts.sort()
         return sized(b"o", self.opened.label) + b"".join(parts)
@@ -216,15 +216,15 @@ class Walk:
 
     def _of_group(self, members: dict[int, _Stop]) -> dict[int, bytes]:
         outside = self._digests
-        colours = dict.fromkeys(members, bytes(16))
+        colors = dict.fromkeys(members, bytes(16))
         count = 0
         while True:
-            known = _Both(colours, outside)
+            known = _Both(colors, outside)
             after = {n: digest(stop.written(known)) for n, stop in members.items()}
             if len({*after.values()}) == count:
                 break
-            count, colours = len({*after.values()}), after
-        steps = b"".join(sorted({colours[n] + after[n] for n in members}))
+            count, colors = len({*after.values()}), after
+        steps = b"".join(sorted({colors[n] + after[n] for n in members}))
         return {number: digest(b"g" + after[number] + digest(steps)) for number in members}
 
     def _keep(self, number: int, stop: _Stop) -> None:

@@ -108,7 +108,7 @@ def contents(package: Distribution) -> dict[str, Path]:
 
 
 def metadata(package: Distribution) -> dict[str, bytes]:
-    """Give the metadata that go with a package: its entry points, its licences, and others."""
+    """Give the metadata that go with a package: its entry points, its licenses, and others."""
     kept = {}
     for file in package.files or ():
         is_info = len(file.parts) > 1 and file.parts[0].endswith(".dist-info")

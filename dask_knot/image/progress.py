@@ -19,7 +19,7 @@ CHATTER = (" --->", "--> ", "Removing intermediate container", "COMMIT ")
 BAR = "━━━"
 #: What a command says of what it doesn't do.
 NO_NEWS = "Requirement already satisfied"
-COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+COLORS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 #: The plain builder's steps; Podman's are in capitals.
 STEP_OF_ENGINE = re.compile(r"(?:Step|STEP) (\d+/\d+) ?: ")
 #: BuildKit's steps: those of the Dockerfile have a number of all, and the name of their stage.
@@ -57,8 +57,8 @@ class BuildLog:
         cure = cure_of("\n".join([*printed, error]))
         said = "".join(f"\n    {text}" for text in printed)
         opening = "the image couldn't be built: this line of its Dockerfile failed"
-        # Installers write in colours, which are none in a traceback or a log.
-        return ImageError(COLOURS.sub("", f"{opening}:\n  {line}{said}\n{error}\n{cure}"))
+        # Installers write in colors, which are none in a traceback or a log.
+        return ImageError(COLORS.sub("", f"{opening}:\n  {line}{said}\n{error}\n{cure}"))
 
 
 #: What builds say, and what helps; `{}` is what the pattern has in brackets.
@@ -154,7 +154,7 @@ def follow_plain(lines: Iterable[str], report: Report, clean: Callable[[str], st
         If a line of the Dockerfile fails, or the whole build.
     """
     log, names, failure, last = BuildLog(report), dict[str, str](), None, ""
-    for line in (clean(COLOURS.sub("", line.rstrip())) for line in lines):
+    for line in (clean(COLORS.sub("", line.rstrip())) for line in lines):
         if match := STEP.fullmatch(line):
             if match[1] not in names:
                 names[match[1]] = match[2]

@@ -175,7 +175,7 @@ class Inputs:
     def _read(self, places: Sequence[Place]) -> list[memoryview | StoreError]:
         """Read a range; if it isn't all there, each value by itself."""
         try:
-            return [*self._run.read_neighbours(places)]
+            return [*self._run.read_neighbors(places)]
         except LOST as error:
             if len(places) == 1:
                 return [error]

@@ -26,7 +26,7 @@ from dask_knot.plural import many
 _NO_SHARD = -1
 # A last task that reads this many times more values than a stage has columns only collects them.
 _COLLECTS = 4
-# Part of a level's seconds that neighbours in one column must save: they are alike, and may all be
+# Part of a level's seconds that neighbors in one column must save: they are alike, and may all be
 # longer than is known.
 _SOONER = 0.9
 
@@ -268,7 +268,7 @@ class _Cutting:
         """Add a nominal time for tasks of unknown length.
 
         One of these counts for a little more than the heaviest that is known, and than a fair
-        column: so they are dealt first, in turn, and neighbours don't share a column.
+        column: so they are dealt first, in turn, and neighbors don't share a column.
         """
         known, unknown = [seconds[task] for task in tasks], self._work.unknown.flow
         nominal = 1.001 * max(sum(known) / columns, *known)

@@ -197,7 +197,7 @@ def _best_places(
         number = round(before / fair)
         off = abs(before - number * fair)
         if 0 < number < ranges and off <= slack * fair:
-            # One of its neighbours is longer by as much, and its other end may add to that.
+            # One of its neighbors is longer by as much, and its other end may add to that.
             cost = seams[place] + 2 * off
             if number not in best or cost < best[number][0]:
                 best[number] = cost, place

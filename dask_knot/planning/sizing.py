@@ -73,8 +73,8 @@ def spread(
     """Deal tasks into columns of about the same weight.
 
     Small independent components go whole to the least loaded column, heaviest first, ties by
-    arrival: slow tasks that are neighbours don't end in one shard. All that is larger than
-    a column is cut into contiguous ranges, because neighbours read each other: near to where they
+    arrival: slow tasks that are neighbors don't end in one shard. All that is larger than
+    a column is cut into contiguous ranges, because neighbors read each other: near to where they
     are even, but where least is read from both sides, if `seams` say how much.
     """
     if columns >= len(tasks):

@@ -1,7 +1,7 @@
 """What one job of some size costs an hour, on each kind of machine that would run it: pure.
 
 A job of 2.1 GiB costs as one of 4 where it has a machine to itself, and its share where the machine
-is full: which of them it is depends on its neighbours, so an offer is a range.
+is full: which of them it is depends on its neighbors, so an offer is a range.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Several values in one object: laid out one after another, neighbours read at once.
+"""Several values in one object: laid out one after another, neighbors read at once.
 
 Each is aligned as if it stood alone.
 """
@@ -18,7 +18,7 @@ K = TypeVar("K")
 
 #: So much of a value is copied, summed up and written at once.
 BUFFER_BYTES = 256 * 2**10
-#: Neighbouring values up to this size together are read in one request.
+#: Neighboring values up to this size together are read in one request.
 TOGETHER_BYTES = 8 * 2**20
 #: A gap up to this size is read with what is wanted on both sides, as a request costs more than it.
 GAP_BYTES = 2**20
@@ -123,7 +123,7 @@ def lay_out(name: str, values: Mapping[K, Bytes]) -> tuple[list[Bytes], dict[K, 
     return pieces, places
 
 
-def neighbours(places: Sequence[Place]) -> list[list[int]]:
+def neighbors(places: Sequence[Place]) -> list[list[int]]:
     """Group places that follow one another closely, in the order given.
 
     Parameters

@@ -238,8 +238,8 @@ class Run:
         """Read the bytes of a value."""
         return self._store.get_range(*place)
 
-    def read_neighbours(self, places: Sequence[Place]) -> list[memoryview]:
-        """Read the bytes of values that lie next to each other (`layout.neighbours`)."""
+    def read_neighbors(self, places: Sequence[Place]) -> list[memoryview]:
+        """Read the bytes of values that lie next to each other (`layout.neighbors`)."""
         first, last = places[0], places[-1]
         length = last.offset + last.length - first.offset
         whole = self._store.get_range(first.name, first.offset, length)

@@ -24,7 +24,7 @@ from dask_knot.runs.lines import making
 from dask_knot.runs.overview import read_record
 from dask_knot.runs.stacks import nobody, silent_jobs
 
-#: What Docker's containers of jobs are labelled with: the child's id, and its attempt.
+#: What Docker's containers of jobs are labeled with: the child's id, and its attempt.
 LABEL = "dask-knot"
 #: A shell in a container: the better one, if it is there.
 CONTAINER_SHELL = ("/bin/sh", "-c", "if [ -x /bin/bash ]; then exec /bin/bash; fi; exec /bin/sh")

@@ -24,7 +24,7 @@ thread that reads its manifest, before the tracker hears of it: a child whose cl
 taken it back. A twin is nobody's stage, so nothing waits for it and its failure is no news; a child
 that it has overtaken is told to end, as ending it would fail its array.
 
-In a named run a session has company. Its `Heart` shows the others that it is there; `Neighbours`
+In a named run a session has company. Its `Heart` shows the others that it is there; `Neighbors`
 tells which of them are, by processes on this machine, else by heartbeats and our own clock. What
 another session makes is adopted: the `JobFinder` has its job watched as if it were ours, or, where
 Batch can't be asked, as long as that session is there. What a child left is told by its manifest or

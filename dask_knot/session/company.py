@@ -20,7 +20,7 @@ from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine, place_of
 from dask_knot.session.heart import INTERVAL, INTERVAL_OF_JOBS_THAT_STAY, Heart
 from dask_knot.session.jobfinder import JobFinder, Surroundings
-from dask_knot.session.neighbours import Neighbours
+from dask_knot.session.neighbors import Neighbors
 from dask_knot.session.submission import Submitter
 from dask_knot.tracking.events import Graph
 from dask_knot.tracking.foresight import Foresight
@@ -103,12 +103,12 @@ def look_around(
     clockwork : Clockwork
         Clock and threads.
     """
-    neighbours = Neighbours(run.record, session, clockwork.now)
+    neighbors = Neighbors(run.record, session, clockwork.now)
     queue, name = engine.template.queue, engine.settings.engine
     here = Surroundings(engine.client, queue, name, engine.jobs_stay, place_of(engine))
-    foreign = ForeignJobs(engine.client, neighbours.is_alive)
+    foreign = ForeignJobs(engine.client, neighbors.is_alive)
     service.ask(foreign)
-    return JobFinder(run, here, neighbours, service, foreign)
+    return JobFinder(run, here, neighbors, service, foreign)
 
 
 def join_company(
@@ -144,7 +144,7 @@ def join_company(
             driver.terminate(id, ENDED_RUN)
 
     interval = INTERVAL_OF_JOBS_THAT_STAY if finder.here.jobs_stay else INTERVAL
-    record, own = finder.run.record, finder.neighbours.own
+    record, own = finder.run.record, finder.neighbors.own
     end_spared = partial(submitter.end_spared, tracker.open_stages)
     heart = Heart(record, own, interval, clockwork, end, end_spared)
     watch = finder.service, is_wanted, clockwork, heart.look_for_end

@@ -16,7 +16,7 @@ from dask_knot.planning import Resources
 from dask_knot.run.names import ShardId, StageId, session_of
 from dask_knot.run.run import Run
 from dask_knot.session.known import is_last
-from dask_knot.session.neighbours import Neighbours
+from dask_knot.session.neighbors import Neighbors
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class JobFinder:
         The run: its record has ids of jobs, and their names begin with its own.
     here : Surroundings
         Whom to ask.
-    neighbours : Neighbours
+    neighbors : Neighbors
         Knows which sessions are there.
     service : JobService
         Watches what is found.
@@ -76,7 +76,7 @@ class JobFinder:
 
     run: Run
     here: Surroundings
-    neighbours: Neighbours
+    neighbors: Neighbors
     service: JobService
     foreign: ForeignJobs
     _absent_since: dict[tuple[int, bool], float] = field(default_factory=dict)
@@ -92,11 +92,11 @@ class JobFinder:
             If the store can't be asked.
         """
         sessions = {session_of(shard.stage.plan) for shard in shards}
-        if self.here.jobs_stay or all(map(self.neighbours.is_alive, sessions)):
+        if self.here.jobs_stay or all(map(self.neighbors.is_alive, sessions)):
             return set()
         listed = self.run.list_manifests(sorted({shard.stage for shard in shards}))
         done = {id.shard for id in listed if is_last(id)}
-        gone = {one for one in sessions if not self.neighbours.is_alive(one)}
+        gone = {one for one in sessions if not self.neighbors.is_alive(one)}
         return {s for s in shards if s not in done and session_of(s.stage.plan) in gone}
 
     def find(self, plan: int, sizes: Mapping[StageId, int]) -> set[StageId]:
@@ -122,8 +122,8 @@ class JobFinder:
             return known
         session = session_of(plan)
         # Asked first: what a session that is gone has submitted is there by now.
-        is_own = session == self.neighbours.own
-        is_alive = not is_own and self.neighbours.is_alive(session)
+        is_own = session == self.neighbors.own
+        is_alive = not is_own and self.neighbors.is_alive(session)
         is_ours = self._is_ours(session)
         ids = self._ids(plan, {id.stage for id in wanted}, is_ours)
         was_never = self._is_absent_too_long(plan, is_alive, is_ours)
@@ -142,7 +142,7 @@ class JobFinder:
     def _is_ours(self, session: int) -> bool:
         """Tell whether our Batch is the one that a session submits to, and knows its jobs."""
         here = self.here
-        who = self.neighbours.who(session) if here.jobs_stay else None
+        who = self.neighbors.who(session) if here.jobs_stay else None
         place = here.engine, here.place
         return here.jobs_stay and (who is None or (who.engine, who.place) == place)
 
@@ -161,7 +161,7 @@ class JobFinder:
         """Tell whether stages without a job are no longer on their way to Batch."""
         if is_alive and is_ours:
             return False
-        now = self.neighbours.now()
+        now = self.neighbors.now()
         since = self._absent_since.setdefault((plan, is_alive), now)
         return now - since >= (UNWRITTEN_FOR if is_alive else SETTLED_AFTER if is_ours else 0.0)
 

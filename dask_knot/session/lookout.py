@@ -15,7 +15,7 @@ from dask_knot.run.names import StageId
 from dask_knot.session.clockwork import Alarm, Clockwork
 from dask_knot.session.driver import Driver
 from dask_knot.session.hooks import Hooks, nothing
-from dask_knot.session.neighbours import Neighbours
+from dask_knot.session.neighbors import Neighbors
 from dask_knot.session.outages import AT_FIRST, Outage, tolerate, words_of_end
 from dask_knot.session.overstays import OverstayWatch
 from dask_knot.session.purse import Purse
@@ -71,7 +71,7 @@ class Lookout:
         self._stalls = StallWatch(service, tempo.stuck_after, settings.start_timeout)
         self._overstays = OverstayWatch(service)
         self._starts = StartWatch()
-        self.neighbours: Neighbours | None = None  # in a named run
+        self.neighbors: Neighbors | None = None  # in a named run
         self.purse: Purse | None = None
         self._outage = Outage(tempo.patience)
         self._clockwork = clockwork
@@ -137,7 +137,7 @@ class Lookout:
                 delay = min(1.0, tempo.patience / 5) if is_new else max(1.0, tempo.poll_slowest)
             # Asked each time, just before: what others wait for must not be taken back.
             is_alone = self._tracker.is_mending(self._now()) and (
-                self.neighbours is None or await self._beside(self._is_alone)
+                self.neighbors is None or await self._beside(self._is_alone)
             )
             self._driver.handle([events.Ticked(is_alone)])
 
@@ -209,7 +209,7 @@ class Lookout:
     def _is_alone(self) -> bool:
         """Tell whether nobody else waits for what runs: what can't be found out isn't so."""
         try:
-            return self.neighbours is None or not self.neighbours.others()
+            return self.neighbors is None or not self.neighbors.others()
         except Exception as error:  # the store is away: it is told when jobs are looked at
             logger.debug("other sessions can't be looked for: %s", error)
             return False

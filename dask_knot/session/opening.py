@@ -123,7 +123,7 @@ def session_on(
     costs = _cost_sheet(run, hold, marker, clockwork, tracker.memory)
     if hold is not None:
         finder = look_around(run.at_once(), hold.session, engine, service, clockwork)
-        submitter = replace(submitter, recorder=hold.recorder, neighbours=finder.neighbours)
+        submitter = replace(submitter, recorder=hold.recorder, neighbors=finder.neighbors)
     # Without patience: it looks again itself.
     reads = clockwork.executor("manifests", MANIFESTS_AT_ONCE)
     is_open = tracker.is_open if hold is not None else None
@@ -139,7 +139,7 @@ def session_on(
     lookout.purse = purse
     company = None
     if finder is not None:
-        lookout.neighbours = finder.neighbours
+        lookout.neighbors = finder.neighbors
         company = join_company(finder, submitter, driver, tracker, clockwork)
     held = settings, run, engine, service, driver, lookout, values, clockwork
     parting = Parting(*held, company, costs)

@@ -31,7 +31,7 @@ from dask_knot.run.work import ConstantPlace, Options, ShardOutput, ShardWork, S
 from dask_knot.session.bundles import JobBundle
 from dask_knot.session.constants import StoredConstants
 from dask_knot.session.jobfinder import NEVER
-from dask_knot.session.neighbours import Neighbours
+from dask_knot.session.neighbors import Neighbors
 from dask_knot.session.outages import Endurance, tolerate
 from dask_knot.session.plugins import JobPlugins
 from dask_knot.session.purse import Purse
@@ -51,7 +51,7 @@ from dask_knot.tracking.events import (
 class Submitter:
     """Writes packs and submits stages; everything here blocks, so call it in a thread.
 
-    In a named run there is a `recorder`, and `neighbours`: other sessions learn the ids of jobs,
+    In a named run there is a `recorder`, and `neighbors`: other sessions learn the ids of jobs,
     and none is ended that they may wait for.
     """
 
@@ -63,7 +63,7 @@ class Submitter:
     plugins: JobPlugins = field(default_factory=JobPlugins)
     bundle: JobBundle = field(default_factory=JobBundle)
     recorder: Recorder | None = None
-    neighbours: Neighbours | None = None
+    neighbors: Neighbors | None = None
     purse: Purse | None = None
     _spared: dict[StageId, str] = field(default_factory=dict)  # since others were there
     _overtaken: dict[StageId, set[int]] = field(default_factory=dict)
@@ -213,7 +213,7 @@ class Submitter:
         self.bundle.forget()
 
     def _is_alone(self) -> bool:
-        return self.neighbours is None or not self.neighbours.others()
+        return self.neighbors is None or not self.neighbors.others()
 
     def _terminate(self, stages: Sequence[StageId], reason: str) -> None:
         if reason == ENDED_RUN or self._is_alone():

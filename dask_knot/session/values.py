@@ -18,7 +18,7 @@ from dask_knot.errors import (
     StoreError,
 )
 from dask_knot.run import codec
-from dask_knot.run.layout import neighbours
+from dask_knot.run.layout import neighbors
 from dask_knot.run.manifest import Place
 from dask_knot.run.run import Run
 from dask_knot.session.admission import Admission, refusal
@@ -191,7 +191,7 @@ class ValueReader:
         if not self._run.is_mapped:
             size = sum(place.length for place, _ in far)
             self._admission.check(size)
-        return near, [[far[n] for n in group] for group in neighbours([place for place, _ in far])]
+        return near, [[far[n] for n in group] for group in neighbors([place for place, _ in far])]
 
     def _spread(
         self, call: Callable[[Any], T], work: Sequence[Any], over: Event | None = None
@@ -241,9 +241,9 @@ class ValueReader:
     def _read_group(self, group: Sequence[tuple[Place, Key]]) -> list[memoryview | StoreError]:
         places = [place for place, _ in group]
         try:
-            return [_checked(data) for data in self._run.read_neighbours(places)]
+            return [_checked(data) for data in self._run.read_neighbors(places)]
         except StoreError as error:
-            if len(places) > 1:  # one damaged value must not take its neighbours along
+            if len(places) > 1:  # one damaged value must not take its neighbors along
                 return [result for entry in group for result in self._read_group([entry])]
             if isinstance(error, MissingObjectError | CorruptObjectError):
                 return [error]

@@ -81,8 +81,8 @@ def test_cfn_lint_finds_nothing(options: StackOptions) -> None:
 
 def test_cfn_lint_would_find_something() -> None:
     template = make_template(StackOptions())
-    template["Resources"]["Bucket"]["Properties"]["Colour"] = "red"
-    assert "Colour" in str(errors(template))
+    template["Resources"]["Bucket"]["Properties"]["Color"] = "red"
+    assert "Color" in str(errors(template))
 
 
 @pytest.mark.parametrize("options", COMBINATIONS, ids=label)

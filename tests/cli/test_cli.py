@@ -316,7 +316,7 @@ def test_the_version() -> None:
     assert good("--version").split() == ["dask_knot,", "version", version("dask_knot")]
 
 
-def test_a_terminal_gets_colours_and_a_file_does_not(tmp_path: Path) -> None:
+def test_a_terminal_gets_colors_and_a_file_does_not(tmp_path: Path) -> None:
     for is_terminal in (True, False):
         with (tmp_path / "out").open("w") as file:
             screen = Screen(Console(file=file, force_terminal=is_terminal, markup=False, width=80))

@@ -82,8 +82,8 @@ class Pair(NamedTuple):
     second: int = 21
 
 
-class Colour(Enum):
-    """Colours."""
+class Color(Enum):
+    """Colors."""
 
     RED = 31
     BLUE = 32
@@ -167,7 +167,7 @@ def work(x, factor=81, *, offset=82):
     with np.errstate(divide="ignore"):
         total += float(np.linalg.norm(np.array([87.0, 88.5])))
     total += Point(89).norm() + Point.of(90).half + Point.twice(91) + Pair(92).second
-    total += Colour.RED.mixed() + Child(93).run() + even(94) + countdown(95)
+    total += Color.RED.mixed() + Child(93).run() + even(94) + countdown(95)
     total += plus(96) + halved(97) + square(98) + cached(99) + shown(100) + decorated(101)
     total += DEEP.deepest(102) + here(103)
     return f"{total:>10} {itemgetter(0)([104])}" if LIMIT else -total

@@ -99,7 +99,7 @@ def table() -> pa.Table:
     return pa.table({"n": numbers(), "s": ["ab", None, "c"] * (LENGTH // 3) + [""]}).slice(100)
 
 
-def labelled() -> xr.DataArray:
+def labeled() -> xr.DataArray:
     return xr.DataArray(square()[::2], dims=("t", "x"), coords={"t": np.arange(100)}).T
 
 
@@ -163,7 +163,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "frame, every second row": lambda: frame().iloc[::2],
     "arrow strings": arrow_strings,
     "arrow table": table,
-    "labelled": labelled,
+    "labeled": labeled,
     "sparse": lambda: sparse.random(500, 500, 0.2, format="csr", random_state=0),
     "bytes": lambda: b"\x00\xff" * LENGTH * 4,
     "bytearray": lambda: bytearray(b"\x00\xff" * LENGTH * 4),

@@ -61,17 +61,17 @@ def test_the_store_of_a_named_run_needs_no_folder(
 
 
 def test_configuration_and_keywords(open_cluster: Callable[..., KnotCluster]) -> None:
-    with dask.config.set({"knot.cores": 3, "knot.environment": {"COLOUR": "green"}}):
+    with dask.config.set({"knot.cores": 3, "knot.environment": {"COLOR": "green"}}):
         cluster = open_cluster()
     assert cluster.settings.cores == 3
     with Client(cluster) as client:
 
-        def colour() -> str:
+        def color() -> str:
             import os
 
-            return os.environ["COLOUR"]
+            return os.environ["COLOR"]
 
-        assert client.submit(colour).result() == "green"
+        assert client.submit(color).result() == "green"
 
 
 def test_shuffles_go_by_tasks_while_open(open_cluster: Callable[..., KnotCluster]) -> None:

@@ -17,12 +17,12 @@ SMALL: dict[str, Any] = {"jobs": 1, "memory": "1 GiB", "dashboard_address": None
 SOURCE = """\
 from enum import Enum
 from pathlib import Path
-class Colour(Enum):
+class Color(Enum):
     RED = 1
-def paint(colour):
+def paint(color):
     from knot_near.lazily import NUMBER
-    assert colour is Colour.RED
-    return colour, NUMBER, Path(__file__).with_name("table.csv").read_text()
+    assert color is Color.RED
+    return color, NUMBER, Path(__file__).with_name("table.csv").read_text()
 """
 
 
@@ -57,14 +57,14 @@ def test_a_path_that_means_another_folder_now(
 
 def test_an_edit_between_two_computations(near: Any, tmp_path: Path) -> None:
     with KnotCluster(store=str(tmp_path / "store"), **SMALL) as cluster, Client(cluster) as client:
-        colour = near.Colour.RED
-        found = client.submit(near.paint, colour, pure=False).result()
-        assert found == (colour, 1, "old")
-        assert found[0] is colour
+        color = near.Color.RED
+        found = client.submit(near.paint, color, pure=False).result()
+        assert found == (color, 1, "old")
+        assert found[0] is color
         folder = Path(near.__file__).parent
         (folder / "lazily.py").write_text("NUMBER = 1000\n")
         (folder / "table.csv").write_text("new")
-        found = client.submit(near.paint, colour, pure=False).result()
-        assert found == (colour, 1000, "new")
+        found = client.submit(near.paint, color, pure=False).result()
+        assert found == (color, 1000, "new")
         assert [*tmp_path.rglob("packs")]
         assert not [*tmp_path.rglob("bundles")]

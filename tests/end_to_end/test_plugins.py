@@ -196,7 +196,7 @@ class Broken(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Raise."""
-        raise ConnectionError("no licence server")
+        raise ConnectionError("no license server")
 
 
 def test_a_plugin_that_raises(client: Client) -> None:
@@ -208,7 +208,7 @@ def test_a_plugin_that_raises(client: Client) -> None:
     for future in (*futures, dependent):
         with pytest.raises(PluginError, match="broken-one") as caught:
             future.result(timeout=60)
-        assert "ConnectionError: no licence server" in str(caught.value)
+        assert "ConnectionError: no license server" in str(caught.value)
     assert before.result() == 2
     client.unregister_worker_plugin("broken-one")
     futures[0].retry()

@@ -33,7 +33,7 @@ class Point(NamedTuple):
     y: Any
 
 
-class Colour(Enum):
+class Color(Enum):
     RED = 1
 
 
@@ -121,7 +121,7 @@ def test_a_function_of_a_module_has_the_state_of_the_process() -> None:
     [
         *(None, 1, 2.5, 1j, "text", b"bytes", (1, ("a",)), frozenset({1}), slice(1, 2), range(3)),
         *(..., NotImplemented, int, Model, len, np.sum, np.add, np.float64(1), np.dtype("f4")),
-        *(datetime.date(2020, 1, 1), datetime.timedelta(1), Path("a"), Colour.RED, Point(1, "a")),
+        *(datetime.date(2020, 1, 1), datetime.timedelta(1), Path("a"), Color.RED, Point(1, "a")),
         *(pd.Timestamp("2020"), pd.Timedelta("1h"), pd.CategoricalDtype(["a"]), Pair(1, (2,))),
         *(partial(len, 1), operator.itemgetter(1), str.upper, operator.methodcaller("a")),
     ],

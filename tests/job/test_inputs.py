@@ -102,7 +102,7 @@ def test_one_range_is_read_of_an_object(run: Rehearsal) -> None:
     run.write(reader(source), stage=SECOND)
     run.store.requests.clear()
     run.start(READER)
-    # Two reads for the shard, one for the manifest; 80 MB of neighbours are one request.
+    # Two reads for the shard, one for the manifest; 80 MB of neighbors are one request.
     assert run.store.requests["get"] == 4
 
 

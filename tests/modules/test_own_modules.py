@@ -134,16 +134,16 @@ class TestWhatIsTaken:
     def test_the_client_gets_values_of_its_own_classes(self, journey: Journey) -> None:
         journey.write(
             "knot_kinds.py",
-            "import enum\nclass Colour(enum.Enum):\n  RED = 1\nclass Point:\n  pass\n"
-            "def work(point, colour):\n"
-            "  assert isinstance(point, Point) and colour is Colour.RED\n"
-            "  return point, colour\n",
+            "import enum\nclass Color(enum.Enum):\n  RED = 1\nclass Point:\n  pass\n"
+            "def work(point, color):\n"
+            "  assert isinstance(point, Point) and color is Color.RED\n"
+            "  return point, color\n",
         )
         kinds = journey.take("knot_kinds")
-        point, colour = journey.run(kinds.work, kinds.Point(), kinds.Colour.RED)
+        point, color = journey.run(kinds.work, kinds.Point(), kinds.Color.RED)
         assert type(point) is kinds.Point
-        assert colour is kinds.Colour.RED
-        assert isinstance(colour, enum.Enum)
+        assert color is kinds.Color.RED
+        assert isinstance(color, enum.Enum)
 
     def test_source_in_another_encoding(self, journey: Journey) -> None:
         text = "# -*- coding: latin-1 -*-\ndef umlaut():\n  import knot_lazy\n  return 'ä'\n"

@@ -19,7 +19,7 @@ KNOWN = {"load": Cost(10.0), "split": Cost(1e-6), "merge": Cost(0.01)}
 
 
 def shuffled(count: int) -> Dependencies:
-    """Return tasks whose values are split in two, and put together with their neighbours'."""
+    """Return tasks whose values are split in two, and put together with their neighbors'."""
     tasks: Dependencies = {f"load-{n}": () for n in range(count)}
     for n in range(count):
         tasks |= {f"split-{n}-{half}": [f"load-{n}", f"load-{(n + 7) % count}"] for half in "ab"}

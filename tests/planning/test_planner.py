@@ -58,7 +58,7 @@ def test_short_tasks_are_one_shard() -> None:
     assert widths(make_plan(short)) == [1]
 
 
-def test_slow_neighbours_are_spread() -> None:
+def test_slow_neighbors_are_spread() -> None:
     tasks: Dependencies = {f"work-{n}": () for n in range(400)}
     plan = make_plan(request(tasks, tasks))
     seconds = [
@@ -67,7 +67,7 @@ def test_slow_neighbours_are_spread() -> None:
     assert max(seconds) < 1.05 * min(seconds)
 
 
-def test_slow_neighbours_are_spread_before_a_sum_too() -> None:
+def test_slow_neighbors_are_spread_before_a_sum_too() -> None:
     tasks: Dependencies = {f"work-{n}": () for n in range(400)}
     plan = make_plan(request({**tasks, "total": [*tasks]}, ["total"]))
     assert [n % 8 for n in range(400)] == [

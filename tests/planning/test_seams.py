@@ -88,7 +88,7 @@ def test_what_expands_and_shrinks_again_stays_in_one_job() -> None:
     assert planned(tasks, sizes)[1] == 32
 
 
-def test_readers_of_one_large_value_are_neighbours() -> None:
+def test_readers_of_one_large_value_are_neighbors() -> None:
     tasks: Dependencies = {("seed", n): () for n in range(2)}
     tasks |= {(f"use-{n}", k): [("seed", n)] for n in range(2) for k in range(16)}
     sizes = {"seed": 1000 * MB, "use": 200 * MB}

@@ -1,4 +1,4 @@
-"""The plans of tasks of which nothing is known: wide, neighbours apart, nothing folded."""
+"""The plans of tasks of which nothing is known: wide, neighbors apart, nothing folded."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_what_follows_one_task_goes_as_wide(
     st.lists(st.sampled_from((None, 0.0, 0.01, 1.0, 50.0)), min_size=2, max_size=60),
     LIMITS.filter(lambda limits: widest(limits) > 1),
 )
-def test_unknown_neighbours_share_no_shard(seconds: list[float | None], limits: Limits) -> None:
+def test_unknown_neighbors_share_no_shard(seconds: list[float | None], limits: Limits) -> None:
     costs = {
         f"{'abcde'[n % 5]}{n}": Cost(cost) for n, cost in enumerate(seconds) if cost is not None
     }

@@ -131,7 +131,7 @@ class TestEveryStore:
         for place, value in zip(places, [*values.values()] * 3, strict=True):
             np.testing.assert_array_equal(codec.decode(run.read_value(place)), value)
         before = asked(run)["get"]
-        together = run.read_neighbours(places[:3])
+        together = run.read_neighbors(places[:3])
         assert together == [run.read_value(place) for place in places[:3]]
         assert asked(run)["get"] - before == 1 + 3
 

@@ -123,7 +123,7 @@ class TestEveryStore:
         assert store.list("run/") == ["run/b"]
         store.delete([])
 
-    def test_deletes_a_folder_and_not_its_neighbours(self, store: Store) -> None:
+    def test_deletes_a_folder_and_not_its_neighbors(self, store: Store) -> None:
         for name in ("run/a", "run/deep/b", "run-2/c"):
             store.put(name, [b"x"])
         store.delete_all("run/")

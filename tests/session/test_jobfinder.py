@@ -22,9 +22,9 @@ from dask_knot.session.jobfinder import (
     JobFinder,
     Surroundings,
 )
-from dask_knot.session.neighbours import Neighbours
+from dask_knot.session.neighbors import Neighbors
 from tests.local.recording import RecordingBatch, Request
-from tests.session.test_neighbours import Watch
+from tests.session.test_neighbors import Watch
 
 PLAN = 1_000_000
 STAGES = {StageId(PLAN, n): 2 for n in range(3)}
@@ -39,12 +39,12 @@ class Desk:
         self.run.record.found(RunInfo(0.0, "me", "aws", "1"))
         self.watch = Watch()
         self.batch = RecordingBatch()
-        neighbours = Neighbours(self.run.record, 0, self.watch)
-        foreign = ForeignJobs(self.batch, neighbours.is_alive)
+        neighbors = Neighbors(self.run.record, 0, self.watch)
+        foreign = ForeignJobs(self.batch, neighbors.is_alive)
         template = JobTemplate("run", "queue", "image")
         self.service = JobService(foreign, template, lambda *_: ())
         here = Surroundings(self.batch, "queue", engine, engine == "aws")
-        self.finder = JobFinder(self.run, here, neighbours, self.service, foreign)
+        self.finder = JobFinder(self.run, here, neighbors, self.service, foreign)
         who = replace(own_info(theirs), machine="another")
         self.store.put(self.run.names.session(1), who.encode())
         self.beat()

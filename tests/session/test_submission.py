@@ -255,7 +255,7 @@ def in_company(submitter: Submitter, *others: int) -> Submitter:
     """Let a submitter be one of a named run with other sessions."""
     company: Any = Company([*others])
     recorder: Any = object()
-    return replace(submitter, neighbours=company, recorder=recorder)
+    return replace(submitter, neighbors=company, recorder=recorder)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_values_are_read_by_range(store: Store, reader: ValueReader) -> None:
     found, lost = reader.read_values({"a": two, "b": one})
     assert lost == {}
     assert {key: codec.decode(data) for key, data in found.items()} == {"a": "second", "b": "first"}
-    assert store.requests["get"] == 1  # they are neighbours
+    assert store.requests["get"] == 1  # they are neighbors
 
 
 def test_what_is_remembered_is_not_read_again(store: Store, reader: ValueReader) -> None:
@@ -232,7 +232,7 @@ def test_a_reader_that_is_closed_in_the_midst(store: Store) -> None:
     places = [place for n in range(20) for place in put(store, f"data{n}", n)]
     reader = ValueReader(Run(store, "run"), ThreadPoolExecutor(1))
     run: Any = reader._run
-    read = run.read_neighbours
+    read = run.read_neighbors
 
     def wait_and_read(places: Sequence[Place]) -> list[memoryview]:
         begun.set()
@@ -240,7 +240,7 @@ def test_a_reader_that_is_closed_in_the_midst(store: Store) -> None:
         found: list[memoryview] = read(places)
         return found
 
-    run.read_neighbours = wait_and_read
+    run.read_neighbors = wait_and_read
     with ThreadPoolExecutor(1) as other:
         found = other.submit(reader.load_values, dict(enumerate(places)))
         assert begun.wait(10)

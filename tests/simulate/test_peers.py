@@ -84,7 +84,7 @@ def test_the_next_level_of_cloudknot_waits_for_the_client() -> None:
     assert ahead.makespan != waits.makespan
 
 
-def test_chunks_of_neighbours_suffer_where_long_tasks_are_neighbours() -> None:
+def test_chunks_of_neighbors_suffer_where_long_tasks_are_neighbors() -> None:
     workload = WORKLOADS["sorted"](16, 1)
     assert run("lithops", workload).makespan > 3 * run("job-per-element", workload).makespan
 

@@ -50,7 +50,7 @@ def test_a_suspicious_shard_is_cut_into_sixteen(size: int, tasks: int) -> None:
     assert narrowed(size) == tasks
 
 
-def test_the_search_for_one_task_among_many_ends_before_its_neighbours_are_blamed() -> None:
+def test_the_search_for_one_task_among_many_ends_before_its_neighbors_are_blamed() -> None:
     size, rounds = 100_000, 0
     while size > 1:
         assert judge(Ending.KILLED, size, rounds) is AGAIN

@@ -42,7 +42,7 @@ class _Pulse:
 
 
 @dataclass(slots=True)
-class Neighbours:
+class Neighbors:
     """Knows which sessions of a run are there; blocks, and may be asked by several threads.
 
     Attributes

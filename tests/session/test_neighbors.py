@@ -13,7 +13,7 @@ from dask_knot.run.presence import Beat, Presence, SessionInfo
 from dask_knot.run.run import Run
 from dask_knot.run.store import Store
 from dask_knot.runs.machine import machine_id, own_info, process_start, runs_here
-from dask_knot.session.neighbours import MISSED_BEATS, Neighbours
+from dask_knot.session.neighbors import MISSED_BEATS, Neighbors
 
 OWN, OTHER = 0, 1
 INTERVAL = 10.0
@@ -36,7 +36,7 @@ class Block:
         self.store = Store("memory://")
         self.run = Run(self.store, "run")
         self.watch = Watch()
-        self.neighbours = Neighbours(self.run.record, OWN, self.watch)
+        self.neighbors = Neighbors(self.run.record, OWN, self.watch)
 
     def move_in(self, who: SessionInfo, session: int = OTHER) -> None:
         """Let a session say who it is."""
@@ -50,7 +50,7 @@ class Block:
     def is_alive_after(self, seconds: float) -> bool:
         """Look again some seconds later."""
         self.watch.seconds += seconds
-        return self.neighbours.is_alive(OTHER)
+        return self.neighbors.is_alive(OTHER)
 
 
 @pytest.fixture
@@ -65,12 +65,12 @@ def elsewhere() -> SessionInfo:
 
 
 def test_we_are_there_whatever_the_store_says(block: Block) -> None:
-    assert block.neighbours.is_alive(OWN)
+    assert block.neighbors.is_alive(OWN)
     assert block.store.requests == {}
 
 
 def test_whoever_never_came_is_not_there(block: Block) -> None:
-    assert not block.neighbours.is_alive(OTHER)
+    assert not block.neighbors.is_alive(OTHER)
 
 
 def test_a_process_of_this_machine_is_there_without_any_heartbeat(block: Block) -> None:
@@ -107,13 +107,13 @@ def test_a_process_of_this_machine_is_gone_at_once(block: Block) -> None:
 def test_a_number_that_another_process_got_is_not_the_same(block: Block) -> None:
     who = own_info("local")
     block.move_in(replace(who, process_start=who.process_start - 1))
-    assert not block.neighbours.is_alive(OTHER)
+    assert not block.neighbors.is_alive(OTHER)
 
 
 def test_a_session_that_left_is_gone_though_its_process_is_there(block: Block) -> None:
     block.move_in(own_info("local"))
     block.beat(5, Presence.LEFT)
-    assert not block.neighbours.is_alive(OTHER)
+    assert not block.neighbors.is_alive(OTHER)
 
 
 def test_of_elsewhere_a_heartbeat_that_changes_is_seen_by_our_own_clock(block: Block) -> None:
@@ -170,10 +170,10 @@ def test_looks_that_follow_closely_take_no_request(block: Block) -> None:
 
 def test_others_that_are_there_are_told(block: Block) -> None:
     block.move_in(own_info("local"), OWN)
-    assert block.neighbours.others() == []
+    assert block.neighbors.others() == []
     block.move_in(own_info("local"), OTHER)
     block.move_in(replace(own_info("local"), pid=2**22 + 1), 2)
-    assert block.neighbours.others() == [OTHER]
+    assert block.neighbors.others() == [OTHER]
 
 
 def test_this_machine_knows_itself() -> None:
