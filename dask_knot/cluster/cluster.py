@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from dask.utils import format_bytes
+from distributed.core import Status
 from distributed.security import Security
 from distributed.utils import NoOpAwaitable
 
@@ -248,6 +249,8 @@ class KnotCluster(RunCluster):
         return NoLink(UNWANTED if self.settings.dashboard_address is None else MISSING)
 
     def __repr__(self) -> str:
+        if self.status is Status.closed:
+            return f"KnotCluster({self.name}, closed)"
         absence = f", {MISSING}" if self.dashboard_link == MISSING else ""
         return (
             f"KnotCluster({self.name}, {self.scheduler_address!r}, "

@@ -101,6 +101,13 @@ def test_what_it_shows(cluster: KnotCluster, client: Client) -> None:
     ]
 
 
+def test_a_closed_cluster_says_that_it_is_closed(open_cluster: Callable[..., KnotCluster]) -> None:
+    cluster = open_cluster()
+    assert "closed" not in repr(cluster)
+    cluster.close()
+    assert repr(cluster) == f"KnotCluster({cluster.name}, closed)"
+
+
 def test_jobs_that_were_not_needed_are_shown_as_cancelled(
     open_cluster: Callable[..., KnotCluster],
 ) -> None:
