@@ -24,6 +24,14 @@ tar -C "$(dirname "$lib")" --exclude="$name/test" --exclude="$name/idlelib" --ex
     --exclude="$name/site-packages/*" --exclude="$name/dist-packages/*" --exclude='*/tests' \
     --exclude='_tkinter*' --exclude='_test*.so' -cf - "$name" | tar -C "$root/opt/python/lib" -xf -
 mkdir -p "$root/opt/python/lib/$name/site-packages"
+# Debian's own Python looks for packages elsewhere, installs what it is asked for elsewhere again, and asks not to be
+# asked.
+rm -f "$root/opt/python/lib/$name/EXTERNALLY-MANAGED"
+if grep -q posix_local "$root/opt/python/lib/$name/sysconfig.py"; then
+    ln -s site-packages "$root/opt/python/lib/$name/dist-packages"
+    sed -i "s/prefix_scheme = 'posix_local'/prefix_scheme = 'posix_prefix'/" "$root/opt/python/lib/$name/sysconfig.py"
+    "$python" -m compileall -q -s "$root" "$root/opt/python/lib/$name/sysconfig.py"
+fi
 shared=$(find "$prefix/lib" -maxdepth 1 -name "libpython$version.so.1.0" | head -1)
 [ -z "$shared" ] || cp -L "$shared" "$root/opt/python/lib/"
 find "$root/opt/python" -name '*.so*' -type f -exec strip --strip-unneeded {} + 2>/dev/null || true
