@@ -155,7 +155,7 @@ class SimulatedRun(Run):
         return self.url_of(stage)
 
     def tell_orders(self, stage: StageId, orders: Orders) -> None:
-        """Tell the children of a stage what they shall do."""
+        """Tell the children of a stage what to do."""
         super().tell_orders(stage, orders)
         self._orders[stage] = orders
         self.heed(stage)

@@ -55,7 +55,7 @@ CURES = {
 
 @dataclass(frozen=True, slots=True)
 class BuildOrder:
-    """What shall be built.
+    """What is to be built.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ def build_in_account(
     outputs : Workshop
         The stack.
     order : BuildOrder
-        What shall be built.
+        What is to be built.
     report : callable
         Told each step, and each line of the build.
     pause : callable

@@ -52,7 +52,7 @@ with extra():
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """The place of a stack that is or shall be; ``*`` where it isn't known yet."""
+    """The place of a stack that is, or is to be; ``*`` where it isn't known yet."""
 
     partition: str = "aws"
     region: str = "*"
@@ -80,7 +80,7 @@ def operator_policy(options: StackOptions, place: Location | None = None) -> Pol
     Parameters
     ----------
     options : StackOptions
-        What the stack shall be.
+        What the stack is to be.
     place : Location, optional
         Where; without it the policy is for any region and account.
     """

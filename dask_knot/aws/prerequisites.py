@@ -1,4 +1,4 @@
-"""Resources that a stack shall use and not make: they must be there, and in the region."""
+"""Resources that a stack is to use, not make: they must be there, and in the region."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from dask_knot.batch.rules import ENDED, JobStatus
 
 #: The states of jobs that still cost or wait, as `ListJobs` takes them.
 OPEN = tuple(status.value for status in JobStatus if status not in ENDED)
-#: Pages of a thousand objects that are counted at most: a look shall not take minutes.
+#: Pages of a thousand objects that are counted at most: a look must not take minutes.
 PAGES = 200
 
 

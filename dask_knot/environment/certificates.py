@@ -9,7 +9,7 @@ from pathlib import Path
 from dask_knot.environment.distributions import find
 
 BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-#: Where administrators put what the system shall trust besides: Debian's, Fedora's, SUSE's folder.
+#: Where administrators put what the system is to trust besides: Debian's, Fedora's, SUSE's folder.
 OF_SYSTEM = (
     "/usr/local/share/ca-certificates",
     "/etc/pki/ca-trust/source/anchors",

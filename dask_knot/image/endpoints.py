@@ -164,7 +164,7 @@ def _reach(place: Endpoint, options: Mapping[str, Any]) -> Any:
     try:
         _knock(place.url)
         with spared(os.environ, Path.home()) as logins:
-            told = {**options, "timeout": UNTIL_NAMED}  # one that hangs shall not hold us up
+            told = {**options, "timeout": UNTIL_NAMED}  # one that hangs must not hold us up
             client = docker.DockerClient(place.url, tls=_tls(place), **_ssh(place), **told)
             if logins is not None:
                 client.api.reload_config(str(logins))

@@ -64,7 +64,7 @@ class Parts:
     rhythm : Rhythm
         How often what is done is committed.
     interest : Interest
-        Tells whether the process may end at once, or shall hand over.
+        Tells whether the process may end at once, or is to hand over.
     handover : HandOver
         Gives tasks up.
 
@@ -216,7 +216,7 @@ class Wish(Enum):
 
     NOTHING = auto()
     END = auto()  # nobody needs what it makes
-    HAND_OVER = auto()  # others shall run what it hasn't begun
+    HAND_OVER = auto()  # others are to run what it hasn't begun
 
 
 class Interest:

@@ -1,7 +1,7 @@
 """The passes in which Dask moves all to all: few of many pieces, or many of few.
 
-Where tasks are dear, Dask rechunks and shuffles in several passes, so that fewer tasks do it. Here
-a pass is dear: all values go through the store once more, and a stage waits for a stage.
+Where tasks are expensive, Dask rechunks and shuffles in several passes, so that fewer tasks do it.
+Here a pass is expensive: all values go through the store once more, and a stage waits for a stage.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dask_knot.run.note import NONSENSE, NoteKind, makes_no_sense
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the children of a stage shall do, by their indices.
+    """What the children of a stage are to do, by their indices.
 
     Attributes
     ----------

@@ -207,11 +207,11 @@ class Run:
         return versions.unseal(pack.read_shard(name, shard.index, read))
 
     def tell_orders(self, stage: StageId, orders: Orders) -> None:
-        """Tell the children of a stage what they shall do; what was told before counts no more."""
+        """Tell the children of a stage what to do; what was told before counts no more."""
         self._store.put(self.names.orders(stage), orders.encode())
 
     def read_orders(self, stage: StageId) -> Orders:
-        """Read what the children of a stage shall do; missing if they were told nothing."""
+        """Read what the children of a stage are to do; missing if they were told nothing."""
         name = self.names.orders(stage)
         return Orders.decode(name, self._store.get(name))
 

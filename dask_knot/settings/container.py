@@ -49,7 +49,7 @@ PASSED_ON = ("privileged", "ulimits", "user", "volumes")
 
 
 def container(name: str, value: Any) -> Properties:
-    """Take what containers shall have.
+    """Take what containers are to have.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ def home_folder(variable: str, *below: str) -> Path | None:
         Where it is in the home folder otherwise.
     """
     named = os.environ.get(variable, "")
-    if os.path.isabs(named):  # others shall be ignored
+    if os.path.isabs(named):  # others are ignored
         return Path(named)
     try:
         return Path.home().joinpath(*below)

@@ -1,4 +1,4 @@
-"""What a stack shall use and isn't there, or is elsewhere, is refused before anything is made."""
+"""What a stack is to use, but is missing or elsewhere, is refused before anything is made."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def image(desk: Desk) -> None:
 
 
 def give_up_an_upload(desk: Desk) -> None:
-    """S3 refuses parts that are too small when it shall join them: what is there is deleted."""
+    """S3 refuses parts that are too small when it is to join them: what is there is deleted."""
     with closing(open_aws_session()) as session, pytest.MonkeyPatch.context() as patch:
         outputs = read_outputs(session, "dask-knot")
         for module in (sending, uplink):

@@ -1,6 +1,6 @@
 """The project that builds images in the account, for those who have no Docker engine.
 
-An idle project costs nothing. It takes what it shall build from the one folder of the bucket where
+An idle project costs nothing. It takes what it is to build from the one folder of the bucket where
 clients put it, and pushes to the one repository; its log is a stream of the stack's own group.
 """
 
@@ -28,7 +28,7 @@ MACHINES = {
     "amd64": ("LINUX_CONTAINER", "aws/codebuild/amazonlinux-x86_64-standard:5.0"),
     "arm64": ("ARM_CONTAINER", "aws/codebuild/amazonlinux-aarch64-standard:3.0"),
 }
-#: Minutes that a build may take, and wait for a machine. One that hangs shall not cost for hours.
+#: Minutes that a build may take, and wait for a machine. One that hangs must not cost for hours.
 LONGEST, LONGEST_WAIT = 120, 60
 #: The first words of the streams of the builds' logs.
 STREAMS = "builds"
@@ -44,7 +44,7 @@ PUSH = (
 
 
 def builds(options: StackOptions) -> dict[str, Resource]:
-    """Make the project and its role, unless the stack shall have none."""
+    """Make the project and its role, unless the stack is to have none."""
     if not options.remote_build:
         return {}
     return {"BuildRole": _build_role(options), "Builder": _project(options)}

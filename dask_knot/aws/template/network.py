@@ -13,7 +13,7 @@ SUBNETS = ("10.0.0.0/18", "10.0.64.0/18")
 
 
 def network(options: StackOptions) -> dict[str, Resource]:
-    """Make the VPC, if it shall be a new one, and the security group, if none is given."""
+    """Make the VPC, if it is to be a new one, and the security group, if none is given."""
     resources = _new_vpc(options) if options.vpc == "new" else {}
     if not options.security_groups:
         resources["SecurityGroup"] = _security_group(options)
