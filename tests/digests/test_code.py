@@ -90,8 +90,8 @@ def test_circles_of_many_take_no_time() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("def work(x): return eval('LIMIT')", "eval() it can reach what its code doesn't name"),
-        ("def work(x): return globals()['a']", "globals() it can reach what its code doesn't name"),
+        ("def work(x): return eval('LIMIT')", "eval() can reach what its code doesn't name"),
+        ("def work(x): return globals()['a']", "globals() can reach what its code doesn't name"),
         ("def work(x):\n    import knot_nowhere as k\n    return k.f(x)", "'knot_nowhere'"),
         ("import threading\nL = threading.Lock()\ndef work(x): return L", "_thread.lock"),
         ("def g(): yield\nG = g()\ndef work(x): return G", "generator"),

@@ -118,7 +118,7 @@ def test_what_uv_is_told(
 def test_a_damaged_file_is_named(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "pip.conf"
     file.write_bytes(content)
-    with pytest.raises(ImageError, match=r"pip\.conf, which tells pip.*mend it.*PIP_CONFIG_FILE"):
+    with pytest.raises(ImageError, match=r"pip\.conf, which tells pip.*fix it.*PIP_CONFIG_FILE"):
         pip_options({"PIP_CONFIG_FILE": str(file)}, tmp_path, tmp_path)
 
 
