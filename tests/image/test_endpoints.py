@@ -115,7 +115,7 @@ class TestOrder:
     def test_a_context_that_isnt_there_is_named(self, meta: Any, tmp_path: Path) -> None:
         if meta is not None:
             write_context(tmp_path / ".docker", "mine", meta)
-        with pytest.raises(EngineError, match=r"context 'mine', which DOCKER_CONTEXT names.*use"):
+        with pytest.raises(EngineError, match=r"context 'mine', named by DOCKER_CONTEXT, .*use"):
             candidates({"DOCKER_CONTEXT": "mine"}, tmp_path)
 
     def test_certificates_of_a_context_and_of_variables(self, tmp_path: Path) -> None:
