@@ -26,96 +26,106 @@ ensure_file()
 
 
 class KnotCluster(RunCluster):
-    """A Dask cluster whose tasks run as array jobs of AWS Batch, or as processes here.
+    """A Dask cluster that runs graphs as array jobs of AWS Batch, or as processes on this machine.
 
-    Every setting that is not given, or None, is that of ``dask.config`` under ``knot.``;
-    ``knot.yaml`` explains each one, and has its default. A setting of another engine may be None,
-    too, and is nothing else.
+    If you don't give an argument, or give None, its value comes from Dask's configuration under
+    ``knot.``. ``knot.yaml`` explains every setting and holds the defaults. Arguments that belong to
+    another engine must be left out or None.
 
     Parameters
     ----------
     engine : {"local", "docker", "aws"}, optional
-        What runs the jobs: processes or containers on this machine, or AWS Batch.
+        What runs the jobs: processes on this machine, containers on this machine, or AWS Batch.
     name : str, optional
-        Name of the run. A named run stays in the store, and whoever opens it again finds what it
-        has: `close` leaves it, and `end` ends its jobs.
+        Name of the run. A named run stays in the store, and anyone who opens it again finds its
+        results. `close` leaves it as it is; `end` stops its jobs.
     jobs : int, optional
-        Jobs that may run at once.
+        How many jobs may run at once.
     cores : int or "auto", optional
-        vCPUs of a job; "auto" chooses by what is known of its tasks.
+        vCPUs of each job. ``"auto"`` chooses from what is known about the tasks.
     processes : bool, optional
-        Run the tasks of a job with several cores in processes instead of threads.
+        In jobs with several cores, run tasks in processes instead of threads.
     memory : str or int, optional
-        Memory of a job, in bytes or as ``"4 GiB"``; ``"auto"`` chooses by what is known.
+        Memory of each job, in bytes or as ``"4 GiB"``. ``"auto"`` chooses from what is known.
     gpus : int, optional
-        GPUs of a job.
+        GPUs of each job.
     timeout : str or float, optional
-        Seconds after which a job is ended, 60 at least.
+        Stop a job that runs longer than this many seconds, at least 60.
     start_timeout : str or float, optional
-        Seconds after which work fails of which no job has started, though it was its turn.
+        Fail work if it's next in line and no job has started for this many seconds.
     attempts : int, optional
-        How often a job whose machine is lost is started, 1 to 10.
+        How many times a job is started in all if it loses its machine, from 1 to 10.
     max_cost : str or float, optional
-        US dollars that a session on AWS may spend, as ``"5 USD"``: work that costs more is refused.
+        The most that a session on AWS may spend, as ``"5 USD"``. Work that would cost more is
+        refused.
     estimate : int, optional
-        Try so many tasks of each kind, print what all would take, and end the program.
+        Try this many tasks of each kind, print what all of them would take, and exit.
     speculate : float, optional
-        A job that is so many times slower than its siblings gets a second try beside it.
+        Start a second copy of a job that is this many times slower than the others in its stage.
     memory_retries : int, optional
-        How often tasks that ran out of memory run again with twice as much; 0: never.
+        How many times tasks that run out of memory are tried again with twice as much. 0 means
+        never.
     max_memory : str or int, optional
-        The memory that a job may have for that, at most.
+        The most memory that such a retry may ask for.
     environment : mapping of str to str, optional
-        Environment variables of the jobs.
+        Environment variables for the jobs.
     store : str or path, optional
         Folder or URL where values are kept.
     host : str, optional
-        Name or address of this machine where Dask's scheduler and dashboard listen.
+        Host name or address that Dask's scheduler and dashboard listen on.
     dashboard_address : str or None, optional
-        Where the dashboard listens, such as ``":8787"``; None: there is no dashboard.
+        Where the dashboard listens, such as ``":8787"``. None turns the dashboard off.
     part_interval : str or float, optional
-        Seconds after which a job commits what it has done.
+        A job commits what it has done every so many seconds.
     progress : bool, optional
-        Whether a line on the terminal says how far the work is while you wait.
+        Whether to show a progress line in the terminal while you wait.
     modules_limit : str or int, optional
-        Bytes of the user's own modules, and of data beside them, that travel to containers at most.
+        The most bytes of your own modules, with the data next to them, that are sent to containers.
     reuse : bool, optional
-        Whether a named run takes up what its earlier sessions made, and what their jobs are making.
+        Whether a named run reuses results of its earlier sessions, and waits for their jobs.
     image : str, optional
-        Engines "docker" and "aws": image of the jobs.
-    stack, region, profile : str, optional
-        Engine "aws": the stack that ``dask knot up`` made, its AWS region, and the profile of
-        ``~/.aws/config``.
-    queue, job_role : str, optional
-        Engine "aws": another job queue than the stack's, and the ARN of another role for jobs.
-    share_identifier, scheduling_priority : str, int, optional
-        Engine "aws": share of a queue that has a scheduling policy, and 0 to 9999 within it.
-    secrets, tags : mapping of str to str, optional
-        Engine "aws": environment variables of the jobs with the ARN of the secret in each, and
-        tags on the jobs.
+        The image that jobs run in (engines "docker" and "aws").
+    stack : str, optional
+        The stack that ``dask knot up`` created (engine "aws").
+    region : str, optional
+        The AWS region of the stack (engine "aws").
+    profile : str, optional
+        The profile in ``~/.aws/config`` to sign in with (engine "aws").
+    queue : str, optional
+        A job queue to use instead of the stack's (engine "aws").
+    job_role : str, optional
+        ARN of a role to give to jobs instead of the stack's (engine "aws").
+    share_identifier : str, optional
+        Whose share the jobs count toward, if the queue has a scheduling policy (engine "aws").
+    scheduling_priority : int, optional
+        Priority within that share, from 0 to 9999 (engine "aws").
+    secrets : mapping of str to str, optional
+        Environment variables for the jobs, each with the ARN of the secret it gets (engine "aws").
+    tags : mapping of str to str, optional
+        Tags for the jobs (engine "aws").
     container : mapping of str to Any, optional
-        Engines "docker" and "aws": what containers have besides, such as ``{"shared-memory": "8
-        GiB"}``; ``docs/aws.md`` lists it.
+        Everything else about the containers, such as ``{"shared-memory": "8 GiB"}`` (engines
+        "docker" and "aws"). ``docs/aws.md`` lists the words.
     asynchronous : bool
-        Whether this is used with ``async with`` inside an event loop.
+        Whether you use the cluster with ``async with``, inside an event loop.
     loop : IOLoop, optional
         Tornado's event loop to use.
     security : Security or bool, optional
-        TLS for Dask's own connections; True: with a certificate that is made for this cluster.
+        TLS for Dask's own connections. True makes a certificate for this cluster.
     silence_logs : int, str or bool
-        Level below which Dask's own log lines are not shown while the cluster is open.
+        While the cluster is open, hide Dask's log messages below this level.
     **unknown
-        There are no others: the error names the keyword that may be meant.
+        There are no other arguments. The error suggests the one you may have meant.
 
     Raises
     ------
     ConfigurationError
-        If a setting is unknown or wrong; the message names the valid ones.
+        If a setting is unknown or has a wrong value. The message lists the valid ones.
     RunNameError, RunFormatError
-        If the name is that of something else in the store, or another version made the run.
+        If something else in the store has that name, or another version of dask_knot made the run.
     StoreError
-        If the store can't be read; or not be written, unless the run is there: then it can be
-        read, and what must be computed errs.
+        If the store can't be read. If it can be read but not written, a run that exists still
+        opens; whatever needs computing then fails.
 
     Examples
     --------
@@ -214,36 +224,36 @@ class KnotCluster(RunCluster):
         )
 
     def wait_for_workers(self, n_workers: int, timeout: float | None = None) -> Any:
-        """Return at once: jobs start when there is work, and never before.
+        """Return immediately, since jobs only start when there is work.
 
         Parameters
         ----------
         n_workers : int
-            Jobs that may run at once.
+            How many jobs you expect to run at once.
         timeout : float, optional
-            Taken as Dask does; nothing is waited for.
+            Accepted for compatibility with Dask. There is nothing to wait for.
 
         Raises
         ------
         ConfigurationError
-            If fewer jobs may run at once: Dask would wait for ever.
+            If fewer jobs than that may run at once. Dask would wait forever.
         """
         check_reach(n_workers, len(self.plan))
         return NoOpAwaitable() if self.asynchronous else None
 
     @property
     def requested(self) -> set[int]:
-        """Numbers of the jobs that there is work for: submitted, and not over."""
+        """Numbers of the jobs that are submitted and not finished."""
         return set(range(min(self.jobs.unfinished, len(self.plan))))
 
     @property
     def observed(self) -> set[int]:
-        """Numbers of the jobs that run."""
+        """Numbers of the jobs that are running."""
         return set(range(min(self.jobs.running, len(self.plan))))
 
     @property
     def dashboard_link(self) -> str:
-        """The link to the dashboard; where there is none, the reason, which is false as a link."""
+        """The dashboard's address. Without a dashboard, the reason, which counts as false."""
         if self.scheduler is None or dashboards(self.scheduler):
             return str(super().dashboard_link)
         return NoLink(UNWANTED if self.settings.dashboard_address is None else MISSING)

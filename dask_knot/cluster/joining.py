@@ -20,26 +20,26 @@ _PLACES = ("store", "engine", "stack", "region", "profile")
 
 
 def connect(name: str, **options: Any) -> Any:
-    """Join what has a name: a cluster that is open on this machine, or a named run.
+    """Join a cluster by its name: one that is open on this machine, or a named run.
 
     Parameters
     ----------
     name : str
-        What ``KnotCluster(name=...)`` was given; `dask knot list` lists the names.
+        The name that ``KnotCluster(name=...)`` was given. ``dask knot list`` lists the names.
     **options
-        Keywords of `KnotCluster` for a named run: ``store``, ``engine`` or ``stack`` if it isn't
-        where they are kept by default.
+        Arguments of `KnotCluster` to open a named run with, such as ``store``, ``engine`` or
+        ``stack`` if it isn't in the default place.
 
     Returns
     -------
     Cluster
-        For ``Client(...)``. If the cluster is open on this machine, the client joins it, and
-        closing it here closes it there. Else the named run is opened: what it has made is there.
+        Pass it to ``Client(...)``. If the cluster is open on this machine, you join that one, and
+        closing it here closes it there, too. Otherwise the named run is opened, with its results.
 
     Raises
     ------
     ConfigurationError
-        If there is neither; the message names what there is. Nothing is made.
+        If there is neither. The message lists the names there are, and nothing is created.
 
     Examples
     --------

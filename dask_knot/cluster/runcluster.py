@@ -20,23 +20,23 @@ from dask_knot.internals.clients import future_of
 
 
 class RunCluster(SessionCluster):
-    """A Dask cluster that holds a run; it may leave it to whoever opens it again."""
+    """A Dask cluster that has a run open, and can leave it for anyone to open again."""
 
     def leave(self, timeout: float | None = None) -> Any:
-        """Leave the run, which can be opened again by its name, here or elsewhere.
+        """Leave the run, so that you can open it again by its name, here or elsewhere.
 
-        What was asked for is submitted. On AWS the jobs go on, and make all of it; those on this
-        machine end with the client, and what they have committed counts. Nothing is deleted.
+        Everything you asked for is submitted first. On AWS the jobs continue and finish it. Jobs on
+        this machine stop, and what they committed is kept. Nothing is deleted.
 
         Parameters
         ----------
         timeout : float, optional
-            Seconds to wait for the end of the cluster here.
+            How many seconds to wait for the cluster to close.
 
         Raises
         ------
         ConfigurationError
-            If the run has no name: nobody could come back to it.
+            If the run has no name, so you couldn't come back to it.
         """
         if not self.settings.is_named:
             raise ConfigurationError(
@@ -46,19 +46,19 @@ class RunCluster(SessionCluster):
         return self.close(timeout)
 
     def end(self, timeout: float | None = None) -> Any:
-        """End all jobs of the run, also those that earlier clients have left, and close.
+        """Stop all jobs of the run, including those that earlier clients left behind, and close.
 
-        Of a named run nothing is deleted: ``dask knot rm`` does that.
+        The results of a named run are kept; ``dask knot rm`` deletes them.
 
         Parameters
         ----------
         timeout : float, optional
-            Seconds to wait for the end of the cluster here.
+            How many seconds to wait for the cluster to close.
 
         Raises
         ------
         EngineError
-            If the named run was left before.
+            If the cluster is closed and has already left its named run.
         """
         is_over = self._ends or (self.scheduler is not None and self.scheduler.is_shut_down)
         if self.status == Status.closed and self.settings.is_named and not is_over:
@@ -70,32 +70,32 @@ class RunCluster(SessionCluster):
         return self.close(timeout)
 
     def estimate(self, *collections: Any, sample: int = 3, optimize: str | None = None) -> Any:
-        """Try a few tasks of collections, and say what all of them will take.
+        """Run a few tasks of some collections, and estimate what all of them will take.
 
-        Of each kind of task the smallest, the median and the largest by what they read are run,
-        with what they need, in a session of their own. Later plans know what was measured; in a
-        named run the values are there when all is computed.
+        For each kind of task, this runs the smallest, the median and the largest by input size, and
+        everything they need, in a session of their own. Later plans use the measurements, and a
+        named run keeps the values.
 
         Parameters
         ----------
         *collections
-            Dask collections, which would be computed together.
+            Dask collections that you would compute together.
         sample : int
-            How many tasks of each kind are tried.
+            How many tasks of each kind to try.
         optimize : {"cost", "time"}, optional
-            What the numbers are for; cost, unless told otherwise.
+            What to choose the size of the jobs for. The default is cost.
 
         Returns
         -------
         Forecast
-            Prints as a table; ``KnotCluster(**forecast.settings())`` has jobs of the size chosen.
+            Prints as a table. ``KnotCluster(**forecast.settings())`` has jobs of the chosen size.
 
         Raises
         ------
         ConfigurationError
-            If the number or the goal is wrong.
+            If ``sample`` or ``optimize`` is wrong.
         TypeError
-            If something isn't a Dask collection.
+            If an argument isn't a Dask collection.
         EngineError
             If the cluster isn't open.
         """
@@ -105,11 +105,11 @@ class RunCluster(SessionCluster):
         return self.sync(estimate_sent, self._lifetime.opened, sent, sample, goal)
 
     def cost(self) -> Any:
-        """Give the bill of all jobs so far: what they did cost, by stage and by prefix.
+        """Return the bill so far: what all jobs have cost, by stage and by key prefix.
 
-        Of a named run it is that of the jobs that were watched from here; that of all of them is
-        printed by ``dask knot show RUN --cost``. While the cluster is open Batch is asked, for a
-        hundred children at a time that hadn't ended at the last time.
+        For a named run, this counts the jobs of this session; ``dask knot show RUN --cost`` prints
+        the bill of all sessions. While the cluster is open this asks Batch, in one request for each
+        hundred jobs that were still running the last time.
 
         Returns
         -------
@@ -128,7 +128,7 @@ class RunCluster(SessionCluster):
 
     @property
     def decisions(self) -> DecisionTable:
-        """What was decided about plans that were under way, and why: the last hundred.
+        """The last hundred changes to plans while they ran, with the reasons.
 
         Raises
         ------
@@ -138,20 +138,20 @@ class RunCluster(SessionCluster):
         return DecisionTable(self._lifetime.opened.decisions)
 
     def results(self, prefix: str = "") -> Any:
-        """List the keys that any session of the run was asked for, and what became of them.
+        """List the keys that you or others asked this run for, in any session, and their state.
 
-        It is a table in a terminal or notebook, and a sequence of `Result`, newest first; each is
-        read when it is looked at.
+        The list shows as a table in a terminal or notebook. It is a sequence of `Result`, newest
+        first; each is read from the store when you look at it.
 
         Parameters
         ----------
         prefix : str
-            What the names of the keys begin with; empty: all.
+            Only list keys that begin with this.
 
         Raises
         ------
         ConfigurationError
-            If the run has no name: it keeps no record.
+            If the run has no name. Only named runs keep a record.
         EngineError
             If the cluster isn't open.
         StoreError
@@ -166,17 +166,17 @@ class RunCluster(SessionCluster):
         return self.sync(asyncio.to_thread, lambda: ResultTable(session.results(prefix)))
 
     def future(self, key: Key, client: Client | None = None) -> Future:
-        """Give the future of a key that some session of the run was asked for.
+        """Return a future for a key that any session of this run was asked for.
 
-        If a named run has no such key, the future is cancelled. There, Dask's own
-        ``Future(key, client)`` is as good for clients of this process; it tells an unnamed run
-        nothing.
+        If a named run has no such key, the future is cancelled. For clients in this process,
+        Dask's own ``Future(key, client)`` does the same in a named run; in an unnamed run it
+        doesn't.
 
         Parameters
         ----------
         key : Key
             The key, as `results` lists it.
         client : Client, optional
-            Whose future it is; without one, the default client.
+            The client that the future belongs to. The default is the current client.
         """
         return future_of(key, client or default_client())

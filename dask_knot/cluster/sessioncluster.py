@@ -88,7 +88,7 @@ class SessionCluster(Cluster):  # type: ignore[misc]
 
     @property
     def settings(self) -> Settings:
-        """The settings; once it is open with what only the engine knows."""
+        """The settings in force; once it is open, with what the engine found out."""
         return self._lifetime.settings
 
     @property
@@ -103,22 +103,21 @@ class SessionCluster(Cluster):  # type: ignore[misc]
         memory: str | int | None = None,
         cores: int | None = None,
     ) -> Any:
-        """Let another number of jobs run at once.
+        """Change how many jobs may run at once. Give one of the arguments.
 
         Parameters
         ----------
         n, jobs : int
-            How many; the two names mean the same.
+            The number of jobs. Both names mean the same.
         memory : str or int
-            So many that they have this much memory together, in bytes or as ``"64 GiB"``.
+            As many jobs as have this much memory together, in bytes or as ``"64 GiB"``.
         cores : int
-            So many that they have this many vCPUs together.
+            As many jobs as have this many vCPUs together.
 
         Raises
         ------
         ConfigurationError
-            If a number is none, or less than 1: jobs exist only while they have work, so there is
-            nothing to scale down to.
+            If the value isn't a number of at least 1. Idle jobs don't exist, so 0 isn't needed.
         EngineError
             If the cluster isn't open.
         """
@@ -126,26 +125,27 @@ class SessionCluster(Cluster):  # type: ignore[misc]
         return self._resize(Scaling(self.settings).jobs_of(given))
 
     def adapt(self, **limits: Any) -> Adaptation:
-        """Let as many jobs run as there is work for, up to a maximum.
+        """Run as many jobs as there is work for, up to a maximum.
 
-        Jobs exist only while they have work, so there is nothing to start or stop, and nothing is
-        kept idle: of the numbers only the maximum matters.
+        Jobs exist only while they have work, so they scale up and down by themselves. Only the
+        maximum has an effect.
 
         Parameters
         ----------
         maximum, maximum_jobs, maximum_cores, maximum_memory : optional
-            The most that may run at once: the least of what is given, or else the present number.
+            The most that may run at once. If you give several, the smallest counts; if none, the
+            present number stays.
         minimum, minimum_jobs, minimum_cores, minimum_memory : optional
-            Taken for the sake of dask-jobqueue's scripts, and checked; no job waits for work here.
+            Accepted and checked, so that scripts for dask-jobqueue run. No job is kept idle.
         interval, wait_count, target_duration, worker_key : optional
-            Taken as well: there is nothing to decide from time to time.
+            Accepted for the same reason, and ignored.
 
         Raises
         ------
         TypeError
             If there is no such argument.
         ConfigurationError
-            If a number is none, or the minimum is above the maximum.
+            If a value isn't a number, or the minimum is above the maximum.
         EngineError
             If the cluster isn't open.
         """
@@ -161,7 +161,7 @@ class SessionCluster(Cluster):  # type: ignore[misc]
 
     @property
     def jobs(self) -> JobTable:
-        """A table of the stages: what each runs, its jobs by state, and how long it took.
+        """A table with a row for each stage, with its tasks, its jobs by state, and its time.
 
         Raises
         ------
@@ -173,10 +173,10 @@ class SessionCluster(Cluster):  # type: ignore[misc]
         return job_table(*known, session.spending.stages())
 
     def logs(self, what: Any = None) -> Any:
-        """Read the log of a job by its id, or of the job that makes a key or future.
+        """Return the last lines of jobs' logs, by the id of the job that wrote them.
 
-        Without an argument those of the newest jobs, which `get_logs` gives as well. Gives the last
-        lines by the id of the job or child that wrote them.
+        Give the id of a job, or a key or future for the job that computes it. Without an argument
+        you get the newest jobs, as with `get_logs`.
 
         Raises
         ------
@@ -188,7 +188,7 @@ class SessionCluster(Cluster):  # type: ignore[misc]
         return self.sync(asyncio.to_thread, self._lifetime.opened.logs, getattr(what, "key", what))
 
     def job_script(self) -> str:
-        """Show the exact requests that the cluster sends to Batch for a stage of two shards.
+        """Return the exact requests that the cluster sends to Batch, for a stage of two shards.
 
         Raises
         ------
@@ -198,9 +198,9 @@ class SessionCluster(Cluster):  # type: ignore[misc]
         return self._lifetime.opened.job_script()
 
     def plan_of(self, *collections: Any) -> Any:
-        """Draw how collections, computed together, would be cut into stages of shards.
+        """Show how some collections would be cut into jobs if you computed them together.
 
-        Nothing runs. The drawing is text in a terminal and a picture in a notebook.
+        Nothing runs. The plan prints as text in a terminal and as a picture in a notebook.
 
         Raises
         ------
@@ -235,7 +235,7 @@ class SessionCluster(Cluster):  # type: ignore[misc]
         return super().sync(func, *args, **options)
 
     def close(self, timeout: float | None = None) -> Any:
-        """Leave a named run; end the jobs of an unnamed one, and delete its values."""
+        """Close. With a name, results stay and jobs on AWS continue; else both are gone."""
         note_interruption()
         self._ends |= is_shutdown(sys._getframe(1))
         if self.asynchronous or os.getpid() != self._pid:

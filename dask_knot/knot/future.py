@@ -47,25 +47,24 @@ class MapCounts:
 
 
 class MapFuture(concurrent.futures.Future):  # type: ignore[type-arg]
-    """A future of the list of all values; iterated over, it gives each as soon as it is there.
+    """A future for the list of all values of a map. `Knot.map` makes it.
 
-    What was computed stays in the run, whatever becomes of the future.
+    Iterate over it to get each value as soon as it is there, in the order of the items. What was
+    computed stays in the run, whatever happens to the future.
 
     Parameters
     ----------
     name : str
         The name of the map.
     read : callable
-        Reads values.
-    awaiting : callable, optional
-        Gives what is to be held while somebody waits.
+        Reads values from the store.
 
     Attributes
     ----------
     name : str
-        The name of the map, with which the keys of its items begin.
+        The name of the map. The keys of its items begin with it.
     started : float
-        When it began, in seconds since the epoch.
+        When the map began, in seconds since the epoch.
     """
 
     def __init__(self, name: str, read: ReadPlaces) -> None:
@@ -87,18 +86,23 @@ class MapFuture(concurrent.futures.Future):  # type: ignore[type-arg]
 
     @brief
     def result(self, timeout: float | None = None) -> list[Any]:
-        """Give all values in the order of the items.
+        """Wait for all values and return them in the order of the items.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            How many seconds to wait at most.
 
         Raises
         ------
         Exception
-            What the function raised for the first item of those that failed.
+            What the function raised for the first item that failed.
         TimeoutError
-            If they aren't there after so many seconds.
+            If the values aren't there in time.
         CancelledError
-            If it was cancelled.
+            If the map was cancelled.
         ItemsError
-            If the iterable of the items raised.
+            If reading the items raised an exception.
         """
         with self.awaiting():
             super().result(timeout)
@@ -108,18 +112,18 @@ class MapFuture(concurrent.futures.Future):  # type: ignore[type-arg]
             return list(self._values)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Give what `result` would raise, or None."""
+        """Wait for the map, and return the exception that `result` would raise, or None."""
         with self.awaiting():
             return super().exception(timeout)
 
     def running(self) -> bool:
-        """Tell whether there is something to wait for."""
+        """Return True if the map isn't finished."""
         return not self.done()
 
     def cancel(self) -> bool:
-        """Compute no more of it, unless all is done; tell whether it is cancelled.
+        """Cancel the rest of the map, and return True unless all of it was done.
 
-        What is computed stays; jobs that nobody needs are ended.
+        Finished values are kept. Jobs that nobody needs any more are stopped.
         """
         if not super().cancel():
             return False
@@ -133,7 +137,7 @@ class MapFuture(concurrent.futures.Future):  # type: ignore[type-arg]
     # As a collection.
 
     def __len__(self) -> int:
-        """Count the items: those that were read so far."""
+        """The number of items read so far."""
         return self._expected
 
     def __bool__(self) -> bool:
@@ -170,7 +174,7 @@ class MapFuture(concurrent.futures.Future):  # type: ignore[type-arg]
             number = stop
 
     def as_completed(self) -> Iterator[Landed]:
-        """Give the outcomes of items as they come, those that failed as well."""
+        """Iterate over the outcomes of items as they come in, including those that failed."""
         seen = 0
         while True:
             with self.awaiting(), self._news:
@@ -184,14 +188,14 @@ class MapFuture(concurrent.futures.Future):  # type: ignore[type-arg]
 
     @property
     def counts(self) -> MapCounts:
-        """How far it is."""
+        """How many items are done, have failed, and are there in all."""
         done, failed = len(self._landings.order), self._landings.failed
         return MapCounts(done - failed, failed, self._expected, self._is_reading)
 
     def add_progress_callback(self, call: Callable[[MapFuture], object]) -> None:
-        """Have something called when items had their outcomes, and when it has ended.
+        """Call a function each time items finish, and when the map ends.
 
-        It is called in the thread of the event loop, and must be quick.
+        It is called in the event loop's thread, so it must be quick.
         """
         self._watchers.append(call)
 

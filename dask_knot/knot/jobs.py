@@ -26,12 +26,12 @@ _STATUS = {
 
 @dataclass(slots=True, eq=False, repr=False)
 class KnotJob:
-    """A map: what it is, and what became of it.
+    """One map of a knot, of this session or an earlier one. `Knot.jobs` lists them.
 
     Attributes
     ----------
     record : MapRecord
-        What the run keeps of it.
+        What the run keeps about the map.
     """
 
     record: MapRecord
@@ -51,47 +51,47 @@ class KnotJob:
 
     @property
     def name(self) -> str:
-        """Its name, with which the keys of its items begin."""
+        """The name of the map. The keys of its items begin with it."""
         return self.record.name
 
     @property
     def items(self) -> int | None:
-        """How many items it has; None if nobody has read them to their end."""
+        """The number of items, or None if they were never read to the end."""
         return self.record.items
 
     @property
     def made(self) -> datetime:
-        """When it was submitted."""
+        """When the map was submitted."""
         return datetime.fromtimestamp(self.record.made, timezone.utc)
 
     @property
     def starmap(self) -> bool:
-        """Whether each item has all arguments."""
+        """Whether each item is a tuple of arguments."""
         return self.record.starmap
 
     @property
     def array_job(self) -> bool:
-        """True if it may be array jobs of Batch: it has more than one item."""
+        """True if it has more than one item, so that it may be array jobs of Batch."""
         return self.record.items != 1
 
     @property
     def environment_variables(self) -> list[str]:
-        """The names of the variables that were set for it."""
+        """The names of the environment variables that were set for it."""
         return list(self.record.variables)
 
     @property
     def job_ids(self) -> list[str]:
-        """The ids of its jobs at Batch, as far as they were noted."""
+        """The Batch ids of its jobs, as far as they were recorded."""
         return list(self._ledger.job_ids(self.record).values())
 
     @property
     def job_id(self) -> str:
-        """The id of the first of its jobs at Batch; empty if there is none (yet)."""
+        """The Batch id of its first job; empty if there is none yet."""
         return next(iter(self.job_ids), "")
 
     @property
     def status(self) -> dict[str, Any]:
-        """Its state, in the words of Batch: ``status``, ``statusReason``, ``arrayProperties``."""
+        """The state in Batch's words, with status, statusReason and arrayProperties."""
         counts = self._ledger.counts(self.record)
         size = self.record.items
         word, reason = self._word(dict(counts))
@@ -100,27 +100,27 @@ class KnotJob:
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing more to wait for: all is there, or nobody makes the rest."""
+        """True if there is nothing to wait for, as all is done or nothing computes the rest."""
         if self._future is not None:
             return self._future.done()
         return self.status["status"] in ("SUCCEEDED", "FAILED")
 
     def result(self, timeout: float | None = None) -> list[Any]:
-        """Give all values in the order of the items.
+        """Wait for all values and return them in the order of the items.
 
         Parameters
         ----------
         timeout : float, optional
-            Wait for so many seconds at most.
+            How many seconds to wait at most.
 
         Raises
         ------
         Exception
-            What the function raised for the first item of those that failed.
+            What the function raised for the first item that failed.
         TimeoutError
-            If they aren't there in time.
+            If the values aren't there in time.
         JobError
-            If the map ended early, or some are missing that nobody makes: `values` gives the
+            If the map ended early, or nothing computes the missing values. `values` returns the
             others.
         """
         if self._future is not None:
@@ -147,21 +147,21 @@ class KnotJob:
         return [values[number] for number in range(size)]
 
     def values(self) -> dict[int, Any]:
-        """Give the values that are there, by the numbers of their items."""
+        """Return the values that are there, by the number of the item."""
         found = self._ledger.find(self.record)
         return self._ledger.read(self.name, dict(sorted(found.places.items())))
 
     def logs(self) -> dict[str, str]:
-        """Read the last lines of the logs of its jobs, by who wrote them."""
+        """Return the last lines of its jobs' logs, by the id of the job that wrote them."""
         return dict(self._read_logs(self.job_ids))
 
     def terminate(self, reason: str = "") -> None:
-        """End what still runs of it; what is done stays.
+        """Stop what is still running. Finished values are kept.
 
         Raises
         ------
         ConfigurationError
-            If it runs in another session.
+            If the map belongs to another session.
         """
         if self.done:
             return
@@ -173,7 +173,7 @@ class KnotJob:
         self._future.cancel()
 
     def children(self) -> list[tuple[str, str]]:
-        """List its children at Batch: the id of each, and its state."""
+        """List its Batch child jobs, as pairs of id and state."""
         ids = self._ledger.job_ids(self.record)
         shards = self._ledger.shards_of(self.record)
         sizes = {

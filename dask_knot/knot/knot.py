@@ -29,19 +29,19 @@ from dask_knot.settings.settings import KEYWORDS, Settings, resolve
 
 
 class Knot:
-    """A function that runs over many items, as array jobs of AWS Batch or processes here.
+    """Runs a function over many items, as array jobs of AWS Batch or as processes on this machine.
 
-    It is a named run: whatever is computed stays, until `clobber`, and a knot of the same name
-    finds it, here or elsewhere. Closing leaves: on AWS jobs go on.
+    A knot is a named run: its results stay until you `clobber` it, and a knot of the same name
+    finds them, here or elsewhere. When you close a knot, its jobs on AWS continue.
 
     Parameters
     ----------
     name : str, optional
-        The name; that of the user, and ``-default``, if there is none.
+        The knot's name. The default is your user name with ``-default``.
     func : callable, optional
-        What is called with each item; None: what the last map of the knot has called.
+        The function to call with each item. The default is the function of the knot's last map.
     **settings
-        Those of `KnotCluster`: ``engine``, ``jobs``, ``cores``, ``memory``, ``store``, and others.
+        As for `KnotCluster`: ``engine``, ``jobs``, ``cores``, ``memory``, ``store`` and so on.
 
     Raises
     ------
@@ -83,12 +83,12 @@ class Knot:
 
     @classmethod
     def open(cls, name: str, **settings: Any) -> Knot:
-        """Open a knot that there is, with the function of its last map.
+        """Open an existing knot, with the function of its last map.
 
         Raises
         ------
         ConfigurationError
-            If there is none of that name; the message names those that there are.
+            If there is no knot of that name. The message lists the names there are.
         """
         known = {key: value for key, value in settings.items() if key in KEYWORDS}
         depot_of(resolve({**known, "name": name})).open(name)
@@ -103,18 +103,18 @@ class Knot:
         environment: Mapping[str, object] | None = None,
         **unknown: Any,
     ) -> MapFuture:
-        """Call the function with each item, in jobs; give one future of all values.
+        """Call the function with each item, in jobs, and return one future for all values.
 
         Parameters
         ----------
         iterdata : iterable
-            The items. A generator is read while jobs run; what can be looked at is looked at first.
+            The items. Lists are checked first; a generator is read while jobs run.
         starmap : bool
-            Whether each item is a tuple of all arguments.
+            Whether each item is a tuple of arguments.
         max_jobs : int, optional
-            So many jobs of the knot run at once, at most, until this map is done.
+            How many jobs of the knot may run at once until this map is done.
         environment : mapping of str to str, optional
-            Variables of the environment that are set while the function runs, in this map only.
+            Environment variables for the function, in this map only.
 
         Raises
         ------
@@ -146,20 +146,20 @@ class Knot:
         optimize: str | None = None,
         starmap: bool = False,
     ) -> Forecast:
-        """Try a few items, and say what a map over all of them will take.
+        """Try a few items, and estimate what a map over all of them will take.
 
-        They are the smallest, the median and the largest; their values are there for `map`.
+        It tries the smallest, the median and the largest item. Their values are kept for `map`.
 
         Parameters
         ----------
         iterdata : iterable
-            The items; all of them are read.
+            The items. All of them are read.
         sample : int
-            How many are tried.
+            How many to try.
         optimize : {"cost", "time"}, optional
-            What the numbers are for; cost, unless told otherwise.
+            What to choose the size of the jobs for. The default is cost.
         starmap : bool
-            Whether each item is a tuple of all arguments.
+            Whether each item is a tuple of arguments.
 
         Raises
         ------
@@ -178,7 +178,7 @@ class Knot:
 
     @property
     def jobs(self) -> list[KnotJob]:
-        """The maps of this and all earlier sessions, the oldest first, from any machine."""
+        """All maps of the knot, from all sessions on any machine, oldest first."""
         self._check_usable()
         ledger = self._ledger()
         logs = PastLogs(self._resolved, self.host)
@@ -189,16 +189,16 @@ class Knot:
 
     @property
     def job_ids(self) -> list[str]:
-        """The ids of all jobs at Batch."""
+        """The Batch ids of all jobs."""
         return [id for job in self.jobs for id in job.job_ids]
 
     def view_jobs(self, children: bool = False) -> None:
-        """Print id, name and status of all jobs.
+        """Print the id, name and status of all jobs.
 
         Parameters
         ----------
         children : bool
-            Whether each child of a job has its line as well.
+            Whether to print a line for each child of an array job, too.
         """
         form = "{:12s}    {:20s}    {:9s}"
         header = form.format("Job ID", "Name", "Status")
@@ -212,9 +212,9 @@ class Knot:
         sys.stdout.write("\n".join(lines) + "\n")
 
     def clobber(self, yes: bool = False, **unknown: Any) -> None:
-        """End all jobs of the knot, and delete all that it has made; asks first on a terminal.
+        """Stop all jobs of the knot and delete all its results. In a terminal, ask first.
 
-        The stack stays: ``dask knot down`` deletes it.
+        The stack on AWS stays; ``dask knot down`` deletes that.
 
         Parameters
         ----------
@@ -240,17 +240,17 @@ class Knot:
 
     @brief
     def close(self) -> None:
-        """Leave the knot: on AWS its jobs go on, those on this machine end; what is done stays."""
+        """Close the knot. Jobs on AWS continue, jobs on this machine stop, and results stay."""
         self._desk.close(ends=False)
 
     @property
     def name(self) -> str:
-        """Its name, which is that of its run."""
+        """The name of the knot, and of its run."""
         return self._resolved.name
 
     @property
     def func(self) -> Callable[..., Any] | None:
-        """What is called with each item."""
+        """The function that is called with each item."""
         return None if self._function is None else self._function.func
 
     @property
@@ -260,11 +260,11 @@ class Knot:
 
     @property
     def settings(self) -> Settings:
-        """Its settings, with what only the engine knows."""
+        """The settings in force, including what the engine found out."""
         return self.host.session.settings
 
     def cost(self) -> Bill:
-        """Give the bill of the jobs of this session, as `KnotCluster.cost` does; blocks."""
+        """Return the bill of this session's jobs, as `KnotCluster.cost` does."""
         return self.session.spending.bill(not self.host.is_closed)
 
     def __enter__(self) -> Knot:
