@@ -9,15 +9,21 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from dask_knot.environment.contents import tops
-from dask_knot.environment.origins import name_of
+from dask_knot.environment.origins import OriginKind, name_of, origin_of
 
 
 def find(name: str) -> Distribution | None:
-    """Look for an installed package: the first on Python's path that has a name and a version."""
-    for found in Distribution.discover(name=name) if name else ():
-        if name_of(found):
-            return found
-    return None
+    """Look for an installed package: the first on Python's path that has a name and a version.
+
+    A working copy has metadata beside its modules, which come first where Python was started in
+    it. Those of its installation say more, and are taken: it must not matter where that was.
+    """
+    known = iter(Distribution.discover(name=name) if name else ())
+    found = next(filter(name_of, known), None)
+    if found is None or (origin := origin_of(found)).kind is not OriginKind.EDITABLE:
+        return found
+    installed = (one for one in known if one.read_text("RECORD") and origin_of(one) == origin)
+    return found if found.read_text("RECORD") else next(installed, found)
 
 
 def by_module() -> dict[str, set[str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dask_knot.environment.contents import contents, places, tops
+from dask_knot.environment.contents import contents, metadata, places, tops
 from dask_knot.environment.distributions import by_module, find
 from dask_knot.environment.origins import OriginKind, origin_of
 from tests.environment.conftest import Install
@@ -138,6 +138,21 @@ def test_setup_py_develop_leaves_the_metadata_beside_the_modules(
     assert found is not None
     assert origin_of(found).kind is OriginKind.EDITABLE
     assert sorted(contents(found)) == MINE
+
+
+def test_where_python_was_started_makes_no_difference(
+    install: Install, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the folder of a working copy its own metadata come first, and lack some of a wheel's."""
+    package(project / "mine")
+    elsewhere = metadata(editable(install, project, {"mine.pth": f"{project}\n"}))
+    info = project / "mine.egg-info"
+    info.mkdir()
+    (info / "PKG-INFO").write_text("Metadata-Version: 1.2\nName: mine\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(str(project))
+    found = find("mine")
+    assert found is not None
+    assert metadata(found) == elsewhere
 
 
 def test_what_runs_here_is_what_goes_along(
