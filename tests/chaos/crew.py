@@ -44,8 +44,9 @@ class Member:
         assert process.stdin is not None
         assert process.stdout is not None
         begin, said = time.monotonic(), self._log.seek(0, 2)
-        process.stdin.write(json.dumps([seed, fault]).encode() + b"\n")
-        process.stdin.flush()
+        with suppress(BrokenPipeError):  # it is dead already, and nothing is to be read of it
+            process.stdin.write(json.dumps([seed, fault]).encode() + b"\n")
+            process.stdin.flush()
         ready = select.select([process.stdout], [], [], self._deadline)[0]
         answer = process.stdout.readline() if ready else b""
         if answer:
