@@ -1,4 +1,4 @@
-"""Every exception of dask_knot's own that a user may meet, by who can mend it.
+"""Every exception of dask_knot's own that a user may meet, by who can fix it.
 
 KnotError
 ├── AwsError                          AWS refused something, or can't be reached
@@ -6,41 +6,41 @@ KnotError
 │   ├── CredentialsError              no credentials, or they have expired or are wrong
 │   ├── QuotaError                    a quota of the account is used up
 │   ├── StackError                    the stack is missing, broken, or could not be made
-│   └── UnreachableError              AWS can't be reached, or is too busy: it may be back soon
-├── BudgetError                       work costs more than it may (`max-cost`)
-├── ClientMemoryError (MemoryError)   values don't fit into the memory of whoever gathers them
+│   └── UnreachableError              AWS can't be reached, or is too busy: try again later
+├── BudgetError                       work would cost more than `max-cost`
+├── ClientMemoryError (MemoryError)   values don't fit into the memory of this process
 ├── ConfigurationError (ValueError)   a wrong setting: the message names the valid ones
 ├── EngineError                       the engine can't be used here
 ├── ImageError                        the image of the jobs can't be built, pushed or found
 │   └── PackagesError                 packages that are here can't go into an image
 ├── InternalError                     dask_knot itself made a mistake
-├── ItemsError (TypeError)         items that the function of a map can't take, or that end early
-├── LiveWorkerError (AttributeError)  a live Dask worker was used, or what only such a one has
-├── MissingExtraError (ImportError)   a part of dask_knot that isn't installed here is needed
+├── ItemsError (TypeError)            the function of a map can't take an item
+├── LiveWorkerError (AttributeError)  something needs a live Dask worker
+├── MissingExtraError (ImportError)   an extra isn't installed: the message names it
 ├── PlanningError                     a graph that can't be cut into shards
-│   ├── UnknownInputError             a task reads a key that nobody makes
+│   ├── UnknownInputError             a task reads a key that no task makes
 │   └── UnsupportedGraphError         a graph that needs live workers (P2P shuffle, actors)
 ├── SubmissionError                   a job could not be handed to Batch
 │   └── PicklingError (TypeError)     a task can't be sent to a job
-├── PriceError                        what something costs isn't known, or can't be asked
+├── PriceError                        a price isn't known, or AWS can't be asked
 │   └── PriceFileError                a file of prices is damaged, or of another version
 ├── StoreError                        the store can't be read or written
 │   ├── MissingObjectError            an object is gone
-│   ├── StoreAccessError              S3 refuses somebody who lacks a permission
-│   ├── StoreAwayError                S3 can't be reached, or the credentials have ended
-│   ├── StoreGoneError                the whole store is gone, as with its stack
+│   ├── StoreAccessError              S3 refuses: a permission is missing
+│   ├── StoreAwayError                S3 can't be reached, or the credentials have expired
+│   ├── StoreGoneError                the whole store is gone, perhaps with its stack
 │   ├── CorruptObjectError            an object is not what was written
 │   ├── ReadOnlyStoreError            the store can be read, but not written
-│   └── RunError                      a named run can't be opened, or used on
-│       ├── RunNameError              what has its name is something else
-│       ├── RunFormatError            another version of dask_knot has made it
-│       └── RunDeletedError           somebody has deleted it meanwhile
+│   └── RunError                      a named run can't be opened or used
+│       ├── RunNameError              something else has that name
+│       ├── RunFormatError            another version of dask_knot made it
+│       └── RunDeletedError           it was deleted in the meantime
 └── JobError                          a job ended without saying what its tasks did
     ├── KilledTaskError               a task ended its process (exit, signal)
-    ├── JobMemoryError (MemoryError)  a task needed more memory than its job may use
+    ├── JobMemoryError (MemoryError)  a task needed more memory than its job may have
     ├── NotLoadedError (RuntimeError)  tasks can't be unpickled, here or in a job
-    ├── JobTimeoutError (TimeoutError)  a job ran longer than it may
-    ├── PluginError                   a plugin could not set up a job
+    ├── JobTimeoutError (TimeoutError)  a job ran longer than it's allowed to
+    ├── PluginError                   a worker plugin failed to set up a job
     ├── JobStartError                 the job never started (image, resources, queue)
     │   └── VersionsError             the job's image has other versions than the client
     └── JobTerminatedError            somebody terminated the job
@@ -78,15 +78,15 @@ class StackError(AwsError):
 
 
 class UnreachableError(AwsError):
-    """AWS can't be reached, or is too busy to answer: what runs there goes on meanwhile."""
+    """AWS can't be reached, or is too busy to answer. What is running there continues."""
 
 
 class BudgetError(KnotError):
-    """Work costs more than `max-cost`: it was not submitted, and nothing computed is lost."""
+    """Work would cost more than `max-cost`. It wasn't submitted, and no result is lost."""
 
 
 class ClientMemoryError(KnotError, MemoryError):
-    """Values don't fit into the memory of the process that gathers them; they stay in the store."""
+    """Values don't fit into the memory of this process. They stay in the store."""
 
 
 class ConfigurationError(KnotError, ValueError):
@@ -102,19 +102,19 @@ class ImageError(KnotError):
 
 
 class PackagesError(ImageError):
-    """Packages that are here can't go into an image: all of them are named, each with its cure."""
+    """Installed packages can't go into an image. The message names each of them, with a fix."""
 
 
 class MissingExtraError(KnotError, ImportError):
-    """A part that a plain installation leaves out is needed; the message says what to install."""
+    """An extra is needed that isn't installed. The message says what to install."""
 
 
 class InternalError(KnotError):
-    """dask_knot itself made a mistake: the message says which, for a report."""
+    """dask_knot itself made a mistake. Please report it, with the message."""
 
     @classmethod
     def of(cls, error: BaseException) -> KnotError:
-        """Put a name to what should never have been raised; an error that has one keeps it."""
+        """Wrap an exception that should never have been raised; a KnotError stays as it is."""
         if isinstance(error, KnotError):
             return error
         made = cls(f"dask_knot made a mistake, please report it: {error!r}")
@@ -123,11 +123,11 @@ class InternalError(KnotError):
 
 
 class ItemsError(KnotError, TypeError):
-    """Items of a `Knot`'s map are such that its function can't take them, or could not be read."""
+    """The function of a `Knot`'s map can't take an item, or the items couldn't be read."""
 
 
 class LiveWorkerError(KnotError, AttributeError):
-    """A task, a plugin or the client used a live Dask worker, or what only it or its nanny has."""
+    """A task, plugin or client used something that only a live Dask worker or its nanny has."""
 
 
 class PlanningError(KnotError):
@@ -135,11 +135,11 @@ class PlanningError(KnotError):
 
 
 class UnknownInputError(PlanningError):
-    """A task reads a key that no task of the graph and no earlier graph makes."""
+    """A task reads a key that neither this graph nor an earlier one makes."""
 
 
 class UnsupportedGraphError(PlanningError):
-    """A graph needs live Dask workers, which jobs are not."""
+    """A graph needs live Dask workers, and jobs aren't workers."""
 
 
 class SubmissionError(KnotError):
@@ -151,7 +151,7 @@ class PicklingError(SubmissionError, TypeError):
 
 
 class PriceError(KnotError):
-    """What something costs isn't known here, or AWS can't be asked."""
+    """A price isn't known here, or AWS can't be asked for it."""
 
 
 class PriceFileError(PriceError):
@@ -167,23 +167,23 @@ class MissingObjectError(StoreError):
 
 
 class StoreAccessError(StoreError):
-    """S3 refuses somebody who lacks a permission: a moment later it won't be different."""
+    """S3 refuses because a permission is missing. Trying again won't help."""
 
 
 class StoreAwayError(StoreError):
-    """S3 can't be reached, or the credentials have ended: what is in it is there nevertheless."""
+    """S3 can't be reached, or the credentials have expired. Nothing in the store is lost."""
 
 
 class StoreGoneError(StoreError):
-    """The store itself is gone: its bucket was deleted, perhaps with its stack."""
+    """The store itself is gone. Its bucket was deleted, perhaps with its stack."""
 
 
 class CorruptObjectError(StoreError):
-    """An object in the store is not what was written: its checksum or format is wrong."""
+    """An object in the store isn't what was written. Its checksum or format is wrong."""
 
 
 class ReadOnlyStoreError(StoreError):
-    """The store refused to write or delete something: what is in it may be readable still."""
+    """The store refused to write or delete something. Its contents may still be readable."""
 
 
 class RunError(StoreError):
@@ -191,7 +191,7 @@ class RunError(StoreError):
 
 
 class RunNameError(RunError):
-    """What is in the store under the name of a run is something else, or the rest of a run."""
+    """Something else in the store has the name of a run, or only the remains of a run are left."""
 
 
 class RunFormatError(RunError):
@@ -228,30 +228,30 @@ class JobError(KnotError):
 
 
 class KilledTaskError(JobError):
-    """A task ended the process it ran in: an exit, a signal, a crash of the interpreter."""
+    """A task ended the process it ran in, by an exit, a signal or a crash of the interpreter."""
 
 
 class NotLoadedError(JobError, RuntimeError):
-    """Tasks could not be unpickled: what they need is missing where that is tried, or raises.
+    """Tasks couldn't be unpickled, because something they need is missing or raises an error.
 
     Dask's scheduler raises a RuntimeError for graphs of which it can't unpickle something.
     """
 
 
 class JobMemoryError(JobError, MemoryError):
-    """A task needed more memory than its job may use."""
+    """A task needed more memory than its job may have."""
 
 
 class JobTimeoutError(JobError, TimeoutError):
-    """A job ran longer than it may."""
+    """A job ran longer than it's allowed to."""
 
 
 class PluginError(JobError):
-    """A worker plugin could not set up a job; the message names the plugin and the cause."""
+    """A worker plugin failed to set up a job. The message names the plugin and the cause."""
 
 
 class JobStartError(JobError):
-    """A job never started: its image, its resources or its queue are at fault."""
+    """A job never started, because of its image, its resources or its queue."""
 
 
 class VersionsError(JobStartError):
@@ -259,4 +259,4 @@ class VersionsError(JobStartError):
 
 
 class JobTerminatedError(JobError):
-    """A job was terminated from outside, by a person or another program."""
+    """A job was stopped from outside, by a person or another program."""

@@ -48,36 +48,36 @@ def zarr_store(
     anonymous: bool = False,
     requester_pays: bool = False,
 ) -> Any:
-    """Open Zarr data in a folder or in S3; what is sent to jobs is where they are, nothing else.
+    """Open Zarr data in a folder or in S3. Jobs are sent only the address, never the data.
 
-    In S3 this process has the credentials that boto3 finds (SSO, profiles, roles), and a job those
-    of its role. Both may use what is under ``f"{cluster.settings.store}/{cluster.name}"``, which is
-    deleted when an unnamed cluster is closed.
+    For S3, this process uses the credentials that boto3 finds (SSO, profiles, roles), and jobs use
+    those of their role. Both can read and write under
+    ``f"{cluster.settings.store}/{cluster.name}"``, which is deleted when an unnamed cluster closes.
 
     Parameters
     ----------
     url : str
         ``s3://bucket/name.zarr``, ``file:///folder/name.zarr``, or the path of a folder.
     read_only : bool
-        Whether nothing may be written, in S3.
+        Whether to refuse writing. Only for S3.
     region : str, optional
-        Where the bucket is, if not in the region of the jobs.
+        The bucket's region, if it isn't the region of the jobs.
     anonymous : bool
-        Whether requests go without a signature, as most open data take them.
+        Whether to send requests without credentials, as for most open data.
     requester_pays : bool
-        Whether your account pays for requests and transfers, as the bucket demands.
+        Whether your account pays for requests and transfers. Some buckets require that.
 
     Returns
     -------
     str or zarr.storage.ObjectStore
-        A path, or a store: xarray and zarr take both.
+        A path or a store. Both xarray and zarr accept either.
 
     Raises
     ------
     ConfigurationError
-        If it is neither a folder nor in S3, or S3 can't be reached with the zarr that is here.
+        If the address is neither a folder nor in S3, or the installed zarr can't reach S3.
     MissingExtraError
-        If the credentials stand in a profile, and AWS's library isn't installed here.
+        If the credentials are in a profile, and boto3 isn't installed.
 
     Examples
     --------

@@ -22,18 +22,18 @@ from dask_knot.tracking.snapshot import Count
 
 
 def progress(*what: Any, notebook: bool | None = None) -> Any:
-    """Show how far tasks are, by prefix, until what was asked for is done.
+    """Show a progress bar for each kind of task, until your futures are done.
 
-    Unlike `distributed.progress`, which shows the futures themselves, this shows every task that
-    they need, while it runs inside a job.
+    `distributed.progress` only counts the futures themselves. This counts every task behind them,
+    while it runs inside a job.
 
     Parameters
     ----------
     *what : futures, persisted collections, lists of them, a KnotCluster, or a Client of one
-        What to follow. A cluster, or client, is followed until nothing runs.
+        What to follow. A cluster or client is followed until nothing runs any more.
     notebook : bool, optional
-        Whether to show HTML and return at once, instead of text and return when all is done. By
-        default as it is in a notebook.
+        True shows HTML and returns right away; False prints text and returns when all is done. The
+        default depends on whether this is a notebook.
 
     Returns
     -------
@@ -42,9 +42,9 @@ def progress(*what: Any, notebook: bool | None = None) -> Any:
     Raises
     ------
     KnotError
-        If the futures aren't those of a KnotCluster.
+        If the futures don't belong to a KnotCluster.
     TypeError
-        If nothing of it runs: a collection that wasn't persisted, or no collection at all.
+        If nothing is running for it, because a collection wasn't persisted or it is no collection.
 
     Examples
     --------

@@ -16,7 +16,7 @@ DEFAULTS: dict[str, Any] = yaml.safe_load(_FILE.read_text())["knot"]
 
 
 def reconfigure() -> None:
-    """Put the packaged defaults into dask.config (again): somebody may have wiped them."""
+    """Put the packaged defaults into ``dask.config`` again, if something has cleared it."""
     dask.config.update_defaults({"knot": DEFAULTS})
 
 
