@@ -33,7 +33,11 @@ class KnownManifests:
         self._old = {id for id in first if id in adopted or id in self._ever}
 
     def new(self, listed: Iterable[ManifestId]) -> list[ManifestId]:
-        """Pick those that are to be read; of an obituary a last manifest is the better one."""
+        """Pick those that are to be read; of an obituary a last manifest is the better one.
+
+        Parts come first, which are listed behind the last one: what is told of a shard that is done
+        counts no more, and its parts alone tell of the tasks in them when they ran.
+        """
         found, done = [], set()
         for id in listed:
             seen = self._seen.get(id.shard.stage)
@@ -46,6 +50,7 @@ class KnownManifests:
                 found.append(id)
                 if is_last(id):
                     done.add(id.shard)
+        found.sort(key=lambda id: id.part is None)
         return [id for id in found if not (id.is_lost and id.shard in done)]
 
     def is_awaited(self, shard: ShardId) -> bool:

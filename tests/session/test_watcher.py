@@ -71,6 +71,18 @@ def desk() -> Iterator[Desk]:
     found.values.close()
 
 
+def test_parts_are_told_before_the_shard_is_done(desk: Desk) -> None:
+    """All appear between two looks, and in a listing ``.end`` comes before ``.p000``."""
+    shard, other = ShardId(FIRST, 1), ShardId(FIRST, 2)
+    for part in (0, 1, None):
+        desk.commit(shard, part)
+    desk.commit(other)
+    found = [event for event in desk.look() if isinstance(event, ManifestFound)]
+    told = [event.manifest.final for event in found if event.shard == shard]
+    assert told == [False, False, True]
+    assert len(found) == 4
+
+
 def test_new_manifests_are_found_once(desk: Desk) -> None:
     assert desk.look() == []
     place = desk.commit(ShardId(FIRST, 2))
