@@ -173,6 +173,11 @@ class Lifetime:
         if self._flushing is not None:
             self._flushing.cancel()
 
+    def note_interruption(self) -> None:
+        """Note that Ctrl-C is why all this is about to be closed, if so it is."""
+        if self.session is not None:
+            self.session.note_interruption()
+
     def end_now(self) -> None:
         """Leave a named run, or end an unnamed one, without the event loop; blocks.
 

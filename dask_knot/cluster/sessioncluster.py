@@ -30,7 +30,6 @@ from dask_knot.errors import EngineError
 from dask_knot.graphs.opening import send_graph
 from dask_knot.internals import is_shutdown, log_of, start_loop, stop_loop
 from dask_knot.run.frames import brief, shorten
-from dask_knot.session.interruption import note_interruption
 from dask_knot.session.process import hear_signals, open_here
 from dask_knot.settings.settings import Settings
 
@@ -236,7 +235,7 @@ class SessionCluster(Cluster):  # type: ignore[misc]
 
     def close(self, timeout: float | None = None) -> Any:
         """Close. With a name, results stay and jobs on AWS continue; else both are gone."""
-        note_interruption()
+        self._lifetime.note_interruption()
         self._ends |= is_shutdown(sys._getframe(1))
         if self.asynchronous or os.getpid() != self._pid:
             return super().close(timeout)

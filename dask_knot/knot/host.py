@@ -24,7 +24,6 @@ from dask_knot.graphs.opening import Digesting, open_tasks
 from dask_knot.internals import GraphNode
 from dask_knot.runs.notices import announce, withdraw
 from dask_knot.session.hooks import Outcome
-from dask_knot.session.interruption import note_interruption
 from dask_knot.session.opening import open_session
 from dask_knot.session.premises import premises_of
 from dask_knot.session.process import hear_signals, open_here
@@ -180,7 +179,7 @@ class SessionHost:
 
     def close(self, ends: bool = False) -> None:
         """Leave the run, or end all of its jobs; once, and whoever else closes waits for that."""
-        note_interruption()
+        self.session.note_interruption()
         if os.getpid() != self._pid:
             return
         # The loop's own thread must not wait for who waits for it.

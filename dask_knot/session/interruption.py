@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import sys
-from threading import Event
 
 from dask_knot.settings.settings import Settings
 
-_noted = Event()
+
+def is_interruption() -> bool:
+    """Tell whether Ctrl-C is being handled, so that what is closed now is closed because of it."""
+    return issubclass(sys.exc_info()[0] or Exception, KeyboardInterrupt)
 
 
-def note_interruption() -> None:
-    """Note that what is closed now is closed because of Ctrl-C, if so it is."""
-    if issubclass(sys.exc_info()[0] or Exception, KeyboardInterrupt):
-        _noted.set()
-
-
-def was_interrupted() -> bool:
-    """Tell whether Ctrl-C closes what is closed now, or has ended the script."""
-    return _noted.is_set() or getattr(sys, "last_type", None) is KeyboardInterrupt
+def has_ended_script() -> bool:
+    """Tell whether Ctrl-C has ended the script; at a prompt it ends no more than what it hits."""
+    return not hasattr(sys, "ps1") and getattr(sys, "last_type", None) is KeyboardInterrupt
 
 
 def words(settings: Settings, jobs_stay: bool) -> str:

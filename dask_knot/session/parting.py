@@ -20,7 +20,7 @@ from dask_knot.session.company import Company
 from dask_knot.session.costs import CostSheet
 from dask_knot.session.driver import Driver
 from dask_knot.session.engines import Engine
-from dask_knot.session.interruption import was_interrupted, words
+from dask_knot.session.interruption import has_ended_script, is_interruption, words
 from dask_knot.session.lookout import Lookout
 from dask_knot.session.outages import tolerate
 from dask_knot.session.values import ValueReader
@@ -50,6 +50,11 @@ class Parting:
     _has_let_go: bool = False
     _has_ended_jobs: bool = False
     _is_ended: bool = False
+    _is_interrupted: bool = False
+
+    def note_interruption(self) -> None:
+        """Note that the session is closed because of Ctrl-C, if so it is."""
+        self._is_interrupted |= is_interruption()
 
     def let_go(self) -> None:
         """End all threads, and the jobs that can't go on without this client."""
@@ -77,7 +82,7 @@ class Parting:
                     self.run.delete_all()
             finally:
                 self.engine.close()
-                if was_interrupted() and self.service.jobs:
+                if (self._is_interrupted or has_ended_script()) and self.service.jobs:
                     logger.warning("%s", words(self.settings, not self._has_ended_jobs))
 
     def _let_go(self, ends_jobs: bool, is_whole_run: bool = False) -> None:

@@ -150,6 +150,10 @@ class Session:
         self.handle(events.KeyRecalled(key, asked[key]) for key in known)
         return known
 
+    def note_interruption(self) -> None:
+        """Note that Ctrl-C is why this session is closed, if so it is: `end` says it."""
+        self._parting.note_interruption()
+
     async def leave(self) -> None:
         """Let go of the run: nothing more is planned, submitted or told. Jobs go on."""
         await self._driver.close()

@@ -316,7 +316,7 @@ def test_who_has_no_name_cannot_leave(open_cluster: Opener) -> None:
     cluster.end()
 
 
-def test_an_exception_leaves(reopen: Opener) -> None:
+def test_an_exception_leaves(reopen: Opener, caplog: pytest.LogCaptureFixture) -> None:
     def work() -> None:
         with reopen() as cluster, Client(cluster) as client:
             assert client.submit(inc, 5).result() == 6
@@ -324,8 +324,12 @@ def test_an_exception_leaves(reopen: Opener) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         work()
-    with reopen() as cluster:
+    assert "interrupted: the jobs of run" in caplog.text
+    caplog.clear()
+    with reopen() as cluster, Client(cluster) as client:
         assert [row.state.value for row in cluster.results()] == ["stored"]
+        assert client.submit(inc, 6).result() == 7
+    assert "interrupted" not in caplog.text  # Ctrl-C ended what it hit, not all that came later
 
 
 def test_in_an_event_loop(tmp_path: Path) -> None:
