@@ -12,8 +12,10 @@ from dask_knot.prices.bill import Bill
 from dask_knot.run.names import StageId, plan_name
 from dask_knot.runs.mishaps import Mishap
 from dask_knot.runs.overview import RunOverview
+from dask_knot.runs.reading import RunView
+from dask_knot.runs.shares import PrefixCount
 from dask_knot.runs.show import Portrait
-from dask_knot.runs.state import PlanView, ShardCondition, StageView
+from dask_knot.runs.state import PlanView, Progression, ShardCondition, StageView
 
 RUN_HEADS = ("run", "age", "state", "tasks done", "bytes", "engine", "who")
 COST_HEADS = (*RUN_HEADS[:-1], "vCPU-hours", "cost", "who")
@@ -30,7 +32,7 @@ def run_row(one: RunOverview, now: float, bill: Bill | None = None) -> tuple[str
         one.name,
         readable_age(now - view.info.made),
         there.state.value,
-        f"{there.done_tasks:,} of {there.all_tasks:,}",
+        _done(view, there),
         readable_size(view.survey.nbytes),
         view.info.engine,
         *((f"{bill.vcpu_hours:,.3g}", str(bill.total)) if bill is not None else ()),
@@ -49,7 +51,7 @@ def print_portrait(screen: Screen, one: Portrait, now: float) -> None:
             ("made", f"{_moment(view.info.made)} ({age} ago) by {view.info.by}"),
             ("engine", f"{view.info.engine}, dask_knot {view.info.dask_knot}"),
             ("state", there.state.value),
-            ("tasks done", f"{there.done_tasks:,} of {there.all_tasks:,}"),
+            ("tasks done", _done(view, there)),
             ("store", size),
             *([("published", ", ".join(one.published))] if one.published else []),
         ]
@@ -106,7 +108,7 @@ def _stage_row(one: Portrait, stage: StageView) -> tuple[str, ...]:
     return (
         str(stage.id),
         _conditions(stage),
-        _tasks(stage, one.done.get(stage.id, {})),
+        _tasks(stage, one.done[stage.id]),
         _stages(stage.record.depends_on),
         f"{id}{states}",
     )
@@ -122,8 +124,14 @@ def _states(counts: Mapping[JobStatus, int]) -> str:
     return "(" + ", ".join(f"{n:,} {status.value}" for status, n in counts.items()) + ")"
 
 
-def _tasks(stage: StageView, done: Mapping[str, int]) -> str:
-    return ", ".join(f"{prefix} {done.get(prefix, 0):,}/{n:,}" for prefix, n in stage.tasks.items())
+def _done(view: RunView, there: Progression) -> str:
+    least = "at least " if view.marks.is_least else ""
+    return f"{least}{there.done_tasks:,} of {there.all_tasks:,}"
+
+
+def _tasks(stage: StageView, count: PrefixCount) -> str:
+    shares = (f"{name} {count.done.get(name, 0):,}/{n:,}" for name, n in stage.tasks.items())
+    return ("" if count.is_all else "at least ") + ", ".join(shares)
 
 
 def _stages(others: Sequence[StageId]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from dask_knot.errors import ConfigurationError
@@ -14,8 +13,8 @@ from dask_knot.runs.depot import Depot
 from dask_knot.runs.jobs import KnownJobs
 from dask_knot.runs.mishaps import Mishap, read_mishaps
 from dask_knot.runs.overview import look_at
-from dask_knot.runs.reading import READERS, Observe, RunView
-from dask_knot.runs.shares import done_by_prefix, with_begun
+from dask_knot.runs.reading import Observe, RunView
+from dask_knot.runs.shares import PrefixCount, by_prefix
 from dask_knot.runs.stages import named_stage
 from dask_knot.runs.state import Progression
 
@@ -32,7 +31,7 @@ class Portrait:
         How far it is.
     known : KnownJobs
         What Batch says of its jobs.
-    done : mapping of StageId to mapping of str to int
+    done : mapping of StageId to PrefixCount
         How many tasks are done, by stage and key prefix.
     ids : mapping of StageId to str
         The ids of jobs, by what was recorded and what Batch says.
@@ -49,7 +48,7 @@ class Portrait:
     view: RunView
     there: Progression
     known: KnownJobs
-    done: Mapping[StageId, Mapping[str, int]]
+    done: Mapping[StageId, PrefixCount]
     ids: Mapping[StageId, str]
     mishaps: Sequence[Mishap]
     published: Sequence[str]
@@ -70,11 +69,9 @@ def portrait(
         If it can't be read.
     """
     view, known = look_at(depot, name, observe)
-    view = with_begun(view)
-    there = view.progression()
     chosen = None if stage is None else _chosen(view, stage)
-    with ThreadPoolExecutor(READERS, "dask-knot-reading") as pool:
-        done = done_by_prefix(view.run, there, view.survey.manifests, pool)
+    view, done = by_prefix(view)
+    there = view.progression()
     ids = {**view.ids, **{stage: job.id for stage, job in known.jobs.items()}}
     mishaps = read_mishaps(view.run, there, stage=chosen)
     published = view.run.record.list_published()

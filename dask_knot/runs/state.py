@@ -64,6 +64,8 @@ class Marks:
         How many of their tasks shards have handed over, by prefix: later plans have these.
     begun : mapping of ShardId to int
         How many tasks shards without a last manifest have done, by the manifests of their parts.
+    is_least : bool
+        Whether there are more of these than were read, so that more is done than it says.
     """
 
     done: Set[ShardId] = frozenset()
@@ -75,6 +77,7 @@ class Marks:
     are_bound: bool = True
     handed: Mapping[ShardId, Mapping[str, int]] = field(default_factory=dict)
     begun: Mapping[ShardId, int] = field(default_factory=dict)
+    is_least: bool = False
 
     def condition(self, shard: ShardId) -> ShardCondition:
         """Tell what became of a shard, whatever later plans make."""

@@ -96,6 +96,17 @@ def test_runs_are_listed_with_their_state(folder: Path) -> None:
     assert "running  10 of 20" in good(folder, "runs")
 
 
+def test_more_parts_than_are_read_are_at_least_so_many_tasks(folder: Path) -> None:
+    one = MadeRun(folder, "long")
+    one.plan(0, [["load-0", "load-1"]], sizes=3000)
+    for part in range(2001):
+        one.part(ShardId(FIRST, 0), part, tasks=1)
+    assert "left   at least 2,000 of 6,000" in good(folder, "runs")
+    shown = good(folder, "show", "long")
+    assert re.search(r"tasks done +at least 2,000 of 6,000\n", shown), shown
+    assert "at least load 2,000/6,000" in shown
+
+
 def test_what_runs_did_cost_is_added_up_if_that_is_asked(folder: Path) -> None:
     made(folder)
     heads, row = good(folder, "runs", "--cost").splitlines()[-2:]
