@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
-from dask_knot.errors import StoreError
 from dask_knot.run.failure import Failure
-from dask_knot.run.manifest import Kind, Manifest, Place
+from dask_knot.run.manifest import Kind, Output, Place
 from dask_knot.run.maps import MapRecord, PlaceTable
-from dask_knot.run.names import ManifestId, ShardId, StageId
+from dask_knot.run.names import ShardId, StageId
 from dask_knot.run.run import Run
+from dask_knot.runs.commits import read_commits
 from dask_knot.runs.presence import Observer
-from dask_knot.runs.reading import READERS, RunView
+from dask_knot.runs.reading import MOST, READERS, RunView
 from dask_knot.runs.state import PlanView, ShardCondition
 from dask_knot.session.hooks import nobody
 from dask_knot.session.values import ValueReader
@@ -129,21 +129,29 @@ class MapLedger:
         return rows
 
     def counts(self, record: MapRecord) -> Counter[str]:
-        """Count the items of a map by what Batch calls their state."""
-        best: dict[int, tuple[int, ShardCondition]] = {}
-        for number, shard, _ in self._rows[record.name]:
+        """Count the items of a map by what Batch calls their state.
+
+        Of a shard that isn't done its parts tell: at most `MOST` of them, as this is for a look.
+        """
+        best: dict[int, tuple[int, int, int]] = {}
+        for number, shard, ordinal in self._rows[record.name]:
             id, condition = self._shards[shard]
             rank = _RANKS.get(condition, 1)
             if rank == 3 and id in self.view.marks.handed:  # a later plan may have it
                 rank = 1
             if number not in best or rank >= best[number][0]:
-                best[number] = rank, condition
-        counts = Counter(_STATES.get(condition, "FAILED") for _, condition in best.values())
+                best[number] = rank, shard, ordinal
+        told: dict[int, dict[int, int]] = {}
+        states: dict[int, str] = {}
+        for number, (_, shard, ordinal) in best.items():
+            condition = self._shards[shard][1]
+            states[number] = _STATES.get(condition, "FAILED")
+            if condition is not ShardCondition.DONE:
+                told.setdefault(shard, {})[ordinal] = number
+        for number, output in self._outputs(told, MOST):
+            states[number] = "SUCCEEDED" if output.kind is Kind.FINISHED else "FAILED"
+        counts = Counter(states.values())
         counts["SUCCEEDED"] += len(self.taken(record))
-        if any(condition is ShardCondition.ERRED for _, condition in best.values()):
-            failed = len(self.find(record).failures)
-            counts["SUCCEEDED"] -= failed
-            counts["FAILED"] += failed
         return +counts
 
     def is_held(self, record: MapRecord) -> bool:
@@ -168,18 +176,12 @@ class MapLedger:
 
     def find(self, record: MapRecord) -> Found:
         """Find the outcomes of a map: a read for each of its manifests."""
-        rows = self._rows[record.name]
-        wanted: dict[int, list[tuple[int, int]]] = {}
-        for number, shard, ordinal in rows:
-            wanted.setdefault(shard, []).append((ordinal, number))
+        wanted: dict[int, dict[int, int]] = {}
+        for number, shard, ordinal in self._rows[record.name]:
+            wanted.setdefault(shard, {})[ordinal] = number
         places, failures = dict(self.taken(record)), dict[int, Place]()
-        shards = [self._shards[shard][0] for shard in wanted]
-        for items, manifests in zip(wanted.values(), self._manifests(shards), strict=True):
-            numbers = dict(items)
-            for output in (one for manifest in manifests for one in manifest.outputs):
-                if output.ordinal in numbers:
-                    is_value = output.kind is Kind.FINISHED
-                    (places if is_value else failures)[numbers[output.ordinal]] = output.place
+        for number, output in self._outputs(wanted):
+            (places if output.kind is Kind.FINISHED else failures)[number] = output.place
         return Found(places, {n: place for n, place in failures.items() if n not in places})
 
     def read(self, name: str, places: Mapping[int, Place]) -> dict[int, Any]:
@@ -203,27 +205,16 @@ class MapLedger:
         """Read the error of an item."""
         return Failure.decode(self.run.read_value(place)).readable().load()
 
-    def _manifests(self, shards: Iterable[ShardId]) -> Iterator[list[Manifest]]:
-        """Read the last manifest of each shard, or else its parts: they are committed as well."""
-        parts: dict[ShardId, list[ManifestId]] = {}
-        for id in self.view.survey.manifests:
-            if id.part is not None and id.shard not in self.view.marks.done:
-                parts.setdefault(id.shard, []).append(id)
-        wanted = [
-            [ManifestId(shard, None)] if shard in self.view.marks.done else parts.get(shard, [])
-            for shard in shards
-        ]
-        with ThreadPoolExecutor(READERS, "dask-knot-maps") as pool:
-            yield from pool.map(self._read_manifests, wanted)
-
-    def _read_manifests(self, ids: Iterable[ManifestId]) -> list[Manifest]:
-        found = []
-        for id in ids:
-            try:
-                found.append(self.run.read_manifest(id).manifest)
-            except StoreError:  # its items are missing, which is said
-                continue
-        return found
+    def _outputs(
+        self, wanted: Mapping[int, Mapping[int, int]], most: int | None = None
+    ) -> Iterator[tuple[int, Output]]:
+        """Read which outputs shards have of items, whose numbers are given by ordinal."""
+        shards = [self._shards[shard][0] for shard in wanted]
+        commits = read_commits(self.run, self.view.survey, shards, most)
+        for numbers, manifests in zip(wanted.values(), commits, strict=True):
+            for output in (one for manifest in manifests for one in manifest.outputs):
+                if output.ordinal in numbers:
+                    yield numbers[output.ordinal], output
 
 
 def read_places(reader: ValueReader, places: Mapping[Any, Place]) -> dict[Any, Any]:

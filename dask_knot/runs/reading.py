@@ -20,6 +20,8 @@ from dask_knot.runs.state import Marks, Progression
 
 #: Objects that are read at once.
 READERS = 16
+#: Manifests that are read at most for a look at what isn't done: a long run has a hundred thousand.
+MOST = 2000
 
 #: Tells which sessions of a run are there, by their numbers.
 Observe = Callable[[Run, Mapping[int, SessionInfo | None]], Set[int]]

@@ -11,11 +11,8 @@ from functools import partial
 from dask_knot.errors import CorruptObjectError, MissingObjectError
 from dask_knot.run.names import ManifestId, ShardId, StageId
 from dask_knot.run.run import Run
-from dask_knot.runs.reading import READERS, RunView
+from dask_knot.runs.reading import MOST, READERS, RunView
 from dask_knot.runs.state import ShardCondition, StageView
-
-#: Manifests that are read at most for that: a long run has a hundred thousand.
-MOST = 2000
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,7 +248,7 @@ class Driver:
 
     def _end_twins(self) -> None:
         """End the twins of shards that are over, and the children that these have overtaken."""
-        for shard in [shard for shard in self._twins if not self._tracker.is_open(shard)]:
+        for shard in [one for one in self._twins if self._tracker.opening(one) is None]:
             self._twins.discard(shard)
             self._submitter.note_overtaken(shard)
             self._behind(self._submitter.end_twin, shard)

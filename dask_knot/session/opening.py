@@ -126,8 +126,8 @@ def session_on(
         submitter = replace(submitter, recorder=hold.recorder, neighbors=finder.neighbors)
     # Without patience: it looks again itself.
     reads = clockwork.executor("manifests", MANIFESTS_AT_ONCE)
-    is_open = tracker.is_open if hold is not None else None
-    watcher = Watcher(run.at_once(), service, values, reads, is_open, costs)
+    opening = tracker.opening if hold is not None else None
+    watcher = Watcher(run.at_once(), service, values, reads, opening, costs)
     watcher.spending = spending
 
     def delete(names: Sequence[str]) -> None:

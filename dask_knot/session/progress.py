@@ -54,7 +54,7 @@ class Progress:
 
     def is_open(self, shard: ShardId) -> bool:
         """Tell whether a shard is known and not done."""
-        return self._tracker.is_open(shard)
+        return self._tracker.opening(shard) is not None
 
     def outputs_of(self, shard: ShardId) -> list[Key]:
         """List the keys whose values a shard writes; none if it is known no longer."""

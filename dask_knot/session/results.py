@@ -2,7 +2,7 @@
 
 The record names the keys, a listing of the run's objects tells which shards are done. Types and
 sizes are in manifests, of which only those are read whose keys somebody looks at: a run may have a
-million keys.
+million keys. What a shard has committed in parts is there as well, whatever becomes of the rest.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import time
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import islice
@@ -21,19 +20,17 @@ from typing import NamedTuple
 from dask.typing import Key
 
 from dask_knot.batch.runjobs import listed_jobs
-from dask_knot.errors import StoreError
 from dask_knot.run.manifest import Kind, Manifest, Output
-from dask_knot.run.names import ManifestId, ShardId, StageId, session_of
+from dask_knot.run.names import ShardId, StageId, session_of
 from dask_knot.run.record import Entry, PlanRecord
 from dask_knot.run.run import Run
+from dask_knot.runs.commits import read_commits
 from dask_knot.runs.presence import Observer
-from dask_knot.runs.reading import RunView, read_run
+from dask_knot.runs.reading import MOST, RunView, read_run
 from dask_knot.runs.state import PlanView, ShardCondition
 from dask_knot.session.engines import Engine
 from dask_knot.session.hooks import nobody
 
-#: Manifests that are read at once.
-READERS = 16
 #: So many keys are looked at together when all are.
 TOGETHER = 1000
 
@@ -92,12 +89,8 @@ class Results(Sequence[Result]):
 
     Parameters
     ----------
-    run : Run
-        Has the manifests.
-    entries : sequence of Entry
-        The record.
-    plans : mapping of int to PlanView
-        What became of the plans in it.
+    view : RunView
+        The run, with what is known of its jobs.
     prefix : str
         What the names of the keys begin with; empty: all.
     now : float
@@ -106,15 +99,14 @@ class Results(Sequence[Result]):
 
     def __init__(
         self,
-        run: Run,
-        entries: Sequence[Entry],
-        plans: Mapping[int, PlanView],
+        view: RunView,
         prefix: str,
         now: float,
     ) -> None:
-        self._run = run
-        self._entries = entries
-        self._plans = {number: _PlanSpots(view) for number, view in plans.items()}
+        self._run, self._survey = view.run, view.survey
+        entries = self._entries = view.entries
+        plans = view.progression().plans
+        self._plans = {plan.record.number: _PlanSpots(plan) for plan in plans}
         self._now = now
         self._where = array("q")  # two numbers a key: the entry, and the key in it
         seen: set[Key] = set()
@@ -153,12 +145,19 @@ class Results(Sequence[Result]):
         return key
 
     def _read(self, numbers: Sequence[int]) -> list[Result]:
-        """Read what there is about some keys: a manifest for each shard that has one of them."""
+        """Read what there is about some keys: manifests of each shard that has one of them.
+
+        Of shards that aren't done, `MOST` parts are read at most; if there are more, what the
+        others tell is told as by the state of its shard.
+        """
         spots = [self._spot(number) for number in numbers]
         there = list(dict.fromkeys(spot.shard for spot in spots if spot is not None))
-        manifests = dict(zip(there, _manifests(self._run, there), strict=True))
+        commits = read_commits(self._run, self._survey, there, MOST)
+        outputs = dict(zip(there, map(_outputs, commits), strict=True))
         return [
-            self._scattered(number) if spot is None else self._made(number, spot, manifests)
+            self._scattered(number)
+            if spot is None
+            else self._made(number, spot, outputs[spot.shard])
             for number, spot in zip(numbers, spots, strict=True)
         ]
 
@@ -174,18 +173,16 @@ class Results(Sequence[Result]):
         return Result(key, ResultState.STORED, "", place.length, age, entry.session)
 
     def _made(
-        self, number: int, spot: _KeySpot, manifests: Mapping[ShardId, Manifest | None]
+        self, number: int, spot: _KeySpot, outputs: Mapping[int, tuple[Output, str]]
     ) -> Result:
         age, session = self._now - self._at(number)[0].made, session_of(spot.shard.stage.plan)
         asked = Result(self._key(number), spot.state, "", 0, age, session)
-        manifest = manifests[spot.shard]
-        output = None if manifest is None else _output(manifest, spot.ordinal)
-        if manifest is None or output is None:
+        if spot.ordinal not in outputs:
             return asked
+        output, type = outputs[spot.ordinal]
         age = self._now - output.stop
         if output.kind is Kind.ERRED:
             return replace(asked, state=ResultState.FAILED, age=age)
-        type = manifest.types[output.type][1] if output.type < len(manifest.types) else ""
         return replace(asked, state=ResultState.STORED, type=type, nbytes=output.nbytes, age=age)
 
 
@@ -236,7 +233,7 @@ def read_results(run: Run, engine: Engine, prefix: str = "") -> Results:
     AwsError
         If Batch can't be asked.
     """
-    return _results(read_view(run, engine), prefix)
+    return Results(read_view(run, engine), prefix, time.time())
 
 
 def read_view(run: Run, engine: Engine) -> RunView:
@@ -245,11 +242,6 @@ def read_view(run: Run, engine: Engine) -> RunView:
     if engine.jobs_stay and not view.is_done:
         return replace(view, marks=replace(view.marks, jobs=_open_jobs(engine, run)))
     return view
-
-
-def _results(view: RunView, prefix: str) -> Results:
-    plans = {plan.record.number: plan for plan in view.progression().plans}
-    return Results(view.run, view.entries, plans, prefix, time.time())
 
 
 def _open_jobs(engine: Engine, run: Run) -> dict[StageId, bool]:
@@ -268,18 +260,11 @@ def _name(key: Key) -> str:
     return str(key[0]) if isinstance(key, tuple) and key else str(key)
 
 
-def _manifests(run: Run, shards: Iterable[ShardId]) -> list[Manifest | None]:
-    with ThreadPoolExecutor(READERS, "dask-knot-results") as pool:
-        return list(pool.map(lambda shard: _manifest(run, shard), shards))
-
-
-def _manifest(run: Run, shard: ShardId) -> Manifest | None:
-    """Read the last manifest of a shard, if there is one that can be read."""
-    try:
-        return run.read_manifest(ManifestId(shard, None)).manifest
-    except StoreError:  # it isn't done, or has expired, or is damaged: the others are told
-        return None
-
-
-def _output(manifest: Manifest, ordinal: int) -> Output | None:
-    return next((one for one in manifest.outputs if one.ordinal == ordinal), None)
+def _outputs(manifests: Iterable[Manifest]) -> dict[int, tuple[Output, str]]:
+    """Give the outputs that manifests name, by their numbers, with the name of each one's type."""
+    found = {}
+    for manifest in manifests:
+        types = manifest.types
+        for one in manifest.outputs:
+            found[one.ordinal] = one, types[one.type][1] if one.type < len(types) else ""
+    return found

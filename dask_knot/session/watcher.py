@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 
 from dask_knot.batch.service import JobService
 from dask_knot.errors import CorruptObjectError, MissingObjectError
@@ -42,9 +43,9 @@ class Watcher:
         Keeps the manifests for the values in them.
     pool : Executor
         Fetches manifests, several at once.
-    is_open : callable, optional
-        Of a named run, whether anything is awaited of a shard: only what is told of these is read.
-        They may have been done before, and there may be others who look.
+    opening : callable, optional
+        Of a named run, since which opening something is awaited of a shard, or None: only what is
+        told of these is read. They may have been done before, and there may be others who look.
     costs : CostSheet, optional
         Of a named run, adds up what tasks have cost.
 
@@ -64,17 +65,18 @@ class Watcher:
         service: JobService,
         values: ValueReader,
         pool: Executor,
-        is_open: Callable[[ShardId], bool] | None = None,
+        opening: Callable[[ShardId], int | None] | None = None,
         costs: CostSheet | None = None,
     ) -> None:
         self._run = run
         self.service = service
         self._values = values
         self.job_requests: Counter[str] = Counter()
-        self._known = KnownManifests(is_open)
+        self._known = KnownManifests(opening)
         self._claims = Claims(run)
-        self._graves = None if is_open is None else Graveyard(run.record)
-        self._failed: list[ChildFailed] = []  # Batch is asked for them once only
+        self._graves = None if opening is None else Graveyard(run.record)
+        self._failed: dict[ShardId, ChildFailed] = {}  # Batch is asked for them once only
+        self._told: dict[ShardId, int] = {}  # for which opening
         self._done: set[ShardId] = set()  # those with a last manifest, at the last look
         self._costs = costs
         self.spending: Spending | None = None
@@ -94,7 +96,7 @@ class Watcher:
             If the store or Batch can't be asked.
         """
         ended = [ChildFailed(shard, *how) for shard, how in self.service.poll(stages)]
-        self._failed += ended
+        self._failed |= {event.shard: event for event in ended}
         jobs = {id: self.service.jobs[id] for id in stages}
         over = [id for id, job in jobs.items() if job.is_over]
         self._known.begin_look(stages, {id for id, job in jobs.items() if job.is_adopted})
@@ -114,11 +116,7 @@ class Watcher:
                 tolerate("the costs of tasks could not be saved", self._costs.write)
         self._done = {id.shard for id in listed if is_last(id)}
         self._bury([event for event in ended if event.shard not in self._done])
-        # Of a shard of which nothing is awaited yet it is told when something is.
-        failed = [event for event in self._failed if self._known.is_awaited(event.shard)]
-        told = {event.shard for event in failed}
-        self._failed = [event for event in self._failed if event.shard not in told]
-        return found + failed, over
+        return found + self._newly_failed(), over
 
     def lost(self, shards: Iterable[ShardId]) -> list[ChildFailed]:
         """Explain children that ended, as in Batch, but left no manifest.
@@ -128,7 +126,10 @@ class Watcher:
         """
         if self._graves is not None:
             shards = [shard for shard in shards if shard not in self._done]
-        lost = [ChildFailed(shard, *ended) for shard, ended in self.service.explain(list(shards))]
+        openings = {shard: self._known.opening(shard) for shard in shards}
+        seen = [shard for shard, opening in openings.items() if opening is not None]
+        explained = self.service.explain(seen)
+        lost = [ChildFailed(shard, *how, openings[shard]) for shard, how in explained]
         self._bury(lost)
         return lost
 
@@ -140,6 +141,21 @@ class Watcher:
     def close(self) -> None:
         """End the threads that read."""
         self._pool.shutdown(cancel_futures=True)
+
+    def _newly_failed(self) -> list[ChildFailed]:
+        """Tell of children that failed, once for each opening of their shards in a named run.
+
+        Of a shard of which nothing is awaited yet it is told when something is.
+        """
+        found = []
+        for shard, event in [*self._failed.items()]:
+            opening = self._known.opening(shard)
+            if opening is not None and self._told.get(shard) != opening:
+                found.append(replace(event, opening=opening))
+                self._told[shard] = opening
+        if self._graves is None:
+            self._failed, self._told = {}, {}
+        return found
 
     def _list(self, stages: Sequence[StageId]) -> list[ManifestId]:
         """List what there is of some stages, in few requests.
@@ -168,14 +184,16 @@ class Watcher:
     def _read_one(self, id: ManifestId) -> ChildEvent | None:
         is_old = self._known.is_old(id)
         if id.is_lost:
-            return self._graves and self._graves.read(id.shard, is_old)
+            found = self._graves and self._graves.read(id.shard, is_old)
+            return found and replace(found, opening=self._known.looked(id.shard))
         try:
             commit = self._run.read_manifest(id)
         except (MissingObjectError, CorruptObjectError) as error:
             if id.part is not None:
                 logger.warning("a part of shard %s can't be read: %s", id.shard, error)
                 return None  # the last manifest has its outputs as well
-            return ChildFailed(id.shard, Ending.UNREADABLE, error)
+            return ChildFailed(id.shard, Ending.UNREADABLE, error, self._known.looked(id.shard))
         self._values.remember(commit.name, commit.data)
         manifest = self._claims.settle(id.shard, commit.manifest)
-        return ManifestFound(id.shard, commit.name, manifest, is_old)
+        opening = self._known.looked(id.shard)
+        return ManifestFound(id.shard, commit.name, manifest, is_old, opening)

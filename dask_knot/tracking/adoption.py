@@ -110,12 +110,17 @@ def _adopt(state: TrackerState, record: KeyRecord, spot: Spot) -> None:
             state.running.add(stage.id)
             state.unsettled.add(stage.id)
             state.actions.append(AdoptStage(stage.id, spot.shards))
-        stage.reopen(shard, ShardEvent.ADOPTED, spot.tasks)
+        state.openings += 1
+        stage.reopen(shard, ShardEvent.ADOPTED, spot.tasks, state.openings)
         state.open_shards += 1
     elif not shard.alive and shard.outputs:
         stage.need_again()
     shard.reserve(spot.outputs)
     record.adopt(shard, spot.ordinal)
+    found = shard.own.parts.get(spot.ordinal)
+    if found is not None and record.find(KeyEvent.VALUE_FOUND, *found):
+        state.keep(shard, found.output.place.length)
+        state.answer(record)
 
 
 def _adopted_stage(state: TrackerState, spot: Spot) -> StageRecord:

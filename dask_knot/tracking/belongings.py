@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from dask.typing import Key
 
-from dask_knot.run.manifest import Output
+from dask_knot.run.manifest import Kind, Manifest, Output
 
 
 class SetAside(NamedTuple):
-    """A value that is there and that nobody needs: as an output, and its type."""
+    """A value that is there, whether anybody needs it or not: as an output, and its type."""
 
     output: Output
     type: tuple[bytes, str]
@@ -30,11 +30,15 @@ class Belongings:
         Bytes of the values in them.
     aside : dict of Key to SetAside
         Values that nobody needs while the shard runs on: tasks that it hands over may need them.
+    parts : dict of int to SetAside
+        While an adopted shard runs on, the values that its parts have told of, by ordinal: each
+        part is read once, and somebody may ask for more of it later.
     """
 
     names: set[str] | None = field(default_factory=set)
     stored: int = 0
     aside: dict[Key, SetAside] = field(default_factory=dict)
+    parts: dict[int, SetAside] = field(default_factory=dict)
 
     @property
     def are_gone(self) -> bool:
@@ -54,9 +58,15 @@ class Belongings:
         """Have a value that nobody needs for now."""
         self.aside[key] = value
 
+    def take_part(self, manifest: Manifest) -> None:
+        """Have the values that a part tells of."""
+        for output in manifest.outputs:
+            if output.kind is Kind.FINISHED:
+                self.parts[output.ordinal] = SetAside(output, manifest.types[output.type])
+
     def take_up(self) -> dict[Key, SetAside]:
         """Give what was set aside, which it isn't any more."""
-        taken, self.aside = self.aside, {}
+        taken, self.aside, self.parts = self.aside, {}, {}
         return taken
 
     def come_back(self) -> None:

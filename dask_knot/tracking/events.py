@@ -170,12 +170,16 @@ class ManifestFound:
     ----------
     is_old : bool
         It was there when its shard was looked at for the first time.
+    opening : int, optional
+        The opening since which its shard was looked at (see `Tracker.opening`): if it was opened
+        once more meanwhile, it will be looked at again. None: whichever.
     """
 
     shard: ShardId
     name: str
     manifest: Manifest
     is_old: bool = False
+    opening: int | None = None
 
 
 class Ending(Enum):
@@ -197,11 +201,12 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ChildFailed:
-    """A child ended without a last manifest."""
+    """A child ended without a last manifest; `opening` is as of what was found of its shard."""
 
     shard: ShardId
     ending: Ending
     error: Exception
+    opening: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,12 +41,14 @@ def take_manifest(state: TrackerState, event: ManifestFound, now: float) -> None
         state.delete(sorted(written))
         return
     shard.own.write(written)
-    if stage is None or not shard.is_open:
+    if stage is None or not shard.is_open or _is_before(event, shard):
         return
     if not _is_of(manifest, shard):
         error = CorruptObjectError(f"the manifest {event.name} isn't that of {event.shard}")
         take_failed_child(state, ChildFailed(event.shard, Ending.UNREADABLE, error), now)
         return
+    if shard.is_adopted and not manifest.final:
+        shard.own.take_part(manifest)
     state.moved.update(manifest.moved)
     for prefix in state.durations.compare(manifest.work, shard.rest.said):
         text = (
@@ -138,6 +140,11 @@ def _try_again(state: TrackerState, records: list[KeyRecord], now: float) -> Non
     gathering.gather_again(state, records, now)
 
 
+def _is_before(event: ManifestFound | ChildFailed, shard: ShardRecord) -> bool:
+    """Tell whether a shard was opened once more since that was seen: its parts come first, anew."""
+    return event.opening is not None and event.opening != shard.opening
+
+
 def _is_of(manifest: Manifest, shard: ShardRecord) -> bool:
     """Tell whether a manifest speaks of outputs that the shard has, or has for what it gave up."""
     rest = shard.rest
@@ -185,7 +192,7 @@ def take_failed_child(state: TrackerState, event: ChildFailed, now: float) -> No
     """Plan again what a child should have made, or err the keys that are to blame."""
     stage = state.stages.get(event.shard.stage)
     shard = stage.shards[event.shard.index] if stage else None
-    if shard is None or shard.is_late(ShardEvent.CHILD_FAILED):
+    if shard is None or shard.is_late(ShardEvent.CHILD_FAILED) or _is_before(event, shard):
         return
     missing = _missing(shard)
     attempts = max((record.attempts for record in missing), default=0)

@@ -213,8 +213,8 @@ class ShardRecord:
         How many tasks it has, and outputs that it was planned to make; what isn't known to be done.
     alive, own : int, Belongings
         How many of its outputs are needed; what it has in the store.
-    is_adopted : bool
-        Another session planned it, or it is looked at once more.
+    is_adopted, opening : bool, int
+        Another session planned it, or it is looked at once more; which of all openings that was.
     twins : tuple of KeyRecord
         The last of its outputs that others are as well: the same work under two names.
     extras : dict of int to KeyRecord
@@ -231,6 +231,7 @@ class ShardRecord:
     width: int = 0
     rest: Remainder = field(default_factory=Remainder)
     is_adopted: bool = False
+    opening: int = 0
     twins: tuple[KeyRecord, ...] = ()
     extras: dict[int, KeyRecord] = field(default_factory=dict)
 
@@ -253,10 +254,10 @@ class ShardRecord:
         self.alive += 1
         return len(self.outputs) - 1
 
-    def reopen(self, event: ShardEvent, size: int) -> None:
+    def reopen(self, event: ShardEvent, size: int, opening: int) -> None:
         """Be looked at once more, for what it has written or still may write."""
         self.move(event)
-        self.is_adopted, self.size = True, size
+        self.is_adopted, self.size, self.opening = True, size, opening
         self.own.come_back()
 
     def reserve(self, outputs: int) -> None:

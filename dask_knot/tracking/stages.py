@@ -92,11 +92,11 @@ class StageRecord:
         self.shards.append(shard)
         self.tally.note(shard.state)
 
-    def reopen(self, shard: ShardRecord, event: ShardEvent, size: int) -> None:
+    def reopen(self, shard: ShardRecord, event: ShardEvent, size: int, opening: int) -> None:
         """Have a shard that is looked at once more."""
         before = shard.state
         self.kept += shard.own.are_gone
-        shard.reopen(event, size)
+        shard.reopen(event, size, opening)
         self.tally.note(shard.state, before)
         self.open, self.needed = self.open + 1, self.needed + 1
 

@@ -63,8 +63,8 @@ class TrackerState:
         Bytes of the values in the store; bytes that jobs have ``read`` and ``written``.
     catalog : Catalog
         What sessions of a named run have recorded.
-    told : int
-        How many times others have told what they make.
+    told, openings : int, int
+        How many times others have told what they make, and how many shards were opened once more.
     unsettled : set of StageId
         Stages that were adopted, and for whose jobs others can't be known to be able to wait.
     keeps, is_leaving : bool, bool
@@ -97,6 +97,7 @@ class TrackerState:
     moved: Counter[str] = field(default_factory=Counter)
     catalog: Catalog = field(default_factory=Catalog)
     told: int = 0
+    openings: int = 0
     keeps: bool = False
     unsettled: set[StageId] = field(default_factory=set)
     is_leaving: bool = False
@@ -278,8 +279,7 @@ class TrackerState:
     def _disclaim(self, shard: ShardRecord) -> None:
         """Need nothing more of a shard, whose job ends.
 
-        That of another session ends only if nobody else is there: when it is wanted again it is
-        found out if it has.
+        That of another session ends only if nobody else is there; who wants it again finds out.
         """
         if not shard.is_adopted:
             self.forget_outputs(shard)

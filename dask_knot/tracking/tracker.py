@@ -184,10 +184,10 @@ class Tracker:
         known = self._state.stages.get(stage)
         return known.told() if known is not None else Orders()
 
-    def is_open(self, shard: ShardId) -> bool:
-        """Tell whether a shard is known and not done."""
+    def opening(self, shard: ShardId) -> int | None:
+        """Number the opening since which a shard is known and not done; None if it isn't so."""
         record = self._shard(shard)
-        return record is not None and record.is_open
+        return record.opening if record is not None and record.is_open else None
 
     def outputs_of(self, shard: ShardId) -> list[Key]:
         """List the keys whose values a shard writes; none if it is known no longer."""

@@ -20,6 +20,9 @@ from dask_knot import KnotCluster
 #: Two small jobs at once; the dashboard's port may be taken. They get no more memory by themselves:
 #: the machine that runs the tests may have little.
 SMALL = {"jobs": 2, "memory": "1 GiB", "max_memory": "1 GiB", "dashboard_address": None}
+#: Shards tell nothing by the clock, only at their end: for tests that count what a shard costs. On
+#: a busy machine, even one of a few milliseconds tells it meanwhile.
+TELLS_AT_ITS_END = {"knot.local.news-interval": None, "knot.part-interval": "1h"}
 #: Loaded libraries, and threads that are kept for all clusters, hold a few: see `_nothing_leaks`.
 SPARE_DESCRIPTORS = 8
 

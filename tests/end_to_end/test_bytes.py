@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -228,10 +229,16 @@ def in_little_memory() -> Iterator[Client]:
         yield client
 
 
+def kept_block(number: int, mebibytes: int) -> np.ndarray:
+    made = block(number, mebibytes)
+    time.sleep(1)  # the memory of jobs is read ten times a second
+    return made
+
+
 def test_a_value_larger_than_the_memory_of_its_job(in_little_memory: Client) -> None:
     kept = in_little_memory.submit(block, 1, 40)
     with pytest.raises(JobMemoryError, match="256"):
-        in_little_memory.submit(block, 2, 400).result()
+        in_little_memory.submit(kept_block, 2, 400).result()
     assert kept.result().sum() == 40 * MIB
 
 

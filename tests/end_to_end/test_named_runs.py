@@ -263,6 +263,36 @@ def test_results_of_all_sessions_are_listed(reopen: Opener) -> None:
         assert "<td>stored</td>" in table._repr_html_()
 
 
+def wait_after(values: list[int], file: Path) -> str:
+    """Wait in the job that made some values."""
+    return wait_for(file)
+
+
+def test_what_a_job_has_made_before_it_was_left_is_there(reopen: Opener, tmp_path: Path) -> None:
+    often = {"knot.local.news-interval": "10ms", "knot.part-interval": "10ms"}
+    whole = {**often, "knot.local.shards-per-slot": 1}
+    names = [f"quick-{n}" for n in range(4)]
+
+    def kinds(cluster: KnotCluster) -> dict[str, str]:
+        return {str(row.key): row.state.value for row in cluster.results()}
+
+    with dask.config.set(whole), reopen(jobs=1) as cluster, Client(cluster) as client:
+        quick = [dask.delayed(inc)(n, dask_key_name=name) for n, name in enumerate(names)]
+        never = dask.delayed(wait_after)(quick, tmp_path / "never", dask_key_name="never")
+        futures = client.compute([*quick, never])
+        until(lambda: list(kinds(cluster).values()).count("stored") == 4)
+        assert [row.size for row in cluster.jobs] == [1]  # else some of it was done, not left
+        assert kinds(cluster)["never"] == "running"
+        del futures
+    with reopen() as cluster, Client(cluster) as client:
+        assert kinds(cluster) == {**dict.fromkeys(names, "stored"), "never": "lost"}
+        for number, name in enumerate(names):  # each is let go before the next is asked for
+            assert cluster.future(name, client).result(timeout=60) == number + 1
+        with pytest.raises(KnotError):
+            cluster.future("never", client).result(timeout=60)
+        assert own_jobs(cluster) == []
+
+
 def test_a_run_without_a_name_has_no_list_of_results(cluster: KnotCluster) -> None:
     with pytest.raises(ConfigurationError, match=r"KnotCluster\(name="):
         cluster.results()

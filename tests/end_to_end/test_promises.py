@@ -20,7 +20,7 @@ from distributed import Client, wait
 
 from dask_knot import KnotCluster
 from tests import inside
-from tests.end_to_end.conftest import until
+from tests.end_to_end.conftest import TELLS_AT_ITS_END, until
 from tests.end_to_end.tasks import inc, touch, wait_for
 
 
@@ -38,9 +38,8 @@ def submissions(cluster: KnotCluster) -> list[dict[str, Any]]:
 
 
 def test_ten_thousand_tasks_cost_a_few_shards(open_cluster: Callable[..., KnotCluster]) -> None:
-    # What shards tell by the clock is none of it: on a busy machine, even these take half a second.
-    with dask.config.set({"knot.local.news-interval": None}):
-        cluster = open_cluster(jobs=2, part_interval="1h")
+    with dask.config.set(TELLS_AT_ITS_END):
+        cluster = open_cluster(jobs=2)
     with Client(cluster) as client:
         requests = submissions(cluster)
         store = inside.store(cluster)

@@ -18,6 +18,7 @@ from distributed import Client, wait
 from dask_knot import KnotCluster
 from dask_knot.errors import StoreError, UnsupportedGraphError
 from tests import inside
+from tests.end_to_end.conftest import TELLS_AT_ITS_END
 from tests.end_to_end.tasks import count_call, inc, wait_for
 
 
@@ -139,7 +140,8 @@ def test_retry_of_a_chain_whose_inputs_are_gone(client: Client, tmp_path: Path) 
 def test_many_large_values_are_gathered_in_few_requests(
     open_cluster: Callable[..., KnotCluster],
 ) -> None:
-    cluster = open_cluster()
+    with dask.config.set(TELLS_AT_ITS_END):
+        cluster = open_cluster()
     with Client(cluster) as client:
         futures = client.map(lambda n: bytes([n]) * 80_000, range(200))
         wait(futures)

@@ -124,10 +124,25 @@ class MadeRun:
         done = Manifest(part is None, 1, [], [], work, handed=handed)
         assert self.run.write_manifest(ManifestId(shard, part), done, []) is not None
 
-    def part(self, shard: ShardId, number: int, tasks: int = 0) -> None:
-        """Commit a part of a shard, in which so many tasks are done."""
-        part = Manifest(False, 1, [], [], {"load": Work(tasks, 1.0)} if tasks else {})
-        assert self.run.write_manifest(ManifestId(shard, number), part, []) is not None
+    def part(
+        self,
+        shard: ShardId,
+        number: int,
+        tasks: int = 0,
+        values: Sequence[int] = (),
+        failures: Sequence[int] = (),
+    ) -> None:
+        """Commit a part of a shard, in which so many tasks are done, with some of its outputs."""
+        data = [b"".join(codec.frame(codec.pickled(ordinal))) for ordinal in values]
+        data += [fail(ZeroDivisionError("division by zero"), "load-1").encode() for _ in failures]
+        kinds = [(n, Kind.FINISHED) for n in values] + [(n, Kind.ERRED) for n in failures]
+        outputs, start = [], 0
+        for (ordinal, kind), one in zip(kinds, data, strict=True):
+            outputs.append(Output(ordinal, kind, Place(INSIDE, start, len(one)), 28, 0, 1.0, 2.0))
+            start += len(one)
+        work = {"load": Work(tasks, 1.0)} if tasks else {}
+        part = Manifest(False, 1, outputs, [(b"", "int")], work)
+        assert self.run.write_manifest(ManifestId(shard, number), part, data) is not None
 
     def err(self, shard: ShardId, key: str = "load-1") -> None:
         """Commit a shard whose task raised."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,29 @@ def test_keys_that_shards_made_for_each_other_are_not_there(made: MadeRun) -> No
     first = made.open()
     made.plan(first, [["load-1", "load-2"], ["mean-1"]])
     assert read(made).keys == ["mean-1"]
+
+
+@pytest.mark.parametrize("is_alive", [True, False])
+def test_what_parts_tell_is_there_whatever_becomes_of_the_rest(
+    made: MadeRun, is_alive: bool
+) -> None:
+    names = ["load-1", "load-2", "load-3", "mean-1"]
+    plan = made.planned(made.open(is_alive=is_alive), [names])
+    (stage,) = plan.stages
+    wide = replace(stage, outputs=[3, 1], sizes=[3, 1])
+    made.run.record.append(replace(plan, stages=[wide], wanted=range(4)), 0)
+    made.part(shard(0), 0, values=[1])
+    made.part(shard(0), 1, failures=[0])
+    rest = "running" if is_alive else "lost"
+    found = read(made)
+    assert states(found) == {
+        "load-1": "failed",
+        "load-2": "stored",
+        "load-3": rest,
+        "mean-1": rest,
+    }
+    (stored,) = (one for one in found if one.key == "load-2")
+    assert (stored.type, stored.nbytes) == ("int", 28)
 
 
 def test_what_a_session_left_undone_here_is_lost(made: MadeRun) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import msgpack
@@ -283,11 +284,14 @@ class NamedDesk(Desk):
         super().__init__()
         self.run.record.found(RunInfo(0.0, "me", "aws", "1"))
         self.open = {ShardId(id, n) for id in (FIRST, SECOND) for n in range(3)}
-        self.watcher = Watcher(
-            self.run, self.service, self.values, AtOnce(), lambda shard: shard in self.open
-        )
+        self.openings = Counter[ShardId]()
+        self.watcher = Watcher(self.run, self.service, self.values, AtOnce(), self.opening)
         for job in self.service.jobs.values():
             job.is_adopted = True
+
+    def opening(self, shard: ShardId) -> int | None:
+        """Number the opening since which a shard is open."""
+        return self.openings[shard] if shard in self.open else None
 
     def write_obituary(self, shard: ShardId) -> None:
         """Let another session tell of a child's end."""
@@ -325,6 +329,17 @@ def test_a_shard_that_is_awaited_again_is_read_again(named: NamedDesk) -> None:
     assert named.look(FIRST) == []
     named.open.add(shard)
     assert len(named.look(FIRST)) == 2
+
+
+def test_parts_are_read_again_when_their_shard_is_opened_once_more(named: NamedDesk) -> None:
+    shard = ShardId(FIRST, 0)
+    named.commit(shard, part=0)
+    assert len(named.look(FIRST)) == 1
+    assert named.look(FIRST) == []
+    named.openings[shard] += 1  # without a look in between at which it was closed
+    (again,) = named.look(FIRST)
+    assert again.is_old
+    assert named.look(FIRST) == []
 
 
 def test_parts_are_read_once_while_their_shard_runs(named: NamedDesk) -> None:
@@ -469,9 +484,12 @@ def test_what_others_have_made_long_ago_is_not_listed_again_and_again(
     assert len(listed) == 2
 
 
-def test_what_was_done_before_it_was_awaited_is_not_lost_but_read(named: NamedDesk) -> None:
+@pytest.mark.parametrize("part", [None, 0])
+def test_what_was_done_before_it_was_awaited_is_not_lost_but_read(
+    named: NamedDesk, part: int | None
+) -> None:
     shard, other = ShardId(FIRST, 0), ShardId(FIRST, 1)
-    named.commit(shard)
+    named.commit(shard, part)
     named.open = {other}
     assert named.look(FIRST) == []
     named.open.add(shard)  # while the look was under way
@@ -480,3 +498,19 @@ def test_what_was_done_before_it_was_awaited_is_not_lost_but_read(named: NamedDe
     assert [event.shard for event in named.watcher.lost([shard, other])] == [other]
     named.open.discard(other)
     assert [event.shard for event in named.look(FIRST)] == [shard]
+
+
+def test_what_was_opened_once_more_while_it_was_looked_at_is_not_lost_yet(
+    named: NamedDesk,
+) -> None:
+    shard = ShardId(FIRST, 0)
+    named.commit(shard, part=0)
+    (event,) = named.look(FIRST)
+    assert event.opening == 0
+    named.openings[shard] += 1  # for somebody else, before what was found is taken in
+    named.client.details["job-1:0"] = {"jobId": "job-1:0"}
+    assert named.watcher.lost([shard]) == []
+    (event,) = named.look(FIRST)
+    assert (event.opening, event.is_old) == (1, True)
+    (lost,) = named.watcher.lost([shard])
+    assert (lost.shard, lost.opening) == (shard, 1)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import blake2b
 
 from dask.typing import Key
 
-from dask_knot.run.names import StageId
+from dask_knot.run.manifest import Kind, Manifest, Output, Place
+from dask_knot.run.names import ShardId, StageId
 from dask_knot.tracking import events
+from dask_knot.tracking.events import Ending
 
-from .hands import graph
+from .hands import NAMES, graph
 from .memory import remembered
 from .test_adoption import TASKS, Holder, Log
 
@@ -93,3 +96,52 @@ def test_what_reads_adopted_values_is_foreseen() -> None:
     request, *_ = second.tracker.foresee(later)
     assert request is not None
     assert [*request.dependencies] == ["new"]
+
+
+def part(id: ShardId, *ordinals: int, opening: int | None = None) -> events.ManifestFound:
+    """Let a shard commit some of its values."""
+    name = NAMES.manifest(id, 0)
+    made = [Output(n, Kind.FINISHED, Place(name, n, 1), 8, 0, 1.0, 2.0) for n in ordinals]
+    manifest = Manifest(False, 1, made, [(b"pickled", "int")])
+    return events.ManifestFound(id, name, manifest, is_old=True, opening=opening)
+
+
+def two_of_one_shard() -> tuple[Holder, ShardId]:
+    """Open a run in which another session has planned one shard that makes x and y."""
+    log = Log()
+    first = Holder(log, 0)
+    reads: dict[Key, list[Key]] = {"x": [], "y": ["x"]}
+    first.ask(reads, *reads)
+    first.plan()
+    assert first.shard_of("x") == first.shard_of("y")
+    return Holder(log, 1), first.shard_of("x")
+
+
+def test_what_a_part_has_told_is_there_for_who_asks_later() -> None:
+    second, id = two_of_one_shard()
+    second.tell(events.KeyRecalled("x", ASKED))
+    second.tell(part(id, 0, 1))
+    second.tell(events.KeyRecalled("y", ASKED))  # its part won't be read once more
+    assert second.answers() == {"x": "done", "y": "done"}
+    second.fail(id, Ending.LEFT)
+    second.forget("x", "y")
+    assert second.is_clean()
+
+
+def test_a_shard_that_is_opened_once_more_is_not_lost_before_it_is_looked_at() -> None:
+    second, id = two_of_one_shard()
+    second.tell(events.KeyRecalled("x", ASKED))
+    earlier = second.tracker.opening(id)
+    second.tell(part(id, 0, opening=earlier))
+    second.forget("x")
+    assert second.tracker.opening(id) is None
+    second.tell(events.KeyRecalled("y", ASKED))
+    now = second.tracker.opening(id)
+    assert now != earlier
+    lost = events.ChildFailed(id, Ending.LEFT, OSError("gone"), earlier)
+    second.tell(part(id, 1, opening=earlier), lost)  # seen before it was opened for y
+    assert second.answers() == {"x": "done"}
+    second.tell(part(id, 1, opening=now), replace(lost, opening=now))
+    assert second.answers() == {"x": "done", "y": "done"}
+    second.forget("y")
+    assert second.is_clean()

@@ -118,7 +118,7 @@ class Member(World):
         self.adopting: dict[StageId, int] = {}
         self.found: dict[StageId, bool] = {}  # adopted stages: whether there is a job
         self.unsettled: set[StageId] = set()
-        self.known = KnownManifests(self.tracker.is_open)
+        self.known = KnownManifests(self.tracker.opening)
         self.told: set[tuple[StageId, int]] = set()
         self.over: set[StageId] = set()
         self.handle(events.EntriesFound(self.recorder.news()))
