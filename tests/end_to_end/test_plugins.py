@@ -152,7 +152,8 @@ def use_model() -> tuple[int, int, str]:
 
 def test_a_plugin_of_the_user(client: Client, cluster: KnotCluster, tmp_path: Path) -> None:
     client.register_plugin(Model(tmp_path))
-    model, value, name = run(client, use_model)
+    future = client.submit(use_model)  # held: else its job may be ended before it says goodbye
+    model, value, name = future.result(timeout=60)
     assert (model, value) == (1, 1)
     assert len(name) > 15
     (trace,) = until(lambda: list(tmp_path.iterdir()))
