@@ -41,7 +41,7 @@ class ResultState(Enum):
     STORED = "stored"
     FAILED = "failed"  # its task raised, or one before it
     RUNNING = "running"  # a job makes it, or will
-    LOST = "lost"  # nobody makes it any more: asked for again, it is made anew
+    LOST = "lost"  # nobody makes it any more: asked for again, what isn't saved is made anew
     UNKNOWN = "unknown"  # it isn't there, and Batch couldn't be asked whether it will be
 
 
@@ -97,12 +97,7 @@ class Results(Sequence[Result]):
         Seconds since the epoch.
     """
 
-    def __init__(
-        self,
-        view: RunView,
-        prefix: str,
-        now: float,
-    ) -> None:
+    def __init__(self, view: RunView, prefix: str, now: float) -> None:
         self._run, self._survey = view.run, view.survey
         entries = self._entries = view.entries
         plans = view.progression().plans

@@ -13,6 +13,7 @@ from dask_knot.run.manifest import Place
 from dask_knot.run.names import ManifestId, ShardId, StageId
 from dask_knot.run.record import ScatterRecord
 from dask_knot.run.run import Run
+from dask_knot.session import results
 from dask_knot.session.results import Results, ResultState, read_results
 from tests.runs.stores import MadeRun
 
@@ -113,6 +114,17 @@ def test_what_parts_tell_is_there_whatever_becomes_of_the_rest(
     }
     (stored,) = (one for one in found if one.key == "load-2")
     assert (stored.type, stored.nbytes) == ("int", 28)
+
+
+def test_what_is_in_more_parts_than_are_read_is_told_as_its_shard(
+    made: MadeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "MOST", 1)
+    plan = made.planned(made.open(is_alive=True), [["load-1", "load-2"]])
+    made.run.record.append(replace(plan, wanted=range(2)), 0)
+    for index in range(2):
+        made.part(shard(0, index), 0, values=[0])
+    assert states(read(made)) == {"load-1": "stored", "load-2": "running"}
 
 
 def test_what_a_session_left_undone_here_is_lost(made: MadeRun) -> None:
